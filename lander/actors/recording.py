@@ -1,0 +1,143 @@
+"""Every step of every environment, as it happened: a wrapper that appends, and a recording that makes events of it.
+
+The wrapper sits right around the environment (outside SB3's `Monitor`, inside the vector environment): it sees the action
+as the environment receives it and the reward in float64, before `DummyVecEnv` rounds it to float32 and `VecNormalize`
+scales it. It changes nothing that passes through, so the run's bits are those of an unrecorded one.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+
+from lander.actors import generators
+from lander.protocol.arrays import pack
+from lander.protocol.events import EpisodeFinished, StepsRecorded
+
+TERMINATED: Final = 1
+TRUNCATED: Final = 2
+
+
+class EnvironmentFailedError(Exception):
+    """The environment raised; its own exception is the cause."""
+
+
+class RecordedEnvironment(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Appends each step to plain lists; per step that is all it does."""
+
+    def __init__(self, env: gymnasium.Env[Any, Any], recording: "Recording") -> None:
+        super().__init__(env)
+        self._recording = recording
+        self.index = recording.enlist(self)
+        self.actions: list[Any] = []
+        self.rewards: list[float] = []
+        self.endings: list[tuple[int, int]] = []
+        self.steps = 0
+        """Steps taken before those in the lists."""
+        self.episode_start = 0
+        self.episode_return = 0.0
+        self.reset_seed: int | None = None
+        self.reset_rng = b""
+        self._copies_actions = isinstance(env.action_space, gymnasium.spaces.Box)
+
+    def step(self, action: Any) -> Any:
+        # An environment may scribble on the array it was given; integers cannot be scribbled on.
+        self.actions.append(action.copy() if self._copies_actions else action)
+        try:
+            result = self.env.step(action)
+        except Exception as error:
+            self.actions.pop()
+            raise EnvironmentFailedError(f"environment {self.index} failed in step()") from error
+        reward = float(result[1])
+        self.rewards.append(reward)
+        self.episode_return += reward
+        if result[2] or result[3]:
+            self._finish_episode(terminated=bool(result[2]), truncated=bool(result[3]))
+        return result
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        self.reset_seed = seed
+        self.reset_rng = generators.pack(self.env.unwrapped.np_random) if seed is None else b""
+        self.episode_start = self.steps + len(self.rewards)
+        self.episode_return = 0.0
+        try:
+            return self.env.reset(seed=seed, options=options)
+        except Exception as error:
+            raise EnvironmentFailedError(f"environment {self.index} failed in reset()") from error
+
+    def _finish_episode(self, *, terminated: bool, truncated: bool) -> None:
+        self.endings.append((len(self.rewards) - 1, TERMINATED * terminated + TRUNCATED * truncated))
+        end = self.steps + len(self.rewards)
+        n_envs = self._recording.n_envs
+        self._recording.episodes.append(
+            EpisodeFinished(
+                env=self.index,
+                first_step=self.episode_start * n_envs,
+                last_step=end * n_envs,
+                length=end - self.episode_start,
+                episode_return=self.episode_return,
+                truncated=truncated,
+                reset_seed=self.reset_seed,
+                reset_rng=self.reset_rng,
+            )
+        )
+
+    def forget(self) -> None:
+        """Start new lists; what was in them has been recorded."""
+        self.steps += len(self.rewards)
+        self.actions.clear()
+        self.rewards.clear()
+        self.endings.clear()
+
+
+class Recording:
+    """What the environments of one run did since it was last taken."""
+
+    def __init__(self, n_envs: int) -> None:
+        self.n_envs = n_envs
+        self.episodes: list[EpisodeFinished] = []
+        self._environments: list[RecordedEnvironment] = []
+
+    def enlist(self, environment: RecordedEnvironment) -> int:
+        """Add an environment; returns its index in the vector environment."""
+        self._environments.append(environment)
+        return len(self._environments) - 1
+
+    def take(self) -> list[StepsRecorded | EpisodeFinished]:
+        """The events since the last call, episodes after the steps they are made of."""
+        steps = self._steps()
+        episodes, self.episodes = self.episodes, []
+        return [*steps, *episodes]
+
+    def _steps(self) -> list[StepsRecorded]:
+        environments = self._environments
+        count = min(len(environment.rewards) for environment in environments)
+        if count == 0:
+            return []
+        endings = np.zeros((count, self.n_envs), np.uint8)
+        for environment in environments:
+            for step, ending in environment.endings:
+                endings[step, environment.index] = ending
+        event = StepsRecorded(
+            first_step=environments[0].steps * self.n_envs,
+            actions=pack(_small(_stack([environment.actions for environment in environments]))),
+            rewards=pack(_stack([environment.rewards for environment in environments]).astype(np.float64, copy=False)),
+            endings=pack(endings),
+        )
+        for environment in environments:
+            environment.forget()
+        return [event]
+
+
+def _stack(columns: Sequence[Sequence[Any]]) -> npt.NDArray[Any]:
+    """One list per environment → an array indexed [vector step, environment, …]."""
+    return np.stack([np.asarray(column) for column in columns], axis=1)
+
+
+def _small(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Integers in the smallest type that holds them all; floats as they are."""
+    if array.dtype.kind not in "iu":
+        return array
+    return array.astype(np.result_type(np.min_scalar_type(array.min()), np.min_scalar_type(array.max())))

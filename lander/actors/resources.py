@@ -1,0 +1,81 @@
+"""What a machine and its trainers use: psutil for processors, memory and disk, NVML for GPUs."""
+
+import contextlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+
+from lander.protocol.commands import TrainerKey
+from lander.protocol.events import ResourcesSampled, TrainerUsage
+
+MB: Final = 1 << 20
+
+
+class Gpus:
+    """The machine's NVIDIA GPUs as the driver sees them; none where there is no driver."""
+
+    def __init__(self) -> None:
+        self._handles: list[Any] = []
+        self.names: tuple[str, ...] = ()
+        try:
+            import pynvml
+
+            pynvml.nvmlInit()
+            self._nvml = pynvml
+            self._handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
+            self.names = tuple(str(pynvml.nvmlDeviceGetName(handle)) for handle in self._handles)
+        except Exception:  # no library, no driver, no permission: then there are no GPUs to offer
+            self._handles = []
+
+    def utilisation(self) -> tuple[float, ...]:
+        """Percent of the last sampling period in which each GPU was busy; NaN where the driver does not say."""
+        busy = []
+        for handle in self._handles:
+            try:
+                busy.append(float(self._nvml.nvmlDeviceGetUtilizationRates(handle).gpu))
+            except self._nvml.NVMLError:
+                busy.append(float("nan"))
+        return tuple(busy)
+
+
+class Meter:
+    """Measures a host and its trainers; CPU percentages are since the last measurement."""
+
+    def __init__(self, home: Path, gpus: Gpus) -> None:
+        self._home = home
+        self._gpus = gpus
+        self._processes: dict[int, psutil.Process] = {}
+        psutil.cpu_percent()
+
+    def measure(self, trainers: Iterable[tuple[TrainerKey, int, int | None]]) -> ResourcesSampled:
+        """One sample; `trainers` are (which, process id, GPU index or None)."""
+        trainers = list(trainers)
+        known = {pid for _, pid, _ in trainers}
+        self._processes = {pid: process for pid, process in self._processes.items() if pid in known}
+        gpu_percent = self._gpus.utilisation()
+        memory = psutil.virtual_memory()
+        usage = [
+            self._usage(key, pid, gpu_percent[gpu] if gpu is not None and gpu < len(gpu_percent) else None)
+            for key, pid, gpu in trainers
+        ]
+        return ResourcesSampled(
+            cpu_percent=psutil.cpu_percent(),
+            memory_percent=memory.percent,
+            memory_mb=(memory.total - memory.available) / MB,
+            disk_free_mb=psutil.disk_usage(str(self._home)).free / MB,
+            gpu_percent=gpu_percent,
+            trainers=tuple(sample for sample in usage if sample is not None),
+        )
+
+    def _usage(self, key: TrainerKey, pid: int, gpu_percent: float | None) -> TrainerUsage | None:
+        try:
+            process = self._processes.setdefault(pid, psutil.Process(pid))
+            cpu, memory = process.cpu_percent(), process.memory_info().rss
+            for child in process.children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    memory += child.memory_info().rss
+        except psutil.NoSuchProcess:  # it ended a moment ago; its exit is reported elsewhere
+            return None
+        return TrainerUsage(run=key.run, epoch=key.epoch, cpu_percent=cpu, memory_mb=memory / MB, gpu_percent=gpu_percent)

@@ -1,0 +1,166 @@
+"""The zygote: a process that has imported and run everything once, and forks trainers from itself.
+
+A fork takes milliseconds and shares the two hundred megabytes of torch; a fresh interpreter needs seconds and its own.
+It has one thread and never touches CUDA, which is what makes forking it safe. Its host agent talks to it over a socket pair,
+one packet a message; it dies with its host, and its trainers die with it.
+
+    host → zygote   msgpack [StartTrainer frame, log path]
+    zygote → host   msgpack ["ready"] · ["forked", run, epoch, pid] · ["exited", run, epoch, exit code, signal, oom]
+"""
+
+import contextlib
+import gc
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgpack
+
+from lander.actors.process import count_oom_kills, die_with_parent, signal_name
+from lander.protocol.commands import StartTrainer
+from lander.protocol.wire import decode
+
+PACKET_BYTES: Final = 1 << 17
+
+
+@dataclass(frozen=True)
+class _Child:
+    run: str
+    epoch: int
+    pid: int
+    oom_kills: int
+
+
+class Zygote:
+    """The loop: fork when asked, report what ended."""
+
+    def __init__(self, host: socket.socket, home: Path, connection: Any) -> None:
+        self._host = host
+        self._home = home
+        self._connection = connection
+        self._selector = selectors.DefaultSelector()
+
+    def serve(self) -> None:
+        """Until the host closes its end."""
+        self._selector.register(self._host, selectors.EVENT_READ)
+        self._say("ready")
+        while True:
+            for key, _ in self._selector.select():
+                if key.data is not None:
+                    self._bury(key.data, key.fd)
+                    continue
+                packet = self._host.recv(PACKET_BYTES)
+                if not packet:
+                    return
+                self._start(*msgpack.unpackb(packet))
+
+    def _say(self, *words: object) -> None:
+        self._host.send(msgpack.packb(words))
+
+    def _start(self, frame: bytes, log: str) -> None:
+        order = decode(frame)
+        if not isinstance(order, StartTrainer):
+            raise TypeError(f"a zygote starts trainers and nothing else, not {order.kind}")
+        oom_kills = count_oom_kills()
+        parent = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            self._become_trainer(order, Path(log), parent)
+        self._selector.register(os.pidfd_open(pid), selectors.EVENT_READ, _Child(order.run, order.epoch, pid, oom_kills))
+        self._say("forked", order.run, order.epoch, pid)
+
+    def _become_trainer(self, order: StartTrainer, log: Path, parent: int) -> None:
+        """In the child: cut every tie to the zygote, pin the process, train, and leave without returning."""
+        status = 1
+        try:
+            die_with_parent(parent)
+            os.setsid()  # a group of its own, so that what an environment starts can be ended with it
+            self._selector.close()
+            self._host.close()
+            _redirect_output(log)
+            _pin(order)
+            from lander.actors.trainer import train
+
+            status = train(order, self._connection, self._home)
+        except BaseException:
+            import traceback
+
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+
+    def _bury(self, child: _Child, pidfd: int) -> None:
+        """Report how a trainer ended, and end whatever it left in its process group."""
+        info = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOWAIT)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)  # before reaping: while the zombie is there, the id is still its own
+        os.waitpid(child.pid, 0)
+        self._selector.unregister(pidfd)
+        os.close(pidfd)
+        exited = info is not None and info.si_code == os.CLD_EXITED
+        status = info.si_status if info is not None else 0
+        killed_for_memory = status == signal.SIGKILL and not exited and count_oom_kills() > child.oom_kills
+        self._say(
+            "exited",
+            child.run,
+            child.epoch,
+            status if exited else None,
+            None if exited else signal_name(status),
+            killed_for_memory,
+        )
+
+
+def _redirect_output(log: Path) -> None:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+
+
+def _pin(order: StartTrainer) -> None:
+    """One core, one thread, and either the GPU it was given or none."""
+    os.sched_setaffinity(0, {order.cpu})
+    os.environ["CUDA_VISIBLE_DEVICES"] = "" if order.gpu is None else str(order.gpu)
+
+
+def warm_up() -> None:
+    """Import and run everything once, so that no trainer pays for it."""
+    import torch
+
+    torch.set_num_threads(1)
+    # Checking every distribution's arguments costs a sixth of PPO's time and changes no result.
+    torch.distributions.Distribution.set_default_validate_args(False)
+    from stable_baselines3 import DQN, PPO, SAC
+
+    import lander.actors.trainer  # noqa: F401 - imported here so that every trainer has it
+
+    PPO("MlpPolicy", "LunarLander-v3", device="cpu", n_steps=64, batch_size=64, n_epochs=1).learn(64)
+    DQN("MlpPolicy", "CartPole-v1", device="cpu", learning_starts=2, buffer_size=16, batch_size=2).learn(8)
+    SAC("MlpPolicy", "Pendulum-v1", device="cpu", learning_starts=2, buffer_size=16, batch_size=2).learn(4)
+    gc.collect()
+    gc.freeze()  # what is here now is never collected, so its pages stay shared with the trainers
+
+
+def main() -> None:
+    """`python -m lander.actors.zygote HOST_PID FD HOME CONNECTION`, as the host agent starts it."""
+    host_pid, descriptor, home, connection = sys.argv[1:]
+    die_with_parent(int(host_pid))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    warm_up()
+    from lander.actors.mailbox import Connection
+
+    with socket.socket(fileno=int(descriptor)) as host:
+        Zygote(host, Path(home), Connection(**json.loads(connection))).serve()
+
+
+if __name__ == "__main__":
+    main()

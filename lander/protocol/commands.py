@@ -1,0 +1,214 @@
+"""What is asked and answered between processes: the closed union of everything the wire may carry.
+
+Commands are imperative (`StartTrainer`), reports and answers past tense (`TrainerExited`, `Accepted`). Who may send which
+is checked by the supervisor's gate: `CLIENT`, `HOST` and `TRAINER` list it.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final, Union, get_args
+
+from pydantic import ConfigDict, Field
+
+from lander.protocol.events import Execution, ResourcesSampled
+from lander.protocol.experiment import Arm, Experiment
+from lander.protocol.model import Message, Model
+
+# ---------------------------------------------------------------------------------------------------- client → supervisor
+
+
+class SubmitExperiment(Message):
+    """Take this experiment and carry it out; `notices` are what the user should be told about their file."""
+
+    kind: ClassVar[str] = "SubmitExperiment"
+    model_config = ConfigDict(strict=False)
+    experiment: Experiment
+    execution: Execution
+    manifest: dict[str, Any]
+    notices: tuple[str, ...] = ()
+
+
+class StopTarget(Message):
+    """Stop `EXPERIMENT[/ARM[/SEED]]`: what waits is not started, what trains ends at its next safe moment."""
+
+    kind: ClassVar[str] = "StopTarget"
+    target: str
+    operator: str
+
+
+class ShutDown(Message):
+    """Stop everything and leave; with `only_if_idle`, only when no experiment is under way."""
+
+    kind: ClassVar[str] = "ShutDown"
+    only_if_idle: bool = False
+
+
+class Ping(Message):
+    """Are you there?"""
+
+    kind: ClassVar[str] = "Ping"
+
+
+# ---------------------------------------------------------------------------------------------------- supervisor → client
+
+
+class Accepted(Message):
+    """Done, and durable up to `position`; `subject` is the experiment id or target it concerns."""
+
+    kind: ClassVar[str] = "Accepted"
+    subject: str = ""
+    position: int = 0
+    detail: str = ""
+
+
+class Refused(Message):
+    """Not done, nothing changed; `error` is the `LanderError` to raise."""
+
+    kind: ClassVar[str] = "Refused"
+    error: str
+    detail: str
+
+
+# ---------------------------------------------------------------------------------------------------- host → supervisor
+
+
+class TrainerKey(Model):
+    """One attempt at one run."""
+
+    run: str
+    epoch: int
+
+
+class TrainerExited(Message):
+    """A trainer's process is gone. Repeated until `ExitNoted`, so hearing it twice is normal."""
+
+    kind: ClassVar[str] = "TrainerExited"
+    run: str
+    epoch: int
+    exit_code: int | None = None
+    signal: str | None = None
+    out_of_memory: bool = False
+    log_tail: str = Field(default="", max_length=8192)
+
+
+class JoinHost(Message):
+    """Here I am, with these slots, and these trainers alive; sent at every (re)connection."""
+
+    kind: ClassVar[str] = "JoinHost"
+    name: str
+    pid: int
+    cpus: tuple[int, ...]
+    gpus: tuple[str, ...] = ()
+    memory_mb: float
+    trainers: tuple[TrainerKey, ...] = ()
+
+
+class ReportResources(Message):
+    """A measurement; lost ones are not repeated."""
+
+    kind: ClassVar[str] = "ReportResources"
+    sample: ResourcesSampled
+
+
+# ---------------------------------------------------------------------------------------------------- supervisor → host
+
+
+class StartTrainer(Message):
+    """Start one attempt, pinned to `cpu` (and `gpu`); doing it twice is harmless.
+
+    `public_key` and `secret_key` are the attempt's own: with them it may append to its own run and to nothing else.
+    """
+
+    kind: ClassVar[str] = "StartTrainer"
+    model_config = ConfigDict(strict=False)
+    run: str
+    epoch: int
+    arm: Arm
+    seed: int
+    cpu: int
+    gpu: int | None = None
+    monitoring: bool = True
+    public_key: str = Field(repr=False)
+    secret_key: str = Field(repr=False)
+
+
+class EndTrainer(Message):
+    """End one attempt: ask it, after `grace` seconds SIGTERM, after as many again SIGKILL to its process group."""
+
+    kind: ClassVar[str] = "EndTrainer"
+    run: str
+    epoch: int
+    grace: float
+
+
+class ExitNoted(Message):
+    """The exit is in the log; no need to repeat it."""
+
+    kind: ClassVar[str] = "ExitNoted"
+    run: str
+    epoch: int
+
+
+class DismissHost(Message):
+    """End what runs and leave."""
+
+    kind: ClassVar[str] = "DismissHost"
+
+
+# ---------------------------------------------------------------------------------------------------- trainer ↔ supervisor
+
+
+class Append(Message):
+    """Events of one attempt, numbered from `first_seq`: each `(kind, at, body)`, the body as it will be stored."""
+
+    kind: ClassVar[str] = "Append"
+    run: str
+    epoch: int
+    first_seq: int
+    events: tuple[tuple[str, int, bytes], ...]
+
+
+class Acknowledged(Message):
+    """Everything up to and including `seq` is durable; with `resend`, what was sent after it was lost on the way."""
+
+    kind: ClassVar[str] = "Acknowledged"
+    seq: int
+    resend: bool = False
+
+
+class StopTraining(Message):
+    """End at the next safe moment."""
+
+    kind: ClassVar[str] = "StopTraining"
+
+
+class Fenced(Message):
+    """Another attempt has taken this run over; nothing you say counts any more."""
+
+    kind: ClassVar[str] = "Fenced"
+
+
+Command = Union[  # noqa: UP007 - get_args needs a Union it can take apart at run time
+    SubmitExperiment,
+    StopTarget,
+    ShutDown,
+    Ping,
+    Accepted,
+    Refused,
+    TrainerExited,
+    JoinHost,
+    ReportResources,
+    StartTrainer,
+    EndTrainer,
+    ExitNoted,
+    DismissHost,
+    Append,
+    Acknowledged,
+    StopTraining,
+    Fenced,
+]
+
+COMMAND_TYPES: Final[Mapping[str, type[Command]]] = {command_type.kind: command_type for command_type in get_args(Command)}
+
+CLIENT: Final = (SubmitExperiment, StopTarget, ShutDown, Ping)
+HOST: Final = (JoinHost, TrainerExited, ReportResources)
+TRAINER: Final = (Append,)

@@ -1,0 +1,399 @@
+"""What happened: the closed union of everything the log may hold.
+
+Facts, so the names are past tense. An event belongs to a *stream* (an experiment id, a run id, or `host:<name>`), was
+said by a *producer* (0 is the supervisor; a trainer is its epoch, 1 and up) and carries that producer's running number.
+
+To change an event that has been recorded: give the new shape a new kind (`"RunQueued.2"`), and add a function to
+`UPCASTERS` that turns the old body into the new one. Old logs are never rewritten.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final, Literal, NamedTuple, Union, get_args
+
+from pydantic import ConfigDict, Field
+
+from lander.protocol.experiment import Experiment
+from lander.protocol.model import Message, Model
+
+SUPERVISOR: Final = 0
+"""The producer number of the supervisor's own events."""
+
+Mode = Literal["sequential", "parallel", "validation"]
+Cause = Literal[
+    "completed",
+    "stopped",
+    "paused",
+    "crashed",
+    "out_of_memory",
+    "cuda_out_of_memory",
+    "non_finite",
+    "environment_error",
+    "config_error",
+    "stalled",
+    "lost_contact",
+    "limit_exceeded",
+    "preempted",
+]
+Resume = Literal["fresh", "exact", "inexact"]
+
+
+class Execution(Model):
+    """How to carry an experiment out; has no influence on its bits, so it is not part of what the experiment *is*."""
+
+    mode: Mode = "parallel"
+    max_workers: int | None = Field(default=None, ge=1)
+    monitoring: bool = True
+
+
+class PackedArray(Model):
+    """A NumPy array in few bytes; `lander.protocol.arrays` packs and unpacks it."""
+
+    dtype: str = Field(max_length=8)
+    shape: tuple[int, ...] = Field(max_length=8)
+    data: bytes
+
+
+# ---------------------------------------------------------------------------------------------------- experiment
+
+
+class ExperimentSubmitted(Message):
+    """Somebody asked for an experiment; `manifest` is where and with what versions."""
+
+    kind: ClassVar[str] = "ExperimentSubmitted"
+    # The experiment is data a person wrote: its own model decides what it accepts.
+    model_config = ConfigDict(strict=False)
+    experiment: Experiment
+    execution: Execution
+    manifest: dict[str, Any]
+
+
+class ExperimentStarted(Message):
+    """Its first attempt was dispatched."""
+
+    kind: ClassVar[str] = "ExperimentStarted"
+
+
+class ExperimentCompleted(Message):
+    """Every run completed, or was skipped as the experiment allows."""
+
+    kind: ClassVar[str] = "ExperimentCompleted"
+
+
+class ExperimentFailed(Message):
+    """At least one run failed and nothing is left to do."""
+
+    kind: ClassVar[str] = "ExperimentFailed"
+    detail: str
+
+
+class ExperimentStopped(Message):
+    """A person stopped it before its runs were done."""
+
+    kind: ClassVar[str] = "ExperimentStopped"
+
+
+class OperatorCommanded(Message):
+    """A person asked for something; `operator` is `user@host` as their client said it."""
+
+    kind: ClassVar[str] = "OperatorCommanded"
+    command: Literal["stop"]
+    target: str
+    operator: str
+
+
+# ---------------------------------------------------------------------------------------------------- run
+
+
+class RunQueued(Message):
+    """The run waits for a slot, and at least until `not_before` (seconds since the Unix epoch)."""
+
+    kind: ClassVar[str] = "RunQueued"
+    not_before: float = 0.0
+    reason: str = "submitted"
+
+
+class AttemptStarted(Message):
+    """One process's try at the run was dispatched to a host's slot.
+
+    It continues at timestep `from_step`, with `from_episode` episodes finished: what earlier attempts said beyond that is
+    superseded.
+    """
+
+    kind: ClassVar[str] = "AttemptStarted"
+    epoch: int
+    host: str
+    cpu: int
+    gpu: int | None = None
+    from_step: int = 0
+    from_episode: int = 0
+    resume: Resume = "fresh"
+
+
+class StopRequested(Message):
+    """The run shall end at its next safe moment: a person wants it (`operator`), or its experiment is `aborted`."""
+
+    kind: ClassVar[str] = "StopRequested"
+    reason: Literal["operator", "aborted", "shutdown"]
+
+
+class AttemptEnded(Message):
+    """The process is gone, and why; `signal` names it where one ended the process."""
+
+    kind: ClassVar[str] = "AttemptEnded"
+    epoch: int
+    cause: Cause
+    signal: str | None = None
+    exit_code: int | None = None
+    detail: str = ""
+
+    @property
+    def named_cause(self) -> str:
+        """`crashed(SIGKILL)` where a signal is known, the plain cause elsewhere."""
+        return f"{self.cause}({self.signal})" if self.signal else self.cause
+
+
+class RunCompleted(Message):
+    """All its training steps were done and its final model is on disk."""
+
+    kind: ClassVar[str] = "RunCompleted"
+
+
+class RunFailed(Message):
+    """No further attempt will be made."""
+
+    kind: ClassVar[str] = "RunFailed"
+    cause: str
+    detail: str = ""
+
+
+class RunStopped(Message):
+    """Ended before its time, for the reason given with the request."""
+
+    kind: ClassVar[str] = "RunStopped"
+    reason: str
+
+
+class RunSkipped(Message):
+    """Failed, and the experiment goes on without it."""
+
+    kind: ClassVar[str] = "RunSkipped"
+    cause: str
+    detail: str = ""
+
+
+# ---------------------------------------------------------------------------------------------------- training
+
+
+class TrainingStarted(Message):
+    """The trainer has built everything; its next act is the first environment step."""
+
+    kind: ClassVar[str] = "TrainingStarted"
+    epoch: int
+    pid: int
+    n_envs: int
+    device: str
+
+
+class StepsRecorded(Message):
+    """A batch of environment steps, in order.
+
+    `first_step` counts the timesteps before the batch. Arrays are indexed `[vector step, environment]`: `actions` as the
+    environment received them, `rewards` as it returned them (float64, before any normalisation), `endings` with bit 1
+    for terminated and bit 2 for truncated.
+    """
+
+    kind: ClassVar[str] = "StepsRecorded"
+    first_step: int
+    actions: PackedArray
+    rewards: PackedArray
+    endings: PackedArray
+
+    @property
+    def last_step(self) -> int:
+        """The run's timestep count after this batch."""
+        vector_steps, n_envs = self.rewards.shape
+        return self.first_step + vector_steps * n_envs
+
+
+class EpisodeFinished(Message):
+    """One episode of one environment.
+
+    It starts after `first_step` timesteps of the run and takes `length` steps in environment `env`, so its rewards are
+    `rewards[first_step // n_envs :][:length, env]`; `episode_return` is their sum, added from left to right in float64.
+    How it began: `reset_seed` if the reset was given a seed, else `reset_rng`, the environment's generator just before.
+    """
+
+    kind: ClassVar[str] = "EpisodeFinished"
+    env: int
+    first_step: int
+    last_step: int
+    length: int
+    episode_return: float
+    truncated: bool = False
+    reset_seed: int | None = None
+    reset_rng: bytes = b""
+
+
+class MetricsLogged(Message):
+    """What Stable-Baselines3's logger said at timestep `step`, under its own names (`train/loss` …)."""
+
+    kind: ClassVar[str] = "MetricsLogged"
+    step: int
+    values: dict[str, float]
+
+
+class ModelSaved(Message):
+    """A model file is complete and durable; `path` is relative to the home."""
+
+    kind: ClassVar[str] = "ModelSaved"
+    step: int
+    path: str
+    sha256: str
+
+
+class WarningRaised(Message):
+    """Something the user should know; the run goes on."""
+
+    kind: ClassVar[str] = "WarningRaised"
+    message: str
+
+
+class TrainingEnded(Message):
+    """A trainer's last word: why it is about to exit. `detail` ends with the traceback where there is one."""
+
+    kind: ClassVar[str] = "TrainingEnded"
+    epoch: int
+    cause: Cause
+    step: int
+    detail: str = ""
+
+
+# ---------------------------------------------------------------------------------------------------- hosts
+
+
+class TrainerUsage(Model):
+    """What one trainer (with its children) used: CPU in percent of one core, memory as resident MB."""
+
+    run: str
+    epoch: int
+    cpu_percent: float
+    memory_mb: float
+    gpu_percent: float | None = None
+
+
+class ResourcesSampled(Message):
+    """What a host and its trainers used, at one moment; `disk_free_mb` is where the home lies."""
+
+    kind: ClassVar[str] = "ResourcesSampled"
+    cpu_percent: float
+    memory_percent: float
+    memory_mb: float
+    disk_free_mb: float
+    gpu_percent: tuple[float, ...] = ()
+    trainers: tuple[TrainerUsage, ...] = ()
+
+
+class HostJoined(Message):
+    """A host offers slots: one for each CPU core in `cpus`, and its GPUs."""
+
+    kind: ClassVar[str] = "HostJoined"
+    pid: int
+    cpus: tuple[int, ...]
+    gpus: tuple[str, ...]
+    memory_mb: float
+
+
+class HostLeft(Message):
+    """A host took its leave, with nothing running."""
+
+    kind: ClassVar[str] = "HostLeft"
+
+
+class HostLost(Message):
+    """A host is gone or silent; what ran there is no longer known to run."""
+
+    kind: ClassVar[str] = "HostLost"
+    detail: str
+
+
+Event = Union[  # noqa: UP007 - get_args needs a Union it can take apart at run time
+    ExperimentSubmitted,
+    ExperimentStarted,
+    ExperimentCompleted,
+    ExperimentFailed,
+    ExperimentStopped,
+    OperatorCommanded,
+    RunQueued,
+    AttemptStarted,
+    StopRequested,
+    AttemptEnded,
+    RunCompleted,
+    RunFailed,
+    RunStopped,
+    RunSkipped,
+    TrainingStarted,
+    StepsRecorded,
+    EpisodeFinished,
+    MetricsLogged,
+    ModelSaved,
+    WarningRaised,
+    TrainingEnded,
+    ResourcesSampled,
+    HostJoined,
+    HostLeft,
+    HostLost,
+]
+
+EVENT_TYPES: Final[Mapping[str, type[Event]]] = {event_type.kind: event_type for event_type in get_args(Event)}
+
+TRAINER_KINDS: Final = frozenset(
+    event_type.kind
+    for event_type in (
+        TrainingStarted,
+        StepsRecorded,
+        EpisodeFinished,
+        MetricsLogged,
+        ModelSaved,
+        WarningRaised,
+        TrainingEnded,
+    )
+)
+"""What a trainer may say; everything else it sends is refused."""
+
+TELEMETRY_KINDS: Final = frozenset(
+    event_type.kind for event_type in (StepsRecorded, EpisodeFinished, MetricsLogged, ResourcesSampled)
+)
+"""What never influences a decision, so that the supervisor need not read it to know where it stands."""
+
+Upcaster = Callable[[dict[str, Any]], tuple[str, dict[str, Any]]]
+UPCASTERS: Final[dict[str, Upcaster]] = {}
+"""Retired kind → a function from its body to (a newer kind, the body in that shape)."""
+
+
+class NewEvent(NamedTuple):
+    """An event about to be recorded: `body` is its encoding, `at` its producer's clock in microseconds since 1970."""
+
+    at: int
+    event: Event
+    body: bytes
+
+
+class Recorded(NamedTuple):
+    """An event with its place in the log; positions count 1, 2, 3 … over the whole store."""
+
+    position: int
+    stream: str
+    producer: int
+    seq: int
+    at: int
+    event: Event
+
+
+def microseconds(seconds: float) -> int:
+    """A time in seconds since the Unix epoch, as events carry it."""
+    return int(seconds * 1_000_000)
+
+
+def host_stream(name: str) -> str:
+    """The stream of a host's own events; the colon keeps it apart from experiment ids."""
+    return f"host:{name}"

@@ -1,0 +1,78 @@
+"""The life of a run and of an experiment, as data.
+
+Rules of this file:
+- A state changes through an event of the run's (or experiment's) own stream and through nothing else.
+- A pair that is not in the table is impossible; meeting one means a defect, and raises.
+- `AttemptEnded` puts a run back in the queue; the verdict on the attempt (`RunCompleted`, `RunFailed`, … or `RunQueued` for
+  another try) follows in the same commit, so nobody ever sees the run in between.
+
+The table of runs, drawn (`docs/architecture.md` is generated from it):
+
+    queued → starting → running → queued → completed | failed | stopped | skipped
+                 └──────────┴→ stopping → queued → …
+"""
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+from lander.protocol import events as e
+from lander.protocol.errors import LanderError
+
+RunState = Literal["queued", "starting", "running", "paused", "stopping", "completed", "failed", "stopped", "skipped"]
+ExperimentState = Literal["queued", "running", "completed", "failed", "stopped"]
+
+LIVE: Final[frozenset[RunState]] = frozenset({"starting", "running", "stopping"})
+"""A process exists, or is about to."""
+TERMINAL: Final[frozenset[RunState]] = frozenset({"completed", "failed", "stopped", "skipped"})
+"""Nothing more happens by itself."""
+
+RUN_TRANSITIONS: Final[Mapping[tuple[RunState, str], RunState]] = {
+    ("queued", e.RunQueued.kind): "queued",
+    ("queued", e.AttemptStarted.kind): "starting",
+    ("queued", e.RunCompleted.kind): "completed",
+    ("queued", e.RunFailed.kind): "failed",
+    ("queued", e.RunSkipped.kind): "skipped",
+    ("queued", e.RunStopped.kind): "stopped",
+    ("starting", e.TrainingStarted.kind): "running",
+    ("starting", e.StopRequested.kind): "stopping",
+    ("starting", e.AttemptEnded.kind): "queued",
+    ("running", e.StopRequested.kind): "stopping",
+    ("running", e.AttemptEnded.kind): "queued",
+    ("stopping", e.TrainingStarted.kind): "stopping",
+    ("stopping", e.AttemptEnded.kind): "queued",
+}
+
+EXPERIMENT_TRANSITIONS: Final[Mapping[tuple[ExperimentState, str], ExperimentState]] = {
+    ("queued", e.ExperimentStarted.kind): "running",
+    ("queued", e.ExperimentStopped.kind): "stopped",
+    ("running", e.ExperimentCompleted.kind): "completed",
+    ("running", e.ExperimentFailed.kind): "failed",
+    ("running", e.ExperimentStopped.kind): "stopped",
+}
+
+_MOVES_RUNS: Final = frozenset(kind for _, kind in RUN_TRANSITIONS)
+_MOVES_EXPERIMENTS: Final = frozenset(kind for _, kind in EXPERIMENT_TRANSITIONS)
+
+
+class ImpossibleTransitionError(LanderError):
+    """The log, or a decision, contradicts the life cycle; a defect of this program."""
+
+
+def next_run_state(state: RunState, kind: str) -> RunState:
+    """The run's state after an event of this kind; events that are not about its life leave it as it is."""
+    if kind not in _MOVES_RUNS:
+        return state
+    try:
+        return RUN_TRANSITIONS[state, kind]
+    except KeyError:
+        raise ImpossibleTransitionError(f"a run that is {state} cannot meet {kind}") from None
+
+
+def next_experiment_state(state: ExperimentState, kind: str) -> ExperimentState:
+    """The experiment's state after an event of this kind in its own stream."""
+    if kind not in _MOVES_EXPERIMENTS:
+        return state
+    try:
+        return EXPERIMENT_TRANSITIONS[state, kind]
+    except KeyError:
+        raise ImpossibleTransitionError(f"an experiment that is {state} cannot meet {kind}") from None

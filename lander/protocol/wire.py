@@ -1,0 +1,88 @@
+"""Bytes ↔ messages: msgpack with every limit set.
+
+A command travels as one frame, `[kind, fields]`. An event is stored as its kind beside a body of its fields, and travels
+in the very bytes that are stored. Decoding never raises anything but `WireError`, whatever the bytes.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar
+
+import msgpack
+from pydantic import ValidationError
+
+from lander.protocol.commands import COMMAND_TYPES, Command
+from lander.protocol.errors import WireError
+from lander.protocol.events import EVENT_TYPES, UPCASTERS, Event
+from lander.protocol.model import Message
+
+M = TypeVar("M", bound=Message)
+
+MAX_FRAME: Final = 1 << 20
+"""Bytes in one frame; the gate's socket refuses more, too."""
+MAX_EVENTS: Final = 4096
+"""Events in one `Append`."""
+
+_LIMITS: Final[Mapping[str, Any]] = {
+    "raw": False,
+    "use_list": False,
+    "strict_map_key": True,
+    "max_str_len": MAX_FRAME,
+    "max_bin_len": MAX_FRAME,
+    "max_array_len": 16_384,
+    "max_map_len": 4096,
+    "max_ext_len": 0,  # the timestamp extension would by-pass any hook
+}
+
+
+def encode(command: Command) -> bytes:
+    """One command as one frame."""
+    frame: bytes = msgpack.packb([command.kind, command.model_dump(exclude_defaults=True)])
+    if len(frame) > MAX_FRAME:
+        raise WireError(f"{command.kind} of {len(frame)} bytes is over the frame limit of {MAX_FRAME}")
+    return frame
+
+
+def decode(frame: bytes) -> Command:
+    """The command in one frame; raises `WireError` for anything else."""
+    match _unpack(frame):
+        case (str(kind), dict(fields)) if kind in COMMAND_TYPES:
+            return _validate(COMMAND_TYPES[kind], fields)
+        case (str(kind), dict()):
+            raise WireError(f"unknown kind of command: {kind[:64]!r}")
+    raise WireError("a frame is [kind, fields]")
+
+
+def encode_event(event: Event) -> bytes:
+    """An event's body, as it is stored; its kind is kept beside it."""
+    body: bytes = msgpack.packb(event.model_dump(exclude_defaults=True))
+    return body
+
+
+def decode_event(kind: str, body: bytes) -> Event:
+    """The event of this kind with this body, upcast to today's shape; raises `WireError` for anything else."""
+    fields = _unpack(body)
+    if not isinstance(fields, dict):
+        raise WireError(f"the body of {kind[:64]!r} is not a map")
+    while kind in UPCASTERS:
+        kind, fields = UPCASTERS[kind](fields)
+    if kind not in EVENT_TYPES:
+        raise WireError(f"unknown kind of event: {kind[:64]!r}; was it written by a newer version?")
+    return _validate(EVENT_TYPES[kind], fields)
+
+
+def _unpack(data: bytes) -> Any:
+    if len(data) > MAX_FRAME:
+        raise WireError(f"{len(data)} bytes are over the frame limit of {MAX_FRAME}")
+    try:
+        return msgpack.unpackb(data, **_LIMITS)
+    except Exception as error:  # untrusted bytes: msgpack raises ValueErrors, RecursionError, UnicodeDecodeError …
+        raise WireError(f"not msgpack within limits: {error}") from error
+
+
+def _validate(message_type: type[M], fields: dict[str, Any]) -> M:
+    try:
+        return message_type.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise WireError(f"{message_type.kind}: {place}: {first['msg']}") from error

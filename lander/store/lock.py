@@ -1,0 +1,53 @@
+"""One supervisor a home: an advisory lock that the kernel releases when its holder dies, however it dies."""
+
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from lander.protocol.errors import HomeError
+
+LOCK: Final = "lock"
+
+
+class HomeLock:
+    """Holds the home's lock as a context manager; raises `HomeError` if another process does."""
+
+    def __init__(self, home: Path) -> None:
+        self._path = home / LOCK
+        try:
+            home.mkdir(parents=True, exist_ok=True)
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise HomeError(f"{home}: cannot be used as a home: {error.strerror}; choose another --home") from error
+
+    def __enter__(self) -> Self:
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._descriptor)
+            raise HomeError(
+                f"{self._path.parent}: another supervisor is using this home; stop it with lander-ctl down"
+            ) from None
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        os.close(self._descriptor)
+
+
+def is_locked(home: Path) -> bool:
+    """Whether a living process holds the home's lock."""
+    try:
+        descriptor = os.open(home / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise HomeError(f"{home}: cannot be used as a home: {error.strerror}; choose another --home") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

@@ -1,0 +1,254 @@
+"""What the events say, kept at hand: one fold from events to the rows of the projection tables.
+
+The rows live in memory while the store is open; `apply` changes them, `drain` gives the SQL that brings the tables up to
+date. The writer runs it in the transaction of the events themselves, with the bookmark, so tables and log cannot differ.
+Superseding (an attempt that continues at step S) happens here too: the log keeps everything, the projections what counts.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, fields
+from typing import Any, Final, NamedTuple
+
+from lander.protocol import events as e
+from lander.protocol.lifecycle import ExperimentState, RunState, next_experiment_state, next_run_state
+
+
+@dataclass(slots=True)
+class ExperimentRow:
+    """A row of `experiments`."""
+
+    id: str
+    state: ExperimentState
+    hypothesis: str
+    submitted: int
+    submitted_at: int
+    ended_at: int | None = None
+
+
+@dataclass(slots=True)
+class ProgressRow:
+    """A row of `progress`: one run, as its events leave it."""
+
+    id: int
+    run: str
+    experiment: str
+    arm: str
+    seed: int
+    total_steps: int
+    state: RunState = "queued"
+    cause: str | None = None
+    detail: str | None = None
+    attempt: int = 0
+    resume: str | None = None
+    host: str | None = None
+    device: str | None = None
+    pid: int | None = None
+    step: int = 0
+    episodes: int = 0
+    started_at: int | None = None
+    started_step: int = 0
+    last_at: int | None = None
+    model: str | None = None
+    model_sha256: str | None = None
+
+
+@dataclass(slots=True)
+class ResourcesRow:
+    """A row of `resources`: a run's latest measurement, and the most memory it was seen with."""
+
+    run: int
+    at: int
+    cpu_percent: float
+    memory_mb: float
+    gpu_percent: float | None
+    peak_memory_mb: float
+
+
+class Statement(NamedTuple):
+    """SQL to run once for each row of parameters."""
+
+    sql: str
+    rows: list[tuple[Any, ...]]
+
+
+def _columns(row_type: type[Any]) -> list[str]:
+    return [field.name for field in fields(row_type)]
+
+
+def _upsert(table: str, row_type: type[Any], key: str) -> str:
+    names = _columns(row_type)
+    update = ", ".join(f"{name} = excluded.{name}" for name in names if name != key)
+    marks = ", ".join("?" * len(names))
+    return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks}) ON CONFLICT ({key}) DO UPDATE SET {update}"
+
+
+def select(table: str, row_type: type[Any]) -> str:
+    """The query that reads a table in the order of its row type's fields."""
+    return f"SELECT {', '.join(_columns(row_type))} FROM {table}"
+
+
+_PUT_EXPERIMENT: Final = _upsert("experiments", ExperimentRow, "id")
+_PUT_PROGRESS: Final = _upsert("progress", ProgressRow, "id")
+_PUT_RESOURCES: Final = _upsert("resources", ResourcesRow, "run")
+_ADD_EPISODE: Final = 'INSERT INTO episodes (run, number, last_step, length, "return") VALUES (?, ?, ?, ?, ?)'
+_SUPERSEDE_EPISODES: Final = "DELETE FROM episodes WHERE run = ? AND number > ?"
+_MOVE_BOOKMARK: Final = "UPDATE bookmark SET position = ? WHERE id = 1"
+
+
+class Projections:
+    """The fold and its rows; knows SQL text but no database."""
+
+    def __init__(
+        self,
+        experiments: Iterable[ExperimentRow] = (),
+        progress: Iterable[ProgressRow] = (),
+        resources: Iterable[ResourcesRow] = (),
+        position: int = 0,
+    ) -> None:
+        self.experiments = {row.id: row for row in experiments}
+        self.progress = {row.run: row for row in progress}
+        self.resources = {row.run: row for row in resources}
+        self.position = position
+        self._changed_experiments: set[str] = set()
+        self._changed_progress: set[str] = set()
+        self._changed_resources: set[int] = set()
+        self._episodes: list[Statement] = []
+
+    def apply(self, recorded: e.Recorded) -> None:
+        """Fold one event in; events must come in the order of their positions."""
+        self.position = recorded.position
+        handler = _HANDLERS.get(type(recorded.event))
+        if handler is not None:
+            handler(self, recorded, recorded.event)
+
+    def drain(self) -> list[Statement]:
+        """The SQL for everything that changed since the last call, in the order to run it."""
+        statements = [
+            Statement(_PUT_EXPERIMENT, [astuple(self.experiments[key]) for key in sorted(self._changed_experiments)]),
+            Statement(_PUT_PROGRESS, [astuple(self.progress[key]) for key in sorted(self._changed_progress)]),
+            Statement(_PUT_RESOURCES, [astuple(self.resources[key]) for key in sorted(self._changed_resources)]),
+            *self._episodes,
+            Statement(_MOVE_BOOKMARK, [(self.position,)]),
+        ]
+        self._changed_experiments.clear()
+        self._changed_progress.clear()
+        self._changed_resources.clear()
+        self._episodes = []
+        return [statement for statement in statements if statement.rows]
+
+    # ------------------------------------------------------------------------------------------------ experiments
+
+    def _submitted(self, recorded: e.Recorded, event: e.ExperimentSubmitted) -> None:
+        experiment = event.experiment
+        self.experiments[recorded.stream] = ExperimentRow(
+            recorded.stream, "queued", experiment.hypothesis, recorded.position, recorded.at
+        )
+        self._changed_experiments.add(recorded.stream)
+        for run in experiment.runs:
+            row = ProgressRow(
+                id=len(self.progress) + 1,
+                run=run.id,
+                experiment=run.experiment,
+                arm=run.arm,
+                seed=run.seed,
+                total_steps=experiment.arm(run.arm).training_steps,
+            )
+            self.progress[run.id] = row
+            self._changed_progress.add(run.id)
+
+    def _experiment_moved(self, recorded: e.Recorded, event: e.Event) -> None:
+        row = self.experiments[recorded.stream]
+        row.state = next_experiment_state(row.state, event.kind)
+        row.ended_at = None if row.state in ("queued", "running") else recorded.at
+        self._changed_experiments.add(recorded.stream)
+
+    # ------------------------------------------------------------------------------------------------ runs
+
+    def _run_moved(self, recorded: e.Recorded, event: e.Event) -> None:
+        row = self.progress[recorded.stream]
+        row.state = next_run_state(row.state, event.kind)
+        self._changed_progress.add(recorded.stream)
+
+    def _attempt_started(self, recorded: e.Recorded, event: e.AttemptStarted) -> None:
+        self._run_moved(recorded, event)
+        row = self.progress[recorded.stream]
+        row.attempt, row.resume, row.host = event.epoch, event.resume, event.host
+        row.device = f"cpu:{event.cpu}" if event.gpu is None else f"cuda:{event.gpu}"
+        row.pid = row.started_at = row.last_at = row.cause = row.detail = None
+        row.step = row.started_step = event.from_step
+        row.episodes = event.from_episode
+        self._episodes.append(Statement(_SUPERSEDE_EPISODES, [(row.id, event.from_episode)]))
+
+    def _attempt_ended(self, recorded: e.Recorded, event: e.AttemptEnded) -> None:
+        self._run_moved(recorded, event)
+        row = self.progress[recorded.stream]
+        row.cause, row.detail, row.pid = event.named_cause, event.detail, None
+
+    def _training_started(self, recorded: e.Recorded, event: e.TrainingStarted) -> None:
+        row = self.progress[recorded.stream]
+        if row.attempt == recorded.producer:
+            self._run_moved(recorded, event)
+            row.pid, row.started_at = event.pid, recorded.at
+
+    def _steps_recorded(self, recorded: e.Recorded, event: e.StepsRecorded) -> None:
+        row = self.progress[recorded.stream]
+        if row.attempt == recorded.producer:
+            row.step, row.last_at = event.last_step, recorded.at
+            self._changed_progress.add(recorded.stream)
+
+    def _episode_finished(self, recorded: e.Recorded, event: e.EpisodeFinished) -> None:
+        row = self.progress[recorded.stream]
+        if row.attempt != recorded.producer:
+            return
+        row.episodes += 1
+        self._changed_progress.add(recorded.stream)
+        if not self._episodes or self._episodes[-1].sql is not _ADD_EPISODE:
+            self._episodes.append(Statement(_ADD_EPISODE, []))
+        self._episodes[-1].rows.append((row.id, row.episodes, event.last_step, event.length, event.episode_return))
+
+    def _model_saved(self, recorded: e.Recorded, event: e.ModelSaved) -> None:
+        row = self.progress[recorded.stream]
+        if row.attempt == recorded.producer:
+            row.model, row.model_sha256 = event.path, event.sha256
+            self._changed_progress.add(recorded.stream)
+
+    # ------------------------------------------------------------------------------------------------ hosts
+
+    def _resources_sampled(self, recorded: e.Recorded, event: e.ResourcesSampled) -> None:
+        for usage in event.trainers:
+            progress = self.progress.get(usage.run)
+            if progress is None or progress.attempt != usage.epoch:
+                continue
+            before = self.resources.get(progress.id)
+            peak = max(usage.memory_mb, before.peak_memory_mb if before else 0.0)
+            self.resources[progress.id] = ResourcesRow(
+                progress.id, recorded.at, usage.cpu_percent, usage.memory_mb, usage.gpu_percent, peak
+            )
+            self._changed_resources.add(progress.id)
+
+
+_Handler = Callable[[Projections, e.Recorded, Any], None]
+
+_HANDLERS: Final[Mapping[type[e.Event], _Handler]] = {
+    e.ExperimentSubmitted: Projections._submitted,
+    e.ExperimentStarted: Projections._experiment_moved,
+    e.ExperimentCompleted: Projections._experiment_moved,
+    e.ExperimentFailed: Projections._experiment_moved,
+    e.ExperimentStopped: Projections._experiment_moved,
+    e.RunQueued: Projections._run_moved,
+    e.AttemptStarted: Projections._attempt_started,
+    e.StopRequested: Projections._run_moved,
+    e.AttemptEnded: Projections._attempt_ended,
+    e.RunCompleted: Projections._run_moved,
+    e.RunFailed: Projections._run_moved,
+    e.RunStopped: Projections._run_moved,
+    e.RunSkipped: Projections._run_moved,
+    e.TrainingStarted: Projections._training_started,
+    e.StepsRecorded: Projections._steps_recorded,
+    e.EpisodeFinished: Projections._episode_finished,
+    e.ModelSaved: Projections._model_saved,
+    e.ResourcesSampled: Projections._resources_sampled,
+}
+
+TABLES: Final[Sequence[str]] = ("resources", "episodes", "progress", "experiments")
+"""Every projection table, children first."""

@@ -1,0 +1,183 @@
+"""Reading the log and its projections, without a word to the supervisor: read-only SQLite.
+
+Plain `sqlite3`, not aiosqlite, and pydantic only where events are decoded: readers are short programs that must start fast.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
+
+from lander.protocol.errors import HomeError, NotFoundError
+
+if TYPE_CHECKING:
+    from lander.protocol.events import Event, ExperimentSubmitted, Recorded
+
+DATABASE: Final = "events.db"
+"""The event store's file name in the home."""
+SCHEMA_VERSION: Final = 1
+RETURN_WINDOW: Final = 100
+"""Episodes a mean return looks back on, as Stable-Baselines3's `ep_rew_mean` does."""
+
+_CONSEQUENTIAL: Final = "kind NOT IN ('StepsRecorded', 'EpisodeFinished', 'MetricsLogged', 'ResourcesSampled')"
+_PAGE: Final = 1024
+
+
+class StoredEvent(NamedTuple):
+    """A row of the log, its body as it is stored; `decode` gives the event."""
+
+    position: int
+    stream: str
+    producer: int
+    seq: int
+    kind: str
+    at: int
+    body: bytes
+
+    def decode(self) -> "Event":
+        """The event itself, in today's shape; raises `WireError` if the log holds what this version cannot read."""
+        from lander.protocol.wire import decode_event
+
+        return decode_event(self.kind, self.body)
+
+
+class Episode(NamedTuple):
+    """A finished episode that counts: the run's timestep at its end, its length in steps, its return."""
+
+    last_step: int
+    length: int
+    episode_return: float
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """A read-only connection; raises `HomeError` if there is no readable event store at `path`."""
+    try:
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute("PRAGMA busy_timeout = 5000")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+    except sqlite3.Error as error:
+        raise HomeError(f"{path}: cannot be read as an event store: {error}") from error
+    check_version(version, path)
+    return connection
+
+
+def check_version(version: int, path: Path) -> None:
+    """Raise `HomeError` if a file with this schema version is not ours to use."""
+    if version > SCHEMA_VERSION:
+        raise HomeError(f"{path}: written by a newer version (schema {version}, known {SCHEMA_VERSION}); upgrade lander-ctl")
+    if version < 1:
+        raise HomeError(f"{path}: not an event store")
+
+
+def consequential(connection: sqlite3.Connection) -> "Iterator[Recorded]":
+    """Every event but telemetry, in order; its cost does not depend on how much telemetry lies between."""
+    from lander.protocol.events import Recorded
+    from lander.protocol.wire import decode_event
+
+    rows = connection.execute(
+        "SELECT e.position, s.name, e.producer, e.seq, e.kind, e.at, e.body FROM events e JOIN streams s ON s.id = e.stream"
+        f" WHERE e.{_CONSEQUENTIAL} ORDER BY e.position"
+    )
+    for position, stream, producer, seq, kind, at, body in rows:
+        yield Recorded(position, stream, producer, seq, at, decode_event(kind, body))
+
+
+def matches(target: str, name: str) -> bool:
+    """Whether the experiment or run `name` is, or lies under, the target `EXPERIMENT[/ARM[/SEED]]`."""
+    return name == target or name.startswith(f"{target}/")
+
+
+class Reader:
+    """The log as it stands, read afresh at every call; use as a context manager.
+
+    Raises `NotFoundError` where the home holds no event store yet.
+    """
+
+    def __init__(self, home: Path) -> None:
+        path = home / DATABASE
+        if not path.exists():
+            raise NotFoundError(f"{home}: nothing recorded here yet; is --home right?")
+        self.home = home
+        self.connection = open_reader(path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self.connection.close()
+
+    def position(self) -> int:
+        """The position of the last event."""
+        (position,) = self.connection.execute("SELECT position FROM bookmark").fetchone()
+        return int(position)
+
+    def events(
+        self, target: str | None = None, kinds: Sequence[str] = (), after: int = 0, until: int | None = None
+    ) -> Iterator[StoredEvent]:
+        """The events after position `after`, of a target and of kinds where given; fetched page by page."""
+        streams = self._streams(target)
+        if target is not None and not streams:
+            raise NotFoundError(self._unknown(target))
+        condition = "e.position > ? AND e.position <= ?"
+        parameters: list[object] = [after, until if until is not None else self.position()]
+        for column, values in (("stream", streams if target is not None else ()), ("kind", kinds)):
+            if values:
+                condition += f" AND e.{column} IN ({', '.join('?' * len(values))})"
+                parameters.extend(values)
+        cursor = self.connection.execute(
+            "SELECT e.position, s.name, e.producer, e.seq, e.kind, e.at, e.body FROM events e"
+            f" JOIN streams s ON s.id = e.stream WHERE {condition} ORDER BY e.position",
+            parameters,
+        )
+        while page := cursor.fetchmany(_PAGE):
+            yield from (StoredEvent(*row) for row in page)
+
+    def submission(self, experiment: str) -> "ExperimentSubmitted":
+        """What was submitted under this id; raises `NotFoundError` naming the nearest ids."""
+        row = self.connection.execute(
+            "SELECT e.kind, e.body FROM experiments x JOIN events e ON e.position = x.submitted WHERE x.id = ?",
+            (experiment,),
+        ).fetchone()
+        if row is None:
+            raise NotFoundError(self._unknown(experiment))
+        from lander.protocol.events import ExperimentSubmitted
+        from lander.protocol.wire import decode_event
+
+        event = decode_event(*row)
+        if not isinstance(event, ExperimentSubmitted):  # the foreign key of the projection says otherwise
+            raise NotFoundError(self._unknown(experiment))
+        return event
+
+    def episodes(self, run: str) -> list[Episode]:
+        """The run's finished episodes that count, in the order they finished."""
+        rows = self.connection.execute(
+            'SELECT e.last_step, e.length, e."return" FROM episodes e JOIN progress p ON p.id = e.run'
+            " WHERE p.run = ? ORDER BY e.number",
+            (run,),
+        )
+        return [Episode(step, length, float("nan") if value is None else value) for step, length, value in rows]
+
+    def runs(self, target: str) -> list[str]:
+        """The ids of the runs a target names, in order; raises `NotFoundError` with the nearest names."""
+        rows = self.connection.execute("SELECT run FROM progress WHERE experiment = ? ORDER BY id", (target.split("/", 1)[0],))
+        found = [run for (run,) in rows if matches(target, run)]
+        if not found:
+            raise NotFoundError(self._unknown(target))
+        return found
+
+    def _streams(self, target: str | None) -> list[int]:
+        if target is None:
+            return []
+        rows = self.connection.execute(
+            "SELECT id FROM streams WHERE name = ?1 OR substr(name, 1, length(?1) + 1) = ?1 || '/'", (target,)
+        )
+        return [number for (number,) in rows]
+
+    def _unknown(self, target: str) -> str:
+        from difflib import get_close_matches
+
+        names = [name for (name,) in self.connection.execute("SELECT id FROM experiments UNION SELECT run FROM progress")]
+        near = get_close_matches(target, names, n=3, cutoff=0.4)
+        return f"{target}: no such experiment or run" + (f"; did you mean {', '.join(near)}?" if near else "")

@@ -1,0 +1,155 @@
+"""The status of experiments, as `lander-ctl status --json` prints it: a function of the projections.
+
+Its cost depends on the number of runs asked for, not on what they recorded.
+"""
+
+from math import fsum
+from typing import TYPE_CHECKING, Any, Final, TypedDict
+
+from lander.store.reader import RETURN_WINDOW, Reader, matches
+
+if TYPE_CHECKING:
+    from lander.protocol.lifecycle import ExperimentState, RunState
+
+
+class CheckpointStatus(TypedDict):
+    """The last checkpoint."""
+
+    step: int
+    digest: str
+
+
+class ResourcesStatus(TypedDict):
+    """The last measurement: CPU in percent of one core, resident memory in MB."""
+
+    cpu_percent: float
+    memory_mb: float
+    gpu_percent: float | None
+
+
+class RunStatus(TypedDict):
+    """One run."""
+
+    id: str
+    arm: str
+    seed: int
+    state: "RunState"
+    cause: str | None
+    detail: str | None
+    step: int
+    total_steps: int
+    percent: float
+    steps_per_second: float | None
+    eta_seconds: float | None
+    episodes: int
+    mean_return: float | None
+    attempt: int
+    resume: str | None
+    host: str | None
+    device: str | None
+    pid: int | None
+    checkpoint: CheckpointStatus | None
+    resources: ResourcesStatus | None
+
+
+class ExperimentStatus(TypedDict):
+    """One experiment with its runs."""
+
+    id: str
+    state: "ExperimentState"
+    hypothesis: str
+    runs: list[RunStatus]
+
+
+class Status(TypedDict):
+    """Everything asked for, as of a position in the log."""
+
+    position: int
+    experiments: list[ExperimentStatus]
+
+
+LIVE: Final = ("starting", "running", "stopping")
+
+_RUNS: Final = """
+    SELECT p.id AS number, p.run AS id, p.arm, p.seed, p.state, p.cause, p.detail, p.step, p.total_steps, p.episodes,
+           p.attempt, p.resume, p.host, p.device, p.pid, p.started_at, p.started_step, p.last_at,
+           r.cpu_percent, r.memory_mb, r.gpu_percent
+    FROM progress p LEFT JOIN resources r ON r.run = p.id
+    WHERE p.experiment = ? ORDER BY p.id
+"""
+_RETURNS: Final = 'SELECT "return" FROM episodes WHERE run = ? ORDER BY number DESC LIMIT ?'
+
+
+def status(reader: Reader, target: str | None = None) -> Status:
+    """The status of a target, or of everything; raises `NotFoundError` for a target that does not exist."""
+    if target is not None:
+        reader.runs(target)
+    reader.connection.execute("BEGIN")  # one snapshot for all the queries
+    try:
+        wanted = target.split("/", 1)[0] if target is not None else None
+        rows = reader.connection.execute(
+            "SELECT id, state, hypothesis FROM experiments WHERE ?1 IS NULL OR id = ?1 ORDER BY submitted", (wanted,)
+        ).fetchall()
+        experiments: list[ExperimentStatus] = [
+            {"id": id_, "state": state, "hypothesis": hypothesis, "runs": _runs(reader, id_, target)}
+            for id_, state, hypothesis in rows
+        ]
+        return {"position": reader.position(), "experiments": experiments}
+    finally:
+        reader.connection.execute("COMMIT")
+
+
+def _runs(reader: Reader, experiment: str, target: str | None) -> list[RunStatus]:
+    cursor = reader.connection.execute(_RUNS, (experiment,))
+    names = [column[0] for column in cursor.description]
+    rows = [dict(zip(names, row, strict=True)) for row in cursor]
+    return [_run(reader, row) for row in rows if target is None or matches(target, row["id"])]
+
+
+def _run(reader: Reader, row: dict[str, Any]) -> RunStatus:
+    speed = _steps_per_second(row)
+    left = row["total_steps"] - row["step"]
+    return {
+        "id": row["id"],
+        "arm": row["arm"],
+        "seed": row["seed"],
+        "state": row["state"],
+        "cause": row["cause"],
+        "detail": row["detail"],
+        "step": row["step"],
+        "total_steps": row["total_steps"],
+        "percent": min(100.0, round(100 * row["step"] / row["total_steps"], 2)),
+        "steps_per_second": speed,
+        "eta_seconds": round(max(0, left) / speed, 1) if speed and row["state"] in LIVE else None,
+        "episodes": row["episodes"],
+        "mean_return": _mean_return(reader, row["number"]),
+        "attempt": row["attempt"],
+        "resume": row["resume"],
+        "host": row["host"],
+        "device": row["device"],
+        "pid": row["pid"],
+        "checkpoint": None,
+        "resources": _resources(row) if row["state"] in LIVE else None,
+    }
+
+
+def _steps_per_second(row: dict[str, Any]) -> float | None:
+    """Over the whole of the present attempt: PPO alternates between acting and learning, so short windows jump."""
+    if row["started_at"] is None or row["last_at"] is None or row["last_at"] <= row["started_at"]:
+        return None
+    seconds: float = (row["last_at"] - row["started_at"]) / 1e6
+    steps: int = row["step"] - row["started_step"]
+    return round(steps / seconds, 1)
+
+
+def _mean_return(reader: Reader, number: int) -> float | None:
+    returns = [value for (value,) in reader.connection.execute(_RETURNS, (number, RETURN_WINDOW))]
+    if not returns or None in returns:
+        return None
+    return fsum(returns) / len(returns)
+
+
+def _resources(row: dict[str, Any]) -> ResourcesStatus | None:
+    if row["memory_mb"] is None:
+        return None
+    return {name: row[name] for name in ("cpu_percent", "memory_mb", "gpu_percent")}  # type: ignore[return-value]  # the keys are the type's own

@@ -1,0 +1,72 @@
+"""`python -m lander.supervisor HOME`: a supervisor as a process of its own.
+
+Prints one line of JSON on standard output once it serves, or says why it cannot: `{"ready": true}` or
+`{"error": KIND, "detail": TEXT}`. Everything else goes to standard error.
+"""
+
+import errno
+import json
+import logging
+import os
+import sqlite3
+import sys
+from pathlib import Path
+
+import uvloop
+
+from lander.protocol.errors import HomeError, LanderError
+from lander.store.lock import HomeLock
+from lander.store.reader import DATABASE
+from lander.store.sqlite import SqliteEventStore
+from lander.supervisor import beacon
+from lander.supervisor.supervisor import Supervisor
+
+
+async def serve(home: Path) -> None:
+    """Supervise until told to leave."""
+    store = await SqliteEventStore.open(home / DATABASE)
+    try:
+        supervisor = Supervisor(home, store)
+        before = beacon.read(home)
+        await supervisor.open(before.port if before is not None else None)
+        beacon.light(home, beacon.Beacon(supervisor.gate.endpoint, os.getpid(), supervisor.public_key))
+        _say({"ready": True})
+        try:
+            await supervisor.run()
+        finally:
+            await supervisor.close()
+            beacon.extinguish(home)
+    finally:
+        await store.close()
+
+
+def _say(words: dict[str, object]) -> None:
+    """Tell whoever started us, and let go of their pipe."""
+    print(json.dumps(words), flush=True)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
+
+
+def main() -> int:
+    """Run a supervisor; the exit status is that of the error that kept it from starting, else 0."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    home = Path(sys.argv[1])
+    try:
+        with HomeLock(home):
+            uvloop.run(serve(home))
+    except (LanderError, OSError, sqlite3.Error) as error:
+        said = error if isinstance(error, LanderError) else HomeError(_plain(home, error))
+        _say({"error": type(said).__name__, "detail": str(said)})
+        return said.exit_code
+    return 0
+
+
+def _plain(home: Path, error: OSError | sqlite3.Error) -> str:
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"{home}: no space left on its disk; make room, or choose another --home"
+    return f"{home}: cannot be used as a home: {error}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

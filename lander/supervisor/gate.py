@@ -1,0 +1,225 @@
+"""The gate: the one socket everybody talks to, and the only place that sees frames.
+
+ROUTER with CURVE. Who somebody is follows from the key they authenticated with and from nothing they say. CURVE by itself
+lets any key in: it is our ZAP handler that decides, for a domain that is set and enforced, and `open` proves with a random
+key that it does. A message that is malformed, oversized or not its sender's to send is counted, logged at most once a second,
+and dropped.
+"""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple
+
+import zmq
+import zmq.asyncio
+from zmq.utils import z85
+from zmq.utils.monitor import recv_monitor_message
+
+from lander.protocol.commands import CLIENT, HOST, TRAINER, Command
+from lander.protocol.errors import LanderError, WireError
+from lander.protocol.wire import MAX_FRAME, decode, encode
+from lander.supervisor.keys import KeyPair
+
+LOG: Final = logging.getLogger(__name__)
+DOMAIN: Final = b"lander"
+MAX_DRAIN: Final = 256
+"""Messages taken in one go before everybody else gets a turn."""
+MAX_UNSENT: Final = 1024
+"""Messages kept for a peer that does not read; beyond it the oldest are dropped."""
+_ALLOWED: Final = {"client": CLIENT, "host": HOST, "trainer": TRAINER}
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who a key belongs to; `run` and `epoch` for a trainer, `name` for a host."""
+
+    role: Literal["client", "host", "trainer"]
+    name: str = ""
+    run: str = ""
+    epoch: int = 0
+
+
+class Received(NamedTuple):
+    """A message and who sent it; `key` is where answers go."""
+
+    principal: Principal
+    key: str
+    command: Command
+
+
+class Gate:
+    """Receives commands in bulk and sends answers without waiting."""
+
+    def __init__(self, keys: KeyPair, authorise: Callable[[str], Principal | None]) -> None:
+        self.refused = 0
+        """Messages and handshakes turned away since the start."""
+        self.endpoint = ""
+        self._keys = keys
+        self._authorise = authorise
+        self._context = zmq.asyncio.Context()
+        self._routes: dict[str, bytes] = {}
+        self._unsent: dict[str, deque[bytes]] = {}
+        self._logged_at = 0.0
+
+    async def open(self, port: int | None) -> int:
+        """Bind to loopback, at `port` if it is free; returns the port. Raises `LanderError` if strangers get in."""
+        self._zap = self._context.socket(zmq.REP)
+        self._zap.bind("inproc://zeromq.zap.01")
+        self._zap_task = asyncio.create_task(self._answer_handshakes(), name="ZAP")
+        self._router = self._context.socket(zmq.ROUTER)
+        self._router.curve_server = True
+        self._router.curve_publickey = self._keys.public.encode()
+        self._router.curve_secretkey = self._keys.secret.encode()
+        self._router.setsockopt(zmq.ZAP_DOMAIN, DOMAIN)
+        self._router.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
+        self._router.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        self._router.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME)
+        self._router.setsockopt(zmq.LINGER, 0)
+        self._router.setsockopt(zmq.HANDSHAKE_IVL, 5000)
+        self._router.setsockopt(zmq.HEARTBEAT_IVL, 2000)
+        self._router.setsockopt(zmq.HEARTBEAT_TIMEOUT, 6000)
+        self._router.setsockopt(zmq.HEARTBEAT_TTL, 6000)
+        bound = self._bind(port)
+        self.endpoint = f"tcp://127.0.0.1:{bound}"
+        # One await for many messages: poll the asyncio socket, then drain its shadow without waiting.
+        self._shadow: zmq.Socket[bytes] = zmq.Socket.shadow(self._router.underlying)
+        await self._prove_closed()
+        return bound
+
+    def _bind(self, port: int | None) -> int:
+        """The port of an earlier supervisor, so that hosts and trainers that wait for it find us; else any."""
+        if port is not None:
+            try:
+                self._router.bind(f"tcp://127.0.0.1:{port}")
+            except zmq.ZMQError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+            else:
+                return port
+        return self._router.bind_to_random_port("tcp://127.0.0.1")
+
+    async def receive(self) -> list[Received]:
+        """Wait for messages and take those that are there, at most `MAX_DRAIN`."""
+        await self._router.poll()
+        received: list[Received] = []
+        for _ in range(MAX_DRAIN):
+            try:
+                frames = self._shadow.recv_multipart(zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                break
+            message = self._admit(frames)
+            if message is not None:
+                received.append(message)
+        self._flush()
+        return received
+
+    def _admit(self, frames: list[zmq.Frame]) -> Received | None:
+        try:
+            received = self._identify(frames)
+        except WireError as error:
+            self.refuse(str(error))
+            return None
+        self._routes[received.key] = frames[0].bytes
+        return received
+
+    def _identify(self, frames: list[zmq.Frame]) -> Received:
+        """Who says what; raises `WireError` if it is not a message, or not theirs to send."""
+        if len(frames) != 2:
+            raise WireError(f"a message of {len(frames)} frames")
+        key = str(frames[1].get("User-Id"))
+        principal = self._authorise(key)
+        if principal is None:
+            raise WireError("a message with a key that is no longer valid")
+        command = decode(frames[1].bytes)
+        if not isinstance(command, _ALLOWED[principal.role]):
+            raise WireError(f"{command.kind} from a {principal.role}")
+        return Received(principal, key, command)
+
+    def refuse(self, what: str) -> None:
+        """Count something that was turned away, and log it if nothing was in the last second."""
+        self.refused += 1
+        now = time.monotonic()
+        if now - self._logged_at >= 1.0:
+            self._logged_at = now
+            LOG.warning("refused %s (%d refused so far)", what, self.refused)
+
+    def send(self, key: str, command: Command) -> None:
+        """Send to whoever last spoke with this key; kept, up to a bound, while they do not read."""
+        queue = self._unsent.setdefault(key, deque(maxlen=MAX_UNSENT))
+        queue.append(encode(command))
+        self._flush_one(key, queue)
+
+    def _flush(self) -> None:
+        for key, queue in list(self._unsent.items()):
+            self._flush_one(key, queue)
+
+    def _flush_one(self, key: str, queue: deque[bytes]) -> None:
+        route = self._routes.get(key)
+        if route is None:
+            return
+        try:
+            while queue:
+                self._shadow.send_multipart([route, queue[0]], zmq.NOBLOCK)
+                queue.popleft()
+            del self._unsent[key]
+        except zmq.Again:
+            pass
+        except zmq.ZMQError as error:
+            if error.errno != errno.EHOSTUNREACH:
+                raise
+            self._routes.pop(key, None)  # gone; what is still worth saying is said again when they return
+            self._unsent.pop(key, None)
+
+    def forget(self, key: str) -> None:
+        """Drop what is kept for a key that will not return."""
+        self._routes.pop(key, None)
+        self._unsent.pop(key, None)
+
+    async def close(self) -> None:
+        """Close every socket; what is unsent is dropped."""
+        self._zap_task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._zap_task
+        self._context.destroy(linger=0)
+
+    # ------------------------------------------------------------------------------------------------ handshakes
+
+    async def _answer_handshakes(self) -> None:
+        """ZAP (rfc.zeromq.org/spec/27): always an answer, whatever was asked, or every later handshake would hang."""
+        while True:
+            request = await self._zap.recv_multipart()
+            status, user = b"400", b""
+            try:
+                *_, mechanism, credential = request
+                key = z85.encode(credential).decode()
+                if request[2] == DOMAIN and mechanism == b"CURVE" and self._authorise(key) is not None:
+                    status, user = b"200", key.encode()
+                else:
+                    self.refuse("a handshake with an unknown key")
+            except Exception as error:
+                self.refuse(f"a malformed handshake: {error}")
+            request_id = request[1] if len(request) > 1 else b""
+            await self._zap.send_multipart([b"1.0", request_id, status, b"", user, b""])
+
+    async def _prove_closed(self) -> None:
+        """Knock with a random key; whoever is let in shows that the door does not close."""
+        stranger = self._context.socket(zmq.DEALER)
+        stranger.curve_serverkey = self._keys.public.encode()
+        stranger.curve_publickey, stranger.curve_secretkey = zmq.curve_keypair()
+        monitor = stranger.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_AUTH)
+        stranger.connect(self.endpoint)
+        try:
+            async with asyncio.timeout(10.0):
+                event = (await recv_monitor_message(monitor))["event"]
+        finally:
+            stranger.disable_monitor()
+            stranger.close(linger=0)
+        if event != zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+            raise LanderError("the gate let a stranger's key in; not starting")
+        self.refused = 0
