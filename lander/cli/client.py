@@ -41,12 +41,11 @@ def start(home: Path) -> bool:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
-            start_new_session=True,  # Ctrl-C in this terminal is for the client
         )
     said = _first_line(process)
+    process.wait()  # it has gone into the background: a session of its own, out of reach of this terminal's Ctrl-C
     if said.get("ready"):
         return True
-    process.wait()
     if running(home) is not None:  # somebody else started one at the same moment
         return False
     raise _error(str(said.get("error", "HomeError")), str(said.get("detail", f"see {home / 'supervisor.log'}")))

@@ -4,6 +4,7 @@ The high bytes of neighbouring float64 rewards resemble one another while the lo
 compression (HDF5 and Blosc call it the shuffle filter) lets deflate find what there is to find. Lossless.
 """
 
+import re
 import zlib
 from math import prod
 from typing import Any, Final
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from lander.protocol.errors import WireError
 from lander.protocol.events import PackedArray
 
-_KINDS: Final = "biuf"
+_DTYPE: Final = re.compile(r"[<>|=]?[biuf][0-9]{1,2}")
 _MAX_BYTES: Final = 256 << 20
 
 
@@ -28,24 +29,32 @@ def pack(array: npt.NDArray[Any]) -> PackedArray:
 
 def unpack(packed: PackedArray) -> npt.NDArray[Any]:
     """The array that was packed, bit for bit; raises `WireError` if the bytes do not fill the shape exactly."""
+    if not _DTYPE.fullmatch(packed.dtype):
+        raise WireError(f"unknown array type {packed.dtype!r}")
     try:
         dtype = np.dtype(packed.dtype)
     except TypeError as error:
         raise WireError(f"unknown array type {packed.dtype!r}") from error
     size = prod(packed.shape) * dtype.itemsize
-    if dtype.kind not in _KINDS or min(packed.shape, default=0) < 0 or size > _MAX_BYTES:
+    if min(packed.shape, default=0) < 0 or size > _MAX_BYTES:
         raise WireError(f"cannot unpack an array of {packed.dtype!r} with shape {packed.shape}")
     data = _inflate(packed.data, size)
     columns = np.frombuffer(data, np.uint8).reshape(dtype.itemsize, -1)
-    return np.ascontiguousarray(columns.T).view(dtype).reshape(packed.shape)
+    try:
+        return np.ascontiguousarray(columns.T).view(dtype).reshape(packed.shape)
+    except (ValueError, OverflowError) as error:  # nothing at all in more dimensions than NumPy counts
+        raise WireError(f"cannot unpack an array of {packed.dtype!r} with shape {packed.shape}") from error
 
 
 def _inflate(data: bytes, size: int) -> bytes:
     """Inflate to exactly `size` bytes; asking for one more shows a bomb without unfolding it."""
+    inflater = zlib.decompressobj()
     try:
-        inflated = zlib.decompressobj().decompress(data, size + 1)
+        inflated = inflater.decompress(data, size + 1)
     except zlib.error as error:
         raise WireError(f"damaged array: {error}") from error
     if len(inflated) != size:
         raise WireError(f"damaged array: {len(inflated)} bytes where {size} belong")
+    if not inflater.eof or inflater.unused_data:
+        raise WireError("damaged array: cut short, or with something behind it")
     return inflated

@@ -5,12 +5,12 @@ is checked by the supervisor's gate: `CLIENT`, `HOST` and `TRAINER` list it.
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final, Union, get_args
+from typing import ClassVar, Final, Union, get_args
 
 from pydantic import ConfigDict, Field
 
-from lander.protocol.events import Execution, ResourcesSampled
-from lander.protocol.experiment import Arm, Experiment
+from lander.protocol.events import Count, Execution, Number, ResourcesSampled
+from lander.protocol.experiment import Arm, Experiment, PlainData
 from lander.protocol.model import Message, Model
 
 # ---------------------------------------------------------------------------------------------------- client → supervisor
@@ -23,7 +23,7 @@ class SubmitExperiment(Message):
     model_config = ConfigDict(strict=False)
     experiment: Experiment
     execution: Execution
-    manifest: dict[str, Any]
+    manifest: PlainData
     notices: tuple[str, ...] = ()
 
 
@@ -163,8 +163,8 @@ class Append(Message):
     kind: ClassVar[str] = "Append"
     run: str
     epoch: int
-    first_seq: int
-    events: tuple[tuple[str, int, bytes], ...]
+    first_seq: Number
+    events: tuple[tuple[str, Count, bytes], ...]
 
 
 class Acknowledged(Message):

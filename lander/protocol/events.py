@@ -8,15 +8,23 @@ To change an event that has been recorded: give the new shape a new kind (`"RunQ
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Final, Literal, NamedTuple, Union, get_args
+from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, Self, Union, get_args
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
-from lander.protocol.experiment import Experiment
+from lander.protocol.experiment import Experiment, PlainData
+from lander.protocol.hyperparameters import LARGEST
 from lander.protocol.model import Message, Model
 
 SUPERVISOR: Final = 0
 """The producer number of the supervisor's own events."""
+
+Count = Annotated[int, Field(ge=0, le=LARGEST)]
+"""From 0; no larger than SQLite can hold, since what a trainer says must not be able to stop the writer."""
+Number = Annotated[int, Field(ge=1, le=LARGEST)]
+"""From 1."""
+Measure = Annotated[float, Field(allow_inf_nan=False)]
+"""A measurement: NaN is how SQLite spells NULL, and a table of measurements has no place for it."""
 
 Mode = Literal["sequential", "parallel", "validation"]
 Cause = Literal[
@@ -49,7 +57,7 @@ class PackedArray(Model):
     """A NumPy array in few bytes; `lander.protocol.arrays` packs and unpacks it."""
 
     dtype: str = Field(max_length=8)
-    shape: tuple[int, ...] = Field(max_length=8)
+    shape: tuple[Count, ...] = Field(max_length=8)
     data: bytes
 
 
@@ -64,7 +72,7 @@ class ExperimentSubmitted(Message):
     model_config = ConfigDict(strict=False)
     experiment: Experiment
     execution: Execution
-    manifest: dict[str, Any]
+    manifest: PlainData
 
 
 class ExperimentStarted(Message):
@@ -188,9 +196,9 @@ class TrainingStarted(Message):
     """The trainer has built everything; its next act is the first environment step."""
 
     kind: ClassVar[str] = "TrainingStarted"
-    epoch: int
-    pid: int
-    n_envs: int
+    epoch: Number
+    pid: Number
+    n_envs: Number
     device: str
 
 
@@ -203,10 +211,19 @@ class StepsRecorded(Message):
     """
 
     kind: ClassVar[str] = "StepsRecorded"
-    first_step: int
+    first_step: Count
     actions: PackedArray
     rewards: PackedArray
     endings: PackedArray
+
+    @model_validator(mode="after")
+    def _same_steps(self) -> Self:
+        shape = self.rewards.shape
+        if len(shape) != 2 or self.endings.shape != shape or self.actions.shape[:2] != shape:
+            raise ValueError("actions, rewards and endings are of the same vector steps and environments")
+        if self.last_step > LARGEST:
+            raise ValueError("more steps than can be counted")
+        return self
 
     @property
     def last_step(self) -> int:
@@ -224,13 +241,13 @@ class EpisodeFinished(Message):
     """
 
     kind: ClassVar[str] = "EpisodeFinished"
-    env: int
-    first_step: int
-    last_step: int
-    length: int
+    env: Count
+    first_step: Count
+    last_step: Count
+    length: Count
     episode_return: float
     truncated: bool = False
-    reset_seed: int | None = None
+    reset_seed: Count | None = None
     reset_rng: bytes = b""
 
 
@@ -238,7 +255,7 @@ class MetricsLogged(Message):
     """What Stable-Baselines3's logger said at timestep `step`, under its own names (`train/loss` …)."""
 
     kind: ClassVar[str] = "MetricsLogged"
-    step: int
+    step: Count
     values: dict[str, float]
 
 
@@ -246,7 +263,7 @@ class ModelSaved(Message):
     """A model file is complete and durable; `path` is relative to the home."""
 
     kind: ClassVar[str] = "ModelSaved"
-    step: int
+    step: Count
     path: str
     sha256: str
 
@@ -262,9 +279,9 @@ class TrainingEnded(Message):
     """A trainer's last word: why it is about to exit. `detail` ends with the traceback where there is one."""
 
     kind: ClassVar[str] = "TrainingEnded"
-    epoch: int
+    epoch: Number
     cause: Cause
-    step: int
+    step: Count
     detail: str = ""
 
 
@@ -276,9 +293,9 @@ class TrainerUsage(Model):
 
     run: str
     epoch: int
-    cpu_percent: float
-    memory_mb: float
-    gpu_percent: float | None = None
+    cpu_percent: Measure
+    memory_mb: Measure
+    gpu_percent: Measure | None = None
 
 
 class ResourcesSampled(Message):

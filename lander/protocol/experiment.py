@@ -103,7 +103,7 @@ class Arm(_Model):
     environment_kwargs: PlainData = Field(default_factory=dict)
     training_steps: AboveZero
     seeds: Seeds = Field(description=f"1 to {MOST_SEEDS} seeds, such as [0, 1, 2]")
-    device: Annotated[Literal["cpu", "cuda"], one_of("cpu", "cuda")] = "cpu"
+    device: Annotated[Literal["cpu", "cuda"], Allowed("cpu or cuda")] = "cpu"
     hyperparameters: dict[str, object] = Field(default_factory=dict)
 
     @field_validator("hyperparameters")

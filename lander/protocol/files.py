@@ -354,7 +354,8 @@ def _lines(draft: Draft, error: ValidationError) -> Iterator[str]:
                 problem = _unknown(draft, location)
             case kind:
                 problem = f"found {shown(each['input'])}; must be {_KINDS.get(kind, 'plain data')}"
-        yield f"{draft.where(location)}: {problem}"
+        field = draft.where(location)
+        yield f"{field}: {problem}" if field else problem
 
 
 def _wanted(location: Location) -> str:

@@ -36,6 +36,7 @@ RUN_TRANSITIONS: Final[Mapping[tuple[RunState, str], RunState]] = {
     ("starting", e.TrainingStarted.kind): "running",
     ("starting", e.StopRequested.kind): "stopping",
     ("starting", e.AttemptEnded.kind): "queued",
+    ("running", e.TrainingStarted.kind): "running",
     ("running", e.StopRequested.kind): "stopping",
     ("running", e.AttemptEnded.kind): "queued",
     ("stopping", e.TrainingStarted.kind): "stopping",

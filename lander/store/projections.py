@@ -10,7 +10,7 @@ from dataclasses import astuple, dataclass, fields
 from typing import Any, Final, NamedTuple
 
 from lander.protocol import events as e
-from lander.protocol.lifecycle import ExperimentState, RunState, next_experiment_state, next_run_state
+from lander.protocol.lifecycle import LIVE, ExperimentState, RunState, next_experiment_state, next_run_state
 
 
 @dataclass(slots=True)
@@ -186,7 +186,7 @@ class Projections:
 
     def _training_started(self, recorded: e.Recorded, event: e.TrainingStarted) -> None:
         row = self.progress[recorded.stream]
-        if row.attempt == recorded.producer:
+        if row.attempt == recorded.producer and row.state in LIVE:  # else its last word came after its end was noted
             self._run_moved(recorded, event)
             row.pid, row.started_at = event.pid, recorded.at
 

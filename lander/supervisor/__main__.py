@@ -49,7 +49,10 @@ def _say(words: dict[str, object]) -> None:
 
 
 def main() -> int:
-    """Run a supervisor; the exit status is that of the error that kept it from starting, else 0."""
+    """Run a supervisor in the background; what keeps it from starting is said on standard output."""
+    if os.fork() != 0:
+        os._exit(0)  # whoever started us has a child to wait for, and none that becomes a zombie when we leave
+    os.setsid()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     home = Path(sys.argv[1])
     try:

@@ -1,0 +1,33 @@
+"""What every benchmark prints: a claim, both sides of it, their ratio, and whether it holds."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured claim; `holds` compares `value` with what was promised."""
+
+    what: str
+    ours: str
+    against: str
+    value: str
+    promised: str
+    holds: bool
+
+    def __str__(self) -> str:
+        mark = "holds" if self.holds else "DOES NOT HOLD"
+        return f"{self.what}\n    ours {self.ours} · against {self.against}\n    {self.value} (promised {self.promised}): {mark}"
+
+
+def show(measure: Callable[[], Sequence[Row]]) -> None:
+    """Run one benchmark and print its rows; the `__main__` of every script."""
+    for row in measure():
+        print(row, flush=True)
+
+
+def spread(values: Sequence[float], unit: str = "") -> str:
+    """Median and range, as `12.3 ms (11.9 – 14.0)`."""
+    ordered = sorted(values)
+    middle = ordered[len(ordered) // 2]
+    return f"{middle:.4g}{unit} ({ordered[0]:.4g} – {ordered[-1]:.4g}, n={len(ordered)})"
