@@ -17,7 +17,8 @@ class Row:
 
     def __str__(self) -> str:
         mark = "holds" if self.holds else "DOES NOT HOLD"
-        return f"{self.what}\n    ours {self.ours} · against {self.against}\n    {self.value} (promised {self.promised}): {mark}"
+        sides = f"ours {self.ours} · against {self.against}"
+        return f"{self.what}\n    {sides}\n    {self.value} (promised {self.promised}): {mark}"
 
 
 def show(measure: Callable[[], Sequence[Row]]) -> None:

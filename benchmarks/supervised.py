@@ -2,16 +2,19 @@
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from lander.cli import client
-from lander.protocol.commands import SubmitExperiment
+from lander.protocol.commands import StopTarget, SubmitExperiment
 from lander.protocol.events import Execution
 from lander.protocol.experiment import Experiment
 from lander.store.reader import Reader, StoredEvent
 from lander.store.status import status
+
+PATIENCE = 600.0
 
 
 @contextlib.contextmanager
@@ -27,47 +30,73 @@ def home() -> Iterator[Path]:
             client.shut_down(path)
 
 
-def experiment(name: str, *, environment: str = "LunarLander-v3", training_steps: int, seed: int = 0, **settings: Any) -> Experiment:
-    """An experiment that trains one run; its variant, which the form asks for, is stopped before it starts."""
+def experiment(name: str, *, environment: str = "LunarLander-v3", training_steps: int, **hyperparameters: Any) -> Experiment:
+    """A PPO experiment whose baseline is the run to look at; the form asks for a variant, which trains last and briefly."""
     return Experiment.model_validate(
         {
             "experiment_id": name,
             "environment": environment,
-            "algorithm": settings.pop("algorithm", "PPO"),
+            "algorithm": "PPO",
             "training_steps": training_steps,
-            "seeds": [seed],
-            "baseline": {"hyperparameters": settings},
-            "variants": {"other": {"training_steps": 1}},
-            "max_retries": settings.pop("max_retries", 3),
+            "seeds": [0],
+            "baseline": {"hyperparameters": hyperparameters},
+            "variants": {"other": {"training_steps": 1, "hyperparameters": {"n_steps": 8, "batch_size": 8}}},
         }
     )
 
 
-def carry_out(path: Path, wanted: Experiment, seconds: float = 600.0) -> str:
-    """Submit an experiment and return when its baseline has ended; returns the run's id."""
-    run = wanted.runs[0].id
+def submit(path: Path, wanted: Experiment) -> str:
+    """Hand an experiment over, to be trained one run at a time; returns its baseline run's id."""
     with client.connected(path) as supervisor:
         supervisor.ask(SubmitExperiment(experiment=wanted, execution=Execution(mode="sequential"), manifest={}))
-    wait_ended(path, run, seconds)
+    return wanted.runs[0].id
+
+
+def carry_out(path: Path, wanted: Experiment) -> str:
+    """Hand an experiment over and return when it has ended; returns its baseline run's id."""
+    run = submit(path, wanted)
+    _await_end(path, wanted)
     return run
 
 
-def wait_ended(path: Path, run: str, seconds: float = 600.0) -> None:
-    """Return when the run has ended; raises `TimeoutError` if that takes too long."""
-    import time
+def stop(path: Path, wanted: Experiment) -> None:
+    """Stop an experiment and return when it has ended."""
+    with client.connected(path) as supervisor:
+        supervisor.ask(StopTarget(target=wanted.experiment_id, operator="benchmark"))
+    _await_end(path, wanted)
 
-    deadline = time.monotonic() + seconds
-    with Reader(path) as reader:
-        while True:
-            state = status(reader, run)["experiments"][0]["runs"][0]["state"]
-            if state in ("completed", "failed", "stopped", "skipped"):
-                return
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{run} is still {state}")
-            time.sleep(0.1)
+
+def start(path: Path) -> None:
+    """Have a supervisor again."""
+    client.start(path)
+
+
+def shut_down(path: Path) -> None:
+    """Bring the supervisor down."""
+    client.shut_down(path)
 
 
 def events(path: Path, run: str, *kinds: str) -> list[StoredEvent]:
-    """A run's events of these kinds."""
+    """A run's events of these kinds, or all."""
     with Reader(path) as reader:
         return list(reader.events(run, kinds))
+
+
+def await_events(path: Path, run: str, kind: str, count: int = 1) -> list[StoredEvent]:
+    """The first `count` events of a kind, as soon as they are there."""
+    _await(lambda: len(events(path, run, kind)) >= count, f"{count} {kind} of {run}")
+    return events(path, run, kind)[:count]
+
+
+def _await_end(path: Path, wanted: Experiment) -> None:
+    with Reader(path) as reader:
+        name = wanted.experiment_id
+        _await(lambda: status(reader, name)["experiments"][0]["state"] not in ("queued", "running"), f"{name} to end")
+
+
+def _await(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {PATIENCE:.0f} s for {what}")
+        time.sleep(0.02)

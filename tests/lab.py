@@ -96,6 +96,13 @@ class Lab:
                     found.append(int(entry.name))
         return found
 
+    def process(self, module: str) -> int:
+        """The process of this home that runs a module of ours."""
+        for pid in self.processes():
+            if module.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+                return pid
+        raise AssertionError(f"no process runs {module}")
+
     def close(self) -> None:
         """Bring the supervisor down; whatever is left of it afterwards is a defect, and is ended by force."""
         try:

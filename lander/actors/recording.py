@@ -40,10 +40,10 @@ class RecordedEnvironment(gymnasium.Wrapper[Any, Any, Any, Any]):
         self.episode_return = 0.0
         self.reset_seed: int | None = None
         self.reset_rng = b""
-        self._copies_actions = isinstance(env.action_space, gymnasium.spaces.Box)
+        self._copies_actions = not isinstance(env.action_space, gymnasium.spaces.Discrete)
 
     def step(self, action: Any) -> Any:
-        # An environment may scribble on the array it was given; integers cannot be scribbled on.
+        # An environment may scribble on the array it was given; a single integer cannot be scribbled on.
         self.actions.append(action.copy() if self._copies_actions else action)
         try:
             result = self.env.step(action)
@@ -84,12 +84,12 @@ class RecordedEnvironment(gymnasium.Wrapper[Any, Any, Any, Any]):
             )
         )
 
-    def forget(self) -> None:
-        """Start new lists; what was in them has been recorded."""
-        self.steps += len(self.rewards)
-        self.actions.clear()
-        self.rewards.clear()
-        self.endings.clear()
+    def forget(self, count: int) -> None:
+        """Drop the first `count` steps from the lists; they have been recorded."""
+        self.steps += count
+        del self.actions[:count]
+        del self.rewards[:count]
+        self.endings = [(step - count, ending) for step, ending in self.endings if step >= count]
 
 
 class Recording:
@@ -106,9 +106,14 @@ class Recording:
         return len(self._environments) - 1
 
     def take(self) -> list[StepsRecorded | EpisodeFinished]:
-        """The events since the last call, episodes after the steps they are made of."""
+        """The events since the last call, episodes after the steps they are made of.
+
+        Only whole vector steps: where an environment raised, those before it in the vector are one step ahead.
+        """
         steps = self._steps()
-        episodes, self.episodes = self.episodes, []
+        done = self._environments[0].steps * self.n_envs
+        episodes = [episode for episode in self.episodes if episode.last_step <= done]
+        self.episodes = [episode for episode in self.episodes if episode.last_step > done]
         return [*steps, *episodes]
 
     def _steps(self) -> list[StepsRecorded]:
@@ -119,15 +124,16 @@ class Recording:
         endings = np.zeros((count, self.n_envs), np.uint8)
         for environment in environments:
             for step, ending in environment.endings:
-                endings[step, environment.index] = ending
+                if step < count:
+                    endings[step, environment.index] = ending
         event = StepsRecorded(
             first_step=environments[0].steps * self.n_envs,
-            actions=pack(_small(_stack([environment.actions for environment in environments]))),
-            rewards=pack(_stack([environment.rewards for environment in environments]).astype(np.float64, copy=False)),
+            actions=pack(_small(_stack([environment.actions[:count] for environment in environments]))),
+            rewards=pack(_stack([environment.rewards[:count] for environment in environments]).astype(np.float64, copy=False)),
             endings=pack(endings),
         )
         for environment in environments:
-            environment.forget()
+            environment.forget(count)
         return [event]
 
 
@@ -140,4 +146,5 @@ def _small(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Integers in the smallest type that holds them all; floats as they are."""
     if array.dtype.kind not in "iu":
         return array
-    return array.astype(np.result_type(np.min_scalar_type(array.min()), np.min_scalar_type(array.max())))
+    low, high = int(array.min()), int(array.max())
+    return array.astype(np.min_scalar_type(high if low >= 0 else min(low, -1 - high)))

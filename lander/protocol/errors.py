@@ -28,6 +28,10 @@ class ConflictError(UsageError):
     """The request contradicts what the log already says (the same id with other content, for instance)."""
 
 
+class LeavingError(ConflictError):
+    """The supervisor is on its way out; once it is gone, another can be started and asked."""
+
+
 class NotFoundError(LanderError):
     """No such experiment, arm or run, or no supervisor to ask."""
 

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Annotated, Final, Literal, NamedTuple, Self
 
 from pydantic import (
@@ -37,7 +38,8 @@ from lander.protocol.hyperparameters import (
     whole,
 )
 
-MOST_SEEDS: Final = 10_000  # of one arm: beyond it lies a typing error, and a great many processes
+MOST_SEEDS: Final = 10_000  # of one arm; beyond these lies a typing error, and a great many processes
+MOST_ARMS: Final = 1_000
 
 
 def _identifier(text: str) -> str:
@@ -277,6 +279,8 @@ class Draft:
             raise ValueError(f"{spellings[1][0]}: does not go together with {spellings[0][0]}; use one of the two")
         short = not spellings or spellings[0][0] in SPELLINGS[-1]
         arms = list(_take_arms(rest))
+        if len(arms) > MOST_ARMS:
+            raise ValueError(f"{'variants' if short else 'arms'}: found {len(arms)} arms; must be at most {MOST_ARMS}")
         shared = {key: rest.pop(key) for key in ARM_KEYS if key in rest}
         return cls(rest, shared, arms, short)
 
@@ -297,11 +301,12 @@ class Draft:
         arm, path = self.arms[int(location[1])], location[2:]
         if not path or path[0] in arm.identity:
             return arm.prefix.removesuffix(".")
-        for length in range(len(path), 0, -1):
+        names = list(takewhile(lambda step: isinstance(step, str), path))  # places in a list are not told apart
+        for length in range(len(names), 0, -1):
             for prefix, settings in reversed(self._layers(arm)):
                 if path[0] == "seeds" and "seed" in settings:
                     return f"{prefix}seed"
-                if stands(settings, path[:length]):
+                if stands(settings, names[:length]):
                     return prefix + dotted(path)
         return dotted(path) if self.short else arm.prefix + dotted(path)
 
@@ -378,7 +383,8 @@ def _succeed(arm: dict[str, object]) -> Iterator[str]:
         name, implied, reason = SUCCESSORS[written]
         given = mapping(arm.get("environment_kwargs"), "environment_kwargs")
         arm |= {"environment": name, "environment_kwargs": {**implied, **given}}
-        yield f"{written} {reason}; running {name}{' with continuous: true' if implied else ''} in its place"
+        adding = " with continuous: true" if implied.keys() - given.keys() else ""
+        yield f"{written} {reason}; running {name}{adding} in its place"
 
 
 def stands(settings: object, path: Location) -> bool:

@@ -38,6 +38,9 @@ class EventStore(Protocol):
     so repeating a batch is harmless. The future raises `SequenceGapError` if a batch starts too late.
     """
 
+    full: bool
+    """There is no room: nothing is acknowledged until there is, and what is appended meanwhile waits in memory."""
+
     def append(self, *batches: Batch) -> "asyncio.Future[list[int]]": ...
 
     def consequential(self) -> Iterator[Recorded]:

@@ -13,6 +13,7 @@ class MemoryEventStore:
     """Keeps events in a list; satisfies `EventStore`."""
 
     def __init__(self) -> None:
+        self.full = False
         self.events: list[Recorded] = []
         self.projections = Projections()
         self._sequencer = Sequencer()
@@ -34,8 +35,9 @@ class MemoryEventStore:
         for recorded in placed:
             self.projections.apply(recorded)
         self.projections.drain()
-        for listener in self._listeners:
-            listener(placed)
+        if placed:
+            for listener in self._listeners:
+                listener(placed)
         return [self._sequencer.last_seq(batch.stream, batch.producer) for batch in batches]
 
     def consequential(self) -> Iterator[Recorded]:

@@ -7,10 +7,11 @@ Superseding (an attempt that continues at step S) happens here too: the log keep
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from lander.protocol import events as e
 from lander.protocol.lifecycle import LIVE, ExperimentState, RunState, next_experiment_state, next_run_state
+from lander.store.statements import Statement
 
 
 @dataclass(slots=True)
@@ -62,13 +63,6 @@ class ResourcesRow:
     memory_mb: float
     gpu_percent: float | None
     peak_memory_mb: float
-
-
-class Statement(NamedTuple):
-    """SQL to run once for each row of parameters."""
-
-    sql: str
-    rows: list[tuple[Any, ...]]
 
 
 def _columns(row_type: type[Any]) -> list[str]:

@@ -52,14 +52,19 @@ class Episode(NamedTuple):
 
 def open_reader(path: Path) -> sqlite3.Connection:
     """A read-only connection; raises `HomeError` if there is no readable event store at `path`."""
+    connection = None
     try:
         connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
         connection.execute("PRAGMA query_only = ON")
         connection.execute("PRAGMA busy_timeout = 5000")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-    except sqlite3.Error as error:
+        check_version(version, path)
+    except (sqlite3.Error, HomeError) as error:
+        if connection is not None:
+            connection.close()
+        if isinstance(error, HomeError):
+            raise
         raise HomeError(f"{path}: cannot be read as an event store: {error}") from error
-    check_version(version, path)
     return connection
 
 
@@ -166,6 +171,20 @@ class Reader:
         if not found:
             raise NotFoundError(self._unknown(target))
         return found
+
+    def unfinished(self, target: str | None = None) -> list[str]:
+        """The runs of a target, or all runs, that have not ended; none for a target that does not exist."""
+        rows = self.connection.execute(
+            "SELECT run FROM progress WHERE state NOT IN ('completed', 'failed', 'stopped', 'skipped') ORDER BY id"
+        )
+        return [run for (run,) in rows if target is None or matches(target, run)]
+
+    def models(self, experiment: str) -> dict[str, Path]:
+        """The final models that an experiment's runs have saved, by run."""
+        rows = self.connection.execute(
+            "SELECT run, model FROM progress WHERE experiment = ? AND model IS NOT NULL ORDER BY id", (experiment,)
+        )
+        return {run: self.home / model for run, model in rows}
 
     def _streams(self, target: str | None) -> list[int]:
         if target is None:

@@ -20,9 +20,10 @@ from lander.protocol.events import Recorded
 from lander.store import chain
 from lander.store.connection import open_writer
 from lander.store.event_store import Batch, CommitListener, SequenceGapError
-from lander.store.projections import ExperimentRow, ProgressRow, Projections, ResourcesRow, Statement, select
+from lander.store.projections import ExperimentRow, ProgressRow, Projections, ResourcesRow, select
 from lander.store.reader import consequential, open_reader
 from lander.store.sequencer import Sequencer
+from lander.store.statements import Statement, in_blocks
 
 MAX_GROUP: Final = 8192
 """Events in one commit; bounds the time and memory of a transaction."""
@@ -45,6 +46,7 @@ class _Commit:
 
     statements: list[Statement] = field(default_factory=list)
     recorded: list[Recorded] = field(default_factory=list)
+    taken: list[_Append] = field(default_factory=list)
     appends: list[tuple[_Append, list[int]]] = field(default_factory=list)
 
 
@@ -70,7 +72,11 @@ class SqliteEventStore:
     async def open(cls, path: Path) -> "SqliteEventStore":
         """Open or create the store at `path`; raises `HomeError` where that cannot be done."""
         store = cls(path, await open_writer(path))
-        await store._recall()
+        try:
+            await store._recall()
+        except BaseException:
+            await store._connection.close()  # its thread would keep the process from ending
+            raise
         store._writer = asyncio.create_task(store._write(), name="event store writer")
         return store
 
@@ -93,7 +99,7 @@ class SqliteEventStore:
         self._listeners.append(listener)
 
     async def close(self) -> None:
-        """Commit what is queued and close the file."""
+        """Commit what is queued and close the file; with no room for it on the disk, what is queued is refused."""
         self._closing = True
         self._wake.set()
         try:
@@ -115,10 +121,10 @@ class SqliteEventStore:
                 await self._prepare(commit)
                 if commit.recorded:
                     await self._run(commit)
-            except sqlite3.Error as error:
+                self._announce(commit)
+            except Exception as error:  # whatever it is, those who wait must hear of it
                 self._fail(error, commit)
                 return
-            self._announce(commit)
 
     async def _prepare(self, commit: _Commit) -> None:
         """Take what is queued, up to a bound, into one transaction."""
@@ -126,6 +132,7 @@ class SqliteEventStore:
         new_streams: list[tuple[int, str]] = []
         while self._queue and len(rows) < MAX_GROUP:
             request = self._queue.popleft()
+            commit.taken.append(request)
             try:
                 placed = await self._place(request)
             except SequenceGapError as error:
@@ -133,23 +140,25 @@ class SqliteEventStore:
                     request.done.set_exception(error)
                 continue
             for recorded, body in placed:
-                stream = self._streams.get(recorded.stream)
+                position, name, producer, seq, at, event = recorded
+                stream = self._streams.get(name)
                 if stream is None:
-                    stream = self._streams[recorded.stream] = len(self._streams) + 1
-                    new_streams.append((stream, recorded.stream))
-                rows.append((recorded.position, stream, *recorded[2:4], recorded.event.kind, recorded.at, body))
+                    stream = self._streams[name] = len(self._streams) + 1
+                    new_streams.append((stream, name))
+                rows.append((position, stream, producer, seq, event.kind, at, body))
                 self.projections.apply(recorded)
                 commit.recorded.append(recorded)
             last = [self._sequencer.last_seq(batch.stream, batch.producer) for batch in request.batches]
             commit.appends.append((request, last))
         if rows:
             self._chain = chain.link(self._chain, new_streams, rows)
-            commit.statements = [
+            statements = (
                 Statement(_INSERT_STREAMS, new_streams),
                 Statement(_INSERT_EVENTS, rows),
                 Statement(_INSERT_COMMIT, [(self._sequencer.position, self._chain)]),
                 *self.projections.drain(),
-            ]
+            )
+            commit.statements = [part for statement in statements if statement.rows for part in in_blocks(statement)]
 
     async def _place(self, request: _Append) -> list[tuple[Recorded, bytes]]:
         for batch in request.batches:
@@ -165,13 +174,12 @@ class SqliteEventStore:
             try:
                 await self._connection.execute("BEGIN IMMEDIATE")
                 for statement in commit.statements:
-                    if statement.rows:
-                        await self._connection.executemany(statement.sql, statement.rows)
+                    await self._connection.executemany(statement.sql, statement.rows)
                 await self._connection.execute("COMMIT")
             except sqlite3.OperationalError as error:
                 if self._connection.in_transaction:
                     await self._connection.execute("ROLLBACK")
-                if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+                if error.sqlite_errorcode != sqlite3.SQLITE_FULL or self._closing:
                     raise
                 self.full = True
                 await asyncio.sleep(FULL_RETRY_SECONDS)
@@ -180,8 +188,9 @@ class SqliteEventStore:
                 return
 
     def _announce(self, commit: _Commit) -> None:
-        for listener in self._listeners:
-            listener(commit.recorded)
+        if commit.recorded:
+            for listener in self._listeners:
+                listener(commit.recorded)
         for request, last in commit.appends:
             if not request.done.done():  # its caller may have been cancelled; the events are recorded all the same
                 request.done.set_result(last)
@@ -189,7 +198,7 @@ class SqliteEventStore:
     def _fail(self, error: Exception, commit: _Commit) -> None:
         """A commit failed for a reason that waiting does not mend; what it held was never acknowledged."""
         self._failure = StoreError(f"{self.path}: cannot write any more: {error}; restart the supervisor")
-        for request in [*(request for request, _ in commit.appends), *self._queue]:
+        for request in [*commit.taken, *self._queue]:
             if not request.done.done():
                 request.done.set_exception(self._failure)
         self._queue.clear()

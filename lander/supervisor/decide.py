@@ -139,14 +139,15 @@ def _join_host(draft: Draft, message: c.JoinHost) -> None:
         )
     same_process = before is not None and before.pid == message.pid
     alive = {(key.run, key.epoch) for key in message.trainers}
-    for run in list(draft.state.runs.values()):
-        attempt = run.attempt
-        if attempt is None or attempt.host != message.name or (run.id, attempt.epoch) in alive:
-            continue
-        if same_process and run.state == "starting":
-            draft.effects.append(_start(draft.state, run, attempt))  # the order may have been lost on the way
-        elif not same_process:
-            _attempt_over(draft, run, lost(attempt, f"the agent of host {message.name} was restarted"), "")
+    for run, attempt in _attempts_on(draft.state, message.name):
+        if (run.id, attempt.epoch) not in alive:
+            if not same_process:
+                _attempt_over(draft, run.id, lost(attempt, f"the agent of host {message.name} was restarted"))
+                continue
+            if run.state in ("starting", "stopping"):
+                draft.effects.append(_start(draft.state, run, attempt))  # the order may have been lost on the way
+        if run.state == "stopping":
+            draft.effects.append(_end(run, attempt, STOP_GRACE))  # and so may this one
     for run_id, epoch in sorted(alive):
         if draft.state.attempt(run_id, epoch) is None:
             draft.effects.append(EndAttempt(host=message.name, run=run_id, epoch=epoch, grace=0.0))
@@ -155,8 +156,7 @@ def _join_host(draft: Draft, message: c.JoinHost) -> None:
 def _trainer_exited(draft: Draft, message: c.TrainerExited) -> None:
     attempt = draft.state.attempt(message.run, message.epoch)
     if attempt is not None:
-        ended = attempt_ended(attempt, message)
-        _attempt_over(draft, draft.state.runs[message.run], ended, attempt.stop_reason or "")
+        _attempt_over(draft, message.run, attempt_ended(attempt, message))
 
 
 def _host_gone(draft: Draft, message: HostGone) -> None:
@@ -164,26 +164,30 @@ def _host_gone(draft: Draft, message: HostGone) -> None:
     if host is None or not host.online:
         return
     draft.say(e.host_stream(message.name), e.HostLost(detail=message.detail))
-    for run in list(draft.state.runs.values()):
-        if run.attempt is not None and run.attempt.host == message.name:
-            ended = lost(run.attempt, f"host {message.name}: {message.detail}")
-            _attempt_over(draft, run, ended, run.attempt.stop_reason or "")
+    for run, attempt in _attempts_on(draft.state, message.name):
+        _attempt_over(draft, run.id, lost(attempt, f"host {message.name}: {message.detail}"))
+
+
+def _attempts_on(state: State, host: str) -> list[tuple[Run, Attempt]]:
+    return [(run, run.attempt) for run in state.runs.values() if run.attempt is not None and run.attempt.host == host]
 
 
 # ---------------------------------------------------------------------------------------------------- what follows
 
 
-def _attempt_over(draft: Draft, run: Run, ended: e.AttemptEnded, stop_reason: str) -> None:
+def _attempt_over(draft: Draft, run: str, ended: e.AttemptEnded) -> None:
     """Record an attempt's end and, in the same commit, what becomes of its run."""
-    draft.say(run.id, ended)
+    attempt = draft.state.attempt(run, ended.epoch)
+    stop_reason = attempt.stop_reason if attempt is not None else None
+    draft.say(run, ended)
     if ended.cause == "completed":
-        draft.say(run.id, e.RunCompleted())
-    elif stop_reason:
-        draft.say(run.id, e.RunStopped(reason=stop_reason))
+        draft.say(run, e.RunCompleted())
+    elif stop_reason is not None:
+        draft.say(run, e.RunStopped(reason=stop_reason))
     elif ended.cause == "stopped":  # by a signal from elsewhere: as good as a person's word
-        draft.say(run.id, e.RunStopped(reason="operator"))
+        draft.say(run, e.RunStopped(reason="operator"))
     else:
-        _failed(draft, draft.state.runs[run.id], ended)
+        _failed(draft, draft.state.runs[run], ended)
 
 
 def _failed(draft: Draft, run: Run, ended: e.AttemptEnded) -> None:

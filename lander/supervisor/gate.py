@@ -32,6 +32,8 @@ MAX_DRAIN: Final = 256
 """Messages taken in one go before everybody else gets a turn."""
 MAX_UNSENT: Final = 1024
 """Messages kept for a peer that does not read; beyond it the oldest are dropped."""
+_CONNECTION: Final = " "
+"""Between a client's key and its connection; no key has it in it."""
 _ALLOWED: Final = {"client": CLIENT, "host": HOST, "trainer": TRAINER}
 
 
@@ -46,7 +48,7 @@ class Principal:
 
 
 class Received(NamedTuple):
-    """A message and who sent it; `key` is where answers go."""
+    """A message and who sent it; `key` is where answers go: for a client, one connection of the many that share its key."""
 
     principal: Principal
     key: str
@@ -63,6 +65,7 @@ class Gate:
         self._keys = keys
         self._authorise = authorise
         self._context = zmq.asyncio.Context()
+        self._readable = asyncio.Event()
         self._routes: dict[str, bytes] = {}
         self._unsent: dict[str, deque[bytes]] = {}
         self._logged_at = 0.0
@@ -72,7 +75,7 @@ class Gate:
         self._zap = self._context.socket(zmq.REP)
         self._zap.bind("inproc://zeromq.zap.01")
         self._zap_task = asyncio.create_task(self._answer_handshakes(), name="ZAP")
-        self._router = self._context.socket(zmq.ROUTER)
+        self._router: zmq.Socket[bytes] = zmq.Context.shadow(self._context.underlying).socket(zmq.ROUTER)
         self._router.curve_server = True
         self._router.curve_publickey = self._keys.public.encode()
         self._router.curve_secretkey = self._keys.secret.encode()
@@ -87,8 +90,7 @@ class Gate:
         self._router.setsockopt(zmq.HEARTBEAT_TTL, 6000)
         bound = self._bind(port)
         self.endpoint = f"tcp://127.0.0.1:{bound}"
-        # One await for many messages: poll the asyncio socket, then drain its shadow without waiting.
-        self._shadow: zmq.Socket[bytes] = zmq.Socket.shadow(self._router.underlying)
+        asyncio.get_running_loop().add_reader(self._router.FD, self._readable.set)
         await self._prove_closed()
         return bound
 
@@ -102,22 +104,29 @@ class Gate:
                     raise
             else:
                 return port
-        return self._router.bind_to_random_port("tcp://127.0.0.1")
+        return int(self._router.bind_to_random_port("tcp://127.0.0.1"))
 
     async def receive(self) -> list[Received]:
-        """Wait for messages and take those that are there, at most `MAX_DRAIN`."""
-        await self._router.poll()
+        """Wait for messages and take those that are there, at most `MAX_DRAIN`: one await for many messages."""
+        await self._readable.wait()
+        self._readable.clear()
         received: list[Received] = []
         for _ in range(MAX_DRAIN):
             try:
-                frames = self._shadow.recv_multipart(zmq.NOBLOCK, copy=False)
+                frames = self._router.recv_multipart(zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 break
             message = self._admit(frames)
             if message is not None:
                 received.append(message)
         self._flush()
+        self._look_again()
         return received
+
+    def _look_again(self) -> None:
+        """The socket's descriptor tells of changes, not of messages, and every call may swallow a change: look oneself."""
+        if self._router.EVENTS & zmq.POLLIN:
+            self._readable.set()
 
     def _admit(self, frames: list[zmq.Frame]) -> Received | None:
         try:
@@ -139,6 +148,8 @@ class Gate:
         command = decode(frames[1].bytes)
         if not isinstance(command, _ALLOWED[principal.role]):
             raise WireError(f"{command.kind} from a {principal.role}")
+        if principal.role == "client":
+            key = f"{key}{_CONNECTION}{frames[0].bytes.hex()}"
         return Received(principal, key, command)
 
     def refuse(self, what: str) -> None:
@@ -154,6 +165,7 @@ class Gate:
         queue = self._unsent.setdefault(key, deque(maxlen=MAX_UNSENT))
         queue.append(encode(command))
         self._flush_one(key, queue)
+        self._look_again()
 
     def _flush(self) -> None:
         for key, queue in list(self._unsent.items()):
@@ -165,9 +177,11 @@ class Gate:
             return
         try:
             while queue:
-                self._shadow.send_multipart([route, queue[0]], zmq.NOBLOCK)
+                self._router.send_multipart([route, queue[0]], zmq.NOBLOCK)
                 queue.popleft()
             del self._unsent[key]
+            if _CONNECTION in key:  # answered; should it ask again, it says again where it is
+                del self._routes[key]
         except zmq.Again:
             pass
         except zmq.ZMQError as error:
@@ -186,6 +200,8 @@ class Gate:
         self._zap_task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._zap_task
+        asyncio.get_running_loop().remove_reader(self._router.FD)
+        self._router.close(linger=0)
         self._context.destroy(linger=0)
 
     # ------------------------------------------------------------------------------------------------ handshakes

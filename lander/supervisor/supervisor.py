@@ -101,8 +101,8 @@ class Supervisor:
     async def close(self) -> None:
         """Dismiss the local host, wait for it to be gone, and close the gate."""
         if self._host_pidfd is not None:
-            self.gate.send(self._host_keys.public, c.DismissHost())
-            with contextlib.suppress(TimeoutError):
+            with contextlib.suppress(TimeoutError, ProcessLookupError):
+                signal.pidfd_send_signal(self._host_pidfd, signal.SIGTERM)  # not a message: it may not have joined yet
                 async with asyncio.timeout(HOST_LEAVE_SECONDS):
                     await self._host_ended.wait()
         host = self.state.hosts.get(LOCAL_HOST)
@@ -126,12 +126,12 @@ class Supervisor:
                 self._append(principal, key, command)
             case c.ReportResources(sample=sample):
                 self._store.append(said(e.host_stream(principal.name), sample)).add_done_callback(_ignore)
-            case c.Ping():
-                self.gate.send(key, c.Accepted())
             case c.ShutDown(only_if_idle=only_if_idle):
                 self._shut_down(key, only_if_idle)
-            case c.SubmitExperiment() if self._leaving.is_set():
-                self.gate.send(key, c.Refused(error="ConflictError", detail="the supervisor is shutting down"))
+            case c.Ping() | c.SubmitExperiment() if self._leaving.is_set():
+                self.gate.send(key, c.Refused(error="LeavingError", detail="the supervisor is shutting down"))
+            case c.Ping():
+                self.gate.send(key, c.Accepted())
             case c.JoinHost():
                 self._inbox.put_nowait((command.model_copy(update={"name": principal.name}), key))
             case _:
@@ -145,6 +145,8 @@ class Supervisor:
         if self.state.attempt(command.run, command.epoch) is None:
             self.gate.send(key, c.Fenced())
             return
+        if self._store.full:
+            return  # unacknowledged, so it will be said again; to keep every repetition would fill the memory, too
         try:
             events = [e.NewEvent(at, _trainer_event(kind, body), body) for kind, at, body in command.events]
         except WireError as error:

@@ -1,0 +1,94 @@
+"""`lander-ctl status` as a whole process, with a thousand recorded steps in the log and with ten million."""
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import uvloop
+
+from benchmarks import supervised
+from benchmarks.row import Row, show, spread
+from lander.protocol.arrays import pack
+from lander.protocol.events import (
+    AttemptStarted,
+    EpisodeFinished,
+    Event,
+    Execution,
+    ExperimentSubmitted,
+    StepsRecorded,
+    TrainingStarted,
+)
+from lander.store.event_store import said
+from lander.store.reader import DATABASE
+from lander.store.sqlite import SqliteEventStore
+
+TURNS = 15
+BATCH = 2000
+EPISODE = 100
+
+
+async def record(home: Path, steps: int) -> None:
+    """A log with this many steps of one run, in batches and episodes of an ordinary size."""
+    wanted = supervised.experiment("long", training_steps=steps)
+    run = wanted.runs[0].id
+    store = await SqliteEventStore.open(home / DATABASE)
+    await store.append(
+        said("long", ExperimentSubmitted(experiment=wanted, execution=Execution(), manifest={})),
+        said(run, AttemptStarted(epoch=1, host="local", cpu=0)),
+        said(run, TrainingStarted(epoch=1, pid=1, n_envs=1, device="cpu"), producer=1),
+    )
+    rewards = np.random.default_rng(0).normal(size=(BATCH, 1))
+    actions, endings = pack(np.zeros((BATCH, 1), np.uint8)), pack(np.zeros((BATCH, 1), np.uint8))
+    packed = pack(rewards)
+    for first in range(0, steps, BATCH):
+        events: list[Event] = [StepsRecorded(first_step=first, actions=actions, rewards=packed, endings=endings)]
+        for start in range(first, first + BATCH, EPISODE):
+            events.append(
+                EpisodeFinished(
+                    env=0, first_step=start, last_step=start + EPISODE, length=EPISODE, episode_return=-100.0, reset_seed=0
+                )
+            )
+        await store.append(said(run, *events, producer=1))
+    await store.close()
+
+
+def timed(*command: str) -> float:
+    """Milliseconds of a whole process."""
+    began = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return (time.perf_counter() - began) * 1e3
+
+
+def measure() -> Sequence[Row]:
+    """In turns: an empty interpreter, the short log, the long one."""
+    status = [str(Path(sys.executable).with_name("lander-ctl")), "status", "--home"]
+    empty, short, long = [], [], []
+    with tempfile.TemporaryDirectory(prefix="lander-bench-") as directory:
+        few, many = Path(directory) / "few", Path(directory) / "many"
+        for home, steps in ((few, BATCH), (many, 10_000_000)):
+            home.mkdir()
+            uvloop.run(record(home, steps))
+        for _ in range(TURNS):
+            empty.append(timed(sys.executable, "-c", "pass"))
+            short.append(timed(*status, str(few)))
+            long.append(timed(*status, str(many)))
+    ratio = median(long) / median(short)
+    return [
+        Row(
+            "lander-ctl status, whole process, at 10⁷ recorded steps",
+            spread(long, " ms"),
+            f"python -c pass {spread(empty, ' ms')}; at {BATCH} steps {spread(short, ' ms')}",
+            f"{median(long):.0f} ms, {ratio:.2f} × the time at {BATCH} steps",
+            "≤ 200 ms, and the same at 10³ steps (within 1.2 ×)",
+            median(long) <= 200 and ratio <= 1.2,
+        )
+    ]
+
+
+if __name__ == "__main__":
+    show(measure)

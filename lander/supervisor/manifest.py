@@ -1,0 +1,71 @@
+"""The manifest of an experiment: with which versions, on which machine, from which commit it was asked for."""
+
+import contextlib
+import os
+import platform
+import subprocess
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+
+PACKAGES: Final = ("lander-ctl", "torch", "stable-baselines3", "gymnasium", "numpy")
+"""What can change a run's bits, or what is recorded of it."""
+_GIT_SECONDS: Final = 5.0
+
+
+def manifest(source: str, argv: Sequence[str], gpus: Sequence[str]) -> dict[str, Any]:
+    """Everything about here and now, as plain data; nothing that cannot be found out is an error."""
+    return {
+        "source": source,
+        "argv": list(argv),
+        "versions": _versions(),
+        "machine": _machine(gpus),
+        "git": _git(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
+
+
+def _machine(gpus: Sequence[str]) -> dict[str, Any]:
+    return {
+        "platform": platform.platform(),
+        "cpu": _cpu_model(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_mb": psutil.virtual_memory().total >> 20,
+        "gpus": list(gpus),
+    }
+
+
+def _cpu_model() -> str:
+    """The processor's name; decisive for floating-point results, since libraries choose their kernels by it."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()
+
+
+def _git() -> dict[str, Any] | None:
+    """The commit of the working directory and whether something in it was changed since; None outside of a repository."""
+    commit = _ask_git("rev-parse", "HEAD")
+    if not commit:
+        return None
+    return {"commit": commit, "dirty": bool(_ask_git("status", "--porcelain", "--untracked-files=no"))}
+
+
+def _ask_git(*arguments: str) -> str:
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        asked = ["git", "--no-optional-locks", *arguments]
+        answer = subprocess.run(asked, capture_output=True, text=True, timeout=_GIT_SECONDS, check=False)
+        return answer.stdout.strip() if answer.returncode == 0 else ""
+    return ""
