@@ -1,0 +1,59 @@
+"""Is my variant better than the baseline? Supervised, fully recorded reinforcement-learning experiments.
+
+    from lander import run
+
+    result = run("examples/demo.yaml", seeds=range(5))
+    print(result)
+
+Importing this is light: what a name needs is imported when the name is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from lander.api import ArmOutcome as ArmOutcome
+    from lander.api import Result as Result
+    from lander.api import RunOutcome as RunOutcome
+    from lander.api import run as run
+    from lander.api import validate as validate
+    from lander.protocol.errors import ConfigurationError as ConfigurationError
+    from lander.protocol.errors import LanderError as LanderError
+    from lander.protocol.experiment import Experiment as Experiment
+    from lander.reports.verdict import Verdict as Verdict
+
+__all__ = [
+    "ArmOutcome",
+    "ConfigurationError",
+    "Experiment",
+    "LanderError",
+    "Result",
+    "RunOutcome",
+    "Verdict",
+    "run",
+    "validate",
+]
+
+_HOMES: Final = {
+    "ArmOutcome": "lander.api",
+    "ConfigurationError": "lander.protocol.errors",
+    "Experiment": "lander.protocol.experiment",
+    "LanderError": "lander.protocol.errors",
+    "Result": "lander.api",
+    "RunOutcome": "lander.api",
+    "Verdict": "lander.reports.verdict",
+    "run": "lander.api",
+    "validate": "lander.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,9 +1,11 @@
 """Talking to the supervisor of a home, and starting one where there is none."""
 
 import contextlib
+import getpass
 import json
 import os
 import select
+import socket
 import subprocess
 import sys
 import time
@@ -14,7 +16,7 @@ from typing import Final
 import zmq
 
 from lander.protocol import errors
-from lander.protocol.commands import Accepted, Command, Ping, Refused, ShutDown
+from lander.protocol.commands import Accepted, Command, Ping, Refused, ShutDown, StopTarget
 from lander.protocol.errors import HomeError, LanderError, NotFoundError
 from lander.protocol.wire import MAX_FRAME, decode, encode
 from lander.store.lock import is_locked
@@ -23,6 +25,7 @@ from lander.supervisor import beacon, keys
 START_SECONDS: Final = 60.0
 ANSWER_SECONDS: Final = 30.0
 LEAVE_SECONDS: Final = 60.0
+_LOOK_MILLISECONDS: Final = 200
 
 
 def running(home: Path) -> beacon.Beacon | None:
@@ -32,7 +35,7 @@ def running(home: Path) -> beacon.Beacon | None:
 
 def start(home: Path) -> bool:
     """Have a supervisor serve this home; returns whether one had to be started. Raises `HomeError` if it cannot."""
-    if running(home) is not None:
+    if _serves(home):
         return False
     _make_home(home)
     with (home / "supervisor.log").open("ab") as log:
@@ -41,14 +44,28 @@ def start(home: Path) -> bool:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
+            start_new_session=True,  # out of reach of this terminal's Ctrl-C, from the beginning
         )
     said = _first_line(process)
-    process.wait()  # it has gone into the background: a session of its own, out of reach of this terminal's Ctrl-C
+    process.wait()  # it has gone into the background
     if said.get("ready"):
         return True
-    if running(home) is not None:  # somebody else started one at the same moment
+    if _serves(home):  # somebody else started one at the same moment
         return False
     raise _error(str(said.get("error", "HomeError")), str(said.get("detail", f"see {home / 'supervisor.log'}")))
+
+
+def _serves(home: Path) -> bool:
+    """Whether a supervisor answers; waits for one that is just starting, and for one that is dead but not yet buried."""
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while is_locked(home):
+        with contextlib.suppress(LanderError), connected(home) as client:
+            client.ask(Ping(), seconds=2.0)
+            return True
+        if time.monotonic() > deadline:
+            raise HomeError(f"{home}: locked by a supervisor that does not answer; see its supervisor.log")
+        time.sleep(0.02)
+    return False
 
 
 def _make_home(home: Path) -> None:
@@ -79,32 +96,36 @@ def connected(home: Path) -> Iterator["Client"]:
     if found is None:
         raise NotFoundError(f"{home}: no supervisor is running; start one with lander-ctl up")
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    socket = context.socket(zmq.DEALER)
+    dealer = context.socket(zmq.DEALER)
     try:
         pair = keys.load(home, "client")
-        socket.curve_serverkey = found.public_key.encode()
-        socket.curve_publickey, socket.curve_secretkey = pair.public.encode(), pair.secret.encode()
-        socket.setsockopt(zmq.LINGER, 0)
-        socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME)
-        socket.connect(found.endpoint)
-        yield Client(socket, found)
+        dealer.curve_serverkey = found.public_key.encode()
+        dealer.curve_publickey, dealer.curve_secretkey = pair.public.encode(), pair.secret.encode()
+        dealer.setsockopt(zmq.LINGER, 0)
+        dealer.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME)
+        dealer.connect(found.endpoint)
+        yield Client(dealer, found)
     finally:
-        socket.close(linger=0)
+        dealer.close(linger=0)
         context.term()
 
 
 class Client:
     """One conversation: ask, and wait for the answer."""
 
-    def __init__(self, socket: "zmq.Socket[bytes]", supervisor: beacon.Beacon) -> None:
-        self._socket = socket
+    def __init__(self, dealer: "zmq.Socket[bytes]", supervisor: beacon.Beacon) -> None:
+        self._socket = dealer
         self.supervisor = supervisor
 
-    def ask(self, command: Command) -> Accepted:
+    def ask(self, command: Command, seconds: float = ANSWER_SECONDS) -> Accepted:
         """The supervisor's answer; raises the error it refuses with, or `NotFoundError` if it does not answer."""
         self._socket.send(encode(command))
-        if not self._socket.poll(int(ANSWER_SECONDS * 1000)):
-            raise NotFoundError(f"the supervisor (process {self.supervisor.pid}) does not answer; see its supervisor.log")
+        deadline = time.monotonic() + seconds
+        alive = True  # looked at before polling, so that an answer just before the end is heard
+        while not self._socket.poll(_LOOK_MILLISECONDS):
+            if time.monotonic() > deadline or not alive:
+                raise NotFoundError(f"the supervisor (process {self.supervisor.pid}) does not answer; see its supervisor.log")
+            alive = Path(f"/proc/{self.supervisor.pid}").exists()
         match decode(self._socket.recv()):
             case Accepted() as accepted:
                 return accepted
@@ -121,11 +142,16 @@ def _error(name: str, detail: str) -> LanderError:
 
 
 def shut_down(home: Path, *, only_if_idle: bool = False) -> bool:
-    """Have the home's supervisor leave, and wait until it has; returns whether one was there."""
+    """Have the home's supervisor leave, and wait until it has; returns whether one was there.
+
+    A crashed one has left its host agent and trainers behind: another is started, to bring them down in good order.
+    """
+    if beacon.read(home) is not None and not is_locked(home):
+        start(home)
     found = running(home)
     if found is None:
         return False
-    with connected(home) as client:
+    with contextlib.suppress(NotFoundError), connected(home) as client:  # it may be gone before its answer is out
         client.ask(ShutDown(only_if_idle=only_if_idle))
     deadline = time.monotonic() + LEAVE_SECONDS
     with contextlib.suppress(ProcessLookupError):
@@ -138,6 +164,21 @@ def shut_down(home: Path, *, only_if_idle: bool = False) -> bool:
         finally:
             os.close(pidfd)
     return True
+
+
+def stop(home: Path, target: str) -> Accepted:
+    """Have a target stopped, in the name of whoever runs this process; returns before it has."""
+    with connected(home) as client:
+        return client.ask(StopTarget(target=target, operator=_operator()))
+
+
+def _operator() -> str:
+    """`user@host`; a number where the user has no name, as in many containers."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
 
 
 def ping(home: Path) -> None:

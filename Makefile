@@ -1,0 +1,52 @@
+# Every target sets up .venv by itself on a machine that has Python 3.11, pip and make; the second time that takes no time.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+ZOO := .venv-zoo
+ZOO_INSTALLED := $(ZOO)/.installed
+
+.PHONY: demo test check format bench clean help
+
+help:
+	@echo "make demo    train two arms with two seeds each on LunarLander-v3 and print the verdict (under 3 minutes)"
+	@echo "make test    every test"
+	@echo "make check   ruff, mypy --strict, import law"
+	@echo "make bench   measure every promised number; writes benchmarks/RESULTS.md (about 10 minutes, on a quiet machine)"
+	@echo "make format  let ruff format and fix what it can"
+
+demo: $(INSTALLED)
+	$(BIN)/lander-ctl run examples/demo.yaml
+
+test: $(INSTALLED)
+	$(BIN)/pytest
+
+check: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(INSTALLED) $(ZOO_INSTALLED)
+	$(BIN)/python -m benchmarks
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+# rl_zoo3 in an environment of its own: the benchmarks run it, nothing else does.
+$(ZOO_INSTALLED): constraints.txt
+	$(PYTHON) -m venv $(ZOO)
+	$(ZOO)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	$(ZOO)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt rl_zoo3 'gymnasium[box2d]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(ZOO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

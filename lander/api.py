@@ -1,0 +1,179 @@
+"""The Python API: the same path as the command line, with values instead of text."""
+
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from lander.cli.conduct import Request, Show, conduct, request
+from lander.protocol.errors import UsageError
+from lander.protocol.events import Execution
+from lander.protocol.experiment import Experiment
+from lander.reports.text import as_text
+from lander.reports.verdict import Verdict, verdict
+from lander.store.reader import Reader
+from lander.store.status import ExperimentStatus
+
+if TYPE_CHECKING:
+    from lander.actors.check import Built
+
+Source = Experiment | Mapping[str, object] | str | Path
+Progress = bool | Callable[[ExperimentStatus], object] | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunOutcome:
+    """How one run ended; `mean_return` is over its last 100 episodes, `model` an ordinary Stable-Baselines3 zip."""
+
+    id: str
+    arm: str
+    seed: int
+    state: str
+    cause: str | None
+    detail: str | None
+    steps: int
+    episodes: int
+    mean_return: float | None
+    model: Path | None
+
+    @property
+    def completed(self) -> bool:
+        """Whether it was trained to its end."""
+        return self.state == "completed"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ArmOutcome:
+    """How the runs of one arm ended, and the mean and sample standard deviation of what its completed runs achieved."""
+
+    name: str
+    runs: tuple[RunOutcome, ...]
+    mean_return: float | None
+    spread: float | None
+
+    @property
+    def completed(self) -> bool:
+        """Whether every run of the arm was trained to its end."""
+        return all(run.completed for run in self.runs)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """How an experiment ended: arms by name, baseline first, and the verdict."""
+
+    experiment_id: str
+    state: str
+    home: Path
+    arms: Mapping[str, ArmOutcome]
+    verdict: Verdict
+
+    @property
+    def runs(self) -> tuple[RunOutcome, ...]:
+        """Every run, arm by arm."""
+        return tuple(run for arm in self.arms.values() for run in arm.runs)
+
+    @property
+    def completed(self) -> bool:
+        """Whether every run was trained to its end."""
+        return all(arm.completed for arm in self.arms.values())
+
+    def __str__(self) -> str:
+        return as_text(self.verdict)
+
+
+def run(
+    experiment: Source,
+    *,
+    home: str | Path = "results",
+    overrides: Sequence[str] = (),
+    mode: Literal["sequential", "parallel"] = "parallel",
+    max_workers: int | None = None,
+    seeds: Iterable[int] | str | None = None,
+    monitoring: bool = True,
+    progress: Progress = None,
+) -> Result:
+    """Train an experiment to its end and return what came of it, as `lander-ctl run` does.
+
+    `experiment` is a file, the data of one, or an `Experiment`; `overrides` are `KEY=VALUE`. `progress` is called with the
+    experiment's status four times a second; True shows it on standard output, None does so on a terminal only.
+    A failed run is not an exception: look at `completed`. Ctrl-C stops the experiment, then raises `KeyboardInterrupt`.
+    Raises `ConfigurationError` before anything starts, and other `LanderError`s where it cannot be carried out.
+    """
+    if mode not in ("sequential", "parallel"):
+        raise UsageError(f"mode: found {mode!r}; must be sequential or parallel; lander.validate trains nothing")
+    if isinstance(overrides, str):
+        raise UsageError(f"overrides: found text, {overrides!r}; must be a list of KEY=VALUE")
+    if max_workers is not None and max_workers < 1:
+        raise UsageError(f"max_workers: found {max_workers}; must be at least 1")
+    execution = Execution(mode=mode, max_workers=max_workers, monitoring=monitoring)
+    wanted = request(experiment, overrides, execution=execution, seeds=_seeds(seeds))
+    _warn(wanted)
+    home = Path(home)
+    with _view(progress) as show:
+        standing = conduct(wanted, home, show)
+    return _result(home, standing)
+
+
+def validate(
+    experiment: Source, *, overrides: Sequence[str] = (), seeds: Iterable[int] | str | None = None
+) -> "tuple[Built, ...]":
+    """Build every environment and model of an experiment and train nothing; returns what was built, arm by arm.
+
+    Raises `ConfigurationError`, one line per problem. Starts and writes nothing.
+    """
+    from lander.actors.check import build_everything
+
+    wanted = request(experiment, overrides, execution=Execution(mode="validation"), seeds=_seeds(seeds))
+    _warn(wanted)
+    return build_everything(wanted.experiment, wanted.source)
+
+
+def _seeds(seeds: Iterable[int] | str | None) -> str | None:
+    return seeds if seeds is None or isinstance(seeds, str) else ",".join(str(seed) for seed in seeds)
+
+
+def _warn(wanted: Request) -> None:
+    for notice in wanted.notices:
+        warnings.warn(notice, UserWarning, stacklevel=3)
+
+
+def _view(progress: Progress) -> AbstractContextManager[Show]:
+    if callable(progress):
+        return nullcontext(progress)
+    from lander.cli.live import live_view
+
+    return live_view(quiet=not (sys.stdout.isatty() if progress is None else progress))
+
+
+def _result(home: Path, standing: ExperimentStatus) -> Result:
+    name = standing["id"]
+    with Reader(home) as reader:
+        found, models = verdict(reader, name), reader.models(name)
+    outcomes = [
+        RunOutcome(
+            id=run["id"],
+            arm=run["arm"],
+            seed=run["seed"],
+            state=run["state"],
+            cause=run["cause"],
+            detail=run["detail"] or None,
+            steps=run["step"],
+            episodes=run["episodes"],
+            mean_return=run["mean_return"],
+            model=models.get(run["id"]),
+        )
+        for run in standing["runs"]
+    ]
+    arms = {
+        arm.name: ArmOutcome(
+            name=arm.name,
+            runs=tuple(run for run in outcomes if run.arm == arm.name),
+            mean_return=arm.mean,
+            spread=arm.spread,
+        )
+        for arm in found.arms
+    }
+    return Result(experiment_id=name, state=standing["state"], home=home, arms=arms, verdict=found)

@@ -1,0 +1,202 @@
+"""An experiment from question to end: the one path that the command line and the Python API share.
+
+Nothing here prints. Whoever conducts is shown the experiment's status four times a second, and may be interrupted at any
+moment: the experiment is then stopped, and a supervisor that was started for it leaves with it.
+"""
+
+import contextlib
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, Final, Self
+
+from lander.cli import client
+from lander.protocol.commands import Accepted, SubmitExperiment
+from lander.protocol.errors import ConflictError, LanderError, LeavingError
+from lander.protocol.events import Execution
+from lander.protocol.experiment import Experiment
+from lander.protocol.files import parse_experiment, read_experiment
+from lander.store.reader import Reader
+from lander.store.status import ExperimentStatus, status
+
+PERIOD: Final = 0.25
+STOP_SECONDS: Final = 15.0
+"""How long stopping may take when nobody watches; the supervisor ends what does not end itself within 10 s."""
+UNDER_WAY: Final = ("queued", "running")
+WHAT_NEXT: Final = "lander-ctl up carries on, lander-ctl down ends what is left"
+
+Show = Callable[[ExperimentStatus], object]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """An experiment that has been read and checked, and how to carry it out; `source` is what errors call it."""
+
+    experiment: Experiment
+    execution: Execution
+    notices: tuple[str, ...]
+    source: str
+
+
+def request(
+    what: Experiment | Mapping[str, object] | str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    execution: Execution,
+    experiment_id: str | None = None,
+    seeds: str | None = None,
+    checkpoint_frequency: int | None = None,
+) -> Request:
+    """Read an experiment (a file, or data) and check it against what is installed on this machine.
+
+    Starts nothing and writes nothing; raises `ConfigurationError`, one line per problem.
+    """
+    from lander.actors.check import check
+
+    options: dict[str, Any] = {
+        "overrides": overrides,
+        "experiment_id": experiment_id,
+        "seeds": seeds,
+        "checkpoint_frequency": checkpoint_frequency,
+    }
+    if isinstance(what, str | Path):
+        source = str(what)
+        experiment, notices = read_experiment(Path(what), **options)
+    else:
+        source = "experiment"
+        data = what.model_dump(mode="json") if isinstance(what, Experiment) else what
+        experiment, notices = parse_experiment(data, source=source, **options)
+    check(experiment, source)
+    return Request(experiment=experiment, execution=execution, notices=notices, source=source)
+
+
+def submit(wanted: Request, home: Path) -> tuple[Accepted, bool]:
+    """Hand the experiment to the home's supervisor; returns its answer, and whether the supervisor had to be started.
+
+    The same experiment twice is one experiment. A supervisor that was started in vain leaves again.
+    """
+    from lander.actors.resources import Gpus
+    from lander.supervisor.manifest import manifest
+
+    command = SubmitExperiment(
+        experiment=wanted.experiment,
+        execution=wanted.execution,
+        manifest=manifest(wanted.source, sys.argv, Gpus().names),
+        notices=wanted.notices,
+    )
+    while True:
+        started = client.start(home)
+        try:
+            with client.connected(home) as supervisor:
+                return supervisor.ask(command), started
+        except LeavingError:  # somebody else's, and its time was up just now
+            time.sleep(PERIOD)
+        except BaseException:
+            if started:
+                _let_go(home)
+            raise
+
+
+def conduct(wanted: Request, home: Path, show: Show, tell: Callable[[str], object] = lambda text: None) -> ExperimentStatus:
+    """Carry an experiment out to its end; `tell` hears what the supervisor has to say of the submission.
+
+    The first Ctrl-C (or SIGTERM) stops the experiment and then raises `KeyboardInterrupt`; a second one stops waiting.
+    A supervisor that had to be started leaves at the end, unless others use it by then.
+    Raises what `submit` raises, and `LanderError` if the supervisor goes away.
+    """
+    name = wanted.experiment.experiment_id
+    with Interruption() as interruption:
+        accepted, started = submit(wanted, home)
+        try:
+            if accepted.detail:
+                tell(f"{name}: {accepted.detail}")
+            return _follow(home, name, show, interruption)
+        except Exception:
+            _abandon(home, name)
+            raise
+        finally:
+            if started:
+                _let_go(home)
+
+
+class Interruption:
+    """Makes of the first Ctrl-C or SIGTERM a wish that can be asked for, and of the second a `KeyboardInterrupt`.
+
+    Does nothing outside the main thread, where Python delivers no signals.
+    """
+
+    def __init__(self) -> None:
+        self.wished = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._hear) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        if self.wished:
+            raise KeyboardInterrupt("no longer waiting; lander-ctl status tells how it stands, lander-ctl down ends everything")
+        self.wished = True
+
+
+def _let_go(home: Path) -> None:
+    """Have the supervisor leave, if it is still there and nobody else uses it."""
+    if client.running(home) is not None:
+        with contextlib.suppress(ConflictError):
+            client.shut_down(home, only_if_idle=True)
+
+
+def _follow(home: Path, name: str, show: Show, interruption: Interruption) -> ExperimentStatus:
+    """Show how the experiment goes until it has ended."""
+    stopping = False
+    with Reader(home) as reader:
+        while True:
+            supervised = client.running(home) is not None  # asked first, so that an end it recorded last is seen
+            standing = status(reader, name)["experiments"][0]
+            show(standing)
+            if standing["state"] not in UNDER_WAY:
+                break
+            if not supervised:
+                raise LanderError(f"{name}: the supervisor is gone, see {home / 'supervisor.log'}; {WHAT_NEXT}")
+            if interruption.wished and not stopping:
+                client.stop(home, name)
+                stopping = True
+            time.sleep(PERIOD)
+    if stopping:
+        raise KeyboardInterrupt(_interrupted(standing))
+    return standing
+
+
+def _interrupted(standing: ExperimentStatus) -> str:
+    done = sum(run["step"] for run in standing["runs"])
+    total = sum(run["total_steps"] for run in standing["runs"])
+    return f"interrupted: {standing['id']} was stopped after {done:,} of {total:,} steps"
+
+
+def _abandon(home: Path, name: str) -> None:
+    """Stop an experiment that nobody will follow any more, as far as that can be done."""
+    deadline = time.monotonic() + STOP_SECONDS
+    with contextlib.suppress(LanderError), Reader(home) as reader:
+        client.stop(home, name)
+        while time.monotonic() < deadline and status(reader, name)["experiments"][0]["state"] in UNDER_WAY:
+            time.sleep(PERIOD)
+
+
+def every_run_completed(experiments: Sequence[ExperimentStatus]) -> bool:
+    """Whether there is nothing to regret: the exit code 0 of `run` and `wait`."""
+    return all(run["state"] == "completed" for experiment in experiments for run in experiment["runs"])
+
+
+def results_directory(home: Path, name: str) -> Path:
+    """Where an experiment's logs, models and reports lie."""
+    return home / "experiments" / name

@@ -1,0 +1,146 @@
+"""`lander-ctl`: finds the command that was typed, and tells errors in one plain line with an honest exit code.
+
+Each command lives in a file of its own, imported when it is used: `lander-ctl status` must not wait for what `run` needs.
+"""
+
+import os
+import sys
+from importlib import import_module
+from typing import Final
+
+import click
+
+from lander.cli.options import Settings, common
+from lander.protocol.errors import LanderError
+
+INTERRUPTED: Final = 130
+USAGE: Final = 2
+
+COMMANDS: Final = {
+    "run": "lander.cli.run",
+    "submit": "lander.cli.submit",
+    "validate": "lander.cli.validate",
+    "status": "lander.cli.status",
+    "wait": "lander.cli.wait",
+    "stop": "lander.cli.stop",
+    "events": "lander.cli.events",
+    "logs": "lander.cli.logs",
+    "report": "lander.cli.report",
+    "up": "lander.cli.service",
+    "down": "lander.cli.service",
+}
+"""Where each command is defined, under its own name; in the order in which help lists them."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when somebody asks for them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(import_module(COMMANDS[cmd_name]), cmd_name)
+        return command if isinstance(command, click.Command) else None
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            from lander.protocol.hyperparameters import did_you_mean
+
+            raise click.UsageError(f"no such command: {name}{did_you_mean(name, tuple(COMMANDS))}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+def _show_version(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        click.echo(f"lander-ctl {version('lander-ctl')}")
+        context.exit()
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@common(envvar="LANDER_HOME")
+@click.option("--version", is_flag=True, expose_value=False, is_eager=True, callback=_show_version, help="Show the version.")
+def cli() -> None:
+    """Is my variant better than the baseline?
+
+    Supervised, fully recorded reinforcement-learning experiments.
+
+    \b
+    Example:
+      lander-ctl run examples/demo.yaml training_steps=10_000
+
+    TARGET is EXPERIMENT, EXPERIMENT/ARM or EXPERIMENT/ARM/SEED.
+
+    Exit codes: 0 done; 1 a run failed; 2 wrong usage or configuration; 3 no supervisor, or not found; 130 interrupted.
+    """
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command line (this process's own by default); returns the exit code."""
+    if "_LANDER_CTL_COMPLETE" in os.environ:
+        cli.main(prog_name="lander-ctl")  # click completes the command line of a shell, and exits
+    settings = Settings()
+    try:
+        code = _invoke(sys.argv[1:] if arguments is None else arguments, settings)
+        if sys.stdout:  # None where whoever started us has closed it
+            sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # whoever read our output has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt as interrupt:
+        _say(str(interrupt) or "interrupted")
+        return INTERRUPTED
+    except Exception as error:
+        return _tell(error, settings.verbose)
+
+
+def _invoke(arguments: list[str], settings: Settings) -> int:
+    try:
+        with cli.make_context("lander-ctl", arguments, obj=settings) as context:
+            code = cli.invoke(context)
+            return code if isinstance(code, int) else 0
+    except click.exceptions.Exit as leave:
+        return leave.exit_code
+
+
+def _tell(error: Exception, verbose: bool) -> int:
+    """Says what went wrong on standard error; returns the exit code that goes with it."""
+    if verbose and not isinstance(error, click.ClickException):
+        import traceback
+
+        traceback.print_exception(error)
+    match error:
+        case click.UsageError() if not _nothing_said(error):
+            _say(" ".join(error.format_message().split()) + _more(error))
+            return USAGE
+        case click.ClickException():
+            error.show()
+            return error.exit_code
+        case LanderError():
+            _say(str(error))
+            return error.exit_code
+        case OSError():
+            _say(str(error))
+            return USAGE
+        case _:
+            _say(f"{type(error).__name__}: {error} (a defect of lander-ctl{'' if verbose else '; -v shows where'})")
+            return 1
+
+
+def _nothing_said(error: click.UsageError) -> bool:
+    """Whether the command line was empty, so that help is the answer."""
+    return isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ()))
+
+
+def _more(error: click.UsageError) -> str:
+    return f" (see {error.ctx.command_path} --help)" if error.ctx is not None else ""
+
+
+def _say(text: str) -> None:
+    for line in text.splitlines():
+        print(f"lander-ctl: {line}", file=sys.stderr)

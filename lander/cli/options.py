@@ -1,0 +1,110 @@
+"""What commands have in common: the settings of every command, and the options of those that take an experiment file."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from lander.cli.conduct import Request
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FOLLOW_SECONDS: Final = 0.25
+"""How often a command that follows looks at the log."""
+
+
+@dataclass
+class Settings:
+    """What holds for every command, wherever on the command line it was said."""
+
+    home: Path = field(default_factory=lambda: Path("results"))
+    verbose: bool = False
+
+
+def _keep(context: click.Context, parameter: click.Parameter, value: object) -> None:
+    """Notes an option that was given; the same option left out in another place does not undo it."""
+    settings = context.find_object(Settings)
+    if settings is None or not value:
+        return
+    if value == Path():
+        raise click.BadParameter("must not be empty", context, parameter)
+    setattr(settings, str(parameter.name), value)
+
+
+def common(envvar: str | None = None) -> Callable[[F], F]:
+    """`--home` and `-v`, which are accepted before and after a command's name."""
+
+    def decorate(function: F) -> F:
+        for option in (
+            click.option("-v", "--verbose", is_flag=True, expose_value=False, callback=_keep, help="Show tracebacks, too."),
+            click.option(
+                "--home",
+                "--output-dir",
+                "home",
+                type=click.Path(path_type=Path),
+                metavar="DIR",
+                envvar=envvar,
+                expose_value=False,
+                callback=_keep,
+                help="Where everything is kept (default: $LANDER_HOME, or ./results).",
+            ),
+        ):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def experiment_options(function: F) -> F:
+    """The file, its overrides and how to carry it out; `request_from` makes a request of them."""
+    for option in reversed(
+        (
+            click.argument("words", nargs=-1, metavar="FILE [KEY=VALUE]..."),
+            click.option("--config", metavar="FILE", help="Another way to name the FILE."),
+            click.option("--experiment-id", metavar="ID", help="Name a new experiment, or follow the one of that name."),
+            click.option(
+                "--mode",
+                type=click.Choice(["sequential", "parallel", "validation"]),
+                default="parallel",
+                show_default=True,
+                help="One run after the other; as many at once as there are slots; or build everything and train nothing.",
+            ),
+            click.option("--max-workers", type=click.IntRange(min=1), metavar="N", help="At most N runs at once."),
+            click.option("--seeds", metavar="SEEDS", help="Seeds for every arm, such as 0-4 or 1,7."),
+            click.option("--no-monitoring", is_flag=True, help="Do not measure the processor and memory that runs use."),
+            click.option("--checkpoint-frequency", type=click.IntRange(min=1), metavar="N", help="Steps between checkpoints."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def request_from(
+    words: tuple[str, ...],
+    config: str | None,
+    mode: str,
+    max_workers: int | None,
+    no_monitoring: bool,
+    **reading: Any,
+) -> "Request":
+    """The request that the options make; raises `ConfigurationError` for whatever is wrong with the experiment."""
+    from lander.cli.conduct import request
+    from lander.protocol.events import Execution
+
+    file, overrides = _file_and_overrides(words, config)
+    execution = Execution.model_validate({"mode": mode, "max_workers": max_workers, "monitoring": not no_monitoring})
+    found = request(Path(file), overrides, execution=execution, **reading)
+    for notice in found.notices:
+        click.echo(f"warning: {notice}", err=True)
+    return found
+
+
+def _file_and_overrides(words: tuple[str, ...], config: str | None) -> tuple[str, tuple[str, ...]]:
+    if config is not None:
+        return config, words
+    if not words or ("=" in words[0] and not Path(words[0]).exists()):
+        raise click.UsageError("which experiment? Name its FILE before any KEY=VALUE", click.get_current_context())
+    return words[0], words[1:]

@@ -1,0 +1,67 @@
+"""`lander-ctl run`: from question to verdict in one command."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lander.cli.options import Settings, common, experiment_options, request_from
+
+if TYPE_CHECKING:
+    from lander.store.status import ExperimentStatus
+
+
+@click.command()
+@experiment_options
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors and warnings.")
+@common()
+@click.pass_obj
+def run(settings: Settings, /, quiet: bool, **options: Any) -> int:
+    """Train an experiment, show how it goes, print the verdict.
+
+    FILE is JSON, YAML or TOML; KEY=VALUE changes one of its settings.
+
+    \b
+    Examples:
+      lander-ctl run examples/demo.yaml
+      lander-ctl run examples/demo.yaml training_steps=10_000 variants.fast.hyperparameters.learning_rate=1e-2 --seeds 0-4
+
+    Ctrl-C stops the experiment at its next safe moment, and a second one stops waiting for that. A terminal that is
+    closed stops nothing: lander-ctl status tells how it stands, lander-ctl stop stops it. The exit code is 0 only when
+    every run completed.
+    """
+    if options["mode"] == "validation":
+        from lander.cli.validate import validate_request
+
+        return validate_request(request_from(**options), quiet)
+    from lander.cli.conduct import conduct, every_run_completed
+    from lander.cli.live import live_view
+
+    wanted = request_from(**options)
+    with live_view(quiet) as show:
+        standing = conduct(wanted, settings.home, show, lambda said: click.echo(f"lander-ctl: {said}", err=True))
+    _tell_of_failures(standing, settings.verbose)
+    if not quiet:
+        _print_verdict(settings.home, standing["id"])
+    return 0 if every_run_completed([standing]) else 1
+
+
+def _tell_of_failures(standing: "ExperimentStatus", verbose: bool) -> None:
+    """What became of each run that failed, on standard error: the last line of its traceback, or with -v all of it."""
+    for each in standing["runs"]:
+        if each["state"] in ("failed", "skipped"):
+            lines = (each["detail"] or "").strip().splitlines() or ["nothing more is known"]
+            detail = "\n".join(lines) if verbose else lines[-1]
+            told = f"lander-ctl: {each['id']} {each['state']}: {each['cause']}: {detail}"
+            click.echo(f"{told} (lander-ctl logs {each['id']} has its log)", err=True)
+
+
+def _print_verdict(home: Path, name: str) -> None:
+    from lander.cli.conduct import results_directory
+    from lander.reports.text import as_text
+    from lander.reports.verdict import verdict
+    from lander.store.reader import Reader
+
+    with Reader(home) as reader:
+        found = verdict(reader, name)
+    click.echo(f"\n{as_text(found)}\n\nmodels and logs are in {results_directory(home, name)}")

@@ -1,0 +1,35 @@
+"""`lander-ctl submit`: hand an experiment to the supervisor and be free."""
+
+from typing import Any
+
+import click
+
+from lander.cli.options import Settings, common, experiment_options, request_from
+
+
+@click.command()
+@experiment_options
+@common()
+@click.pass_obj
+def submit(settings: Settings, /, **options: Any) -> int:
+    """Hand an experiment to the supervisor.
+
+    A supervisor is started if none runs, and goes on when this terminal is closed. The experiment's id is printed, alone,
+    on standard output.
+
+    \b
+    Example:
+      id=$(lander-ctl submit examples/demo.yaml) && lander-ctl wait "$id" && lander-ctl report "$id"
+    """
+    from lander.cli import conduct
+
+    wanted = request_from(**options)
+    if options["mode"] == "validation":
+        from lander.cli.validate import validate_request
+
+        return validate_request(wanted)
+    accepted, _ = conduct.submit(wanted, settings.home)
+    if accepted.detail:
+        click.echo(f"lander-ctl: {accepted.subject}: {accepted.detail}", err=True)
+    click.echo(accepted.subject)
+    return 0

@@ -1,0 +1,141 @@
+"""`from lander import run`: the same path as the command line, with values instead of text."""
+
+import subprocess
+import sys
+import threading
+
+import pytest
+
+import lander
+from lander.store.reader import Reader
+from tests.lab import Lab
+
+TINY = {
+    "experiment_id": "tiny",
+    "environment": "CartPole-v1",
+    "algorithm": "PPO",
+    "training_steps": 256,
+    "seeds": [0],
+    "hyperparameters": {"n_steps": 64, "batch_size": 32, "n_epochs": 1},
+    "baseline": {},
+    "variants": {"fast": {"hyperparameters": {"learning_rate": 1e-3}}},
+}
+
+
+@pytest.fixture
+def home(tmp_path):
+    """A home that does not exist yet; whatever the test started there must be gone, or is brought down."""
+    lab = Lab(tmp_path / "home")
+    yield lab.home
+    lab.close()
+
+
+@pytest.fixture(scope="module")
+def used(shared_lab):
+    """A home whose supervisor is up already, and stays so."""
+    return shared_lab.home
+
+
+def test_run_gives_outcomes_and_the_verdict_and_leaves_nothing_running(home):
+    seen = []
+    result = lander.run(TINY, home=home, overrides=["training_steps=512"], seeds=range(2), progress=seen.append)
+    assert Lab(home).processes() == []
+    assert result.completed
+    assert (result.experiment_id, result.state, list(result.arms)) == ("tiny", "completed", ["baseline", "fast"])
+    assert [run.id for run in result.runs] == ["tiny/baseline/0", "tiny/baseline/1", "tiny/fast/0", "tiny/fast/1"]
+    assert all((run.completed, run.steps, run.cause) == (True, 512, "completed") for run in result.runs)
+    assert all(run.model.is_file() for run in result.runs)
+    (difference,) = result.verdict.differences
+    assert difference.mean == pytest.approx(result.arms["fast"].mean_return - result.arms["baseline"].mean_return)
+    assert "fast returned" in str(result)
+    assert (seen[0]["state"], seen[-1]["state"]) in {("queued", "completed"), ("running", "completed")}
+
+
+def test_run_uses_the_supervisor_that_is_there_and_takes_every_spelling(used, tmp_path, capsys):
+    file = tmp_path / "tiny.yaml"
+    file.write_text("environment: CartPole-v1\nalgorithm: PPO\ntraining_steps: 64\nseeds: [0]\n")
+    overrides = ["hyperparameters={n_steps: 64}", "variant={}"]
+    with pytest.raises(lander.ConfigurationError):
+        lander.run(file, home=used, overrides=overrides)
+    file.write_text(file.read_text() + "experiment_id: spelt\nhyperparameters: {n_steps: 64}\nvariant: {}\n")
+    from_file = lander.run(file, home=used, mode="sequential", monitoring=False)
+    from_object = lander.run(lander.Experiment.model_validate(_spelt()), home=used)
+    assert from_file.completed
+    assert from_file == from_object
+    assert Lab(used).processes() != []
+    assert capsys.readouterr().out == ""
+
+
+def _spelt():
+    rest = {"environment": "CartPole-v1", "algorithm": "PPO", "training_steps": 64, "seeds": [0]}
+    return {"experiment_id": "spelt", "hyperparameters": {"n_steps": 64}, "baseline": {}, "variant": {}, **rest}
+
+
+def test_run_works_in_a_thread_and_shows_progress_if_asked(used, capsys):
+    results = []
+    experiment = TINY | {"experiment_id": "threaded"}
+    thread = threading.Thread(target=lambda: results.append(lander.run(experiment, home=used, progress=True, max_workers=1)))
+    thread.start()
+    thread.join(60)
+    assert results[0].completed
+    assert "threaded/fast/0: completed after 256 steps" in capsys.readouterr().out
+
+
+def test_an_error_of_the_caller_stops_the_experiment(used):
+    def fail(status):
+        if any(run["step"] for run in status["runs"]):
+            raise ZeroDivisionError("the caller's own mistake")
+
+    endless = TINY | {"experiment_id": "endless", "training_steps": 10_000_000}
+    with pytest.raises(ZeroDivisionError):
+        lander.run(endless, home=used, progress=fail)
+    with Reader(used) as reader:
+        assert reader.unfinished("endless") == []
+
+
+def test_ctrl_c_in_a_script_stops_gracefully(home, tmp_path):
+    script = f"""
+import lander, os, signal
+def interrupt(status):
+    if any(run["step"] for run in status["runs"]):
+        os.kill(os.getpid(), signal.SIGINT)
+        globals()["interrupt"] = None
+try:
+    lander.run({TINY | {"training_steps": 10_000_000}}, home={str(home)!r}, progress=lambda s: interrupt and interrupt(s))
+except KeyboardInterrupt as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.startswith("interrupted: tiny was stopped after ")
+    assert Lab(home).processes() == []
+
+
+def test_what_is_wrong_is_said_before_anything_starts(tmp_path):
+    home = tmp_path / "home"
+    with pytest.raises(lander.ConfigurationError, match="experiment: environment: found 'CartPol-v1'"):
+        lander.run(TINY | {"environment": "CartPol-v1"}, home=home)
+    with pytest.raises(lander.ConfigurationError, match=r"experiment: seeds: found"):
+        lander.run(TINY, home=home, seeds=["x"])
+    for wrong in ({"mode": "validation"}, {"max_workers": 0}, {"overrides": "training_steps=1"}):
+        with pytest.raises(lander.LanderError, match=next(iter(wrong))):
+            lander.run(TINY, home=home, **wrong)
+    assert not home.exists()
+
+
+def test_validate_builds_everything_and_warns_of_what_the_file_means(tmp_path):
+    seed = {"algorithm": "PPO", "environment": "LunarLander-v2", "training_steps": 100, "seed": 42}
+    with pytest.warns(UserWarning, match="running LunarLander-v3 in its place"):
+        built = lander.validate({"baseline_config": seed, "variant_config": seed})
+    assert [(arm.arm, arm.observations, arm.actions) for arm in built] == [
+        ("baseline", "Box(8,)", "Discrete(4)"),
+        ("variant", "Box(8,)", "Discrete(4)"),
+    ]
+
+
+def test_importing_lander_imports_next_to_nothing():
+    asked = "import sys, lander; dir(lander); print(*{name.partition('.')[0] for name in sys.modules})"
+    imported = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout.split()
+    assert {"torch", "pydantic", "numpy", "zmq", "gymnasium", "click", "rich", "sqlite3"}.isdisjoint(imported)
+    assert set(lander.__all__) <= set(dir(lander))
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = lander.nonsense

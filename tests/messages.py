@@ -1,0 +1,187 @@
+"""Strategies for everything that can be said: one for each kind of event and of command."""
+
+from typing import get_args
+
+from hypothesis import strategies as st
+
+from lander.protocol import commands as c
+from lander.protocol import events as e
+from lander.protocol.experiment import Experiment
+
+COUNTS = st.integers(0, 2**40) | st.sampled_from([0, 127, 128, 2**31, 2**63 - 1])
+NUMBERS = COUNTS.filter(bool)
+INTEGERS = st.integers(-(2**63), 2**63 - 1)
+TEXT = st.text(max_size=12)
+FLOATS = st.floats()
+MEASURES = st.floats(allow_nan=False, allow_infinity=False)
+BYTES = st.binary(max_size=24)
+NAMES = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,8}", fullmatch=True)
+RUNS = st.builds("{}/{}/{}".format, NAMES, NAMES, st.integers(0, 9))
+CAUSES = st.sampled_from(get_args(e.Cause))
+PLAIN = st.recursive(
+    st.none() | st.booleans() | INTEGERS.filter(lambda n: n > -(2**63)) | MEASURES | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=6,
+)
+MANIFESTS = st.dictionaries(TEXT, PLAIN, max_size=3)
+ARMS = {"algorithm": "PPO", "environment": "CartPole-v1", "training_steps": 1000}
+
+
+def optional(strategy):
+    return st.none() | strategy
+
+
+def tuples_of(strategy):
+    return st.lists(strategy, max_size=3).map(tuple)
+
+
+@st.composite
+def experiments(draw):
+    """A valid experiment of two or three arms."""
+    names = draw(st.lists(NAMES, min_size=2, max_size=3, unique=True))
+    arms = [
+        ARMS
+        | {
+            "name": name,
+            "role": "variant" if index else "baseline",
+            "device": draw(st.sampled_from(["cpu", "cuda"])),
+            "environment_kwargs": draw(MANIFESTS),
+            "seeds": draw(st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=3, unique=True)),
+            "hyperparameters": draw(
+                st.fixed_dictionaries({}, optional={"gamma": st.floats(0, 1), "n_envs": st.integers(1, 8)})
+            ),
+        }
+        for index, name in enumerate(names)
+    ]
+    return Experiment(arms=arms, hypothesis=draw(TEXT), on_failure=draw(st.sampled_from(["abort", "retry", "skip"])))
+
+
+@st.composite
+def steps_recorded(draw):
+    vector_steps, n_envs = draw(st.integers(0, 50)), draw(st.integers(1, 4))
+
+    def array(dtype, *more):
+        return e.PackedArray(dtype=dtype, shape=(vector_steps, n_envs, *more), data=draw(BYTES))
+
+    first = draw(st.integers(0, 2**40))
+    return e.StepsRecorded(first_step=first, actions=array("<f4", 2), rewards=array("<f8"), endings=array("|u1"))
+
+
+EXECUTIONS = st.builds(
+    e.Execution, mode=st.sampled_from(get_args(e.Mode)), max_workers=optional(st.integers(1, 64)), monitoring=st.booleans()
+)
+KEYS = st.builds(c.TrainerKey, run=RUNS, epoch=NUMBERS)
+USAGES = st.builds(
+    e.TrainerUsage, run=RUNS, epoch=NUMBERS, cpu_percent=MEASURES, memory_mb=MEASURES, gpu_percent=optional(MEASURES)
+)
+SAMPLES = st.builds(
+    e.ResourcesSampled,
+    cpu_percent=FLOATS,
+    memory_percent=FLOATS,
+    memory_mb=FLOATS,
+    disk_free_mb=FLOATS,
+    gpu_percent=tuples_of(FLOATS),
+    trainers=tuples_of(USAGES),
+)
+LETTERS = st.tuples(st.sampled_from(sorted(e.TRAINER_KINDS)), COUNTS, BYTES)
+
+EVENTS = {
+    e.ExperimentSubmitted: st.builds(e.ExperimentSubmitted, experiment=experiments(), execution=EXECUTIONS, manifest=MANIFESTS),
+    e.ExperimentStarted: st.builds(e.ExperimentStarted),
+    e.ExperimentCompleted: st.builds(e.ExperimentCompleted),
+    e.ExperimentFailed: st.builds(e.ExperimentFailed, detail=TEXT),
+    e.ExperimentStopped: st.builds(e.ExperimentStopped),
+    e.OperatorCommanded: st.builds(e.OperatorCommanded, command=st.just("stop"), target=TEXT, operator=TEXT),
+    e.RunQueued: st.builds(e.RunQueued, not_before=FLOATS, reason=TEXT),
+    e.AttemptStarted: st.builds(
+        e.AttemptStarted,
+        epoch=NUMBERS,
+        host=TEXT,
+        cpu=COUNTS,
+        gpu=optional(COUNTS),
+        from_step=COUNTS,
+        from_episode=COUNTS,
+        resume=st.sampled_from(get_args(e.Resume)),
+    ),
+    e.StopRequested: st.builds(e.StopRequested, reason=st.sampled_from(["operator", "aborted", "shutdown"])),
+    e.AttemptEnded: st.builds(
+        e.AttemptEnded, epoch=NUMBERS, cause=CAUSES, signal=optional(TEXT), exit_code=optional(INTEGERS), detail=TEXT
+    ),
+    e.RunCompleted: st.builds(e.RunCompleted),
+    e.RunFailed: st.builds(e.RunFailed, cause=TEXT, detail=TEXT),
+    e.RunStopped: st.builds(e.RunStopped, reason=TEXT),
+    e.RunSkipped: st.builds(e.RunSkipped, cause=TEXT, detail=TEXT),
+    e.TrainingStarted: st.builds(e.TrainingStarted, epoch=NUMBERS, pid=NUMBERS, n_envs=NUMBERS, device=TEXT),
+    e.StepsRecorded: steps_recorded(),
+    e.EpisodeFinished: st.builds(
+        e.EpisodeFinished,
+        env=COUNTS,
+        first_step=COUNTS,
+        last_step=COUNTS,
+        length=COUNTS,
+        episode_return=FLOATS,
+        truncated=st.booleans(),
+        reset_seed=optional(COUNTS),
+        reset_rng=BYTES,
+    ),
+    e.MetricsLogged: st.builds(e.MetricsLogged, step=COUNTS, values=st.dictionaries(TEXT, FLOATS, max_size=4)),
+    e.ModelSaved: st.builds(e.ModelSaved, step=COUNTS, path=TEXT, sha256=TEXT),
+    e.WarningRaised: st.builds(e.WarningRaised, message=TEXT),
+    e.TrainingEnded: st.builds(e.TrainingEnded, epoch=NUMBERS, cause=CAUSES, step=COUNTS, detail=TEXT),
+    e.ResourcesSampled: SAMPLES,
+    e.HostJoined: st.builds(e.HostJoined, pid=NUMBERS, cpus=tuples_of(COUNTS), gpus=tuples_of(TEXT), memory_mb=FLOATS),
+    e.HostLeft: st.builds(e.HostLeft),
+    e.HostLost: st.builds(e.HostLost, detail=TEXT),
+}
+
+COMMANDS = {
+    c.SubmitExperiment: st.builds(
+        c.SubmitExperiment, experiment=experiments(), execution=EXECUTIONS, manifest=MANIFESTS, notices=tuples_of(TEXT)
+    ),
+    c.StopTarget: st.builds(c.StopTarget, target=TEXT, operator=TEXT),
+    c.ShutDown: st.builds(c.ShutDown, only_if_idle=st.booleans()),
+    c.Ping: st.builds(c.Ping),
+    c.Accepted: st.builds(c.Accepted, subject=TEXT, position=INTEGERS, detail=TEXT),
+    c.Refused: st.builds(c.Refused, error=TEXT, detail=TEXT),
+    c.TrainerExited: st.builds(
+        c.TrainerExited,
+        run=RUNS,
+        epoch=NUMBERS,
+        exit_code=optional(INTEGERS),
+        signal=optional(TEXT),
+        out_of_memory=st.booleans(),
+        log_tail=TEXT,
+    ),
+    c.JoinHost: st.builds(
+        c.JoinHost,
+        name=TEXT,
+        pid=NUMBERS,
+        cpus=tuples_of(COUNTS),
+        gpus=tuples_of(TEXT),
+        memory_mb=FLOATS,
+        trainers=tuples_of(KEYS),
+    ),
+    c.ReportResources: st.builds(c.ReportResources, sample=SAMPLES),
+    c.StartTrainer: st.builds(
+        c.StartTrainer,
+        run=RUNS,
+        epoch=NUMBERS,
+        arm=st.builds(lambda experiment: experiment.arms[-1], experiments()),
+        seed=st.integers(0, 2**32 - 1),
+        cpu=COUNTS,
+        gpu=optional(COUNTS),
+        monitoring=st.booleans(),
+        public_key=TEXT,
+        secret_key=TEXT,
+    ),
+    c.EndTrainer: st.builds(c.EndTrainer, run=RUNS, epoch=NUMBERS, grace=FLOATS),
+    c.ExitNoted: st.builds(c.ExitNoted, run=RUNS, epoch=NUMBERS),
+    c.DismissHost: st.builds(c.DismissHost),
+    c.Append: st.builds(c.Append, run=RUNS, epoch=NUMBERS, first_seq=NUMBERS, events=tuples_of(LETTERS)),
+    c.Acknowledged: st.builds(c.Acknowledged, seq=COUNTS, resend=st.booleans()),
+    c.StopTraining: st.builds(c.StopTraining),
+    c.Fenced: st.builds(c.Fenced),
+}
+
+ANY_EVENT = st.one_of(*EVENTS.values())
+ANY_COMMAND = st.one_of(*COMMANDS.values())
