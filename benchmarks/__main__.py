@@ -34,18 +34,17 @@ def as_markdown(rows: list[Row]) -> str:
     lines = [
         "# Results",
         "",
-        "Written by `make bench`: median (range) of each side, measured in turns in one run. Absolute times depend on the machine;",
-        "the ratios are what is promised.",
+        "Written by `make bench`: median (range) of each side, measured in turns in one run. Absolute times depend on the",
+        "machine; the ratios are what is promised.",
         "",
         f"{datetime.now(UTC):%Y-%m-%d} · {processor()} · Python {platform.python_version()} · {versions}",
         "",
         "| what | ours | against | result | promised | |",
         "|---|---|---|---|---|---|",
     ]
-    lines += [
-        f"| {row.what} | {row.ours} | {row.against} | {row.value} | {row.promised} | {'holds' if row.holds else '**does not hold**'} |"
-        for row in rows
-    ]
+    for row in rows:
+        mark = "holds" if row.holds else "**does not hold**"
+        lines.append(f"| {row.what} | {row.ours} | {row.against} | {row.value} | {row.promised} | {mark} |")
     return "\n".join(lines) + "\n"
 
 

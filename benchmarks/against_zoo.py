@@ -75,7 +75,14 @@ def ours(hyperparameters: dict[str, Any], directory: Path) -> float:
         "variants": {"lively": {"hyperparameters": {"learning_rate": 3.1e-4}}},
     }
     file.write_text(json.dumps(experiment))
-    command = [str(Path(sys.executable).with_name("lander-ctl")), "run", str(file), "--home", str(directory / "home"), "--quiet"]
+    command = [
+        str(Path(sys.executable).with_name("lander-ctl")),
+        "run",
+        str(file),
+        "--home",
+        str(directory / "home"),
+        "--quiet",
+    ]
     began = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - began

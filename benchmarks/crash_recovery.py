@@ -20,9 +20,9 @@ def measure() -> Sequence[Row]:
         for turn in range(KILLS):
             wanted = supervised.experiment(f"crash-{turn}", training_steps=10**7)
             run = supervised.submit(home, wanted)
-            (first,) = supervised.await_events(home, run, "TrainingStarted")
+            supervised.await_events(home, run, "TrainingStarted")
             killed_at = time.time()
-            os.kill(first.decode().pid, signal.SIGKILL)
+            os.kill(supervised.pid(home, run), signal.SIGKILL)
             _, second = supervised.await_events(home, run, "TrainingStarted", count=2)
             took.append(second.at / 1e6 - killed_at - backoff(1))
             supervised.stop(home, wanted)

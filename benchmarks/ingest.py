@@ -109,10 +109,10 @@ async def ingest(home: Path, sample: Sample) -> float:
     await supervisor.gate.close()
     await store.close()
     seconds = max(end for _, end in spans) - min(begin for begin, _ in spans)
-    return len(runs) * BATCHES * BATCH / seconds
+    return float(len(runs) * BATCHES * BATCH / seconds)
 
 
-def raw(path: Path, rows: list[tuple[object, ...]]) -> float:
+def raw(path: Path, rows: Sequence[tuple[object, ...]]) -> float:
     """Rows per second of `executemany`, in transactions as large as ours may be."""
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")

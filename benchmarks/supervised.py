@@ -82,6 +82,15 @@ def events(path: Path, run: str, *kinds: str) -> list[StoredEvent]:
         return list(reader.events(run, kinds))
 
 
+def pid(path: Path, run: str) -> int:
+    """The process that trains a run now."""
+    with Reader(path) as reader:
+        found = status(reader, run)["experiments"][0]["runs"][0]["pid"]
+    if found is None:
+        raise ProcessLookupError(f"nothing trains {run}")
+    return found
+
+
 def await_events(path: Path, run: str, kind: str, count: int = 1) -> list[StoredEvent]:
     """The first `count` events of a kind, as soon as they are there."""
     _await(lambda: len(events(path, run, kind)) >= count, f"{count} {kind} of {run}")

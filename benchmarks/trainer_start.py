@@ -43,7 +43,7 @@ def measure() -> Sequence[Row]:
             (started,) = supervised.await_events(home, run, "TrainingStarted")
             (attempt,) = supervised.events(home, run, "AttemptStarted")
             warm.append((started.at - attempt.at) / 1e3)
-            own.append(psutil.Process(started.decode().pid).memory_full_info().uss / 1e6)
+            own.append(psutil.Process(supervised.pid(home, run)).memory_full_info().uss / 1e6)
             supervised.stop(home, wanted)
             theirs.append(cold() * 1e3)
     return [

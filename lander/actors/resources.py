@@ -1,6 +1,7 @@
 """What a machine and its trainers use: psutil for processors, memory and disk, NVML for GPUs."""
 
 import contextlib
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
@@ -71,11 +72,22 @@ class Meter:
 
     def _usage(self, key: TrainerKey, pid: int, gpu_percent: float | None) -> TrainerUsage | None:
         try:
-            process = self._processes.setdefault(pid, psutil.Process(pid))
-            cpu, memory = process.cpu_percent(), process.memory_info().rss
+            cpu = self._cpu_percent(pid)
+            process = self._processes[pid]
+            memory = process.memory_info().rss
             for child in process.children(recursive=True):
                 with contextlib.suppress(psutil.NoSuchProcess):
                     memory += child.memory_info().rss
         except psutil.NoSuchProcess:  # it ended a moment ago; its exit is reported elsewhere
             return None
         return TrainerUsage(run=key.run, epoch=key.epoch, cpu_percent=cpu, memory_mb=memory / MB, gpu_percent=gpu_percent)
+
+    def _cpu_percent(self, pid: int) -> float:
+        """Since the last measurement; the first time, since the process began."""
+        known = self._processes.get(pid)
+        if known is not None:
+            return float(known.cpu_percent())
+        process = self._processes[pid] = psutil.Process(pid)
+        process.cpu_percent()
+        used = process.cpu_times()
+        return float(100 * (used.user + used.system) / max(time.time() - process.create_time(), 1e-3))

@@ -85,6 +85,8 @@ class Zygote:
             self._host.close()
             _redirect_output(log)
             _pin(order)
+            if order.directory:
+                sys.path.insert(0, order.directory)
             from lander.actors.trainer import train
 
             status = train(order, self._connection, self._home)

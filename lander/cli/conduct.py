@@ -85,7 +85,7 @@ def submit(wanted: Request, home: Path) -> tuple[Accepted, bool]:
 
     command = SubmitExperiment(
         experiment=wanted.experiment,
-        execution=wanted.execution,
+        execution=wanted.execution.model_copy(update={"directory": str(Path.cwd())}),
         manifest=manifest(wanted.source, sys.argv, Gpus().names),
         notices=wanted.notices,
     )

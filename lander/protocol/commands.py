@@ -127,6 +127,7 @@ class StartTrainer(Message):
     cpu: int
     gpu: int | None = None
     monitoring: bool = True
+    directory: str = ""
     public_key: str = Field(repr=False)
     secret_key: str = Field(repr=False)
 

@@ -51,6 +51,8 @@ class Execution(Model):
     mode: Mode = "parallel"
     max_workers: int | None = Field(default=None, ge=1)
     monitoring: bool = True
+    directory: str = ""
+    """Where modules that register environments (`module:EnvId`) are looked for: where the experiment was submitted."""
 
 
 class PackedArray(Model):

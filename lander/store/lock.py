@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -9,6 +10,7 @@ from typing import Final, Self
 from lander.protocol.errors import HomeError
 
 LOCK: Final = "lock"
+LOOK_SECONDS: Final = 0.2
 
 
 class HomeLock:
@@ -23,14 +25,23 @@ class HomeLock:
             raise HomeError(f"{home}: cannot be used as a home: {error.strerror}; choose another --home") from error
 
     def __enter__(self) -> Self:
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not self._try_for(LOOK_SECONDS):
             os.close(self._descriptor)
-            raise HomeError(
-                f"{self._path.parent}: another supervisor is using this home; stop it with lander-ctl down"
-            ) from None
+            raise HomeError(f"{self._path.parent}: another supervisor is using this home; stop it with lander-ctl down")
         return self
+
+    def _try_for(self, seconds: float) -> bool:
+        """Take the lock; `is_locked` in another process may hold it for the blink of an eye."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    return False
+                time.sleep(0.005)
+            else:
+                return True
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         os.close(self._descriptor)

@@ -240,6 +240,7 @@ def _conclusion(runs: list[Run]) -> e.Event:
 
 
 def _start(state: State, run: Run, attempt: Attempt) -> StartAttempt:
+    execution = state.experiments[run.experiment].execution
     return StartAttempt(
         host=attempt.host,
         run=run.id,
@@ -248,7 +249,8 @@ def _start(state: State, run: Run, attempt: Attempt) -> StartAttempt:
         seed=run.seed,
         cpu=attempt.cpu,
         gpu=attempt.gpu,
-        monitoring=state.experiments[run.experiment].execution.monitoring,
+        monitoring=execution.monitoring,
+        directory=execution.directory,
     )
 
 

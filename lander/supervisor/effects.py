@@ -17,6 +17,7 @@ class StartAttempt:
     cpu: int
     gpu: int | None
     monitoring: bool
+    directory: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

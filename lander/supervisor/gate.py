@@ -69,6 +69,8 @@ class Gate:
         self._routes: dict[str, bytes] = {}
         self._unsent: dict[str, deque[bytes]] = {}
         self._logged_at = 0.0
+        self._stranger = ""
+        """The random key of the self-test: its refusal is no news."""
 
     async def open(self, port: int | None) -> int:
         """Bind to loopback, at `port` if it is free; returns the port. Raises `LanderError` if strangers get in."""
@@ -76,9 +78,8 @@ class Gate:
         self._zap.bind("inproc://zeromq.zap.01")
         self._zap_task = asyncio.create_task(self._answer_handshakes(), name="ZAP")
         self._router: zmq.Socket[bytes] = zmq.Context.shadow(self._context.underlying).socket(zmq.ROUTER)
-        self._router.curve_server = True
-        self._router.curve_publickey = self._keys.public.encode()
-        self._router.curve_secretkey = self._keys.secret.encode()
+        self._router.setsockopt(zmq.CURVE_SERVER, 1)
+        self._router.setsockopt(zmq.CURVE_SECRETKEY, self._keys.secret.encode())
         self._router.setsockopt(zmq.ZAP_DOMAIN, DOMAIN)
         self._router.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
         self._router.setsockopt(zmq.ROUTER_MANDATORY, 1)
@@ -125,7 +126,7 @@ class Gate:
 
     def _look_again(self) -> None:
         """The socket's descriptor tells of changes, not of messages, and every call may swallow a change: look oneself."""
-        if self._router.EVENTS & zmq.POLLIN:
+        if int(self._router.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
             self._readable.set()
 
     def _admit(self, frames: list[zmq.Frame]) -> Received | None:
@@ -216,7 +217,7 @@ class Gate:
                 key = z85.encode(credential).decode()
                 if request[2] == DOMAIN and mechanism == b"CURVE" and self._authorise(key) is not None:
                     status, user = b"200", key.encode()
-                else:
+                elif key != self._stranger:
                     self.refuse("a handshake with an unknown key")
             except Exception as error:
                 self.refuse(f"a malformed handshake: {error}")
@@ -227,7 +228,8 @@ class Gate:
         """Knock with a random key; whoever is let in shows that the door does not close."""
         stranger = self._context.socket(zmq.DEALER)
         stranger.curve_serverkey = self._keys.public.encode()
-        stranger.curve_publickey, stranger.curve_secretkey = zmq.curve_keypair()
+        public, stranger.curve_secretkey = zmq.curve_keypair()
+        stranger.curve_publickey, self._stranger = public, public.decode()
         monitor = stranger.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_AUTH)
         stranger.connect(self.endpoint)
         try:
@@ -238,4 +240,3 @@ class Gate:
             stranger.close(linger=0)
         if event != zmq.EVENT_HANDSHAKE_FAILED_AUTH:
             raise LanderError("the gate let a stranger's key in; not starting")
-        self.refused = 0

@@ -6,14 +6,12 @@ acknowledges whole batches. What they mean for the state is folded from the comm
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -27,12 +25,12 @@ from lander.supervisor import keys
 from lander.supervisor.decide import Drain, HostGone, Tick, decide
 from lander.supervisor.effects import Effect, EndAttempt, StartAttempt
 from lander.supervisor.gate import Gate, Principal, Received
+from lander.supervisor.local_host import NAME as LOCAL_HOST
+from lander.supervisor.local_host import LocalHost
 from lander.supervisor.placement import wake_at
 from lander.supervisor.state import State, evolve, fold
 
 LOG: Final = logging.getLogger(__name__)
-LOCAL_HOST: Final = "local"
-HOST_LEAVE_SECONDS: Final = 15.0
 HOST_SILENCE_SECONDS: Final = 30.0
 """Silence after which a host counts as lost; longer than a laptop's hiccup."""
 
@@ -57,9 +55,8 @@ class Supervisor:
         self._leaving = asyncio.Event()
         self._left = asyncio.Event()
         self._heard: dict[str, float] = {}
-        self._host_pidfd: int | None = None
-        self._host_process: subprocess.Popen[bytes] | None = None
-        self._host_ended = asyncio.Event()
+        self._local_host = LocalHost(home, self._host_keys, self._local_host_ended)
+        self._leaves_when_idle = False
 
     @property
     def public_key(self) -> str:
@@ -100,11 +97,7 @@ class Supervisor:
 
     async def close(self) -> None:
         """Dismiss the local host, wait for it to be gone, and close the gate."""
-        if self._host_pidfd is not None:
-            with contextlib.suppress(TimeoutError, ProcessLookupError):
-                signal.pidfd_send_signal(self._host_pidfd, signal.SIGTERM)  # not a message: it may not have joined yet
-                async with asyncio.timeout(HOST_LEAVE_SECONDS):
-                    await self._host_ended.wait()
+        await self._local_host.dismiss()
         host = self.state.hosts.get(LOCAL_HOST)
         if host is not None and host.online:
             await self._store.append(said(e.host_stream(LOCAL_HOST), e.HostLeft()))
@@ -181,8 +174,7 @@ class Supervisor:
             draft = decide(self.state, message, time.time())
             if draft.events:
                 await self._store.append(*(said(stream, event) for stream, event in draft.events))
-            for stream, event in draft.events:
-                LOG.info("%s: %s", stream, _describe(event))
+            self._write_logs(draft.events)
             for effect in draft.effects:
                 self._carry_out(effect)
             if draft.answer is not None:
@@ -191,6 +183,19 @@ class Supervisor:
                 self._noted(message, key)
             self._wake.set()
             self._note_idleness()
+
+    def _write_logs(self, events: Sequence[tuple[str, e.Event]]) -> None:
+        """For people: every decision in the supervisor's log, and in the log of the experiment it concerns."""
+        for stream, event in events:
+            line = f"{stream}: {_describe(event)}"
+            LOG.info(line)
+            experiment = stream.partition("/")[0]
+            if experiment in self.state.experiments:
+                path = self._home / "experiments" / experiment / "logs" / "experiment.log"
+                with contextlib.suppress(OSError):  # a full disk must not keep us from deciding
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    with path.open("a", encoding="utf-8") as log:
+                        log.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {line}\n")
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:
@@ -204,6 +209,7 @@ class Supervisor:
                     cpu=effect.cpu,
                     gpu=effect.gpu,
                     monitoring=effect.monitoring,
+                    directory=effect.directory,
                     public_key=pair.public,
                     secret_key=pair.secret,
                 )
@@ -256,7 +262,8 @@ class Supervisor:
     def _shut_down(self, key: str, only_if_idle: bool) -> None:
         busy = [name for name, standing in self.state.experiments.items() if standing.under_way]
         if only_if_idle and busy:
-            detail = f"still under way: {', '.join(busy)}"
+            self._leaves_when_idle = True
+            detail = f"still under way: {', '.join(busy)}; leaving when they have ended"
             self.gate.send(key, c.Refused(error="ConflictError", detail=detail))
             return
         self.gate.send(key, c.Accepted(detail="leaving"))
@@ -272,61 +279,21 @@ class Supervisor:
         os._exit(1)
 
     def _note_idleness(self) -> None:
-        if self._leaving.is_set() and not any(standing.under_way for standing in self.state.experiments.values()):
+        if any(standing.under_way for standing in self.state.experiments.values()):
+            return
+        if self._leaving.is_set():
             self._left.set()
-
-    # ------------------------------------------------------------------------------------------------ the local host
+        elif self._leaves_when_idle:
+            self._leave()
 
     def _attend_local_host(self) -> None:
-        """Start the host agent of this machine, unless an earlier supervisor's is still there and will find us."""
         known = self.state.hosts.get(LOCAL_HOST)
-        pid = known.pid if known is not None and _is_host_agent(known.pid, self._home) else self._spawn_host()
-        self._watch_host(pid)
-
-    def _spawn_host(self) -> int:
-        settings = {
-            "name": LOCAL_HOST,
-            "home": str(self._home),
-            "endpoint": self.gate.endpoint,
-            "server_key": self._keys.public,
-            "public_key": self._host_keys.public,
-            "secret_key": self._host_keys.secret,
-        }
-        with (self._home / "host.log").open("ab") as log:
-            process = self._host_process = subprocess.Popen(
-                [sys.executable, "-m", "lander.actors.host", str(self._home)],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        if process.stdin is not None:
-            with process.stdin as pipe:
-                pipe.write(json.dumps(settings).encode() + b"\n")
-        return process.pid
-
-    def _watch_host(self, pid: int) -> None:
         self._heard[LOCAL_HOST] = time.monotonic()
-        self._host_ended.clear()
-        try:
-            self._host_pidfd = os.pidfd_open(pid)
-        except ProcessLookupError:
-            self._local_host_ended()
-            return
-        asyncio.get_running_loop().add_reader(self._host_pidfd, self._local_host_ended)
+        self._local_host.attend(self.gate.endpoint, self.public_key, None if known is None else known.pid)
 
     def _local_host_ended(self) -> None:
-        """The agent is gone: say so, and start another unless we are leaving, too."""
-        if self._host_pidfd is not None:
-            asyncio.get_running_loop().remove_reader(self._host_pidfd)
-            os.close(self._host_pidfd)
-            self._host_pidfd = None
-        if self._host_process is not None:
-            self._host_process.wait()
-        self._host_ended.set()
+        self._heard.pop(LOCAL_HOST, None)
         self._inbox.put_nowait((HostGone(LOCAL_HOST, "its process ended"), ""))
-        if not self._leaving.is_set():
-            asyncio.get_running_loop().call_later(1.0, lambda: self._watch_host(self._spawn_host()))
 
 
 def _trainer_event(kind: str, body: bytes) -> e.Event:
@@ -338,14 +305,6 @@ def _trainer_event(kind: str, body: bytes) -> e.Event:
 def _describe(event: e.Event) -> str:
     fields = event.model_dump(exclude_defaults=True, exclude={"experiment", "manifest", "detail"})
     return " ".join([event.kind, *(f"{name}={value}" for name, value in fields.items())])
-
-
-def _is_host_agent(pid: int, home: Path) -> bool:
-    try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except OSError:
-        return False
-    return b"lander.actors.host" in words and str(home).encode() in words
 
 
 def _ignore(stored: "asyncio.Future[list[int]]") -> None:

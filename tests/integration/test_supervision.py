@@ -64,7 +64,9 @@ def test_a_killed_trainer_is_named_retried_and_the_experiment_completes(shared_l
     ended = shared_lab.wait_ended("killed")
     assert ended["state"] == "completed"
     assert [run["attempt"] for run in ended["runs"]] == [2, 1]
-    started = [event.epoch for event in shared_lab.events("killed/baseline/0", "AttemptStarted") if isinstance(event, AttemptStarted)]
+    started = [
+        event.epoch for event in shared_lab.events("killed/baseline/0", "AttemptStarted") if isinstance(event, AttemptStarted)
+    ]
     assert started == [1, 2]
     (_, retry) = [event for event in shared_lab.events("killed/baseline/0", "RunQueued") if isinstance(event, RunQueued)]
     assert "crashed(SIGKILL)" in retry.reason

@@ -21,9 +21,9 @@ from lander.store.memory import MemoryEventStore
 from lander.supervisor import decide as core
 from lander.supervisor import placement, state
 from lander.supervisor.decide import Drain, HostGone, Tick, decide
-from lander.supervisor.effects import EndAttempt, StartAttempt
 from lander.supervisor.policy import Verdict
 from lander.supervisor.state import State, evolve, fold
+from tests.decisions import effects_speak_of_the_log, experiments_end_with_their_runs, no_slot_is_idle_without_need
 from tests.histories import HOST, experiment
 
 NAMES = ("x", "y")
@@ -79,9 +79,10 @@ class Supervision(RuleBasedStateMachine):
             self._append(meanwhile)
         if draft.events:
             self._append(*(said(stream, event, at=1) for stream, event in draft.events))
-        self._effects_speak_of_the_log(draft.effects)
-        self._no_slot_is_idle_without_need()
-        self._experiments_end_with_their_runs()
+        effects_speak_of_the_log(draft.effects, self.state, self.store.events)
+        experiments_end_with_their_runs(self.state)
+        if not isinstance(draft.answer, c.Refused):  # a refusal changes nothing, and so fills no slot, either
+            no_slot_is_idle_without_need(self.state, self.now)
         return draft
 
     def _word(self, pick, kind, cause="completed"):
@@ -198,50 +199,6 @@ class Supervision(RuleBasedStateMachine):
         self.now += seconds
         if tick:
             self.tell(Tick())
-
-    # ------------------------------------------------------------------------------------------------ after a decision
-
-    def _effects_speak_of_the_log(self, effects):
-        started = {(each.stream, each.event.epoch): each.event for each in self.log(e.AttemptStarted)}
-        for effect in effects:
-            attempt = self.state.attempt(effect.run, effect.epoch)
-            if isinstance(effect, StartAttempt):
-                event = started[effect.run, effect.epoch]
-                assert (effect.host, effect.cpu, effect.gpu) == (event.host, event.cpu, event.gpu)
-                assert attempt is not None
-                assert (effect.gpu is not None) == (effect.arm.device == "cuda")
-            elif isinstance(effect, EndAttempt) and effect.grace:
-                assert (effect.run, effect.epoch) in started  # over already, where the same decision saw its host go, too
-                assert attempt is None or self.state.runs[effect.run].state == "stopping"
-            else:
-                assert attempt is None
-
-    def _no_slot_is_idle_without_need(self):
-        """Written down a second time, in other words than the placement's."""
-        live = [run.attempt for run in self.state.runs.values() if run.attempt is not None]
-        cpu_left, gpu_left = False, False
-        for host in self.state.hosts.values():
-            if host.online:
-                here = [attempt for attempt in live if attempt.host == host.name]
-                cpu_left |= bool(set(host.cpus) - {attempt.cpu for attempt in here})
-                gpu_left |= bool(set(range(len(host.gpus))) - {attempt.gpu for attempt in here})
-        for name, standing in self.state.experiments.items():
-            runs = self.state.runs_of(name)
-            workers = 1 if standing.execution.mode == "sequential" else standing.execution.max_workers or 1000
-            if not standing.under_way or sum(run.live for run in runs) >= workers:
-                continue
-            if standing.execution.mode == "sequential":
-                names = [arm.name for arm in standing.experiment.arms]
-                left = [run for run in runs if not run.over]
-                runs = [min(left, key=lambda run: names.index(run.arm.name))] if left else []
-            for run in runs:
-                ready = run.state == "queued" and run.not_before <= self.now
-                fits = cpu_left and (gpu_left or run.arm.device == "cpu")
-                assert not (ready and fits), f"{run.id} could be started"
-
-    def _experiments_end_with_their_runs(self):
-        for name, standing in self.state.experiments.items():
-            assert standing.under_way == any(not run.over for run in self.state.runs_of(name))
 
     # ------------------------------------------------------------------------------------------------ at all times
 
