@@ -68,7 +68,11 @@ def steps_recorded(draw):
 
 
 EXECUTIONS = st.builds(
-    e.Execution, mode=st.sampled_from(get_args(e.Mode)), max_workers=optional(st.integers(1, 64)), monitoring=st.booleans()
+    e.Execution,
+    mode=st.sampled_from(get_args(e.Mode)),
+    max_workers=optional(st.integers(1, 64)),
+    monitoring=st.booleans(),
+    directory=TEXT,
 )
 KEYS = st.builds(c.TrainerKey, run=RUNS, epoch=NUMBERS)
 USAGES = st.builds(
@@ -171,6 +175,7 @@ COMMANDS = {
         cpu=COUNTS,
         gpu=optional(COUNTS),
         monitoring=st.booleans(),
+        directory=TEXT,
         public_key=TEXT,
         secret_key=TEXT,
     ),
