@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks.row import Row, show, spread
 
 STEPS = 20_480
-TURNS = 3
+TURNS = 2
 ZOO = Path(os.environ.get("LANDER_ZOO", ".venv-zoo")) / "bin" / "python"
 
 TUNED: dict[str, Any] = {

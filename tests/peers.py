@@ -54,6 +54,7 @@ class Peer:
 
     def close(self):
         self.socket.disable_monitor()
+        self._monitor.close(linger=0)
         self.socket.close(linger=0)
 
 
@@ -72,4 +73,4 @@ def street():
     finally:
         for peer in peers:
             peer.close()
-        context.term()
+        context.destroy(linger=0)

@@ -30,6 +30,13 @@ ALGORITHMS: Final[Mapping[str, type[BaseAlgorithm]]] = {
     "TD3": TD3,
 }
 
+RENDERING_IS_DECORATION: Final = frozenset({"LunarLander-v3"})
+"""Environments that give the same bits whether or not they are prepared to be drawn.
+
+`make_vec_env` makes every environment ready for drawing, and LunarLander then simulates the sparks of its engines, which touch
+nothing and cost more than all the rest of a step. A test plays it both ways.
+"""
+
 _ACTIVATIONS: Final[Mapping[str, type[torch.nn.Module]]] = {
     "relu": torch.nn.ReLU,
     "tanh": torch.nn.Tanh,
@@ -54,13 +61,19 @@ def build_environment(arm: Arm, seed: int, wrapper: Wrapper | None = None) -> Ve
         arm.environment,
         n_envs=count_environments(arm),
         seed=seed,
-        env_kwargs=dict(arm.environment_kwargs),
+        env_kwargs=_environment_kwargs(arm),
         wrapper_class=wrapper,
     )
     normalize = arm.hyperparameters.get("normalize", False)
     if normalize:
         env = VecNormalize(env, **(normalize if isinstance(normalize, Mapping) else {}))
     return env
+
+
+def _environment_kwargs(arm: Arm) -> dict[str, Any]:
+    """What the environment is made with: as `make_vec_env` does, less the rendering where that is decoration."""
+    rendering = {"render_mode": None} if arm.environment in RENDERING_IS_DECORATION else {}
+    return {**rendering, **arm.environment_kwargs}
 
 
 def build_model(arm: Arm, seed: int, env: VecEnv) -> BaseAlgorithm:
