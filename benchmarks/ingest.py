@@ -27,13 +27,13 @@ from lander.protocol.wire import decode, encode
 from lander.store.event_store import said
 from lander.store.sqlite import MAX_GROUP, SqliteEventStore
 from lander.supervisor import keys
-from lander.supervisor.__main__ import collect_garbage_less
+from lander.supervisor.__main__ import tune_interpreter
 from lander.supervisor.supervisor import Supervisor
 
 BATCH = 64
 BATCHES = 1500
-WINDOW = 64
-"""Unacknowledged batches a producer keeps under way."""
+WINDOW = 512
+"""Unacknowledged batches a producer keeps under way; a trainer keeps 32 MiB."""
 TURNS = 3
 
 Sample = list[tuple[str, int, bytes]]
@@ -79,7 +79,7 @@ class Headless(Supervisor):
 
 async def ingest(home: Path, sample: Sample) -> float:
     """Events per second from the first sent to the last acknowledged."""
-    collect_garbage_less()  # as the supervisor does at its start
+    tune_interpreter()  # as the supervisor does at its start
     store = await SqliteEventStore.open(home / "events.db")
     wanted = supervised.experiment("ingest", training_steps=10**9)
     runs = [run.id for run in wanted.runs]

@@ -16,7 +16,7 @@ from lander.protocol.commands import Acknowledged, Append, Fenced, StopTraining
 from lander.protocol.errors import LanderError, WireError
 from lander.protocol.events import Event
 from lander.protocol.model import Model
-from lander.protocol.wire import MAX_EVENTS, MAX_FRAME, decode, encode, encode_event
+from lander.protocol.wire import MAX_EVENTS, MAX_FRAME, MAX_MESSAGE, decode, encode, encode_event
 
 MAX_OUTBOX_BYTES: Final = 32 << 20
 """Unacknowledged bytes at which training waits: minutes of an ordinary run."""
@@ -49,7 +49,7 @@ def connect(connection: Connection, public_key: str, secret_key: str, socket: zm
     socket.curve_secretkey = secret_key.encode()
     socket.setsockopt(zmq.IMMEDIATE, 1)  # messages wait in our outbox, not in a connection that may never come
     socket.setsockopt(zmq.LINGER, 0)
-    socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME)
+    socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE)
     socket.setsockopt(zmq.RECONNECT_IVL, 100)
     socket.setsockopt(zmq.RECONNECT_IVL_MAX, 5000)
     socket.setsockopt(zmq.HEARTBEAT_IVL, 2000)

@@ -148,7 +148,6 @@ def warm_up() -> None:
     PPO("MlpPolicy", "LunarLander-v3", device="cpu", n_steps=64, batch_size=64, n_epochs=1).learn(64)
     DQN("MlpPolicy", "CartPole-v1", device="cpu", learning_starts=2, buffer_size=16, batch_size=2).learn(8)
     SAC("MlpPolicy", "Pendulum-v1", device="cpu", learning_starts=2, buffer_size=16, batch_size=2).learn(4)
-    gc.collect()
     gc.freeze()  # what is here now is never collected, so its pages stay shared with the trainers
 
 

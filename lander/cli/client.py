@@ -18,7 +18,7 @@ import zmq
 from lander.protocol import errors
 from lander.protocol.commands import Accepted, Command, Ping, Refused, ShutDown, StopTarget
 from lander.protocol.errors import HomeError, LanderError, NotFoundError
-from lander.protocol.wire import MAX_FRAME, decode, encode
+from lander.protocol.wire import MAX_MESSAGE, decode, encode
 from lander.store.lock import is_locked
 from lander.supervisor import beacon, keys
 
@@ -102,7 +102,7 @@ def connected(home: Path) -> Iterator["Client"]:
         dealer.curve_serverkey = found.public_key.encode()
         dealer.curve_publickey, dealer.curve_secretkey = pair.public.encode(), pair.secret.encode()
         dealer.setsockopt(zmq.LINGER, 0)
-        dealer.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME)
+        dealer.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE)
         dealer.connect(found.endpoint)
         yield Client(dealer, found)
     finally:

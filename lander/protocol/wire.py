@@ -4,7 +4,8 @@ A command travels as one frame, `[kind, fields]`. An event is stored as its kind
 in the very bytes that are stored. Decoding never raises anything but `WireError`, whatever the bytes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import msgpack
@@ -18,7 +19,9 @@ from lander.protocol.model import Message
 M = TypeVar("M", bound=Message)
 
 MAX_FRAME: Final = 1 << 20
-"""Bytes in one frame; the gate's socket refuses more, too."""
+"""Bytes in one frame."""
+MAX_MESSAGE: Final = MAX_FRAME + 33
+"""Bytes a socket lets pass: libzmq counts a frame as it travels, and CURVE adds 33 to it (rfc.zeromq.org/spec/26)."""
 MAX_EVENTS: Final = 4096
 """Events in one `Append`."""
 
@@ -33,7 +36,8 @@ _LIMITS: Final[Mapping[str, Any]] = {
     "max_ext_len": 0,  # the timestamp extension would by-pass any hook
 }
 
-_TRAINER_LIMITS: Final[Mapping[str, Any]] = {**_LIMITS, "max_array_len": 256}
+_unpack_long: Final = partial(msgpack.unpackb, **_LIMITS)
+_unpack_short: Final = partial(msgpack.unpackb, **{**_LIMITS, "max_array_len": 256})
 """For the events that come by the thousand: arrays so short that no nesting of them costs more than a few megabytes."""
 
 
@@ -63,7 +67,7 @@ def encode_event(event: Event) -> bytes:
 
 def decode_event(kind: str, body: bytes) -> Event:
     """The event of this kind with this body, upcast to today's shape; raises `WireError` for anything else."""
-    fields = _unpack(body, _TRAINER_LIMITS) if kind in TRAINER_KINDS else _unpack_checked(body)
+    fields = _unpack(body, _unpack_short) if kind in TRAINER_KINDS else _unpack_checked(body)
     if not isinstance(fields, dict):
         raise WireError(f"the body of {kind[:64]!r} is not a map")
     while kind in UPCASTERS:
@@ -80,14 +84,14 @@ def _unpack_checked(data: bytes) -> Any:
     """Unpack what may hold long arrays."""
     if len(data) <= MAX_FRAME and (b"\xdc" in data or b"\xdd" in data):
         _walk(data)
-    return _unpack(data, _LIMITS)
+    return _unpack(data, _unpack_long)
 
 
-def _unpack(data: bytes, limits: Mapping[str, Any]) -> Any:
+def _unpack(data: bytes, unpack: Callable[[bytes], Any]) -> Any:
     if len(data) > MAX_FRAME:
         raise WireError(f"{len(data)} bytes are over the frame limit of {MAX_FRAME}")
     try:
-        return msgpack.unpackb(data, **limits)
+        return unpack(data)
     except Exception as error:  # untrusted bytes: msgpack raises ValueErrors, RecursionError, UnicodeDecodeError …
         raise WireError(f"not msgpack within limits: {error}") from error
 

@@ -13,17 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-import aiosqlite
-
 from lander.protocol.errors import StoreError
 from lander.protocol.events import Recorded
 from lander.store import chain
-from lander.store.connection import open_writer
+from lander.store.connection import WriterConnection, open_writer
 from lander.store.event_store import Batch, CommitListener, SequenceGapError
 from lander.store.projections import ExperimentRow, ProgressRow, Projections, ResourcesRow, select
 from lander.store.reader import consequential, open_reader
 from lander.store.sequencer import Sequencer
-from lander.store.statements import Statement, in_blocks
+from lander.store.statements import Statement
 
 MAX_GROUP: Final = 8192
 """Events in one commit; bounds the time and memory of a transaction."""
@@ -53,7 +51,7 @@ class _Commit:
 class SqliteEventStore:
     """Satisfies `EventStore`; open it with `open`, and close it."""
 
-    def __init__(self, path: Path, connection: aiosqlite.Connection) -> None:
+    def __init__(self, path: Path, connection: WriterConnection) -> None:
         self.path = path
         self.full = False
         """The disk is full: nothing is acknowledged until there is room."""
@@ -152,13 +150,12 @@ class SqliteEventStore:
             commit.appends.append((request, last))
         if rows:
             self._chain = chain.link(self._chain, new_streams, rows)
-            statements = (
+            commit.statements = [
                 Statement(_INSERT_STREAMS, new_streams),
                 Statement(_INSERT_EVENTS, rows),
                 Statement(_INSERT_COMMIT, [(self._sequencer.position, self._chain)]),
                 *self.projections.drain(),
-            )
-            commit.statements = [part for statement in statements if statement.rows for part in in_blocks(statement)]
+            ]
 
     async def _place(self, request: _Append) -> list[tuple[Recorded, bytes]]:
         for batch in request.batches:
@@ -172,13 +169,8 @@ class SqliteEventStore:
         """Run the transaction; where the disk is full, again and again until there is room."""
         while True:
             try:
-                await self._connection.execute("BEGIN IMMEDIATE")
-                for statement in commit.statements:
-                    await self._connection.executemany(statement.sql, statement.rows)
-                await self._connection.execute("COMMIT")
+                await self._connection.transact(commit.statements)
             except sqlite3.OperationalError as error:
-                if self._connection.in_transaction:
-                    await self._connection.execute("ROLLBACK")
                 if error.sqlite_errorcode != sqlite3.SQLITE_FULL or self._closing:
                     raise
                 self.full = True

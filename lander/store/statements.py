@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any, Final, NamedTuple
 
-BLOCK: Final = 128
+BLOCK: Final = 256
 """Rows in one INSERT; SQLite takes 32 766 parameters."""
 
 

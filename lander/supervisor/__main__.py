@@ -23,15 +23,16 @@ from lander.supervisor import beacon
 from lander.supervisor.supervisor import Supervisor
 
 
-def collect_garbage_less() -> None:
-    """Events live and die by their reference counts; looking for cycles among them takes half of an ingest's time."""
+def tune_interpreter() -> None:
+    """Set the interpreter up for many small events and a writer thread; `benchmarks/ingest.py` shows what it brings."""
     gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
+    gc.set_threshold(100_000, 50, 100)  # events live and die by their reference counts; there are no cycles to look for
+    sys.setswitchinterval(0.0002)  # the writer comes back from SQLite for a moment, and should not wait 5 ms for its turn
 
 
 async def serve(home: Path) -> None:
     """Supervise until told to leave."""
-    collect_garbage_less()
+    tune_interpreter()
     store = await SqliteEventStore.open(home / DATABASE)
     try:
         supervisor = Supervisor(home, store)

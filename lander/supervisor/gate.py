@@ -11,7 +11,7 @@ import contextlib
 import errno
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
@@ -23,12 +23,12 @@ from zmq.utils.monitor import recv_monitor_message
 
 from lander.protocol.commands import CLIENT, HOST, TRAINER, Command
 from lander.protocol.errors import LanderError, WireError
-from lander.protocol.wire import MAX_FRAME, decode, encode
+from lander.protocol.wire import MAX_MESSAGE, decode, encode
 from lander.supervisor.keys import KeyPair
 
 LOG: Final = logging.getLogger(__name__)
 DOMAIN: Final = b"lander"
-MAX_DRAIN: Final = 256
+MAX_DRAIN: Final = 16
 """Messages taken in one go before everybody else gets a turn."""
 MAX_UNSENT: Final = 1024
 """Messages kept for a peer that does not read; beyond it the oldest are dropped."""
@@ -68,6 +68,8 @@ class Gate:
         self._readable = asyncio.Event()
         self._routes: dict[str, bytes] = {}
         self._unsent: dict[str, deque[bytes]] = {}
+        self._questions: Counter[str] = Counter()
+        """How many a client's connection has asked that are not answered yet."""
         self._logged_at = 0.0
         self._stranger = ""
         """The random key of the self-test: its refusal is no news."""
@@ -83,7 +85,7 @@ class Gate:
         self._router.setsockopt(zmq.ZAP_DOMAIN, DOMAIN)
         self._router.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
         self._router.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        self._router.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME)
+        self._router.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE)
         self._router.setsockopt(zmq.LINGER, 0)
         self._router.setsockopt(zmq.HANDSHAKE_IVL, 5000)
         self._router.setsockopt(zmq.HEARTBEAT_IVL, 2000)
@@ -136,6 +138,8 @@ class Gate:
             self.refuse(str(error))
             return None
         self._routes[received.key] = frames[0].bytes
+        if _CONNECTION in received.key:
+            self._questions[received.key] += 1
         return received
 
     def _identify(self, frames: list[zmq.Frame]) -> Received:
@@ -163,6 +167,8 @@ class Gate:
 
     def send(self, key: str, command: Command) -> None:
         """Send to whoever last spoke with this key; kept, up to a bound, while they do not read."""
+        if _CONNECTION in key and key not in self._routes:
+            return  # this client has gone; should it come again, it comes by another connection
         queue = self._unsent.setdefault(key, deque(maxlen=MAX_UNSENT))
         queue.append(encode(command))
         self._flush_one(key, queue)
@@ -180,21 +186,22 @@ class Gate:
             while queue:
                 self._router.send_multipart([route, queue[0]], zmq.NOBLOCK)
                 queue.popleft()
+                self._questions[key] -= 1
             del self._unsent[key]
-            if _CONNECTION in key:  # answered; should it ask again, it says again where it is
-                del self._routes[key]
+            if _CONNECTION in key and self._questions[key] <= 0:  # should it ask again, it says again where it is
+                self.forget(key)
         except zmq.Again:
             pass
         except zmq.ZMQError as error:
             if error.errno != errno.EHOSTUNREACH:
                 raise
-            self._routes.pop(key, None)  # gone; what is still worth saying is said again when they return
-            self._unsent.pop(key, None)
+            self.forget(key)  # gone; what is still worth saying is said again when they return
 
     def forget(self, key: str) -> None:
         """Drop what is kept for a key that will not return."""
         self._routes.pop(key, None)
         self._unsent.pop(key, None)
+        self._questions.pop(key, None)
 
     async def close(self) -> None:
         """Close every socket; what is unsent is dropped."""
@@ -237,6 +244,7 @@ class Gate:
                 event = (await recv_monitor_message(monitor))["event"]
         finally:
             stranger.disable_monitor()
+            monitor.close(linger=0)
             stranger.close(linger=0)
         if event != zmq.EVENT_HANDSHAKE_FAILED_AUTH:
             raise LanderError("the gate let a stranger's key in; not starting")

@@ -1,7 +1,7 @@
 """The log alone tells all: what a run did can be computed from its events, and the status agrees with it."""
 
-from operator import add
 from functools import reduce
+from operator import add
 
 import numpy as np
 import pytest
@@ -100,10 +100,7 @@ def test_the_projections_are_what_a_rebuild_gives(shared_lab, recorded):
             from lander.protocol.events import Recorded
 
             rebuilt.apply(Recorded(*stored[:4], stored.at, stored.decode()))
-        kept = {
-            table: reader.connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608 - our own names
-            for table in TABLES
-        }
+        kept = {table: reader.connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in TABLES}
     assert kept["progress"] == len(rebuilt.progress)
     assert kept["experiments"] == len(rebuilt.experiments)
     assert kept["episodes"] == sum(row.episodes for row in rebuilt.progress.values())

@@ -4,6 +4,7 @@
 """
 
 import contextlib
+import fcntl
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 from lander.protocol import events as e
 from lander.protocol.errors import HomeError
-from lander.store import chain
+from lander.store import chain, lock
 from lander.store.event_store import said
 from lander.store.lock import LOCK, HomeLock, is_locked
 from lander.store.reader import DATABASE, Reader, consequential, open_reader
@@ -149,6 +150,18 @@ def test_without_the_lock_file_a_second_would_get_in(tmp_path):
 def test_looking_at_the_lock_does_not_take_it_away(tmp_path):
     with HomeLock(tmp_path):
         for _ in range(3):
+            assert is_locked(tmp_path)
+
+
+@pytest.mark.parametrize("looks_away", [True, False])
+def test_somebody_who_only_looks_keeps_nobody_out(tmp_path, monkeypatch, looks_away):
+    """Looking takes the lock for an instant; who wants it in that instant tries again. Who stays is a supervisor."""
+    monkeypatch.setattr(lock, "LOOK_SECONDS", 0.05)
+    (tmp_path / LOCK).touch()
+    with (tmp_path / LOCK).open() as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        monkeypatch.setattr(lock.time, "sleep", lambda _: looks_away and fcntl.flock(looking, fcntl.LOCK_UN))
+        with contextlib.nullcontext() if looks_away else pytest.raises(HomeError), HomeLock(tmp_path):
             assert is_locked(tmp_path)
 
 

@@ -202,6 +202,30 @@ def test_a_store_that_was_reopened_projects_as_one_that_never_closed(history):
         assert dumps[0] == dumps[1]
 
 
+@pytest.mark.parametrize("number", [1, 255, 256, 257, 700])
+def test_a_large_commit_leaves_what_many_small_ones_leave(tmp_path, number):
+    episodes = [
+        e.EpisodeFinished(env=0, first_step=step, last_step=step + 1, length=1, episode_return=step / 7)
+        for step in range(number)
+    ]
+    first = [
+        said("x", submitted(experiment("x")), at=1),
+        said(RUN, e.RunQueued(), e.AttemptStarted(epoch=1, host="local", cpu=1), at=1),
+    ]
+    groups = {
+        "one": [[*first, said(RUN, *episodes, at=1, producer=1)]],
+        "many": [first, *([said(RUN, episode, at=1, producer=1)] for episode in episodes)],
+    }
+    dumps = {}
+    for name, history in groups.items():
+        asyncio.run(write(tmp_path / name, history))
+        assert verify(tmp_path / name) == 3 + number
+        with contextlib.closing(sqlite3.connect(tmp_path / name)) as database:
+            dumps[name] = dump(database) | {"events": database.execute(f"{ALL} ORDER BY 1").fetchall()}
+    assert dumps["one"] == dumps["many"]
+    assert len(dumps["one"]["episodes"]) == number
+
+
 def test_a_forgotten_event_would_show_in_the_dump(sealed, tmp_path):
     """Negative control: the comparison above sees every table."""
     path = shutil.copy(sealed, tmp_path / "events.db")

@@ -28,14 +28,8 @@ from tests.histories import HOST, experiment
 
 NAMES = ("x", "y")
 PICK = st.integers(0, 30)
-EXITS = st.sampled_from(
-    [
-        {"exit_code": 0},
-        {"exit_code": 1, "log_tail": "tail"},
-        {"signal": "SIGKILL"},
-        {"signal": "SIGKILL", "out_of_memory": True},
-    ]
-)
+KILLED = {"signal": "SIGKILL"}
+EXITS = st.sampled_from([{"exit_code": 0}, {"exit_code": 1, "log_tail": "tail"}, KILLED, KILLED | {"out_of_memory": True}])
 CAUSES = st.sampled_from(["completed", "stopped", "config_error", "non_finite", "crashed"])
 WORDS = st.sampled_from(["TrainingStarted", "ModelSaved", "TrainingEnded", "MetricsLogged", "WarningRaised"])
 
@@ -244,13 +238,10 @@ class Supervision(RuleBasedStateMachine):
         assert {name: row.state for name, row in rows.experiments.items()} == states
 
     @invariant()
-    def epochs_count_up(self):
+    def epochs_count_up_and_not_too_far(self):
         for run in self.state.runs:
             epochs = [each.event.epoch for each in self.log(e.AttemptStarted) if each.stream == run]
             assert epochs == list(range(1, len(epochs) + 1))
-
-    @invariant()
-    def nobody_tries_more_often_than_allowed(self):
         assert all(run.failures <= 2 for run in self.state.runs.values())
 
     # ------------------------------------------------------------------------------------------------ at the end
@@ -295,7 +286,7 @@ BROKEN = {
     "failures are retried for ever": (
         core,
         "after_failure",
-        lambda *_: Verdict("retry", 1.0),
+        lambda *_: Verdict("retry", 0.0),
     ),
     "stops are forgotten": (core, "_stop_run", lambda draft, run, reason: None),
 }

@@ -126,14 +126,14 @@ async def test_without_recursive_triggers_replace_would_change_the_log(store, ta
 async def test_a_number_is_given_once_whatever_the_program_does(store):
     with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
         await store._connection.execute(
-            "INSERT INTO events (position, stream, producer, seq, kind, at, body) SELECT 99, stream, producer, seq, kind, at, body"
-            " FROM events WHERE position = 1"
+            "INSERT INTO events (position, stream, producer, seq, kind, at, body)"
+            " SELECT 99, stream, producer, seq, kind, at, body FROM events WHERE position = 1"
         )
 
 
 async def test_a_reader_cannot_write(store):
     for writing in (open_reader(store.path), Reader(store.path.parent).connection):
-        with contextlib.closing(writing), pytest.raises(sqlite3.OperationalError, match="readonly|query_only"):
+        with contextlib.closing(writing), pytest.raises(sqlite3.OperationalError, match=r"readonly|query_only"):
             writing.execute("UPDATE bookmark SET position = 7")
     raw(store.path, "UPDATE bookmark SET position = 7", "UPDATE bookmark SET position = 3")  # control: others can
 
@@ -163,7 +163,7 @@ async def test_a_file_of_another_version_is_left_alone(path, version):
 @pytest.mark.parametrize("content", [b"", b"not a database, but long enough to be read as the header of one" * 100])
 async def test_a_file_that_is_no_event_store_is_refused_to_readers(path, content):
     path.write_bytes(content)
-    with pytest.raises(HomeError, match="not an event store|cannot be read"):
+    with pytest.raises(HomeError, match=r"not an event store|cannot be read"):
         open_reader(path)
     if content:
         with pytest.raises(HomeError, match="cannot be used as an event store"):
@@ -258,21 +258,29 @@ async def test_closing_with_a_full_disk_refuses_what_waits(path, monkeypatch):
     assert len(stored(path)) == 3
 
 
+def _forbidden(store, monkeypatch):
+    raw(store.path, "CREATE TRIGGER no BEFORE INSERT ON commits BEGIN SELECT RAISE(ABORT, 'no'); END")
+
+
+def _fails_with(error):
+    async def fail(statements):
+        raise error
+
+    return lambda store, monkeypatch: monkeypatch.setattr(store._connection, "transact", fail)
+
+
+IO_ERROR = sqlite3.OperationalError("disk I/O error")
+IO_ERROR.sqlite_errorcode = sqlite3.SQLITE_IOERR
 BREAKAGES = {
-    "a constraint": sqlite3.IntegrityError("CHECK constraint failed"),
-    "an I/O error": sqlite3.OperationalError("disk I/O error"),
-    "a number too large for SQLite": OverflowError("Python int too large to convert to SQLite INTEGER"),
+    "a constraint": _forbidden,
+    "an I/O error": _fails_with(IO_ERROR),
+    "a number too large for SQLite": _fails_with(OverflowError("Python int too large to convert to SQLite INTEGER")),
 }
 
 
-@pytest.mark.parametrize("error", BREAKAGES.values(), ids=BREAKAGES)
-async def test_a_commit_that_fails_fails_everybody_who_waits(store, monkeypatch, error):
-    async def fail(sql, rows):
-        if isinstance(error, sqlite3.OperationalError):
-            error.sqlite_errorcode = sqlite3.SQLITE_IOERR
-        raise error
-
-    monkeypatch.setattr(store._connection, "executemany", fail)
+@pytest.mark.parametrize("happen", BREAKAGES.values(), ids=BREAKAGES)
+async def test_a_commit_that_fails_fails_everybody_who_waits_and_leaves_nothing_behind(store, monkeypatch, happen):
+    happen(store, monkeypatch)
     futures = [store.append(warn(str(number))) for number in range(3)]
     for future in [*futures, store.append(warn("later"))]:
         with pytest.raises(StoreError, match=r"cannot write any more: .*; restart the supervisor"):
