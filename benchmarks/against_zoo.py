@@ -5,6 +5,7 @@ the same hyperparameters: those the zoo has tuned for LunarLander-v3, and those 
 not to evaluate on the way (we would not either).
 """
 
+import contextlib
 import json
 import os
 import subprocess
@@ -16,10 +17,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks import supervised
 from benchmarks.row import Row, show, spread
 
 STEPS = 20_480
-TURNS = 2
+TURNS = 3
 ZOO = Path(os.environ.get("LANDER_ZOO", ".venv-zoo")) / "bin" / "python"
 
 TUNED: dict[str, Any] = {
@@ -63,9 +65,9 @@ def zoo(hyperparameters: dict[str, Any], directory: Path) -> float:
     return time.perf_counter() - began
 
 
-def ours(hyperparameters: dict[str, Any], directory: Path) -> float:
-    """Seconds of `lander-ctl run`, from nothing running to nothing running."""
-    file = directory / "experiment.json"
+def ours(hyperparameters: dict[str, Any], directory: Path, *, up: bool) -> float:
+    """Seconds of `lander-ctl run`: from nothing running to nothing running, or with a supervisor that is up."""
+    file, home = directory / "experiment.json", directory / "home"
     experiment = {
         "environment": "LunarLander-v3",
         "algorithm": "PPO",
@@ -75,29 +77,31 @@ def ours(hyperparameters: dict[str, Any], directory: Path) -> float:
         "variants": {"lively": {"hyperparameters": {"learning_rate": 3.1e-4}}},
     }
     file.write_text(json.dumps(experiment))
-    command = [
-        str(Path(sys.executable).with_name("lander-ctl")),
-        "run",
-        str(file),
-        "--home",
-        str(directory / "home"),
-        "--quiet",
-    ]
-    began = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - began
+    command = [str(Path(sys.executable).with_name("lander-ctl")), "run", str(file), "--home", str(home), "--quiet"]
+    with supervised.home(home) if up else contextlib.nullcontext():
+        began = time.perf_counter()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        return time.perf_counter() - began
 
 
-def compare(name: str, hyperparameters: dict[str, Any]) -> Row:
-    """The ratio of medians over alternating turns."""
-    mine, theirs = [], []
+def compare(name: str, hyperparameters: dict[str, Any]) -> list[Row]:
+    """The ratios of medians over alternating turns."""
+    cold, warm, theirs = [], [], []
     for _ in range(TURNS):
         with tempfile.TemporaryDirectory(prefix="lander-bench-") as directory:
             theirs.append(zoo(hyperparameters, Path(directory)))
-            mine.append(ours(hyperparameters, Path(directory)))
+            cold.append(ours(hyperparameters, Path(directory), up=False))
+        with tempfile.TemporaryDirectory(prefix="lander-bench-") as directory:
+            warm.append(ours(hyperparameters, Path(directory), up=True))
+    return [
+        _row(f"{name}, {state}", times, theirs) for state, times in (("nothing running before", cold), ("supervisor up", warm))
+    ]
+
+
+def _row(what: str, mine: list[float], theirs: list[float]) -> Row:
     ratio = median(mine) / median(theirs)
     return Row(
-        f"two runs of {STEPS} steps on two cores, whole command, {name}",
+        f"two runs of {STEPS} steps on two cores, whole command, {what}",
         spread(mine, " s"),
         f"rl_zoo3 twice in parallel {spread(theirs, ' s')}",
         f"{ratio:.3f} ×",
@@ -108,7 +112,7 @@ def compare(name: str, hyperparameters: dict[str, Any]) -> Row:
 
 def measure() -> Sequence[Row]:
     """With both sets of hyperparameters."""
-    return [compare("the zoo's hyperparameters", TUNED), compare("SB3's hyperparameters", DEFAULTS)]
+    return [*compare("the zoo's hyperparameters", TUNED), *compare("SB3's hyperparameters", DEFAULTS)]
 
 
 if __name__ == "__main__":

@@ -18,10 +18,10 @@ PATIENCE = 600.0
 
 
 @contextlib.contextmanager
-def home() -> Iterator[Path]:
-    """A temporary home with a running supervisor whose zygote is warm."""
+def home(where: Path | None = None) -> Iterator[Path]:
+    """A home (a temporary one, unless it is said where) with a running supervisor whose zygote is warm."""
     with tempfile.TemporaryDirectory(prefix="lander-bench-") as directory:
-        path = Path(directory)
+        path = where or Path(directory)
         client.start(path)
         try:
             carry_out(path, experiment("warm-up", environment="CartPole-v1", training_steps=64, n_steps=32, batch_size=32))

@@ -61,6 +61,8 @@ class _World:
         kinds = sorted(kind for state, kind in RUN_TRANSITIONS if state == self.runs[run] and kind != "TrainingStarted")
         if not kinds:
             return []
+        if "AttemptStarted" in kinds and self.draw(st.integers(0, 9)):
+            kinds = ["AttemptStarted"]  # else most runs would end before they ever began
         kind = self.draw(st.sampled_from(kinds))
         if kind == "AttemptStarted":
             self.epochs[run] = self.epochs.get(run, 0) + 1

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import threading
 
 import zmq
 
@@ -101,6 +102,22 @@ async def staged(home):
 
 
 async def soon(function, *arguments):
-    """What blocks, in a thread of its own; it must come to an end."""
+    """What blocks, in a thread of its own, which must come to an end; if it does not, nobody waits for it."""
+    loop = asyncio.get_running_loop()
+    done = loop.create_future()
+
+    def settle(how, value):
+        if not done.done():
+            getattr(done, how)(value)
+
+    def work():
+        try:
+            how, value = "set_result", function(*arguments)
+        except Exception as error:
+            how, value = "set_exception", error
+        with contextlib.suppress(RuntimeError):  # the loop may have been closed meanwhile
+            loop.call_soon_threadsafe(settle, how, value)
+
+    threading.Thread(target=work, daemon=True).start()
     async with asyncio.timeout(PATIENCE):
-        return await asyncio.to_thread(function, *arguments)
+        return await done

@@ -57,6 +57,7 @@ class Supervisor:
         self._heard: dict[str, float] = {}
         self._local_host = LocalHost(home, self._host_keys, self._local_host_ended)
         self._leaves_when_idle = False
+        self._acknowledged: dict[str, int] = {}
 
     @property
     def public_key(self) -> str:
@@ -153,12 +154,19 @@ class Supervisor:
             return
         match stored.exception():
             case None:
-                self.gate.send(key, c.Acknowledged(seq=stored.result()[0]))
+                if not self._acknowledged:  # a commit ends many appends at once: one answer to each trainer is enough
+                    asyncio.get_running_loop().call_soon(self._send_acknowledgements)
+                self._acknowledged[key] = stored.result()[0]
             case SequenceGapError() as gap:
                 self.gate.send(key, c.Acknowledged(seq=gap.last_seq, resend=True))
             case error:
                 LOG.error("cannot record: %s", error)
                 self._leave_at_once()
+
+    def _send_acknowledgements(self) -> None:
+        acknowledged, self._acknowledged = self._acknowledged, {}
+        for key, seq in acknowledged.items():
+            self.gate.send(key, c.Acknowledged(seq=seq))
 
     def _committed(self, recorded: Sequence[e.Recorded]) -> None:
         for event in recorded:

@@ -206,7 +206,7 @@ async def test_an_outbox_over_its_bound_makes_training_wait_until_it_is_taken(st
             mailbox.say(event)
         training = asyncio.create_task(soon(mailbox.exchange))
         for _ in range(5):
-            await soon(watched.waits.acquire)
+            assert await soon(watched.waits.acquire, True, PATIENCE / 2), "nobody waits"
         assert not training.done()
         await stage.open()
         await training
