@@ -4,7 +4,7 @@ from collections import deque
 
 import pytest
 import zmq
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lander.actors import mailbox as mailbox_module
@@ -76,7 +76,23 @@ STEPS = st.lists(
 )
 
 
+LATE_NEWS_OF_A_GAP = [
+    ("losing", True),
+    ("say", 1),
+    ("exchange", 0.0),
+    ("losing", False),
+    ("say", 1),
+    ("exchange", 0.0),  # shows the gap, which the answer will say
+    ("exchange", 100.0),  # but before the answer is heard, all has been sent again
+    ("answer", 5),
+    ("exchange", 0.0),
+    ("say", 3),
+    ("exchange", 0.0),
+]
+
+
 @given(STEPS, st.integers(1, 4))
+@example(LATE_NEWS_OF_A_GAP, 4)
 @settings(max_examples=300, deadline=None)
 def test_whatever_the_network_does_the_log_has_everything_once_and_in_order(steps, frame):
     network, clock, said = Network(), Clock(), 0

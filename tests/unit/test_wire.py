@@ -190,6 +190,13 @@ def test_only_a_kind_and_its_fields_are_a_frame(data):
         decode_event("RunCompleted", data)
 
 
+@pytest.mark.parametrize("inside", [msgpack.ExtType(5, b"x"), msgpack.Timestamp(1), {1: 2}, {None: 2}, {2.5: 2}])
+def test_extensions_and_odd_keys_are_refused_before_anybody_looks_at_them(inside):
+    with pytest.raises(WireError, match="not msgpack within limits"):
+        decode_event("WarningRaised", msgpack.packb({"message": inside}))
+    assert "not msgpack within limits" in refused(msgpack.packb(["StopTarget", {"target": inside}]))
+
+
 def test_unknown_kinds_are_named_but_not_at_length():
     assert refused(msgpack.packb(["Haunt", {}])) == "unknown kind of command: 'Haunt'"
     assert len(refused(msgpack.packb(["x" * 10_000, {}]))) < 120
