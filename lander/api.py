@@ -1,5 +1,6 @@
 """The Python API: the same path as the command line, with values instead of text."""
 
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -87,7 +88,7 @@ class Result:
 def run(
     experiment: Source,
     *,
-    home: str | Path = "results",
+    home: str | Path | None = None,
     overrides: Sequence[str] = (),
     mode: Literal["sequential", "parallel"] = "parallel",
     max_workers: int | None = None,
@@ -97,8 +98,9 @@ def run(
 ) -> Result:
     """Train an experiment to its end and return what came of it, as `lander-ctl run` does.
 
-    `experiment` is a file, the data of one, or an `Experiment`; `overrides` are `KEY=VALUE`. `progress` is called with the
-    experiment's status four times a second; True shows it on standard output, None does so on a terminal only.
+    `experiment` is a file, the data of one, or an `Experiment`; `overrides` are `KEY=VALUE`. `home` is where everything is
+    kept (default: LANDER_HOME, or ./results). `progress` is called with the experiment's status four times a second; True
+    shows it on standard output, None does so on a terminal only.
     A failed run is not an exception: look at `completed`. Ctrl-C stops the experiment, then raises `KeyboardInterrupt`.
     Raises `ConfigurationError` before anything starts, and other `LanderError`s where it cannot be carried out.
     """
@@ -111,7 +113,7 @@ def run(
     execution = Execution(mode=mode, max_workers=max_workers, monitoring=monitoring)
     wanted = request(experiment, overrides, execution=execution, seeds=_seeds(seeds))
     _warn(wanted)
-    home = Path(home)
+    home = Path(home or os.environ.get("LANDER_HOME") or "results")
     with _view(progress) as show:
         standing = conduct(wanted, home, show)
     return _result(home, standing)

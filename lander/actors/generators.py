@@ -8,8 +8,10 @@ import numpy as np
 _PCG64: Final = struct.Struct("<16s16s?I")
 
 
-def pack(generator: np.random.Generator) -> bytes:
-    """The generator's state; empty if it is not NumPy's PCG64, which Gymnasium's environments use."""
+def pack(generator: object) -> bytes:
+    """The generator's state; empty if it is not NumPy's PCG64, which Gymnasium's own environments use."""
+    if not isinstance(generator, np.random.Generator):
+        return b""
     state = generator.bit_generator.state
     if state["bit_generator"] != "PCG64":
         return b""

@@ -69,6 +69,8 @@ class _Trainer:
     log: Path
     pid: int | None = None
     pidfd: int | None = None
+    doomed: bool = False
+    """Its end was due before it was forked."""
     gone: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -141,6 +143,8 @@ class Host:
     def _forked(self, key: TrainerKey, pid: int) -> None:
         trainer = self._trainers[key]
         trainer.pid, trainer.pidfd = pid, os.pidfd_open(pid)
+        if trainer.doomed:
+            self._signal(key, signal.SIGKILL)
 
     def _lose_zygote(self) -> None:
         """The zygote is dead, and with it every trainer; a new one takes its place."""
@@ -236,7 +240,12 @@ class Host:
                 for trainer in self._trainers.values()
                 if trainer.pid is not None and trainer.order.monitoring
             ]
-            await self._tell(ReportResources(sample=self._meter.measure(watched)))
+            try:
+                sample = self._meter.measure(watched)
+            except (OSError, psutil.Error) as error:  # one measurement missed must not cost a trainer its life
+                print(f"host agent: cannot measure: {error}", file=sys.stderr, flush=True)
+            else:
+                await self._tell(ReportResources(sample=sample))
 
     # ------------------------------------------------------------------------------------------------ the trainers
 
@@ -266,7 +275,10 @@ class Host:
 
     def _signal(self, key: TrainerKey, number: signal.Signals) -> None:
         trainer = self._trainers.get(key)
-        if trainer is None or trainer.pid is None or trainer.pidfd is None:
+        if trainer is None:
+            return
+        if trainer.pid is None or trainer.pidfd is None:
+            trainer.doomed = trainer.doomed or number == signal.SIGKILL
             return
         try:
             signal.pidfd_send_signal(trainer.pidfd, number)

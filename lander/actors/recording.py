@@ -59,7 +59,7 @@ class RecordedEnvironment(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         self.reset_seed = seed
-        self.reset_rng = generators.pack(self.env.unwrapped.np_random) if seed is None else b""
+        self.reset_rng = generators.pack(getattr(self.env.unwrapped, "np_random", None)) if seed is None else b""
         self.episode_start = self.steps + len(self.rewards)
         self.episode_return = 0.0
         try:

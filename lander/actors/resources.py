@@ -1,6 +1,7 @@
 """What a machine and its trainers use: psutil for processors, memory and disk, NVML for GPUs."""
 
 import contextlib
+import math
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -57,10 +58,7 @@ class Meter:
         self._processes = {pid: process for pid, process in self._processes.items() if pid in known}
         gpu_percent = self._gpus.utilisation()
         memory = psutil.virtual_memory()
-        usage = [
-            self._usage(key, pid, gpu_percent[gpu] if gpu is not None and gpu < len(gpu_percent) else None)
-            for key, pid, gpu in trainers
-        ]
+        usage = [self._usage(key, pid, _known(gpu_percent, gpu)) for key, pid, gpu in trainers]
         return ResourcesSampled(
             cpu_percent=psutil.cpu_percent(),
             memory_percent=memory.percent,
@@ -91,3 +89,10 @@ class Meter:
         process.cpu_percent()
         used = process.cpu_times()
         return float(100 * (used.user + used.system) / max(time.time() - process.create_time(), 1e-3))
+
+
+def _known(gpu_percent: tuple[float, ...], gpu: int | None) -> float | None:
+    """What one GPU does, where there is one and its driver says."""
+    if gpu is None or gpu >= len(gpu_percent) or math.isnan(gpu_percent[gpu]):
+        return None
+    return gpu_percent[gpu]

@@ -79,13 +79,10 @@ class Supervised(BaseCallback):
         self._mailbox.say(self._started)
         self._exchanged_at = time.monotonic()
 
-    def _on_rollout_start(self) -> None:
-        if self.n_calls >= self._next_exchange:
-            self._check_finite()
-
     def _on_step(self) -> bool:
         if self.n_calls < self._next_exchange:
             return True
+        self.check_finite()
         self.exchange()
         self.stopped = self._mailbox.stop_requested
         return not self.stopped
@@ -101,7 +98,8 @@ class Supervised(BaseCallback):
         self._next_exchange = self.n_calls + max(1, min(int(pace * EXCHANGE_SECONDS), self._batch_steps))
         self._exchanged_at, self._exchanged_calls = now, self.n_calls
 
-    def _check_finite(self) -> None:
+    def check_finite(self) -> None:
+        """Raise `NonFiniteError` if a parameter is no longer a number: torch itself would often not notice."""
         for name, parameter in self.model.policy.named_parameters():
             if not math.isfinite(parameter.detach().sum().item()):
                 raise NonFiniteError(f"{name} is not finite after {self.num_timesteps} timesteps")
@@ -197,6 +195,7 @@ class TrainingSession:
             self._callback.exchange()
         if self._callback.stopped:
             return TrainingEnded(epoch=self._order.epoch, cause="stopped", step=self.step)
+        self._callback.check_finite()
         self._save(model)
         return TrainingEnded(epoch=self._order.epoch, cause="completed", step=self.step)
 

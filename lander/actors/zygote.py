@@ -131,6 +131,7 @@ def _redirect_output(log: Path) -> None:
 def _pin(order: StartTrainer) -> None:
     """One core, one thread, and either the GPU it was given or none."""
     os.sched_setaffinity(0, {order.cpu})
+    os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # as NVML counts, which measures them
     os.environ["CUDA_VISIBLE_DEVICES"] = "" if order.gpu is None else str(order.gpu)
 
 

@@ -72,7 +72,14 @@ def request(
         data = what.model_dump(mode="json") if isinstance(what, Experiment) else what
         experiment, notices = parse_experiment(data, source=source, **options)
     check(experiment, source)
+    notices += _not_acted_on(experiment)
     return Request(experiment=experiment, execution=execution, notices=notices, source=source)
+
+
+def _not_acted_on(experiment: Experiment) -> tuple[str, ...]:
+    """What the file may ask for and nobody does yet; a limit believed in and not enforced is worse than none."""
+    limits = [name for name, limit in experiment.resource_limits if limit is not None]
+    return (f"resource_limits ({', '.join(limits)}) are recorded with the experiment but not enforced yet",) if limits else ()
 
 
 def submit(wanted: Request, home: Path) -> tuple[Accepted, bool]:
@@ -132,6 +139,8 @@ class Interruption:
 
     def __init__(self) -> None:
         self.wished = False
+        self.delivered = False
+        """The wish has reached the supervisor: from now on a second signal means that nobody wants to wait."""
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -144,7 +153,7 @@ class Interruption:
             signal.signal(number, handler)
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
-        if self.wished:
+        if self.delivered:
             raise KeyboardInterrupt("no longer waiting; lander-ctl status tells how it stands, lander-ctl down ends everything")
         self.wished = True
 
@@ -170,7 +179,7 @@ def _follow(home: Path, name: str, show: Show, interruption: Interruption) -> Ex
                 raise LanderError(f"{name}: the supervisor is gone, see {home / 'supervisor.log'}; {WHAT_NEXT}")
             if interruption.wished and not stopping:
                 client.stop(home, name)
-                stopping = True
+                stopping = interruption.delivered = True
             time.sleep(PERIOD)
     if stopping:
         raise KeyboardInterrupt(_interrupted(standing))

@@ -75,7 +75,12 @@ def experiment_options(function: F) -> F:
             click.option("--max-workers", type=click.IntRange(min=1), metavar="N", help="At most N runs at once."),
             click.option("--seeds", metavar="SEEDS", help="Seeds for every arm, such as 0-4 or 1,7."),
             click.option("--no-monitoring", is_flag=True, help="Do not measure the processor and memory that runs use."),
-            click.option("--checkpoint-frequency", type=click.IntRange(min=1), metavar="N", help="Steps between checkpoints."),
+            click.option(
+                "--checkpoint-frequency",
+                type=click.IntRange(min=1),
+                metavar="N",
+                help="Steps between checkpoints (not made yet).",
+            ),
         )
     ):
         function = option(function)

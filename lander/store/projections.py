@@ -168,7 +168,7 @@ class Projections:
         row = self.progress[recorded.stream]
         row.attempt, row.resume, row.host = event.epoch, event.resume, event.host
         row.device = f"cpu:{event.cpu}" if event.gpu is None else f"cuda:{event.gpu}"
-        row.pid = row.started_at = row.last_at = row.cause = row.detail = None
+        row.pid = row.started_at = row.last_at = row.cause = row.detail = row.model = row.model_sha256 = None
         row.step = row.started_step = event.from_step
         row.episodes = event.from_episode
         self._episodes.append(Statement(_SUPERSEDE_EPISODES, [(row.id, event.from_episode)]))

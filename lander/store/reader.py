@@ -125,19 +125,20 @@ class Reader:
         streams = self._streams(target)
         if target is not None and not streams:
             raise NotFoundError(self._unknown(target))
-        condition = "e.position > ? AND e.position <= ?"
-        parameters: list[object] = [after, until if until is not None else self.position()]
-        for column, values in (("stream", streams if target is not None else ()), ("kind", kinds)):
-            if values:
-                condition += f" AND e.{column} IN ({', '.join('?' * len(values))})"
-                parameters.extend(values)
-        cursor = self.connection.execute(
-            "SELECT e.position, s.name, e.producer, e.seq, e.kind, e.at, e.body FROM events e"
-            f" JOIN streams s ON s.id = e.stream WHERE {condition} ORDER BY e.position",
-            parameters,
+        condition, values = "", list[object]()
+        for column, allowed in (("stream", streams if target is not None else ()), ("kind", kinds)):
+            if allowed:
+                condition += f" AND e.{column} IN ({', '.join('?' * len(allowed))})"
+                values.extend(allowed)
+        query = (
+            "SELECT e.position, s.name, e.producer, e.seq, e.kind, e.at, e.body FROM events e JOIN streams s ON s.id = e.stream"
+            f" WHERE e.position > ? AND e.position <= ?{condition} ORDER BY e.position LIMIT {_PAGE}"
         )
-        while page := cursor.fetchmany(_PAGE):
+        last = until if until is not None else self.position()
+        # A statement for each page: one left open while somebody reads would keep the write-ahead log from ever shrinking.
+        while page := self.connection.execute(query, [after, last, *values]).fetchall():
             yield from (StoredEvent(*row) for row in page)
+            after = page[-1][0]
 
     def submission(self, experiment: str) -> "ExperimentSubmitted":
         """What was submitted under this id; raises `NotFoundError` naming the nearest ids."""

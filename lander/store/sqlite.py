@@ -6,6 +6,7 @@ COMMIT has, with `synchronous=FULL`: what was acknowledged is on the disk.
 
 import asyncio
 import contextlib
+import logging
 import sqlite3
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,7 @@ from lander.store.reader import consequential, open_reader
 from lander.store.sequencer import Sequencer
 from lander.store.statements import Statement
 
+LOG: Final = logging.getLogger(__name__)
 MAX_GROUP: Final = 8192
 """Events in one commit; bounds the time and memory of a transaction."""
 FULL_RETRY_SECONDS: Final = 1.0
@@ -173,9 +175,13 @@ class SqliteEventStore:
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode != sqlite3.SQLITE_FULL or self._closing:
                     raise
+                if not self.full:
+                    LOG.error("%s: no space left; nothing is acknowledged until there is", self.path)
                 self.full = True
                 await asyncio.sleep(FULL_RETRY_SECONDS)
             else:
+                if self.full:
+                    LOG.warning("%s: there is space again", self.path)
                 self.full = False
                 return
 

@@ -74,7 +74,7 @@ _RUNS: Final = """
     SELECT p.id AS number, p.run AS id, p.arm, p.seed, p.state, p.cause, p.detail, p.step, p.total_steps, p.episodes,
            p.attempt, p.resume, p.host, p.device, p.pid, p.started_at, p.started_step, p.last_at,
            r.cpu_percent, r.memory_mb, r.gpu_percent
-    FROM progress p LEFT JOIN resources r ON r.run = p.id
+    FROM progress p LEFT JOIN resources r ON r.run = p.id AND r.at >= p.started_at
     WHERE p.experiment = ? ORDER BY p.id
 """
 _RETURNS: Final = 'SELECT "return" FROM episodes WHERE run = ? ORDER BY number DESC LIMIT ?'

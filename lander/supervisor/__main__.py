@@ -38,9 +38,9 @@ async def serve(home: Path) -> None:
         supervisor = Supervisor(home, store)
         before = beacon.read(home)
         await supervisor.open(before.port if before is not None else None)
-        beacon.light(home, beacon.Beacon(supervisor.gate.endpoint, os.getpid(), supervisor.public_key))
-        _say({"ready": True})
         try:
+            beacon.light(home, beacon.Beacon(supervisor.gate.endpoint, os.getpid(), supervisor.public_key))
+            _say({"ready": True})
             await supervisor.run()
         finally:
             await supervisor.close()
@@ -69,6 +69,7 @@ def main() -> int:
             uvloop.run(serve(home))
     except (LanderError, OSError, sqlite3.Error) as error:
         said = error if isinstance(error, LanderError) else HomeError(_plain(home, error))
+        logging.critical("%s", said)  # for when it has served already, and nobody listens to standard output any more
         _say({"error": type(said).__name__, "detail": str(said)})
         return said.exit_code
     return 0

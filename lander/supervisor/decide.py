@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from lander.protocol import commands as c
 from lander.protocol import events as e
-from lander.protocol.errors import ConflictError, LanderError, NotFoundError
+from lander.protocol.errors import ConfigurationError, ConflictError, LanderError, NotFoundError
 from lander.supervisor.effects import Effect, EndAttempt, StartAttempt
 from lander.supervisor.placement import next_placement
 from lander.supervisor.policy import STOP_GRACE, after_failure, attempt_ended, lost
@@ -35,6 +35,8 @@ class Drain:
     """Stop every run: the supervisor is about to leave."""
 
 
+MAX_ARM_BYTES: Final = 64 << 10
+"""An arm travels to its trainer in one packet."""
 Said = tuple[str, e.Event]
 """A stream and what is said in it."""
 
@@ -84,6 +86,9 @@ def _submit(draft: Draft, message: c.SubmitExperiment) -> None:
             raise ConflictError(f"{name}: an experiment with this id and other content exists; choose another --experiment-id")
         draft.answer = c.Accepted(subject=name, detail=f"already submitted, and {standing.state}")
         return
+    for arm in experiment.arms:
+        if len(arm.model_dump_json()) > MAX_ARM_BYTES:
+            raise ConfigurationError(f"{name}: {arm.name}: more than {MAX_ARM_BYTES >> 10} KiB; keep data in files of its own")
     manifest = {**message.manifest, "digest": experiment.digest}
     draft.say(name, e.ExperimentSubmitted(experiment=experiment, execution=message.execution, manifest=manifest))
     for notice in message.notices:
@@ -117,9 +122,10 @@ def _stop_run(draft: Draft, run: Run, reason: Any) -> None:
     """What waits is stopped at once; what trains is asked, and stopped when it is gone."""
     if run.attempt is None:
         draft.say(run.id, e.RunStopped(reason=reason))
-    elif run.state != "stopping":
+        return
+    if run.state != "stopping":
         draft.say(run.id, e.StopRequested(reason=reason))
-        draft.effects.append(_end(run, run.attempt, STOP_GRACE))
+    draft.effects.append(_end(run, run.attempt, STOP_GRACE))  # asked again, it is ended again: once may not have been enough
 
 
 def _matches(target: str, name: str) -> bool:
@@ -184,8 +190,8 @@ def _attempt_over(draft: Draft, run: str, ended: e.AttemptEnded) -> None:
         draft.say(run, e.RunCompleted())
     elif stop_reason is not None:
         draft.say(run, e.RunStopped(reason=stop_reason))
-    elif ended.cause == "stopped":  # by a signal from elsewhere: as good as a person's word
-        draft.say(run, e.RunStopped(reason="operator"))
+    elif ended.cause == "stopped":  # SIGTERM from elsewhere
+        draft.say(run, e.RunStopped(reason="signal"))
     else:
         _failed(draft, draft.state.runs[run], ended)
 
@@ -225,8 +231,10 @@ def _place_runs(draft: Draft) -> None:
 def _close_experiments(draft: Draft) -> None:
     """Give every experiment whose runs are all over its own end."""
     for name, standing in draft.state.experiments.items():
+        if not standing.under_way:
+            continue
         runs = draft.state.runs_of(name)
-        if standing.under_way and all(run.over for run in runs):
+        if all(run.over for run in runs):
             draft.say(name, _conclusion(runs))
 
 

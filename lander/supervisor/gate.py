@@ -21,7 +21,7 @@ import zmq.asyncio
 from zmq.utils import z85
 from zmq.utils.monitor import recv_monitor_message
 
-from lander.protocol.commands import CLIENT, HOST, TRAINER, Command
+from lander.protocol.commands import CLIENT, HOST, TRAINER, Command, Refused
 from lander.protocol.errors import LanderError, WireError
 from lander.protocol.wire import MAX_MESSAGE, decode, encode
 from lander.supervisor.keys import KeyPair
@@ -150,12 +150,23 @@ class Gate:
         principal = self._authorise(key)
         if principal is None:
             raise WireError("a message with a key that is no longer valid")
-        command = decode(frames[1].bytes)
+        command = self._decode(principal, frames)
         if not isinstance(command, _ALLOWED[principal.role]):
             raise WireError(f"{command.kind} from a {principal.role}")
         if principal.role == "client":
             key = f"{key}{_CONNECTION}{frames[0].bytes.hex()}"
         return Received(principal, key, command)
+
+    def _decode(self, principal: Principal, frames: list[zmq.Frame]) -> Command:
+        """The command in a message; a client that sent none is told, since it waits for an answer."""
+        try:
+            return decode(frames[1].bytes)
+        except WireError as error:
+            if principal.role == "client":
+                with contextlib.suppress(zmq.ZMQError):
+                    refused = encode(Refused(error="UsageError", detail=f"not understood: {error}"))
+                    self._router.send_multipart([frames[0].bytes, refused], zmq.NOBLOCK)
+            raise
 
     def refuse(self, what: str) -> None:
         """Count something that was turned away, and log it if nothing was in the last second."""

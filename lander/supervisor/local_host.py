@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from typing import Final
 
 from lander.supervisor.keys import KeyPair
 
+LOG: Final = logging.getLogger(__name__)
 NAME: Final = "local"
 LEAVE_SECONDS: Final = 15.0
 RESTART_SECONDS: Final = 1.0
@@ -26,10 +28,16 @@ class LocalHost:
         self._keys = keys
         self._on_end = on_end
         self._process: subprocess.Popen[bytes] | None = None
+        self._pid: int | None = None
         self._pidfd: int | None = None
         self._ended = asyncio.Event()
         self._dismissed = False
         self._connection: dict[str, str] = {}
+
+    @property
+    def pid(self) -> int | None:
+        """The agent's process id; None before there is one."""
+        return self._pid
 
     def attend(self, endpoint: str, server_key: str, known_pid: int | None) -> None:
         """Have an agent: the one with `known_pid`, if it is still there and will find us, else a new one."""
@@ -70,6 +78,7 @@ class LocalHost:
 
     def _watch(self, pid: int) -> None:
         self._ended.clear()
+        self._pid = pid
         try:
             self._pidfd = os.pidfd_open(pid)
         except ProcessLookupError:
@@ -91,8 +100,13 @@ class LocalHost:
             loop.call_later(RESTART_SECONDS, self._replace)
 
     def _replace(self) -> None:
-        if not self._dismissed:
+        if self._dismissed:
+            return
+        try:
             self._watch(self._spawn())
+        except OSError as error:  # no process or descriptor to be had just now
+            LOG.error("cannot start a host agent: %s; trying again", error)
+            asyncio.get_running_loop().call_later(RESTART_SECONDS, self._replace)
 
 
 def _is_host_agent(pid: int, home: Path) -> bool:

@@ -31,6 +31,7 @@ from lander.supervisor.placement import wake_at
 from lander.supervisor.state import State, evolve, fold
 
 LOG: Final = logging.getLogger(__name__)
+STALL_SECONDS: Final = 5.0
 HOST_SILENCE_SECONDS: Final = 30.0
 """Silence after which a host counts as lost; longer than a laptop's hiccup."""
 
@@ -55,6 +56,7 @@ class Supervisor:
         self._leaving = asyncio.Event()
         self._left = asyncio.Event()
         self._heard: dict[str, float] = {}
+        self._looked_at = time.monotonic()
         self._local_host = LocalHost(home, self._host_keys, self._local_host_ended)
         self._leaves_when_idle = False
         self._acknowledged: dict[str, int] = {}
@@ -110,6 +112,7 @@ class Supervisor:
         while True:
             for received in await self.gate.receive():
                 self._dispatch(received)
+            await asyncio.sleep(0)  # everybody else's turn: receiving does not suspend while there is something to receive
 
     def _dispatch(self, received: Received) -> None:
         principal, key, command = received
@@ -126,6 +129,8 @@ class Supervisor:
                 self.gate.send(key, c.Refused(error="LeavingError", detail="the supervisor is shutting down"))
             case c.Ping():
                 self.gate.send(key, c.Accepted())
+            case c.JoinHost(pid=pid) if self._local_host.pid not in (None, pid):
+                self.gate.send(key, c.DismissHost())  # left behind by a supervisor that died before it could say so
             case c.JoinHost():
                 self._inbox.put_nowait((command.model_copy(update={"name": principal.name}), key))
             case _:
@@ -252,13 +257,17 @@ class Supervisor:
                 async with asyncio.timeout(timeout):  # wait_for can swallow a cancellation (Python before 3.12)
                     await self._wake.wait()
             except TimeoutError:
-                if wake is not None and time.time() >= wake:
+                # Whoever waits is looked at afresh each second: a moment between two looks must not be missed for good.
+                if any(run.state == "queued" for run in self.state.runs.values()):
                     self._inbox.put_nowait((Tick(), ""))
                 self._notice_silence()
             self._wake.clear()
 
     def _notice_silence(self) -> None:
         now = time.monotonic()
+        if now - self._looked_at > STALL_SECONDS:  # we were stalled ourselves: that nothing was heard proves nothing
+            self._heard = dict.fromkeys(self._heard, now)
+        self._looked_at = now
         for name, heard in list(self._heard.items()):
             if now - heard > HOST_SILENCE_SECONDS:
                 del self._heard[name]

@@ -35,7 +35,10 @@ async def test_a_bad_message_is_counted_and_the_gate_serves_on(yard, knock, fram
     peer = knock("client")
     for _ in range(3):
         await peer.say_frames(*frames)
-    assert await peer.ask(c.Ping()) == c.Accepted(subject="Ping")
+    await peer.say(c.Ping())
+    while (answer := await peer.hear()) != c.Accepted(subject="Ping"):
+        assert isinstance(answer, c.Refused)  # a client that sent something, but no command, waits for an answer
+        assert answer.error == "UsageError"
     assert yard.gate.refused == 3
     assert yard.received.qsize() == 1
 

@@ -31,7 +31,7 @@ class Hasty(SqliteEventStore):
     # Acknowledges before it commits; and from some commit on the disk takes its time.
     async def _run(self, commit):
         self._announce(commit)
-        if commit.recorded[0].position > 200:
+        if commit.recorded[-1].position > 200:
             await asyncio.Event().wait()
         await super()._run(commit)
 

@@ -140,6 +140,20 @@ def test_parameters_that_are_no_longer_numbers_are_noticed(shared_lab):
     assert [(run["state"], run["cause"]) for run in ended["runs"]] == [("failed", "non_finite")] * 2
 
 
+def test_they_are_noticed_where_torch_says_nothing(shared_lab):
+    """DQN takes the largest of its values and never asks whether they are numbers."""
+    wanted = experiment(
+        "silent",
+        {"learning_starts": 10, "buffer_size": 100, "batch_size": 8, "train_freq": 1},
+        algorithm="DQN",
+        environment="tests.environments:NotANumber-v0",
+        training_steps=400,
+        max_retries=0,
+    )
+    ended = shared_lab.carry_out(wanted)
+    assert [(run["state"], run["cause"]) for run in ended["runs"]] == [("failed", "non_finite")] * 2
+
+
 def test_a_killed_zygote_or_host_costs_an_attempt_and_nothing_else(lab):
     steps = {"training_steps": 15_000}
     wanted = experiment("hostless", {"n_steps": 64, "batch_size": 64, "n_epochs": 1}, **steps)

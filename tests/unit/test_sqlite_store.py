@@ -174,10 +174,13 @@ async def test_a_store_that_cannot_be_opened_leaves_no_thread_behind(path):
     async with opened(path) as store:
         await store.append(*beginning())
     raw(path, "ALTER TABLE progress DROP COLUMN pid")
-    before = threading.active_count()
+    before = threading.enumerate()
     with pytest.raises(sqlite3.OperationalError):
         await SqliteEventStore.open(path)
-    assert threading.active_count() == before
+    for thread in threading.enumerate():
+        if thread not in before:
+            thread.join(10)  # it has been told to end, and takes a moment
+            assert not thread.is_alive()
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------
