@@ -46,6 +46,8 @@ from lander.protocol.wire import decode, encode
 
 SAMPLE_SECONDS: Final = 2.0
 REPEAT_SECONDS: Final = 2.0
+ZYGOTE_SECONDS: Final = 1.0
+"""Between a zygote's death and the next one: a machine that cannot warm one up is not to be kept busy trying."""
 LEAVE_SECONDS: Final = 5.0
 ALONE_SECONDS: Final = 600.0
 """How long trainers may go on without a supervisor."""
@@ -128,7 +130,10 @@ class Host:
         asyncio.get_running_loop().add_reader(ours.fileno(), self._hear_zygote)
 
     def _hear_zygote(self) -> None:
-        packet = self._channel.recv(PACKET_BYTES)
+        try:
+            packet = self._channel.recv(PACKET_BYTES)
+        except ConnectionResetError:  # it died with orders unread
+            packet = b""
         if not packet:
             self._lose_zygote()
             return
@@ -153,6 +158,9 @@ class Host:
         self._zygote.wait()
         for key in list(self._trainers):
             self._exited(key, None, "SIGKILL", False)
+        asyncio.get_running_loop().call_later(ZYGOTE_SECONDS, self._replace_zygote)
+
+    def _replace_zygote(self) -> None:
         if not self._done.is_set():
             self._start_zygote(Connection(endpoint=self._settings.endpoint, server_key=self._settings.server_key))
 
@@ -256,7 +264,11 @@ class Host:
         run = RunKey.parse(order.run)
         log = self._home / "experiments" / run.experiment / "logs" / f"{run.arm}-{run.seed}.log"
         self._trainers[key] = _Trainer(key, order, log)
-        self._channel.send(msgpack.packb((encode(order), str(log))))
+        try:
+            self._channel.send(msgpack.packb((encode(order), str(log))))
+        except OSError as error:  # the zygote has just died: an attempt that never was, to be tried again
+            print(f"host agent: cannot start {order.run}: {error}", file=sys.stderr, flush=True)
+            self._exited(key, 1, None, False)
 
     async def _end(self, key: TrainerKey, ask: float, terminate: float) -> None:
         """SIGTERM if it has not ended `ask` seconds after it was asked, SIGKILL to its group `terminate` seconds later."""
@@ -291,8 +303,9 @@ class Host:
         await asyncio.gather(*(self._end(key, 0.0, LEAVE_SECONDS) for key in list(self._trainers)))
         for task in list(self._tasks):
             task.cancel()
-        asyncio.get_running_loop().remove_reader(self._channel.fileno())
-        self._channel.close()
+        if self._channel.fileno() >= 0:  # it may have died a moment ago
+            asyncio.get_running_loop().remove_reader(self._channel.fileno())
+            self._channel.close()
         self._zygote.kill()
         self._zygote.wait()
         self._socket.close(linger=0)

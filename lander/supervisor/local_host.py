@@ -39,11 +39,16 @@ class LocalHost:
         """The agent's process id; None before there is one."""
         return self._pid
 
-    def attend(self, endpoint: str, server_key: str, known_pid: int | None) -> None:
-        """Have an agent: the one with `known_pid`, if it is still there and will find us, else a new one."""
+    def attend(self, endpoint: str, server_key: str, known_pid: int | None, *, adopt: bool) -> None:
+        """Have an agent: the one with `known_pid`, if it is still there and can find us (`adopt`), else a new one."""
         self._connection = {"endpoint": endpoint, "server_key": server_key}
-        adopted = known_pid is not None and _is_host_agent(known_pid, self._home)
-        self._watch(known_pid if adopted and known_pid is not None else self._spawn())
+        if known_pid is None or not _is_host_agent(known_pid, self._home):
+            self._watch(self._spawn())
+        elif adopt:
+            self._watch(known_pid)
+        else:  # it waits at an endpoint that is not ours; its trainers die with it, and are tried again
+            os.kill(known_pid, signal.SIGKILL)
+            self._watch(self._spawn())
 
     async def dismiss(self) -> None:
         """End the agent (and with it whatever it still runs), and wait until it is gone."""

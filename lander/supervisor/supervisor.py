@@ -59,6 +59,7 @@ class Supervisor:
         self._looked_at = time.monotonic()
         self._local_host = LocalHost(home, self._host_keys, self._local_host_ended)
         self._leaves_when_idle = False
+        self._same_port = False
         self._acknowledged: dict[str, int] = {}
 
     @property
@@ -74,6 +75,7 @@ class Supervisor:
                 self._authorise(run.id, run.attempt.epoch)
         self._store.listen(self._committed)
         bound = await self.gate.open(port)
+        self._same_port = bound == port
         self._attend_local_host()
         return bound
 
@@ -123,8 +125,6 @@ class Supervisor:
                 self._append(principal, key, command)
             case c.ReportResources(sample=sample):
                 self._store.append(said(e.host_stream(principal.name), sample)).add_done_callback(_ignore)
-            case c.ShutDown(only_if_idle=only_if_idle):
-                self._shut_down(key, only_if_idle)
             case c.Ping() | c.SubmitExperiment() if self._leaving.is_set():
                 self.gate.send(key, c.Refused(error="LeavingError", detail="the supervisor is shutting down"))
             case c.Ping():
@@ -184,6 +184,9 @@ class Supervisor:
         """The one place where decisions are made, so that each sees what the one before has recorded."""
         while True:
             message, key = await self._inbox.get()
+            if isinstance(message, c.ShutDown):  # in its turn: a submission before it must have been decided
+                self._shut_down(key, message.only_if_idle)
+                continue
             draft = decide(self.state, message, time.time())
             if draft.events:
                 await self._store.append(*(said(stream, event) for stream, event in draft.events))
@@ -306,7 +309,7 @@ class Supervisor:
     def _attend_local_host(self) -> None:
         known = self.state.hosts.get(LOCAL_HOST)
         self._heard[LOCAL_HOST] = time.monotonic()
-        self._local_host.attend(self.gate.endpoint, self.public_key, None if known is None else known.pid)
+        self._local_host.attend(self.gate.endpoint, self.public_key, None if known is None else known.pid, adopt=self._same_port)
 
     def _local_host_ended(self) -> None:
         self._heard.pop(LOCAL_HOST, None)
