@@ -60,7 +60,7 @@ async def record(home: Path, steps: int) -> None:
 def timed(*command: str) -> float:
     """Milliseconds of a whole process."""
     began = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return (time.perf_counter() - began) * 1e3
 
 

@@ -309,7 +309,8 @@ class Supervisor:
     def _attend_local_host(self) -> None:
         known = self.state.hosts.get(LOCAL_HOST)
         self._heard[LOCAL_HOST] = time.monotonic()
-        self._local_host.attend(self.gate.endpoint, self.public_key, None if known is None else known.pid, adopt=self._same_port)
+        pid = None if known is None else known.pid
+        self._local_host.attend(self.gate.endpoint, self.public_key, pid, adopt=self._same_port)
 
     def _local_host_ended(self) -> None:
         self._heard.pop(LOCAL_HOST, None)
