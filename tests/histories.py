@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from lander.protocol import events as e
 from lander.protocol.experiment import Experiment
-from lander.protocol.lifecycle import EXPERIMENT_TRANSITIONS, LIVE, RUN_TRANSITIONS
+from lander.protocol.lifecycle import EXPERIMENT_TRANSITIONS, RUN_TRANSITIONS
+from lander.protocol.states import LIVE
 from lander.store.event_store import Batch, said
 
 HOST = "local"

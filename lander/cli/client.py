@@ -179,9 +179,3 @@ def _operator() -> str:
     except (KeyError, OSError):
         user = str(os.getuid())
     return f"{user}@{socket.gethostname()}"
-
-
-def ping(home: Path) -> None:
-    """Return if the home's supervisor answers."""
-    with connected(home) as client:
-        client.ask(Ping())

@@ -21,13 +21,13 @@ from lander.protocol.errors import ConflictError, LanderError, LeavingError
 from lander.protocol.events import Execution
 from lander.protocol.experiment import Experiment
 from lander.protocol.files import parse_experiment, read_experiment
+from lander.protocol.states import UNDER_WAY
 from lander.store.reader import Reader
 from lander.store.status import ExperimentStatus, status
 
 PERIOD: Final = 0.25
 STOP_SECONDS: Final = 15.0
 """How long stopping may take when nobody watches; the supervisor ends what does not end itself within 10 s."""
-UNDER_WAY: Final = ("queued", "running")
 WHAT_NEXT: Final = "lander-ctl up carries on, lander-ctl down ends what is left"
 
 Show = Callable[[ExperimentStatus], object]
@@ -199,11 +199,6 @@ def _abandon(home: Path, name: str) -> None:
         client.stop(home, name)
         while time.monotonic() < deadline and status(reader, name)["experiments"][0]["state"] in UNDER_WAY:
             time.sleep(PERIOD)
-
-
-def every_run_completed(experiments: Sequence[ExperimentStatus]) -> bool:
-    """Whether there is nothing to regret: the exit code 0 of `run` and `wait`."""
-    return all(run["state"] == "completed" for experiment in experiments for run in experiment["runs"])
 
 
 def results_directory(home: Path, name: str) -> Path:

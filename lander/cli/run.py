@@ -34,8 +34,9 @@ def run(settings: Settings, /, quiet: bool, **options: Any) -> int:
         from lander.cli.validate import validate_request
 
         return validate_request(request_from(**options), quiet)
-    from lander.cli.conduct import conduct, every_run_completed
+    from lander.cli.conduct import conduct
     from lander.cli.live import live_view
+    from lander.store.status import every_run_completed
 
     wanted = request_from(**options)
     with live_view(quiet) as show:

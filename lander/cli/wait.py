@@ -28,7 +28,7 @@ def wait(settings: Settings, target: str | None) -> int:
     """
     from lander.cli import text
     from lander.store.reader import Reader
-    from lander.store.status import status
+    from lander.store.status import every_run_completed, status
 
     with Reader(settings.home) as reader:
         if target is not None:
@@ -37,7 +37,7 @@ def wait(settings: Settings, target: str | None) -> int:
         experiments = status(reader, target)["experiments"]
     for experiment in experiments:
         click.echo(f"{experiment['id']}: {text.overall(experiment)}")
-    return 0 if all(run["state"] == "completed" for experiment in experiments for run in experiment["runs"]) else 1
+    return 0 if every_run_completed(experiments) else 1
 
 
 def wait_until_ended(reader: "Reader", home: Path, target: str | None) -> None:

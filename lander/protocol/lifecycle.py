@@ -13,18 +13,11 @@ The table of runs, drawn (`docs/architecture.md` is generated from it):
 """
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Final
 
 from lander.protocol import events as e
 from lander.protocol.errors import LanderError
-
-RunState = Literal["queued", "starting", "running", "paused", "stopping", "completed", "failed", "stopped", "skipped"]
-ExperimentState = Literal["queued", "running", "completed", "failed", "stopped"]
-
-LIVE: Final[frozenset[RunState]] = frozenset({"starting", "running", "stopping"})
-"""A process exists, or is about to."""
-TERMINAL: Final[frozenset[RunState]] = frozenset({"completed", "failed", "stopped", "skipped"})
-"""Nothing more happens by itself."""
+from lander.protocol.states import ExperimentState, RunState
 
 RUN_TRANSITIONS: Final[Mapping[tuple[RunState, str], RunState]] = {
     ("queued", e.RunQueued.kind): "queued",

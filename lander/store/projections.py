@@ -10,7 +10,8 @@ from dataclasses import astuple, dataclass, fields
 from typing import Any, Final
 
 from lander.protocol import events as e
-from lander.protocol.lifecycle import LIVE, ExperimentState, RunState, next_experiment_state, next_run_state
+from lander.protocol.lifecycle import next_experiment_state, next_run_state
+from lander.protocol.states import LIVE, ExperimentState, RunState
 from lander.store.statements import Statement
 
 

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from lander.protocol.errors import HomeError, NotFoundError
+from lander.protocol.targets import matches
 
 if TYPE_CHECKING:
     from lander.protocol.events import Event, ExperimentSubmitted, Recorded
@@ -87,11 +88,6 @@ def consequential(connection: sqlite3.Connection) -> "Iterator[Recorded]":
     )
     for position, stream, producer, seq, kind, at, body in rows:
         yield Recorded(position, stream, producer, seq, at, decode_event(kind, body))
-
-
-def matches(target: str, name: str) -> bool:
-    """Whether the experiment or run `name` is, or lies under, the target `EXPERIMENT[/ARM[/SEED]]`."""
-    return name == target or name.startswith(f"{target}/")
 
 
 class Reader:

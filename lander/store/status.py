@@ -3,13 +3,13 @@
 Its cost depends on the number of runs asked for, not on what they recorded.
 """
 
+from collections.abc import Sequence
 from math import fsum
-from typing import TYPE_CHECKING, Any, Final, TypedDict
+from typing import Any, Final, TypedDict
 
-from lander.store.reader import RETURN_WINDOW, Reader, matches
-
-if TYPE_CHECKING:
-    from lander.protocol.lifecycle import ExperimentState, RunState
+from lander.protocol.states import LIVE, ExperimentState, RunState
+from lander.protocol.targets import matches
+from lander.store.reader import RETURN_WINDOW, Reader
 
 
 class CheckpointStatus(TypedDict):
@@ -33,7 +33,7 @@ class RunStatus(TypedDict):
     id: str
     arm: str
     seed: int
-    state: "RunState"
+    state: RunState
     cause: str | None
     detail: str | None
     step: int
@@ -56,7 +56,7 @@ class ExperimentStatus(TypedDict):
     """One experiment with its runs."""
 
     id: str
-    state: "ExperimentState"
+    state: ExperimentState
     hypothesis: str
     runs: list[RunStatus]
 
@@ -67,8 +67,6 @@ class Status(TypedDict):
     position: int
     experiments: list[ExperimentStatus]
 
-
-LIVE: Final = ("starting", "running", "stopping")
 
 _RUNS: Final = """
     SELECT p.id AS number, p.run AS id, p.arm, p.seed, p.state, p.cause, p.detail, p.step, p.total_steps, p.episodes,
@@ -153,3 +151,8 @@ def _resources(row: dict[str, Any]) -> ResourcesStatus | None:
     if row["memory_mb"] is None:
         return None
     return {name: row[name] for name in ("cpu_percent", "memory_mb", "gpu_percent")}  # type: ignore[return-value]  # the keys are the type's own
+
+
+def every_run_completed(experiments: Sequence[ExperimentStatus]) -> bool:
+    """Whether there is nothing to regret: the exit code 0 of `run` and `wait`."""
+    return all(run["state"] == "completed" for experiment in experiments for run in experiment["runs"])

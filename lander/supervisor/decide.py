@@ -11,6 +11,7 @@ from typing import Any, Final
 from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.protocol.errors import ConfigurationError, ConflictError, LanderError, NotFoundError
+from lander.protocol.targets import matches
 from lander.supervisor.effects import Effect, EndAttempt, StartAttempt
 from lander.supervisor.placement import next_placement
 from lander.supervisor.policy import STOP_GRACE, after_failure, attempt_ended, lost
@@ -99,7 +100,7 @@ def _submit(draft: Draft, message: c.SubmitExperiment) -> None:
 
 
 def _stop(draft: Draft, message: c.StopTarget) -> None:
-    runs = [run for run in draft.state.runs.values() if _matches(message.target, run.id)]
+    runs = [run for run in draft.state.runs.values() if matches(message.target, run.id)]
     if not runs:
         raise NotFoundError(f"{message.target}: no such experiment or run")
     draft.answer = c.Accepted(subject=message.target)
@@ -126,10 +127,6 @@ def _stop_run(draft: Draft, run: Run, reason: Any) -> None:
     if run.state != "stopping":
         draft.say(run.id, e.StopRequested(reason=reason))
     draft.effects.append(_end(run, run.attempt, STOP_GRACE))  # asked again, it is ended again: once may not have been enough
-
-
-def _matches(target: str, name: str) -> bool:
-    return name == target or name.startswith(f"{target}/")
 
 
 # ---------------------------------------------------------------------------------------------------- what hosts report

@@ -11,14 +11,8 @@ from typing import Any, Final
 
 from lander.protocol import events as e
 from lander.protocol.experiment import Arm, Experiment
-from lander.protocol.lifecycle import (
-    LIVE,
-    TERMINAL,
-    ExperimentState,
-    RunState,
-    next_experiment_state,
-    next_run_state,
-)
+from lander.protocol.lifecycle import next_experiment_state, next_run_state
+from lander.protocol.states import LIVE, TERMINAL, UNDER_WAY, ExperimentState, RunState
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +66,7 @@ class ExperimentStanding:
     @property
     def under_way(self) -> bool:
         """Not yet ended."""
-        return self.state in ("queued", "running")
+        return self.state in UNDER_WAY
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ import pytest
 
 from lander.cli.main import COMMANDS
 from lander.protocol.files import read_experiment
-from lander.protocol.lifecycle import RUN_TRANSITIONS, TERMINAL
+from lander.protocol.lifecycle import RUN_TRANSITIONS
+from lander.protocol.states import TERMINAL
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]

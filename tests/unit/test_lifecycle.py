@@ -7,15 +7,12 @@ import pytest
 from lander.protocol.events import EVENT_TYPES
 from lander.protocol.lifecycle import (
     EXPERIMENT_TRANSITIONS,
-    LIVE,
     RUN_TRANSITIONS,
-    TERMINAL,
-    ExperimentState,
     ImpossibleTransitionError,
-    RunState,
     next_experiment_state,
     next_run_state,
 )
+from lander.protocol.states import LIVE, TERMINAL, ExperimentState, RunState
 
 RUN_STATES = set(get_args(RunState))
 EXPERIMENT_STATES = set(get_args(ExperimentState))
