@@ -17,6 +17,9 @@ SCRIPTS = (
     "status_latency",
     "against_zoo",
     "crash_recovery",
+    "supervisor_restart",
+    "checkpoint_cost",
+    "memory",
 )
 RESULTS = Path(__file__).with_name("RESULTS.md")
 

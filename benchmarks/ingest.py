@@ -22,7 +22,14 @@ from benchmarks import supervised
 from benchmarks.row import Row, show, spread
 from lander.actors.mailbox import Connection, connect
 from lander.protocol.commands import Acknowledged, Append
-from lander.protocol.events import AttemptStarted, Execution, ExperimentSubmitted, HostJoined, host_stream
+from lander.protocol.events import (
+    AttemptStarted,
+    Execution,
+    ExperimentSubmitted,
+    HostJoined,
+    TrainingStarted,
+    host_stream,
+)
 from lander.protocol.wire import decode, encode
 from lander.store.event_store import said
 from lander.store.sqlite import MAX_GROUP, SqliteEventStore
@@ -56,7 +63,7 @@ def produce(connection: Connection, pair: keys.KeyPair, run: str, sample: Sample
     frames = []
     for batch in range(BATCHES):
         chosen = tuple(events[index % len(events)] for index in range(batch * BATCH, (batch + 1) * BATCH))
-        frames.append(encode(Append(run=run, epoch=1, first_seq=batch * BATCH + 1, events=chosen)))
+        frames.append(encode(Append(run=run, epoch=1, first_seq=batch * BATCH + 2, events=chosen)))
     barrier.wait()
     began = time.monotonic()
     sent = acknowledged = 0
@@ -66,7 +73,7 @@ def produce(connection: Connection, pair: keys.KeyPair, run: str, sample: Sample
             sent += 1
         answer = decode(socket.recv())
         if isinstance(answer, Acknowledged):
-            acknowledged = answer.seq
+            acknowledged = answer.seq - 1  # its `TrainingStarted` was the first
     ended.put((began, time.monotonic()))
 
 
@@ -87,6 +94,7 @@ async def ingest(home: Path, sample: Sample) -> float:
         said(host_stream("local"), HostJoined(pid=1, cpus=(0, 1), gpus=(), memory_mb=1.0)),
         said("ingest", ExperimentSubmitted(experiment=wanted, execution=Execution(), manifest={})),
         *(said(run, AttemptStarted(epoch=1, host="local", cpu=cpu)) for cpu, run in enumerate(runs)),
+        *(said(run, TrainingStarted(epoch=1, pid=1, n_envs=1, device="cpu"), producer=1) for run in runs),
     )
     supervisor = Headless(home, store)
     await supervisor.open(None)

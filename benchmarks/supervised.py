@@ -97,6 +97,12 @@ def await_events(path: Path, run: str, kind: str, count: int = 1) -> list[Stored
     return events(path, run, kind)[:count]
 
 
+def await_step(path: Path, run: str, step: int) -> None:
+    """Return when the run has come so far."""
+    with Reader(path) as reader:
+        _await(lambda: status(reader, run)["experiments"][0]["runs"][0]["step"] >= step, f"step {step} of {run}")
+
+
 def _await_end(path: Path, wanted: Experiment) -> None:
     with Reader(path) as reader:
         name = wanted.experiment_id

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from lander.api import ArmOutcome as ArmOutcome
     from lander.api import Result as Result
     from lander.api import RunOutcome as RunOutcome
+    from lander.api import pause as pause
+    from lander.api import resume as resume
+    from lander.api import retry as retry
     from lander.api import run as run
+    from lander.api import skip as skip
+    from lander.api import stop as stop
     from lander.api import validate as validate
     from lander.protocol.errors import ConfigurationError as ConfigurationError
     from lander.protocol.errors import LanderError as LanderError
@@ -30,7 +35,12 @@ __all__ = [
     "Result",
     "RunOutcome",
     "Verdict",
+    "pause",
+    "resume",
+    "retry",
     "run",
+    "skip",
+    "stop",
     "validate",
 ]
 
@@ -42,7 +52,12 @@ _HOMES: Final = {
     "Result": "lander.api",
     "RunOutcome": "lander.api",
     "Verdict": "lander.reports.verdict",
+    "pause": "lander.api",
+    "resume": "lander.api",
+    "retry": "lander.api",
     "run": "lander.api",
+    "skip": "lander.api",
+    "stop": "lander.api",
     "validate": "lander.api",
 }
 

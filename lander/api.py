@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from lander.cli.conduct import Request, Show, conduct, request
+from lander.cli import client
+from lander.cli.conduct import Request, Show, conduct, recorded, request
 from lander.protocol.errors import UsageError
 from lander.protocol.events import Execution
 from lander.protocol.experiment import Experiment
@@ -86,10 +87,11 @@ class Result:
 
 
 def run(
-    experiment: Source,
+    experiment: Source | None = None,
     *,
     home: str | Path | None = None,
     overrides: Sequence[str] = (),
+    experiment_id: str | None = None,
     mode: Literal["sequential", "parallel"] = "parallel",
     max_workers: int | None = None,
     seeds: Iterable[int] | str | None = None,
@@ -98,9 +100,11 @@ def run(
 ) -> Result:
     """Train an experiment to its end and return what came of it, as `lander-ctl run` does.
 
-    `experiment` is a file, the data of one, or an `Experiment`; `overrides` are `KEY=VALUE`. `home` is where everything is
-    kept (default: LANDER_HOME, or ./results). `progress` is called with the experiment's status four times a second; True
-    shows it on standard output, None does so on a terminal only.
+    `experiment` is a file, the data of one, or an `Experiment`; `overrides` are `KEY=VALUE`. What was stopped, failed or
+    interrupted goes on from its last checkpoints; without an `experiment`, `experiment_id` names the recorded one to go on
+    with, and `overrides=["training_steps=…"]` extend it. `home` is where everything is kept (default: LANDER_HOME, or
+    ./results). `progress` is called with the experiment's status four times a second; True shows it on standard output, None
+    does so on a terminal only.
     A failed run is not an exception: look at `completed`. Ctrl-C stops the experiment, then raises `KeyboardInterrupt`.
     Raises `ConfigurationError` before anything starts, and other `LanderError`s where it cannot be carried out.
     """
@@ -111,9 +115,9 @@ def run(
     if max_workers is not None and max_workers < 1:
         raise UsageError(f"max_workers: found {max_workers}; must be at least 1")
     execution = Execution(mode=mode, max_workers=max_workers, monitoring=monitoring)
-    wanted = request(experiment, overrides, execution=execution, seeds=_seeds(seeds))
+    home = _home(home)
+    wanted = _wanted(experiment, experiment_id, home, overrides, execution, _seeds(seeds))
     _warn(wanted)
-    home = Path(home or os.environ.get("LANDER_HOME") or "results")
     with _view(progress) as show:
         standing = conduct(wanted, home, show)
     return _result(home, standing)
@@ -131,6 +135,56 @@ def validate(
     wanted = request(experiment, overrides, execution=Execution(mode="validation"), seeds=_seeds(seeds))
     _warn(wanted)
     return build_everything(wanted.experiment, wanted.source)
+
+
+def stop(target: str, *, home: str | Path | None = None) -> None:
+    """Stop `EXPERIMENT[/ARM[/SEED]]`: what trains writes a checkpoint and ends. Returns before it has."""
+    client.operate(_home(home), "StopTarget", target)
+
+
+def pause(target: str, *, home: str | Path | None = None) -> None:
+    """Pause a target: what trains writes a checkpoint and frees its slot. Returns before it has."""
+    client.operate(_home(home), "PauseTarget", target)
+
+
+def resume(target: str, *, home: str | Path | None = None) -> None:
+    """Go on with what is paused, stopped, failed or skipped; starts a supervisor if none runs, and returns at once."""
+    _go_on("ResumeTarget", target, _home(home))
+
+
+def retry(target: str, *, home: str | Path | None = None) -> None:
+    """Try again what failed or was skipped; starts a supervisor if none runs, and returns at once."""
+    _go_on("RetryTarget", target, _home(home))
+
+
+def skip(target: str, *, home: str | Path | None = None) -> None:
+    """Have an experiment go on without a target."""
+    client.operate(_home(home), "SkipTarget", target)
+
+
+def _go_on(kind: str, target: str, home: Path) -> None:
+    with Reader(home) as reader:
+        reader.runs(target)
+    client.ask_starting(home, client.operation(kind, target))
+
+
+def _home(home: str | Path | None) -> Path:
+    return Path(home or os.environ.get("LANDER_HOME") or "results")
+
+
+def _wanted(
+    experiment: Source | None,
+    experiment_id: str | None,
+    home: Path,
+    overrides: Sequence[str],
+    execution: Execution,
+    seeds: str | None,
+) -> Request:
+    if experiment is not None:
+        return request(experiment, overrides, execution=execution, experiment_id=experiment_id, seeds=seeds)
+    if experiment_id is None:
+        raise UsageError("experiment: missing; must be given, or experiment_id, to go on with a recorded one")
+    return recorded(home, experiment_id, overrides, execution=execution, seeds=seeds)
 
 
 def _seeds(seeds: Iterable[int] | str | None) -> str | None:

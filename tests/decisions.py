@@ -1,24 +1,81 @@
 """What every decision owes, said a second time and in other words than the core's own."""
 
+from collections import Counter
+
 from lander.protocol import events as e
-from lander.supervisor.effects import EndAttempt, StartAttempt
+from lander.supervisor.effects import EndAttempt, RequestCheckpoint, StartAttempt
 
 
 def effects_speak_of_the_log(effects, state, log):
-    """An order concerns an attempt that is recorded; trainers are ended at once only if their attempt does not count."""
+    """An order concerns an attempt that is recorded, and asks of it what is recorded of it."""
     started = {(each.stream, each.event.epoch): each.event for each in log if isinstance(each.event, e.AttemptStarted)}
     for effect in effects:
         attempt = state.attempt(effect.run, effect.epoch)
-        if isinstance(effect, StartAttempt):
-            event = started[effect.run, effect.epoch]
-            assert (effect.host, effect.cpu, effect.gpu) == (event.host, event.cpu, event.gpu)
-            assert attempt is not None
-            assert (effect.gpu is not None) == (effect.arm.device == "cuda")
-        elif isinstance(effect, EndAttempt) and effect.grace:
-            assert (effect.run, effect.epoch) in started  # over already, where the same decision saw its host go, too
-            assert attempt is None or state.runs[effect.run].state == "stopping"
-        else:
-            assert attempt is None
+        match effect:
+            case StartAttempt():
+                event = started[effect.run, effect.epoch]
+                assert (effect.host, effect.cpu, effect.gpu) == (event.host, event.cpu, event.gpu)
+                assert attempt is not None
+                assert (effect.gpu is not None) == (effect.arm.device == "cuda")
+            case RequestCheckpoint():
+                assert attempt is not None
+                assert state.runs[effect.run].state == "running"
+            case EndAttempt(grace=0.0, traceback=False):
+                assert attempt is None  # ended at once, and without a word: it does not count
+            case EndAttempt():
+                assert (effect.run, effect.epoch) in started  # over already, where the same decision saw its host go, too
+                assert attempt is None or state.runs[effect.run].state == "stopping"
+                assert attempt is None or not effect.traceback or attempt.stop_reason == "stalled"
+
+
+def checkpoints_are_of_the_lineage(state, log):
+    """Worked out from the whole log: what a later attempt left behind is not offered, and what is offered was said."""
+    for run in state.runs.values():
+        said = [
+            each for each in log if each.stream == run.id and isinstance(each.event, e.CheckpointCommitted | e.TrainingStarted)
+        ]
+        counting = {}
+        trained = 0
+        for each in said:
+            if isinstance(each.event, e.TrainingStarted) and each.producer > trained:
+                trained = each.producer
+                counting = {step: one for step, one in counting.items() if step <= each.event.from_step}
+            elif isinstance(each.event, e.CheckpointCommitted) and each.producer == trained:
+                counting = {step: one for step, one in counting.items() if step < each.event.step} | {
+                    each.event.step: each.event
+                }
+        offered = [each.step for each in run.checkpoints]
+        assert offered == sorted(offered, reverse=True)
+        assert all(counting.get(each.step) == each for each in run.checkpoints)
+        assert offered[:1] == sorted(counting, reverse=True)[:1]
+        assert len(offered) <= 3
+
+
+def retries_are_bounded(log, max_retries):
+    """Between two checkpoints, or since somebody forgave it, a run is tried again so often and not more often."""
+    retries = Counter()
+    for each in log:
+        if isinstance(each.event, e.RunResumed | e.CheckpointCommitted):
+            retries[each.stream] = 0
+        elif isinstance(each.event, e.RunQueued) and each.event.reason.startswith("retry "):
+            retries[each.stream] += 1
+            assert retries[each.stream] <= max_retries
+
+
+def what_is_over_stays_over(log):
+    """Out of an end leads `RunResumed` (or `ExperimentResumed`) and nothing else; only skipping may still be added."""
+    ends = ("RunCompleted", "RunFailed", "RunStopped", "RunSkipped")
+    ends_of_experiments = ("ExperimentCompleted", "ExperimentFailed", "ExperimentStopped")
+    over = {}
+    for each in log:
+        kind = each.event.kind
+        if kind in ("RunResumed", "ExperimentResumed"):
+            over.pop(each.stream, None)
+        elif kind in (*ends, *ends_of_experiments):
+            assert each.stream not in over or (kind == "RunSkipped" and over[each.stream] in ("RunStopped", "RunFailed"))
+            over[each.stream] = kind
+        elif kind in ("AttemptStarted", "RunQueued", "RunPaused", "StopRequested", "ExperimentStarted"):
+            assert each.stream not in over
 
 
 def no_slot_is_idle_without_need(state, now):
@@ -32,7 +89,7 @@ def no_slot_is_idle_without_need(state, now):
             continue
         if sequential:
             arms = [arm.name for arm in standing.experiment.arms]
-            left = [run for run in runs if not run.over]
+            left = [run for run in runs if run.state == "queued"]
             runs = [min(left, key=lambda run: arms.index(run.arm.name))] if left else []
         for run in runs:
             fits = any(cpus and (gpus or run.arm.device == "cpu") for cpus, gpus in rooms)

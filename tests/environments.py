@@ -1,5 +1,10 @@
 """Environments that misbehave on purpose; name them `tests.environments:Raising-v0`."""
 
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -44,5 +49,40 @@ class NotANumber(_Simple):
         return float("nan")
 
 
+class Littering(_Simple):
+    """Starts processes that want to stay: one in its group, one in a session of its own, one forked; all deaf to SIGTERM.
+
+    Their ids are appended to the file `litter`, in a line that begins with the trainer's own.
+    """
+
+    def __init__(self, litter: str, render_mode: str | None = None) -> None:
+        super().__init__(render_mode)
+        deaf = ["sh", "-c", "trap '' TERM HUP INT; exec sleep 1000"]
+        in_group = subprocess.Popen(deaf)
+        on_its_own = subprocess.Popen(deaf, start_new_session=True)
+        forked = os.fork()
+        if forked == 0:
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)
+            time.sleep(1000)
+            os._exit(0)
+        with Path(litter).open("a") as file:
+            file.write(f"{os.getpid()} {in_group.pid} {on_its_own.pid} {forked}\n")
+
+
+class Hanging(_Simple):
+    """Hangs in its two hundredth step, alive and well."""
+
+    def reward(self) -> float:
+        Hanging.taken += 1
+        while Hanging.taken >= 200:
+            time.sleep(0.1)
+        return 1.0
+
+    taken = 0
+
+
+gymnasium.register("Littering-v0", Littering)
+gymnasium.register("Hanging-v0", Hanging)
 gymnasium.register("Raising-v0", Raising)
 gymnasium.register("NotANumber-v0", NotANumber)

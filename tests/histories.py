@@ -3,6 +3,8 @@
 Among them, too, what comes late or twice: words of attempts that are over, and of attempts that were superseded.
 """
 
+from typing import get_args
+
 from hypothesis import strategies as st
 
 from lander.protocol import events as e
@@ -30,6 +32,14 @@ def steps(first_step, vector_steps, n_envs=2):
     return e.StepsRecorded(first_step=first_step, actions=array, rewards=array, endings=array)
 
 
+def checkpoint(step, **rest):
+    """A checkpoint whose every digest is made of its step."""
+    digest = f"{step:064x}"
+    return e.CheckpointCommitted(
+        **({"step": step, "episodes": 0, "digest": digest, "weights": digest, "sha256": digest} | rest)
+    )
+
+
 class _World:
     """What has been said so far, as far as it decides what may be said next."""
 
@@ -38,11 +48,13 @@ class _World:
         self.runs: dict[str, str] = {}
         self.epochs: dict[str, int] = {}
         self.experiments: dict[str, str] = {}
+        self.seeds: dict[str, range] = {}
         self.clock = 0
 
     def submit(self):
         name = f"e{len(self.experiments)}"
-        wanted = experiment(name, seeds=range(self.draw(st.integers(1, 2))))
+        self.seeds[name] = range(self.draw(st.integers(1, 2)))
+        wanted = experiment(name, seeds=self.seeds[name])
         self.experiments[name] = "queued"
         self.runs |= {run.id: "queued" for run in wanted.runs}
         return [(name, e.SUPERVISOR, submitted(wanted)), *((run.id, e.SUPERVISOR, e.RunQueued()) for run in wanted.runs)]
@@ -74,21 +86,25 @@ class _World:
         small = st.integers(0, 40)
         match kind:
             case "AttemptStarted":
-                place = {"host": HOST, "cpu": 1, "gpu": self.draw(st.none() | small)}
-                return e.AttemptStarted(
-                    epoch=epoch, **place, from_step=self.draw(small), from_episode=self.draw(st.integers(0, 3))
-                )
+                return e.AttemptStarted(epoch=epoch, host=HOST, cpu=1, gpu=self.draw(st.none() | small))
             case "AttemptEnded":
                 return e.AttemptEnded(
                     epoch=epoch, cause="crashed", signal=self.draw(st.none() | st.just("SIGKILL")), detail="why"
                 )
             case "StopRequested":
-                return e.StopRequested(reason="operator")
-            case "RunStopped":
-                return e.RunStopped(reason="operator")
+                return e.StopRequested(reason=self.draw(st.sampled_from(get_args(e.StopReason))))
+            case "RunStopped" | "RunPaused":
+                return e.EVENT_TYPES[kind](reason="operator")
+            case "RunResumed":
+                return e.RunResumed(reason="resumed")
             case "RunFailed" | "RunSkipped":
                 return e.EVENT_TYPES[kind](cause="crashed")
         return e.EVENT_TYPES[kind]()
+
+    def extend(self):
+        name = self.draw(st.sampled_from(sorted(self.experiments)))
+        more = experiment(name, seeds=self.seeds[name], training_steps=self.draw(st.integers(1000, 3000)))
+        return [(name, e.SUPERVISOR, e.ExperimentExtended(experiment=more))]
 
     def train(self):
         """Words of any attempt there ever was."""
@@ -103,9 +119,19 @@ class _World:
                 e.EpisodeFinished, env=st.just(0), first_step=small, last_step=small, length=small, episode_return=number
             ),
             st.builds(e.MetricsLogged, step=small, values=st.dictionaries(st.just("loss"), number)),
+            st.builds(checkpoint, small, episodes=st.integers(0, 3)),
             st.builds(e.ModelSaved, step=small, path=st.just("m.zip"), sha256=st.text("ab", max_size=3)),
             st.builds(e.TrainingEnded, epoch=st.just(epoch), cause=st.just("completed"), step=small),
-            st.builds(e.TrainingStarted, epoch=st.just(epoch), pid=st.integers(1, 9), n_envs=st.just(2), device=st.just("cpu")),
+            st.builds(
+                e.TrainingStarted,
+                epoch=st.just(epoch),
+                pid=st.integers(1, 9),
+                n_envs=st.just(2),
+                device=st.just("cpu"),
+                from_step=small,
+                from_episode=st.integers(0, 3),
+                resume=st.sampled_from(get_args(e.Resume)),
+            ),
         )
         said_now = self.draw(st.lists(words, min_size=1, max_size=6))
         if epoch == self.epochs[run] and self.runs[run] in LIVE and any(isinstance(w, e.TrainingStarted) for w in said_now):
@@ -144,7 +170,8 @@ def histories(draw, max_groups=25):
     """Groups of batches, each group to be appended as one; numbers are left to the store."""
     world = _World(draw)
     groups = [world.batches(world.submit())]
-    turns = [world.train, world.train, world.move_run, world.move_run, world.move_experiment, world.measure, world.submit]
+    turns = [world.train, world.train, world.move_run, world.move_run, world.move_experiment]
+    turns += [world.measure, world.submit, world.extend]
     for _ in range(draw(st.integers(0, max_groups))):
         sayings = []
         for _ in range(draw(st.integers(1, 3))):

@@ -14,10 +14,13 @@ INTEGERS = st.integers(-(2**63), 2**63 - 1)
 TEXT = st.text(max_size=12)
 FLOATS = st.floats()
 MEASURES = st.floats(allow_nan=False, allow_infinity=False)
+TIMES = MEASURES.map(lambda number: number + 0.0)
+"""Without a minus zero, which equals the default and is left out like it."""
 BYTES = st.binary(max_size=24)
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,8}", fullmatch=True)
 RUNS = st.builds("{}/{}/{}".format, NAMES, NAMES, st.integers(0, 9))
 CAUSES = st.sampled_from(get_args(e.Cause))
+DIGESTS = st.binary(min_size=32, max_size=32).map(bytes.hex)
 PLAIN = st.recursive(
     st.none() | st.booleans() | INTEGERS.filter(lambda n: n > -(2**63)) | MEASURES | TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
@@ -53,7 +56,12 @@ def experiments(draw):
         }
         for index, name in enumerate(names)
     ]
-    return Experiment(arms=arms, hypothesis=draw(TEXT), on_failure=draw(st.sampled_from(["abort", "retry", "skip"])))
+    policies = {
+        "on_failure": draw(st.sampled_from(["abort", "retry", "skip"])),
+        "on_limit": draw(st.sampled_from(["warn", "pause", "stop"])),
+        "resource_limits": draw(st.fixed_dictionaries({}, optional=dict.fromkeys(get_args(e.LimitName), st.floats(1, 1e6)))),
+    }
+    return Experiment(arms=arms, hypothesis=draw(TEXT), **policies)
 
 
 @st.composite
@@ -87,6 +95,19 @@ SAMPLES = st.builds(
     gpu_percent=tuples_of(FLOATS),
     trainers=tuples_of(USAGES),
 )
+CHECKPOINTS = st.builds(
+    e.CheckpointCommitted,
+    step=COUNTS,
+    episodes=COUNTS,
+    digest=DIGESTS,
+    weights=DIGESTS,
+    sha256=DIGESTS,
+    pages=tuples_of(DIGESTS),
+    finished=st.booleans(),
+    mean_return=optional(MEASURES),
+    written_bytes=COUNTS,
+    seconds=TIMES,
+)
 LETTERS = st.tuples(st.sampled_from(sorted(e.TRAINER_KINDS)), COUNTS, BYTES)
 
 EVENTS = {
@@ -95,27 +116,39 @@ EVENTS = {
     e.ExperimentCompleted: st.builds(e.ExperimentCompleted),
     e.ExperimentFailed: st.builds(e.ExperimentFailed, detail=TEXT),
     e.ExperimentStopped: st.builds(e.ExperimentStopped),
-    e.OperatorCommanded: st.builds(e.OperatorCommanded, command=st.just("stop"), target=TEXT, operator=TEXT),
-    e.RunQueued: st.builds(e.RunQueued, not_before=FLOATS, reason=TEXT),
-    e.AttemptStarted: st.builds(
-        e.AttemptStarted,
-        epoch=NUMBERS,
-        host=TEXT,
-        cpu=COUNTS,
-        gpu=optional(COUNTS),
-        from_step=COUNTS,
-        from_episode=COUNTS,
-        resume=st.sampled_from(get_args(e.Resume)),
+    e.ExperimentResumed: st.builds(e.ExperimentResumed),
+    e.ExperimentExtended: st.builds(e.ExperimentExtended, experiment=experiments()),
+    e.OperatorCommanded: st.builds(
+        e.OperatorCommanded, command=st.sampled_from(get_args(e.OperatorCommand)), target=TEXT, operator=TEXT
     ),
-    e.StopRequested: st.builds(e.StopRequested, reason=st.sampled_from(["operator", "aborted", "shutdown"])),
+    e.RunQueued: st.builds(e.RunQueued, not_before=TIMES, reason=TEXT),
+    e.AttemptStarted: st.builds(e.AttemptStarted, epoch=NUMBERS, host=TEXT, cpu=COUNTS, gpu=optional(COUNTS)),
+    e.StopRequested: st.builds(e.StopRequested, reason=st.sampled_from(get_args(e.StopReason))),
     e.AttemptEnded: st.builds(
-        e.AttemptEnded, epoch=NUMBERS, cause=CAUSES, signal=optional(TEXT), exit_code=optional(INTEGERS), detail=TEXT
+        e.AttemptEnded,
+        epoch=NUMBERS,
+        cause=CAUSES,
+        signal=optional(TEXT),
+        exit_code=optional(INTEGERS),
+        step=optional(COUNTS),
+        detail=TEXT,
     ),
+    e.RunPaused: st.builds(e.RunPaused, reason=TEXT),
+    e.RunResumed: st.builds(e.RunResumed, reason=st.sampled_from(["resumed", "retried", "extended"])),
     e.RunCompleted: st.builds(e.RunCompleted),
     e.RunFailed: st.builds(e.RunFailed, cause=TEXT, detail=TEXT),
     e.RunStopped: st.builds(e.RunStopped, reason=TEXT),
     e.RunSkipped: st.builds(e.RunSkipped, cause=TEXT, detail=TEXT),
-    e.TrainingStarted: st.builds(e.TrainingStarted, epoch=NUMBERS, pid=NUMBERS, n_envs=NUMBERS, device=TEXT),
+    e.TrainingStarted: st.builds(
+        e.TrainingStarted,
+        epoch=NUMBERS,
+        pid=NUMBERS,
+        n_envs=NUMBERS,
+        device=TEXT,
+        from_step=COUNTS,
+        from_episode=COUNTS,
+        resume=st.sampled_from(get_args(e.Resume)),
+    ),
     e.StepsRecorded: steps_recorded(),
     e.EpisodeFinished: st.builds(
         e.EpisodeFinished,
@@ -129,11 +162,18 @@ EVENTS = {
         reset_rng=BYTES,
     ),
     e.MetricsLogged: st.builds(e.MetricsLogged, step=COUNTS, values=st.dictionaries(TEXT, FLOATS, max_size=4)),
+    e.CheckpointCommitted: CHECKPOINTS,
     e.ModelSaved: st.builds(e.ModelSaved, step=COUNTS, path=TEXT, sha256=TEXT),
     e.WarningRaised: st.builds(e.WarningRaised, message=TEXT),
     e.TrainingEnded: st.builds(e.TrainingEnded, epoch=NUMBERS, cause=CAUSES, step=COUNTS, detail=TEXT),
     e.ResourcesSampled: SAMPLES,
-    e.HostJoined: st.builds(e.HostJoined, pid=NUMBERS, cpus=tuples_of(COUNTS), gpus=tuples_of(TEXT), memory_mb=FLOATS),
+    e.ResourceLimitExceeded: st.builds(
+        e.ResourceLimitExceeded, epoch=NUMBERS, limit=st.sampled_from(get_args(e.LimitName)), value=MEASURES, allowed=MEASURES
+    ),
+    e.ProgressStalled: st.builds(e.ProgressStalled, epoch=NUMBERS, seconds=MEASURES),
+    e.HostJoined: st.builds(
+        e.HostJoined, pid=NUMBERS, incarnation=TEXT, cpus=tuples_of(COUNTS), gpus=tuples_of(TEXT), memory_mb=FLOATS
+    ),
     e.HostLeft: st.builds(e.HostLeft),
     e.HostLost: st.builds(e.HostLost, detail=TEXT),
 }
@@ -142,10 +182,10 @@ COMMANDS = {
     c.SubmitExperiment: st.builds(
         c.SubmitExperiment, experiment=experiments(), execution=EXECUTIONS, manifest=MANIFESTS, notices=tuples_of(TEXT)
     ),
-    c.StopTarget: st.builds(c.StopTarget, target=TEXT, operator=TEXT),
+    **{operation: st.builds(operation, target=TEXT, operator=TEXT) for operation in c.OPERATE},
     c.ShutDown: st.builds(c.ShutDown, only_if_idle=st.booleans()),
-    c.Ping: st.builds(c.Ping),
-    c.Accepted: st.builds(c.Accepted, subject=TEXT, position=INTEGERS, detail=TEXT),
+    c.Ping: st.builds(c.Ping, stay=st.booleans()),
+    c.Accepted: st.builds(c.Accepted, subject=TEXT, detail=TEXT),
     c.Refused: st.builds(c.Refused, error=TEXT, detail=TEXT),
     c.TrainerExited: st.builds(
         c.TrainerExited,
@@ -160,6 +200,7 @@ COMMANDS = {
         c.JoinHost,
         name=TEXT,
         pid=NUMBERS,
+        incarnation=TEXT,
         cpus=tuples_of(COUNTS),
         gpus=tuples_of(TEXT),
         memory_mb=FLOATS,
@@ -176,16 +217,20 @@ COMMANDS = {
         gpu=optional(COUNTS),
         monitoring=st.booleans(),
         directory=TEXT,
+        checkpoint_frequency=NUMBERS,
+        checkpoints=tuples_of(CHECKPOINTS),
         public_key=TEXT,
         secret_key=TEXT,
     ),
-    c.EndTrainer: st.builds(c.EndTrainer, run=RUNS, epoch=NUMBERS, grace=FLOATS),
+    c.EndTrainer: st.builds(c.EndTrainer, run=RUNS, epoch=NUMBERS, grace=FLOATS, traceback=st.booleans()),
     c.ExitNoted: st.builds(c.ExitNoted, run=RUNS, epoch=NUMBERS),
+    c.Rejoin: st.builds(c.Rejoin),
     c.DismissHost: st.builds(c.DismissHost),
     c.Append: st.builds(c.Append, run=RUNS, epoch=NUMBERS, first_seq=NUMBERS, events=tuples_of(LETTERS)),
     c.Acknowledged: st.builds(c.Acknowledged, seq=COUNTS, resend=st.booleans()),
     c.StopTraining: st.builds(c.StopTraining),
-    c.Fenced: st.builds(c.Fenced),
+    c.TakeCheckpoint: st.builds(c.TakeCheckpoint),
+    c.Fenced: st.builds(c.Fenced, detail=TEXT),
 }
 
 ANY_EVENT = st.one_of(*EVENTS.values())

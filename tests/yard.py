@@ -30,8 +30,8 @@ class Yard:
         self.gate = Gate(KEYS["gate"], self.authorise)
         refuse = self.gate.refuse
 
-        def refuse_and_tell(what):
-            refuse(what)
+        def refuse_and_tell(refusal, what):
+            refuse(refusal, what)
             self.refusals.release()
 
         self.gate.refuse = refuse_and_tell

@@ -1,10 +1,11 @@
 """The final model: an ordinary Stable-Baselines3 zip that is either complete and durable or not there at all."""
 
 import hashlib
-import os
 from pathlib import Path
 
 from stable_baselines3.common.base_class import BaseAlgorithm
+
+from lander.actors.durable import publish, temporary
 
 
 def save_final_model(model: BaseAlgorithm, path: Path) -> str:
@@ -16,27 +17,11 @@ def save_final_model(model: BaseAlgorithm, path: Path) -> str:
     normalize = model.get_vec_normalize_env()
     if normalize is not None:
         statistics = path.with_name(path.name.removesuffix("-final.zip") + "-vecnormalize.pkl")
-        temporary = _temporary(statistics)
-        normalize.save(str(temporary))
-        _publish(temporary, statistics)
-    temporary = _temporary(path)
-    model.save(temporary)
-    digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
-    _publish(temporary, path)
+        unfinished = temporary(statistics)
+        normalize.save(str(unfinished))
+        publish(unfinished, statistics)
+    unfinished = temporary(path)
+    model.save(unfinished)
+    digest = hashlib.sha256(unfinished.read_bytes()).hexdigest()
+    publish(unfinished, path)
     return digest
-
-
-def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-
-
-def _publish(temporary: Path, path: Path) -> None:
-    """Make the file durable, then give it its name, then make the name durable."""
-    for target in (temporary, path.parent):
-        if target == path.parent:
-            temporary.replace(path)
-        descriptor = os.open(target, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

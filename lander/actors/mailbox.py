@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import zmq
 
 from lander.protocol.clock import now_microseconds
-from lander.protocol.commands import Acknowledged, Append, Fenced, StopTraining
+from lander.protocol.commands import Acknowledged, Append, Fenced, StopTraining, TakeCheckpoint
 from lander.protocol.errors import LanderError, WireError
 from lander.protocol.events import Event
 from lander.protocol.model import Model
@@ -63,6 +63,7 @@ class Mailbox:
 
     def __init__(self, socket: zmq.Socket[bytes], run: str, epoch: int) -> None:
         self.stop_requested = False
+        self.checkpoint_requested = False
         self._socket = socket
         self._run = run
         self._epoch = epoch
@@ -142,8 +143,10 @@ class Mailbox:
                         self._sent = self._acknowledged
                 case StopTraining():
                     self.stop_requested = True
-                case Fenced():
-                    raise FencedError(f"{self._run}: attempt {self._epoch} was superseded")
+                case TakeCheckpoint():
+                    self.checkpoint_requested = True
+                case Fenced(detail=detail):
+                    raise FencedError(f"{self._run}: attempt {self._epoch} {detail or 'was superseded'}")
                 case _:
                     pass
 

@@ -40,16 +40,22 @@ class RecordedEnvironment(gymnasium.Wrapper[Any, Any, Any, Any]):
         self.episode_return = 0.0
         self.reset_seed: int | None = None
         self.reset_rng = b""
+        self.since_reset: list[Any] = []
+        """The actions of the episode under way, for the day it has to be played again."""
+        self.observation: Any = None
         self._copies_actions = not isinstance(env.action_space, gymnasium.spaces.Discrete)
 
     def step(self, action: Any) -> Any:
         # An environment may scribble on the array it was given; a single integer cannot be scribbled on.
-        self.actions.append(action.copy() if self._copies_actions else action)
+        action_kept = action.copy() if self._copies_actions else action
+        self.actions.append(action_kept)
         try:
             result = self.env.step(action)
         except Exception as error:
             self.actions.pop()
             raise EnvironmentFailedError(f"environment {self.index} failed in step()") from error
+        self.since_reset.append(action_kept)
+        self.observation = result[0]
         reward = float(result[1])
         self.rewards.append(reward)
         self.episode_return += reward
@@ -62,10 +68,23 @@ class RecordedEnvironment(gymnasium.Wrapper[Any, Any, Any, Any]):
         self.reset_rng = generators.pack(getattr(self.env.unwrapped, "np_random", None)) if seed is None else b""
         self.episode_start = self.steps + len(self.rewards)
         self.episode_return = 0.0
+        self.since_reset = []
         try:
-            return self.env.reset(seed=seed, options=options)
+            result = self.env.reset(seed=seed, options=options)
         except Exception as error:
             raise EnvironmentFailedError(f"environment {self.index} failed in reset()") from error
+        self.observation = result[0]
+        return result
+
+    def replay(self, action: Any) -> None:
+        """Take a step that has been recorded before, to come back to where it led."""
+        self.since_reset.append(action)
+        self.observation = self.env.step(np.copy(action) if self._copies_actions else action)[0]
+
+    def begin_at(self, steps: int, episode_start: int, episode_return: float) -> None:
+        """Count from here: `steps` were recorded before, the episode under way began after `episode_start` of them."""
+        self.actions, self.rewards, self.endings = [], [], []
+        self.steps, self.episode_start, self.episode_return = steps, episode_start, episode_return
 
     def _finish_episode(self, *, terminated: bool, truncated: bool) -> None:
         self.endings.append((len(self.rewards) - 1, TERMINATED * terminated + TRUNCATED * truncated))
@@ -98,12 +117,12 @@ class Recording:
     def __init__(self, n_envs: int) -> None:
         self.n_envs = n_envs
         self.episodes: list[EpisodeFinished] = []
-        self._environments: list[RecordedEnvironment] = []
+        self.environments: list[RecordedEnvironment] = []
 
     def enlist(self, environment: RecordedEnvironment) -> int:
         """Add an environment; returns its index in the vector environment."""
-        self._environments.append(environment)
-        return len(self._environments) - 1
+        self.environments.append(environment)
+        return len(self.environments) - 1
 
     def take(self) -> list[StepsRecorded | EpisodeFinished]:
         """The events since the last call, episodes after the steps they are made of.
@@ -111,13 +130,13 @@ class Recording:
         Only whole vector steps: where an environment raised, those before it in the vector are one step ahead.
         """
         steps = self._steps()
-        done = self._environments[0].steps * self.n_envs
+        done = self.environments[0].steps * self.n_envs
         episodes = [episode for episode in self.episodes if episode.last_step <= done]
         self.episodes = [episode for episode in self.episodes if episode.last_step > done]
         return [*steps, *episodes]
 
     def _steps(self) -> list[StepsRecorded]:
-        environments = self._environments
+        environments = self.environments
         count = min(len(environment.rewards) for environment in environments)
         if count == 0:
             return []

@@ -5,10 +5,8 @@ the process exits. Whatever it cannot say itself (a signal, a kill) its host age
 """
 
 import contextlib
-import math
 import os
 import signal
-import time
 import traceback
 from functools import partial
 from pathlib import Path
@@ -19,90 +17,28 @@ import numpy as np
 import torch
 import zmq
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import KVWriter, Logger
 
 from lander.actors.algorithms import build_environment, build_model, count_environments
+from lander.actors.callback import Continuation, LeaveTrainingError, NonFiniteError, Supervised
+from lander.actors.checkpoint import Checkpoints, Training
 from lander.actors.final_model import save_final_model
+from lander.actors.logger import RunLogger, learn_options
 from lander.actors.mailbox import Connection, FencedError, Mailbox, connect
 from lander.actors.recording import EnvironmentFailedError, RecordedEnvironment, Recording
 from lander.protocol.commands import StartTrainer
-from lander.protocol.events import Cause, MetricsLogged, ModelSaved, TrainingEnded, TrainingStarted
+from lander.protocol.events import (
+    Cause,
+    ModelSaved,
+    Resume,
+    TrainingEnded,
+    TrainingStarted,
+    WarningRaised,
+)
 from lander.protocol.experiment import RunKey
 
-EXCHANGE_SECONDS: Final = 0.5
-"""How often a trainer speaks and listens, as nearly as whole steps allow."""
 MAX_BATCH_BYTES: Final = 1 << 18
 MAX_BATCH_STEPS: Final = 4096
 _DETAIL_CHARACTERS: Final = 4000
-
-
-class NonFiniteError(Exception):
-    """Parameters are no longer numbers; training on would only waste time."""
-
-
-class MetricsWriter(KVWriter):
-    """SB3's logger, writing to the mailbox."""
-
-    def __init__(self, mailbox: Mailbox) -> None:
-        self._mailbox = mailbox
-
-    def write(self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0) -> None:
-        values = {name: float(value) for name, value in key_values.items() if isinstance(value, int | float)}
-        values |= {name: value.item() for name, value in key_values.items() if _is_scalar(value)}
-        self._mailbox.say(MetricsLogged(step=step, values=values))
-
-    def close(self) -> None:
-        pass
-
-
-def _is_scalar(value: Any) -> bool:
-    return not isinstance(value, int | float) and hasattr(value, "item") and getattr(value, "ndim", 1) == 0
-
-
-class Supervised(BaseCallback):
-    """SB3's callback, reduced to a comparison of integers on all but a few steps."""
-
-    def __init__(self, mailbox: Mailbox, recording: Recording, started: TrainingStarted, batch_steps: int) -> None:
-        super().__init__()
-        self.stopped = False
-        """Training ended because it was asked to, not because it was done."""
-        self._mailbox = mailbox
-        self._recording = recording
-        self._started = started
-        self._batch_steps = batch_steps
-        self._next_exchange = 1
-        self._exchanged_at = 0.0
-        self._exchanged_calls = 0
-
-    def _on_training_start(self) -> None:
-        self._mailbox.say(self._started)
-        self._exchanged_at = time.monotonic()
-
-    def _on_step(self) -> bool:
-        if self.n_calls < self._next_exchange:
-            return True
-        self.check_finite()
-        self.exchange()
-        self.stopped = self._mailbox.stop_requested
-        return not self.stopped
-
-    def exchange(self) -> None:
-        """Say what happened since the last time, and choose when the next time is."""
-        for event in self._recording.take():
-            self._mailbox.say(event)
-        self._mailbox.exchange()
-        now = time.monotonic()
-        calls = self.n_calls - self._exchanged_calls
-        pace = calls / max(now - self._exchanged_at, 1e-3)
-        self._next_exchange = self.n_calls + max(1, min(int(pace * EXCHANGE_SECONDS), self._batch_steps))
-        self._exchanged_at, self._exchanged_calls = now, self.n_calls
-
-    def check_finite(self) -> None:
-        """Raise `NonFiniteError` if a parameter is no longer a number: torch itself would often not notice."""
-        for name, parameter in self.model.policy.named_parameters():
-            if not math.isfinite(parameter.detach().sum().item()):
-                raise NonFiniteError(f"{name} is not finite after {self.num_timesteps} timesteps")
 
 
 def train(order: StartTrainer, connection: Connection, home: Path) -> int:
@@ -155,7 +91,7 @@ def _ended(order: StartTrainer, cause: Cause, step: int, error: Exception) -> Tr
 
 
 class TrainingSession:
-    """One attempt: what is built, what trains, what is saved."""
+    """One attempt: what is built or continued, what trains, what is saved."""
 
     def __init__(self, order: StartTrainer, mailbox: Mailbox, home: Path) -> None:
         self._order = order
@@ -169,35 +105,60 @@ class TrainingSession:
         return self._model.num_timesteps if self._model is not None else 0
 
     def build(self) -> None:
-        """Build environment and model; raises what their constructors raise."""
+        """Build environment and model, and load what is to be continued; raises what their constructors raise."""
         arm = self._order.arm
-        n_envs = count_environments(arm)
-        recording = Recording(n_envs)
+        recording = Recording(count_environments(arm))
         env = build_environment(arm, self._order.seed, partial(RecordedEnvironment, recording=recording))
         self._model = build_model(arm, self._order.seed, env)
-        self._model.set_logger(Logger(folder=None, output_formats=[MetricsWriter(self._mailbox)]))
-        started = TrainingStarted(
-            epoch=self._order.epoch,
-            pid=os.getpid(),
-            n_envs=n_envs,
-            device=str(self._model.device),
+        logger = RunLogger(self._mailbox, self._model)
+        self._model.set_logger(logger)
+        checkpoints = Checkpoints(Training(self._model, recording, self._order.seed), self._home)
+        self._callback = Supervised(
+            self._mailbox,
+            recording,
+            checkpoints,
+            logger,
+            self._announce,
+            continuation=self._load(checkpoints),
+            frequency=self._order.checkpoint_frequency,
+            batch_steps=_batch_steps(env.action_space, recording.n_envs),
         )
-        self._callback = Supervised(self._mailbox, recording, started, _batch_steps(env.action_space, n_envs))
+
+    def _load(self, checkpoints: Checkpoints) -> Continuation | None:
+        """The latest checkpoint that is whole; None where training starts from the beginning."""
+        for checkpoint in self._order.checkpoints:
+            try:
+                return Continuation(checkpoints.load(checkpoint), checkpoint.finished)
+            except (OSError, ValueError, KeyError) as error:
+                self._mailbox.say(WarningRaised(message=f"the checkpoint at step {checkpoint.step} cannot be used: {error}"))
+        return None
+
+    def _announce(self, step: int, episodes: int, how: Resume) -> None:
+        """Called at the first boundary, with everything restored."""
+        n_envs, device = count_environments(self._order.arm), str(self._trained.device)
+        started = TrainingStarted(epoch=self._order.epoch, pid=os.getpid(), n_envs=n_envs, device=device)
+        self._mailbox.say(started.model_copy(update={"from_step": step, "from_episode": episodes, "resume": how}))
+        self._mailbox.exchange()
 
     def run(self) -> TrainingEnded:
-        """Train to the end, or until asked to stop; saves the final model only in the first case."""
-        model = self._model
-        if model is None:
-            raise RuntimeError("build() comes first")
+        """Train to the end, or to the boundary after being asked to stop; saves the final model only in the first case."""
+        model, total = self._trained, self._order.arm.training_steps
         try:
-            model.learn(self._order.arm.training_steps, callback=self._callback)
+            with contextlib.suppress(LeaveTrainingError):
+                model.learn(total, callback=self._callback, **learn_options(model))
         finally:
             self._callback.exchange()
-        if self._callback.stopped:
+        if self.step < total:
             return TrainingEnded(epoch=self._order.epoch, cause="stopped", step=self.step)
-        self._callback.check_finite()
+        self._callback.checkpoint(finished=True)
         self._save(model)
         return TrainingEnded(epoch=self._order.epoch, cause="completed", step=self.step)
+
+    @property
+    def _trained(self) -> BaseAlgorithm:
+        if self._model is None:
+            raise RuntimeError("build() comes first")
+        return self._model
 
     def has_non_finite_parameters(self) -> bool:
         """Whether a crash is explained by parameters that are no longer numbers."""

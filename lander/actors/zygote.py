@@ -2,13 +2,14 @@
 
 A fork takes milliseconds and shares the two hundred megabytes of torch; a fresh interpreter needs seconds and its own.
 It has one thread and never touches CUDA, which is what makes forking it safe. Its host agent talks to it over a socket pair,
-one packet a message; it dies with its host, and its trainers die with it.
+one packet a message; it dies with its host, and its trainers die with it. What its trainers have started then is left to its
+guard (`guard.py`).
 
     host → zygote   msgpack [StartTrainer frame, log path]
     zygote → host   msgpack ["ready"] · ["forked", run, epoch, pid] · ["exited", run, epoch, exit code, signal, oom]
 """
 
-import contextlib
+import faulthandler
 import gc
 import json
 import os
@@ -22,7 +23,8 @@ from typing import Any, Final
 
 import msgpack
 
-from lander.actors.process import count_oom_kills, die_with_parent, signal_name
+from lander.actors.guard import MARK, Guard, end_group, end_marked, mark_of
+from lander.actors.process import OomKills, die_with_parent, signal_name
 from lander.protocol.commands import StartTrainer
 from lander.protocol.wire import decode
 
@@ -31,6 +33,8 @@ PACKET_BYTES: Final = 1 << 17
 
 @dataclass(frozen=True)
 class _Child:
+    """A trainer; `oom_kills` is what the kernel had counted when it started."""
+
     run: str
     epoch: int
     pid: int
@@ -40,38 +44,57 @@ class _Child:
 class Zygote:
     """The loop: fork when asked, report what ended."""
 
-    def __init__(self, host: socket.socket, home: Path, connection: Any) -> None:
+    def __init__(self, host: socket.socket, home: Path, connection: Any, guard: Guard) -> None:
         self._host = host
         self._home = home
         self._connection = connection
+        self._guard = guard
+        self._oom_kills = OomKills()
         self._selector = selectors.DefaultSelector()
 
     def serve(self) -> None:
         """Until the host closes its end."""
         self._selector.register(self._host, selectors.EVENT_READ)
+        self._selector.register(os.pidfd_open(self._guard.pid), selectors.EVENT_READ, self._guard)
         self._say("ready")
         while True:
             for key, _ in self._selector.select():
-                if key.data is not None:
-                    self._bury(key.data, key.fd)
-                    continue
-                packet = self._host.recv(PACKET_BYTES)
-                if not packet:
-                    return
-                self._start(*msgpack.unpackb(packet))
+                match key.data:
+                    case _Child():
+                        self._bury(key.data, key.fd)
+                    case Guard():
+                        self._replace_guard(key.fd)
+                    case _:
+                        packet = self._host.recv(PACKET_BYTES)
+                        if not packet:
+                            return
+                        self._start(*msgpack.unpackb(packet))
 
     def _say(self, *words: object) -> None:
         self._host.send(msgpack.packb(words))
+
+    def _replace_guard(self, pidfd: int) -> None:
+        self._forget(pidfd)
+        os.waitpid(self._guard.pid, 0)
+        self._guard.let_go()
+        trainers = [key.data.pid for key in self._selector.get_map().values() if isinstance(key.data, _Child)]
+        self._guard = Guard(mark_of(self._home, os.getpid()), tuple(trainers))
+        self._selector.register(os.pidfd_open(self._guard.pid), selectors.EVENT_READ, self._guard)
+
+    def _forget(self, pidfd: int) -> None:
+        self._selector.unregister(pidfd)
+        os.close(pidfd)
 
     def _start(self, frame: bytes, log: str) -> None:
         order = decode(frame)
         if not isinstance(order, StartTrainer):
             raise TypeError(f"a zygote starts trainers and nothing else, not {order.kind}")
-        oom_kills = count_oom_kills()
+        oom_kills = self._oom_kills.so_far()
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
             self._become_trainer(order, Path(log), parent)
+        self._guard.watch(pid)
         self._selector.register(os.pidfd_open(pid), selectors.EVENT_READ, _Child(order.run, order.epoch, pid, oom_kills))
         self._say("forked", order.run, order.epoch, pid)
 
@@ -81,9 +104,10 @@ class Zygote:
         try:
             die_with_parent(parent)
             os.setsid()  # a group of its own, so that what an environment starts can be ended with it
-            self._selector.close()
-            self._host.close()
+            self._cut_ties()
             _redirect_output(log)
+            faulthandler.register(signal.SIGUSR1, all_threads=True)  # where it is stuck, should it be asked
+            os.environ[MARK] = mark_of(self._home, parent, os.getpid())
             _pin(order)
             if order.directory:
                 sys.path.insert(0, order.directory)
@@ -99,24 +123,33 @@ class Zygote:
             sys.stderr.flush()
             os._exit(status)
 
+    def _cut_ties(self) -> None:
+        """Close what was inherited: the zygote's ears, its siblings' descriptors, and above all the guard's pipe."""
+        self._guard.let_go()
+        for key in self._selector.get_map().values():
+            if key.data is not None:
+                os.close(key.fd)
+        self._selector.close()
+        self._host.close()
+
     def _bury(self, child: _Child, pidfd: int) -> None:
-        """Report how a trainer ended, and end whatever it left in its process group."""
+        """Report how a trainer ended, and end whatever it left."""
         info = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOWAIT)
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, signal.SIGKILL)  # before reaping: while the zombie is there, the id is still its own
+        # Before reaping: while the zombie is there, its id is still its own.
+        end_group(child.pid)
+        end_marked(mark_of(self._home, os.getpid(), child.pid))
+        self._guard.dismiss(child.pid)
         os.waitpid(child.pid, 0)
-        self._selector.unregister(pidfd)
-        os.close(pidfd)
+        self._forget(pidfd)
         exited = info is not None and info.si_code == os.CLD_EXITED
         status = info.si_status if info is not None else 0
-        killed_for_memory = status == signal.SIGKILL and not exited and count_oom_kills() > child.oom_kills
         self._say(
             "exited",
             child.run,
             child.epoch,
             status if exited else None,
             None if exited else signal_name(status),
-            killed_for_memory,
+            not exited and status == signal.SIGKILL and self._oom_kills.explains(child.oom_kills),
         )
 
 
@@ -157,11 +190,12 @@ def main() -> None:
     host_pid, descriptor, home, connection = sys.argv[1:]
     die_with_parent(int(host_pid))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    guard = Guard(mark_of(Path(home), os.getpid()))  # before there is much to share, and before the first trainer
     warm_up()
     from lander.actors.mailbox import Connection
 
     with socket.socket(fileno=int(descriptor)) as host:
-        Zygote(host, Path(home), Connection(**json.loads(connection))).serve()
+        Zygote(host, Path(home), Connection(**json.loads(connection)), guard).serve()
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ from typing import Final
 import zmq
 
 from lander.protocol import errors
-from lander.protocol.commands import Accepted, Command, Ping, Refused, ShutDown, StopTarget
-from lander.protocol.errors import HomeError, LanderError, NotFoundError
+from lander.protocol.commands import OPERATE, Accepted, Command, Ping, Refused, ShutDown, StopTarget
+from lander.protocol.errors import ConflictError, HomeError, LanderError, LeavingError, NotFoundError
 from lander.protocol.wire import MAX_MESSAGE, decode, encode
 from lander.store.lock import is_locked
 from lander.supervisor import beacon, keys
@@ -166,10 +166,51 @@ def shut_down(home: Path, *, only_if_idle: bool = False) -> bool:
     return True
 
 
-def stop(home: Path, target: str) -> Accepted:
-    """Have a target stopped, in the name of whoever runs this process; returns before it has."""
+def let_go(home: Path) -> None:
+    """Have the supervisor leave as soon as nobody uses it, if it is still there."""
+    if running(home) is not None:
+        with contextlib.suppress(ConflictError):
+            shut_down(home, only_if_idle=True)
+
+
+def stay(home: Path) -> str:
+    """Have the supervisor remain, whether or not somebody lets it go; returns what it has to say of itself."""
     with connected(home) as client:
-        return client.ask(StopTarget(target=target, operator=_operator()))
+        return client.ask(Ping(stay=True)).detail
+
+
+def ask_starting(home: Path, command: Command) -> tuple[Accepted, bool]:
+    """Ask the home's supervisor, started if none serves it; returns its answer, and whether it had to be started.
+
+    One that was started in vain leaves again.
+    """
+    while True:
+        started = start(home)
+        try:
+            with connected(home) as client:
+                return client.ask(command), started
+        except LeavingError:  # somebody else's, and its time was up just now
+            time.sleep(_LOOK_MILLISECONDS / 1000)
+        except BaseException:
+            if started:
+                let_go(home)
+            raise
+
+
+def operate(home: Path, kind: str, target: str) -> Accepted:
+    """Ask one of `OPERATE` for a target; returns before it is done."""
+    with connected(home) as client:
+        return client.ask(operation(kind, target))
+
+
+def operation(kind: str, target: str) -> Command:
+    """One of `OPERATE`, in the name of whoever runs this process."""
+    return {each.kind: each for each in OPERATE}[kind](target=target, operator=_operator())
+
+
+def stop(home: Path, target: str) -> Accepted:
+    """Have a target stopped; returns before it is."""
+    return operate(home, StopTarget.kind, target)
 
 
 def _operator() -> str:

@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 
 from lander.cli import client
 from lander.protocol.commands import Accepted, SubmitExperiment
-from lander.protocol.errors import ConflictError, LanderError, LeavingError
+from lander.protocol.errors import LanderError
 from lander.protocol.events import Execution
 from lander.protocol.experiment import Experiment
 from lander.protocol.files import parse_experiment, read_experiment
@@ -26,8 +26,8 @@ from lander.store.reader import Reader
 from lander.store.status import ExperimentStatus, status
 
 PERIOD: Final = 0.25
-STOP_SECONDS: Final = 15.0
-"""How long stopping may take when nobody watches; the supervisor ends what does not end itself within 10 s."""
+STOP_SECONDS: Final = 25.0
+"""How long stopping may take when nobody watches; what does not end itself within 20 s is killed."""
 WHAT_NEXT: Final = "lander-ctl up carries on, lander-ctl down ends what is left"
 
 Show = Callable[[ExperimentStatus], object]
@@ -72,14 +72,17 @@ def request(
         data = what.model_dump(mode="json") if isinstance(what, Experiment) else what
         experiment, notices = parse_experiment(data, source=source, **options)
     check(experiment, source)
-    notices += _not_acted_on(experiment)
     return Request(experiment=experiment, execution=execution, notices=notices, source=source)
 
 
-def _not_acted_on(experiment: Experiment) -> tuple[str, ...]:
-    """What the file may ask for and nobody does yet; a limit believed in and not enforced is worse than none."""
-    limits = [name for name, limit in experiment.resource_limits if limit is not None]
-    return (f"resource_limits ({', '.join(limits)}) are recorded with the experiment but not enforced yet",) if limits else ()
+def recorded(home: Path, name: str, overrides: Sequence[str] = (), **options: Any) -> Request:
+    """The request to go on with an experiment of this home, as it was recorded, with overrides applied to it.
+
+    Raises `NotFoundError` where there is none of that name, and what `request` raises.
+    """
+    with Reader(home) as reader:
+        experiment = reader.experiment(name)
+    return request(experiment, overrides, **options)
 
 
 def submit(wanted: Request, home: Path) -> tuple[Accepted, bool]:
@@ -96,17 +99,7 @@ def submit(wanted: Request, home: Path) -> tuple[Accepted, bool]:
         manifest=manifest(wanted.source, sys.argv, Gpus().names),
         notices=wanted.notices,
     )
-    while True:
-        started = client.start(home)
-        try:
-            with client.connected(home) as supervisor:
-                return supervisor.ask(command), started
-        except LeavingError:  # somebody else's, and its time was up just now
-            time.sleep(PERIOD)
-        except BaseException:
-            if started:
-                _let_go(home)
-            raise
+    return client.ask_starting(home, command)
 
 
 def conduct(wanted: Request, home: Path, show: Show, tell: Callable[[str], object] = lambda text: None) -> ExperimentStatus:
@@ -128,7 +121,7 @@ def conduct(wanted: Request, home: Path, show: Show, tell: Callable[[str], objec
             raise
         finally:
             if started:
-                _let_go(home)
+                client.let_go(home)
 
 
 class Interruption:
@@ -137,7 +130,8 @@ class Interruption:
     Does nothing outside the main thread, where Python delivers no signals.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *numbers: signal.Signals) -> None:
+        self._numbers = (signal.SIGINT, signal.SIGTERM, *numbers)
         self.wished = False
         self.delivered = False
         """The wish has reached the supervisor: from now on a second signal means that nobody wants to wait."""
@@ -145,7 +139,7 @@ class Interruption:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._hear) for number in (signal.SIGINT, signal.SIGTERM)}
+            self._before = {number: signal.signal(number, self._hear) for number in self._numbers}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
@@ -156,13 +150,6 @@ class Interruption:
         if self.delivered:
             raise KeyboardInterrupt("no longer waiting; lander-ctl status tells how it stands, lander-ctl down ends everything")
         self.wished = True
-
-
-def _let_go(home: Path) -> None:
-    """Have the supervisor leave, if it is still there and nobody else uses it."""
-    if client.running(home) is not None:
-        with contextlib.suppress(ConflictError):
-            client.shut_down(home, only_if_idle=True)
 
 
 def _follow(home: Path, name: str, show: Show, interruption: Interruption) -> ExperimentStatus:
@@ -189,7 +176,8 @@ def _follow(home: Path, name: str, show: Show, interruption: Interruption) -> Ex
 def _interrupted(standing: ExperimentStatus) -> str:
     done = sum(run["step"] for run in standing["runs"])
     total = sum(run["total_steps"] for run in standing["runs"])
-    return f"interrupted: {standing['id']} was stopped after {done:,} of {total:,} steps"
+    name = standing["id"]
+    return f"interrupted: {name} was stopped after {done:,} of {total:,} steps; lander-ctl run --experiment-id {name} goes on"
 
 
 def _abandon(home: Path, name: str) -> None:

@@ -21,13 +21,14 @@ _STYLES: Final = {
     "starting": "cyan",
     "running": "green",
     "stopping": "yellow",
+    "paused": "blue",
     "completed": "bold green",
     "failed": "bold red",
     "stopped": "yellow",
     "skipped": "magenta",
 }
 _LIVE: Final = ("running", "starting", "stopping")
-_ROOM: Final = {"steps": 110, "cpu": 110, "memory": 76, "steps/s": 66}
+_ROOM: Final = {"checkpoint": 126, "steps": 110, "cpu": 110, "memory": 76, "steps/s": 66}
 """What is left out on narrow screens: the width from which on there is room for it."""
 _LINES_AROUND: Final = 5
 """Lines that the table of runs must leave free: heading, column names, overall line, a note, the cursor."""
@@ -128,8 +129,8 @@ def _parts(experiment: "ExperimentStatus", width: int, room: int) -> Iterator["R
 
 
 def _most_interesting(runs: Sequence["RunStatus"], room: int) -> list["RunStatus"]:
-    """All of them, or as many as there is room for: those that train, those that failed, those that will train next."""
-    ranks = {**dict.fromkeys(_LIVE, 0), "failed": 1, "skipped": 1, "queued": 2}
+    """All of them, or as many as there is room for: those that train, that failed or are paused, that will train next."""
+    ranks = {**dict.fromkeys(_LIVE, 0), "failed": 1, "skipped": 1, "paused": 1, "queued": 2}
     ranked = sorted(range(len(runs)), key=lambda index: (ranks.get(runs[index]["state"], 3), index))
     return [runs[index] for index in sorted(ranked[:room])]
 

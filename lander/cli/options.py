@@ -62,9 +62,9 @@ def experiment_options(function: F) -> F:
     """The file, its overrides and how to carry it out; `request_from` makes a request of them."""
     for option in reversed(
         (
-            click.argument("words", nargs=-1, metavar="FILE [KEY=VALUE]..."),
+            click.argument("words", nargs=-1, metavar="[FILE] [KEY=VALUE]..."),
             click.option("--config", metavar="FILE", help="Another way to name the FILE."),
-            click.option("--experiment-id", metavar="ID", help="Name a new experiment, or follow the one of that name."),
+            click.option("--experiment-id", metavar="ID", help="Name a new experiment; without a FILE, go on with ID."),
             click.option(
                 "--mode",
                 type=click.Choice(["sequential", "parallel", "validation"]),
@@ -79,7 +79,7 @@ def experiment_options(function: F) -> F:
                 "--checkpoint-frequency",
                 type=click.IntRange(min=1),
                 metavar="N",
-                help="Steps between checkpoints (not made yet).",
+                help="Steps between checkpoints (10,000 if the file says nothing).",
             ),
         )
     ):
@@ -93,23 +93,43 @@ def request_from(
     mode: str,
     max_workers: int | None,
     no_monitoring: bool,
+    experiment_id: str | None,
     **reading: Any,
 ) -> "Request":
-    """The request that the options make; raises `ConfigurationError` for whatever is wrong with the experiment."""
-    from lander.cli.conduct import request
+    """The request that the options make; raises `ConfigurationError` for whatever is wrong with the experiment.
+
+    Without a file it is the experiment of that id as it was recorded, overrides applied.
+    """
+    from lander.cli.conduct import recorded, request
     from lander.protocol.events import Execution
 
-    file, overrides = _file_and_overrides(words, config)
+    file, overrides = _file_and_overrides(words, config, experiment_id)
     execution = Execution.model_validate({"mode": mode, "max_workers": max_workers, "monitoring": not no_monitoring})
-    found = request(Path(file), overrides, execution=execution, **reading)
+    if file is None and experiment_id is not None:
+        found = recorded(_home(), experiment_id, overrides, execution=execution, **reading)
+    else:
+        found = request(Path(file or ""), overrides, execution=execution, experiment_id=experiment_id, **reading)
     for notice in found.notices:
         click.echo(f"warning: {notice}", err=True)
     return found
 
 
-def _file_and_overrides(words: tuple[str, ...], config: str | None) -> tuple[str, tuple[str, ...]]:
+def _home() -> Path:
+    settings = click.get_current_context().find_object(Settings)
+    return (settings or Settings()).home
+
+
+def _file_and_overrides(
+    words: tuple[str, ...], config: str | None, experiment_id: str | None
+) -> tuple[str | None, tuple[str, ...]]:
+    """The file, where one is named, and the overrides."""
     if config is not None:
         return config, words
-    if not words or ("=" in words[0] and not Path(words[0]).exists()):
-        raise click.UsageError("which experiment? Name its FILE before any KEY=VALUE", click.get_current_context())
-    return words[0], words[1:]
+    if words and ("=" not in words[0] or Path(words[0]).exists()):
+        return words[0], words[1:]
+    if experiment_id is None:
+        raise click.UsageError(
+            "which experiment? Name its FILE before any KEY=VALUE, or go on with a recorded one by --experiment-id",
+            click.get_current_context(),
+        )
+    return None, words

@@ -19,14 +19,16 @@ if TYPE_CHECKING:
 def run(settings: Settings, /, quiet: bool, **options: Any) -> int:
     """Train an experiment, show how it goes, print the verdict.
 
-    FILE is JSON, YAML or TOML; KEY=VALUE changes one of its settings.
+    FILE is JSON, YAML or TOML; KEY=VALUE changes one of its settings. What was stopped, failed or interrupted goes on
+    from its last checkpoints, whether by its FILE or by its id; more training_steps extend what is done already.
 
     \b
     Examples:
       lander-ctl run examples/demo.yaml
       lander-ctl run examples/demo.yaml training_steps=10_000 variants.fast.hyperparameters.learning_rate=1e-2 --seeds 0-4
+      lander-ctl run --experiment-id demo training_steps=100_000
 
-    Ctrl-C stops the experiment at its next safe moment, and a second one stops waiting for that. A terminal that is
+    Ctrl-C stops the experiment at its next checkpoint, and a second one stops waiting for that. A terminal that is
     closed stops nothing: lander-ctl status tells how it stands, lander-ctl stop stops it. The exit code is 0 only when
     every run completed.
     """

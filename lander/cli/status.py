@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 @click.argument("target", required=False)
 @click.option("--watch", is_flag=True, help="Keep showing it; a TARGET until it ends, everything until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object (with --watch, one a line whenever something changed).")
+@click.option("--at", type=click.IntRange(min=0), metavar="POSITION", help="As it was when the log had come to POSITION.")
 @common()
 @click.pass_obj
-def status(settings: Settings, target: str | None, watch: bool, as_json: bool) -> int:
+def status(settings: Settings, target: str | None, watch: bool, as_json: bool, at: int | None) -> int:
     """Show how experiments stand.
 
     Every experiment, or the runs that TARGET names.
@@ -29,15 +30,23 @@ def status(settings: Settings, target: str | None, watch: bool, as_json: bool) -
       lander-ctl status
       lander-ctl status demo/fast --watch
       lander-ctl status --json | jq '.experiments[].runs[] | {id, state, percent}'
+      lander-ctl status demo --at 1000
     """
     from lander.store.reader import Reader
 
+    if watch and at is not None:
+        raise click.UsageError("--at does not go with --watch: the past does not change", click.get_current_context())
     with Reader(settings.home) as reader:
-        if watch:
+        if at is not None:
+            from lander.store.rebuild import rebuild
+
+            with rebuild(reader, at) as past:
+                _print(past, target, as_json)
+        elif watch:
             _watch(reader, target, as_json)
         else:
             _print(reader, target, as_json)
-            _warn_if_unsupervised(reader, settings.home, target)
+            _warn(reader, settings.home, target)
     return 0
 
 
@@ -74,11 +83,13 @@ def _block(experiment: "ExperimentStatus") -> str:
     return "\n".join([text.heading(experiment), *table, f"  {text.overall(experiment)}"])
 
 
-def _warn_if_unsupervised(reader: "Reader", home: Path, target: str | None) -> None:
-    """What nobody supervises is not going on, whatever was recorded last."""
-    from lander.store.lock import is_locked
+def _warn(reader: "Reader", home: Path, target: str | None) -> None:
+    """What nobody supervises is not going on, whatever was recorded last; nor is what nobody can record."""
+    from lander.store.lock import is_full, is_locked
 
-    if not is_locked(home) and reader.unfinished(target):
+    if is_full(home):
+        click.echo(f"lander-ctl: {home}: no space left on the disk: trainers wait, and go on when there is room", err=True)
+    if not is_locked(home) and reader.under_way(target):
         click.echo("lander-ctl: no supervisor is running: this is how things stood; lander-ctl up carries on", err=True)
 
 

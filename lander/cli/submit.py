@@ -14,8 +14,8 @@ from lander.cli.options import Settings, common, experiment_options, request_fro
 def submit(settings: Settings, /, **options: Any) -> int:
     """Hand an experiment to the supervisor.
 
-    A supervisor is started if none runs, and goes on when this terminal is closed. The experiment's id is printed, alone,
-    on standard output.
+    A supervisor is started if none runs, and goes on when this terminal is closed. What was stopped, failed or interrupted
+    goes on from its last checkpoints. The experiment's id is printed, alone, on standard output.
 
     \b
     Example:

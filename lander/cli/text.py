@@ -8,9 +8,10 @@ if TYPE_CHECKING:
     from lander.store.status import ExperimentStatus, RunStatus
 
 NOTHING: Final = "–"
-HEADINGS: Final = ("run", "state", "steps", "done", "steps/s", "return", "left", "cpu", "memory")
+HEADINGS: Final = ("run", "state", "steps", "done", "steps/s", "return", "left", "checkpoint", "cpu", "memory")
 """What `cells` gives; the first two are words, the rest are numbers."""
 OVER: Final = ("completed", "failed", "stopped", "skipped")
+_OPEN: Final = ("running", "starting", "stopping", "queued", "paused")
 
 
 def cells(run: "RunStatus") -> tuple[str, ...]:
@@ -24,19 +25,21 @@ def cells(run: "RunStatus") -> tuple[str, ...]:
         NOTHING if run["steps_per_second"] is None else f"{run['steps_per_second']:,.0f}",
         number(run["mean_return"]),
         NOTHING if run["eta_seconds"] is None else duration(run["eta_seconds"]),
+        NOTHING if run["checkpoint"] is None else f"{run['checkpoint']['step']:,}",
         NOTHING if resources is None else f"{resources['cpu_percent']:.0f}%",
         NOTHING if resources is None else f"{resources['memory_mb']:,.0f} MB",
     )
 
 
 def state(run: "RunStatus") -> str:
-    """The state, with the cause where the state alone does not tell, and the attempt where it is not the first."""
+    """The state, with the cause where the state alone does not tell, the attempt where it is not the first, and `inexact`
+    where a run could not be continued bit by bit."""
     words: str = run["state"]
-    if run["cause"] not in (None, "completed", "stopped"):
+    if run["cause"] not in (None, run["state"], "stopped"):
         words += f": {run['cause']}"
-    if run["attempt"] > 1 and run["state"] not in OVER:
-        words += f" (attempt {run['attempt']})"
-    return words
+    marks = [f"attempt {run['attempt']}"] if run["attempt"] > 1 and run["state"] not in OVER else []
+    marks += ["inexact"] if run["resume"] == "inexact" else []
+    return words + (f" ({', '.join(marks)})" if marks else "")
 
 
 def number(value: float | None) -> str:
@@ -68,9 +71,9 @@ def overall(experiment: "ExperimentStatus") -> str:
     runs = experiment["runs"]
     done = sum(min(run["step"], run["total_steps"]) for run in runs) / max(1, sum(run["total_steps"] for run in runs))
     speed = sum(run["steps_per_second"] or 0.0 for run in runs if run["state"] == "running")
-    left = sum(max(0, run["total_steps"] - run["step"]) for run in runs if run["state"] not in OVER)
+    left = sum(max(0, run["total_steps"] - run["step"]) for run in runs if run["state"] not in (*OVER, "paused"))
     pace = f", about {duration(left / speed)} left at {speed:,.0f} steps/s" if speed else ""
-    counts = {name: sum(run["state"] == name for run in runs) for name in (*OVER, "running", "starting", "stopping", "queued")}
+    counts = {name: sum(run["state"] == name for run in runs) for name in (*OVER, *_OPEN)}
     words = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     return f"{100 * done:.0f}%{pace} – {len(runs)} run{'s' if len(runs) != 1 else ''}: {words}"
 

@@ -1,6 +1,7 @@
 """`lander-ctl wait`: until something has ended."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 @click.pass_obj
 def wait(settings: Settings, target: str | None) -> int:
     """Wait until TARGET or everything has ended.
+
+    What is paused has not ended: somebody may resume it.
 
     The exit code is 0 only if every run completed, 1 if one did not, 3 if nobody is there to finish what is unfinished.
 
@@ -42,14 +45,25 @@ def wait(settings: Settings, target: str | None) -> int:
 
 def wait_until_ended(reader: "Reader", home: Path, target: str | None) -> None:
     """Return when every run of the target has ended; raises `NotFoundError` when nobody is there to end them."""
+    wait_while(reader, home, lambda: reader.unfinished(target))
+
+
+def wait_while(reader: "Reader", home: Path, open_runs: Callable[[], list[str]]) -> None:
+    """Return when no run is open any more; raises `NotFoundError` when nobody is there to close one."""
     from lander.store.lock import is_locked
 
     while True:
         supervised = is_locked(home)  # asked first, so that an end that was recorded last is seen
-        unfinished = reader.unfinished(target)
-        if not unfinished:
+        runs = open_runs()
+        if not runs:
             return
         if not supervised:
-            what = f"{unfinished[0]} and {len(unfinished) - 1} more have" if len(unfinished) > 1 else f"{unfinished[0]} has"
-            raise NotFoundError(f"{what} not ended, and no supervisor is running; lander-ctl up carries on")
+            raise _nobody_there(reader, runs)
         time.sleep(FOLLOW_SECONDS)
+
+
+def _nobody_there(reader: "Reader", runs: list[str]) -> NotFoundError:
+    what = f"{runs[0]} and {len(runs) - 1} more have" if len(runs) > 1 else f"{runs[0]} has"
+    paused = all(reader.states(run)[run] == "paused" for run in runs)
+    next_step = f"lander-ctl resume {runs[0]} goes on with what is paused" if paused else "lander-ctl up carries on"
+    return NotFoundError(f"{what} not ended, and no supervisor is running; {next_step}")

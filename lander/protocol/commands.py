@@ -9,7 +9,7 @@ from typing import ClassVar, Final, Union, get_args
 
 from pydantic import ConfigDict, Field
 
-from lander.protocol.events import Count, Execution, Number, ResourcesSampled
+from lander.protocol.events import CheckpointCommitted, Count, Execution, Number, ResourcesSampled
 from lander.protocol.experiment import Arm, Experiment, PlainData
 from lander.protocol.model import Message, Model
 
@@ -28,9 +28,49 @@ class SubmitExperiment(Message):
 
 
 class StopTarget(Message):
-    """Stop `EXPERIMENT[/ARM[/SEED]]`: what waits is not started, what trains ends at its next safe moment."""
+    """Stop `EXPERIMENT[/ARM[/SEED]]`: what waits is not started, what trains ends at its next boundary, with a checkpoint."""
 
     kind: ClassVar[str] = "StopTarget"
+    target: str
+    operator: str
+
+
+class PauseTarget(Message):
+    """As `StopTarget`, but meant to go on: the runs are paused."""
+
+    kind: ClassVar[str] = "PauseTarget"
+    target: str
+    operator: str
+
+
+class ResumeTarget(Message):
+    """What is paused, stopped, failed or skipped goes on from its last checkpoint."""
+
+    kind: ClassVar[str] = "ResumeTarget"
+    target: str
+    operator: str
+
+
+class RetryTarget(Message):
+    """What failed or was skipped is tried again, from its last checkpoint; what waits for its retry waits no longer."""
+
+    kind: ClassVar[str] = "RetryTarget"
+    target: str
+    operator: str
+
+
+class SkipTarget(Message):
+    """The experiment goes on without these runs."""
+
+    kind: ClassVar[str] = "SkipTarget"
+    target: str
+    operator: str
+
+
+class CheckpointTarget(Message):
+    """What trains shall write a checkpoint at its next boundary."""
+
+    kind: ClassVar[str] = "CheckpointTarget"
     target: str
     operator: str
 
@@ -43,20 +83,20 @@ class ShutDown(Message):
 
 
 class Ping(Message):
-    """Are you there?"""
+    """Are you there? With `stay`: and remain, even once nothing is left to do."""
 
     kind: ClassVar[str] = "Ping"
+    stay: bool = False
 
 
 # ---------------------------------------------------------------------------------------------------- supervisor → client
 
 
 class Accepted(Message):
-    """Done, and durable up to `position`; `subject` is the experiment id or target it concerns."""
+    """Done, and durable; `subject` is the experiment id or target it concerns."""
 
     kind: ClassVar[str] = "Accepted"
     subject: str = ""
-    position: int = 0
     detail: str = ""
 
 
@@ -96,6 +136,7 @@ class JoinHost(Message):
     kind: ClassVar[str] = "JoinHost"
     name: str
     pid: int
+    incarnation: str = ""
     cpus: tuple[int, ...]
     gpus: tuple[str, ...] = ()
     memory_mb: float
@@ -115,6 +156,7 @@ class ReportResources(Message):
 class StartTrainer(Message):
     """Start one attempt, pinned to `cpu` (and `gpu`); doing it twice is harmless.
 
+    It continues from the first of `checkpoints` (latest first) that is whole, and from the beginning where none is.
     `public_key` and `secret_key` are the attempt's own: with them it may append to its own run and to nothing else.
     """
 
@@ -128,17 +170,23 @@ class StartTrainer(Message):
     gpu: int | None = None
     monitoring: bool = True
     directory: str = ""
+    checkpoint_frequency: Number = 10_000
+    checkpoints: tuple[CheckpointCommitted, ...] = ()
     public_key: str = Field(repr=False)
     secret_key: str = Field(repr=False)
 
 
 class EndTrainer(Message):
-    """End one attempt: ask it, after `grace` seconds SIGTERM, after as many again SIGKILL to its process group."""
+    """End one attempt: ask it, after `grace` seconds SIGTERM, after as many again SIGKILL to its process group.
+
+    With `traceback`, it first writes where it is into its log.
+    """
 
     kind: ClassVar[str] = "EndTrainer"
     run: str
     epoch: int
     grace: float
+    traceback: bool = False
 
 
 class ExitNoted(Message):
@@ -147,6 +195,12 @@ class ExitNoted(Message):
     kind: ClassVar[str] = "ExitNoted"
     run: str
     epoch: int
+
+
+class Rejoin(Message):
+    """You had been given up for lost; say again who you are and what is alive."""
+
+    kind: ClassVar[str] = "Rejoin"
 
 
 class DismissHost(Message):
@@ -177,20 +231,32 @@ class Acknowledged(Message):
 
 
 class StopTraining(Message):
-    """End at the next safe moment."""
+    """End at the next boundary, with a checkpoint."""
 
     kind: ClassVar[str] = "StopTraining"
 
 
+class TakeCheckpoint(Message):
+    """Write a checkpoint at the next boundary, and go on."""
+
+    kind: ClassVar[str] = "TakeCheckpoint"
+
+
 class Fenced(Message):
-    """Another attempt has taken this run over; nothing you say counts any more."""
+    """Nothing you say counts any more: another attempt has taken this run over, or `detail` says why."""
 
     kind: ClassVar[str] = "Fenced"
+    detail: str = ""
 
 
 Command = Union[  # noqa: UP007 - get_args needs a Union it can take apart at run time
     SubmitExperiment,
     StopTarget,
+    PauseTarget,
+    ResumeTarget,
+    RetryTarget,
+    SkipTarget,
+    CheckpointTarget,
     ShutDown,
     Ping,
     Accepted,
@@ -201,15 +267,19 @@ Command = Union[  # noqa: UP007 - get_args needs a Union it can take apart at ru
     StartTrainer,
     EndTrainer,
     ExitNoted,
+    Rejoin,
     DismissHost,
     Append,
     Acknowledged,
     StopTraining,
+    TakeCheckpoint,
     Fenced,
 ]
 
 COMMAND_TYPES: Final[Mapping[str, type[Command]]] = {command_type.kind: command_type for command_type in get_args(Command)}
 
-CLIENT: Final = (SubmitExperiment, StopTarget, ShutDown, Ping)
+OPERATE: Final = (StopTarget, PauseTarget, ResumeTarget, RetryTarget, SkipTarget, CheckpointTarget)
+"""What a person may ask for a target."""
+CLIENT: Final = (SubmitExperiment, *OPERATE, ShutDown, Ping)
 HOST: Final = (JoinHost, TrainerExited, ReportResources)
 TRAINER: Final = (Append,)

@@ -25,6 +25,8 @@ Number = Annotated[int, Field(ge=1, le=LARGEST)]
 """From 1."""
 Measure = Annotated[float, Field(allow_inf_nan=False)]
 """A measurement: NaN is how SQLite spells NULL, and a table of measurements has no place for it."""
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+"""A SHA-256 in hex; also the name of a file in `artifacts/`, so nothing else may pass for one."""
 
 Mode = Literal["sequential", "parallel", "validation"]
 Cause = Literal[
@@ -43,6 +45,11 @@ Cause = Literal[
     "preempted",
 ]
 Resume = Literal["fresh", "exact", "inexact"]
+StopReason = Literal["operator", "aborted", "shutdown", "pause", "skip", "limit", "stalled"]
+"""Why a run is asked to end: a person stops, pauses or skips it, its experiment is aborted, the supervisor leaves, it uses
+more than it may, or it makes no progress."""
+OperatorCommand = Literal["stop", "pause", "resume", "retry", "skip", "checkpoint"]
+LimitName = Literal["memory_mb", "cpu_percent", "disk_gb", "wall_hours"]
 
 
 class Execution(Model):
@@ -102,11 +109,25 @@ class ExperimentStopped(Message):
     kind: ClassVar[str] = "ExperimentStopped"
 
 
+class ExperimentResumed(Message):
+    """Runs that had ended are to go on: the experiment is under way again."""
+
+    kind: ClassVar[str] = "ExperimentResumed"
+
+
+class ExperimentExtended(Message):
+    """More training steps are wanted of the same experiment; `experiment` is what it is from now on."""
+
+    kind: ClassVar[str] = "ExperimentExtended"
+    model_config = ConfigDict(strict=False)
+    experiment: Experiment
+
+
 class OperatorCommanded(Message):
     """A person asked for something; `operator` is `user@host` as their client said it."""
 
     kind: ClassVar[str] = "OperatorCommanded"
-    command: Literal["stop"]
+    command: OperatorCommand
     target: str
     operator: str
 
@@ -123,43 +144,51 @@ class RunQueued(Message):
 
 
 class AttemptStarted(Message):
-    """One process's try at the run was dispatched to a host's slot.
-
-    It continues at timestep `from_step`, with `from_episode` episodes finished: what earlier attempts said beyond that is
-    superseded.
-    """
+    """One process's try at the run was dispatched to a host's slot; where it continues, its `TrainingStarted` says."""
 
     kind: ClassVar[str] = "AttemptStarted"
     epoch: int
     host: str
     cpu: int
     gpu: int | None = None
-    from_step: int = 0
-    from_episode: int = 0
-    resume: Resume = "fresh"
 
 
 class StopRequested(Message):
-    """The run shall end at its next safe moment: a person wants it (`operator`), or its experiment is `aborted`."""
+    """The run shall end at its next boundary, with a checkpoint."""
 
     kind: ClassVar[str] = "StopRequested"
-    reason: Literal["operator", "aborted", "shutdown"]
+    reason: StopReason
 
 
 class AttemptEnded(Message):
-    """The process is gone, and why; `signal` names it where one ended the process."""
+    """The process is gone, and why; `signal` names it where one ended the process, `step` is where it was if it could say."""
 
     kind: ClassVar[str] = "AttemptEnded"
     epoch: int
     cause: Cause
     signal: str | None = None
     exit_code: int | None = None
+    step: Count | None = None
     detail: str = ""
 
     @property
     def named_cause(self) -> str:
         """`crashed(SIGKILL)` where a signal is known, the plain cause elsewhere."""
         return f"{self.cause}({self.signal})" if self.signal else self.cause
+
+
+class RunPaused(Message):
+    """Its slot is free, its checkpoint kept; it goes on when somebody resumes it."""
+
+    kind: ClassVar[str] = "RunPaused"
+    reason: str
+
+
+class RunResumed(Message):
+    """A run that was paused or had ended goes on from its last checkpoint, its failures forgiven."""
+
+    kind: ClassVar[str] = "RunResumed"
+    reason: Literal["resumed", "retried", "extended"]
 
 
 class RunCompleted(Message):
@@ -195,13 +224,21 @@ class RunSkipped(Message):
 
 
 class TrainingStarted(Message):
-    """The trainer has built everything; its next act is the first environment step."""
+    """The trainer has built and restored everything; its next act is an environment step.
+
+    It continues at timestep `from_step`, with `from_episode` episodes finished: what earlier attempts said beyond that is
+    superseded. `resume` is `exact` where every bit is as it was, `inexact` where an environment could not be replayed and
+    began a new episode.
+    """
 
     kind: ClassVar[str] = "TrainingStarted"
     epoch: Number
     pid: Number
     n_envs: Number
     device: str
+    from_step: Count = 0
+    from_episode: Count = 0
+    resume: Resume = "fresh"
 
 
 class StepsRecorded(Message):
@@ -261,6 +298,28 @@ class MetricsLogged(Message):
     values: dict[str, float]
 
 
+class CheckpointCommitted(Message):
+    """Everything needed to continue from timestep `step` is durable in `artifacts/`; said only once it is.
+
+    `sha256` names the file of the state, `pages` those of the replay buffer's pages, in their order (most are shared with
+    the checkpoints before). `digest` is the SHA-256 of the whole state, `weights` that of the policy's parameters alone: runs
+    with equal digests are the same so far. `finished` marks the end of training, from which only an extension continues.
+    `written_bytes` and `seconds` are what it cost.
+    """
+
+    kind: ClassVar[str] = "CheckpointCommitted"
+    step: Count
+    episodes: Count
+    digest: Digest
+    weights: Digest
+    sha256: Digest
+    pages: tuple[Digest, ...] = ()
+    finished: bool = False
+    mean_return: float | None = None
+    written_bytes: Count = 0
+    seconds: float = 0.0
+
+
 class ModelSaved(Message):
     """A model file is complete and durable; `path` is relative to the home."""
 
@@ -312,11 +371,30 @@ class ResourcesSampled(Message):
     trainers: tuple[TrainerUsage, ...] = ()
 
 
+class ResourceLimitExceeded(Message):
+    """A run used more than its experiment allows; what follows is the experiment's `on_limit`."""
+
+    kind: ClassVar[str] = "ResourceLimitExceeded"
+    epoch: Number
+    limit: LimitName
+    value: Measure
+    allowed: Measure
+
+
+class ProgressStalled(Message):
+    """A trainer is alive and has said nothing of its training for `seconds`."""
+
+    kind: ClassVar[str] = "ProgressStalled"
+    epoch: Number
+    seconds: Measure
+
+
 class HostJoined(Message):
-    """A host offers slots: one for each CPU core in `cpus`, and its GPUs."""
+    """A host offers slots: one for each CPU core in `cpus`, and its GPUs; `incarnation` tells one agent from the next."""
 
     kind: ClassVar[str] = "HostJoined"
     pid: int
+    incarnation: str = ""
     cpus: tuple[int, ...]
     gpus: tuple[str, ...]
     memory_mb: float
@@ -341,11 +419,15 @@ Event = Union[  # noqa: UP007 - get_args needs a Union it can take apart at run 
     ExperimentCompleted,
     ExperimentFailed,
     ExperimentStopped,
+    ExperimentResumed,
+    ExperimentExtended,
     OperatorCommanded,
     RunQueued,
     AttemptStarted,
     StopRequested,
     AttemptEnded,
+    RunPaused,
+    RunResumed,
     RunCompleted,
     RunFailed,
     RunStopped,
@@ -354,10 +436,13 @@ Event = Union[  # noqa: UP007 - get_args needs a Union it can take apart at run 
     StepsRecorded,
     EpisodeFinished,
     MetricsLogged,
+    CheckpointCommitted,
     ModelSaved,
     WarningRaised,
     TrainingEnded,
     ResourcesSampled,
+    ResourceLimitExceeded,
+    ProgressStalled,
     HostJoined,
     HostLeft,
     HostLost,
@@ -372,6 +457,7 @@ TRAINER_KINDS: Final = frozenset(
         StepsRecorded,
         EpisodeFinished,
         MetricsLogged,
+        CheckpointCommitted,
         ModelSaved,
         WarningRaised,
         TrainingEnded,

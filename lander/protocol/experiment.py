@@ -116,7 +116,11 @@ class Arm(_Model):
 
 
 class ResourceLimits(_Model):
-    """What one run may use before it is stopped; null is no limit."""
+    """What one run may use before `on_limit` is done about it; null is no limit.
+
+    `memory_mb` is resident memory with its children's, `cpu_percent` that of one core, over some ten seconds; `disk_gb` what
+    its checkpoints take, `wall_hours` the time since its attempt started.
+    """
 
     memory_mb: Limit = None
     cpu_percent: Limit = None
@@ -156,7 +160,10 @@ class Experiment(_Model):
     arms: tuple[Arm, ...]
     on_failure: Annotated[Literal["abort", "retry", "skip"], one_of("abort", "retry", "skip")] = "retry"
     max_retries: ZeroOrMore = 3
+    retry_period: AboveZero = Field(default=3600, description="seconds in which more than max_retries failures are too many")
+    stall_timeout: AboveZero = Field(default=600, description="seconds without progress after which a trainer is stalled")
     resource_limits: ResourceLimits = ResourceLimits()
+    on_limit: Annotated[Literal["warn", "pause", "stop"], one_of("warn", "pause", "stop")] = "stop"
     checkpoint_frequency: AboveZero = 10_000
 
     @model_validator(mode="before")
@@ -205,7 +212,8 @@ class Experiment(_Model):
     def runs(self) -> tuple[RunKey, ...]:
         """Every run, seed by seed, so that the pairs that will be compared finish together."""
         seeds = dict.fromkeys(seed for arm in self.arms for seed in arm.seeds)
-        return tuple(RunKey(self.experiment_id, arm.name, seed) for seed in seeds for arm in self.arms if seed in arm.seeds)
+        arms = [(arm.name, frozenset(arm.seeds)) for arm in self.arms]
+        return tuple(RunKey(self.experiment_id, name, seed) for seed in seeds for name, theirs in arms if seed in theirs)
 
     def arm(self, name: str) -> Arm:
         """The arm of this name; raises `KeyError`."""

@@ -3,13 +3,16 @@
 Rules of this file:
 - A state changes through an event of the run's (or experiment's) own stream and through nothing else.
 - A pair that is not in the table is impossible; meeting one means a defect, and raises.
+- While a run is stopping its reason may still change, the later wish winning: another `StopRequested`, or `RunResumed`,
+  after which it goes on as soon as its process is gone.
 - `AttemptEnded` puts a run back in the queue; the verdict on the attempt (`RunCompleted`, `RunFailed`, … or `RunQueued` for
   another try) follows in the same commit, so nobody ever sees the run in between.
 
 The table of runs, drawn (`docs/architecture.md` is generated from it):
 
-    queued → starting → running → queued → completed | failed | stopped | skipped
+    queued → starting → running → queued → completed | failed | stopped | skipped | paused
                  └──────────┴→ stopping → queued → …
+    completed | failed | stopped | skipped | paused → queued, when somebody resumes, retries or extends
 """
 
 from collections.abc import Mapping
@@ -26,6 +29,16 @@ RUN_TRANSITIONS: Final[Mapping[tuple[RunState, str], RunState]] = {
     ("queued", e.RunFailed.kind): "failed",
     ("queued", e.RunSkipped.kind): "skipped",
     ("queued", e.RunStopped.kind): "stopped",
+    ("queued", e.RunPaused.kind): "paused",
+    ("paused", e.RunResumed.kind): "queued",
+    ("paused", e.RunStopped.kind): "stopped",
+    ("paused", e.RunSkipped.kind): "skipped",
+    ("stopped", e.RunResumed.kind): "queued",
+    ("stopped", e.RunSkipped.kind): "skipped",
+    ("failed", e.RunResumed.kind): "queued",
+    ("failed", e.RunSkipped.kind): "skipped",
+    ("skipped", e.RunResumed.kind): "queued",
+    ("completed", e.RunResumed.kind): "queued",
     ("starting", e.TrainingStarted.kind): "running",
     ("starting", e.StopRequested.kind): "stopping",
     ("starting", e.AttemptEnded.kind): "queued",
@@ -33,15 +46,21 @@ RUN_TRANSITIONS: Final[Mapping[tuple[RunState, str], RunState]] = {
     ("running", e.StopRequested.kind): "stopping",
     ("running", e.AttemptEnded.kind): "queued",
     ("stopping", e.TrainingStarted.kind): "stopping",
+    ("stopping", e.StopRequested.kind): "stopping",
+    ("stopping", e.RunResumed.kind): "stopping",
     ("stopping", e.AttemptEnded.kind): "queued",
 }
 
 EXPERIMENT_TRANSITIONS: Final[Mapping[tuple[ExperimentState, str], ExperimentState]] = {
     ("queued", e.ExperimentStarted.kind): "running",
     ("queued", e.ExperimentStopped.kind): "stopped",
+    ("queued", e.ExperimentCompleted.kind): "completed",
     ("running", e.ExperimentCompleted.kind): "completed",
     ("running", e.ExperimentFailed.kind): "failed",
     ("running", e.ExperimentStopped.kind): "stopped",
+    ("completed", e.ExperimentResumed.kind): "running",
+    ("failed", e.ExperimentResumed.kind): "running",
+    ("stopped", e.ExperimentResumed.kind): "running",
 }
 
 _MOVES_RUNS: Final = frozenset(kind for _, kind in RUN_TRANSITIONS)

@@ -114,6 +114,9 @@ def _caveats(standing: ExperimentStatus, arms: Sequence[ArmResult], differences:
     short = [run for run in runs if run["state"] == "completed" and 0 < run["episodes"] < RETURN_WINDOW]
     if short:
         yield f"fewer than {RETURN_WINDOW} episodes were finished by {len(short)} completed runs; their means are over fewer"
+    inexact = [run for run in runs if run["state"] == "completed" and run["resume"] == "inexact"]
+    if inexact:
+        yield f"after an interruption, these could not go on bit by bit, and began a new episode instead: {_named(inexact)}"
     for variant in arms[1:]:
         if variant.name not in {found.variant for found in differences}:
             yield f"{variant.name} and {arms[0].name} have completed no seed in common: they cannot be compared"

@@ -6,15 +6,16 @@ sqlite.org/wal.html). Hence the rule: one connection writes and checkpoints, eve
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Final
 
 import aiosqlite
 
 from lander.protocol.errors import HomeError, StoreError
+from lander.store import schema
 from lander.store.reader import SCHEMA_VERSION, check_version
 from lander.store.statements import Statement, in_blocks
+from lander.store.upgrade import upgrade
 
 _PRAGMAS: Final[Mapping[str, str | int]] = {
     "journal_mode": "wal",
@@ -36,6 +37,10 @@ class WriterConnection(aiosqlite.Connection):
     async def transact(self, statements: Sequence[Statement]) -> None:
         """Run the statements in one transaction; on any error nothing of it has happened."""
         await self._execute(_transact, self._conn, statements)  # type: ignore[no-untyped-call]  # aiosqlite leaves it untyped
+
+    async def upgrade(self, path: Path) -> None:
+        """Bring a store of an older version up to date, in one transaction; raises `WireError` if its log cannot be read."""
+        await self._execute(upgrade, self._conn, path)  # type: ignore[no-untyped-call]  # aiosqlite leaves it untyped
 
 
 def _transact(connection: sqlite3.Connection, statements: Sequence[Statement]) -> None:
@@ -79,12 +84,13 @@ async def _set_pragmas(connection: aiosqlite.Connection) -> None:
             raise StoreError(f"SQLite did not take PRAGMA {name} = {value} (it says {row and row[0]})")
 
 
-async def _ensure_schema(connection: aiosqlite.Connection, path: Path) -> None:
+async def _ensure_schema(connection: WriterConnection, path: Path) -> None:
     async with connection.execute("PRAGMA user_version") as cursor:
         row = await cursor.fetchone()
     version = row[0] if row else 0
-    if version == 0:
-        schema = resources.files("lander.store").joinpath("schema.sql").read_text("utf-8")
-        await connection.executescript(f"BEGIN IMMEDIATE;\n{schema}\nPRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;")
+    if 0 < version < SCHEMA_VERSION:
+        await connection.upgrade(path)
+    elif version == 0:
+        await connection.executescript(f"BEGIN IMMEDIATE;\n{schema.script()}\nPRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;")
     else:
         check_version(version, path)

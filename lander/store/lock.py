@@ -1,4 +1,7 @@
-"""One supervisor a home: an advisory lock that the kernel releases when its holder dies, however it dies."""
+"""One supervisor a home: an advisory lock that the kernel releases when its holder dies, however it dies.
+
+The lock file holds one byte, by which the supervisor says that the disk is full: to change it in place needs no room.
+"""
 
 import fcntl
 import os
@@ -11,6 +14,8 @@ from lander.protocol.errors import HomeError
 
 LOCK: Final = "lock"
 LOOK_SECONDS: Final = 0.2
+_ROOM: Final = b"."
+_FULL: Final = b"F"
 
 
 class HomeLock:
@@ -28,6 +33,7 @@ class HomeLock:
         if not self._try_for(LOOK_SECONDS):
             os.close(self._descriptor)
             raise HomeError(f"{self._path.parent}: another supervisor is using this home; stop it with lander-ctl down")
+        os.pwrite(self._descriptor, _ROOM, 0)  # what a supervisor that was killed may have said last
         return self
 
     def _try_for(self, seconds: float) -> bool:
@@ -62,3 +68,18 @@ def is_locked(home: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def show_full(home: Path, full: bool) -> None:
+    """Say whether the disk is full, for everybody who asks `is_full`; the home's supervisor does."""
+    with (home / LOCK).open("r+b", buffering=0) as file:
+        file.write(_FULL if full else _ROOM)
+
+
+def is_full(home: Path) -> bool:
+    """Whether the supervisor that serves this home says that its disk is full; False where none does."""
+    try:
+        said = (home / LOCK).read_bytes()
+    except OSError:
+        return False
+    return said == _FULL and is_locked(home)

@@ -2,7 +2,8 @@
 
 The rows live in memory while the store is open; `apply` changes them, `drain` gives the SQL that brings the tables up to
 date. The writer runs it in the transaction of the events themselves, with the bookmark, so tables and log cannot differ.
-Superseding (an attempt that continues at step S) happens here too: the log keeps everything, the projections what counts.
+Superseding (an attempt that continues at step S) happens here too, when its training starts: the log keeps everything, the
+projections what counts.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import Any, Final
 
 from lander.protocol import events as e
 from lander.protocol.lifecycle import next_experiment_state, next_run_state
-from lander.protocol.states import LIVE, ExperimentState, RunState
+from lander.protocol.states import LIVE, UNDER_WAY, ExperimentState, RunState
 from lander.store.statements import Statement
 
 
@@ -25,6 +26,7 @@ class ExperimentRow:
     submitted: int
     submitted_at: int
     ended_at: int | None = None
+    extended: int | None = None
 
 
 @dataclass(slots=True)
@@ -41,6 +43,7 @@ class ProgressRow:
     cause: str | None = None
     detail: str | None = None
     attempt: int = 0
+    trained: int = 0
     resume: str | None = None
     host: str | None = None
     device: str | None = None
@@ -86,7 +89,12 @@ _PUT_EXPERIMENT: Final = _upsert("experiments", ExperimentRow, "id")
 _PUT_PROGRESS: Final = _upsert("progress", ProgressRow, "id")
 _PUT_RESOURCES: Final = _upsert("resources", ResourcesRow, "run")
 _ADD_EPISODE: Final = 'INSERT INTO episodes (run, number, last_step, length, "return") VALUES (?, ?, ?, ?, ?)'
-_SUPERSEDE_EPISODES: Final = "DELETE FROM episodes WHERE run = ? AND number > ?"
+_SUPERSEDE_EPISODES: Final = "DELETE FROM episodes WHERE run = ? AND (last_step > ? OR number > ?)"
+_ADD_CHECKPOINT: Final = (
+    "INSERT INTO checkpoints (run, step, digest, position) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (run, step) DO UPDATE SET digest = excluded.digest, position = excluded.position"
+)
+_SUPERSEDE_CHECKPOINTS: Final = "DELETE FROM checkpoints WHERE run = ?1 AND (step > ?2 OR ?2 = 0)"
 _MOVE_BOOKMARK: Final = "UPDATE bookmark SET position = ? WHERE id = 1"
 
 
@@ -107,7 +115,8 @@ class Projections:
         self._changed_experiments: set[str] = set()
         self._changed_progress: set[str] = set()
         self._changed_resources: set[int] = set()
-        self._episodes: list[Statement] = []
+        self._children: list[Statement] = []
+        """What becomes of episodes and checkpoints, in the order in which it was said."""
 
     def apply(self, recorded: e.Recorded) -> None:
         """Fold one event in; events must come in the order of their positions."""
@@ -122,13 +131,13 @@ class Projections:
             Statement(_PUT_EXPERIMENT, [astuple(self.experiments[key]) for key in sorted(self._changed_experiments)]),
             Statement(_PUT_PROGRESS, [astuple(self.progress[key]) for key in sorted(self._changed_progress)]),
             Statement(_PUT_RESOURCES, [astuple(self.resources[key]) for key in sorted(self._changed_resources)]),
-            *self._episodes,
+            *self._children,
             Statement(_MOVE_BOOKMARK, [(self.position,)]),
         ]
         self._changed_experiments.clear()
         self._changed_progress.clear()
         self._changed_resources.clear()
-        self._episodes = []
+        self._children = []
         return [statement for statement in statements if statement.rows]
 
     # ------------------------------------------------------------------------------------------------ experiments
@@ -151,10 +160,17 @@ class Projections:
             self.progress[run.id] = row
             self._changed_progress.add(run.id)
 
+    def _extended(self, recorded: e.Recorded, event: e.ExperimentExtended) -> None:
+        self.experiments[recorded.stream].extended = recorded.position
+        self._changed_experiments.add(recorded.stream)
+        for run in event.experiment.runs:
+            self.progress[run.id].total_steps = event.experiment.arm(run.arm).training_steps
+            self._changed_progress.add(run.id)
+
     def _experiment_moved(self, recorded: e.Recorded, event: e.Event) -> None:
         row = self.experiments[recorded.stream]
         row.state = next_experiment_state(row.state, event.kind)
-        row.ended_at = None if row.state in ("queued", "running") else recorded.at
+        row.ended_at = None if row.state in UNDER_WAY else recorded.at
         self._changed_experiments.add(recorded.stream)
 
     # ------------------------------------------------------------------------------------------------ runs
@@ -164,48 +180,76 @@ class Projections:
         row.state = next_run_state(row.state, event.kind)
         self._changed_progress.add(recorded.stream)
 
-    def _attempt_started(self, recorded: e.Recorded, event: e.AttemptStarted) -> None:
+    def _resumed(self, recorded: e.Recorded, event: e.RunResumed) -> None:
         self._run_moved(recorded, event)
         row = self.progress[recorded.stream]
-        row.attempt, row.resume, row.host = event.epoch, event.resume, event.host
+        row.cause = row.detail = None
+
+    def _attempt_started(self, recorded: e.Recorded, event: e.AttemptStarted) -> None:
+        """What was recorded before stands until its training starts: only that says where it continues."""
+        self._run_moved(recorded, event)
+        row = self.progress[recorded.stream]
+        row.attempt, row.host = event.epoch, event.host
         row.device = f"cpu:{event.cpu}" if event.gpu is None else f"cuda:{event.gpu}"
-        row.pid = row.started_at = row.last_at = row.cause = row.detail = row.model = row.model_sha256 = None
-        row.step = row.started_step = event.from_step
-        row.episodes = event.from_episode
-        self._episodes.append(Statement(_SUPERSEDE_EPISODES, [(row.id, event.from_episode)]))
+        row.pid = row.started_at = row.last_at = row.cause = row.detail = None
 
     def _attempt_ended(self, recorded: e.Recorded, event: e.AttemptEnded) -> None:
         self._run_moved(recorded, event)
         row = self.progress[recorded.stream]
         row.cause, row.detail, row.pid = event.named_cause, event.detail, None
 
+    # ------------------------------------------------------------------------------------------------ training
+
     def _training_started(self, recorded: e.Recorded, event: e.TrainingStarted) -> None:
         row = self.progress[recorded.stream]
         if row.attempt == recorded.producer and row.state in LIVE:  # else its last word came after its end was noted
             self._run_moved(recorded, event)
             row.pid, row.started_at = event.pid, recorded.at
+        if recorded.producer > row.trained:
+            self._supersede(row, recorded.producer, event)
+
+    def _supersede(self, row: ProgressRow, producer: int, event: e.TrainingStarted) -> None:
+        """From here on this attempt's words count, and of the earlier ones what they said up to where it continues."""
+        lasting = event.from_step and row.resume == "inexact"  # however exactly it goes on, what came before is not mended
+        row.trained, row.resume = producer, "inexact" if lasting else event.resume
+        row.step = row.started_step = event.from_step
+        row.episodes = event.from_episode
+        row.model = row.model_sha256 = None
+        self._children += [
+            Statement(_SUPERSEDE_EPISODES, [(row.id, event.from_step, event.from_episode)]),
+            Statement(_SUPERSEDE_CHECKPOINTS, [(row.id, event.from_step)]),
+        ]
+        self._changed_progress.add(row.run)
+
+    def _counts(self, recorded: e.Recorded) -> ProgressRow | None:
+        """The row of the run whose trainer says this, if its words count."""
+        row = self.progress[recorded.stream]
+        if row.trained != recorded.producer:
+            return None
+        self._changed_progress.add(row.run)
+        return row
 
     def _steps_recorded(self, recorded: e.Recorded, event: e.StepsRecorded) -> None:
-        row = self.progress[recorded.stream]
-        if row.attempt == recorded.producer:
+        if row := self._counts(recorded):
             row.step, row.last_at = event.last_step, recorded.at
-            self._changed_progress.add(recorded.stream)
 
     def _episode_finished(self, recorded: e.Recorded, event: e.EpisodeFinished) -> None:
-        row = self.progress[recorded.stream]
-        if row.attempt != recorded.producer:
-            return
-        row.episodes += 1
-        self._changed_progress.add(recorded.stream)
-        if not self._episodes or self._episodes[-1].sql is not _ADD_EPISODE:
-            self._episodes.append(Statement(_ADD_EPISODE, []))
-        self._episodes[-1].rows.append((row.id, row.episodes, event.last_step, event.length, event.episode_return))
+        if row := self._counts(recorded):
+            row.episodes += 1
+            self._add_child(_ADD_EPISODE, (row.id, row.episodes, event.last_step, event.length, event.episode_return))
+
+    def _checkpoint_committed(self, recorded: e.Recorded, event: e.CheckpointCommitted) -> None:
+        if row := self._counts(recorded):
+            self._add_child(_ADD_CHECKPOINT, (row.id, event.step, event.digest, recorded.position))
+
+    def _add_child(self, sql: str, values: tuple[Any, ...]) -> None:
+        if not self._children or self._children[-1].sql is not sql:
+            self._children.append(Statement(sql, []))
+        self._children[-1].rows.append(values)
 
     def _model_saved(self, recorded: e.Recorded, event: e.ModelSaved) -> None:
-        row = self.progress[recorded.stream]
-        if row.attempt == recorded.producer:
+        if row := self._counts(recorded):
             row.model, row.model_sha256 = event.path, event.sha256
-            self._changed_progress.add(recorded.stream)
 
     # ------------------------------------------------------------------------------------------------ hosts
 
@@ -230,10 +274,14 @@ _HANDLERS: Final[Mapping[type[e.Event], _Handler]] = {
     e.ExperimentCompleted: Projections._experiment_moved,
     e.ExperimentFailed: Projections._experiment_moved,
     e.ExperimentStopped: Projections._experiment_moved,
+    e.ExperimentResumed: Projections._experiment_moved,
+    e.ExperimentExtended: Projections._extended,
     e.RunQueued: Projections._run_moved,
     e.AttemptStarted: Projections._attempt_started,
     e.StopRequested: Projections._run_moved,
     e.AttemptEnded: Projections._attempt_ended,
+    e.RunPaused: Projections._run_moved,
+    e.RunResumed: Projections._resumed,
     e.RunCompleted: Projections._run_moved,
     e.RunFailed: Projections._run_moved,
     e.RunStopped: Projections._run_moved,
@@ -241,9 +289,10 @@ _HANDLERS: Final[Mapping[type[e.Event], _Handler]] = {
     e.TrainingStarted: Projections._training_started,
     e.StepsRecorded: Projections._steps_recorded,
     e.EpisodeFinished: Projections._episode_finished,
+    e.CheckpointCommitted: Projections._checkpoint_committed,
     e.ModelSaved: Projections._model_saved,
     e.ResourcesSampled: Projections._resources_sampled,
 }
 
-TABLES: Final[Sequence[str]] = ("resources", "episodes", "progress", "experiments")
+TABLES: Final[Sequence[str]] = ("resources", "checkpoints", "episodes", "progress", "experiments")
 """Every projection table, children first."""

@@ -10,18 +10,21 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from lander.protocol.errors import HomeError, NotFoundError
+from lander.protocol.states import TERMINAL, RunState
 from lander.protocol.targets import matches
 
 if TYPE_CHECKING:
     from lander.protocol.events import Event, ExperimentSubmitted, Recorded
+    from lander.protocol.experiment import Experiment
 
 DATABASE: Final = "events.db"
 """The event store's file name in the home."""
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 RETURN_WINDOW: Final = 100
 """Episodes a mean return looks back on, as Stable-Baselines3's `ep_rew_mean` does."""
 
-_CONSEQUENTIAL: Final = "kind NOT IN ('StepsRecorded', 'EpisodeFinished', 'MetricsLogged', 'ResourcesSampled')"
+CONSEQUENTIAL: Final = "kind NOT IN ('StepsRecorded', 'EpisodeFinished', 'MetricsLogged', 'ResourcesSampled')"
+"""The condition of the index `events_of_consequence`, verbatim."""
 _PAGE: Final = 1024
 
 
@@ -75,6 +78,8 @@ def check_version(version: int, path: Path) -> None:
         raise HomeError(f"{path}: written by a newer version (schema {version}, known {SCHEMA_VERSION}); upgrade lander-ctl")
     if version < 1:
         raise HomeError(f"{path}: not an event store")
+    if version < SCHEMA_VERSION:
+        raise HomeError(f"{path}: written by an older version (schema {version}); lander-ctl up brings it up to date")
 
 
 def consequential(connection: sqlite3.Connection) -> "Iterator[Recorded]":
@@ -84,7 +89,7 @@ def consequential(connection: sqlite3.Connection) -> "Iterator[Recorded]":
 
     rows = connection.execute(
         "SELECT e.position, s.name, e.producer, e.seq, e.kind, e.at, e.body FROM events e JOIN streams s ON s.id = e.stream"
-        f" WHERE e.{_CONSEQUENTIAL} ORDER BY e.position"
+        f" WHERE e.{CONSEQUENTIAL} ORDER BY e.position"
     )
     for position, stream, producer, seq, kind, at, body in rows:
         yield Recorded(position, stream, producer, seq, at, decode_event(kind, body))
@@ -93,15 +98,16 @@ def consequential(connection: sqlite3.Connection) -> "Iterator[Recorded]":
 class Reader:
     """The log as it stands, read afresh at every call; use as a context manager.
 
-    Raises `NotFoundError` where the home holds no event store yet.
+    Raises `NotFoundError` where the home holds no event store yet. A `connection` may be given to read what is kept
+    elsewhere than in the home's file (`rebuild`).
     """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, connection: sqlite3.Connection | None = None) -> None:
         path = home / DATABASE
-        if not path.exists():
+        if connection is None and not path.exists():
             raise NotFoundError(f"{home}: nothing recorded here yet; is --home right?")
         self.home = home
-        self.connection = open_reader(path)
+        self.connection = open_reader(path) if connection is None else connection
 
     def __enter__(self) -> Self:
         return self
@@ -136,21 +142,30 @@ class Reader:
             yield from (StoredEvent(*row) for row in page)
             after = page[-1][0]
 
-    def submission(self, experiment: str) -> "ExperimentSubmitted":
+    def experiment(self, name: str) -> "Experiment":
+        """What the experiment is now: as it was submitted, or as it was last extended; raises as `submission` does."""
+        from lander.protocol.events import ExperimentExtended
+
+        event = self._told(name, "extended")
+        return event.experiment if isinstance(event, ExperimentExtended) else self.submission(name).experiment
+
+    def submission(self, name: str) -> "ExperimentSubmitted":
         """What was submitted under this id; raises `NotFoundError` naming the nearest ids."""
-        row = self.connection.execute(
-            "SELECT e.kind, e.body FROM experiments x JOIN events e ON e.position = x.submitted WHERE x.id = ?",
-            (experiment,),
-        ).fetchone()
-        if row is None:
-            raise NotFoundError(self._unknown(experiment))
         from lander.protocol.events import ExperimentSubmitted
+
+        event = self._told(name, "submitted")
+        if not isinstance(event, ExperimentSubmitted):
+            raise NotFoundError(self._unknown(name))
+        return event
+
+    def _told(self, experiment: str, column: str) -> "Event | None":
+        """The event of an experiment at the position that this column of its row holds."""
         from lander.protocol.wire import decode_event
 
-        event = decode_event(*row)
-        if not isinstance(event, ExperimentSubmitted):  # the foreign key of the projection says otherwise
-            raise NotFoundError(self._unknown(experiment))
-        return event
+        row = self.connection.execute(
+            f"SELECT e.kind, e.body FROM experiments x JOIN events e ON e.position = x.{column} WHERE x.id = ?", (experiment,)
+        ).fetchone()
+        return None if row is None else decode_event(*row)
 
     def episodes(self, run: str) -> list[Episode]:
         """The run's finished episodes that count, in the order they finished."""
@@ -171,10 +186,16 @@ class Reader:
 
     def unfinished(self, target: str | None = None) -> list[str]:
         """The runs of a target, or all runs, that have not ended; none for a target that does not exist."""
-        rows = self.connection.execute(
-            "SELECT run FROM progress WHERE state NOT IN ('completed', 'failed', 'stopped', 'skipped') ORDER BY id"
-        )
-        return [run for (run,) in rows if target is None or matches(target, run)]
+        return [run for run, state in self.states(target).items() if state not in TERMINAL]
+
+    def under_way(self, target: str | None = None) -> list[str]:
+        """Those of the unfinished that go on by themselves: all but the paused."""
+        return [run for run, state in self.states(target).items() if state not in TERMINAL and state != "paused"]
+
+    def states(self, target: str | None = None) -> dict[str, RunState]:
+        """The state of each run of a target, or of all runs."""
+        rows = self.connection.execute("SELECT run, state FROM progress ORDER BY id")
+        return {run: state for run, state in rows if target is None or matches(target, run)}
 
     def models(self, experiment: str) -> dict[str, Path]:
         """The final models that an experiment's runs have saved, by run."""
@@ -182,6 +203,13 @@ class Reader:
             "SELECT run, model FROM progress WHERE experiment = ? AND model IS NOT NULL ORDER BY id", (experiment,)
         )
         return {run: self.home / model for run, model in rows}
+
+    def stream(self, name: str) -> int:
+        """The number of one stream; raises `NotFoundError` with the nearest names."""
+        row = self.connection.execute("SELECT id FROM streams WHERE name = ?", (name,)).fetchone()
+        if row is None:
+            raise NotFoundError(self._unknown(name))
+        return int(row[0])
 
     def _streams(self, target: str | None) -> list[int]:
         if target is None:

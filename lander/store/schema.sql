@@ -1,5 +1,6 @@
 -- The event store. One connection writes; everybody else opens the file read-only.
--- Only ever add to this file; `user_version` counts its versions.
+-- The log only ever grows by new tables; the projections may change, and are made anew from it (`upgrade.py`).
+-- `user_version` counts the versions of both.
 
 CREATE TABLE streams (
     id   INTEGER PRIMARY KEY,
@@ -51,7 +52,8 @@ CREATE TABLE experiments (
     hypothesis   TEXT    NOT NULL,
     submitted    INTEGER NOT NULL,   -- position of its ExperimentSubmitted
     submitted_at INTEGER NOT NULL,
-    ended_at     INTEGER
+    ended_at     INTEGER,
+    extended     INTEGER             -- position of its last ExperimentExtended
 ) STRICT;
 
 CREATE TABLE progress (
@@ -64,6 +66,7 @@ CREATE TABLE progress (
     cause         TEXT,
     detail        TEXT,
     attempt       INTEGER NOT NULL,
+    trained       INTEGER NOT NULL,  -- the last attempt whose training started: its words count, up to where the next continues
     resume        TEXT,
     host          TEXT,
     device        TEXT,
@@ -71,7 +74,7 @@ CREATE TABLE progress (
     step          INTEGER NOT NULL,
     total_steps   INTEGER NOT NULL,
     episodes      INTEGER NOT NULL,
-    started_at    INTEGER,           -- of the training of this attempt
+    started_at    INTEGER,           -- of the training of this attempt; NULL while it is starting
     started_step  INTEGER NOT NULL,
     last_at       INTEGER,           -- of the last steps recorded
     model         TEXT,
@@ -86,6 +89,14 @@ CREATE TABLE episodes (
     length    INTEGER NOT NULL,
     "return"  REAL,                  -- NULL stands for not-a-number
     PRIMARY KEY (run, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE checkpoints (
+    run      INTEGER NOT NULL REFERENCES progress (id),
+    step     INTEGER NOT NULL,
+    digest   TEXT    NOT NULL,
+    position INTEGER NOT NULL,       -- of its CheckpointCommitted
+    PRIMARY KEY (run, step)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE resources (

@@ -48,6 +48,8 @@ class _Commit:
     recorded: list[Recorded] = field(default_factory=list)
     taken: list[_Append] = field(default_factory=list)
     appends: list[tuple[_Append, list[int]]] = field(default_factory=list)
+    refused: list[tuple[_Append, SequenceGapError]] = field(default_factory=list)
+    """Told only after the commit, since the last number they are told may be of an event in it."""
 
 
 class SqliteEventStore:
@@ -136,8 +138,7 @@ class SqliteEventStore:
             try:
                 placed = await self._place(request)
             except SequenceGapError as error:
-                if not request.done.done():
-                    request.done.set_exception(error)
+                commit.refused.append((request, error))
                 continue
             for recorded, body in placed:
                 position, name, producer, seq, at, event = recorded
@@ -192,6 +193,9 @@ class SqliteEventStore:
         for request, last in commit.appends:
             if not request.done.done():  # its caller may have been cancelled; the events are recorded all the same
                 request.done.set_result(last)
+        for request, error in commit.refused:
+            if not request.done.done():
+                request.done.set_exception(error)
 
     def _fail(self, error: Exception, commit: _Commit) -> None:
         """A commit failed for a reason that waiting does not mend; what it held was never acknowledged."""

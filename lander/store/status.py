@@ -13,7 +13,7 @@ from lander.store.reader import RETURN_WINDOW, Reader
 
 
 class CheckpointStatus(TypedDict):
-    """The last checkpoint."""
+    """The last checkpoint that counts."""
 
     step: int
     digest: str
@@ -75,6 +75,7 @@ _RUNS: Final = """
     FROM progress p LEFT JOIN resources r ON r.run = p.id AND r.at >= p.started_at
     WHERE p.experiment = ? ORDER BY p.id
 """
+_CHECKPOINT: Final = "SELECT step, digest FROM checkpoints WHERE run = ? ORDER BY step DESC LIMIT 1"
 _RETURNS: Final = 'SELECT "return" FROM episodes WHERE run = ? ORDER BY number DESC LIMIT ?'
 
 
@@ -126,7 +127,7 @@ def _run(reader: Reader, row: dict[str, Any]) -> RunStatus:
         "host": row["host"],
         "device": row["device"],
         "pid": row["pid"],
-        "checkpoint": None,
+        "checkpoint": _checkpoint(reader, row["number"]),
         "resources": _resources(row) if row["state"] in LIVE else None,
     }
 
@@ -138,6 +139,11 @@ def _steps_per_second(row: dict[str, Any]) -> float | None:
     seconds: float = (row["last_at"] - row["started_at"]) / 1e6
     steps: int = row["step"] - row["started_step"]
     return round(steps / seconds, 1)
+
+
+def _checkpoint(reader: Reader, number: int) -> CheckpointStatus | None:
+    row = reader.connection.execute(_CHECKPOINT, (number,)).fetchone()
+    return None if row is None else {"step": row[0], "digest": row[1]}
 
 
 def _mean_return(reader: Reader, number: int) -> float | None:

@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass
 
+from lander.protocol.events import CheckpointCommitted
 from lander.protocol.experiment import Arm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartAttempt:
-    """Have the host fork a trainer; the shell adds the attempt's keys."""
+    """Have the host fork a trainer; the shell adds the attempt's keys.
+
+    It continues from the first of `checkpoints` (latest first) whose files are whole.
+    """
 
     host: str
     run: str
@@ -18,16 +22,30 @@ class StartAttempt:
     gpu: int | None
     monitoring: bool
     directory: str
+    checkpoint_frequency: int
+    checkpoints: tuple[CheckpointCommitted, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndAttempt:
-    """Ask the trainer to end; have the host enforce it, SIGTERM after `grace` seconds and SIGKILL after as many again."""
+    """Ask the trainer to end; have the host enforce it, SIGTERM after `grace` seconds and SIGKILL after as many again.
+
+    With `traceback`, it first writes where it is into its log.
+    """
 
     host: str
     run: str
     epoch: int
     grace: float
+    traceback: bool = False
 
 
-Effect = StartAttempt | EndAttempt
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestCheckpoint:
+    """Ask the trainer for a checkpoint at its next boundary."""
+
+    run: str
+    epoch: int
+
+
+Effect = StartAttempt | EndAttempt | RequestCheckpoint

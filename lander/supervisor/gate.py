@@ -14,14 +14,14 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, get_args
 
 import zmq
 import zmq.asyncio
 from zmq.utils import z85
 from zmq.utils.monitor import recv_monitor_message
 
-from lander.protocol.commands import CLIENT, HOST, TRAINER, Command, Refused
+from lander.protocol.commands import CLIENT, HOST, TRAINER, Command, Fenced, Refused
 from lander.protocol.errors import LanderError, WireError
 from lander.protocol.wire import MAX_MESSAGE, decode, encode
 from lander.supervisor.keys import KeyPair
@@ -35,6 +35,8 @@ MAX_UNSENT: Final = 1024
 _CONNECTION: Final = " "
 """Between a client's key and its connection; no key has it in it."""
 _ALLOWED: Final = {"client": CLIENT, "host": HOST, "trainer": TRAINER}
+Refusal = Literal["stranger", "malformed", "not allowed", "fenced"]
+"""Why something is turned away: an unknown key, no message, not the sender's to send, an attempt that counts no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +57,20 @@ class Received(NamedTuple):
     command: Command
 
 
+class _RefusedError(Exception):
+    """Something is turned away."""
+
+    def __init__(self, refusal: Refusal, what: str) -> None:
+        super().__init__(what)
+        self.refusal = refusal
+
+
 class Gate:
     """Receives commands in bulk and sends answers without waiting."""
 
     def __init__(self, keys: KeyPair, authorise: Callable[[str], Principal | None]) -> None:
-        self.refused = 0
-        """Messages and handshakes turned away since the start."""
+        self.refusals: dict[Refusal, int] = dict.fromkeys(get_args(Refusal), 0)
+        """Messages and handshakes turned away since the start, by reason."""
         self.endpoint = ""
         self._keys = keys
         self._authorise = authorise
@@ -134,25 +144,29 @@ class Gate:
     def _admit(self, frames: list[zmq.Frame]) -> Received | None:
         try:
             received = self._identify(frames)
-        except WireError as error:
-            self.refuse(str(error))
+        except _RefusedError as error:
+            self.refuse(error.refusal, str(error))
             return None
-        self._routes[received.key] = frames[0].bytes
+        route = frames[0].bytes
+        if received.principal.role == "host" and self._routes.get(received.key) != route:
+            self._unsent.pop(received.key, None)  # for another agent, perhaps: it says who it is, and is told anew
+        self._routes[received.key] = route
         if _CONNECTION in received.key:
             self._questions[received.key] += 1
         return received
 
     def _identify(self, frames: list[zmq.Frame]) -> Received:
-        """Who says what; raises `WireError` if it is not a message, or not theirs to send."""
+        """Who says what; raises `_RefusedError` if it is not a message, or not theirs to send."""
         if len(frames) != 2:
-            raise WireError(f"a message of {len(frames)} frames")
+            raise _RefusedError("malformed", f"a message of {len(frames)} frames")
         key = str(frames[1].get("User-Id"))
         principal = self._authorise(key)
-        if principal is None:
-            raise WireError("a message with a key that is no longer valid")
+        if principal is None:  # it was somebody's when they shook hands: an attempt's that is over
+            self._answer(frames[0].bytes, Fenced())
+            raise _RefusedError("fenced", "a message with a key that is no longer valid")
         command = self._decode(principal, frames)
         if not isinstance(command, _ALLOWED[principal.role]):
-            raise WireError(f"{command.kind} from a {principal.role}")
+            raise _RefusedError("not allowed", f"{command.kind} from a {principal.role}")
         if principal.role == "client":
             key = f"{key}{_CONNECTION}{frames[0].bytes.hex()}"
         return Received(principal, key, command)
@@ -163,23 +177,31 @@ class Gate:
             return decode(frames[1].bytes)
         except WireError as error:
             if principal.role == "client":
-                with contextlib.suppress(zmq.ZMQError):
-                    refused = encode(Refused(error="UsageError", detail=f"not understood: {error}"))
-                    self._router.send_multipart([frames[0].bytes, refused], zmq.NOBLOCK)
-            raise
+                self._answer(frames[0].bytes, Refused(error="UsageError", detail=f"not understood: {error}"))
+            raise _RefusedError("malformed", str(error)) from error
 
-    def refuse(self, what: str) -> None:
+    def _answer(self, route: bytes, command: Command) -> None:
+        """Say something at once or not at all."""
+        with contextlib.suppress(zmq.ZMQError):
+            self._router.send_multipart([route, encode(command)], zmq.NOBLOCK)
+
+    def refuse(self, refusal: Refusal, what: str) -> None:
         """Count something that was turned away, and log it if nothing was in the last second."""
-        self.refused += 1
+        self.refusals[refusal] += 1
         now = time.monotonic()
         if now - self._logged_at >= 1.0:
             self._logged_at = now
             LOG.warning("refused %s (%d refused so far)", what, self.refused)
 
+    @property
+    def refused(self) -> int:
+        """Everything turned away since the start."""
+        return sum(self.refusals.values())
+
     def send(self, key: str, command: Command) -> None:
         """Send to whoever last spoke with this key; kept, up to a bound, while they do not read."""
-        if _CONNECTION in key and key not in self._routes:
-            return  # this client has gone; should it come again, it comes by another connection
+        if key not in self._routes and (_CONNECTION in key or self._authorise(key) is None):
+            return  # gone: a client comes again by another connection, an attempt that is over by none
         queue = self._unsent.setdefault(key, deque(maxlen=MAX_UNSENT))
         queue.append(encode(command))
         self._flush_one(key, queue)
@@ -236,9 +258,9 @@ class Gate:
                 if request[2] == DOMAIN and mechanism == b"CURVE" and self._authorise(key) is not None:
                     status, user = b"200", key.encode()
                 elif key != self._stranger:
-                    self.refuse("a handshake with an unknown key")
+                    self.refuse("stranger", "a handshake with an unknown key")
             except Exception as error:
-                self.refuse(f"a malformed handshake: {error}")
+                self.refuse("malformed", f"a malformed handshake: {error}")
             request_id = request[1] if len(request) > 1 else b""
             await self._zap.send_multipart([b"1.0", request_id, status, b"", user, b""])
 

@@ -11,29 +11,31 @@ import os
 import signal
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Final
 
 from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.protocol.errors import WireError
-from lander.protocol.wire import decode_event
-from lander.store.event_store import Batch, EventStore, SequenceGapError, said
-from lander.supervisor import keys
+from lander.store.event_store import EventStore, said
+from lander.store.lock import show_full
+from lander.supervisor import journal
 from lander.supervisor.decide import Drain, HostGone, Tick, decide
-from lander.supervisor.effects import Effect, EndAttempt, StartAttempt
+from lander.supervisor.effects import Effect, EndAttempt, RequestCheckpoint, StartAttempt
 from lander.supervisor.gate import Gate, Principal, Received
+from lander.supervisor.intake import Intake
 from lander.supervisor.local_host import NAME as LOCAL_HOST
 from lander.supervisor.local_host import LocalHost
 from lander.supervisor.placement import wake_at
+from lander.supervisor.principals import Principals
 from lander.supervisor.state import State, evolve, fold
+from lander.supervisor.watch import Watch
 
 LOG: Final = logging.getLogger(__name__)
-STALL_SECONDS: Final = 5.0
-HOST_SILENCE_SECONDS: Final = 30.0
-"""Silence after which a host counts as lost; longer than a laptop's hiccup."""
+LOOK_SECONDS: Final = 1.0
+"""Between two looks at what nobody tells: time, silence, and the room on the disk."""
+FULL_SECONDS: Final = 5.0
+"""How long a supervisor that was told to leave waits for room on the disk."""
 
 
 class Supervisor:
@@ -42,37 +44,31 @@ class Supervisor:
     def __init__(self, home: Path, store: EventStore) -> None:
         self._home = home
         self._store = store
-        self._keys = keys.load_or_create(home, "supervisor")
-        self._host_keys = keys.load_or_create(home, "host")
-        self._principals = {
-            self._host_keys.public: Principal("host", name=LOCAL_HOST),
-            keys.load_or_create(home, "client").public: Principal("client"),
-        }
-        self._trainer_keys: dict[tuple[str, int], str] = {}
-        self.gate = Gate(self._keys, self._principals.get)
+        self.principals = Principals(home, LOCAL_HOST)
+        self.gate = Gate(self.principals.supervisor, self.principals.get)
         self.state = State()
         self._inbox: asyncio.Queue[tuple[object, str]] = asyncio.Queue()
         self._wake = asyncio.Event()
         self._leaving = asyncio.Event()
         self._left = asyncio.Event()
-        self._heard: dict[str, float] = {}
-        self._looked_at = time.monotonic()
-        self._local_host = LocalHost(home, self._host_keys, self._local_host_ended)
+        self._leave_by = 0.0
+        self._watch = Watch()
+        self._intake = Intake(self.gate, store, self._leave_at_once)
+        self._local_host = LocalHost(home, self.principals.host, self._local_host_ended)
         self._leaves_when_idle = False
+        self._full = False
         self._same_port = False
-        self._acknowledged: dict[str, int] = {}
 
     @property
     def public_key(self) -> str:
         """What clients need to know of us."""
-        return self._keys.public
+        return self.principals.supervisor.public
 
     async def open(self, port: int | None) -> int:
         """Fold the log, open the gate and see to the local host; returns the port."""
         self.state = fold(self._store.consequential())
-        for run in self.state.runs.values():
-            if run.attempt is not None:
-                self._authorise(run.id, run.attempt.epoch)
+        for run, attempt in self.state.attempts():
+            self.principals.admit(run.id, attempt.epoch)
         self._store.listen(self._committed)
         bound = await self.gate.open(port)
         self._same_port = bound == port
@@ -80,7 +76,7 @@ class Supervisor:
         return bound
 
     async def run(self) -> None:
-        """Serve until told to leave and everything has ended."""
+        """Serve until told to leave and nothing trains any more."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._leave)
@@ -102,10 +98,12 @@ class Supervisor:
 
     async def close(self) -> None:
         """Dismiss the local host, wait for it to be gone, and close the gate."""
-        await self._local_host.dismiss()
+        await self._local_host.dismiss(at_once=self._store.full)  # with no room, no trainer can say its last word
         host = self.state.hosts.get(LOCAL_HOST)
         if host is not None and host.online:
-            await self._store.append(said(e.host_stream(LOCAL_HOST), e.HostLeft()))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FULL_SECONDS):
+                    await self._store.append(said(e.host_stream(LOCAL_HOST), e.HostLeft()))
         await self.gate.close()
 
     # ------------------------------------------------------------------------------------------------ receiving
@@ -119,59 +117,71 @@ class Supervisor:
     def _dispatch(self, received: Received) -> None:
         principal, key, command = received
         if principal.role == "host":
-            self._heard[principal.name] = time.monotonic()
+            self._hear_host(principal.name, key, command)
         match command:
             case c.Append():
                 self._append(principal, key, command)
             case c.ReportResources(sample=sample):
-                self._store.append(said(e.host_stream(principal.name), sample)).add_done_callback(_ignore)
-            case c.Ping() | c.SubmitExperiment() if self._leaving.is_set():
+                self._measured(principal.name, sample)
+            case c.Ping() | c.SubmitExperiment() | c.ResumeTarget() | c.RetryTarget() if self._leaving.is_set():
                 self.gate.send(key, c.Refused(error="LeavingError", detail="the supervisor is shutting down"))
-            case c.Ping():
-                self.gate.send(key, c.Accepted())
-            case c.JoinHost(pid=pid) if self._local_host.pid not in (None, pid):
+            case c.Ping(stay=stay):
+                self._leaves_when_idle = self._leaves_when_idle and not stay
+                self.gate.send(key, c.Accepted(detail=self._turned_away()))
+            case c.ShutDown(only_if_idle=False) if self._store.full:  # which could not be recorded, let alone decided
+                self.gate.send(key, c.Accepted(detail="leaving, with no room on the disk to record it"))
+                self._leave()
+            case _ if self._store.full and principal.role == "client":
+                detail = f"{self._home}: no space left on its disk; make room, and ask again"
+                self.gate.send(key, c.Refused(error="HomeError", detail=detail))
+            case c.JoinHost(incarnation=incarnation) if self._local_host.incarnation not in (None, incarnation):
                 self.gate.send(key, c.DismissHost())  # left behind by a supervisor that died before it could say so
             case c.JoinHost():
                 self._inbox.put_nowait((command.model_copy(update={"name": principal.name}), key))
             case _:
                 self._inbox.put_nowait((command, key))
 
+    def _hear_host(self, name: str, key: str, command: c.Command) -> None:
+        self._watch.heard(name, time.time())
+        host = self.state.hosts.get(name)
+        if host is not None and not host.online and not isinstance(command, c.JoinHost):
+            self.gate.send(key, c.Rejoin())  # given up for lost while its connection outlived its silence
+
+    def _measured(self, host: str, sample: e.ResourcesSampled) -> None:
+        self._watch.measured(self.state, sample, time.time())
+        if not self._store.full:
+            self._store.append(said(e.host_stream(host), sample)).add_done_callback(_ignore)
+
+    def _turned_away(self) -> str:
+        counted = ", ".join(f"{number} {reason}" for reason, number in self.gate.refusals.items() if number)
+        return f"turned away: {counted}" if counted else ""
+
     def _append(self, principal: Principal, key: str, command: c.Append) -> None:
-        """Check that the sender may say this; store it, and acknowledge it once it is durable."""
-        if (command.run, command.epoch) != (principal.run, principal.epoch):
-            self.gate.refuse(f"events for {command.run} with the key of {principal.run}")
+        """Check that the sender may say this now, and have it stored."""
+        run, epoch = command.run, command.epoch
+        if (run, epoch) != (principal.run, principal.epoch):
+            self.gate.refuse("not allowed", f"events for {run} with the key of {principal.run}")
             return
-        if self.state.attempt(command.run, command.epoch) is None:
+        if self.state.attempt(run, epoch) is None:
+            self.gate.refuse("fenced", f"events of attempt {epoch} at {run}")
             self.gate.send(key, c.Fenced())
             return
         if self._store.full:
             return  # unacknowledged, so it will be said again; to keep every repetition would fill the memory, too
         try:
-            events = [e.NewEvent(at, _trainer_event(kind, body), body) for kind, at, body in command.events]
+            self._intake.take(key, command)
         except WireError as error:
-            self.gate.refuse(f"{command.run}: {error}")
-            return
-        batch = Batch(command.run, command.epoch, command.first_seq, events)
-        self._store.append(batch).add_done_callback(partial(self._acknowledge, key))
+            self._end_conversation(key, run, epoch, str(error))
+        else:
+            self._watch.progressed(run, epoch, time.time())
 
-    def _acknowledge(self, key: str, stored: "asyncio.Future[list[int]]") -> None:
-        if stored.cancelled():
-            return
-        match stored.exception():
-            case None:
-                if not self._acknowledged:  # a commit ends many appends at once: one answer to each trainer is enough
-                    asyncio.get_running_loop().call_soon(self._send_acknowledgements)
-                self._acknowledged[key] = stored.result()[0]
-            case SequenceGapError() as gap:
-                self.gate.send(key, c.Acknowledged(seq=gap.last_seq, resend=True))
-            case error:
-                LOG.error("cannot record: %s", error)
-                self._leave_at_once()
-
-    def _send_acknowledgements(self) -> None:
-        acknowledged, self._acknowledged = self._acknowledged, {}
-        for key, seq in acknowledged.items():
-            self.gate.send(key, c.Acknowledged(seq=seq))
+    def _end_conversation(self, key: str, run: str, epoch: int, problem: str) -> None:
+        """A trainer that cannot be understood would say the same for ever: it is told why it shall end, and so is the log."""
+        self.gate.refuse("malformed", f"{run}: {problem}")
+        self.gate.send(key, c.Fenced(detail=f"said something that is not understood: {problem}"))
+        self._revoke(run, epoch)
+        warning = e.WarningRaised(message=f"attempt {epoch} said something that is not understood, and is ended: {problem}")
+        self._store.append(said(run, warning)).add_done_callback(_ignore)
 
     def _committed(self, recorded: Sequence[e.Recorded]) -> None:
         for event in recorded:
@@ -187,36 +197,26 @@ class Supervisor:
             if isinstance(message, c.ShutDown):  # in its turn: a submission before it must have been decided
                 self._shut_down(key, message.only_if_idle)
                 continue
-            draft = decide(self.state, message, time.time())
+            now = time.time()
+            draft = decide(self.state, message, now, leaving=self._leaving.is_set())
             if draft.events:
-                await self._store.append(*(said(stream, event) for stream, event in draft.events))
-            self._write_logs(draft.events)
+                at = e.microseconds(now)
+                await self._store.append(*(said(stream, event, at=at) for stream, event in draft.events))
+            journal.write(self._home, draft.events)
+            self._revoke_ended(draft.events)
             for effect in draft.effects:
                 self._carry_out(effect)
             if draft.answer is not None:
                 self.gate.send(key, draft.answer)
             if isinstance(message, c.TrainerExited):
-                self._noted(message, key)
+                self.gate.send(key, c.ExitNoted(run=message.run, epoch=message.epoch))
             self._wake.set()
             self._note_idleness()
-
-    def _write_logs(self, events: Sequence[tuple[str, e.Event]]) -> None:
-        """For people: every decision in the supervisor's log, and in the log of the experiment it concerns."""
-        for stream, event in events:
-            line = f"{stream}: {_describe(event)}"
-            LOG.info(line)
-            experiment = stream.partition("/")[0]
-            if experiment in self.state.experiments:
-                path = self._home / "experiments" / experiment / "logs" / "experiment.log"
-                with contextlib.suppress(OSError):  # a full disk must not keep us from deciding
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    with path.open("a", encoding="utf-8") as log:
-                        log.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {line}\n")
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:
             case StartAttempt():
-                pair = self._authorise(effect.run, effect.epoch)
+                pair = self.principals.admit(effect.run, effect.epoch)
                 order = c.StartTrainer(
                     run=effect.run,
                     epoch=effect.epoch,
@@ -226,106 +226,110 @@ class Supervisor:
                     gpu=effect.gpu,
                     monitoring=effect.monitoring,
                     directory=effect.directory,
+                    checkpoint_frequency=effect.checkpoint_frequency,
+                    checkpoints=effect.checkpoints,
                     public_key=pair.public,
                     secret_key=pair.secret,
                 )
-                self.gate.send(self._host_keys.public, order)
+                self.gate.send(self.principals.host.public, order)
             case EndAttempt():
-                trainer = self._trainer_keys.get((effect.run, effect.epoch))
-                if trainer is not None:
-                    self.gate.send(trainer, c.StopTraining())
-                end = c.EndTrainer(run=effect.run, epoch=effect.epoch, grace=effect.grace)
-                self.gate.send(self._host_keys.public, end)
+                self._tell_trainer(effect.run, effect.epoch, c.StopTraining())
+                end = c.EndTrainer(run=effect.run, epoch=effect.epoch, grace=effect.grace, traceback=effect.traceback)
+                self.gate.send(self.principals.host.public, end)
+            case RequestCheckpoint():
+                self._tell_trainer(effect.run, effect.epoch, c.TakeCheckpoint())
 
-    def _authorise(self, run: str, epoch: int) -> keys.KeyPair:
-        pair = keys.of_attempt(self._keys, run, epoch)
-        self._principals[pair.public] = Principal("trainer", run=run, epoch=epoch)
-        self._trainer_keys[run, epoch] = pair.public
-        return pair
+    def _tell_trainer(self, run: str, epoch: int, command: c.Command) -> None:
+        key = self.principals.trainer(run, epoch)
+        if key is not None:
+            self.gate.send(key, command)
 
-    def _noted(self, exited: c.TrainerExited, key: str) -> None:
-        self.gate.send(key, c.ExitNoted(run=exited.run, epoch=exited.epoch))
-        trainer = self._trainer_keys.pop((exited.run, exited.epoch), None)
-        if trainer is not None:
-            self._principals.pop(trainer, None)
-            self.gate.forget(trainer)
+    def _revoke(self, run: str, epoch: int) -> None:
+        """From now on, whoever says that it is this attempt is told that it does not count."""
+        key = self.principals.revoke(run, epoch)
+        if key is not None:
+            self.gate.forget(key)
+
+    def _revoke_ended(self, events: Sequence[tuple[str, e.Event]]) -> None:
+        for stream, event in events:
+            if isinstance(event, e.AttemptEnded):
+                self._revoke(stream, event.epoch)
+
+    # ------------------------------------------------------------------------------------------------ looking
 
     async def _keep_time(self) -> None:
-        """Wake for runs that wait for their time, and notice hosts that have gone silent."""
+        """Look around each second, and wake for runs that wait for their time."""
+        loop = asyncio.get_running_loop()
+        next_look = loop.time()
         while True:
-            now = time.time()
-            wake = wake_at(self.state, now)
-            timeout = 1.0 if wake is None else min(1.0, max(0.0, wake - now))
+            if loop.time() >= next_look:
+                self._look_around()
+                next_look = loop.time() + LOOK_SECONDS
+            wake = wake_at(self.state, time.time())
+            until_woken = LOOK_SECONDS if wake is None else wake - time.time()
             try:
-                async with asyncio.timeout(timeout):  # wait_for can swallow a cancellation (Python before 3.12)
+                async with asyncio.timeout(max(0.0, min(next_look - loop.time(), until_woken))):
                     await self._wake.wait()
             except TimeoutError:
                 # Whoever waits is looked at afresh each second: a moment between two looks must not be missed for good.
-                if any(run.state == "queued" for run in self.state.runs.values()):
+                if self.state.waiting and not self._store.full:
                     self._inbox.put_nowait((Tick(), ""))
-                self._notice_silence()
             self._wake.clear()
 
-    def _notice_silence(self) -> None:
-        now = time.monotonic()
-        if now - self._looked_at > STALL_SECONDS:  # we were stalled ourselves: that nothing was heard proves nothing
-            self._heard = dict.fromkeys(self._heard, now)
-        self._looked_at = now
-        for name, heard in list(self._heard.items()):
-            if now - heard > HOST_SILENCE_SECONDS:
-                del self._heard[name]
-                detail = f"silent for {HOST_SILENCE_SECONDS:.0f} s"
-                self._inbox.put_nowait((HostGone(name, detail), ""))
+    def _look_around(self) -> None:
+        """Notice what nobody tells: who is silent, stuck or greedy, and whether there is room on the disk."""
+        full = self._store.full
+        if full != self._full:
+            self._full = full
+            show_full(self._home, full)
+        for alarm in self._watch.look(self.state, time.time(), deaf=full):
+            self._inbox.put_nowait((alarm, ""))
+        if self._leaving.is_set() and full and asyncio.get_running_loop().time() > self._leave_by:
+            LOG.error("leaving with no room on the disk: what was not acknowledged is lost, and its runs resume from before it")
+            self._left.set()
 
     # ------------------------------------------------------------------------------------------------ leaving
 
     def _shut_down(self, key: str, only_if_idle: bool) -> None:
-        busy = [name for name, standing in self.state.experiments.items() if standing.under_way]
-        if only_if_idle and busy:
+        if only_if_idle and not self.state.idle:
             self._leaves_when_idle = True
-            detail = f"still under way: {', '.join(busy)}; leaving when they have ended"
+            standings = ((name, self.state.experiments[name]) for name in self.state.under_way)
+            busy = ", ".join(name for name, standing in standings if standing.queued or standing.live)
+            detail = f"still under way: {busy}; leaving when they have ended"
             self.gate.send(key, c.Refused(error="ConflictError", detail=detail))
             return
         self.gate.send(key, c.Accepted(detail="leaving"))
         self._leave()
 
     def _leave(self) -> None:
-        self._leaving.set()
+        if not self._leaving.is_set():
+            self._leaving.set()
+            self._leave_by = asyncio.get_running_loop().time() + FULL_SECONDS
         self._inbox.put_nowait((Drain(), ""))
 
     def _leave_at_once(self) -> None:
         """The log cannot be written: nothing can be decided any more."""
+        if self._left.is_set():
+            return  # what was left unsaid for want of room is refused when the store closes
         LOG.critical("leaving: the event store cannot be written")
         os._exit(1)
 
     def _note_idleness(self) -> None:
-        if any(standing.under_way for standing in self.state.experiments.values()):
-            return
         if self._leaving.is_set():
-            self._left.set()
-        elif self._leaves_when_idle:
+            if not self.state.live:
+                self._left.set()
+        elif self._leaves_when_idle and self.state.idle and self._inbox.empty():
             self._leave()
 
     def _attend_local_host(self) -> None:
         known = self.state.hosts.get(LOCAL_HOST)
-        self._heard[LOCAL_HOST] = time.monotonic()
-        pid = None if known is None else known.pid
-        self._local_host.attend(self.gate.endpoint, self.public_key, pid, adopt=self._same_port)
+        self._watch.heard(LOCAL_HOST, time.time())
+        incarnation = None if known is None else known.incarnation
+        self._local_host.attend(self.gate.endpoint, self.public_key, incarnation, adopt=self._same_port)
 
     def _local_host_ended(self) -> None:
-        self._heard.pop(LOCAL_HOST, None)
+        self._watch.dismiss(LOCAL_HOST)
         self._inbox.put_nowait((HostGone(LOCAL_HOST, "its process ended"), ""))
-
-
-def _trainer_event(kind: str, body: bytes) -> e.Event:
-    if kind not in e.TRAINER_KINDS:
-        raise WireError(f"a trainer may not say {kind[:64]!r}")
-    return decode_event(kind, body)
-
-
-def _describe(event: e.Event) -> str:
-    fields = event.model_dump(exclude_defaults=True, exclude={"experiment", "manifest", "detail"})
-    return " ".join([event.kind, *(f"{name}={value}" for name, value in fields.items())])
 
 
 def _ignore(stored: "asyncio.Future[list[int]]") -> None:

@@ -157,6 +157,19 @@ async def test_a_gap_is_refused_and_says_what_is_there(store, heard):
     assert await store.append(warnings(3, 5)) == [5]
 
 
+async def test_the_number_that_a_gap_tells_is_durable_by_then(store, heard):
+    """It is sent to the trainer, which forgets everything up to it."""
+    first, gap = store.append(warnings(1, 2)), store.append(warnings(9, 9))
+    durable_then = []
+    gap.add_done_callback(lambda _: durable_then.extend(messages(heard)))
+    with pytest.raises(SequenceGapError) as refusal:
+        await gap
+    await first
+    await asyncio.sleep(0)  # the callback's turn
+    assert refusal.value.last_seq == 2
+    assert durable_then == ["1", "2"]
+
+
 async def test_a_gap_in_one_batch_refuses_the_whole_group(store, heard):
     with pytest.raises(SequenceGapError):
         await store.append(warnings(1, 2), warnings(1, 1, producer=2), warnings(5, 5, producer=3))
@@ -260,17 +273,39 @@ def check_tables(reader, memory):
     assert reader.execute("SELECT position FROM bookmark").fetchall() == [(position,)]
     numbers = dict(reader.execute("SELECT run, id FROM progress"))
     counted = {}
-    attempts = {}
     for event in memory.events:
-        if isinstance(event.event, e.AttemptStarted):
-            attempts[event.stream] = event.event.epoch
-            counted[event.stream] = [
-                event.event.from_episode,
-                {n: v for n, v in counted.get(event.stream, [0, {}])[1].items() if n <= event.event.from_episode},
-            ]
-        elif isinstance(event.event, e.EpisodeFinished) and attempts.get(event.stream) == event.producer:
-            counted[event.stream][0] += 1
-            counted[event.stream][1][counted[event.stream][0]] = event.event.episode_return
-    expected = sorted((numbers[run], n, v) for run, (_, episodes) in counted.items() for n, v in episodes.items())
+        counted.setdefault(event.stream, Counted()).hear(event)
     stored = reader.execute('SELECT run, number, "return" FROM episodes ORDER BY run, number').fetchall()
-    assert repr(stored) == repr([(run, n, None if v != v else v) for run, n, v in expected])
+    episodes = sorted((numbers[run], n, v) for run, words in counted.items() for n, (_, v) in words.episodes.items())
+    # SQLite keeps not-a-number as NULL, and minus zero as zero
+    assert repr(stored) == repr([(run, n, None if v != v else v + 0.0) for run, n, v in episodes])
+    stored = reader.execute("SELECT run, step, position FROM checkpoints ORDER BY run, step").fetchall()
+    assert stored == sorted(
+        (numbers[run], step, at) for run, words in counted.items() for step, at in words.checkpoints.items()
+    )
+
+
+class Counted:
+    """What counts of a run's words: those of the last attempt that began to train, and what led up to where it began."""
+
+    def __init__(self):
+        self.attempt = self.last = 0
+        self.episodes = {}
+        self.checkpoints = {}
+
+    def hear(self, recorded):
+        event = recorded.event
+        if isinstance(event, e.TrainingStarted) and recorded.producer > self.attempt:
+            self.attempt, self.last = recorded.producer, event.from_episode
+            kept = {n: (step, v) for n, (step, v) in self.episodes.items() if n <= self.last and step <= event.from_step}
+            self.episodes = kept
+            self.checkpoints = {step: at for step, at in self.checkpoints.items() if 0 < step <= event.from_step}
+            if event.from_step == 0:
+                self.checkpoints = {}
+        elif recorded.producer != self.attempt:
+            return
+        elif isinstance(event, e.EpisodeFinished):
+            self.last += 1
+            self.episodes[self.last] = (event.last_step, event.episode_return)
+        elif isinstance(event, e.CheckpointCommitted):
+            self.checkpoints[event.step] = recorded.position

@@ -16,41 +16,10 @@ from lander.cli import client
 from lander.cli.main import COMMANDS, main
 from lander.protocol.commands import StopTarget
 from lander.protocol.errors import NotFoundError
+from tests.command_line import ENDLESS, TINY, lander, start, written
 from tests.lab import Lab
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-LANDER = (sys.executable, "-m", "lander")
-TINY = {
-    "experiment_id": "tiny",
-    "hypothesis": "More is better",
-    "environment": "CartPole-v1",
-    "algorithm": "PPO",
-    "training_steps": 256,
-    "seeds": [0],
-    "hyperparameters": {"n_steps": 64, "batch_size": 32, "n_epochs": 1},
-    "baseline": {},
-    "variants": {"fast": {"hyperparameters": {"learning_rate": 1e-3}}},
-}
-ENDLESS = TINY | {"experiment_id": "endless", "training_steps": 10_000_000, "seeds": [0, 1]}
-
-
-def start(home, *arguments, **options):
-    """The command, started as a process of its own."""
-    environment = {name: value for name, value in os.environ.items() if name != "LANDER_HOME"} | {"LANDER_HOME": str(home)}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen([*LANDER, *map(str, arguments)], text=True, env=environment, **pipes, **options)
-
-
-def lander(home, *arguments, **options):
-    """The command's exit code, standard output and standard error."""
-    with start(home, *arguments, **options) as process:
-        output, errors = process.communicate(timeout=90)
-    return process.returncode, output, errors
-
-
-def written(path, experiment):
-    path.write_text(json.dumps(experiment))
-    return path
 
 
 @pytest.fixture(autouse=True)
@@ -90,9 +59,9 @@ def test_run_takes_the_seed_file_as_it_stands_and_leaves_nothing_running(home):
     assert (code, output, Lab(home).processes()) == (0, "", [])
     assert "already submitted, and completed" in errors
 
-    code, output, errors = lander(home, "run", EXAMPLES / "seed.json", "training_steps=4096")
+    code, output, errors = lander(home, "run", EXAMPLES / "seed.json", "training_steps=2048", "seed=7")
     assert (code, output, Lab(home).processes()) == (2, "", [])
-    assert "other content" in errors
+    assert "differs in baseline.seeds, variant.seeds" in errors
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -251,7 +220,8 @@ def test_status_json_is_the_documented_object(finished):
         assert list(run) == RUN_FIELDS.split()
         assert (run["state"], run["cause"], run["step"], run["percent"]) == ("completed", "completed", 256, 100.0)
         assert run["resources"] is None
-        assert run["checkpoint"] is None
+        assert run["checkpoint"]["step"] == 256
+        assert len(bytes.fromhex(run["checkpoint"]["digest"])) == 32
 
 
 def test_status_is_told_in_words_and_of_one_run(finished):
@@ -318,7 +288,7 @@ def test_unknown_targets_are_answered_with_the_nearest_names(finished):
 
 def test_up_and_down_and_stop_can_be_said_twice(finished, home):
     assert "already running" in lander(finished.home, "up")[1]
-    assert lander(finished.home, "stop", "tiny") == (0, "tiny: nothing to stop: it has ended already\n", "")
+    assert lander(finished.home, "stop", "tiny") == (0, "tiny: nothing to stop: all its runs are completed\n", "")
     assert lander(home, "down") == (0, f"{home}: no supervisor is running\n", "")
 
 
@@ -356,7 +326,7 @@ def test_submitting_twice_is_one_experiment_and_other_content_is_refused(finishe
     code, output, errors = lander(finished.home, "submit", path)
     assert (code, output) == (0, "tiny\n")
     assert "already submitted, and completed" in errors
-    code, output, errors = lander(finished.home, "submit", path, "training_steps=1000")
+    code, output, errors = lander(finished.home, "submit", path, "hyperparameters.gamma=0.9")
     assert (code, output) == (2, "")
     assert len(errors.splitlines()) == 1
 

@@ -35,8 +35,9 @@ async def test_a_key_that_is_no_longer_valid_is_not_heard(yard, knock):
     append = c.Append(run="x/baseline/0", epoch=1, first_seq=1, events=())
     await peer.ask(append)
     del yard.principals[KEYS["trainer"].public]
-    await peer.say(append)
+    assert await peer.ask(append) == c.Fenced()
     await yard.has_refused(1)
+    assert yard.gate.refusals["fenced"] == 1
     assert yard.received.qsize() == 1
 
 

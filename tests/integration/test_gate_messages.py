@@ -10,7 +10,7 @@ from lander.protocol.events import ResourcesSampled
 from lander.protocol.wire import MAX_FRAME, encode
 from lander.supervisor import gate as gate_module
 from lander.supervisor.gate import MAX_DRAIN, MAX_UNSENT, Gate
-from tests.peers import PATIENCE, street
+from tests.peers import PATIENCE, new_keys, street
 from tests.yard import KEYS, Yard
 
 SAMPLE = ResourcesSampled(cpu_percent=1.0, memory_percent=1.0, memory_mb=1.0, disk_free_mb=1.0)
@@ -79,7 +79,7 @@ def test_what_is_refused_is_logged_once_a_second_at_most(caplog, monkeypatch):
         patch.setattr(gate_module.time, "monotonic", lambda: now[0])
         for _ in range(50):
             for _ in range(20):
-                gate.refuse("something")
+                gate.refuse("malformed", "something")
             now[0] += 0.1
     gate._context.term()
     assert gate.refused == 1000
@@ -111,6 +111,34 @@ async def test_what_is_said_to_somebody_who_has_not_come_yet_is_waiting_for_him(
     peer = knock("trainer")
     await peer.say(c.Append(run="x/baseline/0", epoch=1, first_seq=1, events=()))
     assert [(await peer.hear()).seq for _ in range(MAX_UNSENT)] == list(range(5, MAX_UNSENT + 5))
+
+
+async def test_what_was_meant_for_one_agent_is_not_said_to_the_next(yard, knock):
+    """A host says who it is at each connection and is told what to do then: an older order could start what is over."""
+    host = KEYS["host"].public
+    yard.answers = False
+    yard.gate.send(host, c.EndTrainer(run="x/baseline/0", epoch=1, grace=1.0))
+    peer = knock("host")
+    await peer.say(c.ReportResources(sample=SAMPLE))
+    async with asyncio.timeout(PATIENCE):
+        await yard.received.get()
+    yard.gate.send(host, c.Rejoin())
+    assert await peer.hear() == c.Rejoin()
+
+
+async def test_what_is_turned_away_is_counted_by_reason(yard, knock):
+    peer = knock("client")
+    await peer.say_frames(b"x")
+    await peer.say(c.TrainerExited(run="x/baseline/0", epoch=1))
+    assert not await knock(new_keys()).handshake()
+    await yard.has_refused(3)
+    assert yard.gate.refusals == {"stranger": 1, "malformed": 1, "not allowed": 1, "fenced": 0}
+
+
+async def test_nothing_is_kept_for_a_key_that_is_nobodys(yard):
+    del yard.principals[KEYS["trainer"].public]
+    yard.gate.send(KEYS["trainer"].public, c.Acknowledged(seq=1))
+    assert yard.gate._unsent == {}
 
 
 async def test_what_is_said_to_somebody_who_has_gone_is_dropped(yard, knock):

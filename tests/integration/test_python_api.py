@@ -81,6 +81,38 @@ def test_run_works_in_a_thread_and_shows_progress_if_asked(used, capsys):
     assert "threaded/fast/0: completed after 256 steps" in capsys.readouterr().out
 
 
+def test_what_was_stopped_goes_on_and_is_extended_by_its_id(used):
+    endless = TINY | {"experiment_id": "stopped", "training_steps": 4096}
+
+    def stop(status):
+        if status["runs"][0]["step"]:
+            lander.stop("stopped", home=used)
+
+    first = lander.run(endless, home=used, progress=stop)
+    assert first.state == "stopped"
+    second = lander.run(experiment_id="stopped", home=used, overrides=["training_steps=5120"])
+    assert second.completed
+    assert [run.steps for run in second.runs] == [5120, 5120]
+    with pytest.raises(lander.LanderError, match="experiment: missing"):
+        lander.run(home=used)
+
+
+def test_a_script_pauses_resumes_skips_and_retries(used):
+    lab = Lab(used)
+    lab.submit(lander.Experiment.model_validate(TINY | {"experiment_id": "verbs", "training_steps": 10_000_000}))
+    lab.wait(lambda: all(run["step"] for run in lab.status("verbs")["runs"]), "steps")
+    lander.pause("verbs", home=used)
+    lab.wait_state("verbs/fast/0", "paused")
+    lander.resume("verbs/fast", home=used)
+    lab.wait_state("verbs/fast/0", "running")
+    lander.skip("verbs", home=used)
+    lab.wait_state("verbs/fast/0", "skipped")
+    lander.retry("verbs/fast/0", home=used)
+    lab.wait_state("verbs/fast/0", "running")
+    lander.stop("verbs", home=used)
+    assert lab.wait_ended("verbs")["state"] == "stopped"
+
+
 def test_an_error_of_the_caller_stops_the_experiment(used):
     def fail(status):
         if any(run["step"] for run in status["runs"]):

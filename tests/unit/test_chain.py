@@ -211,6 +211,7 @@ def test_a_large_commit_leaves_what_many_small_ones_leave(tmp_path, number):
     first = [
         said("x", submitted(experiment("x")), at=1),
         said(RUN, e.RunQueued(), e.AttemptStarted(epoch=1, host="local", cpu=1), at=1),
+        said(RUN, e.TrainingStarted(epoch=1, pid=1, n_envs=1, device="cpu"), at=1, producer=1),
     ]
     groups = {
         "one": [[*first, said(RUN, *episodes, at=1, producer=1)]],
@@ -219,7 +220,7 @@ def test_a_large_commit_leaves_what_many_small_ones_leave(tmp_path, number):
     dumps = {}
     for name, history in groups.items():
         asyncio.run(write(tmp_path / name, history))
-        assert verify(tmp_path / name) == 3 + number
+        assert verify(tmp_path / name) == 4 + number
         with contextlib.closing(sqlite3.connect(tmp_path / name)) as database:
             dumps[name] = dump(database) | {"events": database.execute(f"{ALL} ORDER BY 1").fetchall()}
     assert dumps["one"] == dumps["many"]

@@ -4,9 +4,8 @@ import pytest
 
 from lander.protocol import commands as c
 from lander.protocol import events as e
-from lander.supervisor.decide import Drain, HostGone, Tick
-from lander.supervisor.placement import wake_at
-from lander.supervisor.policy import BACKOFF_LIMIT, STOP_GRACE, backoff
+from lander.supervisor.decide import HostGone, Tick
+from lander.supervisor.policy import BACKOFF_START, STOP_GRACE
 from tests.desk import SIGNALLED, Desk
 from tests.histories import HOST, experiment
 
@@ -88,81 +87,6 @@ def test_a_cause_is_what_the_trainer_said_unless_the_system_knows_better(cause, 
     assert ended.detail == (f"why {cause}" if cause else how.get("log_tail", ""))
 
 
-# --- what follows a failure -------------------------------------------------------------------------------------------
-
-
-def test_a_failed_run_is_tried_again_after_a_delay_that_doubles_until_it_has_failed_too_often():
-    desk = Desk()
-    desk.submit(max_retries=3)
-    for failures, delay in ((1, 1.0), (2, 2.0), (3, 4.0)):
-        assert desk.run(A).epoch == failures
-        desk.crash(A)
-        assert desk.said("RunQueued") == [
-            e.RunQueued(not_before=desk.now + delay, reason=f"retry {failures} of 3 after crashed(SIGKILL)")
-        ]
-        assert desk.started() == []
-        assert wake_at(desk.state, desk.now) == desk.now + delay
-        desk.now += delay - 0.01
-        assert desk.tell(Tick()).events == []
-        desk.now += 0.01
-        desk.tell(Tick())
-        assert desk.started() == [(A, failures + 1, 10, None)]
-    desk.crash(A)
-    assert desk.run(A).state == "failed"
-    assert desk.experiment_state() == "running"
-    desk.complete(B)
-    assert desk.last.events[-1] == ("x", e.ExperimentFailed(detail=f"failed: {A}"))
-
-
-def test_the_delay_has_a_limit():
-    assert [backoff(failures) for failures in (1, 2, 6, 7, 1000)] == [1.0, 2.0, 32.0, BACKOFF_LIMIT, BACKOFF_LIMIT]
-
-
-def test_while_a_run_waits_for_its_time_another_takes_its_slot():
-    desk = Desk(cpus=1)
-    desk.submit()
-    desk.crash(A)
-    assert desk.started() == [(B, 1, 10, None)]
-
-
-def test_a_configuration_error_is_never_tried_again():
-    desk = Desk()
-    desk.submit(max_retries=5)
-    desk.exit(A, cause="config_error")
-    assert desk.kinds() == [(A, "AttemptEnded"), (A, "RunFailed")]
-    assert desk.said("RunFailed") == [e.RunFailed(cause="config_error", detail="why config_error")]
-
-
-def test_where_failures_are_skipped_the_experiment_completes_without_the_run():
-    desk = Desk()
-    desk.submit(on_failure="skip")
-    desk.crash(A)
-    assert desk.said("RunSkipped") == [e.RunSkipped(cause="crashed(SIGKILL)")]
-    desk.complete(B)
-    assert desk.experiment_state() == "completed"
-
-
-def test_where_a_failure_aborts_the_others_are_stopped():
-    desk = Desk(cpus=2)
-    desk.submit(on_failure="abort", seeds=[0, 1])
-    desk.train(A, B)
-    desk.crash(A)
-    assert desk.states() == {"baseline/0": "failed", "v/0": "stopping", "baseline/1": "stopped", "v/1": "stopped"}
-    assert desk.ended() == [(B, 1, STOP_GRACE)]
-    assert desk.started() == []
-    desk.exit(B, cause="stopped")
-    assert desk.run(B).stop_reason == "aborted"
-    assert desk.last.events[-1] == ("x", e.ExperimentFailed(detail=f"failed: {A}"))
-
-
-def test_an_abort_leaves_other_experiments_alone():
-    desk = Desk(cpus=2)
-    desk.submit(on_failure="abort")
-    desk.submit(name="y")
-    desk.crash(A)
-    assert desk.started() == [("y/baseline/0", 1, 10, None)]
-
-
 # --- stopping ---------------------------------------------------------------------------------------------------------
 
 
@@ -188,7 +112,7 @@ def test_stopping_twice_is_stopping_once():
     desk.crash(A)
     assert desk.run(A).state == "stopped"
     desk.stop(A)
-    assert (desk.last.events, desk.last.answer.detail) == ([], "nothing to stop: it has ended already")
+    assert (desk.last.events, desk.last.answer.detail) == ([], "nothing to stop: it is stopped")
 
 
 @pytest.mark.parametrize(("target", "stopped"), [("x", 4), ("x/v", 2), (A, 1), ("x/baseline/1", 1)])
@@ -220,44 +144,77 @@ def test_a_stopping_run_that_was_done_anyway_is_complete(how, state):
     assert desk.run(A).state == state
 
 
-def test_a_trainer_that_somebody_else_asked_to_stop_is_not_started_again():
+@pytest.mark.parametrize("how", [{"cause": "stopped"}, {"exit_code": None, "signal": "SIGTERM"}])
+def test_a_trainer_that_a_signal_ended_goes_on_and_has_not_failed(how):
+    """Whoever sent it may mean the machine, whose experiments go on when it is back; but not in the very next moment."""
     desk = Desk()
     desk.submit()
     desk.train(A)
-    desk.exit(A, cause="stopped")
-    assert desk.run(A).state == "stopped"
+    desk.exit(A, **how)
+    assert [event.cause for event in desk.said("AttemptEnded")] == ["preempted"]
+    assert (desk.run(A).state, desk.run(A).failures, desk.started()) == ("queued", (), [])
+    desk.now += BACKOFF_START
+    desk.tell(Tick())
+    assert desk.started() == [(A, 2, 10, None)]
 
 
-def test_before_the_supervisor_leaves_everything_is_stopped():
+# --- leaving ----------------------------------------------------------------------------------------------------------
+
+
+def test_before_the_supervisor_leaves_what_trains_is_asked_to_end_and_what_waits_waits_on():
     desk = Desk(cpus=1)
     desk.submit()
     desk.submit(name="y")
     desk.train(A)
-    desk.tell(Drain())
+    desk.leave()
+    assert desk.kinds() == [(A, "StopRequested")]
+    assert (desk.started(), desk.ended()) == ([], [(A, 1, STOP_GRACE)])
+    assert desk.state.live == (A,)
+    assert [desk.run(run).state for run in (A, B, "y/baseline/0", "y/v/0")] == ["stopping", "queued", "queued", "queued"]
+    desk.exit(A, cause="stopped", step=512)
+    assert desk.kinds() == [(A, "AttemptEnded"), (A, "RunQueued")]
+    assert [event.cause for event in desk.said("AttemptEnded")] == ["preempted"]
+    assert [event.step for event in desk.said("AttemptEnded")] == [512]
+    assert (desk.started(), desk.state.live, desk.run(A).failures) == ([], (), ())
+    assert desk.experiment_state() == "running"
+
+
+@pytest.mark.parametrize("how", [SIGNALLED, {"cause": "stopped"}, None])
+def test_the_next_supervisor_carries_on_with_what_the_last_one_left(how):
+    """However the trainer ended: by itself, by force, or with its host, unseen."""
+    desk = Desk(cpus=1)
+    desk.submit()
+    desk.train(A)
+    desk.checkpoint(A, 512)
+    desk.leave()
+    desk.tell(HostGone(HOST, "its process ended")) if how is None else desk.exit(A, **how)
+    assert (desk.run(A).state, desk.run(A).failures) == ("queued", ())
+    desk.leaving = False
+    desk.join(pid=2, cpus=1)
+    assert desk.started() == [(A, 2, 10, None)]
+    assert desk.offered() == {A: [512]}
+
+
+def test_while_the_supervisor_leaves_nothing_is_placed_whatever_happens():
+    """Negative control: the same without leaving places the other run."""
+    desk = Desk(cpus=1)
+    desk.submit()
+    desk.leave()
+    desk.exit(A, cause="completed")
+    desk.tell(Tick())
+    desk.join(cpus=2)
     assert desk.started() == []
-    assert desk.ended() == [(A, 1, STOP_GRACE)]
-    assert desk.experiment_state("y") == "stopped"
-    desk.tell(HostGone(HOST, "its process ended"))
-    assert desk.run(A).stop_reason == "shutdown"
-    assert not any(standing.under_way for standing in desk.state.experiments.values())
+    desk.leaving = False
+    desk.tell(Tick())
+    assert desk.started() == [(B, 1, 10, None)]
 
 
-# --- submitting again -------------------------------------------------------------------------------------------------
-
-
-def test_the_same_experiment_twice_is_one_experiment():
+@pytest.mark.parametrize(("wish", "state"), [("stop", "stopped"), ("pause", "paused")])
+def test_leaving_does_not_change_what_a_person_has_asked(wish, state):
     desk = Desk()
     desk.submit()
-    desk.submit(mode="sequential")
-    assert desk.last.events == []
-    assert desk.last.answer == c.Accepted(subject="x", detail="already submitted, and running")
-
-
-def test_the_same_id_with_other_content_is_refused():
-    desk = Desk()
-    desk.submit()
-    before = desk.state
-    desk.submit(training_steps=7)
-    assert desk.last.answer.error == "ConflictError"
-    assert "choose another --experiment-id" in desk.last.answer.detail
-    assert (desk.state, desk.last.events, desk.last.effects) == (before, [], [])
+    getattr(desk, wish)(A)
+    desk.leave()
+    assert (A, 1, STOP_GRACE) in desk.ended()
+    desk.exit(A, cause="stopped")
+    assert desk.run(A).state == state

@@ -126,15 +126,41 @@ def test_a_stopping_run_that_is_lost_is_stopped_and_not_tried_again():
     assert desk.states() == {"baseline/0": "stopped", "v/0": "queued"}
 
 
-def test_with_its_host_an_aborted_experiment_loses_all_its_runs():
-    """The loss of the first run aborts the second, which is lost, too: aborted is what it is, and no second failure."""
+@pytest.mark.parametrize(("on_failure", "state"), [("retry", "failed"), ("skip", "skipped"), ("abort", "failed")])
+def test_that_its_host_is_lost_is_no_fault_of_the_run_unless_it_happens_too_often(on_failure, state):
     desk = Desk()
-    desk.submit(on_failure="abort")
+    desk.submit(on_failure=on_failure, max_retries=1)
     desk.train(A, B)
     desk.tell(GONE)
+    assert desk.states() == {"baseline/0": "queued", "v/0": "queued"}
+    desk.now += 60.0
+    desk.join(pid=2)
+    desk.complete(B)
+    desk.tell(GONE)
+    assert desk.run(A).state == state
+    assert desk.experiment_state() == ("completed" if state == "skipped" else "failed")
+
+
+def test_a_host_that_offers_no_slots_any_more_keeps_what_it_has_and_gets_nothing():
+    desk = Desk(cpus=2)
+    desk.submit(seeds=[0, 1])
+    desk.train(A, B)
+    desk.join(cpus=0, trainers=[(A, 1), (B, 1)])
+    assert desk.last.effects == []
+    desk.complete(A)
+    assert (desk.started(), desk.run(B).state) == ([], "running")
+    desk.join(cpus=2, trainers=[(B, 1)])
+    assert [run for run, *_ in desk.started()] == ["x/baseline/1"]
+
+
+def test_what_is_aborted_because_another_run_was_lost_with_it_has_ended_as_it_was_asked():
+    desk = Desk()
+    desk.submit(on_failure="abort", max_retries=0)
+    desk.train(A, B)
+    desk.tell(GONE)
+    assert [event.cause for event in desk.said("AttemptEnded")] == ["lost_contact", "stopped"]
     assert desk.states() == {"baseline/0": "failed", "v/0": "stopped"}
-    assert desk.run(B).stop_reason == "aborted"
-    assert desk.experiment_state() == "failed"
+    assert (desk.run(B).stop_reason, desk.experiment_state()) == ("aborted", "failed")
 
 
 # --- hosts that come back ---------------------------------------------------------------------------------------------
@@ -181,14 +207,16 @@ def test_a_running_trainer_that_the_host_no_longer_has_is_left_to_its_report():
     assert desk.run(A).state == "completed"
 
 
-def test_with_a_new_agent_what_the_old_one_ran_is_lost():
-    desk = Desk()
+@pytest.mark.parametrize(("pid", "incarnation"), [(2, "i"), (2, "j"), (1, "j")])
+def test_with_a_new_agent_what_the_old_one_ran_is_lost(pid, incarnation):
+    """A pid may come again, above all after a reboot; the incarnation does not."""
+    desk = Desk(pid=1)
     desk.submit()
     desk.train(A)
-    desk.join(pid=2)
+    desk.join(pid=pid, incarnation=incarnation)
     assert [event.cause for event in desk.said("AttemptEnded")] == ["lost_contact", "lost_contact"]
     assert desk.states() == {"baseline/0": "queued", "v/0": "queued"}
-    assert desk.state.hosts[HOST].pid == 2
+    assert (desk.state.hosts[HOST].pid, desk.state.hosts[HOST].incarnation) == (pid, incarnation)
 
 
 def test_with_a_new_agent_a_stopping_run_is_stopped_and_not_tried_again():
@@ -250,6 +278,7 @@ def test_the_exit_of_an_attempt_that_does_not_count_changes_nothing(run, epoch):
 def test_the_words_of_an_attempt_that_is_over_change_nothing():
     desk = Desk()
     desk.submit()
+    desk.train(A)
     desk.crash(A)
     before = desk.state
     for event in (

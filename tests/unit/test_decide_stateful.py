@@ -1,4 +1,5 @@
-"""The decision core against everything at once: submissions, hosts, trainers and people, in any order, late, twice, or lost.
+"""The decision core against everything at once: submissions, hosts, trainers, people, and supervisors that leave or die;
+in any order, late, twice, or lost.
 
 The machine stands in for the shell: it takes each decision to a store, folds what the store commits, and sometimes lets a
 trainer's word come in between the two. After every step the invariants below must hold, and at the end everything must be
@@ -15,23 +16,37 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from lander.protocol import commands as c
 from lander.protocol import events as e
+from lander.protocol.experiment import Experiment
 from lander.protocol.lifecycle import ImpossibleTransitionError
 from lander.store.event_store import said
 from lander.store.memory import MemoryEventStore
+from lander.supervisor import attempts, placement, state
 from lander.supervisor import decide as core
-from lander.supervisor import placement, state
-from lander.supervisor.decide import Drain, HostGone, Tick, decide
+from lander.supervisor.decide import Draft, Drain, HostGone, LimitReached, Stalled, Tick, decide
+from lander.supervisor.placement import Slot
 from lander.supervisor.policy import Verdict
+from lander.supervisor.standing import ExperimentStanding
 from lander.supervisor.state import State, evolve, fold
-from tests.decisions import effects_speak_of_the_log, experiments_end_with_their_runs, no_slot_is_idle_without_need
-from tests.histories import HOST, experiment
+from tests.decisions import (
+    checkpoints_are_of_the_lineage,
+    effects_speak_of_the_log,
+    experiments_end_with_their_runs,
+    no_slot_is_idle_without_need,
+    retries_are_bounded,
+    what_is_over_stays_over,
+)
+from tests.histories import HOST, checkpoint, experiment
 
+MAX_RETRIES = 1
 NAMES = ("x", "y")
 PICK = st.integers(0, 30)
 KILLED = {"signal": "SIGKILL"}
 EXITS = st.sampled_from([{"exit_code": 0}, {"exit_code": 1, "log_tail": "tail"}, KILLED, KILLED | {"out_of_memory": True}])
 CAUSES = st.sampled_from(["completed", "stopped", "config_error", "non_finite", "crashed"])
-WORDS = st.sampled_from(["TrainingStarted", "ModelSaved", "TrainingEnded", "MetricsLogged", "WarningRaised"])
+WORDS = st.sampled_from(
+    ["TrainingStarted", "CheckpointCommitted", "ModelSaved", "TrainingEnded", "MetricsLogged", "WarningRaised"]
+)
+TARGETS = st.sampled_from(["x", "y", "x/v", "x/baseline/0", "y/v/1", "z", "x/"])
 
 
 class Supervision(RuleBasedStateMachine):
@@ -45,7 +60,7 @@ class Supervision(RuleBasedStateMachine):
         self.state = State()
         self.now = 1_000.0
         self.pid = 1
-        self.over = {}
+        self.leaving = False
 
     def teardown(self):
         try:
@@ -68,14 +83,20 @@ class Supervision(RuleBasedStateMachine):
 
     def tell(self, message, meanwhile=None):
         """Decide, record, check; `meanwhile`, a trainer's word is recorded between the decision and its commit."""
-        draft = decide(self.state, message, self.now)
+        draft = core.decide(self.state, message, self.now, self.leaving)
         if meanwhile is not None:
             self._append(meanwhile)
         if draft.events:
-            self._append(*(said(stream, event, at=1) for stream, event in draft.events))
+            self._append(*(said(stream, event, at=e.microseconds(self.now)) for stream, event in draft.events))
+        if meanwhile is None:
+            assert self.state == draft.state
+        if isinstance(draft.answer, c.Refused):  # for a reason, and not because the core contradicts itself
+            assert draft.answer.error in ("NotFoundError", "ConflictError")
         effects_speak_of_the_log(draft.effects, self.state, self.store.events)
         experiments_end_with_their_runs(self.state)
-        if not isinstance(draft.answer, c.Refused):  # a refusal changes nothing, and so fills no slot, either
+        if self.leaving:
+            assert not any(event.kind == "AttemptStarted" for _, event in draft.events)
+        elif not isinstance(draft.answer, c.Refused):  # a refusal changes nothing, and so fills no slot, either
             no_slot_is_idle_without_need(self.state, self.now)
         return draft
 
@@ -85,8 +106,11 @@ class Supervision(RuleBasedStateMachine):
         if not attempts:
             return None
         run, epoch = attempts[pick % len(attempts)]
+        steps = [0, *(each.step for each in self.state.runs[run].checkpoints)]
+        from_step = steps[pick % len(steps)]
         event = {
-            "TrainingStarted": e.TrainingStarted(epoch=epoch, pid=7, n_envs=1, device="cpu"),
+            "TrainingStarted": e.TrainingStarted(epoch=epoch, pid=7, n_envs=1, device="cpu", from_step=from_step),
+            "CheckpointCommitted": checkpoint(10 * (1 + pick % 5)),
             "ModelSaved": e.ModelSaved(step=1000, path="m", sha256="s"),
             "TrainingEnded": e.TrainingEnded(epoch=epoch, cause=cause, step=1000),
             "MetricsLogged": e.MetricsLogged(step=1, values={}),
@@ -96,10 +120,13 @@ class Supervision(RuleBasedStateMachine):
 
     # ------------------------------------------------------------------------------------------------ what happens
 
-    @initialize(cpus=st.integers(0, 3))
-    def begin(self, cpus):
+    @initialize(cpus=st.sampled_from([2, 2, 1, 0]), on_failure=st.sampled_from(["retry", "retry", "skip", "abort"]))
+    def begin(self, cpus, on_failure):
+        """Usually with something to do and somewhere to do it, else most histories would be short."""
         if cpus:
-            self.tell(c.JoinHost(name=HOST, pid=1, cpus=tuple(range(cpus)), memory_mb=1.0))
+            self.join(cpus=tuple(range(cpus)))
+        wanted = experiment("x", on_failure=on_failure, max_retries=MAX_RETRIES)
+        self.submit_and_check(wanted, e.Execution())
 
     @rule(
         name=st.sampled_from(NAMES),
@@ -108,23 +135,48 @@ class Supervision(RuleBasedStateMachine):
         mode=st.sampled_from(["parallel", "sequential"]),
         device=st.sampled_from(["cpu", "cpu", "cuda"]),
         max_workers=st.sampled_from([None, 1, 2]),
+        on_limit=st.sampled_from(["warn", "pause", "stop"]),
+        training_steps=st.sampled_from([1000, 1000, 2000]),
     )
-    def submit(self, name, seeds, on_failure, mode, device, max_workers):
-        wanted = experiment(name, seeds=range(seeds), on_failure=on_failure, max_retries=1, device=device)
+    def submit(self, name, seeds, on_failure, mode, device, max_workers, on_limit, training_steps):
+        if self.leaving:  # it would not be listened to
+            return
+        policies = {"on_failure": on_failure, "on_limit": on_limit, "max_retries": MAX_RETRIES}
+        wanted = experiment(name, seeds=range(seeds), device=device, training_steps=training_steps, **policies)
         execution = e.Execution(mode=mode, max_workers=max_workers)
-        known = self.state.experiments.get(name)
+        self.submit_and_check(wanted, execution)
+
+    @precondition(lambda self: self.state.experiments and not self.leaving)
+    @rule(pick=PICK, more=st.sampled_from([0, 0, 500]))
+    def submit_again(self, pick, more):
+        """As it is, or with more to do."""
+        standing = list(self.state.experiments.values())[pick % len(self.state.experiments)]
+        form = standing.experiment.model_dump()
+        for arm in form["arms"]:
+            arm["training_steps"] += more
+        self.submit_and_check(Experiment.model_validate(form), standing.execution)
+
+    def submit_and_check(self, wanted, execution):
+        known = self.state.experiments.get(wanted.experiment_id)
         draft = self.tell(c.SubmitExperiment(experiment=wanted, execution=execution, manifest={}))
-        assert isinstance(draft.answer, c.Accepted if known is None or known.experiment == wanted else c.Refused)
-        assert known is None or not any(event.kind == "ExperimentSubmitted" for _, event in draft.events)
+        submitted = [event for _, event in draft.events if event.kind == "ExperimentSubmitted"]
+        assert len(submitted) == (known is None)
+        if known is None or known.experiment == wanted:
+            assert isinstance(draft.answer, c.Accepted)
+        elif isinstance(draft.answer, c.Accepted):
+            longer = zip(wanted.arms, known.experiment.arms, strict=True)
+            assert any(new.training_steps > old.training_steps for new, old in longer)
+            assert self.state.experiments[wanted.experiment_id].experiment == wanted
 
     @rule(
         cpus=st.integers(1, 3),
         gpus=st.integers(0, 1),
         again=st.booleans(),
+        same_pid=st.booleans(),
         kept=st.lists(st.booleans(), max_size=8),
         strange=PICK,
     )
-    def host_joins(self, cpus, gpus, again, kept, strange):
+    def host_joins(self, cpus, gpus, again, same_pid, kept, strange):
         """Anew, or again after it lost its connection; with some of the trainers it should have, and perhaps with others."""
         self.pid += not again
         live = [(run.id, run.attempt.epoch) for run in self.state.runs.values() if run.attempt is not None]
@@ -133,7 +185,10 @@ class Supervision(RuleBasedStateMachine):
         alive += old[strange : strange + 1]
         keys = tuple(c.TrainerKey(run=run, epoch=epoch) for run, epoch in alive)
         names = ("GPU",) * gpus
-        self.tell(c.JoinHost(name=HOST, pid=self.pid, cpus=tuple(range(cpus)), gpus=names, memory_mb=1.0, trainers=keys))
+        self.join(cpus=tuple(range(cpus)), gpus=names, trainers=keys, pid=1 if same_pid else self.pid)
+
+    def join(self, pid=1, **offer):
+        self.tell(c.JoinHost(name=HOST, pid=pid, incarnation=f"agent {self.pid}", memory_mb=1.0, **offer))
 
     @rule(name=st.sampled_from([HOST, HOST, "nobody"]), meanwhile=PICK, kind=WORDS)
     def host_goes(self, name, meanwhile, kind):
@@ -146,15 +201,49 @@ class Supervision(RuleBasedStateMachine):
         if word is not None:
             self._append(word)
 
+    @precondition(lambda self: self.state.live)
+    @rule(pick=PICK, steps=st.sets(st.integers(1, 9)))
+    def trainer_trains(self, pick, steps):
+        self.train(self.state.live[pick % len(self.state.live)], pick, steps)
+
+    @precondition(lambda self: self.state.live)
+    @rule(pick=PICK, steps=st.sets(st.integers(1, 9), min_size=1), times=st.integers(1, 3))
+    def trainer_is_interrupted_and_trains_on(self, pick, steps, times):
+        name = self.state.live[pick % len(self.state.live)]
+        for turn in range(times):
+            self.train(name, pick + turn, steps)
+            self.exit(self.state.runs[name], None, False, {"signal": "SIGTERM"})
+            self.time_passes(60.0, tick=True)
+            if not self.state.runs[name].live:
+                return
+        self.train(name, pick, ())
+
+    def train(self, name, pick, steps):
+        """As a trainer really does: it begins where a checkpoint it was offered lies, and writes others beyond."""
+        run = self.state.runs[name]
+        words = []
+        from_step = 0
+        if run.trained < run.epoch:
+            offered = [*(each.step for each in run.checkpoints), 0]
+            from_step = offered[pick % len(offered)]
+            words.append(e.TrainingStarted(epoch=run.epoch, pid=7, n_envs=1, device="cpu", from_step=from_step))
+        elif run.checkpoints:
+            from_step = run.checkpoints[0].step
+        words += [checkpoint(from_step + step) for step in sorted(steps)]
+        if words:
+            self._append(said(run.id, *words, at=1, producer=run.epoch))
+
     @precondition(lambda self: any(run.live for run in self.state.runs.values()))
-    @rule(pick=PICK, how=EXITS, cause=st.none() | CAUSES, saved=st.booleans(), twice=st.booleans())
-    def trainer_exits(self, pick, how, cause, saved, twice):
+    @rule(pick=PICK, how=EXITS, cause=st.none() | CAUSES, saved=st.booleans(), twice=st.booleans(), later=st.booleans())
+    def trainer_exits(self, pick, how, cause, saved, twice, later):
         live = [run for run in self.state.runs.values() if run.attempt is not None]
         run = live[pick % len(live)]
         self.exit(run, cause, saved, how)
         if twice:
             draft = self.exit(run, None, False, how)
             assert not any(event.kind == "AttemptEnded" for _, event in draft.events)
+        if later:
+            self.time_passes(60.0, tick=True)
 
     def exit(self, run, cause, saved, how):
         if saved:
@@ -175,20 +264,49 @@ class Supervision(RuleBasedStateMachine):
         draft = self.tell(c.TrainerExited(run=run, epoch=epoch, **how), self._word(meanwhile, kind))
         assert counts == any(event.kind == "AttemptEnded" for _, event in draft.events)
 
-    @rule(what=st.sampled_from(["x", "y", "x/v", "x/baseline/0", "y/v/1", "z", "x/"]), meanwhile=PICK, kind=WORDS)
-    def stop(self, what, meanwhile, kind):
+    @rule(what=TARGETS, operation=st.sampled_from(c.OPERATE), meanwhile=PICK, kind=WORDS)
+    def somebody_asks(self, what, operation, meanwhile, kind):
         found = any(run == what or run.startswith(what.rstrip("/") + "/") for run in self.state.runs) and what[-1] != "/"
-        draft = self.tell(c.StopTarget(target=what, operator="me@here"), self._word(meanwhile, kind))
+        draft = self.tell(operation(target=what, operator="me@here"), self._word(meanwhile, kind))
         assert isinstance(draft.answer, c.Accepted if found else c.Refused)
-        assert all(run.over or run.state == "stopping" for run in self.state.runs.values() if run.id.startswith(f"{what}/"))
+        asked = [event for _, event in draft.events if isinstance(event, e.OperatorCommanded)]
+        assert len(asked) == (found and not draft.answer.detail)
+        ends = {c.StopTarget: "stopped", c.PauseTarget: "paused", c.SkipTarget: "skipped"}
+        if operation in ends and found:
+            concerned = [run for run in self.state.runs.values() if run.id == what or run.id.startswith(f"{what}/")]
+            assert all(run.over or run.state in ("stopping", ends[operation]) for run in concerned)
 
-    @rule(really=PICK)
-    def drain(self, really):
-        if really == 0:  # seldom: it ends every story
+    @precondition(lambda self: self.state.live)
+    @rule(pick=PICK, late=st.integers(0, 1), limit=st.sampled_from([None, None, "memory_mb", "wall_hours"]))
+    def something_is_noticed(self, pick, late, limit):
+        """Of an attempt that counts, or of the one before."""
+        run = self.state.runs[self.state.live[pick % len(self.state.live)]]
+        epoch = run.epoch - late
+        if limit is None:
+            draft = self.tell(Stalled(run.id, epoch, 700.0))
+        else:
+            draft = self.tell(LimitReached(run.id, epoch, limit, 2.0, 1.0))
+        noticed = (e.ProgressStalled, e.ResourceLimitExceeded, e.StopRequested)
+        assert not late or not any(isinstance(event, noticed) for _, event in draft.events)
+
+    @precondition(lambda self: not self.leaving)
+    @rule(really=st.integers(0, 3))
+    def supervisor_leaves(self, really):
+        if really == 0:
+            self.leaving = True
             self.tell(Drain())
-            assert all(run.over or run.state == "stopping" for run in self.state.runs.values())
+            assert all(self.state.runs[run].state == "stopping" for run in self.state.live)
+
+    @rule(really=st.integers(0, 3))
+    def supervisor_dies_and_another_folds_the_log(self, really):
+        if really == 0 or self.leaving:
+            self.leaving = False
+            self.state = fold(self.store.consequential())
 
     @rule(seconds=st.sampled_from([0.0, 0.5, 1.0, 2.0, 60.0, -5.0, -3600.0]), tick=st.booleans())
+    def the_clock_moves(self, seconds, tick):
+        self.time_passes(seconds, tick)
+
     def time_passes(self, seconds, tick):
         self.now += seconds
         if tick:
@@ -215,15 +333,25 @@ class Supervision(RuleBasedStateMachine):
         assert len(set(gpus)) == len(gpus)
 
     @invariant()
-    def what_is_over_stays_as_it_is(self):
-        for run in self.state.runs.values():
-            assert self.over.get(run.id, run) == run
-            if run.over:
-                self.over[run.id] = run
-        for name, standing in self.state.experiments.items():
-            assert self.over.get(name, standing) == standing
-            if not standing.under_way:
-                self.over[name] = standing
+    def what_is_over_stays_over(self):
+        what_is_over_stays_over(self.store.events)
+
+    @invariant()
+    def attempts_continue_from_their_lineage(self):
+        checkpoints_are_of_the_lineage(self.state, self.store.events)
+
+    @invariant()
+    def what_is_kept_at_hand_is_what_is_found(self):
+        state = self.state
+        assert set(state.live) == {run.id for run in state.runs.values() if run.attempt is not None}
+        assert state.delayed == {run.id: run.not_before for run in state.runs.values() if self._waits(run)}
+        assert set(state.under_way) == {name for name, standing in state.experiments.items() if standing.under_way}
+        assert state.waiting == any(run.state == "queued" for run in state.runs.values())
+        assert state.idle == all(run.over or run.state == "paused" for run in state.runs.values())
+
+    @staticmethod
+    def _waits(run):
+        return run.state == "queued" and run.not_before
 
     @invariant()
     def the_log_folds_to_the_state(self):
@@ -242,25 +370,28 @@ class Supervision(RuleBasedStateMachine):
         for run in self.state.runs:
             epochs = [each.event.epoch for each in self.log(e.AttemptStarted) if each.stream == run]
             assert epochs == list(range(1, len(epochs) + 1))
-        assert all(run.failures <= 2 for run in self.state.runs.values())
+        retries_are_bounded(self.store.events, MAX_RETRIES)
 
     # ------------------------------------------------------------------------------------------------ at the end
 
     def _everything_can_come_to_an_end(self):
-        """With a host that has room for everybody, and trainers that complete, no run is left behind."""
+        """With a host that has room for everybody, nothing paused, and trainers that complete, no run is left behind."""
+        self.leaving = False
         self.pid += 1
-        self.tell(c.JoinHost(name=HOST, pid=self.pid, cpus=tuple(range(9)), gpus=("GPU",) * 9, memory_mb=1.0))
+        self.join(cpus=tuple(range(9)), gpus=("GPU",) * 9)
+        for name in list(self.state.experiments):
+            self.tell(c.ResumeTarget(target=name, operator="me@here"))
         for _ in range(20):
             self.now += 10_000.0
             self.tell(Tick())
             for run in [run for run in self.state.runs.values() if run.live]:
                 self.exit(run, "completed", True, {"exit_code": 0})
-        assert all(run.over for run in self.state.runs.values())
-        assert not any(standing.under_way for standing in self.state.experiments.values())
+        assert all(run.state == "completed" for run in self.state.runs.values())
+        assert all(standing.state == "completed" for standing in self.state.experiments.values())
 
 
 QUICK = settings(
-    max_examples=60,
+    max_examples=120,
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
@@ -274,21 +405,26 @@ def test_whatever_happens_in_whatever_order():
 # --- negative controls: with a rule broken, the machine must notice ------------------------------------------------------
 
 
-def _everybody_gets_the_first_slot(current, run):
-    return next(((host, host.cpus[0], None) for host in current.hosts.values() if host.online), None)
+def _everybody_gets_the_first_slot(current):
+    return next(((Slot(host, host.cpus[0]), None) for host in current.hosts.values() if host.online), (None, None))
+
+
+def _deciding_as_if_it_stayed(current, message, now, leaving):
+    return decide(current, message, now)
 
 
 BROKEN = {
-    "slots are given twice": (placement, "_free_slot", _everybody_gets_the_first_slot),
+    "slots are given twice": (placement, "_free_slots", _everybody_gets_the_first_slot),
+    "a supervisor that leaves starts what waits": (core, "decide", _deciding_as_if_it_stayed),
+    "superseded checkpoints are offered": (state, "_not_superseded", lambda checkpoints, from_step: checkpoints),
+    "checkpoints are offered without end": (state, "KEPT_CHECKPOINTS", 99),
+    "exhausted experiments are forgotten": (ExperimentStanding, "exhausted", False),
+    "what ended is resumed without its experiment": (Draft, "reopen", lambda draft, experiment: None),
     "nothing is placed": (core, "_place_runs", lambda draft: None),
     "experiments never end": (core, "_close_experiments", lambda draft: None),
     "old attempts count": (state, "_is_current", lambda current, recorded: True),
-    "failures are retried for ever": (
-        core,
-        "after_failure",
-        lambda *_: Verdict("retry", 0.0),
-    ),
-    "stops are forgotten": (core, "_stop_run", lambda draft, run, reason: None),
+    "failures are retried for ever": (attempts, "after_failure", lambda *_: Verdict("retry", 0.0, "retry 1 of 1")),
+    "stops are forgotten": (Draft, "ask_to_end", lambda draft, run, attempt, reason: None),
 }
 
 

@@ -14,6 +14,7 @@ from lander.reports.verdict import verdict
 from lander.store.event_store import said
 from lander.store.reader import DATABASE, Reader
 from lander.store.sqlite import SqliteEventStore
+from tests.chronicle import OTHER, RUN, attempt, begun, episode, tell
 
 
 def experiment(seeds):
@@ -53,6 +54,20 @@ def judged(tmp_path):
             return verdict(reader, "x")
 
     return judge
+
+
+def test_runs_that_could_not_go_on_exactly_are_named(tmp_path):
+    """Even where the last of their attempts could: what came before it was not what it would have been."""
+    begun(tmp_path)
+    inexact = attempt(2, episode(8), from_step=4, from_episode=1, resume="inexact")
+    exact = attempt(3, episode(9), from_step=8, from_episode=2, cause="completed")
+    tell(tmp_path, *attempt(1, episode(4)), *inexact, *exact, said(RUN, e.RunCompleted()))
+    tell(tmp_path, *attempt(1, episode(4), run=OTHER), *attempt(2, from_step=4, run=OTHER), said(OTHER, e.RunCompleted()))
+    with Reader(tmp_path) as reader:
+        caveats = verdict(reader, "x").caveats
+    assert [caveat for caveat in caveats if "bit by bit" in caveat] == [
+        "after an interruption, these could not go on bit by bit, and began a new episode instead: baseline/0 (completed)"
+    ]
 
 
 async def test_arms_are_summarised_and_variants_paired_by_seed(judged):

@@ -1,0 +1,168 @@
+"""What supervision adds to `learn`: speaking and listening now and then, and checkpoints at rollout boundaries.
+
+A *boundary* is where Stable-Baselines3 calls `on_rollout_start`: everything learned is in the parameters, nothing is half
+collected. There, and only there, a training can be put down and taken up again without a bit's difference.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+
+from lander.actors.checkpoint import Checkpoints
+from lander.actors.logger import RunLogger
+from lander.actors.mailbox import Mailbox
+from lander.actors.recording import Recording
+from lander.actors.tree import Tree
+from lander.protocol.events import EpisodeFinished, Resume, WarningRaised
+
+EXCHANGE_SECONDS: Final = 0.5
+"""How often a trainer speaks and listens, as nearly as whole steps allow."""
+
+
+class NonFiniteError(Exception):
+    """Parameters or losses are no longer numbers; training on would only waste time."""
+
+
+class LeaveTrainingError(Exception):
+    """Raised at a boundary to end `learn`, which offers no other way out between two rollouts."""
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """Where training takes up: the state of a checkpoint, and whether that was the end of a training."""
+
+    state: Tree
+    finished: bool
+
+
+class Supervised(BaseCallback):
+    """SB3's callback, reduced to a comparison of integers on all but a few steps."""
+
+    def __init__(
+        self,
+        mailbox: Mailbox,
+        recording: Recording,
+        checkpoints: Checkpoints,
+        logger: RunLogger,
+        announce: Callable[[int, int, Resume], None],
+        *,
+        continuation: Continuation | None,
+        frequency: int,
+        batch_steps: int,
+    ) -> None:
+        super().__init__()
+        self.episodes = 0
+        """Finished and said, over all attempts."""
+        self._mailbox = mailbox
+        self._recording = recording
+        self._checkpoints = checkpoints
+        self._logger = logger
+        self._announce = announce
+        self._continuation = continuation
+        self._frequency = frequency
+        self._batch_steps = batch_steps
+        self._begun = False
+        self._last_checkpoint = 0
+        self._next_checkpoint = frequency
+        self._next_exchange = 1
+        self._exchanged_at = 0.0
+        self._exchanged_calls = 0
+
+    # ------------------------------------------------------------------------------------------------ at boundaries
+
+    def _on_rollout_start(self) -> None:
+        if not self._begun:
+            self._begin()
+        elif self.num_timesteps >= self._next_checkpoint or self._mailbox.stop_requested or self._mailbox.checkpoint_requested:
+            self._pause_at_boundary()
+
+    def _begin(self) -> None:
+        """The first boundary of this attempt: restore what is to be continued, and say that training starts."""
+        self._begun = True
+        continuation, self._continuation = self._continuation, None
+        how: Resume = "fresh" if continuation is None else self._restore(continuation)
+        self.num_timesteps = self.model.num_timesteps
+        self._note_checkpoint(self.num_timesteps)
+        self._announce(self.num_timesteps, self.episodes, how)
+        self._exchanged_at = time.monotonic()
+        if self._is_done() or self._mailbox.stop_requested:
+            raise LeaveTrainingError
+
+    def _is_done(self) -> bool:
+        return self.model.num_timesteps >= self.model._total_timesteps
+
+    def _restore(self, continuation: Continuation) -> Resume:
+        problems = self._checkpoints.restore(continuation.state)
+        self.episodes = continuation.state["episodes"]
+        if continuation.finished and not self._is_done():
+            _draw_noise(self.model)  # a rollout does so before its boundary, and after the end of training nobody did
+        self._logger.continue_from(self.model)
+        for problem in problems:
+            step = self.model.num_timesteps
+            self._mailbox.say(WarningRaised(message=f"continued at step {step}, but not exactly: {problem}"))
+        return "inexact" if problems else "exact"
+
+    def _pause_at_boundary(self) -> None:
+        """Write a checkpoint, and leave if that is wanted."""
+        self.exchange()
+        self.checkpoint()
+        if self._mailbox.stop_requested:
+            raise LeaveTrainingError
+
+    def checkpoint(self, *, finished: bool = False) -> None:
+        """Write a checkpoint of this boundary; where the disk does not take it, say so and train on."""
+        self._mailbox.checkpoint_requested = False
+        if self.num_timesteps == self._last_checkpoint and not finished:
+            return
+        self.check_finite()
+        try:
+            self._mailbox.say(self._checkpoints.commit(self.episodes, finished=finished))
+        except OSError as error:
+            self._mailbox.say(WarningRaised(message=f"no checkpoint at step {self.num_timesteps}: {error}"))
+        self._note_checkpoint(self.num_timesteps)
+        self._mailbox.exchange()
+
+    def _note_checkpoint(self, step: int) -> None:
+        """The next one is due at a multiple of the frequency, so that attempts put them at the same steps."""
+        self._last_checkpoint = step
+        self._next_checkpoint = (step // self._frequency + 1) * self._frequency
+
+    # ------------------------------------------------------------------------------------------------ at every step
+
+    def _on_step(self) -> bool:
+        if self.n_calls >= self._next_exchange:
+            self.check_finite()
+            self.exchange()
+        return True
+
+    def exchange(self) -> None:
+        """Say what happened since the last time, and choose when the next time is."""
+        for event in self._recording.take():
+            self.episodes += isinstance(event, EpisodeFinished)
+            self._mailbox.say(event)
+        self._mailbox.exchange()
+        now = time.monotonic()
+        calls = self.n_calls - self._exchanged_calls
+        pace = calls / max(now - self._exchanged_at, 1e-3)
+        self._next_exchange = self.n_calls + max(1, min(int(pace * EXCHANGE_SECONDS), self._batch_steps))
+        self._exchanged_at, self._exchanged_calls = now, self.n_calls
+
+    def check_finite(self) -> None:
+        """Raise `NonFiniteError` if a parameter or a loss is no longer a number: torch itself would often not notice."""
+        for name, parameter in self.model.policy.named_parameters():
+            if not math.isfinite(parameter.detach().sum().item()):
+                raise NonFiniteError(f"{name} is not finite after {self.num_timesteps} timesteps")
+        for name, value in self.logger.name_to_value.items():
+            if name.endswith("loss") and not math.isfinite(float(value)):
+                raise NonFiniteError(f"{name} is {value} after {self.num_timesteps} timesteps")
+
+
+def _draw_noise(model: Any) -> None:
+    """Generalised state-dependent exploration, as at the beginning of a rollout."""
+    if model.use_sde:
+        (model.policy if isinstance(model, OnPolicyAlgorithm) else model.actor).reset_noise(model.env.num_envs)

@@ -1,0 +1,126 @@
+"""Checkpoints: the whole state of a training, written so that it can be continued bit by bit.
+
+Taken at a rollout boundary, right where Stable-Baselines3 calls `on_rollout_start`, and put back at the very same place of the
+next attempt: whatever `learn` has drawn, reset or counted by then is overwritten, and the two are the same from there on.
+
+One file holds the state (a tree, see `tree.py`), and one more each full page of the replay buffer. Files are durable before
+the event that names them is said; a name is the SHA-256 of the content, so a file can be whole or damaged, but never another.
+"""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.utils import safe_mean
+
+from lander.actors import environments
+from lander.actors.durable import read_artifact, write_artifact
+from lander.actors.ingredients import INGREDIENTS
+from lander.actors.recording import Recording
+from lander.actors.replay_pages import ReplayPages
+from lander.actors.tree import Tree, digest, pack, unpack
+from lander.protocol.events import CheckpointCommitted
+
+VERSION: Final = 1
+"""Of what the tree holds; a checkpoint of another version is not used."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a checkpoint is of."""
+
+    model: BaseAlgorithm
+    recording: Recording
+    seed: int
+
+
+class Checkpoints:
+    """Takes and restores the checkpoints of one training, in one home."""
+
+    def __init__(self, training: Training, home: Path) -> None:
+        self._training = training
+        self._home = home
+        buffer = getattr(training.model, "replay_buffer", None)
+        self._pages = None if buffer is None else ReplayPages(buffer, home)
+
+    def commit(self, episodes: int, *, finished: bool = False) -> CheckpointCommitted:
+        """Write a checkpoint; returns the event that announces it. Raises `OSError` if the disk does not take it."""
+        started = time.perf_counter()
+        model = self._training.model
+        paged_before = self._pages.written_bytes if self._pages is not None else 0
+        state, pages = self._take(episodes)
+        content = pack(state)
+        sha256 = write_artifact(self._home, content)
+        paged = self._pages.written_bytes - paged_before if self._pages is not None else 0
+        return CheckpointCommitted(
+            step=model.num_timesteps,
+            episodes=episodes,
+            digest=digest(state),
+            weights=digest(state["policy"]),
+            sha256=sha256,
+            pages=pages,
+            finished=finished,
+            mean_return=_mean_return(model),
+            written_bytes=len(content) + paged,
+            seconds=time.perf_counter() - started,
+        )
+
+    def load(self, checkpoint: CheckpointCommitted) -> Tree:
+        """The state of a checkpoint, checked; raises `OSError` or `ValueError` if it is gone, damaged or not ours.
+
+        Reads the pages of the replay buffer, too, so that nothing is missing when `restore` comes.
+        """
+        state = unpack(read_artifact(self._home, checkpoint.sha256))
+        if state["version"] != VERSION:
+            raise ValueError(f"a checkpoint of version {state['version']}, and this is {VERSION}")
+        if self._pages is not None:
+            self._pages.load(state["replay"], checkpoint.pages)
+        return state
+
+    def restore(self, state: Tree) -> tuple[str, ...]:
+        """Put a state back, from `on_rollout_start`; returns what keeps the continuation from being exact."""
+        model, recording = self._training.model, self._training.recording
+        problems = []
+        for environment, tree in zip(recording.environments, state["environments"], strict=True):
+            if (problem := environments.restore(environment, tree)) is not None:
+                problems.append(f"environment {environment.index}: {problem}")
+        recording.episodes.clear()
+        if self._pages is not None:
+            self._pages.restore(state["replay"])
+        for ingredient in INGREDIENTS:
+            ingredient.restore(model, state[ingredient.name])
+        if problems:
+            self._begin_episodes()
+        return tuple(problems)
+
+    def _take(self, episodes: int) -> tuple[Tree, tuple[str, ...]]:
+        model, recording = self._training.model, self._training.recording
+        replay, pages = (None, ()) if self._pages is None else self._pages.take(model.num_timesteps // recording.n_envs)
+        state = {
+            "version": VERSION,
+            "episodes": episodes,
+            "environments": [environments.take(environment) for environment in recording.environments],
+            "replay": replay,
+            **{ingredient.name: ingredient.take(model) for ingredient in INGREDIENTS},
+        }
+        return state, pages
+
+    def _begin_episodes(self) -> None:
+        """Where an episode cannot be continued, all environments begin new ones, with numbers not drawn before."""
+        model: Any = self._training.model
+        model.env.seed(int(np.random.SeedSequence([self._training.seed, model.num_timesteps]).generate_state(1)[0]))
+        model._last_obs = model.env.reset()
+        model._last_episode_starts = np.ones(model.env.num_envs, bool)
+        normalize = model.get_vec_normalize_env()
+        if normalize is not None:
+            model._last_original_obs = normalize.get_original_obs()
+
+
+def _mean_return(model: BaseAlgorithm) -> float | None:
+    """SB3's `rollout/ep_rew_mean`."""
+    if not model.ep_info_buffer:
+        return None
+    return float(safe_mean([info["r"] for info in model.ep_info_buffer]))

@@ -1,0 +1,65 @@
+"""An environment in the middle of an episode, taken down and built up again: reset as it was reset, and played again.
+
+No environment can be copied in general, but most are functions of their random generator and the actions they are given.
+Whether one is shows afterwards: its observation and its generator must be what they were, bit for bit.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from lander.actors import generators
+from lander.actors.recording import RecordedEnvironment
+from lander.actors.tree import Tree, digest
+
+
+def take(environment: RecordedEnvironment) -> Tree:
+    """The episode under way: how it began, what was done since, and what came of it."""
+    return {
+        "steps": environment.steps + len(environment.rewards),
+        "episode_start": environment.episode_start,
+        "episode_return": environment.episode_return,
+        "reset_seed": environment.reset_seed,
+        "reset_rng": environment.reset_rng,
+        "actions": np.asarray(environment.since_reset),
+        "observation": _as_tree(environment.observation),
+        "generator": _generator(environment),
+    }
+
+
+def restore(environment: RecordedEnvironment, tree: Tree) -> str | None:
+    """Play the episode again; returns what differs then, or None where nothing does."""
+    problem = _play(environment, tree)
+    environment.begin_at(tree["steps"], tree["episode_start"], tree["episode_return"])
+    return problem
+
+
+def _play(environment: RecordedEnvironment, tree: Tree) -> str | None:
+    seed, packed = tree["reset_seed"], tree["reset_rng"]
+    if seed is None and not packed:
+        return "its random generator is not one that can be restored"
+    if seed is None:
+        environment.unwrapped.np_random = generators.unpack(packed)
+    try:
+        environment.reset(seed=seed)
+        for action in tree["actions"]:
+            environment.replay(action)
+    except Exception as error:
+        return f"it failed when it was played again: {error!r}"
+    if digest(_as_tree(environment.observation)) != digest(tree["observation"]):
+        return "its observation differs when it is played again"
+    if _generator(environment) != tree["generator"]:
+        return "its random generator differs when it is played again"
+    return None
+
+
+def _generator(environment: RecordedEnvironment) -> bytes:
+    return generators.pack(getattr(environment.unwrapped, "np_random", None))
+
+
+def _as_tree(observation: Any) -> Tree:
+    if isinstance(observation, dict):
+        return {key: _as_tree(value) for key, value in observation.items()}
+    if isinstance(observation, tuple):
+        return [_as_tree(value) for value in observation]
+    return np.asarray(observation)

@@ -1,0 +1,144 @@
+"""What of `artifacts/` is worth keeping, and the collection of the rest.
+
+Checkpoints share files (the pages of a replay buffer), so a file goes only when no checkpoint that is kept consists of it.
+What was collected is noted in `artifacts/collected`, so that a file that is gone for no good reason can be told from it.
+"""
+
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from lander.protocol.events import CheckpointCommitted
+from lander.protocol.layout import ARTIFACTS, artifact_path
+from lander.protocol.states import LIVE
+from lander.store.checkpoints import Checkpoints, checkpoints_by_run, files_of
+from lander.store.reader import Reader
+
+KEEP: Final = 3
+KEEP_EVERY: Final = 10
+UNTOUCHED_SECONDS: Final = 3600.0
+"""How long a file must have lain about before it is taken for a leftover: a checkpoint is announced after it is written."""
+COLLECTED: Final = "collected"
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How many of a run's last checkpoints are kept, and every how manieth of all; 0 keeps none for that reason."""
+
+    keep: int = KEEP
+    keep_every: int = KEEP_EVERY
+
+    def kept(self, checkpoints: Sequence[CheckpointCommitted]) -> list[CheckpointCommitted]:
+        """Of a lineage's checkpoints, in order: the last, each nth, the best by mean return, and those that end a training."""
+        best = max(range(len(checkpoints)), key=lambda index: _merit(checkpoints[index]), default=None)
+        return [
+            checkpoint
+            for index, checkpoint in enumerate(checkpoints)
+            if index >= len(checkpoints) - self.keep
+            or (self.keep_every and (index + 1) % self.keep_every == 0)
+            or (index == best and checkpoint.mean_return is not None)
+            or checkpoint.finished
+        ]
+
+
+def _merit(checkpoint: CheckpointCommitted) -> float:
+    mean = checkpoint.mean_return
+    return -math.inf if mean is None or math.isnan(mean) else mean
+
+
+@dataclass(frozen=True, slots=True)
+class Garbage:
+    """Files that nothing needs, the bytes they take, and for each run how many checkpoints it has and how many are kept."""
+
+    files: tuple[Path, ...]
+    size: int
+    runs: dict[str, tuple[int, int]]
+
+
+def garbage(reader: Reader, retention: Retention, now: float) -> Garbage:
+    """What could be deleted at `now` (seconds since 1970). Reads the log first, then looks at the files."""
+    runs = checkpoints_by_run(reader)
+    kept = {run: retention.kept(found.effective) for run, found in runs.items()}
+    needed = _files(checkpoint for found in kept.values() for checkpoint in found)
+    known = _files(checkpoint for found in runs.values() for checkpoint in (*found.effective, *found.superseded))
+    unsure = _may_come_back(reader, runs)
+    files, size = [], 0
+    for path in stored(reader.home):
+        if path.name in needed or ((path.name not in known or path.name in unsure) and _touched(path, now)):
+            continue
+        files.append(path)
+        size += _size(path)
+    counts = {run: (sum(map(len, found)), len(kept[run])) for run, found in runs.items()}
+    return Garbage(tuple(files), size, counts)
+
+
+def _may_come_back(reader: Reader, runs: dict[str, Checkpoints]) -> set[str]:
+    """What a run that trains again may just now be making again, bit for bit, and about to announce."""
+    states = reader.states()
+    return _files(checkpoint for run, found in runs.items() if states[run] in LIVE for checkpoint in found.superseded)
+
+
+def _files(checkpoints: Iterable[CheckpointCommitted]) -> set[str]:
+    return {sha256 for checkpoint in checkpoints for sha256 in files_of(checkpoint)}
+
+
+def stored(home: Path) -> Iterator[Path]:
+    """Every file of `artifacts/`, unfinished ones included."""
+    for directory in sorted((home / ARTIFACTS).glob("??")):
+        yield from sorted(path for path in directory.iterdir() if path.is_file())
+
+
+def _touched(path: Path, now: float) -> bool:
+    try:
+        return now - path.stat().st_mtime < UNTOUCHED_SECONDS
+    except FileNotFoundError:  # an unfinished file that has just been given its name
+        return True
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def delete(home: Path, files: Sequence[Path], progress: Callable[[Path], object] = lambda path: None) -> None:
+    """Delete files that `garbage` found; that they were collected is durable before the first is gone."""
+    gone = {sha256 for sha256 in collected(home) if not artifact_path(home, sha256).exists()}
+    _note(home, gone | {path.name for path in files})
+    for path in files:
+        path.unlink(missing_ok=True)
+        progress(path)
+
+
+def collected(home: Path) -> frozenset[str]:
+    """The names of the files that were once deleted because nothing needed them."""
+    try:
+        return frozenset((home / ARTIFACTS / COLLECTED).read_text("ascii").split())
+    except FileNotFoundError:
+        return frozenset()
+
+
+def _note(home: Path, names: Iterable[str]) -> None:
+    path = home / ARTIFACTS / COLLECTED
+    if not path.parent.is_dir():
+        return
+    unfinished = path.with_name(f".{COLLECTED}.{os.getpid()}")
+    with unfinished.open("w", encoding="ascii") as file:
+        file.writelines(f"{name}\n" for name in sorted(names))
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+    flush(path.parent)
+
+
+def flush(path: Path) -> None:
+    """Have the disk hold what a file, or a directory, holds."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

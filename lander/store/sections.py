@@ -1,0 +1,68 @@
+"""The sections of a run within which nothing but its own state decides what it does: from its start, and from each extension.
+
+A run that is extended trains its first part with the schedules of the first experiment, so what re-executes it must do so, too.
+"""
+
+from typing import Final, NamedTuple
+
+from lander.protocol.errors import NotFoundError, UsageError
+from lander.protocol.events import CheckpointCommitted, ExperimentExtended, ExperimentSubmitted, TrainingStarted
+from lander.protocol.experiment import Experiment, RunKey
+from lander.store.reader import Reader
+from lander.store.record import Record
+
+_TELLING: Final = (ExperimentSubmitted.kind, ExperimentExtended.kind, TrainingStarted.kind)
+
+
+class Section(NamedTuple):
+    """The timesteps after `after`, up to `until`, of a run of `experiment`; `checkpoint` is where they begin, if not at 0."""
+
+    experiment: Experiment
+    after: int
+    until: int
+    checkpoint: CheckpointCommitted | None
+
+
+def sections(reader: Reader, run: str, after: int = 0, until: int | None = None) -> list[Section]:
+    """What there is of the run between two of its checkpoints (default: all of it up to the last), in order.
+
+    Raises `UsageError` where a bound is no checkpoint, `NotFoundError` where there is nothing between them.
+    """
+    checkpoints = {checkpoint.step: checkpoint for checkpoint in Record(reader, run).checkpoints()}
+    last = max(checkpoints, default=0) if until is None else until
+    for bound in (after, last):
+        if bound and bound not in checkpoints:
+            near = sorted(sorted(checkpoints, key=lambda step: abs(step - bound))[:3])
+            hint = f"the nearest are at {', '.join(map(str, near))}" if near else "it has none"
+            raise UsageError(f"{run}: there is no checkpoint at step {bound}; {hint}")
+    if last <= after:
+        raise NotFoundError(f"{run}: no checkpoint after step {after}, so there is nothing to verify yet")
+    begins = _beginnings(reader, run)
+    ends = [first for first, _ in begins[1:]] + [last]
+    found = [
+        Section(experiment, max(first, after), min(end, last), None)
+        for (first, experiment), end in zip(begins, ends, strict=True)
+        if max(first, after) < min(end, last)
+    ]
+    return [section._replace(checkpoint=checkpoints.get(section.after)) for section in found]
+
+
+def _beginnings(reader: Reader, run: str) -> list[tuple[int, Experiment]]:
+    """The steps from which on the run was trained as part of an experiment with other training steps than before."""
+    key = RunKey.parse(run)
+    wanted = reader.submission(key.experiment).experiment
+    found: list[tuple[int, Experiment]] = []
+    for stored in reader.events(key.experiment, _TELLING):
+        match stored.decode():
+            case ExperimentSubmitted() | ExperimentExtended() as said:
+                wanted = said.experiment
+            case TrainingStarted() as started if stored.stream == run:
+                while found and (not started.from_step or found[-1][0] > started.from_step):
+                    found.pop()
+                if not found or _steps(found[-1][1], key) != _steps(wanted, key):
+                    found.append((started.from_step, wanted))
+    return found
+
+
+def _steps(experiment: Experiment, key: RunKey) -> int:
+    return experiment.arm(key.arm).training_steps

@@ -1,0 +1,33 @@
+"""For people: every decision in the supervisor's log, and in the log of the experiment it concerns."""
+
+import contextlib
+import logging
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from lander.protocol.events import Event
+
+LOG: Final = logging.getLogger(__name__)
+
+
+def write(home: Path, decided: Iterable[tuple[str, Event]]) -> None:
+    """Write down what was decided, each event with its stream."""
+    for stream, event in decided:
+        line = f"{stream}: {_describe(event)}"
+        LOG.info(line)
+        if ":" not in stream:  # a host's own stream concerns no experiment
+            _append(home / "experiments" / stream.partition("/")[0] / "logs" / "experiment.log", line)
+
+
+def _append(path: Path, line: str) -> None:
+    with contextlib.suppress(OSError):  # a full disk must not keep us from deciding
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as log:
+            log.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {line}\n")
+
+
+def _describe(event: Event) -> str:
+    fields = event.model_dump(exclude_defaults=True, exclude={"experiment", "manifest", "detail"})
+    return " ".join([event.kind, *(f"{name}={value}" for name, value in fields.items())])

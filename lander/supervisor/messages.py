@@ -1,0 +1,43 @@
+"""What the supervisor's shell tells the decision core of its own: what it noticed, and what it is about to do."""
+
+from dataclasses import dataclass
+
+from lander.protocol.events import LimitName
+
+
+@dataclass(frozen=True)
+class Tick:
+    """Time has passed; perhaps a run that waited may start."""
+
+
+@dataclass(frozen=True)
+class HostGone:
+    """A host's process ended, or nothing was heard of it for too long."""
+
+    name: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Stalled:
+    """An attempt is alive and has made no progress for `seconds`, longer than its experiment allows."""
+
+    run: str
+    epoch: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class LimitReached:
+    """An attempt uses more than its experiment allows."""
+
+    run: str
+    epoch: int
+    limit: LimitName
+    value: float
+    allowed: float
+
+
+@dataclass(frozen=True)
+class Drain:
+    """The supervisor is about to leave: what trains shall write its checkpoint and go back to the queue."""

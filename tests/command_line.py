@@ -1,0 +1,40 @@
+"""`lander-ctl` as its users meet it: a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+
+LANDER = (sys.executable, "-m", "lander")
+TINY = {
+    "experiment_id": "tiny",
+    "hypothesis": "More is better",
+    "environment": "CartPole-v1",
+    "algorithm": "PPO",
+    "training_steps": 256,
+    "seeds": [0],
+    "hyperparameters": {"n_steps": 64, "batch_size": 32, "n_epochs": 1},
+    "baseline": {},
+    "variants": {"fast": {"hyperparameters": {"learning_rate": 1e-3}}},
+}
+ENDLESS = TINY | {"experiment_id": "endless", "training_steps": 10_000_000, "seeds": [0, 1]}
+
+
+def start(home, *arguments, **options):
+    """The command, started as a process of its own."""
+    environment = {name: value for name, value in os.environ.items() if name != "LANDER_HOME"} | {"LANDER_HOME": str(home)}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen([*LANDER, *map(str, arguments)], text=True, env=environment, **pipes, **options)
+
+
+def lander(home, *arguments, **options):
+    """The command's exit code, standard output and standard error."""
+    with start(home, *arguments, **options) as process:
+        output, errors = process.communicate(timeout=90)
+    return process.returncode, output, errors
+
+
+def written(path, experiment):
+    """The experiment as a file."""
+    path.write_text(json.dumps(experiment))
+    return path

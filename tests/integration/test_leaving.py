@@ -1,0 +1,80 @@
+"""Taking leave: of the supervisor, of the host agent, of the machine. What trains writes its checkpoint and goes on later."""
+
+import os
+import signal
+
+import pytest
+
+from lander.cli import client
+from lander.protocol.commands import Ping, ShutDown
+from lander.protocol.errors import ConflictError, NotFoundError
+from lander.protocol.events import CheckpointCommitted, TrainingStarted
+from tests.integration.test_supervision import attempts, long_experiment
+
+
+def checkpoints(lab, run):
+    return [event for event in lab.events(run, "CheckpointCommitted") if isinstance(event, CheckpointCommitted)]
+
+
+def continued_from(lab, run):
+    return [event.from_step for event in lab.events(run, "TrainingStarted") if isinstance(event, TrainingStarted)]
+
+
+def goes_on(lab, run, attempt):
+    """The next attempt continues exactly where the last one left off."""
+    lab.wait(lambda: lab.run(run)["attempt"] == attempt and lab.run(run)["state"] == "running", "it to go on")
+    last = checkpoints(lab, run)[-1].step
+    assert last > 0
+    assert continued_from(lab, run)[-1] == last
+
+
+def test_what_a_leaving_supervisor_interrupts_the_next_one_carries_on(lab):
+    wanted = long_experiment("interrupted")
+    lab.submit(wanted)
+    leave = (lambda: client.shut_down(lab.home), lambda: os.kill(lab.process("lander.supervisor"), signal.SIGTERM))
+    for attempt in (1, 2):
+        for run in wanted.runs:
+            lab.wait_state(run.id, "running")
+        leave[attempt - 1]()
+        lab.wait(lambda: not lab.processes(), "everything to be gone")
+        assert lab.status("interrupted")["state"] == "running"
+        for run in wanted.runs:
+            assert lab.run(run.id)["state"] == "queued"
+            assert attempts(lab, run.id) == ["preempted"] * attempt
+        lab.start()
+        for run in wanted.runs:
+            goes_on(lab, run.id, attempt=attempt + 1)
+    assert lab.stored("interrupted", "RunFailed") == []
+
+
+def test_a_host_told_to_leave_has_its_trainers_write_their_checkpoints(lab):
+    wanted = long_experiment("moved")
+    lab.submit(wanted)
+    for run in wanted.runs:
+        lab.wait_state(run.id, "running")
+    os.kill(lab.process("lander.actors.host"), signal.SIGTERM)
+    for run in wanted.runs:
+        goes_on(lab, run.id, attempt=2)
+        assert attempts(lab, run.id) == ["preempted"]
+
+
+def test_a_supervisor_leaves_when_idle_if_it_was_asked_to_and_nobody_asked_it_to_stay(lab):
+    def leave_when_idle():
+        with client.connected(lab.home) as supervisor, pytest.raises(ConflictError, match="still under way: brief"):
+            supervisor.ask(ShutDown(only_if_idle=True))
+
+    lab.submit(long_experiment("brief"))
+    leave_when_idle()
+    with client.connected(lab.home) as supervisor:
+        supervisor.ask(Ping(stay=True))
+    lab.stop("brief")
+    lab.wait_ended("brief")
+    with client.connected(lab.home) as supervisor:
+        supervisor.ask(Ping())
+    lab.submit(long_experiment("brief-again"))
+    with client.connected(lab.home) as supervisor, pytest.raises(ConflictError):
+        supervisor.ask(ShutDown(only_if_idle=True))
+    lab.stop("brief-again")
+    lab.wait(lambda: not lab.processes(), "it to leave by itself")
+    with pytest.raises(NotFoundError), client.connected(lab.home):
+        pass

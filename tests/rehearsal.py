@@ -1,0 +1,97 @@
+"""A training in this process, without a supervisor: what it says is kept, and it can be cut off at any step and continued."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lander.actors.callback import Supervised
+from lander.actors.trainer import TrainingSession
+from lander.protocol.commands import StartTrainer
+from lander.protocol.events import CheckpointCommitted, StepsRecorded, TrainingStarted
+from lander.protocol.experiment import Arm
+
+
+class CutError(Exception):
+    """The training was cut off where it stood."""
+
+
+class Rehearsal:
+    """Satisfies what a trainer needs of a mailbox."""
+
+    def __init__(self, arm: Arm, home: Path, *, seed: int = 3, frequency: int = 10_000) -> None:
+        self.arm, self.home, self.seed, self.frequency = arm, home, seed, frequency
+        self.stop_requested = False
+        self.checkpoint_requested = False
+        self.said: list[Any] = []
+        self.weights: dict[str, bytes] = {}
+
+    def say(self, event: Any) -> None:
+        self.said.append(event)
+
+    def exchange(self) -> None:
+        pass
+
+    def heard(self, kind: type) -> list[Any]:
+        return [event for event in self.said if isinstance(event, kind)]
+
+    def train(self, *, cut_after: int | None = None, checkpoints: tuple[CheckpointCommitted, ...] = ()) -> None:
+        """One attempt, as a trainer makes it; raises `CutError` after so many calls of the callback."""
+        torch.set_num_threads(1)
+        self.stop_requested = False
+        order = StartTrainer(
+            run="rehearsal/baseline/3",
+            epoch=1 + len(self.heard(TrainingStarted)),
+            arm=self.arm,
+            seed=self.seed,
+            cpu=0,
+            checkpoint_frequency=self.frequency,
+            checkpoints=checkpoints,
+            public_key="",
+            secret_key="",
+        )
+        session: Any = TrainingSession(order, self, self.home)  # type: ignore[arg-type]  # all that is asked of a mailbox
+        session.build()
+        if cut_after is not None:
+            _cut(session._callback, cut_after)
+        session.run()
+        self.weights = {name: tensor.numpy().tobytes() for name, tensor in session._trained.policy.state_dict().items()}
+
+    def continue_(self, **how: Any) -> None:
+        """Another attempt, from the last checkpoints."""
+        self.train(checkpoints=tuple(reversed(self.lineage()[-3:])), **how)
+
+    def lineage(self) -> list[CheckpointCommitted]:
+        """The checkpoints that count."""
+        kept: list[CheckpointCommitted] = []
+        for event in self.said:
+            if isinstance(event, TrainingStarted):
+                kept = [checkpoint for checkpoint in kept if checkpoint.step <= event.from_step]
+            elif isinstance(event, CheckpointCommitted):
+                kept.append(event)
+        return kept
+
+    def digests(self) -> dict[int, str]:
+        return {checkpoint.step: checkpoint.digest for checkpoint in self.lineage()}
+
+    def steps(self) -> list[StepsRecorded]:
+        """The step records that count."""
+        kept: list[StepsRecorded] = []
+        for event in self.said:
+            if isinstance(event, TrainingStarted):
+                kept = [batch for batch in kept if batch.last_step <= event.from_step]
+            elif isinstance(event, StepsRecorded):
+                kept.append(event)
+        return kept
+
+
+def _cut(callback: Supervised, after: int) -> None:
+    on_step = callback._on_step
+
+    def cutting() -> bool:
+        if callback.n_calls >= after:
+            callback._exchanged_at = 0.0
+            raise CutError
+        return on_step()
+
+    callback._on_step = cutting  # type: ignore[method-assign]  # cut from outside: the trainer has no such switch

@@ -1,0 +1,101 @@
+"""Where two runs part: the first difference of each kind, and nothing where there is none."""
+
+import numpy as np
+import pytest
+
+from lander.protocol import events as e
+from lander.protocol.arrays import pack
+from lander.protocol.errors import NotFoundError, UsageError
+from lander.reports.difference import as_text, compare
+from lander.store.event_store import said
+from lander.store.reader import Reader
+from lander.store.record import Record
+from lander.store.sections import sections
+from tests.chronicle import OTHER, RUN, attempt, begun, checkpoint, steps, tell
+from tests.histories import experiment
+
+
+@pytest.fixture
+def told(tmp_path):
+    """`told(words, other_words)`: the comparison of two runs of which these were said."""
+
+    def compare_what_is_told(words, others):
+        home = tmp_path / "home"
+        begun(home)
+        tell(home, *attempt(1, *words), *attempt(1, *others, run=OTHER))
+        with Reader(home) as reader:
+            return compare(Record(reader, RUN), Record(reader, OTHER))
+
+    compare_what_is_told.home = tmp_path / "home"
+    return compare_what_is_told
+
+
+def first(comparison):
+    return [(found.step, found.what, found.first, found.second) for found in comparison.divergences]
+
+
+def test_runs_that_are_the_same_are_equal_however_they_were_told(told):
+    mark = checkpoint(told.home, 4)
+    found = told([steps(0, 4), mark, steps(4, 6)], [steps(0, 1), steps(1, 4), mark, steps(4, 6)])
+    assert (found.equal, found.steps, found.checkpoints) == (True, 6, 1)
+    assert as_text(found) == f"{RUN} and {OTHER} are equal: 6 steps and 1 checkpoint compared"
+
+
+def test_the_first_difference_of_each_kind_is_named(told):
+    ours = [steps(0, 4, actions=[0, 1, 0, 0]), checkpoint(told.home, 4, "a"), steps(4, 6)]
+    theirs = [steps(0, 2), steps(2, 4, 1.0, actions=[1, 0]), checkpoint(told.home, 4, "b"), steps(4, 5)]
+    found = told(ours, theirs)
+    assert first(found)[:2] == [(2, "action", "1", "0"), (3, "reward", "2.0", "3.0")]
+    assert [(step, what) for step, what, _, _ in first(found)[2:]] == [(4, "weights"), (6, "length")]
+    text = as_text(found)
+    assert text.startswith(f"{RUN} and {OTHER} differ first at step 2 (5 steps and 1 checkpoint compared)\n")
+    assert "step 6: they end after 6 and 5 steps" in text
+
+
+def test_a_state_may_differ_where_the_weights_do_not_yet(told):
+    same, other = {"weights": "a" * 64}, {"weights": "b" * 64}
+    ours = [steps(0, 4), checkpoint(told.home, 2, "a", **same), checkpoint(told.home, 4, "a", **same)]
+    theirs = [steps(0, 4), checkpoint(told.home, 2, "b", **same), checkpoint(told.home, 4, "b", **other)]
+    assert [(step, what) for step, what, _, _ in first(told(ours, theirs))] == [(2, "state"), (4, "weights")]
+
+
+@pytest.mark.parametrize(("value", "equal"), [(float("nan"), True), (-0.0, False)])
+def test_bits_are_compared_not_numbers(told, value, equal):
+    zero = float("nan") if equal else 0.0
+    ours, theirs = (_with_reward(each) for each in (value, zero))
+    assert told([ours], [theirs]).equal is equal
+
+
+def _with_reward(value):
+    one = pack(np.zeros((1, 1), np.uint8))
+    return e.StepsRecorded(first_step=0, actions=one, rewards=pack(np.array([[value]])), endings=one)
+
+
+def test_other_numbers_of_environments_are_a_difference(told):
+    pair = pack(np.zeros((2, 2), np.uint8))
+    two = e.StepsRecorded(first_step=0, actions=pair, rewards=pair, endings=pair)
+    assert first(told([steps(0, 4)], [two])) == [(1, "environments", "1", "2")]
+
+
+def test_a_run_that_was_extended_has_a_section_for_each_experiment_it_was_part_of(tmp_path):
+    """A killed attempt makes no section, and one that is superseded neither."""
+    home = tmp_path / "home"
+    begun(home, training_steps=4)
+    more = e.ExperimentExtended(experiment=experiment(training_steps=8))
+    tell(home, *attempt(1, steps(0, 2), checkpoint(home, 2)), *attempt(2, steps(2, 4), checkpoint(home, 4), from_step=2))
+    with Reader(home) as reader:
+        (only,) = sections(reader, RUN)
+        assert (only.after, only.until, only.checkpoint) == (0, 4, None)
+    tell(home, said("x", more), *attempt(3, steps(4, 6), checkpoint(home, 6), from_step=4), *attempt(4, from_step=4))
+    tell(home, *attempt(5, steps(4, 8), checkpoint(home, 8), from_step=4))
+    with Reader(home) as reader:
+        found = [(each.after, each.until, each.experiment.baseline.training_steps) for each in sections(reader, RUN)]
+        assert found == [(0, 4, 4), (4, 8, 8)]
+        second = sections(reader, RUN)[1]
+        assert second.checkpoint is not None
+        assert second.checkpoint.step == 4
+        assert [(each.after, each.until) for each in sections(reader, RUN, 2, 4)] == [(2, 4)]
+        with pytest.raises(UsageError, match="no checkpoint at step 3; the nearest are at 2, 4, 8"):
+            sections(reader, RUN, 3)
+        with pytest.raises(NotFoundError, match="nothing to verify yet"):
+            sections(reader, OTHER)

@@ -1,0 +1,83 @@
+"""Environments with observations of every kind, and one that cannot be played again."""
+
+import itertools
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+
+class _World(gymnasium.Env[Any, Any]):
+    """A random walk: what is seen, and for how long, comes from the environment's own generator and the actions."""
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"]}
+    action_space: spaces.Space[Any] = spaces.Discrete(3)
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        self.render_mode = render_mode
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.place = float(self.np_random.normal())
+        return self.see(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.place += float(np.sum(action)) - 1.0 + float(self.np_random.normal())
+        return self.see(), -abs(self.place), abs(self.place) > 6.0, False, {}
+
+    def see(self) -> Any:
+        raise NotImplementedError
+
+
+class DictWorld(_World):
+    observation_space = spaces.Dict({"place": spaces.Box(-np.inf, np.inf, (2,), np.float32), "side": spaces.Discrete(2)})
+
+    def see(self) -> Any:
+        return {"place": np.array([self.place, self.np_random.normal()], np.float32), "side": np.int64(self.place > 0)}
+
+
+class DiscreteWorld(_World):
+    observation_space = spaces.Discrete(13)
+
+    def see(self) -> Any:
+        return np.int64(np.clip(round(self.place) + 6, 0, 12))
+
+
+class ImageWorld(_World):
+    observation_space = spaces.Box(0, 255, (36, 36, 1), np.uint8)
+
+    def see(self) -> Any:
+        image = self.np_random.integers(0, 32, (36, 36, 1), np.uint8)
+        image[int(np.clip(self.place * 2 + 18, 0, 35))] = 255
+        return image
+
+
+class MultiWorld(_World):
+    """Takes two actions at once."""
+
+    action_space: spaces.Space[Any] = spaces.MultiDiscrete([2, 2])
+    observation_space = spaces.Box(-np.inf, np.inf, (1,), np.float32)
+
+    def see(self) -> Any:
+        return np.array([self.place], np.float32)
+
+
+class ForgetfulWorld(MultiWorld):
+    """Counts all the episodes ever played in this process, so that none can be played again."""
+
+    action_space: spaces.Space[Any] = spaces.Discrete(3)
+    episodes: ClassVar[Iterator[int]] = itertools.count()
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.place = float(next(self.episodes) % 5)
+        return self.see(), {}
+
+
+gymnasium.register("DictWorld-v0", DictWorld, max_episode_steps=40)
+gymnasium.register("DiscreteWorld-v0", DiscreteWorld, max_episode_steps=40)
+gymnasium.register("ImageWorld-v0", ImageWorld, max_episode_steps=40)
+gymnasium.register("MultiWorld-v0", MultiWorld, max_episode_steps=40)
+gymnasium.register("ForgetfulWorld-v0", ForgetfulWorld, max_episode_steps=40)
