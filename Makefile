@@ -7,13 +7,15 @@ INSTALLED := $(VENV)/.installed
 ZOO := .venv-zoo
 ZOO_INSTALLED := $(ZOO)/.installed
 
-.PHONY: demo test check format bench clean help
+.PHONY: demo test check format bench chaos mutants clean help
 
 help:
 	@echo "make demo    train two arms with two seeds each on LunarLander-v3 and print the verdict (under 3 minutes)"
-	@echo "make test    every test"
+	@echo "make test    every test but those that take minutes"
 	@echo "make check   ruff, mypy --strict, import law"
 	@echo "make bench   measure every promised number; writes benchmarks/RESULTS.md (about 10 minutes, on a quiet machine)"
+	@echo "make chaos   kill and freeze everything at random, more than 500 times (about 15 minutes; SEED=N repeats one)"
+	@echo "make mutants sow known defects in copies of the source, and see each of them caught (about 2 minutes)"
 	@echo "make format  let ruff format and fix what it can"
 
 demo: $(INSTALLED)
@@ -21,6 +23,13 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/pytest
+
+chaos: SEED ?= $(shell shuf -i 1-1000000 -n 1)
+chaos: $(INSTALLED)
+	SEED=$(SEED) $(BIN)/pytest tests/chaos -m "long or not long" -s
+
+mutants: $(INSTALLED)
+	$(BIN)/python -m tests.mutants
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -1,0 +1,107 @@
+"""Whoever is killed, and whenever: nothing acknowledged is lost, and every run ends with the bits it would have had anyway."""
+
+import contextlib
+import os
+import time
+
+import pytest
+
+from lander.store import chain
+from lander.store.check import check
+from lander.store.reader import DATABASE, open_reader
+from tests import hooks
+from tests.chaos.campaign import Campaign, person
+from tests.chaos.ledger import LEDGER, audit
+from tests.chaos.schedule import schedule
+from tests.lab import Lab, experiment
+from tests.processes import kill, leftovers, living
+
+SEED = int(os.environ.get("SEED") or 1)
+SMALL = {"policy_kwargs": {"net_arch": [16]}}
+PPO = {"n_steps": 64, "batch_size": 64, "n_epochs": 1, "n_envs": 2, "normalize": True} | SMALL
+DQN = {"learning_starts": 50, "buffer_size": 2000, "batch_size": 16, "train_freq": 4, "target_update_interval": 100} | SMALL
+
+
+def small(**rest):
+    """Two arms with an algorithm each and two seeds each, that are retried for ever."""
+    return experiment(
+        "small",
+        PPO,
+        environment="tests.chaos.worlds:LitteringCartPole-v0",
+        training_steps=10_000,
+        variants={"dqn": {"algorithm": "DQN", "training_steps": 3000, "hyperparameters": DQN}},
+        seeds=[0, 1],
+        checkpoint_frequency=250,
+        max_retries=1_000_000,
+        retry_period=1,
+        **rest,
+    )
+
+
+@pytest.fixture
+def lab(tmp_path, monkeypatch):
+    """A home whose trainers keep a ledger; everything of it is killed in the end, should anything be left."""
+    monkeypatch.setenv(LEDGER, str(tmp_path / "ledger"))
+    hooks.install(monkeypatch, bookkeeping="lander.actors.zygote")
+    lab = Lab(tmp_path / "home")
+    lab.start()
+    try:
+        yield lab
+    finally:
+        kill(*living(lab.home))
+
+
+def chaos(lab, seed, kills):
+    """A campaign, and all that must be true after it."""
+    print(f"\nSEED={seed}, {kills} kills")
+    campaign = Campaign(lab, small())
+    started = time.monotonic()
+    quiet = campaign.undisturbed()
+    with person(lab.home, seed):
+        campaign.strike(schedule(seed), kills)
+        rounds = campaign.ended_bits()
+    campaign.close()
+    for number, bits in enumerate(rounds):
+        for run, expected in quiet.items():
+            assert expected.differences(bits[run]) == [], f"round {number}, {run}"
+    found = audit(lab.home)
+    assert found.problems == []
+    assert found.acknowledged > 1000
+    assert [finding for finding in check(lab.home) if not finding.ok] == []
+    with contextlib.closing(open_reader(lab.home / DATABASE)) as reader:
+        assert chain.verify(reader) >= found.stored
+    print(f"{campaign.kills} kills landed in {time.monotonic() - started:.0f} s: {dict(campaign.landed)}; {len(rounds)} rounds")
+    print(
+        f"{found.acknowledged} events acknowledged to {found.producers} attempts, {found.stored} stored: none lost, none twice"
+    )
+    return campaign
+
+
+@pytest.mark.timeout(300)
+def test_thirty_kills(lab):
+    campaign = chaos(lab, SEED, 30)
+    assert {"trainer", "supervisor"} <= campaign.landed.keys()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("seed", range(SEED, SEED + 5))
+def test_a_hundred_kills(lab, seed):
+    campaign = chaos(lab, seed, 100)
+    assert {"trainer", "supervisor", "host", "zygote"} <= campaign.landed.keys()
+
+
+def test_a_supervisor_that_acknowledges_before_it_commits_is_found_out(lab, monkeypatch):
+    """Negative control: the ledger would show it."""
+    hooks.install(monkeypatch, bookkeeping="lander.actors.zygote", haste="lander.supervisor")
+    kill(*(process for process in living(lab.home) if process.role == "supervisor"))
+    lab.start()
+    lab.submit(small())
+    lab.wait(lambda: lost(lab), "something to be acknowledged that is not in the log")
+    assert any("environment" in each for each in leftovers(lab.home)), "what an environment started would be seen, too"
+    kill(*living(lab.home))
+    assert lost(lab), "it was only on its way"
+
+
+def lost(lab):
+    return any("lost" in problem for problem in audit(lab.home).problems)

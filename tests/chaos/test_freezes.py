@@ -1,0 +1,64 @@
+"""Frozen by SIGSTOP, as by a laptop's lid or a debugger: survived by whoever it was, and noticed where it lasts too long."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from lander.protocol.events import AttemptEnded
+from tests.lab import experiment
+from tests.processes import frozen, living
+from tests.resume import differences, submit_twins
+
+FREEZE_SECONDS = 20.0
+"""Longer than every heartbeat, shorter than the silence for which a host is given up."""
+TOLERANCE = 3.0
+"""Seconds: the supervisor looks once a second, on a machine that may be busy."""
+PPO = {"n_steps": 64, "batch_size": 64, "n_epochs": 1, "policy_kwargs": {"net_arch": [16]}}
+
+
+def process(lab, role, name=""):
+    (found, *_) = [each for each in living(lab.home) if each.role == role and each.name.startswith(name)]
+    return found
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("role", ["supervisor", "host", "zygote", "guard", "trainer"])
+def test_a_long_freeze_costs_no_attempt_and_no_bit(shared_lab, role):
+    wanted = experiment(f"frozen-{role}", PPO, training_steps=60_000)
+    twin = submit_twins(shared_lab, wanted)
+    shared_lab.wait_state(wanted.runs[0].id, "running")
+    with frozen(process(shared_lab, role, "frozen" if role == "trainer" else "")):
+        time.sleep(FREEZE_SECONDS)  # the freeze itself, and not a wait for something
+    ended = shared_lab.wait_ended(wanted.experiment_id)
+    assert [(run["state"], run["attempt"]) for run in ended["runs"]] == [("completed", 1)] * 2
+    assert shared_lab.wait_ended(twin.experiment_id)["state"] == "completed"
+    assert differences(shared_lab, wanted, twin) == {}
+    assert shared_lab.stored("host:local", "HostLost") == []
+
+
+def test_a_frozen_trainer_is_stalled_after_its_time_and_not_before(shared_lab):
+    """Measured by the log's own times: from the last thing it said to when it was given up."""
+    allowed = 4
+    wanted = experiment("icy", PPO, training_steps=12_000, stall_timeout=allowed, checkpoint_frequency=1000, retry_period=1)
+    run = wanted.runs[0].id
+    twin = wanted.model_copy(update={"experiment_id": "icy-undisturbed", "stall_timeout": 600})
+    shared_lab.carry_out(twin)  # first, since a zygote may take longer than that to warm up
+    shared_lab.submit(wanted)
+    shared_lab.wait(lambda: shared_lab.run(run)["checkpoint"] is not None, "a checkpoint")
+    with frozen(process(shared_lab, "trainer", "icy/logs/baseline")):
+        time.sleep(allowed / 4)
+    step = shared_lab.run(run)["step"]
+    shared_lab.wait(lambda: shared_lab.run(run)["step"] > step, "training to go on")
+    assert shared_lab.stored(run, "ProgressStalled") == []
+    os.kill(process(shared_lab, "trainer", "icy/logs/baseline").pid, signal.SIGSTOP)
+    shared_lab.wait(lambda: shared_lab.stored(run, "ProgressStalled") != [], "the freeze to be noticed")
+    (stalled,) = shared_lab.stored(run, "ProgressStalled")
+    said_last = max(event.at for event in shared_lab.stored(run) if event.producer == 1)
+    assert allowed <= (stalled.at - said_last) / 1e6 < allowed + TOLERANCE
+    assert shared_lab.wait_ended(wanted.experiment_id)["state"] == "completed"
+    ends = [event for event in shared_lab.events(run, "AttemptEnded") if isinstance(event, AttemptEnded)]
+    assert [end.cause for end in ends] == ["stalled", "completed"]
+    assert differences(shared_lab, wanted, twin) == {}

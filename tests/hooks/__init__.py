@@ -1,0 +1,20 @@
+"""What a test may have done in the processes of a home: to look into them, or to spoil them.
+
+Python imports `sitecustomize` at every start where this directory is on its path; that imports what `LANDER_TEST_HOOKS` names,
+as `MODULE@PROGRAM`, into the processes that run that program. The product itself knows nothing of it.
+"""
+
+import os
+from pathlib import Path
+
+HOOKS = "LANDER_TEST_HOOKS"
+MARTYRS = 7
+"""Attempts that `martyrdom` ends: as many as there are calls in a checkpoint that needs a new directory."""
+_HERE = Path(__file__).parent
+
+
+def install(monkeypatch, **hooks):
+    """Have every process started from now on import a module of this directory, `module="lander.program"`."""
+    path = [str(_HERE), str(_HERE.parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
+    monkeypatch.setenv(HOOKS, " ".join(f"{module}@{program}" for module, program in hooks.items()))

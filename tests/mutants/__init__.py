@@ -1,0 +1,1 @@
+"""Defects sown on purpose, each with the tests that must notice it: `make mutants`."""
