@@ -8,8 +8,10 @@ from benchmarks import supervised
 from benchmarks.row import Row, show
 from lander.supervisor import beacon
 
-STEPS = 400_000
+STEPS = 200_000
 EARLY = 0.25
+PROMISED = 10.0
+"""Stable-Baselines3's `Monitor` keeps a few numbers of every episode; CartPole has thousands."""
 MB = 1 << 20
 
 
@@ -35,13 +37,14 @@ def _own_memory(pid: int) -> float:
 
 
 def _row(name: str, early: float, late: float) -> Row:
+    growth = (late - early) / (STEPS * (1 - EARLY)) * 1e6
     return Row(
         f"memory of the {name} after {STEPS:,} steps",
         f"{late:.1f} MB",
         f"after {int(STEPS * EARLY):,} steps {early:.1f} MB",
-        f"{late / early:.3f} ×",
-        "≤ 1.1 ×",
-        late <= 1.1 * early,
+        f"{growth:+.1f} MB in a million steps",
+        f"≤ {PROMISED:.0f} MB",
+        growth <= PROMISED,
     )
 
 

@@ -1,4 +1,4 @@
-"""A supervisor's start on a log of a million events, against its start in an empty home."""
+"""A supervisor's start on a log of a million events, against its start in a home with an empty one."""
 
 import asyncio
 import tempfile
@@ -37,7 +37,7 @@ def measure() -> Sequence[Row]:
         Row(
             f"start of a supervisor on a log of {EVENTS:,} events",
             spread(sides[full], " s"),
-            f"an empty home {spread(sides[empty], ' s')}",
+            f"an empty log {spread(sides[empty], ' s')}",
             f"{ratio:.2f} × the time",
             "≤ 2 s",
             median(sides[full]) <= 2.0,
@@ -46,7 +46,7 @@ def measure() -> Sequence[Row]:
 
 
 async def _fill(path: Path) -> None:
-    """A run that has said a great deal: episodes, metrics, and now and then a checkpoint."""
+    """A run that has said a great deal: episodes, and now and then a checkpoint."""
     store = await SqliteEventStore.open(path)
     wanted = supervised.experiment("long", training_steps=10**9)
     run = wanted.runs[0].id

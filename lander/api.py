@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Literal
 from lander.cli import client
 from lander.cli.conduct import Request, Show, conduct, recorded, request
 from lander.protocol.errors import UsageError
-from lander.protocol.events import Execution
 from lander.protocol.experiment import Experiment
 from lander.reports.text import as_text
 from lander.reports.verdict import Verdict, verdict
@@ -28,7 +27,8 @@ Progress = bool | Callable[[ExperimentStatus], object] | None
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunOutcome:
-    """How one run ended; `mean_return` is over its last 100 episodes, `model` an ordinary Stable-Baselines3 zip."""
+    """How one run ended; `why` it was not tried again if it failed, `mean_return` over its last 100 episodes, `model` an
+    ordinary Stable-Baselines3 zip."""
 
     id: str
     arm: str
@@ -36,6 +36,7 @@ class RunOutcome:
     state: str
     cause: str | None
     detail: str | None
+    why: str | None
     steps: int
     episodes: int
     mean_return: float | None
@@ -92,29 +93,31 @@ def run(
     home: str | Path | None = None,
     overrides: Sequence[str] = (),
     experiment_id: str | None = None,
-    mode: Literal["sequential", "parallel"] = "parallel",
+    mode: Literal["sequential", "parallel"] | None = None,
     max_workers: int | None = None,
     seeds: Iterable[int] | str | None = None,
-    monitoring: bool = True,
+    monitoring: bool | None = None,
     progress: Progress = None,
 ) -> Result:
     """Train an experiment to its end and return what came of it, as `lander-ctl run` does.
 
     `experiment` is a file, the data of one, or an `Experiment`; `overrides` are `KEY=VALUE`. What was stopped, failed or
     interrupted goes on from its last checkpoints; without an `experiment`, `experiment_id` names the recorded one to go on
-    with, and `overrides=["training_steps=…"]` extend it. `home` is where everything is kept (default: LANDER_HOME, or
+    with (as it was carried out before, but for `mode`, `max_workers` and `monitoring` where given), and
+    `overrides=["training_steps=…"]` extend it. `home` is where everything is kept (default: LANDER_HOME, or
     ./results). `progress` is called with the experiment's status four times a second; True shows it on standard output, None
     does so on a terminal only.
     A failed run is not an exception: look at `completed`. Ctrl-C stops the experiment, then raises `KeyboardInterrupt`.
     Raises `ConfigurationError` before anything starts, and other `LanderError`s where it cannot be carried out.
     """
-    if mode not in ("sequential", "parallel"):
+    if mode not in (None, "sequential", "parallel"):
         raise UsageError(f"mode: found {mode!r}; must be sequential or parallel; lander.validate trains nothing")
     if isinstance(overrides, str):
         raise UsageError(f"overrides: found text, {overrides!r}; must be a list of KEY=VALUE")
     if max_workers is not None and max_workers < 1:
         raise UsageError(f"max_workers: found {max_workers}; must be at least 1")
-    execution = Execution(mode=mode, max_workers=max_workers, monitoring=monitoring)
+    given = {"mode": mode, "max_workers": max_workers, "monitoring": monitoring}
+    execution = {name: value for name, value in given.items() if value is not None}
     home = _home(home)
     wanted = _wanted(experiment, experiment_id, home, overrides, execution, _seeds(seeds))
     _warn(wanted)
@@ -132,7 +135,7 @@ def validate(
     """
     from lander.actors.check import build_everything
 
-    wanted = request(experiment, overrides, execution=Execution(mode="validation"), seeds=_seeds(seeds))
+    wanted = request(experiment, overrides, execution={"mode": "validation"}, seeds=_seeds(seeds))
     _warn(wanted)
     return build_everything(wanted.experiment, wanted.source)
 
@@ -149,23 +152,17 @@ def pause(target: str, *, home: str | Path | None = None) -> None:
 
 def resume(target: str, *, home: str | Path | None = None) -> None:
     """Go on with what is paused, stopped, failed or skipped; starts a supervisor if none runs, and returns at once."""
-    _go_on("ResumeTarget", target, _home(home))
+    client.go_on(_home(home), "ResumeTarget", target)
 
 
 def retry(target: str, *, home: str | Path | None = None) -> None:
     """Try again what failed or was skipped; starts a supervisor if none runs, and returns at once."""
-    _go_on("RetryTarget", target, _home(home))
+    client.go_on(_home(home), "RetryTarget", target)
 
 
 def skip(target: str, *, home: str | Path | None = None) -> None:
     """Have an experiment go on without a target."""
     client.operate(_home(home), "SkipTarget", target)
-
-
-def _go_on(kind: str, target: str, home: Path) -> None:
-    with Reader(home) as reader:
-        reader.runs(target)
-    client.ask_starting(home, client.operation(kind, target))
 
 
 def _home(home: str | Path | None) -> Path:
@@ -177,7 +174,7 @@ def _wanted(
     experiment_id: str | None,
     home: Path,
     overrides: Sequence[str],
-    execution: Execution,
+    execution: Mapping[str, object],
     seeds: str | None,
 ) -> Request:
     if experiment is not None:
@@ -216,6 +213,7 @@ def _result(home: Path, standing: ExperimentStatus) -> Result:
             state=run["state"],
             cause=run["cause"],
             detail=run["detail"] or None,
+            why=run["why"],
             steps=run["step"],
             episodes=run["episodes"],
             mean_return=run["mean_return"],

@@ -52,14 +52,21 @@ def checkpoints_are_of_the_lineage(state, log):
 
 
 def retries_are_bounded(log, max_retries):
-    """Between two checkpoints, or since somebody forgave it, a run is tried again so often and not more often."""
+    """Between two checkpoints, or since somebody forgave it, a run is tried again so often and not more often.
+
+    What its machine did to it does not count.
+    """
     retries = Counter()
     for each in log:
         if isinstance(each.event, e.RunResumed | e.CheckpointCommitted):
             retries[each.stream] = 0
-        elif isinstance(each.event, e.RunQueued) and each.event.reason.startswith("retry "):
+        elif isinstance(each.event, e.RunQueued) and each.event.reason.startswith("retry ") and _own(each.event.reason):
             retries[each.stream] += 1
             assert retries[each.stream] <= max_retries
+
+
+def _own(reason):
+    return "lost_contact" not in reason
 
 
 def what_is_over_stays_over(log):

@@ -98,13 +98,14 @@ class _World:
             case "RunResumed":
                 return e.RunResumed(reason="resumed")
             case "RunFailed" | "RunSkipped":
-                return e.EVENT_TYPES[kind](cause="crashed")
+                return e.EVENT_TYPES[kind](cause="crashed", why=self.draw(st.sampled_from(["", "too often"])))
         return e.EVENT_TYPES[kind]()
 
     def extend(self):
         name = self.draw(st.sampled_from(sorted(self.experiments)))
         more = experiment(name, seeds=self.seeds[name], training_steps=self.draw(st.integers(1000, 3000)))
-        return [(name, e.SUPERVISOR, e.ExperimentExtended(experiment=more))]
+        execution = self.draw(st.none() | st.builds(e.Execution, mode=st.sampled_from(["parallel", "sequential"])))
+        return [(name, e.SUPERVISOR, e.ExperimentExtended(experiment=more, execution=execution))]
 
     def train(self):
         """Words of any attempt there ever was."""

@@ -117,7 +117,7 @@ EVENTS = {
     e.ExperimentFailed: st.builds(e.ExperimentFailed, detail=TEXT),
     e.ExperimentStopped: st.builds(e.ExperimentStopped),
     e.ExperimentResumed: st.builds(e.ExperimentResumed),
-    e.ExperimentExtended: st.builds(e.ExperimentExtended, experiment=experiments()),
+    e.ExperimentExtended: st.builds(e.ExperimentExtended, experiment=experiments(), execution=optional(EXECUTIONS)),
     e.OperatorCommanded: st.builds(
         e.OperatorCommanded, command=st.sampled_from(get_args(e.OperatorCommand)), target=TEXT, operator=TEXT
     ),
@@ -136,9 +136,9 @@ EVENTS = {
     e.RunPaused: st.builds(e.RunPaused, reason=TEXT),
     e.RunResumed: st.builds(e.RunResumed, reason=st.sampled_from(["resumed", "retried", "extended"])),
     e.RunCompleted: st.builds(e.RunCompleted),
-    e.RunFailed: st.builds(e.RunFailed, cause=TEXT, detail=TEXT),
+    e.RunFailed: st.builds(e.RunFailed, cause=TEXT, detail=TEXT, why=TEXT),
     e.RunStopped: st.builds(e.RunStopped, reason=TEXT),
-    e.RunSkipped: st.builds(e.RunSkipped, cause=TEXT, detail=TEXT),
+    e.RunSkipped: st.builds(e.RunSkipped, cause=TEXT, detail=TEXT, why=TEXT),
     e.TrainingStarted: st.builds(
         e.TrainingStarted,
         epoch=NUMBERS,
@@ -194,6 +194,7 @@ COMMANDS = {
         exit_code=optional(INTEGERS),
         signal=optional(TEXT),
         out_of_memory=st.booleans(),
+        lost=st.booleans(),
         log_tail=TEXT,
     ),
     c.JoinHost: st.builds(

@@ -1,6 +1,7 @@
 """Environments with observations of every kind, and one that cannot be played again."""
 
 import itertools
+import random
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -76,8 +77,53 @@ class ForgetfulWorld(MultiWorld):
         return self.see(), {}
 
 
+class OwnGeneratorWorld(MultiWorld):
+    """Draws from a generator of its own, and begins every episode at the same place."""
+
+    action_space: spaces.Space[Any] = spaces.Discrete(3)
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        super().__init__(render_mode)
+        self.dice = np.random.default_rng(7)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.place = 0.0
+        return self.see(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.place += float(action) - 1.0 + float(self.dice.normal())
+        return self.see(), -abs(self.place), abs(self.place) > 6.0, False, {}
+
+
+class MoodyWorld(MultiWorld):
+    """Rewards by how many episodes were ever played in this process, which nothing that is seen shows."""
+
+    action_space: spaces.Space[Any] = spaces.Discrete(3)
+    episodes: ClassVar[Iterator[int]] = itertools.count()
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        self.mood = float(next(self.episodes))
+        return super().reset(seed=seed)
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        seen, _, terminated, truncated, info = super().step(action)
+        return seen, self.mood, terminated, truncated, info
+
+
+class GlobalWorld(MultiWorld):
+    """Draws from Python's own generator, as no environment should."""
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.place += random.random() - 0.5
+        return super().step(action)
+
+
 gymnasium.register("DictWorld-v0", DictWorld, max_episode_steps=40)
 gymnasium.register("DiscreteWorld-v0", DiscreteWorld, max_episode_steps=40)
 gymnasium.register("ImageWorld-v0", ImageWorld, max_episode_steps=40)
 gymnasium.register("MultiWorld-v0", MultiWorld, max_episode_steps=40)
 gymnasium.register("ForgetfulWorld-v0", ForgetfulWorld, max_episode_steps=40)
+gymnasium.register("OwnGeneratorWorld-v0", OwnGeneratorWorld, max_episode_steps=40)
+gymnasium.register("MoodyWorld-v0", MoodyWorld, max_episode_steps=40)
+gymnasium.register("GlobalWorld-v0", GlobalWorld, max_episode_steps=1)

@@ -4,11 +4,13 @@ A *boundary* is where Stable-Baselines3 calls `on_rollout_start`: everything lea
 collected. There, and only there, a training can be put down and taken up again without a bit's difference.
 """
 
+import errno
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
@@ -22,6 +24,11 @@ from lander.protocol.events import EpisodeFinished, Resume, WarningRaised
 
 EXCHANGE_SECONDS: Final = 0.5
 """How often a trainer speaks and listens, as nearly as whole steps allow."""
+
+
+ROOM_SECONDS: Final = 1.0
+"""Between two looks whether the disk has room."""
+T = TypeVar("T")
 
 
 class NonFiniteError(Exception):
@@ -67,6 +74,9 @@ class Supervised(BaseCallback):
         self._frequency = frequency
         self._batch_steps = batch_steps
         self._begun = False
+        self._checked_updates = 0
+        self._finished = False
+        """The checkpoint of the end of training is there."""
         self._last_checkpoint = 0
         self._next_checkpoint = frequency
         self._next_exchange = 1
@@ -78,7 +88,10 @@ class Supervised(BaseCallback):
     def _on_rollout_start(self) -> None:
         if not self._begun:
             self._begin()
-        elif self.num_timesteps >= self._next_checkpoint or self._mailbox.stop_requested or self._mailbox.checkpoint_requested:
+            return
+        if self.model._n_updates != self._checked_updates:
+            self.check_finite()
+        if self.num_timesteps >= self._next_checkpoint or self._mailbox.stop_requested or self._mailbox.checkpoint_requested:
             self._pause_at_boundary()
 
     def _begin(self) -> None:
@@ -99,7 +112,10 @@ class Supervised(BaseCallback):
     def _restore(self, continuation: Continuation) -> Resume:
         problems = self._checkpoints.restore(continuation.state)
         self.episodes = continuation.state["episodes"]
-        if continuation.finished and not self._is_done():
+        if self._is_done():
+            self._finished = True
+            problems = ()  # nothing is left to train that could differ
+        elif continuation.finished:
             _draw_noise(self.model)  # a rollout does so before its boundary, and after the end of training nobody did
         self._logger.continue_from(self.model)
         for problem in problems:
@@ -117,15 +133,34 @@ class Supervised(BaseCallback):
     def checkpoint(self, *, finished: bool = False) -> None:
         """Write a checkpoint of this boundary; where the disk does not take it, say so and train on."""
         self._mailbox.checkpoint_requested = False
-        if self.num_timesteps == self._last_checkpoint and not finished:
+        if self.num_timesteps == self._last_checkpoint and (self._finished or not finished):
             return
         self.check_finite()
+        commit = partial(self._checkpoints.commit, self.episodes, finished=finished)
         try:
-            self._mailbox.say(self._checkpoints.commit(self.episodes, finished=finished))
+            last_chance = finished or self._mailbox.stop_requested
+            self._mailbox.say(self.until_there_is_room(commit) if last_chance else commit())
         except OSError as error:
             self._mailbox.say(WarningRaised(message=f"no checkpoint at step {self.num_timesteps}: {error}"))
         self._note_checkpoint(self.num_timesteps)
         self._mailbox.exchange()
+
+    def until_there_is_room(self, write: Callable[[], T]) -> T:
+        """Write something that must not be lost, as soon as the disk takes it; raises what `write` raises for other reasons."""
+        warned = False
+        while True:
+            try:
+                return write()
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                if not warned:
+                    self._mailbox.say(
+                        WarningRaised(message=f"waiting for room on the disk at step {self.num_timesteps}: {error}")
+                    )
+                warned = True
+                self._mailbox.exchange()
+                time.sleep(ROOM_SECONDS)
 
     def _note_checkpoint(self, step: int) -> None:
         """The next one is due at a multiple of the frequency, so that attempts put them at the same steps."""
@@ -136,7 +171,6 @@ class Supervised(BaseCallback):
 
     def _on_step(self) -> bool:
         if self.n_calls >= self._next_exchange:
-            self.check_finite()
             self.exchange()
         return True
 
@@ -153,7 +187,11 @@ class Supervised(BaseCallback):
         self._exchanged_at, self._exchanged_calls = now, self.n_calls
 
     def check_finite(self) -> None:
-        """Raise `NonFiniteError` if a parameter or a loss is no longer a number: torch itself would often not notice."""
+        """Raise `NonFiniteError` if a parameter or a loss is no longer a number: torch itself would often not notice.
+
+        Looked at after every update, and not now and then, so that what recurs is found at the same step again.
+        """
+        self._checked_updates = self.model._n_updates
         for name, parameter in self.model.policy.named_parameters():
             if not math.isfinite(parameter.detach().sum().item()):
                 raise NonFiniteError(f"{name} is not finite after {self.num_timesteps} timesteps")

@@ -9,6 +9,7 @@ the event that names them is said; a name is the SHA-256 of the content, so a fi
 
 import time
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -58,7 +59,7 @@ class Checkpoints:
         return CheckpointCommitted(
             step=model.num_timesteps,
             episodes=episodes,
-            digest=digest(state),
+            digest=digest({name: part for name, part in state.items() if name != "versions"}),
             weights=digest(state["policy"]),
             sha256=sha256,
             pages=pages,
@@ -82,25 +83,33 @@ class Checkpoints:
 
     def restore(self, state: Tree) -> tuple[str, ...]:
         """Put a state back, from `on_rollout_start`; returns what keeps the continuation from being exact."""
-        model, recording = self._training.model, self._training.recording
-        problems = []
-        for environment, tree in zip(recording.environments, state["environments"], strict=True):
-            if (problem := environments.restore(environment, tree)) is not None:
-                problems.append(f"environment {environment.index}: {problem}")
-        recording.episodes.clear()
+        problems = self._play_environments(state["environments"])
         if self._pages is not None:
             self._pages.restore(state["replay"])
         for ingredient in INGREDIENTS:
-            ingredient.restore(model, state[ingredient.name])
+            ingredient.restore(self._training.model, state[ingredient.name])
         if problems:
             self._begin_episodes()
+        if state["versions"] != _versions():
+            problems.append(f"it was trained with {_spelled(state['versions'])}, and this is {_spelled(_versions())}")
         return tuple(problems)
+
+    def _play_environments(self, states: Tree) -> list[str]:
+        recording = self._training.recording
+        problems = [
+            f"environment {environment.index}: {problem}"
+            for environment, state in zip(recording.environments, states, strict=True)
+            if (problem := environments.restore(environment, state)) is not None
+        ]
+        recording.episodes.clear()
+        return problems
 
     def _take(self, episodes: int) -> tuple[Tree, tuple[str, ...]]:
         model, recording = self._training.model, self._training.recording
         replay, pages = (None, ()) if self._pages is None else self._pages.take(model.num_timesteps // recording.n_envs)
         state = {
             "version": VERSION,
+            "versions": _versions(),
             "episodes": episodes,
             "environments": [environments.take(environment) for environment in recording.environments],
             "replay": replay,
@@ -111,12 +120,25 @@ class Checkpoints:
     def _begin_episodes(self) -> None:
         """Where an episode cannot be continued, all environments begin new ones, with numbers not drawn before."""
         model: Any = self._training.model
+        if self._pages is not None:
+            self._pages.cut_episodes()
+        if getattr(model, "action_noise", None) is not None:
+            model.action_noise.reset()
         model.env.seed(int(np.random.SeedSequence([self._training.seed, model.num_timesteps]).generate_state(1)[0]))
         model._last_obs = model.env.reset()
         model._last_episode_starts = np.ones(model.env.num_envs, bool)
         normalize = model.get_vec_normalize_env()
         if normalize is not None:
             model._last_original_obs = normalize.get_original_obs()
+
+
+def _versions() -> dict[str, str]:
+    """What the bits of a training depend on besides its state."""
+    return {name: version(name) for name in ("torch", "stable-baselines3", "gymnasium", "numpy")}
+
+
+def _spelled(versions: dict[str, str]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in versions.items())
 
 
 def _mean_return(model: BaseAlgorithm) -> float | None:

@@ -4,16 +4,23 @@ The order is what makes it so: written under a temporary name, flushed, renamed,
 name itself is on the disk before anybody is told of it.
 """
 
+import contextlib
 import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from lander.protocol.layout import artifact_path
 
 
-def temporary(path: Path) -> Path:
-    """A name beside `path` that only this process uses."""
-    return path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+@contextlib.contextmanager
+def unfinished(path: Path) -> Iterator[Path]:
+    """A name beside `path` that only this process uses, to write to and `publish`; nothing is left of it if that fails."""
+    file = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        yield file
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def publish(written: Path, path: Path) -> None:
@@ -33,23 +40,19 @@ def flush(path: Path) -> None:
 
 
 def write_artifact(home: Path, content: bytes) -> str:
-    """Keep `content` under its SHA-256, durably; returns that. What is there already is not written again.
+    """Keep `content` under its SHA-256, durably; returns that. What is there already, and whole, is not written again.
 
     Raises `OSError` where it cannot be kept, and then leaves nothing behind.
     """
     sha256 = hashlib.sha256(content).hexdigest()
     path = artifact_path(home, sha256)
-    if path.exists():  # it has this name only because it was complete, and nobody changes it
+    if path.exists() and path.read_bytes() == content:
         os.utime(path)  # as young as if written now: `gc` spares what is about to be announced
         return sha256
     make_directory(path.parent)
-    unfinished = temporary(path)
-    try:
-        unfinished.write_bytes(content)
-        publish(unfinished, path)
-    except OSError:
-        unfinished.unlink(missing_ok=True)
-        raise
+    with unfinished(path) as file:
+        file.write_bytes(content)
+        publish(file, path)
     return sha256
 
 

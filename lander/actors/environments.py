@@ -1,11 +1,17 @@
 """An environment in the middle of an episode, taken down and built up again: reset as it was reset, and played again.
 
 No environment can be copied in general, but most are functions of their random generator and the actions they are given.
-Whether one is shows afterwards: its observation and its generator must be what they were, bit for bit.
+Whether one is shows afterwards: its observation, the sum of its rewards and its generator must be what they were, bit for bit,
+and it may have no other generator of which nobody knows. What an environment remembers from one episode to the next without
+showing it cannot be known.
 """
 
+import random
+import struct
+from collections.abc import Iterator
 from typing import Any
 
+import gymnasium
 import numpy as np
 
 from lander.actors import generators
@@ -35,6 +41,8 @@ def restore(environment: RecordedEnvironment, tree: Tree) -> str | None:
 
 
 def _play(environment: RecordedEnvironment, tree: Tree) -> str | None:
+    for name in _other_generators(environment):
+        return f"{name} is a random generator that cannot be restored"
     seed, packed = tree["reset_seed"], tree["reset_rng"]
     if seed is None and not packed:
         return "its random generator is not one that can be restored"
@@ -48,9 +56,21 @@ def _play(environment: RecordedEnvironment, tree: Tree) -> str | None:
         return f"it failed when it was played again: {error!r}"
     if digest(_as_tree(environment.observation)) != digest(tree["observation"]):
         return "its observation differs when it is played again"
+    if struct.pack("d", environment.episode_return) != struct.pack("d", tree["episode_return"]):
+        return "its rewards differ when it is played again"
     if _generator(environment) != tree["generator"]:
         return "its random generator differs when it is played again"
     return None
+
+
+def _other_generators(environment: gymnasium.Env[Any, Any]) -> Iterator[str]:
+    """Generators beside Gymnasium's `np_random`, in the environment or any of its wrappers."""
+    layer: Any = environment
+    while layer is not None:
+        for name, value in vars(layer).items():
+            if isinstance(value, np.random.Generator | np.random.RandomState | random.Random) and name != "_np_random":
+                yield f"{type(layer).__name__}.{name}"
+        layer = layer.env if isinstance(layer, gymnasium.Wrapper) else None
 
 
 def _generator(environment: RecordedEnvironment) -> bytes:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from lander.actors.durable import publish, temporary
+from lander.actors.durable import publish, unfinished
 
 
 def save_final_model(model: BaseAlgorithm, path: Path) -> str:
@@ -17,11 +17,11 @@ def save_final_model(model: BaseAlgorithm, path: Path) -> str:
     normalize = model.get_vec_normalize_env()
     if normalize is not None:
         statistics = path.with_name(path.name.removesuffix("-final.zip") + "-vecnormalize.pkl")
-        unfinished = temporary(statistics)
-        normalize.save(str(unfinished))
-        publish(unfinished, statistics)
-    unfinished = temporary(path)
-    model.save(unfinished)
-    digest = hashlib.sha256(unfinished.read_bytes()).hexdigest()
-    publish(unfinished, path)
+        with unfinished(statistics) as file:
+            normalize.save(str(file))
+            publish(file, statistics)
+    with unfinished(path) as file:
+        model.save(file)
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        publish(file, path)
     return digest

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 import gymnasium
 import numpy as np
 import torch
+from stable_baselines3 import DQN
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.distributions import StateDependentNoiseDistribution
 from stable_baselines3.common.noise import ActionNoise, OrnsteinUhlenbeckActionNoise, VectorizedActionNoise
@@ -32,14 +33,7 @@ class Ingredient(NamedTuple):
 
 # ---------------------------------------------------------------------------------------------------- counters
 
-_COUNTERS: Final = (
-    "num_timesteps",
-    "_n_updates",
-    "_episode_num",
-    "_n_calls",
-    "_current_progress_remaining",
-    "exploration_rate",
-)
+_COUNTERS: Final = ("num_timesteps", "_n_updates", "_episode_num", "_n_calls")
 
 
 def _take_counters(model: BaseAlgorithm) -> Tree:
@@ -50,6 +44,10 @@ def _restore_counters(model: BaseAlgorithm, tree: Tree) -> None:
     for name, value in tree.items():
         setattr(model, name, value)
     model._num_timesteps_at_start = model.num_timesteps  # `time/fps` is that of this attempt
+    # What follows from how far it has come is computed anew: the training may be longer now than it was to be then.
+    model._update_current_progress_remaining(model.num_timesteps, model._total_timesteps)
+    if isinstance(model, DQN):
+        model.exploration_rate = model.exploration_schedule(model._current_progress_remaining)
 
 
 # ---------------------------------------------------------------------------------------------------- networks
@@ -173,6 +171,20 @@ def _restore_episode_infos(model: BaseAlgorithm, tree: Tree) -> None:
         setattr(model, name, deque(infos, maxlen=model._stats_window_size))
 
 
+def _take_metrics(model: BaseAlgorithm) -> Tree:
+    """What is recorded for the next log: on-policy algorithms log before they train, so all of `train/…` waits for that."""
+    waiting = {name: _plain(value) for name, value in model.logger.name_to_value.items() if not name.startswith("time/")}
+    return {
+        "values": {name: value for name, value in waiting.items() if isinstance(value, int | float)},
+        "excluded": {name: model.logger.name_to_excluded[name] for name in waiting},
+    }
+
+
+def _restore_metrics(model: BaseAlgorithm, tree: Tree) -> None:
+    model.logger.name_to_value.update(tree["values"])
+    model.logger.name_to_excluded.update({name: tuple(excluded) for name, excluded in tree["excluded"].items()})
+
+
 # ---------------------------------------------------------------------------------------------------- normalisation
 
 
@@ -294,6 +306,7 @@ INGREDIENTS: Final = (
     Ingredient("noise_matrices", _take_noise_matrices, _restore_noise_matrices),
     Ingredient("observations", _take_observations, _restore_observations),
     Ingredient("episode_infos", _take_episode_infos, _restore_episode_infos),
+    Ingredient("metrics", _take_metrics, _restore_metrics),
     Ingredient("normalization", _take_normalization, _restore_normalization),
     Ingredient("action_noise", _take_action_noise, _restore_action_noise),
     Ingredient("python_generator", _take_python_generator, _restore_python_generator),

@@ -79,7 +79,8 @@ class RecordedEnvironment(gymnasium.Wrapper[Any, Any, Any, Any]):
     def replay(self, action: Any) -> None:
         """Take a step that has been recorded before, to come back to where it led."""
         self.since_reset.append(action)
-        self.observation = self.env.step(np.copy(action) if self._copies_actions else action)[0]
+        self.observation, reward, *_ = self.env.step(np.copy(action) if self._copies_actions else action)
+        self.episode_return += float(reward)
 
     def begin_at(self, steps: int, episode_start: int, episode_return: float) -> None:
         """Count from here: `steps` were recorded before, the episode under way began after `episode_start` of them."""

@@ -6,6 +6,7 @@ is in no full page, the oldest rows and the newest, goes into the checkpoint its
 their numbers alone, never on when checkpoints were taken: equal buffers give equal digests.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -16,6 +17,7 @@ from stable_baselines3.common.buffers import ReplayBuffer
 
 from lander.actors.durable import read_artifact, write_artifact
 from lander.actors.tree import Tree, digest, pack, unpack
+from lander.protocol.layout import artifact_path
 
 MOST_PAGES: Final = 256
 LEAST_ROWS: Final = 1024
@@ -44,11 +46,8 @@ class ReplayPages:
     def take(self, added: int) -> tuple[Tree, tuple[str, ...]]:
         """The buffer as a tree and the names of its pages; writes the pages that are new."""
         first, last = self._full_pages(added)
-        self._pages = {number: page for number, page in self._pages.items() if number >= first}
-        for number in range(first, last):
-            if number not in self._pages:
-                self._pages[number] = self._write(number)
-        pages = [self._pages[number] for number in range(first, last)]
+        self._pages = {number: self._kept(number) or self._write(number) for number in range(first, last)}
+        pages = list(self._pages.values())
         oldest, newest = self._loose_rows(added)
         tree = {
             "added": added,
@@ -65,32 +64,55 @@ class ReplayPages:
         The buffer still calls itself empty until `restore`: what `learn` does to one that is not, it shall not do.
         """
         added = tree["added"]
+        self._pages = {}
+        numbered = {}
         first, last = self._full_pages(added)
         for number, sha256, of_content in zip(range(first, last), pages, tree["pages"], strict=True):
             self._put(number * self._page_rows, unpack(read_artifact(self._home, sha256)))
-            self._pages[number] = _Page(sha256, of_content)
+            numbered[number] = _Page(sha256, of_content)
         oldest, newest = self._loose_rows(added)
         self._put(oldest[0], tree["oldest"])
         self._put(newest[0], tree["newest"])
         if tree["ahead"] is not None:
             self._put(added, tree["ahead"])
+        self._pages = numbered  # only now: of a checkpoint that turned out damaged, nothing must be believed
 
     def restore(self, tree: Tree) -> None:
         """Have the loaded rows count."""
         self._buffer.pos = tree["added"] % self._size
         self._buffer.full = tree["added"] >= self._size
 
+    def cut_episodes(self) -> None:
+        """No episode goes on beyond the newest row: returns over several steps must not run from it into the next."""
+        newest = (self._buffer.pos - 1) % self._size
+        ended = self._buffer.timeouts if self._buffer.handle_timeout_termination else self._buffer.dones
+        ended[newest] = 1.0
+
     def _full_pages(self, added: int) -> tuple[int, int]:
         """The first full page and the one after the last."""
-        oldest = max(0, added - self._size)
-        first = -(-oldest // self._page_rows)
+        first = -(-self._oldest_row(added) // self._page_rows)
         return first, max(first, added // self._page_rows)
+
+    def _oldest_row(self, added: int) -> int:
+        """The frugal variant keeps the newest observation in the place of the oldest row, which is then no row any more."""
+        overwritten = 1 if self._buffer.optimize_memory_usage else 0
+        return max(0, added - self._size + overwritten)
 
     def _loose_rows(self, added: int) -> tuple[tuple[int, int], tuple[int, int]]:
         """The rows before the first full page, and those after the last."""
         first, last = self._full_pages(added)
-        oldest = (max(0, added - self._size), min(first * self._page_rows, added))
+        oldest = (self._oldest_row(added), min(first * self._page_rows, added))
         return oldest, (max(last * self._page_rows, oldest[1]), added)
+
+    def _kept(self, number: int) -> _Page | None:
+        """A page that was written before and is still there; touched, so that `gc` knows that it is about to be named."""
+        page = self._pages.get(number)
+        if page is not None:
+            try:
+                os.utime(artifact_path(self._home, page.sha256))
+            except FileNotFoundError:
+                return None
+        return page
 
     def _write(self, number: int) -> _Page:
         rows = self._rows(number * self._page_rows, (number + 1) * self._page_rows)

@@ -63,10 +63,11 @@ def _carry_out(order: StartTrainer, mailbox: Mailbox, home: Path) -> TrainingEnd
     try:
         try:
             session.build()
-        except (EnvironmentFailedError, MemoryError, torch.cuda.OutOfMemoryError):
+        except (EnvironmentFailedError, MemoryError, OSError, torch.cuda.OutOfMemoryError):
             raise
         except Exception as error:
-            return _ended(order, "config_error", 0, error)
+            # What could be built before is no wrong configuration: another attempt may find things as they were.
+            return _ended(order, "config_error" if order.epoch == 1 else "crashed", 0, error)
         return session.run()
     except FencedError:
         raise
@@ -85,8 +86,9 @@ def _carry_out(order: StartTrainer, mailbox: Mailbox, home: Path) -> TrainingEnd
 
 def _ended(order: StartTrainer, cause: Cause, step: int, error: Exception) -> TrainingEnded:
     """The last word about an error: its traceback in the log, the end of it in the event."""
-    text = "".join(traceback.format_exception(error))
-    print(text, flush=True)
+    text = "".join(traceback.format_exception(error)).encode("utf-8", "replace").decode()  # a file's name may be no text
+    with contextlib.suppress(OSError):  # a full disk must not take away the last word
+        print(text, flush=True)
     return TrainingEnded(epoch=order.epoch, cause=cause, step=step, detail=text[-_DETAIL_CHARACTERS:])
 
 
@@ -129,7 +131,7 @@ class TrainingSession:
         for checkpoint in self._order.checkpoints:
             try:
                 return Continuation(checkpoints.load(checkpoint), checkpoint.finished)
-            except (OSError, ValueError, KeyError) as error:
+            except (FileNotFoundError, ValueError, KeyError) as error:  # any other: it may be readable the next time
                 self._mailbox.say(WarningRaised(message=f"the checkpoint at step {checkpoint.step} cannot be used: {error}"))
         return None
 
@@ -151,7 +153,7 @@ class TrainingSession:
         if self.step < total:
             return TrainingEnded(epoch=self._order.epoch, cause="stopped", step=self.step)
         self._callback.checkpoint(finished=True)
-        self._save(model)
+        self._callback.until_there_is_room(partial(self._save, model))
         return TrainingEnded(epoch=self._order.epoch, cause="completed", step=self.step)
 
     @property

@@ -87,7 +87,7 @@ class Trainers:
                 self._exited(TrainerKey(run=run, epoch=epoch), exit_code, signal_, out_of_memory)
             case ("died",):  # and with it every trainer
                 for key in list(self._trainers):
-                    self._exited(key, None, "SIGKILL", False)
+                    self._exited(key, None, "SIGKILL", False, lost=True)
             case _:
                 pass
 
@@ -99,7 +99,9 @@ class Trainers:
 
     # ------------------------------------------------------------------------------------------------ ends
 
-    def _exited(self, key: TrainerKey, exit_code: int | None, signal_: str | None, out_of_memory: bool) -> None:
+    def _exited(
+        self, key: TrainerKey, exit_code: int | None, signal_: str | None, out_of_memory: bool, lost: bool = False
+    ) -> None:
         trainer = self._trainers.pop(key)
         trainer.gone.set()
         if trainer.pidfd is not None:
@@ -111,6 +113,7 @@ class Trainers:
                 exit_code=exit_code,
                 signal=signal_,
                 out_of_memory=out_of_memory,
+                lost=lost,
                 log_tail=_tail(trainer.log) if exit_code != 0 else "",
             )
         )

@@ -189,7 +189,8 @@ def main() -> None:
     """`python -m lander.actors.zygote HOST_PID FD HOME CONNECTION`, as the host agent starts it."""
     host_pid, descriptor, home, connection = sys.argv[1:]
     die_with_parent(int(host_pid))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):  # sent to everything at once: its agent lets the trainers finish first
+        signal.signal(number, signal.SIG_IGN)
     guard = Guard(mark_of(Path(home), os.getpid()))  # before there is much to share, and before the first trainer
     warm_up()
     from lander.actors.mailbox import Connection

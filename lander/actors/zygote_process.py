@@ -44,16 +44,16 @@ class ZygoteProcess:
         ours.setblocking(False)
         self._channel = ours
         asyncio.get_running_loop().add_reader(ours.fileno(), self._readable)
+        self._send_orders()
 
     def order(self, frame: bytes, log: Path) -> None:
-        """Have a trainer forked; raises `OSError` if there is no zygote to do it just now."""
+        """Have a trainer forked, by the next zygote if there is none just now; raises `OSError` if it cannot be asked for."""
         packet = msgpack.packb((frame, str(log)))
         if len(packet) > PACKET_BYTES:
             raise OSError(f"an order of {len(packet)} bytes is over the limit of {PACKET_BYTES}")
-        if self._channel.fileno() < 0:
-            raise OSError("its zygote has just died")
         self._orders.append(packet)
-        self._send_orders()
+        if self._channel.fileno() >= 0:
+            self._send_orders()
 
     def _send_orders(self) -> None:
         """As many as it takes: one that is frozen or still warming up must not hold up its host."""

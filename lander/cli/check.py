@@ -29,14 +29,14 @@ def check(settings: Settings) -> int:
     from lander.store.check import check as findings
 
     damaged = 0
-    with _progress(shown=sys.stderr.isatty()) as tell:
+    with progress(shown=sys.stderr.isatty()) as tell:
         for finding in findings(settings.home, tell):
             damaged += not finding.ok
             click.echo(f"{finding.part.ljust(12)} {'ok   ' if finding.ok else 'WRONG'}  {finding.detail}")
     return 1 if damaged else 0
 
 
-class _progress:  # noqa: N801 - reads as a function
+class progress:  # noqa: N801 - reads as a function
     """How far a part is, on a terminal, wiped away again."""
 
     def __init__(self, *, shown: bool) -> None:

@@ -20,9 +20,9 @@ from lander.protocol.commands import OPERATE, Accepted, Command, Ping, Refused, 
 from lander.protocol.errors import ConflictError, HomeError, LanderError, LeavingError, NotFoundError
 from lander.protocol.wire import MAX_MESSAGE, decode, encode
 from lander.store.lock import is_locked
+from lander.store.reader import Reader
 from lander.supervisor import beacon, keys
 
-START_SECONDS: Final = 60.0
 ANSWER_SECONDS: Final = 30.0
 LEAVE_SECONDS: Final = 60.0
 _LOOK_MILLISECONDS: Final = 200
@@ -30,7 +30,8 @@ _LOOK_MILLISECONDS: Final = 200
 
 def running(home: Path) -> beacon.Beacon | None:
     """The supervisor that serves this home now, if one does; a beacon left by a crash does not count."""
-    return beacon.read(home) if is_locked(home) else None
+    found = beacon.read(home) if is_locked(home) else None
+    return found if found is not None and Path(f"/proc/{found.pid}").exists() else None
 
 
 def start(home: Path) -> bool:
@@ -56,16 +57,29 @@ def start(home: Path) -> bool:
 
 
 def _serves(home: Path) -> bool:
-    """Whether a supervisor answers; waits for one that is just starting, and for one that is dead but not yet buried."""
+    """Whether a supervisor answers; waits for one that is just starting, and for one that is leaving or not yet buried."""
     deadline = time.monotonic() + ANSWER_SECONDS
     while is_locked(home):
-        with contextlib.suppress(LanderError), connected(home) as client:
-            client.ask(Ping(), seconds=2.0)
-            return True
+        try:
+            with connected(home) as client:
+                client.ask(Ping(), seconds=2.0)
+                return True
+        except LeavingError:
+            deadline = time.monotonic() + ANSWER_SECONDS  # it takes its time: what trains writes its checkpoint first
+        except LanderError:
+            pass
         if time.monotonic() > deadline:
             raise HomeError(f"{home}: locked by a supervisor that does not answer; see its supervisor.log")
-        time.sleep(0.02)
+        time.sleep(_LOOK_MILLISECONDS / 10_000)
     return False
+
+
+def _once_it_has_started(home: Path) -> beacon.Beacon | None:
+    """As `running`; waits for a supervisor that holds the home and cannot be found: one that is starting, or has left."""
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while (found := running(home)) is None and is_locked(home) and time.monotonic() < deadline:
+        time.sleep(_LOOK_MILLISECONDS / 10_000)
+    return found
 
 
 def _make_home(home: Path) -> None:
@@ -78,12 +92,14 @@ def _make_home(home: Path) -> None:
 
 
 def _first_line(process: "subprocess.Popen[bytes]") -> dict[str, object]:
-    """What a starting supervisor says of itself; empty if it ended, or said nothing for too long."""
+    """What a starting supervisor says of itself; empty if it ended without a word.
+
+    It may take its time, with a large log of an older version: its own log tells how far it is.
+    """
     if process.stdout is None:
         return {}
     with process.stdout as pipe:
-        ready, _, _ = select.select([pipe], [], [], START_SECONDS)
-        line = pipe.readline() if ready else b""
+        line = pipe.readline()
     with contextlib.suppress(ValueError):
         return dict(json.loads(line))
     return {}
@@ -92,7 +108,7 @@ def _first_line(process: "subprocess.Popen[bytes]") -> dict[str, object]:
 @contextlib.contextmanager
 def connected(home: Path) -> Iterator["Client"]:
     """A client of the home's supervisor; raises `NotFoundError` where none runs."""
-    found = running(home)
+    found = _once_it_has_started(home)
     if found is None:
         raise NotFoundError(f"{home}: no supervisor is running; start one with lander-ctl up")
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -148,7 +164,7 @@ def shut_down(home: Path, *, only_if_idle: bool = False) -> bool:
     """
     if beacon.read(home) is not None and not is_locked(home):
         start(home)
-    found = running(home)
+    found = _once_it_has_started(home)
     if found is None:
         return False
     with contextlib.suppress(NotFoundError), connected(home) as client:  # it may be gone before its answer is out
@@ -173,28 +189,54 @@ def let_go(home: Path) -> None:
             shut_down(home, only_if_idle=True)
 
 
-def stay(home: Path) -> str:
-    """Have the supervisor remain, whether or not somebody lets it go; returns what it has to say of itself."""
-    with connected(home) as client:
-        return client.ask(Ping(stay=True)).detail
+def stay(home: Path) -> tuple[str, bool]:
+    """Have a supervisor serve the home, and remain whether or not somebody lets it go.
+
+    Returns what it has to say of itself, and whether it had to be started.
+    """
+    accepted, started = _ask_starting(home, Ping(stay=True))
+    return accepted.detail, started
 
 
 def ask_starting(home: Path, command: Command) -> tuple[Accepted, bool]:
     """Ask the home's supervisor, started if none serves it; returns its answer, and whether it had to be started.
 
-    One that was started in vain leaves again.
+    One that was started in vain, or for nothing that would go on now, leaves again.
     """
+    accepted, started = _ask_starting(home, command)
+    if started:
+        with Reader(home) as reader:
+            needed = reader.under_way()
+        if not needed:
+            let_go(home)
+    return accepted, started
+
+
+def _ask_starting(home: Path, command: Command) -> tuple[Accepted, bool]:
+    deadline = time.monotonic() + LEAVE_SECONDS
     while True:
         started = start(home)
         try:
             with connected(home) as client:
                 return client.ask(command), started
-        except LeavingError:  # somebody else's, and its time was up just now
-            time.sleep(_LOOK_MILLISECONDS / 1000)
-        except BaseException:
-            if started:
-                let_go(home)
-            raise
+        except BaseException as error:
+            if not _left_meanwhile(home, error) or time.monotonic() > deadline:
+                if started:
+                    let_go(home)
+                raise
+        time.sleep(_LOOK_MILLISECONDS / 1000)
+
+
+def _left_meanwhile(home: Path, error: BaseException) -> bool:
+    """Whether nobody answered because the supervisor, somebody else's, had its time up just then."""
+    return isinstance(error, LeavingError) or (isinstance(error, NotFoundError) and running(home) is None)
+
+
+def go_on(home: Path, kind: str, target: str) -> Accepted:
+    """Ask for a target to go on; of the supervisor, which a crash or a reboot may have taken, so that it is started first."""
+    with Reader(home) as reader:
+        reader.runs(target)
+    return ask_starting(home, operation(kind, target))[0]
 
 
 def operate(home: Path, kind: str, target: str) -> Accepted:

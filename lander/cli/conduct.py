@@ -26,8 +26,8 @@ from lander.store.reader import Reader
 from lander.store.status import ExperimentStatus, status
 
 PERIOD: Final = 0.25
-STOP_SECONDS: Final = 25.0
-"""How long stopping may take when nobody watches; what does not end itself within 20 s is killed."""
+STOP_SECONDS: Final = 45.0
+"""How long stopping may take when nobody watches; what does not come to a boundary within 40 s is killed."""
 WHAT_NEXT: Final = "lander-ctl up carries on, lander-ctl down ends what is left"
 
 Show = Callable[[ExperimentStatus], object]
@@ -35,7 +35,10 @@ Show = Callable[[ExperimentStatus], object]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """An experiment that has been read and checked, and how to carry it out; `source` is what errors call it."""
+    """An experiment that has been read and checked, and how to carry it out; `source` is what errors call it.
+
+    `execution` says all of it, also where to look for modules of environments.
+    """
 
     experiment: Experiment
     execution: Execution
@@ -47,14 +50,15 @@ def request(
     what: Experiment | Mapping[str, object] | str | Path,
     overrides: Sequence[str] = (),
     *,
-    execution: Execution,
+    execution: Mapping[str, object],
     experiment_id: str | None = None,
     seeds: str | None = None,
     checkpoint_frequency: int | None = None,
 ) -> Request:
     """Read an experiment (a file, or data) and check it against what is installed on this machine.
 
-    Starts nothing and writes nothing; raises `ConfigurationError`, one line per problem.
+    `execution` holds what was said of how to carry it out. Starts nothing and writes nothing; raises `ConfigurationError`,
+    one line per problem.
     """
     from lander.actors.check import check
 
@@ -72,17 +76,20 @@ def request(
         data = what.model_dump(mode="json") if isinstance(what, Experiment) else what
         experiment, notices = parse_experiment(data, source=source, **options)
     check(experiment, source)
-    return Request(experiment=experiment, execution=execution, notices=notices, source=source)
+    carried_out = Execution.model_validate({"directory": str(Path.cwd()), **execution})
+    return Request(experiment=experiment, execution=carried_out, notices=notices, source=source)
 
 
-def recorded(home: Path, name: str, overrides: Sequence[str] = (), **options: Any) -> Request:
-    """The request to go on with an experiment of this home, as it was recorded, with overrides applied to it.
+def recorded(
+    home: Path, name: str, overrides: Sequence[str] = (), *, execution: Mapping[str, object], **options: Any
+) -> Request:
+    """The request to go on with an experiment of this home as it was recorded, but for overrides and what `execution` says.
 
     Raises `NotFoundError` where there is none of that name, and what `request` raises.
     """
     with Reader(home) as reader:
-        experiment = reader.experiment(name)
-    return request(experiment, overrides, **options)
+        experiment, before = reader.experiment(name), reader.execution(name)
+    return request(experiment, overrides, execution={**before.model_dump(), **execution}, **options)
 
 
 def submit(wanted: Request, home: Path) -> tuple[Accepted, bool]:
@@ -95,7 +102,7 @@ def submit(wanted: Request, home: Path) -> tuple[Accepted, bool]:
 
     command = SubmitExperiment(
         experiment=wanted.experiment,
-        execution=wanted.execution.model_copy(update={"directory": str(Path.cwd())}),
+        execution=wanted.execution,
         manifest=manifest(wanted.source, sys.argv, Gpus().names),
         notices=wanted.notices,
     )

@@ -5,15 +5,18 @@ import time
 import click
 
 from lander.cli.options import Settings, common
+from lander.store import artifacts
 
 
 @click.command()
 @click.option("--delete", is_flag=True, help="Do it; without this, only tell what would be deleted.")
-@click.option("--keep", type=click.IntRange(min=1), default=3, show_default=True, metavar="N", help="Keep each run's last N.")
+@click.option(
+    "--keep", type=click.IntRange(min=1), default=artifacts.KEEP, show_default=True, metavar="N", help="Keep each run's last N."
+)
 @click.option(
     "--keep-every",
     type=click.IntRange(min=0),
-    default=10,
+    default=artifacts.KEEP_EVERY,
     show_default=True,
     metavar="M",
     help="Keep every Mth of them all; 0 keeps none for that reason.",
@@ -24,14 +27,14 @@ def gc(settings: Settings, delete: bool, keep: int, keep_every: int) -> int:
     """Tell which checkpoints nobody needs; --delete them.
 
     Of each run the last ones are kept, every Mth, the one with the best mean return, and those with which training was
-    complete. Files that no event mentions are leftovers of crashes, and go when they are older than an hour.
+    complete. Files that no event mentions are leftovers of crashes, and go when they are older than an hour. While any run
+    has not ended, everything younger than that is left alone.
 
     \b
     Examples:
       lander-ctl gc
       lander-ctl gc --delete --keep 1 --keep-every 0
     """
-    from lander.store import artifacts
     from lander.store.reader import Reader
 
     with Reader(settings.home) as reader:
@@ -39,12 +42,15 @@ def gc(settings: Settings, delete: bool, keep: int, keep_every: int) -> int:
     for run, (of, kept) in found.runs.items():
         if kept < of:
             click.echo(f"{run}: {kept} of {of} checkpoints are kept")
-    what = f"{len(found.files):,} files, {found.size / 1e6:,.1f} MB"
     if not found.files:
         click.echo(f"{settings.home}: nothing to delete")
     elif delete:
-        artifacts.delete(settings.home, found.files)
-        click.echo(f"{settings.home}: deleted {what}")
+        click.echo(f"{settings.home}: deleted {_what(*artifacts.delete(settings.home, found))}")
     else:
+        what = _what(len(found.files), found.size)
         click.echo(f"{settings.home}: would delete {what}; lander-ctl gc --delete does it")
     return 0
+
+
+def _what(files: int, size: int) -> str:
+    return f"{files:,} files, {size / 1e6:,.1f} MB"

@@ -44,9 +44,10 @@ def stop(settings: Settings, target: str, no_wait: bool) -> int:
         accepted = _ask(settings.home, "StopTarget", target)
         if not no_wait:
             wait_while(reader, settings.home, lambda: reader.unfinished(target))
-        still = set(reader.unfinished(target))
-    stopped = f"stopped {_of(sum(run not in still for run in before), of)}"
-    click.echo(f"{target}: {accepted.detail or stopped + (f'; {len(still)} are stopping' if still else '')}")
+        states = reader.states(target)
+        still = len(reader.unfinished(target))
+    stopped = f"stopped {_of(sum(states[run] == 'stopped' for run in before), of)}"
+    click.echo(f"{target}: {accepted.detail or stopped + (f'; {still} are stopping' if still else '')}")
     return 0
 
 
@@ -170,14 +171,9 @@ def checkpoint(settings: Settings, target: str, no_wait: bool) -> int:
 
 
 def _go_on(home: Path, kind: str, target: str, done: str) -> int:
-    """Ask the supervisor, which a crash or a reboot may have taken, so that it is started first."""
     from lander.cli import client
-    from lander.store.reader import Reader
 
-    with Reader(home) as reader:
-        reader.runs(target)
-    accepted, _ = client.ask_starting(home, client.operation(kind, target))
-    click.echo(f"{target}: {accepted.detail or done}")
+    click.echo(f"{target}: {client.go_on(home, kind, target).detail or done}")
     return 0
 
 

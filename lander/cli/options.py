@@ -68,9 +68,7 @@ def experiment_options(function: F) -> F:
             click.option(
                 "--mode",
                 type=click.Choice(["sequential", "parallel", "validation"]),
-                default="parallel",
-                show_default=True,
-                help="One run after the other; as many at once as there are slots; or build everything and train nothing.",
+                help="One run after the other; as many at once as there are slots (the default); or only build everything.",
             ),
             click.option("--max-workers", type=click.IntRange(min=1), metavar="N", help="At most N runs at once."),
             click.option("--seeds", metavar="SEEDS", help="Seeds for every arm, such as 0-4 or 1,7."),
@@ -90,7 +88,7 @@ def experiment_options(function: F) -> F:
 def request_from(
     words: tuple[str, ...],
     config: str | None,
-    mode: str,
+    mode: str | None,
     max_workers: int | None,
     no_monitoring: bool,
     experiment_id: str | None,
@@ -98,13 +96,13 @@ def request_from(
 ) -> "Request":
     """The request that the options make; raises `ConfigurationError` for whatever is wrong with the experiment.
 
-    Without a file it is the experiment of that id as it was recorded, overrides applied.
+    Without a file it is the experiment of that id as it was recorded, overrides and options applied.
     """
     from lander.cli.conduct import recorded, request
-    from lander.protocol.events import Execution
 
     file, overrides = _file_and_overrides(words, config, experiment_id)
-    execution = Execution.model_validate({"mode": mode, "max_workers": max_workers, "monitoring": not no_monitoring})
+    given = {"mode": mode, "max_workers": max_workers, "monitoring": False if no_monitoring else None}
+    execution = {name: value for name, value in given.items() if value is not None}
     if file is None and experiment_id is not None:
         found = recorded(_home(), experiment_id, overrides, execution=execution, **reading)
     else:

@@ -38,9 +38,10 @@ def prepare(scratch: Path, source: Reader, run: str, section: Section) -> None:
     if section.checkpoint is not None:
         _bring(scratch, source.home, run, section.checkpoint)
     submission = source.submission(section.experiment.experiment_id)
-    steps = [checkpoint.step for checkpoint in Record(source, run).checkpoints()]
+    steps = [found.step for found in Record(source, run).checkpoints() if section.after < found.step <= section.until]
     experiment = _alone(section.experiment, _frequency(steps, section.experiment.checkpoint_frequency))
-    execution = e.Execution(mode="sequential", monitoring=False, directory=submission.execution.directory)
+    directory = source.execution(section.experiment.experiment_id).directory
+    execution = e.Execution(mode="sequential", monitoring=False, directory=directory)
     submitted = e.ExperimentSubmitted(experiment=experiment, execution=execution, manifest=submission.manifest)
     scratch.mkdir(parents=True, exist_ok=True)
     asyncio.run(_write(scratch, _history(submitted, run, section)))
@@ -53,7 +54,7 @@ def _alone(experiment: Experiment, frequency: int) -> Experiment:
 
 
 def _frequency(steps: list[int], recorded: int) -> int:
-    """One at which there will be a checkpoint wherever there is one in the record, if that does not take too many."""
+    """One at which there will be a checkpoint wherever there is one in the section, if that does not take too many."""
     common = gcd(*steps)
     return common if common * _MOST_CHECKPOINTS >= recorded else recorded
 

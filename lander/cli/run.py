@@ -50,13 +50,15 @@ def run(settings: Settings, /, quiet: bool, **options: Any) -> int:
 
 
 def _tell_of_failures(standing: "ExperimentStatus", verbose: bool) -> None:
-    """What became of each run that failed, on standard error: the last line of its traceback, or with -v all of it."""
+    """What became of each run that failed, on standard error: the last line of its traceback, or with -v all of it; and why
+    it was not tried again."""
     for each in standing["runs"]:
         if each["state"] in ("failed", "skipped"):
             lines = (each["detail"] or "").strip().splitlines() or ["nothing more is known"]
             detail = "\n".join(lines) if verbose else lines[-1]
             told = f"lander-ctl: {each['id']} {each['state']}: {each['cause']}: {detail}"
-            click.echo(f"{told} (lander-ctl logs {each['id']} has its log)", err=True)
+            given_up = f"; given up: {each['why']}" if each["why"] else ""
+            click.echo(f"{told}{given_up} (lander-ctl logs {each['id']} has its log)", err=True)
 
 
 def _print_verdict(home: Path, name: str) -> None:

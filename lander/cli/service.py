@@ -26,8 +26,7 @@ def up(settings: Settings) -> int:
     from lander.cli import client
 
     left = _unfinished(settings)
-    started = client.start(settings.home)
-    told = client.stay(settings.home)
+    told, started = client.stay(settings.home)
     found = client.running(settings.home)
     whose = f" (process {found.pid})" if found is not None else ""
     click.echo(f"{settings.home}: supervisor {'started' if started else 'already running'}{whose}{told and f'; {told}'}")
@@ -63,13 +62,13 @@ def down(settings: Settings) -> int:
 
 def _unfinished(settings: Settings) -> dict[str, tuple[int, int, int]]:
     """For each experiment under way: runs that go on by themselves, runs that are paused, and runs in all."""
-    from lander.protocol.errors import NotFoundError
+    from lander.protocol.errors import HomeError, NotFoundError
     from lander.store.reader import Reader
 
     try:
         with Reader(settings.home) as reader:
             counts = {name: _counts(reader, name) for name in dict.fromkeys(run.split("/")[0] for run in reader.unfinished())}
-    except NotFoundError:
+    except (NotFoundError, HomeError):  # nothing there yet, or of an older version: the supervisor is to see to that
         return {}
     return counts
 

@@ -38,16 +38,29 @@ def status(settings: Settings, target: str | None, watch: bool, as_json: bool, a
         raise click.UsageError("--at does not go with --watch: the past does not change", click.get_current_context())
     with Reader(settings.home) as reader:
         if at is not None:
-            from lander.store.rebuild import rebuild
-
-            with rebuild(reader, at) as past:
-                _print(past, target, as_json)
+            _look_back(reader, target, as_json, at)
         elif watch:
             _watch(reader, target, as_json)
         else:
             _print(reader, target, as_json)
             _warn(reader, settings.home, target)
     return 0
+
+
+def _look_back(reader: "Reader", target: str | None, as_json: bool, at: int) -> None:
+    """How things stood; the position goes to standard error, since it may be an earlier one than was asked for."""
+    import sys
+
+    from lander.cli.check import progress
+    from lander.store.rebuild import rebuild
+
+    with (
+        progress(shown=sys.stderr.isatty()) as tell,
+        rebuild(reader, at, lambda done, of: tell("going back", done, of)) as past,
+    ):
+        _print(past, target, as_json)
+        within = f", the last commit before position {at:,}" if past.position() != at else ""
+        click.echo(f"lander-ctl: this is how things stood at position {past.position():,}{within}", err=True)
 
 
 def _print(reader: "Reader", target: str | None, as_json: bool) -> "Status":
@@ -59,11 +72,11 @@ def _print(reader: "Reader", target: str | None, as_json: bool) -> "Status":
 
 
 def _json(found: "Status", indent: int | None = None) -> str:
-    """The status as the documented object, which leaves out the runs' tracebacks."""
+    """The status as the documented object, which leaves out what is told in sentences (`events --json` has it)."""
     import json
 
     def documented(run: Any) -> dict[str, Any]:
-        return {name: value for name, value in run.items() if name != "detail"}
+        return {name: value for name, value in run.items() if name not in ("detail", "why")}
 
     experiments = [{**each, "runs": [documented(run) for run in each["runs"]]} for each in found["experiments"]]
     return json.dumps({**found, "experiments": experiments}, indent=indent, allow_nan=False)
@@ -80,7 +93,8 @@ def _block(experiment: "ExperimentStatus") -> str:
 
     rows = [text.HEADINGS, *(text.cells(run) for run in experiment["runs"])]
     table = [f"  {line}" for line in text.aligned(rows, words=2)]
-    return "\n".join([text.heading(experiment), *table, f"  {text.overall(experiment)}"])
+    given_up = [f"  {run['arm']}/{run['seed']} given up: {run['why']}" for run in experiment["runs"] if run["why"]]
+    return "\n".join([text.heading(experiment), *table, f"  {text.overall(experiment)}", *given_up])
 
 
 def _warn(reader: "Reader", home: Path, target: str | None) -> None:

@@ -10,6 +10,8 @@ import click
 from lander.cli.options import Settings, common
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lander.store.reader import Reader
     from lander.store.sections import Section
     from lander.store.status import RunStatus
@@ -25,8 +27,9 @@ def verify(settings: Settings, run: str, after: int, until: int | None) -> int:
     """Re-execute a RUN and compare every bit.
 
     It is trained once more, in a scratch home of its own, from its beginning or from one of its checkpoints. Every action,
-    reward and ending is compared, and the digest of the whole state at every checkpoint. The exit code is 0 if all are
-    equal, and 1 if not.
+    reward and ending is compared, and the digest of the whole state at every checkpoint. A run that was extended, or that
+    could only go on inexactly, is verified in sections, each from the checkpoint from which it went on. The exit code is 0
+    if all are equal, and 1 if not.
 
     \b
     Examples:
@@ -48,6 +51,7 @@ def _verify(reader: "Reader", run: str, section: "Section") -> bool:
     from lander.reports.difference import compare, extent, lines
     from lander.store.reader import Reader
     from lander.store.record import Record
+    from lander.store.status import status
 
     with tempfile.TemporaryDirectory(prefix="lander-verify-") as directory:
         scratch = Path(directory)
@@ -55,13 +59,32 @@ def _verify(reader: "Reader", run: str, section: "Section") -> bool:
         reenact(scratch, run, section.until, _tell if sys.stderr.isatty() else lambda standing: None)
         with Reader(scratch) as again:
             found = compare(Record(reader, run), Record(again, run), section.after, section.until)
+            resumed = status(again, run)["experiments"][0]["runs"][0]["resume"]
     where = f"{run}: steps {section.after + 1:,} to {section.until:,}"
     if found.equal:
         click.echo(f"{where} come out the same once more: {extent(found)} compared")
     else:
         click.echo(f"{where} do NOT come out the same once more ({extent(found)} compared; first as recorded, then now)")
         click.echo("\n".join(f"  {line}" for line in lines(found)))
+    for note in _notes(section, found.checkpoints, resumed):
+        click.echo(f"  note: {note}")
     return found.equal
+
+
+def _notes(section: "Section", checkpoints: int, resumed: str | None) -> "Iterator[str]":
+    """What to keep in mind of a comparison; `resumed` is how the re-execution went on from where the section begins."""
+    if section.inexact:
+        yield (
+            f"the run went on at step {section.after:,} with new episodes, because those under way could not be continued;"
+            " verified is what came of that"
+        )
+    elif resumed == "inexact":
+        yield (
+            f"its episodes at step {section.after:,} could not be continued once more, and new ones were begun;"
+            " compared with an uninterrupted record, that says nothing about the run: choose another --from"
+        )
+    if not checkpoints:
+        yield "no checkpoint of the record was met, so only actions, rewards and endings were compared"
 
 
 def _tell(standing: "RunStatus") -> None:

@@ -119,7 +119,10 @@ class TrainerKey(Model):
 
 
 class TrainerExited(Message):
-    """A trainer's process is gone. Repeated until `ExitNoted`, so hearing it twice is normal."""
+    """A trainer's process is gone. Repeated until `ExitNoted`, so hearing it twice is normal.
+
+    `lost` is one that died with the zygote it was forked from, and not of anything of its own.
+    """
 
     kind: ClassVar[str] = "TrainerExited"
     run: str
@@ -127,6 +130,7 @@ class TrainerExited(Message):
     exit_code: int | None = None
     signal: str | None = None
     out_of_memory: bool = False
+    lost: bool = False
     log_tail: str = Field(default="", max_length=8192)
 
 

@@ -97,7 +97,7 @@ class ExperimentCompleted(Message):
 
 
 class ExperimentFailed(Message):
-    """At least one run failed and nothing is left to do."""
+    """Nothing is left to do, and at least one run failed, or none completed."""
 
     kind: ClassVar[str] = "ExperimentFailed"
     detail: str
@@ -116,11 +116,15 @@ class ExperimentResumed(Message):
 
 
 class ExperimentExtended(Message):
-    """More training steps are wanted of the same experiment; `experiment` is what it is from now on."""
+    """The same experiment is to be carried out differently from now on: with more training steps, other limits or more workers.
+
+    `experiment` is what it is from now on, `execution` how, where that changed.
+    """
 
     kind: ClassVar[str] = "ExperimentExtended"
     model_config = ConfigDict(strict=False)
     experiment: Experiment
+    execution: Execution | None = None
 
 
 class OperatorCommanded(Message):
@@ -198,11 +202,12 @@ class RunCompleted(Message):
 
 
 class RunFailed(Message):
-    """No further attempt will be made."""
+    """No further attempt will be made, and why not; `cause` and `detail` are those of the last one."""
 
     kind: ClassVar[str] = "RunFailed"
     cause: str
     detail: str = ""
+    why: str = ""
 
 
 class RunStopped(Message):
@@ -213,11 +218,12 @@ class RunStopped(Message):
 
 
 class RunSkipped(Message):
-    """Failed, and the experiment goes on without it."""
+    """The experiment goes on without it: a person wants that (`cause` is `operator`), or it failed as `RunFailed` says."""
 
     kind: ClassVar[str] = "RunSkipped"
     cause: str
     detail: str = ""
+    why: str = ""
 
 
 # ---------------------------------------------------------------------------------------------------- training

@@ -114,12 +114,18 @@ class Arm(_Model):
         algorithm = info.data.get("algorithm")  # missing where it was itself refused
         return validate_hyperparameters(algorithm, given) if algorithm else given
 
+    @property
+    def scheduled(self) -> tuple[str, ...]:
+        """The settings that are functions of the whole training: with other training steps they take another course."""
+        linear = [f"{key}={value}" for key, value in self.hyperparameters.items() if str(value).startswith("lin_")]
+        return (*linear, "exploration_fraction") if self.algorithm == "DQN" else tuple(linear)
+
 
 class ResourceLimits(_Model):
     """What one run may use before `on_limit` is done about it; null is no limit.
 
     `memory_mb` is resident memory with its children's, `cpu_percent` that of one core, over some ten seconds; `disk_gb` what
-    its checkpoints take, `wall_hours` the time since its attempt started.
+    its checkpoints take, `wall_hours` the time that its attempts took together.
     """
 
     memory_mb: Limit = None

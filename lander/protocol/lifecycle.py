@@ -55,6 +55,7 @@ EXPERIMENT_TRANSITIONS: Final[Mapping[tuple[ExperimentState, str], ExperimentSta
     ("queued", e.ExperimentStarted.kind): "running",
     ("queued", e.ExperimentStopped.kind): "stopped",
     ("queued", e.ExperimentCompleted.kind): "completed",
+    ("queued", e.ExperimentFailed.kind): "failed",
     ("running", e.ExperimentCompleted.kind): "completed",
     ("running", e.ExperimentFailed.kind): "failed",
     ("running", e.ExperimentStopped.kind): "stopped",

@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 import numpy as np
 
+from lander.protocol.errors import NotFoundError
 from lander.protocol.events import CheckpointCommitted
 from lander.store.record import Array, Record, Steps
 
@@ -45,8 +46,13 @@ class Comparison:
 
 
 def compare(first: Record, second: Record, after: int = 0, until: int | None = None) -> Comparison:
-    """Compare two runs between two timesteps; by default all that either did."""
+    """Compare two runs between two timesteps; by default all that either did.
+
+    Raises `NotFoundError` where neither did anything: nothing is equal to nothing, and says nothing.
+    """
     ours, theirs = (record.steps(after, until) for record in (first, second))
+    if not ours.count and not theirs.count:
+        raise NotFoundError(f"{first.run} and {second.run}: no step of either is recorded, so there is nothing to compare yet")
     checkpoints = [
         {found.step: found for found in record.checkpoints() if after < found.step and (until is None or found.step <= until)}
         for record in (first, second)

@@ -8,10 +8,13 @@ same seed begin alike; what is left out, and what the numbers cannot show, is sa
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
-from typing import Literal
+from typing import Final, Literal
 
+from lander.protocol.experiment import Experiment
 from lander.store.reader import RETURN_WINDOW, Reader
 from lander.store.status import ExperimentStatus, RunStatus, status
+
+_MOST_NAMED: Final = 5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,9 +58,9 @@ class Verdict:
 
 def verdict(reader: Reader, experiment: str) -> Verdict:
     """The verdict on an experiment as it stands; raises `NotFoundError` naming the nearest ids."""
-    submitted = reader.submission(experiment).experiment
+    submitted, wanted = reader.submission(experiment).experiment, reader.experiment(experiment)
     standing = status(reader, experiment)["experiments"][0]
-    arms = tuple(_arm(arm.name, arm.role, standing["runs"]) for arm in submitted.arms)
+    arms = tuple(_arm(arm.name, arm.role, standing["runs"]) for arm in wanted.arms)
     differences = tuple(found for arm in arms[1:] if (found := _difference(arms[0], arm)) is not None)
     return Verdict(
         experiment=experiment,
@@ -65,7 +68,7 @@ def verdict(reader: Reader, experiment: str) -> Verdict:
         state=standing["state"],
         arms=arms,
         differences=differences,
-        caveats=tuple(_caveats(standing, arms, differences)),
+        caveats=(*_caveats(standing, arms, differences), *_caveats_of_steps(submitted, wanted)),
     )
 
 
@@ -125,9 +128,23 @@ def _caveats(standing: ExperimentStatus, arms: Sequence[ArmResult], differences:
             yield f"one seed says nothing about spread: the difference of {found.variant} may well be chance"
 
 
-def _named(runs: Sequence[RunStatus], most: int = 5) -> str:
-    names = [f"{run['arm']}/{run['seed']} ({_fate(run)})" for run in runs[:most]]
-    return ", ".join(names) + (f" and {len(runs) - most} more" if len(runs) > most else "")
+def _caveats_of_steps(submitted: Experiment, wanted: Experiment) -> Iterator[str]:
+    """What follows from how many steps the arms are trained for: since their extension, and beside each other."""
+    for old, new in zip(submitted.arms, wanted.arms, strict=True):
+        if new.training_steps != old.training_steps and new.scheduled:
+            yield (
+                f"{new.name} was extended from {old.training_steps:,} to {new.training_steps:,} training steps, and its"
+                f" {' and '.join(new.scheduled)} took another course than with all the steps from the start"
+            )
+    if len({arm.training_steps for arm in wanted.arms}) > 1:
+        named = [f"{arm.name} for {arm.training_steps:,} steps" for arm in wanted.arms[:_MOST_NAMED]]
+        rest = f" and {len(wanted.arms) - _MOST_NAMED} more" if len(wanted.arms) > _MOST_NAMED else ""
+        yield f"the arms are not trained equally long: {', '.join(named)}{rest}"
+
+
+def _named(runs: Sequence[RunStatus]) -> str:
+    names = [f"{run['arm']}/{run['seed']} ({_fate(run)})" for run in runs[:_MOST_NAMED]]
+    return ", ".join(names) + (f" and {len(runs) - _MOST_NAMED} more" if len(runs) > _MOST_NAMED else "")
 
 
 def _fate(run: RunStatus) -> str:

@@ -4,16 +4,17 @@ Checkpoints share files (the pages of a replay buffer), so a file goes only when
 What was collected is noted in `artifacts/collected`, so that a file that is gone for no good reason can be told from it.
 """
 
+import contextlib
+import fcntl
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from lander.protocol.events import CheckpointCommitted
 from lander.protocol.layout import ARTIFACTS, artifact_path
-from lander.protocol.states import LIVE
 from lander.store.checkpoints import Checkpoints, checkpoints_by_run, files_of
 from lander.store.reader import Reader
 
@@ -21,6 +22,8 @@ KEEP: Final = 3
 KEEP_EVERY: Final = 10
 UNTOUCHED_SECONDS: Final = 3600.0
 """How long a file must have lain about before it is taken for a leftover: a checkpoint is announced after it is written."""
+CLOCK_SECONDS: Final = 1.0
+"""How far a file system's clock may be behind ours, at the most."""
 COLLECTED: Final = "collected"
 
 
@@ -44,6 +47,10 @@ class Retention:
         ]
 
 
+LEAST: Final = Retention(keep=1, keep_every=0)
+"""What every collection keeps, whatever else it was asked to."""
+
+
 def _merit(checkpoint: CheckpointCommitted) -> float:
     mean = checkpoint.mean_return
     return -math.inf if mean is None or math.isnan(mean) else mean
@@ -51,34 +58,34 @@ def _merit(checkpoint: CheckpointCommitted) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Garbage:
-    """Files that nothing needs, the bytes they take, and for each run how many checkpoints it has and how many are kept."""
+    """Files that nothing needed at a time (seconds since 1970), the bytes they take, and for each run how many checkpoints
+    it has and how many are kept."""
 
+    at: float
     files: tuple[Path, ...]
     size: int
     runs: dict[str, tuple[int, int]]
 
 
 def garbage(reader: Reader, retention: Retention, now: float) -> Garbage:
-    """What could be deleted at `now` (seconds since 1970). Reads the log first, then looks at the files."""
+    """What could be deleted at `now` (seconds since 1970). Reads the log first, then looks at the files.
+
+    While any run may still train, whatever was touched lately is left alone: it may just be being made, or made again, bit
+    for bit, by a run that goes back or by another of the same configuration, and be about to be announced.
+    """
     runs = checkpoints_by_run(reader)
     kept = {run: retention.kept(found.effective) for run, found in runs.items()}
     needed = _files(checkpoint for found in kept.values() for checkpoint in found)
     known = _files(checkpoint for found in runs.values() for checkpoint in (*found.effective, *found.superseded))
-    unsure = _may_come_back(reader, runs)
+    quiet = not reader.unfinished()
     files, size = [], 0
     for path in stored(reader.home):
-        if path.name in needed or ((path.name not in known or path.name in unsure) and _touched(path, now)):
+        if path.name in needed or (_touched(path, now - UNTOUCHED_SECONDS) and not (quiet and path.name in known)):
             continue
         files.append(path)
         size += _size(path)
     counts = {run: (sum(map(len, found)), len(kept[run])) for run, found in runs.items()}
-    return Garbage(tuple(files), size, counts)
-
-
-def _may_come_back(reader: Reader, runs: dict[str, Checkpoints]) -> set[str]:
-    """What a run that trains again may just now be making again, bit for bit, and about to announce."""
-    states = reader.states()
-    return _files(checkpoint for run, found in runs.items() if states[run] in LIVE for checkpoint in found.superseded)
+    return Garbage(now, tuple(files), size, counts)
 
 
 def _files(checkpoints: Iterable[CheckpointCommitted]) -> set[str]:
@@ -91,9 +98,9 @@ def stored(home: Path) -> Iterator[Path]:
         yield from sorted(path for path in directory.iterdir() if path.is_file())
 
 
-def _touched(path: Path, now: float) -> bool:
+def _touched(path: Path, since: float) -> bool:
     try:
-        return now - path.stat().st_mtime < UNTOUCHED_SECONDS
+        return path.stat().st_mtime > since
     except FileNotFoundError:  # an unfinished file that has just been given its name
         return True
 
@@ -105,13 +112,39 @@ def _size(path: Path) -> int:
         return 0
 
 
-def delete(home: Path, files: Sequence[Path], progress: Callable[[Path], object] = lambda path: None) -> None:
-    """Delete files that `garbage` found; that they were collected is durable before the first is gone."""
-    gone = {sha256 for sha256 in collected(home) if not artifact_path(home, sha256).exists()}
-    _note(home, gone | {path.name for path in files})
-    for path in files:
-        path.unlink(missing_ok=True)
-        progress(path)
+def delete(home: Path, found: Garbage) -> tuple[int, int]:
+    """Delete what `garbage` found, but for what was touched since; that it was collected is durable before the first is gone.
+
+    Returns how many files went, and their bytes.
+    """
+    files = size = 0
+    if not found.files:
+        return files, size
+    with _alone(home):
+        before = {sha256 for sha256 in collected(home) if not artifact_path(home, sha256).exists()}
+        _note(home, before | {path.name for path in found.files})
+        for path in found.files:
+            if not _touched(path, found.at - CLOCK_SECONDS):
+                size += _size(path)
+                path.unlink(missing_ok=True)
+                files += 1
+    return files, size
+
+
+@contextlib.contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """One collection at a time: two would each forget what the other has noted."""
+    descriptor = os.open(home / ARTIFACTS, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def excused(home: Path, runs: Mapping[str, Checkpoints]) -> frozenset[str]:
+    """The names of the files that may be missing: collected, and needed by nothing that every collection keeps."""
+    return collected(home) - _files(checkpoint for found in runs.values() for checkpoint in LEAST.kept(found.effective))
 
 
 def collected(home: Path) -> frozenset[str]:
@@ -124,8 +157,6 @@ def collected(home: Path) -> frozenset[str]:
 
 def _note(home: Path, names: Iterable[str]) -> None:
     path = home / ARTIFACTS / COLLECTED
-    if not path.parent.is_dir():
-        return
     unfinished = path.with_name(f".{COLLECTED}.{os.getpid()}")
     with unfinished.open("w", encoding="ascii") as file:
         file.writelines(f"{name}\n" for name in sorted(names))

@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 from lander.protocol.errors import HomeError, StoreError
 from lander.protocol.layout import ARTIFACTS, artifact_path
-from lander.store.artifacts import COLLECTED, collected, flush
+from lander.store.artifacts import COLLECTED, excused, flush
 from lander.store.check import sha256_of
-from lander.store.checkpoints import checkpoints_by_run, files_of
+from lander.store.checkpoints import Checkpoints, checkpoints_by_run, files_of
 from lander.store.reader import DATABASE, Reader, open_reader
 
 
@@ -60,13 +60,14 @@ def _build(home: Path, copy: Path) -> Backup:
     _copy_log(home / DATABASE, copy / DATABASE)
     with Reader(copy) as reader:
         position = reader.position()
-        wanted = _artifacts(reader)
+        runs = checkpoints_by_run(reader)
+    wanted = _artifacts(runs)
     copied = list(_copy_files(home, copy, wanted))
     lost = sorted(wanted - {path.name for path in copied})
     for models in sorted((home / "experiments").glob("*/models")):
         copied += _copy_tree(models, copy / models.relative_to(home))
     _flush_directories(copy)
-    return Backup(position, len(copied), sum(path.stat().st_size for path in copied), _unexplained(home, lost))
+    return Backup(position, len(copied), sum(path.stat().st_size for path in copied), _unexplained(home, lost, runs))
 
 
 def _copy_log(path: Path, copy: Path) -> None:
@@ -84,11 +85,11 @@ def _copy_log(path: Path, copy: Path) -> None:
     flush(copy)
 
 
-def _artifacts(reader: Reader) -> set[str]:
+def _artifacts(runs: dict[str, Checkpoints]) -> set[str]:
     """The names of all files that the copied log names."""
     return {
         sha256
-        for found in checkpoints_by_run(reader).values()
+        for found in runs.values()
         for checkpoint in (*found.effective, *found.superseded)
         for sha256 in files_of(checkpoint)
     }
@@ -124,9 +125,9 @@ def _copied(source: Path, target: Path) -> Path:
     return target
 
 
-def _unexplained(home: Path, lost: list[str]) -> tuple[str, ...]:
+def _unexplained(home: Path, lost: list[str], runs: dict[str, Checkpoints]) -> tuple[str, ...]:
     """Those without a good reason; asked last, so that what was collected meanwhile has one."""
-    gone = collected(home)
+    gone = excused(home, runs)
     return tuple(name for name in lost if name not in gone)
 
 

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from lander.protocol.errors import HomeError, LanderError
 from lander.protocol.layout import artifact_path
 from lander.store import chain, schema
-from lander.store.artifacts import collected
+from lander.store.artifacts import excused
 from lander.store.checkpoints import checkpoints_by_run, files_of
 from lander.store.projections import TABLES
 from lander.store.reader import Reader
@@ -164,10 +164,11 @@ def _compare(table: str, kept: sqlite3.Connection, fresh: sqlite3.Connection) ->
 
 
 def _checkpoint_files(reader: Reader) -> dict[Path, Reference]:
-    gone = collected(reader.home)
+    runs = checkpoints_by_run(reader)
+    gone = excused(reader.home, runs)
     return {
         path: Reference(path, sha256, f"the checkpoint of {run} at step {checkpoint.step}")
-        for run, found in checkpoints_by_run(reader).items()
+        for run, found in runs.items()
         for checkpoint in (*found.superseded, *found.effective)
         for sha256 in files_of(checkpoint)
         if (path := artifact_path(reader.home, sha256)).exists() or sha256 not in gone

@@ -42,6 +42,7 @@ class ProgressRow:
     state: RunState = "queued"
     cause: str | None = None
     detail: str | None = None
+    why: str | None = None
     attempt: int = 0
     trained: int = 0
     resume: str | None = None
@@ -183,7 +184,11 @@ class Projections:
     def _resumed(self, recorded: e.Recorded, event: e.RunResumed) -> None:
         self._run_moved(recorded, event)
         row = self.progress[recorded.stream]
-        row.cause = row.detail = None
+        row.cause = row.detail = row.why = None
+
+    def _given_up(self, recorded: e.Recorded, event: e.RunFailed | e.RunSkipped) -> None:
+        self._run_moved(recorded, event)
+        self.progress[recorded.stream].why = event.why or None
 
     def _attempt_started(self, recorded: e.Recorded, event: e.AttemptStarted) -> None:
         """What was recorded before stands until its training starts: only that says where it continues."""
@@ -191,7 +196,7 @@ class Projections:
         row = self.progress[recorded.stream]
         row.attempt, row.host = event.epoch, event.host
         row.device = f"cpu:{event.cpu}" if event.gpu is None else f"cuda:{event.gpu}"
-        row.pid = row.started_at = row.last_at = row.cause = row.detail = None
+        row.pid = row.started_at = row.last_at = row.cause = row.detail = row.why = None
 
     def _attempt_ended(self, recorded: e.Recorded, event: e.AttemptEnded) -> None:
         self._run_moved(recorded, event)
@@ -283,9 +288,9 @@ _HANDLERS: Final[Mapping[type[e.Event], _Handler]] = {
     e.RunPaused: Projections._run_moved,
     e.RunResumed: Projections._resumed,
     e.RunCompleted: Projections._run_moved,
-    e.RunFailed: Projections._run_moved,
+    e.RunFailed: Projections._given_up,
     e.RunStopped: Projections._run_moved,
-    e.RunSkipped: Projections._run_moved,
+    e.RunSkipped: Projections._given_up,
     e.TrainingStarted: Projections._training_started,
     e.StepsRecorded: Projections._steps_recorded,
     e.EpisodeFinished: Projections._episode_finished,

@@ -14,12 +14,12 @@ from lander.protocol.states import TERMINAL, RunState
 from lander.protocol.targets import matches
 
 if TYPE_CHECKING:
-    from lander.protocol.events import Event, ExperimentSubmitted, Recorded
+    from lander.protocol.events import Event, Execution, ExperimentSubmitted, Recorded
     from lander.protocol.experiment import Experiment
 
 DATABASE: Final = "events.db"
 """The event store's file name in the home."""
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 RETURN_WINDOW: Final = 100
 """Episodes a mean return looks back on, as Stable-Baselines3's `ep_rew_mean` does."""
 
@@ -148,6 +148,17 @@ class Reader:
 
         event = self._told(name, "extended")
         return event.experiment if isinstance(event, ExperimentExtended) else self.submission(name).experiment
+
+    def execution(self, name: str) -> "Execution":
+        """How the experiment is carried out now; raises as `submission` does."""
+        from lander.protocol.events import ExperimentExtended
+
+        execution = self.submission(name).execution
+        for stored in self.events(name, [ExperimentExtended.kind]):
+            event = stored.decode()
+            if isinstance(event, ExperimentExtended) and event.execution is not None:
+                execution = event.execution
+        return execution
 
     def submission(self, name: str) -> "ExperimentSubmitted":
         """What was submitted under this id; raises `NotFoundError` naming the nearest ids."""

@@ -16,6 +16,7 @@ from lander.store.statements import Statement
 
 _EVERY: Final = 4096
 """Events between two writes to the tables: no more than these wait in memory."""
+_WHOLE_COMMITS: Final = "SELECT coalesce(max(last_position), 0) FROM commits WHERE last_position <= ?"
 
 Progress = Callable[[int, int], object]
 """Called with (events done, events in all)."""
@@ -24,12 +25,14 @@ Progress = Callable[[int, int], object]
 def rebuild(reader: Reader, position: int | None = None, progress: Progress = lambda done, of: None) -> Reader:
     """A reader of the projections as they were at `position` (default: now); it has no events, and must be closed.
 
+    Within a commit nobody ever saw them: they are those after the last whole commit, and `position()` says which that is.
     Raises `NotFoundError` for a position beyond the end, `WireError` where an event cannot be read.
     """
     end = reader.position()
     until = end if position is None else position
     if not 0 <= until <= end:
         raise NotFoundError(f"position {until}: the log ends at position {end}")
+    (until,) = reader.connection.execute(_WHOLE_COMMITS, (until,)).fetchone()
     connection = sqlite3.connect(":memory:", isolation_level=None)
     try:
         connection.executescript(schema.script())

@@ -65,6 +65,7 @@ CREATE TABLE progress (
     state         TEXT    NOT NULL,
     cause         TEXT,
     detail        TEXT,
+    why           TEXT,              -- no further attempt is made
     attempt       INTEGER NOT NULL,
     trained       INTEGER NOT NULL,  -- the last attempt whose training started: its words count, up to where the next continues
     resume        TEXT,

@@ -1,6 +1,9 @@
-"""The sections of a run within which nothing but its own state decides what it does: from its start, and from each extension.
+"""The sections of a run within which nothing but its own state decides what it does: from its start, from each extension,
+and from each place where it could only go on inexactly.
 
 A run that is extended trains its first part with the schedules of the first experiment, so what re-executes it must do so, too.
+One that went on inexactly began new episodes there, with numbers that are a function of its seed and the step: so does whoever
+goes on from the same checkpoint.
 """
 
 from typing import Final, NamedTuple
@@ -15,12 +18,22 @@ _TELLING: Final = (ExperimentSubmitted.kind, ExperimentExtended.kind, TrainingSt
 
 
 class Section(NamedTuple):
-    """The timesteps after `after`, up to `until`, of a run of `experiment`; `checkpoint` is where they begin, if not at 0."""
+    """The timesteps after `after`, up to `until`, of a run of `experiment`; `checkpoint` is where they begin, if not at 0.
+
+    `inexact` is whether they began with new episodes, because those under way could not be continued.
+    """
 
     experiment: Experiment
     after: int
     until: int
     checkpoint: CheckpointCommitted | None
+    inexact: bool
+
+
+class _Beginning(NamedTuple):
+    step: int
+    experiment: Experiment
+    inexact: bool
 
 
 def sections(reader: Reader, run: str, after: int = 0, until: int | None = None) -> list[Section]:
@@ -38,29 +51,29 @@ def sections(reader: Reader, run: str, after: int = 0, until: int | None = None)
     if last <= after:
         raise NotFoundError(f"{run}: no checkpoint after step {after}, so there is nothing to verify yet")
     begins = _beginnings(reader, run)
-    ends = [first for first, _ in begins[1:]] + [last]
-    found = [
-        Section(experiment, max(first, after), min(end, last), None)
-        for (first, experiment), end in zip(begins, ends, strict=True)
-        if max(first, after) < min(end, last)
+    ends = [begin.step for begin in begins[1:]] + [last]
+    return [
+        Section(begin.experiment, first, min(end, last), checkpoints.get(first), begin.inexact and first == begin.step)
+        for begin, end in zip(begins, ends, strict=True)
+        if (first := max(begin.step, after)) < min(end, last)
     ]
-    return [section._replace(checkpoint=checkpoints.get(section.after)) for section in found]
 
 
-def _beginnings(reader: Reader, run: str) -> list[tuple[int, Experiment]]:
-    """The steps from which on the run was trained as part of an experiment with other training steps than before."""
+def _beginnings(reader: Reader, run: str) -> list[_Beginning]:
+    """The steps from which on the run was trained for other training steps than before, or went on inexactly."""
     key = RunKey.parse(run)
     wanted = reader.submission(key.experiment).experiment
-    found: list[tuple[int, Experiment]] = []
+    found: list[_Beginning] = []
     for stored in reader.events(key.experiment, _TELLING):
         match stored.decode():
             case ExperimentSubmitted() | ExperimentExtended() as said:
                 wanted = said.experiment
             case TrainingStarted() as started if stored.stream == run:
-                while found and (not started.from_step or found[-1][0] > started.from_step):
+                while found and found[-1].step >= started.from_step:
                     found.pop()
-                if not found or _steps(found[-1][1], key) != _steps(wanted, key):
-                    found.append((started.from_step, wanted))
+                inexact = started.resume == "inexact"
+                if inexact or not found or _steps(found[-1].experiment, key) != _steps(wanted, key):
+                    found.append(_Beginning(started.from_step, wanted, inexact))
     return found
 
 

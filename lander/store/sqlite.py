@@ -28,6 +28,11 @@ LOG: Final = logging.getLogger(__name__)
 MAX_GROUP: Final = 8192
 """Events in one commit; bounds the time and memory of a transaction."""
 FULL_RETRY_SECONDS: Final = 1.0
+_NO_ROOM: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE})
+"""Errors that mean that something could not grow: the file, what a quota allows, the index of the write-ahead log.
+
+A failed fsync is not among them: what was written before may be lost, and to try again would not tell.
+"""
 
 _INSERT_EVENTS: Final = "INSERT INTO events (position, stream, producer, seq, kind, at, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _INSERT_STREAMS: Final = "INSERT INTO streams (id, name) VALUES (?, ?)"
@@ -174,10 +179,10 @@ class SqliteEventStore:
             try:
                 await self._connection.transact(commit.statements)
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_FULL or self._closing:
+                if error.sqlite_errorcode not in _NO_ROOM or self._closing:
                     raise
                 if not self.full:
-                    LOG.error("%s: no space left; nothing is acknowledged until there is", self.path)
+                    LOG.error("%s: no space left (%s); nothing is acknowledged until there is", self.path, error)
                 self.full = True
                 await asyncio.sleep(FULL_RETRY_SECONDS)
             else:

@@ -36,6 +36,7 @@ class RunStatus(TypedDict):
     state: RunState
     cause: str | None
     detail: str | None
+    why: str | None
     step: int
     total_steps: int
     percent: float
@@ -69,7 +70,7 @@ class Status(TypedDict):
 
 
 _RUNS: Final = """
-    SELECT p.id AS number, p.run AS id, p.arm, p.seed, p.state, p.cause, p.detail, p.step, p.total_steps, p.episodes,
+    SELECT p.id AS number, p.run AS id, p.arm, p.seed, p.state, p.cause, p.detail, p.why, p.step, p.total_steps, p.episodes,
            p.attempt, p.resume, p.host, p.device, p.pid, p.started_at, p.started_step, p.last_at,
            r.cpu_percent, r.memory_mb, r.gpu_percent
     FROM progress p LEFT JOIN resources r ON r.run = p.id AND r.at >= p.started_at
@@ -115,6 +116,7 @@ def _run(reader: Reader, row: dict[str, Any]) -> RunStatus:
         "state": row["state"],
         "cause": row["cause"],
         "detail": row["detail"],
+        "why": row["why"],
         "step": row["step"],
         "total_steps": row["total_steps"],
         "percent": min(100.0, round(100 * row["step"] / row["total_steps"], 2)),

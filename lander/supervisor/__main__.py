@@ -39,12 +39,10 @@ async def serve(home: Path) -> None:
         before = beacon.read(home)
         await supervisor.open(before.port if before is not None else None)
         try:
-            beacon.light(home, beacon.Beacon(supervisor.gate.endpoint, os.getpid(), supervisor.public_key))
             _say({"ready": True})
             await supervisor.run()
         finally:
             await supervisor.close()
-            beacon.extinguish(home)
     finally:
         await store.close()
 
@@ -76,7 +74,7 @@ def main() -> int:
 
 
 def _plain(home: Path, error: OSError | sqlite3.Error) -> str:
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"{home}: no space left on its disk; make room, or choose another --home"
     return f"{home}: cannot be used as a home: {error}"
 

@@ -77,9 +77,9 @@ def attempt_over(draft: Draft, run: str, ended: e.AttemptEnded) -> None:
             draft.say(run, e.RunSkipped(cause="operator"))
         case "limit":
             _limited(draft, draft.state.runs[run])
-        case "shutdown":
+        case "shutdown" if ended.cause in NO_FAILURE:
             draft.say(run, e.RunQueued(reason="the supervisor left"))
-        case "resumed":
+        case "resumed" if ended.cause in NO_FAILURE:
             draft.say(run, e.RunQueued(reason="resumed"))
         case _ if ended.cause in NO_FAILURE:  # whoever asked it to end may mean the machine: do not return at once
             draft.say(run, e.RunQueued(not_before=draft.now + BACKOFF_START, reason="a signal asked it to end"))
@@ -99,18 +99,17 @@ def _failed(draft: Draft, run: Run, ended: e.AttemptEnded) -> None:
     experiment = draft.state.experiments[run.experiment].experiment
     verdict = after_failure(experiment, run, draft.now)
     cause = ended.named_cause
-    detail = "\n".join(part for part in (verdict.why, ended.detail[-_DETAIL_CHARACTERS:]) if part)
+    detail = ended.detail[-_DETAIL_CHARACTERS:]
     match verdict.decision:
         case "retry":
             reason = f"{verdict.why} after {cause}"
             draft.say(run.id, e.RunQueued(not_before=draft.now + verdict.delay, reason=reason))
         case "skip":
-            draft.say(run.id, e.RunSkipped(cause=cause, detail=detail))
-        case "fail":
-            draft.say(run.id, e.RunFailed(cause=cause, detail=detail))
-        case "abort":
-            draft.say(run.id, e.RunFailed(cause=cause, detail=detail))
-            _abort(draft, run.experiment)
+            draft.say(run.id, e.RunSkipped(cause=cause, detail=detail, why=verdict.why))
+        case "fail" | "abort":
+            draft.say(run.id, e.RunFailed(cause=cause, detail=detail, why=verdict.why))
+            if verdict.decision == "abort":
+                _abort(draft, run.experiment)
 
 
 def _abort(draft: Draft, experiment: str) -> None:

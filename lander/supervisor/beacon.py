@@ -24,10 +24,13 @@ class Beacon:
 
 
 def light(home: Path, beacon: Beacon) -> None:
-    """Write the beacon, whole or not at all."""
+    """Write the beacon, whole or not at all; raises `OSError` where there is no room for it."""
     temporary = home / f".{BEACON}.{os.getpid()}"
-    temporary.write_text(json.dumps(asdict(beacon)) + "\n", "utf-8")
-    temporary.replace(home / BEACON)
+    try:
+        temporary.write_text(json.dumps(asdict(beacon)) + "\n", "utf-8")
+        temporary.replace(home / BEACON)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def read(home: Path) -> Beacon | None:

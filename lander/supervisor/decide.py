@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from lander.protocol import commands as c
 from lander.protocol import events as e
-from lander.protocol.errors import LanderError
+from lander.protocol.errors import NotFoundError, UsageError
 from lander.supervisor import attempts, hosts, operations
 from lander.supervisor.draft import Draft
 from lander.supervisor.messages import Drain, HostGone, LimitReached, Stalled, Tick
@@ -24,14 +24,14 @@ __all__ = ["Draft", "Drain", "HostGone", "LimitReached", "Stalled", "Tick", "dec
 def decide(state: State, message: object, now: float, leaving: bool = False) -> Draft:
     """What follows from a message; the draft's events, effects and answer are the decision.
 
-    While the supervisor is `leaving`, from `Drain` on, nothing is placed: what is queued waits for the next one. Raises
-    nothing on bad requests: they are answered with `Refused`.
+    While the supervisor is `leaving`, from `Drain` on, nothing is placed: what is queued waits for the next one. A bad
+    request is answered with `Refused`; whatever is raised is a defect, and ends the supervisor rather than be mistaken for one.
     """
     draft = Draft(state, now)
     handler = _HANDLERS[type(message)]
     try:
         handler(draft, message)
-    except LanderError as error:
+    except (UsageError, NotFoundError) as error:
         return Draft(state, now, answer=c.Refused(error=type(error).__name__, detail=str(error)))
     if not leaving and not isinstance(message, Drain):
         _place_runs(draft)
@@ -63,7 +63,11 @@ def _conclusion(runs: list[Run]) -> e.Event:
     stopped = [run for run in runs if run.state == "stopped"]
     if failed and all(run.stop_reason == "aborted" for run in stopped):
         return e.ExperimentFailed(detail=f"failed: {', '.join(failed)}")
-    return e.ExperimentStopped() if stopped else e.ExperimentCompleted()
+    if stopped:
+        return e.ExperimentStopped()
+    if all(run.state == "skipped" for run in runs):
+        return e.ExperimentFailed(detail="every run was skipped, and none completed")
+    return e.ExperimentCompleted()
 
 
 _HANDLERS: Final[Mapping[type[Any], Callable[[Draft, Any], None]]] = {

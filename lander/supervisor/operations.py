@@ -15,10 +15,11 @@ from lander.protocol.states import RunState
 from lander.protocol.targets import matches
 from lander.supervisor.draft import Draft
 from lander.supervisor.effects import RequestCheckpoint
-from lander.supervisor.standing import Attempt, Run
+from lander.supervisor.standing import Run
 
 Operation = c.StopTarget | c.PauseTarget | c.ResumeTarget | c.RetryTarget | c.SkipTarget | c.CheckpointTarget
 RESUMABLE: Final[frozenset[RunState]] = frozenset({"paused", "stopped", "failed", "skipped"})
+"""Ends, and rests, that somebody may think better of, even before they are reached."""
 
 
 def stop(draft: Draft, message: c.StopTarget) -> None:
@@ -47,7 +48,7 @@ def pause(draft: Draft, message: c.PauseTarget) -> None:
 
 def resume(draft: Draft, message: c.ResumeTarget) -> None:
     """What is paused or ended without completing goes on; what is about to be does as soon as its process is gone."""
-    _operate(draft, message, "resume", _can_resume, lambda run: draft.resume(run, "resumed"))
+    _operate(draft, message, "resume", lambda run: run.expected in RESUMABLE, lambda run: draft.resume(run, "resumed"))
 
 
 def retry(draft: Draft, message: c.RetryTarget) -> None:
@@ -123,8 +124,3 @@ def _states(runs: list[Run]) -> str:
     if len(counts) == 1:
         return f"all its runs are {runs[0].state}"
     return "of its runs " + ", ".join(f"{number} {'is' if number == 1 else 'are'} {state}" for state, number in counts.items())
-
-
-def _can_resume(run: Run) -> bool:
-    stopping: Attempt | None = run.attempt if run.state == "stopping" else None
-    return run.state in RESUMABLE or (stopping is not None and stopping.stop_reason in ("operator", "pause", "skip", "limit"))

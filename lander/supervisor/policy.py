@@ -9,9 +9,9 @@ from lander.protocol.events import AttemptEnded, Cause
 from lander.protocol.experiment import Experiment
 from lander.supervisor.standing import Attempt, Failure, Run
 
-STOP_GRACE: Final = 10.0
-"""Seconds from asking to SIGTERM, and from SIGTERM to SIGKILL: a stopped run is gone within twice this, and what trains
-comes to its next boundary meanwhile."""
+STOP_GRACE: Final = 20.0
+"""Seconds from asking to SIGTERM, and from SIGTERM to SIGKILL: what trains comes to its next boundary meanwhile, most in a
+second or two; what does not within twice this is ended without a checkpoint."""
 BACKOFF_START: Final = 1.0
 BACKOFF_LIMIT: Final = 60.0
 
@@ -32,6 +32,8 @@ DETERMINISTIC: Final[frozenset[Cause]] = frozenset({"non_finite", "environment_e
 """Causes that another attempt will meet again if this one has met them where one before did."""
 THE_MACHINES: Final[frozenset[Cause]] = frozenset({"lost_contact"})
 """Causes that are no fault of the run: it is tried again whatever its experiment says of failures, if not too often."""
+MACHINE_RETRIES: Final = 10
+"""How often that is, within the experiment's period: a run may be what brings its machine down."""
 RETRIED_ONCE: Final[frozenset[Cause]] = frozenset({"out_of_memory", "cuda_out_of_memory"})
 """Causes that may have been somebody else's fault, but hardly twice."""
 
@@ -79,6 +81,8 @@ def _cause(attempt: Attempt, exit_: TrainerExited) -> Cause:
             return ENDED_AS[attempt.stop_reason]
         if word == "stopped" or exit_.signal == "SIGTERM":
             return "preempted"  # somebody else asked it to end: the machine may be going down
+    if exit_.lost:
+        return "lost_contact"
     return "out_of_memory" if exit_.out_of_memory else "crashed"
 
 
@@ -95,15 +99,22 @@ def after_failure(experiment: Experiment, run: Run, now: float) -> Verdict:
     """What follows a failed attempt; `run` has counted it already, as the last of its failures."""
     given_up: Literal["fail", "skip", "abort"] = "fail" if experiment.on_failure == "retry" else experiment.on_failure
     if given_up != "fail" and run.failures[-1].cause not in THE_MACHINES:
-        return Verdict(given_up)
-    failures = remembered(run.failures, experiment.retry_period, now)
+        return Verdict(given_up, why=f"on_failure is {given_up}")
+    failures, retries = _of_the_same_origin(remembered(run.failures, experiment.retry_period, now), experiment)
     why = _hopeless(failures)
-    if why is None and len(failures) > experiment.max_retries:
-        why = f"failed {len(failures)} times within {experiment.retry_period} s, of which {experiment.max_retries} are retried"
+    if why is None and len(failures) > retries:
+        why = f"failed {len(failures)} times within {experiment.retry_period} s, of which {retries} are retried"
     if why is not None:
         return Verdict(given_up, why=why)
-    count = f"retry {len(failures)} of {experiment.max_retries}"
+    count = f"retry {len(failures)} of {retries}"
     return Verdict("retry", backoff(len(failures)) * jitter(run.id, run.epoch), count)
+
+
+def _of_the_same_origin(failures: list[Failure], experiment: Experiment) -> tuple[list[Failure], int]:
+    """Those that are the run's, or the machine's, as the last one is; and how many of these are retried."""
+    machines = failures[-1].cause in THE_MACHINES
+    same = [failure for failure in failures if (failure.cause in THE_MACHINES) == machines]
+    return same, MACHINE_RETRIES if machines else experiment.max_retries
 
 
 def remembered(failures: tuple[Failure, ...], period: float, now: float) -> list[Failure]:

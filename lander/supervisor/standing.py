@@ -1,10 +1,21 @@
 """What is known of each run, experiment and host: the values that the state is made of."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from lander.protocol import events as e
 from lander.protocol.experiment import Arm, Experiment
 from lander.protocol.states import LIVE, TERMINAL, UNDER_WAY, ExperimentState, RunState
+
+_ENDS_AS: Final[Mapping[str | None, RunState]] = {
+    "operator": "stopped",
+    "aborted": "stopped",
+    "limit": "stopped",
+    "pause": "paused",
+    "skip": "skipped",
+}
+"""What becomes of a run that was asked to end, by the reason, unless somebody thinks better of it; a `limit` may pause, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +62,8 @@ class Run:
     """Those it may continue from, the latest first."""
     written_bytes: int = 0
     """What all its checkpoints took."""
+    seconds: float = 0.0
+    """How long its attempts took that have ended."""
     failures: tuple[Failure, ...] = ()
     """Since it was submitted or last resumed."""
     not_before: float = 0.0
@@ -67,6 +80,11 @@ class Run:
     def over(self) -> bool:
         """Nothing more happens by itself."""
         return self.state in TERMINAL
+
+    @property
+    def expected(self) -> RunState:
+        """The state it will have once it has ended as it was asked to; the one it has where nobody did."""
+        return self.state if self.attempt is None else _ENDS_AS.get(self.attempt.stop_reason, self.state)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,13 @@ States are values: an older one stays as it was. What one event changes is small
 of runs that are live), so that neither an event nor a decision costs more when there are ten thousand runs.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any, Final
 
 from lander.protocol import events as e
+from lander.protocol.experiment import Experiment, RunKey
 from lander.protocol.lifecycle import next_experiment_state, next_run_state
 from lander.supervisor.catalogue import Catalogue
 from lander.supervisor.standing import Attempt, ExperimentStanding, Failure, Host, Run
@@ -100,20 +101,10 @@ def _change_run(state: State, name: str, **changes: Any) -> State:
 
 
 def _submitted(state: State, recorded: e.Recorded, event: e.ExperimentSubmitted) -> State:
-    experiment = event.experiment
-    keys = list(experiment.runs)
-    if event.execution.mode == "sequential":
-        turns = {arm.name: turn for turn, arm in enumerate(experiment.arms)}
-        keys.sort(key=lambda key: turns[key.arm])
-    arms = {arm.name: arm for arm in experiment.arms}
-    runs = [Run(key.id, key.experiment, arms[key.arm], key.seed, place) for place, key in enumerate(keys)]
-    standing = ExperimentStanding(
-        experiment,
-        event.execution,
-        order=tuple(run.id for run in runs),
-        on_cuda=sum(1 << run.place for run in runs if run.arm.device == "cuda"),
-        queued=(1 << len(runs)) - 1,
-    )
+    arms = {arm.name: arm for arm in event.experiment.arms}
+    keys = enumerate(_turns(event.experiment, event.execution))
+    runs = [Run(key.id, key.experiment, arms[key.arm], key.seed, place) for place, key in keys]
+    standing = _standing(event.experiment, event.execution, runs)
     return replace(
         state,
         experiments=state.experiments.extended([(recorded.stream, standing)]),
@@ -123,12 +114,41 @@ def _submitted(state: State, recorded: e.Recorded, event: e.ExperimentSubmitted)
 
 
 def _extended(state: State, recorded: e.Recorded, event: e.ExperimentExtended) -> State:
-    standing = replace(state.experiments[recorded.stream], experiment=event.experiment)
-    state = replace(state, experiments=state.experiments.put(recorded.stream, standing))
+    before, catalogue = state.experiments[recorded.stream], state.runs
+    execution = event.execution or before.execution
     arms = {arm.name: arm for arm in event.experiment.arms}
-    for run in state.runs_of(recorded.stream):
-        state = _put_run(state, replace(run, arm=arms[run.arm.name]))
-    return state
+    keys = enumerate(_turns(event.experiment, execution))
+    runs = [replace(catalogue[key.id], arm=arms[key.arm], place=place) for place, key in keys]
+    for run in runs:
+        catalogue = catalogue.put(run.id, run)
+    standing = replace(_standing(event.experiment, execution, runs), state=before.state)
+    return replace(state, runs=catalogue, experiments=state.experiments.put(recorded.stream, standing))
+
+
+def _turns(experiment: Experiment, execution: e.Execution) -> list[RunKey]:
+    """Its runs in the order of their turns."""
+    keys = list(experiment.runs)
+    if execution.mode == "sequential":
+        turns = {arm.name: turn for turn, arm in enumerate(experiment.arms)}
+        keys.sort(key=lambda key: turns[key.arm])
+    return keys
+
+
+def _standing(experiment: Experiment, execution: e.Execution, runs: Sequence[Run]) -> ExperimentStanding:
+    """An experiment with these runs, in the order of their turns."""
+
+    def places(of: Callable[[Run], bool]) -> int:
+        return sum(1 << run.place for run in runs if of(run))
+
+    return ExperimentStanding(
+        experiment,
+        execution,
+        order=tuple(run.id for run in runs),
+        on_cuda=places(lambda run: run.arm.device == "cuda"),
+        queued=places(lambda run: run.state == "queued"),
+        live=places(lambda run: run.live),
+        paused=places(lambda run: run.state == "paused"),
+    )
 
 
 def _experiment_moved(state: State, recorded: e.Recorded, event: e.Event) -> State:
@@ -174,10 +194,13 @@ def _stop_requested(state: State, recorded: e.Recorded, event: e.StopRequested) 
 
 
 def _attempt_ended(state: State, recorded: e.Recorded, event: e.AttemptEnded) -> State:
-    failures = state.runs[recorded.stream].failures
+    run, at = state.runs[recorded.stream], seconds(recorded.at)
+    failures, took = run.failures, run.seconds
     if event.cause not in NO_FAILURE:
-        failures = (*failures, Failure(seconds(recorded.at), event.cause, event.step))
-    return _run_moved(state, recorded, event, attempt=None, failures=failures)
+        failures = (*failures, Failure(at, event.cause, event.step))
+    if run.attempt is not None and event.cause != "lost_contact":  # who knows when that was: the machine may have been off
+        took += max(0.0, at - run.attempt.at)
+    return _run_moved(state, recorded, event, attempt=None, failures=failures, seconds=took)
 
 
 def _limit_exceeded(state: State, recorded: e.Recorded, event: e.ResourceLimitExceeded) -> State:

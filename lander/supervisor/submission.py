@@ -1,6 +1,6 @@
-"""Submitting an experiment: a new one, one that goes on, or one of which more is wanted."""
+"""Submitting an experiment: a new one, or one that goes on, perhaps differently, and perhaps with more to do."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Any, Final
 
 from lander.protocol import commands as c
@@ -8,11 +8,23 @@ from lander.protocol import events as e
 from lander.protocol.errors import ConfigurationError, ConflictError
 from lander.protocol.experiment import Arm, Experiment
 from lander.supervisor.draft import Draft
-from lander.supervisor.standing import ExperimentStanding, Run
+from lander.supervisor.operations import RESUMABLE
+from lander.supervisor.standing import ExperimentStanding
 
 MAX_ARM_BYTES: Final = 64 << 10
 """An arm travels to its trainer in one packet."""
 NAMED_DIFFERENCES: Final = 5
+CHANGEABLE: Final = (
+    "on_failure",
+    "max_retries",
+    "retry_period",
+    "stall_timeout",
+    "resource_limits",
+    "on_limit",
+    "checkpoint_frequency",
+)
+"""What of an experiment has no influence on its bits. What trains is watched by it at once; its checkpoints are as frequent as
+it was told when it was started."""
 
 
 def submit(draft: Draft, message: c.SubmitExperiment) -> None:
@@ -20,10 +32,8 @@ def submit(draft: Draft, message: c.SubmitExperiment) -> None:
     known = draft.state.experiments.get(message.experiment.experiment_id)
     if known is None:
         _take(draft, message)
-    elif known.experiment == message.experiment:
-        _go_on(draft, known)
     else:
-        _extend(draft, known, message.experiment)
+        _go_on(draft, known, message)
 
 
 def _take(draft: Draft, message: c.SubmitExperiment) -> None:
@@ -44,98 +54,112 @@ def _take(draft: Draft, message: c.SubmitExperiment) -> None:
 # ---------------------------------------------------------------------------------------------------- going on
 
 
-def _go_on(draft: Draft, known: ExperimentStanding) -> None:
-    """The same again: what was interrupted is continued; what a person skipped stays skipped."""
-    name = known.experiment.experiment_id
-    resumed = _resume(draft, name)
-    if resumed:
-        draft.answer = c.Accepted(subject=name, detail=f"continued: {_runs_go(resumed)} on")
-    else:
-        draft.answer = c.Accepted(subject=name, detail=f"already submitted, and {known.state}")
+def _go_on(draft: Draft, known: ExperimentStanding, message: c.SubmitExperiment) -> None:
+    """What was interrupted is continued, and from now on as it is asked for; what a person skipped stays skipped.
 
-
-def _resume(draft: Draft, name: str) -> int:
-    """Every run goes on that did not complete, was not skipped, and is not going on anyway; how many they are."""
-    runs = [run for run in draft.state.runs_of(name) if run.state in ("paused", "stopped", "failed") or _is_being_stopped(run)]
-    for run in runs:
-        draft.resume(run, "resumed")
-    return len(runs)
-
-
-def _is_being_stopped(run: Run) -> bool:
-    return run.state == "stopping" and run.attempt is not None and run.attempt.stop_reason in ("operator", "pause", "limit")
-
-
-def _runs_go(number: int) -> str:
-    return "1 run goes" if number == 1 else f"{number} runs go"
-
-
-# ---------------------------------------------------------------------------------------------------- more of it
-
-
-def _extend(draft: Draft, known: ExperimentStanding, wanted: Experiment) -> None:
-    """More training steps of the same; raises `ConflictError` for any other difference, and while its runs are training.
-
-    A trainer is told once how far to train, so what is training cannot be told of more.
+    Raises `ConflictError` where it is another experiment, and where an arm that is training shall have more steps: a trainer
+    is told once how far to train.
     """
-    name = wanted.experiment_id
-    refused = [where for where, old, new in _differences(known.experiment, wanted) if not _is_more(where, old, new)]
-    if refused:
-        more = f" and {len(refused) - NAMED_DIFFERENCES} more" if len(refused) > NAMED_DIFFERENCES else ""
-        raise ConflictError(
-            f"{name}: an experiment with this id exists and differs in {', '.join(refused[:NAMED_DIFFERENCES])}{more};"
-            " only training_steps may be raised; choose another --experiment-id"
-        )
-    extended = {old.name for old, new in zip(known.experiment.arms, wanted.arms, strict=True) if old != new}
-    if any(run.live and run.arm.name in extended for run in draft.state.runs_of(name)):
+    name = known.experiment.experiment_id
+    wanted = _within_reach(known.experiment, message.experiment)
+    extended = [(old, new) for old, new in zip(known.experiment.arms, wanted.arms, strict=True) if old != new]
+    longer = {arm.name for arm, _ in extended}
+    if any(run.live and run.arm.name in longer for run in draft.state.runs_of(name)):
         raise ConflictError(
             f"{name}: some of its runs are training; to extend it, wait until they have ended, or lander-ctl pause {name} first"
         )
-    completed = [run for run in draft.state.runs_of(name) if run.state == "completed" and run.arm.name in extended]
-    draft.say(name, e.ExperimentExtended(experiment=wanted))
-    for old, new in zip(known.experiment.arms, wanted.arms, strict=True):
-        if old != new:
-            draft.say(name, e.WarningRaised(message=consequence(old, new)))
+    what = _changes(known, wanted, message.execution)
+    if (wanted, message.execution) != (known.experiment, known.execution):
+        draft.say(name, e.ExperimentExtended(experiment=wanted, execution=message.execution))
+    for old, new in extended:
+        draft.say(name, e.WarningRaised(message=consequence(old, new)))
+    resumed = _resume(draft, name, longer)
+    said = [
+        ", ".join(what) or ("continued" if resumed else f"already submitted, and {known.state}"),
+        *[consequence(old, new) for old, new in extended if new.scheduled][:NAMED_DIFFERENCES],
+        *_kept(message.experiment, wanted),
+    ]
+    if resumed:
+        said[0] += f": {resumed} runs go on" if resumed > 1 else ": 1 run goes on"
+    draft.answer = c.Accepted(subject=name, detail="; ".join(said))
+
+
+def _within_reach(known: Experiment, wanted: Experiment) -> Experiment:
+    """What becomes of an experiment when this is asked of it; raises `ConflictError` where that is another experiment.
+
+    It can be carried out otherwise, and its arms trained for longer; steps that were done already stay done.
+    """
+    pairs = zip(known.arms, wanted.arms, strict=False)
+    arms = [old.model_copy(update={"training_steps": new.training_steps}) for old, new in pairs]
+    changed = {name: getattr(wanted, name) for name in CHANGEABLE}
+    alike = known.model_copy(update={**changed, "arms": (*arms, *known.arms[len(arms) :])})
+    refused = list(_differences(alike, wanted))
+    if refused:
+        more = f" and {len(refused) - NAMED_DIFFERENCES} more" if len(refused) > NAMED_DIFFERENCES else ""
+        raise ConflictError(
+            f"{known.experiment_id}: an experiment with this id exists and differs in"
+            f" {', '.join(refused[:NAMED_DIFFERENCES])}{more}; of one that exists, only training_steps, {', '.join(CHANGEABLE)}"
+            " may be changed; choose another --experiment-id"
+        )
+    longest = (max(old, new, key=lambda arm: arm.training_steps) for old, new in zip(known.arms, wanted.arms, strict=True))
+    return wanted.model_copy(update={"arms": tuple(longest)})
+
+
+def _changes(known: ExperimentStanding, wanted: Experiment, execution: e.Execution) -> list[str]:
+    """What is different from now on, in words; the directory that it is submitted from is not worth any."""
+    named = [name for name in CHANGEABLE if getattr(known.experiment, name) != getattr(wanted, name)]
+    ways = ("mode", "max_workers", "monitoring")
+    named += [name for name in ways if getattr(known.execution, name) != getattr(execution, name)]
+    extended = ["extended"] if known.experiment.arms != wanted.arms else []
+    return [*extended, f"changed {' and '.join(named)}"] if named else extended
+
+
+def _kept(asked: Experiment, wanted: Experiment) -> list[str]:
+    """Said where fewer steps were asked for than there are by now."""
+    kept = [new for old, new in zip(asked.arms, wanted.arms, strict=True) if old.training_steps < new.training_steps]
+    steps = " or ".join(map(str, sorted({arm.training_steps for arm in kept})))
+    return [f"its training_steps stay {steps}, since they can only be raised"] if kept else []
+
+
+def _resume(draft: Draft, name: str, longer: Set[str]) -> int:
+    """Every run goes on that did not complete, or has more to do by now, and was not skipped; how many they are."""
+    runs = draft.state.runs_of(name)
+    completed = [run for run in runs if run.state == "completed" and run.arm.name in longer]
+    interrupted = [run for run in runs if run.expected in RESUMABLE - {"skipped"}]
     for run in completed:
-        draft.resume(draft.state.runs[run.id], "extended")
-    resumed = len(completed) + _resume(draft, name)
-    draft.answer = c.Accepted(subject=name, detail=f"extended: {_runs_go(resumed)} on" if resumed else "extended")
+        draft.resume(run, "extended")
+    for run in interrupted:
+        draft.resume(run, "resumed")
+    return len(completed) + len(interrupted)
 
 
 def consequence(old: Arm, new: Arm) -> str:
     """What it means for an arm's runs that they were to train for fewer steps first."""
-    whole = [f"{key}={value}" for key, value in new.hyperparameters.items() if str(value).startswith("lin_")]
-    if new.algorithm == "DQN":
-        whole.append("exploration_fraction")
     extended = f"{new.name}: extended from {old.training_steps} to {new.training_steps} training steps"
-    if not whole:
+    if not new.scheduled:
         return f"{extended}; its runs are what they would have been with all the steps from the start"
-    functions = "is a function" if len(whole) == 1 else "are functions"
+    functions = "is a function" if len(new.scheduled) == 1 else "are functions"
     return (
-        f"{extended}; {' and '.join(whole)} {functions} of the whole training,"
+        f"{extended}; {' and '.join(new.scheduled)} {functions} of the whole training,"
         " so its runs are not what they would have been with all the steps from the start"
     )
 
 
-def _is_more(where: str, old: object, new: object) -> bool:
-    return where.endswith(".training_steps") and isinstance(old, int) and isinstance(new, int) and new > old
-
-
-def _differences(old: Experiment, new: Experiment) -> Iterator[tuple[str, object, object]]:
-    """Where two experiments differ, as one would write it in an override, with what stands there in each."""
+def _differences(old: Experiment, new: Experiment) -> Iterator[str]:
+    """Where two experiments differ, as one would write it in an override."""
     first, second = (each.model_dump(mode="json", exclude={"arms", "experiment_id"}) for each in (old, new))
     yield from _between("", first, second)
     if [arm.name for arm in old.arms] != [arm.name for arm in new.arms]:
-        yield "the names of its arms", None, None
+        yield "the names of its arms"
         return
     for one, other in zip(old.arms, new.arms, strict=True):
         yield from _between(f"{one.name}.", one.model_dump(mode="json"), other.model_dump(mode="json"))
 
 
-def _between(prefix: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[tuple[str, object, object]]:
+def _between(prefix: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
     for key in dict.fromkeys((*old, *new)):
         before, after = old.get(key), new.get(key)
         if isinstance(before, dict) and isinstance(after, dict):
             yield from _between(f"{prefix}{key}.", before, after)
         elif before != after:
-            yield f"{prefix}{key}", before, after
+            yield f"{prefix}{key}"

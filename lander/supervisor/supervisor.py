@@ -19,7 +19,7 @@ from lander.protocol import events as e
 from lander.protocol.errors import WireError
 from lander.store.event_store import EventStore, said
 from lander.store.lock import show_full
-from lander.supervisor import journal
+from lander.supervisor import beacon, journal
 from lander.supervisor.decide import Drain, HostGone, Tick, decide
 from lander.supervisor.effects import Effect, EndAttempt, RequestCheckpoint, StartAttempt
 from lander.supervisor.gate import Gate, Principal, Received
@@ -65,14 +65,22 @@ class Supervisor:
         return self.principals.supervisor.public
 
     async def open(self, port: int | None) -> int:
-        """Fold the log, open the gate and see to the local host; returns the port."""
+        """Fold the log, open the gate, say where it is and see to the local host; returns the port.
+
+        Nothing is asked of an agent before the next supervisor could find it, too, should this one not come to serve.
+        """
         self.state = fold(self._store.consequential())
         for run, attempt in self.state.attempts():
             self.principals.admit(run.id, attempt.epoch)
         self._store.listen(self._committed)
         bound = await self.gate.open(port)
         self._same_port = bound == port
-        self._attend_local_host()
+        try:
+            beacon.light(self._home, beacon.Beacon(self.gate.endpoint, os.getpid(), self.public_key))
+            self._attend_local_host()
+        except BaseException:
+            await self.gate.close()
+            raise
         return bound
 
     async def run(self) -> None:
@@ -97,14 +105,19 @@ class Supervisor:
             task.result()
 
     async def close(self) -> None:
-        """Dismiss the local host, wait for it to be gone, and close the gate."""
+        """Close the gate. Whoever has left dismisses the local host first; if this was no leave, the next one adopts it."""
+        if self._left.is_set():
+            await self._dismiss_local_host()
+            beacon.extinguish(self._home)
+        await self.gate.close()
+
+    async def _dismiss_local_host(self) -> None:
         await self._local_host.dismiss(at_once=self._store.full)  # with no room, no trainer can say its last word
         host = self.state.hosts.get(LOCAL_HOST)
         if host is not None and host.online:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(FULL_SECONDS):
                     await self._store.append(said(e.host_stream(LOCAL_HOST), e.HostLeft()))
-        await self.gate.close()
 
     # ------------------------------------------------------------------------------------------------ receiving
 
@@ -134,6 +147,8 @@ class Supervisor:
             case _ if self._store.full and principal.role == "client":
                 detail = f"{self._home}: no space left on its disk; make room, and ask again"
                 self.gate.send(key, c.Refused(error="HomeError", detail=detail))
+            case c.TrainerExited() if self._store.full:
+                pass  # it is said again until it is noted; to keep every repetition would fill the memory, too
             case c.JoinHost(incarnation=incarnation) if self._local_host.incarnation not in (None, incarnation):
                 self.gate.send(key, c.DismissHost())  # left behind by a supervisor that died before it could say so
             case c.JoinHost():
@@ -208,7 +223,7 @@ class Supervisor:
                 self._carry_out(effect)
             if draft.answer is not None:
                 self.gate.send(key, draft.answer)
-            if isinstance(message, c.TrainerExited):
+            if isinstance(message, c.TrainerExited) and self.state.attempt(message.run, message.epoch) is None:
                 self.gate.send(key, c.ExitNoted(run=message.run, epoch=message.epoch))
             self._wake.set()
             self._note_idleness()

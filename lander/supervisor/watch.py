@@ -126,7 +126,7 @@ def _uses(run: Run, attempt: Attempt, watched: _Watched, now: float) -> Iterator
     if watched.cpu_over_since is not None and now - watched.cpu_over_since >= CPU_SECONDS:
         yield "cpu_percent", watched.cpu_percent
     yield "disk_gb", run.written_bytes / _GB
-    yield "wall_hours", (now - attempt.at) / 3600
+    yield "wall_hours", (run.seconds + now - attempt.at) / 3600
 
 
 def _experiment(state: State, run: Run) -> Experiment:

@@ -103,7 +103,12 @@ def test_run_that_fails_says_why(home, tmp_path):
     code, output, errors = lander(home, "run", path)
     assert (code, Lab(home).processes()) == (1, [])
     assert "lander-ctl: tiny/fast/0 failed: config_error: TypeError: " in errors
+    assert "; given up: another attempt would meet the same (lander-ctl logs tiny/fast/0 has its log)" in errors
     assert len(errors.splitlines()) == 1
+    assert "  fast/0 given up: another attempt would meet the same\n" in lander(home, "status", "tiny")[1]
+    assert "why=another attempt would meet the same" in lander(home, "events", "tiny", "--kind", "RunFailed")[1]
+    journal = (home / "experiments" / "tiny" / "logs" / "experiment.log").read_text()
+    assert "RunFailed cause=config_error why=another attempt would meet the same\n" in journal
     assert "1 of 2 runs did not complete and are left out: fast/0 (failed: config_error)" in output
     code, output, errors = lander(home, "logs", "tiny/fast")
     assert code == 0

@@ -10,12 +10,13 @@ from contextlib import closing
 
 import pytest
 
+from lander.cli.conduct import recorded, submit
 from lander.protocol.arrays import pack, unpack
-from lander.protocol.events import OperatorCommanded, StepsRecorded
+from lander.protocol.events import Execution, OperatorCommanded, StepsRecorded
 from lander.protocol.wire import decode_event, encode_event
 from lander.store.reader import DATABASE
 from tests.command_line import ENDLESS, TINY, lander, start, written
-from tests.lab import Lab
+from tests.lab import Lab, experiment
 
 STEPS = 8192
 LONG = TINY | {"training_steps": STEPS, "checkpoint_frequency": 1024}
@@ -84,7 +85,7 @@ def test_what_was_stopped_goes_on_by_its_name_alone(whole, tmp_path):
     assert_equal_to_whole(whole, "stopped")
     code, _, errors = lander(whole.home, "run", "--experiment-id", "stopped", "hyperparameters.gamma=0.5")
     assert code == 2
-    assert "only training_steps may be raised" in errors
+    assert "differs in baseline.hyperparameters.gamma" in errors
     assert lander(whole.home, "run", "--experiment-id", "stoped")[0] == 3
 
 
@@ -151,6 +152,40 @@ def test_more_training_steps_extend_what_has_completed_and_all_of_it_can_be_veri
     assert second.startswith(f"whole/fast/0: steps {STEPS + 1:,} to {STEPS + 2048:,} come out the same once more: 2,048 steps")
 
 
+FORGETFUL = """
+import itertools
+import gymnasium
+from gymnasium.envs.classic_control.cartpole import CartPoleEnv
+
+class Forgetful(CartPoleEnv):
+    episodes = itertools.count()  # of this process, so that none can be played again
+
+    def reset(self, *, seed=None, options=None):
+        observation, info = super().reset(seed=seed)
+        self.state = observation + next(self.episodes) % 5 / 100
+        return self.state.astype("float32"), info
+
+gymnasium.register("Forgetful-v0", Forgetful, max_episode_steps=100)
+"""
+
+
+def test_what_could_only_go_on_inexactly_is_verified_in_sections(whole, tmp_path):
+    """From where it went on, the same new episodes begin once more: an honest record is not called wrong."""
+    (tmp_path / "forgetful.py").write_text(FORGETFUL)
+    under_way(whole, tmp_path, "inexact", environment="forgetful:Forgetful-v0", seeds=[0])
+    assert lander(whole.home, "pause", "inexact")[0] == 0
+    assert lander(whole.home, "resume", "inexact")[0] == 0
+    assert lander(whole.home, "wait", "inexact")[0] == 0
+    assert whole.run("inexact/fast/0")["resume"] == "inexact"
+    code, output, errors = lander(whole.home, "verify", "inexact/fast/0")
+    assert (code, errors) == (0, "")
+    first, second, note = output.splitlines()
+    assert "come out the same once more" in first
+    assert f"to {STEPS:,} come out the same once more" in second
+    assert note.startswith("  note: the run went on at step ")
+    assert "with new episodes" in note
+
+
 def test_verify_finds_what_was_not_so(whole, home):
     """The control: one reward that was forged, and it is named. Only between two checkpoints, so that it is quick."""
     shutil.copytree(whole.home / "artifacts", home / "artifacts")
@@ -201,13 +236,27 @@ def test_runs_that_differ_are_told_where(whole):
 
 def test_the_past_and_the_collection_of_a_real_home(whole, home):
     status = json.loads(lander(whole.home, "status", "whole", "--json")[1])
-    position = whole.stored("whole/fast/0", "TrainingStarted")[0].position
+    position = whole.stored("whole/fast/0", "CheckpointCommitted")[0].position
     past = json.loads(lander(whole.home, "status", "whole", "--json", "--at", position)[1])
-    assert past["position"] == position
+    assert position - 100 < past["position"] <= position  # the end of a commit
     assert [run["state"] for run in past["experiments"][0]["runs"] if run["arm"] == "fast"] == ["running"]
     assert [run["state"] for run in status["experiments"][0]["runs"]] == ["completed"] * 2
     assert lander(whole.home, "backup", home)[0] == 0
     code, output, _ = lander(home, "gc", "--keep", 1, "--keep-every", 0, "--delete")
     assert code == 0
     assert re.search("whole/fast/0: [12] of 8 checkpoints are kept", output)
-    assert lander(home, "check")[0] == 0
+    code, output, _ = lander(home, "check")
+    assert code == 0, output
+
+
+def test_going_on_keeps_how_it_was_carried_out_but_for_what_is_asked(lab):
+    wanted = experiment("carried-out", {"n_steps": 64, "batch_size": 64, "n_epochs": 1}, training_steps=128)
+    lab.carry_out(wanted, mode="sequential", max_workers=1, directory="/somewhere")
+    assert recorded(lab.home, "carried-out", execution={}).execution == Execution(
+        mode="sequential", max_workers=1, directory="/somewhere"
+    )
+    more = recorded(lab.home, "carried-out", ["training_steps=256"], execution={"mode": "parallel"})
+    assert more.execution == Execution(mode="parallel", max_workers=1, directory="/somewhere")
+    submit(more, lab.home)
+    lab.wait_ended("carried-out")
+    assert recorded(lab.home, "carried-out", execution={}).execution.mode == "parallel"

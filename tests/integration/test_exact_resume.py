@@ -4,6 +4,7 @@ Here the trainer's own code runs in this process, cut off by an exception. That 
 is tested with real ones in `test_resume.py`, and over the whole matrix in `tests/chaos`.
 """
 
+import errno
 import random
 from collections.abc import Iterator
 from functools import partial
@@ -13,8 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lander.actors import callback as callback_module
 from lander.actors import checkpoint as checkpoint_module
 from lander.actors import environments, ingredients
+from lander.actors import trainer as trainer_module
+from lander.actors.durable import read_artifact
 from lander.actors.replay_pages import ReplayPages
 from lander.protocol.arrays import unpack
 from lander.protocol.events import StepsRecorded, TrainingStarted, WarningRaised
@@ -63,6 +67,20 @@ MORE: dict[str, tuple[str, str, dict[str, Any], int, dict[str, Any]]] = {
             "replay_buffer_kwargs": {"handle_timeout_termination": False},
         },
     ),
+    "dqn-memory-pages": (
+        "DQN",
+        "CartPole-v1",
+        {},
+        2600,
+        {
+            **OFF_POLICY,
+            "buffer_size": 2048,
+            "optimize_memory_usage": True,
+            "replay_buffer_kwargs": {"handle_timeout_termination": False},
+            "train_freq": 64,
+        },
+    ),
+    "draws-from-python": ("PPO", "tests.worlds:GlobalWorld-v0", {}, 384, SMALL_PPO),
     "a2c-logs": ("A2C", "CartPole-v1", {}, 1100, {"use_rms_prop": False, "normalize_advantage": True}),
 }
 
@@ -116,12 +134,24 @@ def cut_and_continued(name: str, home: Path, *, cuts: int = 3, seed: int = 0) ->
     return cut
 
 
+def logged(by: Rehearsal) -> dict[int, dict[str, float]]:
+    """What was logged at each step, the last time it came by; less what a clock measures."""
+    return {
+        event.step: {name: value for name, value in event.values.items() if name not in ("time/fps", "time/time_elapsed")}
+        for event in by.said
+        if event.kind == "MetricsLogged"
+    }
+
+
 def differences(whole: Rehearsal, cut: Rehearsal) -> set[str]:
     """In what the two differ."""
     compared = {
         "weights": (whole.weights, cut.weights),
         "digests": (whole.digests(), cut.digests()),
         "steps": (list(arrays(whole.steps())), list(arrays(cut.steps()))),
+        "metrics": tuple(
+            repr(sorted((step, sorted(values.items())) for step, values in logged(by).items())) for by in (whole, cut)
+        ),
         "episodes": (whole.lineage()[-1].episodes, cut.lineage()[-1].episodes),
     }
     return {what for what, (one, other) in compared.items() if one != other}
@@ -144,6 +174,9 @@ NEEDED = {
     "policy": "ppo",
     "optimizers": "ppo",
     "variables": "sac",
+    "episode_infos": "ppo",
+    "metrics": "ppo",
+    "python_generator": "draws-from-python",
     "noise_matrices": "ppo-sde-once-a-rollout",
     "observations": "ppo",
     "normalization": "ppo-4-envs-normalize-lin",
@@ -152,6 +185,10 @@ NEEDED = {
     "torch_generator": "ppo",
     "spaces": "dqn",
 }
+
+
+def test_no_ingredient_goes_without_its_negative_control():
+    assert NEEDED.keys() == {ingredient.name for ingredient in checkpoint_module.INGREDIENTS}
 
 
 @pytest.mark.parametrize("left_out", NEEDED)
@@ -210,15 +247,23 @@ def test_even_the_layout_of_an_image_in_memory_is_needed(tmp_path, monkeypatch):
     assert "weights" in differences(whole, cut)
 
 
-def test_an_environment_that_cannot_be_played_again_continues_and_says_so(tmp_path):
-    settings = arm("dict").model_dump() | {"environment": "tests.worlds:ForgetfulWorld-v0", "hyperparameters": SMALL_PPO}
+@pytest.mark.parametrize(
+    ("world", "problem"),
+    [
+        ("ForgetfulWorld-v0", "its observation differs when it is played again"),
+        ("MoodyWorld-v0", "its rewards differ when it is played again"),
+        ("OwnGeneratorWorld-v0", "OwnGeneratorWorld.dice is a random generator that cannot be restored"),
+    ],
+)
+def test_an_environment_that_cannot_be_played_again_continues_and_says_so(tmp_path, world, problem):
+    settings = arm("dict").model_dump() | {"environment": f"tests.worlds:{world}", "hyperparameters": SMALL_PPO}
     cut = Rehearsal(Arm.model_validate(settings), tmp_path, frequency=64)
     with pytest.raises(CutError):
         cut.train(cut_after=200)
     cut.continue_()
     assert [(start.from_step, start.resume) for start in cut.heard(TrainingStarted)] == [(0, "fresh"), (192, "inexact")]
     (warning,) = cut.heard(WarningRaised)
-    assert "continued at step 192, but not exactly: environment 0: its observation differs" in warning.message
+    assert warning.message == f"continued at step 192, but not exactly: environment 0: {problem}"
     assert cut.steps()[-1].last_step == 384
     assert cut.weights
 
@@ -238,6 +283,8 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path):
     assert cut.heard(TrainingStarted)[-1].from_step == before.step
     assert f"the checkpoint at step {last.step} cannot be used" in cut.heard(WarningRaised)[0].message
     assert differences(whole, cut) == set()
+    for checkpoint in cut.lineage():  # the same bytes were made again, and found damaged under their name
+        assert read_artifact(cut.home, checkpoint.sha256)
 
 
 @pytest.mark.parametrize("name", ["ppo", "dqn"])
@@ -304,6 +351,82 @@ def test_a_completed_training_that_is_given_more_steps_is_the_longer_training(na
     longer.continue_()
     whole.train()
     assert longer.weights == whole.weights
+    assert longer.lineage()[-1].digest == whole.lineage()[-1].digest
+
+
+def test_a_training_that_was_done_has_only_its_model_saved(tmp_path):
+    """Killed between its last checkpoint and its model: nothing is left that an environment could do differently."""
+    settings = arm("dict").model_dump() | {"environment": "tests.worlds:ForgetfulWorld-v0", "hyperparameters": SMALL_PPO}
+    done = Rehearsal(Arm.model_validate(settings), tmp_path, frequency=64)
+    done.train()
+    before = len(done.lineage())
+    done.continue_()
+    assert [(start.from_step, start.resume) for start in done.heard(TrainingStarted)] == [(0, "fresh"), (384, "exact")]
+    assert len(done.lineage()) == before
+    assert [event.kind for event in done.said[-2:]] == ["TrainingStarted", "ModelSaved"]
+
+
+def test_other_versions_of_the_libraries_are_no_exact_continuation(tmp_path, monkeypatch):
+    cut = rehearsal("ppo", tmp_path)
+    with pytest.raises(CutError):
+        cut.train(cut_after=800)
+    monkeypatch.setattr(checkpoint_module, "version", lambda name: "99")
+    cut.continue_()
+    assert cut.heard(TrainingStarted)[-1].resume == "inexact"
+    assert "torch 99" in cut.heard(WarningRaised)[0].message
+
+
+class FullDisk:
+    """Takes nothing, so many times."""
+
+    def __init__(self, times: int, write: Any) -> None:
+        self.times, self.write = times, write
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        self.times -= 1
+        if self.times >= 0:
+            raise OSError(errno.ENOSPC, "no space left on device")
+        return self.write(*arguments, **named)
+
+
+def test_with_a_full_disk_training_goes_on_and_its_end_waits(tmp_path, monkeypatch):
+    monkeypatch.setattr(callback_module, "ROOM_SECONDS", 0.0)
+    whole = rehearsal("ppo", tmp_path / "whole")
+    whole.train()
+    full = rehearsal("ppo", tmp_path / "full")
+    full.frequency = 10**6
+    monkeypatch.setattr(checkpoint_module, "write_artifact", FullDisk(2, checkpoint_module.write_artifact))
+    monkeypatch.setattr(trainer_module, "save_final_model", FullDisk(2, trainer_module.save_final_model))
+    full.train()
+    assert full.weights == whole.weights
+    assert [checkpoint.finished for checkpoint in full.lineage()] == [True]
+    assert [event.kind for event in full.said][-1] == "ModelSaved"
+    assert len([warning for warning in full.heard(WarningRaised) if "waiting for room" in warning.message]) == 2
+
+
+def test_with_a_full_disk_a_periodic_checkpoint_is_left_out(tmp_path, monkeypatch):
+    full = rehearsal("ppo", tmp_path)
+    monkeypatch.setattr(checkpoint_module, "write_artifact", FullDisk(1, checkpoint_module.write_artifact))
+    full.train()
+    (warning,) = full.heard(WarningRaised)
+    assert "no checkpoint at step 256: [Errno 28]" in warning.message
+    assert [checkpoint.step for checkpoint in full.lineage()] == [512, 768, 1024, 1280]
+
+
+def test_a_checkpoint_that_cannot_be_read_just_now_is_not_passed_over(tmp_path, monkeypatch):
+    """Starting over would throw away what another attempt finds as it was."""
+    cut = rehearsal("ppo", tmp_path)
+    with pytest.raises(CutError):
+        cut.train(cut_after=800)
+    for error in (MemoryError(), OSError(errno.EIO, "input/output error")):
+
+        def fail(*_: Any, error: BaseException = error) -> Any:
+            raise error
+
+        monkeypatch.setattr(checkpoint_module, "unpack", fail)
+        with pytest.raises(type(error)):
+            cut.continue_()
+    assert len(cut.heard(TrainingStarted)) == 1
 
 
 def test_metrics_are_logged_as_often_as_ever(tmp_path):
@@ -311,8 +434,5 @@ def test_metrics_are_logged_as_often_as_ever(tmp_path):
     whole.train()
     cut = cut_and_continued("a2c-logs", tmp_path / "cut")
 
-    def logged(by: Rehearsal) -> list[Any]:
-        metrics = [event for event in by.said if event.kind == "MetricsLogged"]
-        return sorted({(event.step, event.values["time/iterations"], event.values["train/value_loss"]) for event in metrics})
-
-    assert logged(whole) == logged(cut) != []
+    assert logged(cut)
+    assert differences(whole, cut) == set()

@@ -2,18 +2,23 @@
 
 import asyncio
 import contextlib
+import errno
+import os
 import signal
+from pathlib import Path
 
 import pytest
 
 from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.store import chain, sqlite
-from lander.store.lock import HomeLock, is_full
+from lander.store.lock import HomeLock, is_full, is_locked
 from lander.store.reader import DATABASE, open_reader
 from lander.store.sqlite import SqliteEventStore
+from lander.supervisor import __main__ as starting
 from lander.supervisor import keys
 from lander.supervisor import supervisor as shell
+from lander.supervisor.gate import Principal, Received
 from lander.supervisor.supervisor import Supervisor
 from tests.integration.test_supervision import long_experiment
 from tests.lab import Lab
@@ -82,6 +87,47 @@ async def disk(tmp_path, monkeypatch):
     assert not is_full(home), "nobody serves it any more"
     with contextlib.closing(open_reader(home / DATABASE)) as reader:
         chain.verify(reader)
+
+
+def no_room(*arguments):
+    """As it is seen by whoever writes a file: the name may be there already."""
+    if len(arguments) > 1:
+        arguments[0].touch()
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("where", [(Path, "write_text"), (Supervisor, "_look_around")], ids=["at its start", "later"])
+def test_a_supervisor_that_fails_leaves_its_trainers_to_the_next(lab, monkeypatch, where):
+    lab.submit(long_experiment("full"))
+    before = lab.wait_state(RUN, "running")
+    os.kill(lab.process("lander.supervisor"), signal.SIGKILL)
+    lab.wait(lambda: not is_locked(lab.home), "it to be gone")
+    monkeypatch.setattr(starting, "tune_interpreter", lambda: None)
+    monkeypatch.setattr(starting, "_say", lambda words: None)
+    monkeypatch.setattr(*where, no_room)
+    with HomeLock(lab.home), pytest.raises(OSError, match="No space left"):
+        asyncio.run(starting.serve(lab.home))
+    monkeypatch.undo()
+    assert not list(lab.home.glob(".supervisor.json*"))
+    lab.start()
+    lab.wait(lambda: lab.run(RUN)["step"] > before["step"] + 1000, "it to go on")
+    assert (lab.run(RUN)["attempt"], lab.run(RUN)["pid"]) == (1, before["pid"])
+
+
+async def test_exits_that_cannot_be_noted_do_not_pile_up(disk):
+    """The host says them again and again; once there is room, it is heard."""
+    await disk.submit()
+    await disk.fill()
+    os.kill(disk.lab.run(RUN)["pid"], signal.SIGKILL)
+    host = Principal("host", name="local")
+    exited = c.TrainerExited(run=RUN, epoch=1, signal="SIGKILL")
+    await asyncio.sleep(0)
+    before = disk.supervisor._inbox.qsize()
+    for _ in range(100):
+        disk.supervisor._dispatch(Received(host, disk.supervisor.principals.host.public, exited))
+    assert disk.supervisor._inbox.qsize() == before
+    await disk.make_room()
+    await disk.until(lambda: disk.lab.run(RUN)["attempt"] == 2)
 
 
 async def test_all_goes_on_when_there_is_room_again(disk):

@@ -1,22 +1,28 @@
 """What looks after a home: the past rebuilt, the check, the backup, the collection of checkpoints."""
 
 import asyncio
+import logging
 import os
 import random
 import sqlite3
 import tempfile
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from lander.cli import client
 from lander.cli.main import main
 from lander.protocol import events as e
+from lander.protocol.commands import Accepted
 from lander.protocol.errors import HomeError, NotFoundError
 from lander.protocol.layout import artifact_path
-from lander.store import artifacts
+from lander.store import artifacts, upgrade
+from lander.store import rebuild as rebuilding
 from lander.store.artifacts import Retention
 from lander.store.backup import back_up
 from lander.store.check import check
@@ -32,6 +38,7 @@ from lander.store.status import status
 from tests.chronicle import OTHER, RUN, attempt, begun, checkpoint, episode, sha256, steps, tell
 from tests.command_line import lander, start
 from tests.histories import histories
+from tests.lab import Lab
 
 
 @pytest.fixture
@@ -108,13 +115,70 @@ def test_status_at_shows_how_things_stood(home, capsys):
     assert main(["status", "--home", str(home), "--at", "3"]) == 0
     assert "2 runs: 2 queued" in capsys.readouterr().out
     assert main(["status", "--home", str(home), "--at", str(end)]) == 0
-    at_end = capsys.readouterr().out
+    at_end = capsys.readouterr()
+    assert at_end.err == f"lander-ctl: this is how things stood at position {end}\n"
     assert main(["status", "--home", str(home)]) == 0
-    assert capsys.readouterr().out == at_end
+    assert capsys.readouterr().out == at_end.out
     assert main(["status", "--home", str(home), "--at", str(end + 1)]) == 3
     assert f"the log ends at position {end}" in capsys.readouterr().err
     assert main(["status", "--home", str(home), "--at", "1", "--watch"]) == 2
     assert "--at does not go with --watch" in capsys.readouterr().err
+
+
+def test_within_a_commit_nobody_ever_saw_how_things_stood(home, capsys):
+    """A run's failure is recorded with what becomes of the run: in between it would be queued."""
+    with Reader(home) as reader:
+        before = reader.position()
+    tell(home, groups=[[said(RUN, e.AttemptEnded(epoch=2, cause="crashed"), e.RunFailed(cause="crashed"))]])
+    assert main(["status", "--home", str(home), "--at", str(before + 1)]) == 0
+    shown = capsys.readouterr()
+    assert f"stood at position {before}, the last commit before position {before + 1}\n" in shown.err
+    assert "1 completed, 1 running" in shown.out
+    assert main(["status", "--home", str(home), "--at", str(before + 2)]) == 0
+    assert "1 completed, 1 failed" in capsys.readouterr().out
+
+
+def test_what_completed_meanwhile_was_not_stopped(home, monkeypatch, capsys):
+    def stop(of, kind, target):
+        tell(home, said(RUN, e.AttemptEnded(epoch=2, cause="completed"), e.RunCompleted()))
+        return Accepted(subject=target)
+
+    monkeypatch.setattr(client, "operate", stop)
+    assert main(["stop", "x", "--home", str(home)]) == 0
+    assert capsys.readouterr().out == "x: stopped 0 of 2 runs\n"
+
+
+async def test_bringing_a_large_log_up_to_date_is_told(home, monkeypatch, caplog):
+    monkeypatch.setattr(upgrade, "TELL_SECONDS", 0.0)
+    monkeypatch.setattr(rebuilding, "_EVERY", 5)
+    with Reader(home) as reader:
+        events = reader.position()
+    damage(home, "PRAGMA user_version = 1")
+    caplog.set_level(logging.INFO)
+    await (await SqliteEventStore.open(home / DATABASE)).close()
+    told = [message.rpartition(": ")[2] for message in caplog.messages if str(home / DATABASE) in message]
+    first = f"written by an older version; bringing it up to date ({events} events)"
+    assert (told[0], told[1], told[-1]) == (first, f"5 of {events} events", "up to date")
+    assert wrong(home) == {}
+
+
+def test_up_brings_a_home_of_an_older_version_up_to_date(tmp_path):
+    home = tmp_path / "home"
+    begun(home)
+    tell(
+        home,
+        said("x", e.ExperimentStopped()),
+        said(RUN, e.RunStopped(reason="operator")),
+        said(OTHER, e.RunStopped(reason="operator")),
+    )
+    damage(home, "PRAGMA user_version = 1")
+    lab = Lab(home)
+    try:
+        assert lander(home, "status")[0] == 2  # the control
+        assert lander(home, "up")[0] == 0
+        assert lander(home, "status")[0] == 0
+    finally:
+        lab.close()
 
 
 def test_status_says_that_the_disk_is_full(home, capsys):
@@ -268,19 +332,72 @@ def age(home, seconds):
 
 
 def test_what_may_just_be_being_written_is_left_alone(home):
-    """A checkpoint not yet announced; and one that a run, gone back, is making again bit for bit."""
+    """A checkpoint not yet announced; and one that a run, gone back, or another like it, is making again bit for bit."""
     fresh = artifact_path(home, sha256(b"not yet announced"))
     fresh.parent.mkdir(parents=True, exist_ok=True)
     fresh.write_bytes(b"not yet announced")
     superseded = artifact_path(home, sha256(b"9 lost"))
     with Reader(home) as reader:
         now = time.time()
-        assert artifacts.garbage(reader, Retention(), now).files == ()
+        assert artifacts.garbage(reader, Retention(1, 0), now).files == ()
         later = artifacts.garbage(reader, Retention(), now + 2 * artifacts.UNTOUCHED_SECONDS)
         assert set(later.files) == {fresh, superseded}
     tell(home, said(RUN, e.AttemptEnded(epoch=2, cause="crashed")))
     with Reader(home) as reader:
+        assert artifacts.garbage(reader, Retention(), now).files == ()  # it waits, to train again
+    tell(home, said(RUN, e.RunFailed(cause="crashed")))
+    with Reader(home) as reader:
         assert artifacts.garbage(reader, Retention(), now).files == (superseded,)
+
+
+def test_what_is_touched_before_it_is_deleted_stays(home):
+    """Some run has made the same file again, and is about to announce it."""
+    superseded = artifact_path(home, sha256(b"9 lost"))
+    age(home, 2 * artifacts.UNTOUCHED_SECONDS)
+    with Reader(home) as reader:
+        found = artifacts.garbage(reader, Retention(), time.time())
+    assert found.files == (superseded,)
+    superseded.touch()
+    assert artifacts.delete(home, found) == (0, 0)
+    assert superseded.exists()
+    age(home, 2 * artifacts.UNTOUCHED_SECONDS)
+    assert artifacts.delete(home, found) == (1, len(b"9 lost"))
+    assert not superseded.exists()
+
+
+def test_what_was_collected_is_missed_all_the_same_once_a_run_needs_it(home):
+    """Another run has made the very same file, and its last checkpoint consists of it."""
+    superseded = artifact_path(home, sha256(b"9 lost"))
+    age(home, 2 * artifacts.UNTOUCHED_SECONDS)
+    assert main(["gc", "--home", str(home), "--delete"]) == 0
+    assert wrong(home) == {}
+    tell(home, said(RUN, checkpoint(home, 9, "lost", ["a"]), producer=2))
+    assert wrong(home) == {}  # it is there again
+    superseded.unlink()
+    assert "is missing: the checkpoint of x/baseline/0 at step 9" in wrong(home)["artifacts"]
+    found = back_up(home, home.with_name("copy"))
+    assert found.lost == (superseded.name,)
+
+
+def test_two_collections_at_once_note_what_both_delete(home):
+    """Each reads what is noted, adds its own and writes: one after the other."""
+    names = [sha256(f"{number}".encode()) for number in range(2)]
+    paths = [artifact_path(home, name) for name in names]
+    for path in paths:
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    age(home, 60)
+    barrier = threading.Barrier(2)
+
+    def delete(path):
+        barrier.wait()
+        artifacts.delete(home, artifacts.Garbage(time.time(), (path,), 0, {}))
+
+    for _ in range(10):
+        (home / "artifacts" / artifacts.COLLECTED).unlink(missing_ok=True)
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(delete, paths))
+        assert set(names) <= artifacts.collected(home)
 
 
 # --- backup -----------------------------------------------------------------------------------------------------------

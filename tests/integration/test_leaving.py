@@ -1,15 +1,21 @@
 """Taking leave: of the supervisor, of the host agent, of the machine. What trains writes its checkpoint and goes on later."""
 
+import itertools
 import os
 import signal
 
 import pytest
 
 from lander.cli import client
+from lander.protocol import events as e
 from lander.protocol.commands import Ping, ShutDown
 from lander.protocol.errors import ConflictError, NotFoundError
 from lander.protocol.events import CheckpointCommitted, TrainingStarted
+from lander.store.event_store import said
+from lander.supervisor import beacon
+from tests.chronicle import begun, tell
 from tests.integration.test_supervision import attempts, long_experiment
+from tests.lab import Lab
 
 
 def checkpoints(lab, run):
@@ -78,3 +84,57 @@ def test_a_supervisor_leaves_when_idle_if_it_was_asked_to_and_nobody_asked_it_to
     lab.wait(lambda: not lab.processes(), "it to leave by itself")
     with pytest.raises(NotFoundError), client.connected(lab.home):
         pass
+
+
+def test_whoever_asks_just_as_somebody_elses_supervisor_leaves_asks_the_next(lab, monkeypatch):
+    start, left = client.start, []
+
+    def start_and_see_it_leave(home):
+        started = start(home)
+        if not left:
+            left.append(client.shut_down(home))
+        return started
+
+    monkeypatch.setattr(client, "start", start_and_see_it_leave)
+    assert client.stay(lab.home) == ("", True)
+    assert left == [True]
+
+
+def test_what_the_supervisor_does_not_know_is_asked_once(lab, monkeypatch):
+    """The control: to be told that there is no such thing is an answer."""
+    monkeypatch.setattr(client, "LEAVE_SECONDS", 600.0)
+    with pytest.raises(NotFoundError, match="nowhere: no such experiment or run"):
+        client.ask_starting(lab.home, client.operation("ResumeTarget", "nowhere"))
+
+
+@pytest.mark.parametrize("late", [3, 10**6])
+def test_one_that_is_only_starting_is_waited_for(lab, monkeypatch, late):
+    """It holds the home, and cannot be found yet; but not for ever."""
+    read, looks = beacon.read, itertools.count()
+    monkeypatch.setattr(client, "ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr(beacon, "read", lambda home: read(home) if next(looks) >= late else None)
+    if late == 3:
+        assert client.shut_down(lab.home)
+        assert not lab.processes()
+    else:
+        with pytest.raises(NotFoundError, match="no supervisor is running"):
+            client.stop(lab.home, "x")
+        monkeypatch.undo()
+
+
+def test_a_supervisor_that_was_started_for_nothing_leaves_again(tmp_path):
+    home = tmp_path / "home"
+    begun(home)
+    tell(
+        home,
+        said("x", e.ExperimentStopped()),
+        *(said(f"x/{run}/0", e.RunStopped(reason="operator")) for run in ("baseline", "v")),
+    )
+    lab = Lab(home)
+    try:
+        assert client.go_on(home, "RetryTarget", "x").detail == "nothing to retry: all its runs are stopped"
+        assert lab.processes() == []
+        assert client.go_on(home, "ResumeTarget", "x").detail == ""
+        assert client.running(home) is not None  # the control: there is something to do
+    finally:
+        lab.close()

@@ -153,7 +153,28 @@ def test_they_are_noticed_where_torch_says_nothing(shared_lab):
     assert [(run["state"], run["cause"]) for run in ended["runs"]] == [("failed", "non_finite")] * 2
 
 
-def test_a_killed_zygote_or_host_costs_an_attempt_and_nothing_else(lab):
+def test_a_killed_zygote_costs_each_run_one_attempt_for_which_it_is_not_blamed(lab):
+    wanted = experiment("forkless", {"n_steps": 64, "batch_size": 64, "n_epochs": 1}, training_steps=15_000, on_failure="skip")
+    lab.submit(wanted)
+    for run in wanted.runs:
+        lab.wait_state(run.id, "running")
+    os.kill(lab.process("lander.actors.zygote"), signal.SIGKILL)
+    assert lab.wait_ended("forkless")["state"] == "completed"
+    for run in wanted.runs:
+        assert attempts(lab, run.id) == ["lost_contact(SIGKILL)", "completed"]
+
+
+def test_a_zygote_lets_its_trainers_be_where_everything_is_told_to_terminate(shared_lab):
+    wanted = experiment("told", {"n_steps": 64, "batch_size": 64, "n_epochs": 1}, training_steps=15_000)
+    shared_lab.submit(wanted)
+    for run in wanted.runs:
+        shared_lab.wait_state(run.id, "running")
+    os.kill(shared_lab.process("lander.actors.zygote"), signal.SIGTERM)
+    shared_lab.wait_ended("told")
+    assert [attempts(shared_lab, run.id) for run in wanted.runs] == [["completed"]] * 2
+
+
+def test_a_killed_host_costs_an_attempt_and_nothing_else(lab):
     steps = {"training_steps": 15_000}
     wanted = experiment("hostless", {"n_steps": 64, "batch_size": 64, "n_epochs": 1}, **steps)
     lab.submit(wanted)

@@ -115,7 +115,7 @@ MUTANTS = (
     Mutant(
         "restart intensity off",
         "lander/supervisor/policy.py",
-        "len(failures) > experiment.max_retries",
+        "len(failures) > retries",
         "len(failures) > 10**9",
         ("tests/unit/test_decide_failures.py",),
     ),

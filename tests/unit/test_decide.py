@@ -71,6 +71,8 @@ def test_completion_is_believed_only_with_the_model_on_disk():
         (None, {"exit_code": 0}, "crashed"),
         (None, SIGNALLED, "crashed(SIGKILL)"),
         (None, SIGNALLED | {"out_of_memory": True}, "out_of_memory(SIGKILL)"),
+        (None, SIGNALLED | {"lost": True}, "lost_contact(SIGKILL)"),
+        ("non_finite", {"lost": True}, "non_finite"),
         ("non_finite", {}, "non_finite"),
         ("environment_error", {"exit_code": 0}, "environment_error"),
         ("cuda_out_of_memory", {}, "cuda_out_of_memory"),

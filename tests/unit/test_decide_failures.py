@@ -5,7 +5,7 @@ import pytest
 from lander.protocol import events as e
 from lander.supervisor.decide import HostGone, LimitReached, Stalled, Tick
 from lander.supervisor.placement import wake_at
-from lander.supervisor.policy import BACKOFF_LIMIT, STOP_GRACE, backoff, jitter
+from lander.supervisor.policy import BACKOFF_LIMIT, MACHINE_RETRIES, STOP_GRACE, backoff, jitter
 from tests.desk import SIGNALLED, Desk
 from tests.histories import HOST
 
@@ -42,7 +42,7 @@ def test_a_failed_run_is_tried_again_after_a_delay_that_grows_until_it_has_faile
         assert desk.started() == [(A, failures + 1, 10, None)]
     desk.crash(A)
     assert desk.run(A).state == "failed"
-    assert desk.said("RunFailed")[0].detail == "failed 4 times within 3600 s, of which 3 are retried"
+    assert desk.said("RunFailed")[0].why == "failed 4 times within 3600 s, of which 3 are retried"
     assert desk.experiment_state() == "running"
     desk.complete(B)
     assert desk.last.events[-1] == ("x", e.ExperimentFailed(detail=f"failed: {A}"))
@@ -72,15 +72,15 @@ def test_a_configuration_error_is_never_tried_again():
     desk.submit(max_retries=5)
     desk.exit(A, cause="config_error")
     assert desk.kinds() == [(A, "AttemptEnded"), (A, "RunFailed")]
-    detail = "another attempt would meet the same\nwhy config_error"
-    assert desk.said("RunFailed") == [e.RunFailed(cause="config_error", detail=detail)]
+    why = "another attempt would meet the same"
+    assert desk.said("RunFailed") == [e.RunFailed(cause="config_error", detail="why config_error", why=why)]
 
 
 def test_where_failures_are_skipped_the_experiment_completes_without_the_run():
     desk = Desk()
     desk.submit(on_failure="skip")
     desk.crash(A)
-    assert desk.said("RunSkipped") == [e.RunSkipped(cause="crashed(SIGKILL)")]
+    assert desk.said("RunSkipped") == [e.RunSkipped(cause="crashed(SIGKILL)", why="on_failure is skip")]
     desk.complete(B)
     assert desk.experiment_state() == "completed"
 
@@ -159,7 +159,7 @@ def test_what_fails_again_at_the_same_step_would_do_so_for_ever(cause, second, s
     desk.exit(A, cause=cause, step=second)
     assert desk.run(A).state == state
     if state == "failed":
-        assert desk.said("RunFailed")[0].detail.startswith("at step 700 again")
+        assert desk.said("RunFailed")[0].why.startswith("at step 700 again")
 
 
 def test_a_crash_at_the_same_step_is_not_taken_for_the_programs_own_doing():
@@ -190,7 +190,7 @@ def test_what_ran_out_of_memory_is_tried_again_once(how, other):
         again(desk)
     desk.exit(A, **how)
     assert desk.run(A).state == "failed"
-    assert "second time" in desk.said("RunFailed")[0].detail
+    assert "second time" in desk.said("RunFailed")[0].why
 
 
 def test_without_retries_nothing_is_tried_again():
@@ -198,6 +198,63 @@ def test_without_retries_nothing_is_tried_again():
     desk.submit(max_retries=0)
     desk.crash(A)
     assert desk.run(A).state == "failed"
+
+
+@pytest.mark.parametrize("on_failure", ["retry", "skip", "abort"])
+@pytest.mark.parametrize("how", ["the host is gone", "the zygote took it along"])
+def test_what_was_lost_with_its_machine_has_not_failed_by_its_own_doing(on_failure, how):
+    """Control: the same signal without its zygote's death is a failure, and with no retries the last one."""
+    for lost in (True, False):
+        desk = Desk()
+        desk.submit(max_retries=0, on_failure=on_failure)
+        desk.train(A)
+        if lost and how == "the host is gone":
+            desk.tell(HostGone(HOST, "its process ended"))
+            desk.join(pid=2)
+        else:
+            desk.exit(A, lost=lost, **SIGNALLED)
+        assert desk.run(A).failures[0].cause == ("lost_contact" if lost else "crashed")
+        assert (desk.run(A).state in ("queued", "starting")) == lost
+
+
+def test_what_is_lost_again_and_again_may_be_what_brings_its_machine_down():
+    desk = Desk()
+    desk.submit(max_retries=0)
+    for retry in range(1, MACHINE_RETRIES + 1):
+        desk.exit(A, lost=True, **SIGNALLED)
+        assert desk.said("RunQueued")[0].reason == f"retry {retry} of {MACHINE_RETRIES} after lost_contact(SIGKILL)"
+        again(desk)
+    desk.exit(A, lost=True, **SIGNALLED)
+    assert desk.run(A).state == "failed"
+    assert desk.said("RunFailed")[0].why == "failed 11 times within 3600 s, of which 10 are retried"
+
+
+def test_what_the_machine_did_is_not_counted_with_what_the_run_did():
+    desk = Desk()
+    desk.submit(max_retries=1)
+    for lost in (True, False, True):
+        desk.exit(A, lost=lost, **SIGNALLED)
+        again(desk)
+    desk.crash(A)
+    assert desk.run(A).state == "failed"
+    assert desk.said("RunFailed")[0].why == "failed 2 times within 3600 s, of which 1 are retried"
+
+
+@pytest.mark.parametrize("wish", ["shutdown", "resumed"])
+def test_who_fails_while_it_is_asked_to_end_has_failed_if_it_shall_go_on_afterwards(wish):
+    """Control: it ended as it was asked."""
+    for cause, state in (("config_error", "failed"), ("crashed", "queued"), ("stopped", "queued")):
+        desk = Desk()
+        desk.submit()
+        desk.train(A)
+        if wish == "resumed":
+            desk.pause(A)
+            desk.resume(A)
+        desk.leave()
+        desk.exit(A, cause=cause)
+        assert desk.run(A).state == state
+        assert len(desk.run(A).failures) == (cause != "stopped")
+        assert (desk.run(A).not_before > desk.now) == (cause == "crashed")
 
 
 # --- no progress ------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ import pytest
 from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.supervisor.decide import HostGone, Tick
-from lander.supervisor.policy import STOP_GRACE
+from lander.supervisor.policy import MACHINE_RETRIES, STOP_GRACE
 from tests.desk import Desk
 from tests.histories import HOST
 
@@ -129,13 +129,13 @@ def test_a_stopping_run_that_is_lost_is_stopped_and_not_tried_again():
 @pytest.mark.parametrize(("on_failure", "state"), [("retry", "failed"), ("skip", "skipped"), ("abort", "failed")])
 def test_that_its_host_is_lost_is_no_fault_of_the_run_unless_it_happens_too_often(on_failure, state):
     desk = Desk()
-    desk.submit(on_failure=on_failure, max_retries=1)
-    desk.train(A, B)
-    desk.tell(GONE)
-    assert desk.states() == {"baseline/0": "queued", "v/0": "queued"}
-    desk.now += 60.0
-    desk.join(pid=2)
+    desk.submit(on_failure=on_failure, max_retries=0)
     desk.complete(B)
+    for pid in range(2, MACHINE_RETRIES + 2):
+        desk.tell(GONE)
+        assert desk.run(A).state == "queued"
+        desk.now += 60.0
+        desk.join(pid=pid)
     desk.tell(GONE)
     assert desk.run(A).state == state
     assert desk.experiment_state() == ("completed" if state == "skipped" else "failed")
@@ -155,8 +155,11 @@ def test_a_host_that_offers_no_slots_any_more_keeps_what_it_has_and_gets_nothing
 
 def test_what_is_aborted_because_another_run_was_lost_with_it_has_ended_as_it_was_asked():
     desk = Desk()
-    desk.submit(on_failure="abort", max_retries=0)
-    desk.train(A, B)
+    desk.submit(on_failure="abort")
+    for pid in range(2, MACHINE_RETRIES + 2):
+        desk.tell(GONE)
+        desk.now += 60.0
+        desk.join(pid=pid)
     desk.tell(GONE)
     assert [event.cause for event in desk.said("AttemptEnded")] == ["lost_contact", "stopped"]
     assert desk.states() == {"baseline/0": "failed", "v/0": "stopped"}

@@ -206,10 +206,18 @@ def test_without_the_run_that_failed_an_experiment_has_completed():
     assert desk.kinds()[1:] == [("x", "ExperimentResumed"), (run, "RunSkipped"), ("x", "ExperimentCompleted")]
 
 
-def test_an_experiment_whose_every_run_was_skipped_before_it_began_comes_to_an_end():
-    desk = Desk(cpus=0)
+@pytest.mark.parametrize("cpus", [0, 2])
+def test_an_experiment_of_which_nothing_completed_has_not_completed(cpus):
+    """Whether it had begun or not."""
+    desk = Desk(cpus=cpus)
     desk.submit()
     desk.ask(c.SkipTarget, "x")
+    for run in desk.state.live:
+        desk.exit(run, cause="stopped")
+    assert desk.last.events[-1] == ("x", e.ExperimentFailed(detail="every run was skipped, and none completed"))
+    desk.join()
+    desk.resume(A)
+    desk.complete(A)
     assert desk.experiment_state() == "completed"
 
 
@@ -292,6 +300,28 @@ def test_an_abort_leaves_what_was_asked_to_end_for_good_as_it_was_asked(wish, st
     desk.crash(A)
     desk.exit(B, cause="stopped")
     assert desk.run(B).state == state
+
+
+def resubmit(desk):
+    desk.submit(on_failure="abort")
+
+
+def resume(desk):
+    desk.resume("x")
+
+
+@pytest.mark.parametrize("go_on", [resubmit, resume])
+def test_of_what_is_being_aborted_nothing_is_left_behind_by_who_wants_it_to_go_on(go_on):
+    desk = Desk()
+    desk.submit(on_failure="abort")
+    desk.train(A, B)
+    desk.crash(A)
+    assert desk.states() == {"baseline/0": "failed", "v/0": "stopping"}
+    go_on(desk)
+    desk.exit(B, cause="stopped")
+    desk.complete(A)
+    desk.complete(B)
+    assert desk.experiment_state() == "completed"
 
 
 def test_an_abort_takes_paused_runs_with_it():

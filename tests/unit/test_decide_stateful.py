@@ -20,7 +20,7 @@ from lander.protocol.experiment import Experiment
 from lander.protocol.lifecycle import ImpossibleTransitionError
 from lander.store.event_store import said
 from lander.store.memory import MemoryEventStore
-from lander.supervisor import attempts, placement, state
+from lander.supervisor import attempts, placement, standing, state
 from lander.supervisor import decide as core
 from lander.supervisor.decide import Draft, Drain, HostGone, LimitReached, Stalled, Tick, decide
 from lander.supervisor.placement import Slot
@@ -41,7 +41,9 @@ MAX_RETRIES = 1
 NAMES = ("x", "y")
 PICK = st.integers(0, 30)
 KILLED = {"signal": "SIGKILL"}
-EXITS = st.sampled_from([{"exit_code": 0}, {"exit_code": 1, "log_tail": "tail"}, KILLED, KILLED | {"out_of_memory": True}])
+EXITS = st.sampled_from(
+    [{"exit_code": 0}, {"exit_code": 1, "log_tail": "tail"}, KILLED, KILLED | {"out_of_memory": True}, KILLED | {"lost": True}]
+)
 CAUSES = st.sampled_from(["completed", "stopped", "config_error", "non_finite", "crashed"])
 WORDS = st.sampled_from(
     ["TrainingStarted", "CheckpointCommitted", "ModelSaved", "TrainingEnded", "MetricsLogged", "WarningRaised"]
@@ -163,10 +165,20 @@ class Supervision(RuleBasedStateMachine):
         assert len(submitted) == (known is None)
         if known is None or known.experiment == wanted:
             assert isinstance(draft.answer, c.Accepted)
-        elif isinstance(draft.answer, c.Accepted):
-            longer = zip(wanted.arms, known.experiment.arms, strict=True)
-            assert any(new.training_steps > old.training_steps for new, old in longer)
-            assert self.state.experiments[wanted.experiment_id].experiment == wanted
+        if known is not None and isinstance(draft.answer, c.Accepted):
+            standing = self.state.experiments[wanted.experiment_id]
+            assert standing.execution == execution
+            assert (standing.experiment.on_failure, standing.experiment.on_limit) == (wanted.on_failure, wanted.on_limit)
+            for old, asked, new in zip(known.experiment.arms, wanted.arms, standing.experiment.arms, strict=True):
+                assert new.training_steps == max(old.training_steps, asked.training_steps)
+                assert (new.seeds, new.device) == (old.seeds, old.device) == (asked.seeds, asked.device)
+            assert all(self.goes_on(run) or run.expected == "skipped" for run in self.state.runs_of(wanted.experiment_id))
+
+    @staticmethod
+    def goes_on(run):
+        """By itself, or it has completed: who wanted it to go on has left nothing of it behind."""
+        ends = run.attempt is not None and run.attempt.stop_reason in ("operator", "pause", "skip", "limit", "aborted")
+        return run.state in ("queued", "starting", "running", "stopping", "completed") and not ends
 
     @rule(
         cpus=st.integers(1, 3),
@@ -266,8 +278,11 @@ class Supervision(RuleBasedStateMachine):
 
     @rule(what=TARGETS, operation=st.sampled_from(c.OPERATE), meanwhile=PICK, kind=WORDS)
     def somebody_asks(self, what, operation, meanwhile, kind):
+        self.somebody_asks_for(what, operation, self._word(meanwhile, kind))
+
+    def somebody_asks_for(self, what, operation, meanwhile=None):
         found = any(run == what or run.startswith(what.rstrip("/") + "/") for run in self.state.runs) and what[-1] != "/"
-        draft = self.tell(operation(target=what, operator="me@here"), self._word(meanwhile, kind))
+        draft = self.tell(operation(target=what, operator="me@here"), meanwhile)
         assert isinstance(draft.answer, c.Accepted if found else c.Refused)
         asked = [event for _, event in draft.events if isinstance(event, e.OperatorCommanded)]
         assert len(asked) == (found and not draft.answer.detail)
@@ -275,6 +290,18 @@ class Supervision(RuleBasedStateMachine):
         if operation in ends and found:
             concerned = [run for run in self.state.runs.values() if run.id == what or run.id.startswith(f"{what}/")]
             assert all(run.over or run.state in ("stopping", ends[operation]) for run in concerned)
+        if operation is c.ResumeTarget and found:
+            assert all(self.goes_on(run) for run in self.state.runs.values() if run.id == what or run.id.startswith(f"{what}/"))
+
+    @precondition(lambda self: any(run.state == "stopping" for run in self.state.runs.values()))
+    @rule(pick=PICK, again=st.booleans())
+    def somebody_thinks_better_of_it(self, pick, again):
+        stopping = [run for run in self.state.runs.values() if run.state == "stopping"]
+        known = self.state.experiments[stopping[pick % len(stopping)].experiment]
+        if again and not self.leaving:
+            self.submit_and_check(known.experiment, known.execution)
+        else:
+            self.somebody_asks_for(known.experiment.experiment_id, c.ResumeTarget)
 
     @precondition(lambda self: self.state.live)
     @rule(pick=PICK, late=st.integers(0, 1), limit=st.sampled_from([None, None, "memory_mb", "wall_hours"]))
@@ -348,6 +375,15 @@ class Supervision(RuleBasedStateMachine):
         assert set(state.under_way) == {name for name, standing in state.experiments.items() if standing.under_way}
         assert state.waiting == any(run.state == "queued" for run in state.runs.values())
         assert state.idle == all(run.over or run.state == "paused" for run in state.runs.values())
+        for name, kept in state.experiments.items():
+            found = {"queued": kept.queued, "paused": kept.paused, "live": kept.live}
+            for place, run in enumerate(state.runs_of(name)):
+                assert run.place == place
+                assert [kind for kind, places in found.items() if places >> place & 1] == self._kept_as(run)
+
+    @staticmethod
+    def _kept_as(run):
+        return ["live"] if run.live else [run.state] if run.state in ("queued", "paused") else []
 
     @staticmethod
     def _waits(run):
@@ -424,6 +460,7 @@ BROKEN = {
     "experiments never end": (core, "_close_experiments", lambda draft: None),
     "old attempts count": (state, "_is_current", lambda current, recorded: True),
     "failures are retried for ever": (attempts, "after_failure", lambda *_: Verdict("retry", 0.0, "retry 1 of 1")),
+    "what is being aborted is left behind": (standing, "_ENDS_AS", {"operator": "stopped", "pause": "paused"}),
     "stops are forgotten": (Draft, "ask_to_end", lambda draft, run, attempt, reason: None),
 }
 

@@ -4,7 +4,8 @@ import pytest
 
 from lander.protocol import commands as c
 from lander.protocol import events as e
-from lander.supervisor.submission import consequence
+from lander.supervisor.messages import LimitReached
+from lander.supervisor.submission import CHANGEABLE, consequence
 from tests.desk import Desk
 from tests.histories import experiment
 
@@ -28,7 +29,7 @@ def completed(**form):
 def test_the_same_experiment_twice_is_one_experiment():
     desk = Desk()
     desk.submit()
-    desk.submit(mode="sequential")
+    desk.submit()
     assert desk.last.events == []
     assert desk.last.answer == c.Accepted(subject="x", detail="already submitted, and running")
 
@@ -96,6 +97,91 @@ def test_submitted_again_while_it_is_being_stopped_it_goes_on_when_that_is_done(
     assert desk.run(A).failures == ()
 
 
+# --- differently from now on ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"resource_limits": {"disk_gb": 9.0}}, "resource_limits"),
+        ({"max_retries": 7, "on_limit": "pause"}, "max_retries and on_limit"),
+        ({"retry_period": 7, "stall_timeout": 7}, "retry_period and stall_timeout"),
+        ({"on_failure": "skip", "checkpoint_frequency": 7}, "on_failure and checkpoint_frequency"),
+        ({"mode": "sequential"}, "mode"),
+        ({"max_workers": 1}, "max_workers"),
+    ],
+)
+def test_what_changes_no_bit_can_be_changed_while_it_goes_on(change, named):
+    desk = Desk()
+    desk.submit()
+    desk.train(A, B)
+    desk.submit(**change)
+    assert desk.last.answer == c.Accepted(subject="x", detail=f"changed {named}")
+    assert desk.kinds() == [("x", "ExperimentExtended")]
+    standing = desk.state.experiments["x"]
+    for name, value in change.items():
+        held = standing.execution if name in ("mode", "max_workers") else standing.experiment
+        assert getattr(held, name) == (type(held.resource_limits)(**value) if name == "resource_limits" else value)
+    assert desk.submit(**change).events == []
+
+
+def test_what_a_limit_has_stopped_goes_on_under_another_one():
+    desk = Desk()
+    desk.submit(resource_limits={"disk_gb": 1.0}, on_limit="stop")
+    desk.train(A)
+    desk.tell(LimitReached(A, 1, "disk_gb", 1.5, 1.0))
+    desk.exit(A, cause="stopped")
+    desk.submit(resource_limits={"disk_gb": 9.0}, on_limit="stop")
+    assert desk.last.answer.detail == "changed resource_limits: 1 run goes on"
+    assert [run for run, *_ in desk.started()] == [A]
+
+
+def test_the_number_of_workers_that_was_asked_for_holds():
+    desk = Desk(cpus=4)
+    desk.submit(seeds=[0, 1])
+    desk.stop("x")
+    for run in desk.state.live:
+        desk.exit(run, cause="stopped")
+    desk.submit(seeds=[0, 1], max_workers=1)
+    assert desk.last.answer.detail == "changed max_workers: 4 runs go on"
+    assert [run for run, *_ in desk.started()] == [A]
+
+
+def test_the_order_that_was_asked_for_holds():
+    """Control: in parallel, the other arm's run of the same seed would have been the next."""
+    for mode, expected in (("sequential", "x/baseline/1"), ("parallel", B)):
+        desk = Desk(cpus=1)
+        desk.submit(seeds=[0, 1])
+        desk.submit(seeds=[0, 1], mode=mode)
+        desk.complete(A)
+        assert [run for run, *_ in desk.started()] == [expected]
+        desk.submit(seeds=[0, 1], mode="parallel")
+        desk.complete(expected)
+        assert [run for run, *_ in desk.started()] == [B if mode == "sequential" else "x/baseline/1"]
+
+
+def test_the_command_that_began_it_goes_on_after_an_extension_too():
+    desk = Desk()
+    desk.submit()
+    desk.complete(A, B)
+    desk.submit(training_steps=3000)
+    desk.stop(A)
+    desk.exit(A, cause="stopped")
+    desk.submit()
+    assert desk.last.answer.detail == "continued: 1 run goes on; its training_steps stay 3000, since they can only be raised"
+    assert {effect.arm.training_steps for effect in desk.last.effects} == {3000}
+    assert [kind for _, kind in desk.kinds()] == ["RunResumed", "AttemptStarted"]
+
+
+def test_an_arm_with_the_name_of_a_setting_is_an_arm():
+    """Its seeds are no policy, and what is called training_steps elsewhere are none."""
+    desk = Desk()
+    desk.submit(variants=("max_retries",), environment_kwargs={"training_steps": 1})
+    desk.submit(variants=("max_retries",), environment_kwargs={"training_steps": 2})
+    assert desk.last.answer.error == "ConflictError"
+    assert "max_retries.environment_kwargs.training_steps;" in desk.last.answer.detail
+
+
 # --- something else under its name ------------------------------------------------------------------------------------
 
 
@@ -107,9 +193,10 @@ def test_submitted_again_while_it_is_being_stopped_it_goes_on_when_that_is_done(
         ({"variants": ("w",)}, "the names of its arms"),
         ({"variants": ("v", "w")}, "the names of its arms"),
         ({"baseline": {"hyperparameters": {"gamma": 0.5}}}, "baseline.hyperparameters.gamma, v.hyperparameters.gamma"),
-        ({"resource_limits": {"memory_mb": 1}}, "resource_limits.memory_mb"),
-        ({"training_steps": 7}, "baseline.training_steps, v.training_steps"),
-        ({"training_steps": 2000, "max_retries": 7}, "max_retries"),
+        (
+            {"training_steps": 2000, "hypothesis": "?", "max_retries": 9, "variants": ("v", "w")},
+            "hypothesis, the names of its arms",
+        ),
     ],
 )
 def test_the_same_id_with_other_content_is_refused_and_says_in_what_it_differs(form, named):
@@ -119,8 +206,8 @@ def test_the_same_id_with_other_content_is_refused_and_says_in_what_it_differs(f
     desk.submit(**form)
     assert desk.last.answer == c.Refused(
         error="ConflictError",
-        detail=f"x: an experiment with this id exists and differs in {named}; only training_steps may be raised;"
-        " choose another --experiment-id",
+        detail=f"x: an experiment with this id exists and differs in {named}; of one that exists, only training_steps,"
+        f" {', '.join(CHANGEABLE)} may be changed; choose another --experiment-id",
     )
     assert (desk.state, desk.last.events, desk.last.effects) == (before, [], [])
 
@@ -128,8 +215,8 @@ def test_the_same_id_with_other_content_is_refused_and_says_in_what_it_differs(f
 def test_not_every_difference_is_named():
     desk = Desk()
     desk.submit()
-    desk.submit(seeds=[1], device="cuda", algorithm="A2C", max_retries=9)
-    named = "max_retries, baseline.algorithm, baseline.seeds, baseline.device, v.algorithm and 2 more;"
+    desk.submit(seeds=[1], device="cuda", algorithm="A2C", hypothesis="?")
+    named = "hypothesis, baseline.algorithm, baseline.seeds, baseline.device, v.algorithm and 2 more;"
     assert named in desk.last.answer.detail
 
 
@@ -141,7 +228,7 @@ def test_a_completed_experiment_is_extended_and_its_runs_go_on_from_where_they_e
     desk.submit(training_steps=3000)
     wanted = experiment("x", training_steps=3000)
     assert desk.last.answer == c.Accepted(subject="x", detail="extended: 2 runs go on")
-    assert desk.last.events[0] == ("x", e.ExperimentExtended(experiment=wanted))
+    assert desk.last.events[0] == ("x", e.ExperimentExtended(experiment=wanted, execution=e.Execution()))
     assert [kind for _, kind in desk.kinds()[1:]] == [
         "WarningRaised",
         "WarningRaised",
@@ -157,7 +244,15 @@ def test_a_completed_experiment_is_extended_and_its_runs_go_on_from_where_they_e
     desk.complete(A, B)
     assert desk.experiment_state() == "completed"
     assert desk.submit(training_steps=3000).events == []
-    assert desk.submit().answer.error == "ConflictError"  # fewer than it has by now
+
+
+def test_what_extending_means_for_schedules_is_said_to_who_asks_for_it():
+    form = {"baseline": {"hyperparameters": {"learning_rate": "lin_3e-4"}}}
+    desk = completed(**form)
+    desk.submit(training_steps=3000, **form)
+    old, new = (experiment("x", training_steps=steps, **form) for steps in (1000, 3000))
+    told = [consequence(*pair) for pair in zip(old.arms, new.arms, strict=True)]
+    assert desk.last.answer.detail == "; ".join(["extended: 2 runs go on", *told])
 
 
 def test_only_the_arms_with_more_to_do_go_on():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from lander.cli.reenact import prepare
 from lander.protocol import events as e
 from lander.protocol.arrays import pack
 from lander.protocol.errors import NotFoundError, UsageError
@@ -32,6 +33,15 @@ def told(tmp_path):
 
 def first(comparison):
     return [(found.step, found.what, found.first, found.second) for found in comparison.divergences]
+
+
+def test_runs_that_did_nothing_are_not_called_equal(told):
+    with pytest.raises(NotFoundError, match="x/baseline/0 and x/v/0: no step of either is recorded"):
+        told([], [])
+
+
+def test_a_run_that_did_nothing_differs_from_one_that_did(told):
+    assert first(told([steps(0, 2)], [])) == [(1, "length", "2", "0")]
 
 
 def test_runs_that_are_the_same_are_equal_however_they_were_told(told):
@@ -99,3 +109,34 @@ def test_a_run_that_was_extended_has_a_section_for_each_experiment_it_was_part_o
             sections(reader, RUN, 3)
         with pytest.raises(NotFoundError, match="nothing to verify yet"):
             sections(reader, OTHER)
+
+
+def test_a_section_is_trained_with_its_own_checkpoints_and_not_with_those_of_others(tmp_path):
+    """One at an odd step before it would ask for a checkpoint at every step of it."""
+    home, scratch = tmp_path / "home", tmp_path / "scratch"
+    begun(home, training_steps=4, checkpoint_frequency=4)
+    tell(home, *attempt(1, steps(0, 1), checkpoint(home, 1)), *attempt(2, steps(1, 4), checkpoint(home, 4), from_step=1))
+    tell(home, said("x", e.ExperimentExtended(experiment=experiment(training_steps=8, checkpoint_frequency=4))))
+    tell(home, *attempt(3, steps(4, 8), checkpoint(home, 8), from_step=4))
+    with Reader(home) as reader:
+        _, second = sections(reader, RUN)
+        prepare(scratch, reader, RUN, second)
+    with Reader(scratch) as prepared:
+        assert prepared.experiment("x").checkpoint_frequency == 8
+
+
+def test_a_run_that_went_on_inexactly_has_a_section_from_there(tmp_path):
+    """Not where it went on exactly, and not where that was superseded."""
+    home = tmp_path / "home"
+    begun(home)
+    tell(home, *attempt(1, steps(0, 2), checkpoint(home, 2)), *attempt(2, from_step=2, resume="inexact"))
+    tell(home, *attempt(3, steps(2, 4), checkpoint(home, 4), from_step=2))
+    with Reader(home) as reader:
+        assert [(each.after, each.until, each.inexact) for each in sections(reader, RUN)] == [(0, 4, False)]
+    tell(home, *attempt(4, steps(4, 6), checkpoint(home, 6), from_step=4, resume="inexact"))
+    tell(home, *attempt(5, steps(6, 8), checkpoint(home, 8), from_step=6))
+    with Reader(home) as reader:
+        found = sections(reader, RUN)
+        assert [(each.after, each.until, each.inexact) for each in found] == [(0, 4, False), (4, 8, True)]
+        assert found[1].checkpoint is not None
+        assert [(each.after, each.inexact) for each in sections(reader, RUN, 6)] == [(6, False)]

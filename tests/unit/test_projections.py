@@ -142,6 +142,16 @@ async def test_the_model_of_an_extended_run_is_shown_until_it_trains_again(story
         assert reader.models("x") == {}
 
 
+@pytest.mark.parametrize("given_up", [e.RunFailed, e.RunSkipped])
+async def test_why_no_further_attempt_is_made_is_shown_until_one_is(story, given_up):
+    await story.attempt(1)
+    ended = e.AttemptEnded(epoch=1, cause="crashed", detail="the traceback")
+    await story.supervisor(ended, given_up(cause="crashed", detail="the traceback", why="too often"))
+    assert story.shown("cause", "detail", "why") == ("crashed", "the traceback", "too often")
+    await story.supervisor(e.RunResumed(reason="resumed"))
+    assert story.shown("cause", "detail", "why") == (None, None, None)
+
+
 async def test_a_store_that_is_opened_again_goes_on_where_it_was(story):
     await story.attempt(1, *FIRST)
     await story.killed(1)

@@ -88,6 +88,51 @@ def test_the_frugal_variant_comes_back_too(tmp_path, added):
     assert live(other, added) == live(whole, added)
 
 
+def test_the_frugal_variants_digest_knows_nothing_of_its_checkpoints(tmp_path):
+    """Its newest observation overwrites the oldest row's: a page must not be the one from before that."""
+    digests = []
+    for taken_at in ([], [40], [41, 47]):
+        draw, whole = np.random.default_rng(0), buffer(40, optimize=True)
+        pages = ReplayPages(whole, tmp_path)
+        for added in range(1, 49):
+            add(whole, 1, draw)
+            if added in taken_at:
+                pages.take(added)
+        digests.append(digest(pages.take(48)[0]))
+    assert len(set(digests)) == 1
+
+
+def test_a_page_that_is_gone_is_written_again(tmp_path):
+    draw, whole = np.random.default_rng(0), buffer(40)
+    add(whole, 20, draw)
+    pages = ReplayPages(whole, tmp_path)
+    _, names = pages.take(20)
+    artifact_path(tmp_path, names[0]).unlink()
+    assert pages.take(20)[1] == names
+    assert artifact_path(tmp_path, names[0]).exists()
+
+
+def test_pages_of_a_damaged_checkpoint_are_not_believed(tmp_path):
+    draw, whole = np.random.default_rng(0), buffer(40)
+    add(whole, 30, draw)
+    tree, names = ReplayPages(whole, tmp_path).take(30)
+    artifact_path(tmp_path, names[-1]).unlink()
+    fresh = buffer(40)
+    pages = ReplayPages(fresh, tmp_path)
+    with pytest.raises(FileNotFoundError):
+        pages.load(tree, names)
+    add(fresh, 30, np.random.default_rng(1))
+    assert names[0] not in pages.take(30)[1]
+
+
+def test_cutting_episodes_marks_the_newest_row(tmp_path):
+    for optimize in (False, True):
+        whole = buffer(40, optimize=optimize)
+        add(whole, 45, np.random.default_rng(0))
+        ReplayPages(whole, tmp_path).cut_episodes()
+        assert (whole.dones if optimize else whole.timeouts)[4].all()
+
+
 def test_a_checkpoint_costs_what_is_new(tmp_path):
     draw, whole = np.random.default_rng(0), buffer(80)
     pages = ReplayPages(whole, tmp_path)

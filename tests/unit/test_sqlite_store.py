@@ -247,6 +247,20 @@ async def test_a_full_disk_acknowledges_nothing_loses_nothing_and_goes_on(path, 
         assert chain.verify(reader) == 6
 
 
+@pytest.mark.parametrize("code", ["SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE"])
+async def test_whatever_cannot_grow_is_waited_for(store, monkeypatch, code):
+    """A quota, and the index of the write-ahead log, fail by other names than a full disk."""
+    monkeypatch.setattr(sqlite, "FULL_RETRY_SECONDS", 0.01)
+    _fails_with(operational_error(code))(store, monkeypatch)
+    appended = store.append(warn("small"))
+    async with asyncio.timeout(10):
+        await store.became_full.wait()
+        assert not appended.done()
+        monkeypatch.undo()
+        assert await appended == [2]
+    assert not store.full
+
+
 async def test_closing_with_a_full_disk_refuses_what_waits(path, monkeypatch):
     monkeypatch.setattr(sqlite, "FULL_RETRY_SECONDS", 0.01)
     store = await Watched.open(path)
@@ -272,11 +286,16 @@ def _fails_with(error):
     return lambda store, monkeypatch: monkeypatch.setattr(store._connection, "transact", fail)
 
 
-IO_ERROR = sqlite3.OperationalError("disk I/O error")
-IO_ERROR.sqlite_errorcode = sqlite3.SQLITE_IOERR
+def operational_error(code):
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = getattr(sqlite3, code)
+    return error
+
+
 BREAKAGES = {
     "a constraint": _forbidden,
-    "an I/O error": _fails_with(IO_ERROR),
+    "an I/O error": _fails_with(operational_error("SQLITE_IOERR")),
+    "a failed fsync": _fails_with(operational_error("SQLITE_IOERR_FSYNC")),
     "a number too large for SQLite": _fails_with(OverflowError("Python int too large to convert to SQLite INTEGER")),
 }
 

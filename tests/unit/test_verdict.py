@@ -15,6 +15,7 @@ from lander.store.event_store import said
 from lander.store.reader import DATABASE, Reader
 from lander.store.sqlite import SqliteEventStore
 from tests.chronicle import OTHER, RUN, attempt, begun, episode, tell
+from tests.histories import experiment as histories_experiment
 
 
 def experiment(seeds):
@@ -68,6 +69,28 @@ def test_runs_that_could_not_go_on_exactly_are_named(tmp_path):
     assert [caveat for caveat in caveats if "bit by bit" in caveat] == [
         "after an interruption, these could not go on bit by bit, and began a new episode instead: baseline/0 (completed)"
     ]
+
+
+@pytest.mark.parametrize("scheduled", [True, False])
+def test_what_an_extension_means_for_a_schedule_is_told(tmp_path, scheduled):
+    rate = {"hyperparameters": {"learning_rate": "lin_3e-4" if scheduled else 3e-4}}
+    begun(tmp_path, baseline=rate, training_steps=1000)
+    tell(tmp_path, said("x", e.ExperimentExtended(experiment=histories_experiment(baseline=rate, training_steps=2000))))
+    with Reader(tmp_path) as reader:
+        caveats = [caveat for caveat in verdict(reader, "x").caveats if "extended" in caveat]
+    words = "was extended from 1,000 to 2,000 training steps, and its learning_rate=lin_0.0003 took another course"
+    assert [caveat.partition(" than ")[0] for caveat in caveats] == [f"{arm} {words}" for arm in ("baseline", "v") if scheduled]
+
+
+def test_arms_that_are_not_trained_equally_long_are_told(tmp_path):
+    longer = {"fast": {"training_steps": 2000}}
+    form = {"experiment_id": "x", "environment": "CartPole-v1", "algorithm": "PPO", "training_steps": 1000, "seeds": [0]}
+    wanted = Experiment.model_validate(form | {"baseline": {}, "variants": longer})
+    tell(tmp_path, said("x", e.ExperimentSubmitted(experiment=wanted, execution=e.Execution(), manifest={})))
+    with Reader(tmp_path) as reader:
+        assert verdict(reader, "x").caveats[-1] == (
+            "the arms are not trained equally long: baseline for 1,000 steps, fast for 2,000 steps"
+        )
 
 
 async def test_arms_are_summarised_and_variants_paired_by_seed(judged):

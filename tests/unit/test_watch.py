@@ -132,6 +132,21 @@ def test_time_on_the_wall_counts_from_the_attempts_start():
     assert {(alarm.run, alarm.limit) for alarm in post.wait(1)} == {(A, "wall_hours"), (B, "wall_hours")}
 
 
+def test_time_on_the_wall_counts_over_all_attempts_but_not_while_nobody_trains():
+    """Nor that of an attempt that was lost: the machine may have been off since who knows when."""
+    post = Post(resource_limits={"wall_hours": 0.01}, stall_timeout=9999)
+    for how in ({"cause": "stopped"}, {"lost": True, "exit_code": None, "signal": "SIGKILL"}):
+        post.wait(20)
+        post.desk.pause(B)
+        post.desk.exit(A, **how)
+        post.wait(60)
+        post.desk.tell(Tick())
+        assert post.desk.run(A).state == "starting"
+    assert post.desk.run(A).seconds == 20.0
+    assert post.wait(16) == []
+    assert post.wait(1) == [LimitReached(A, 3, "wall_hours", 37 / 3600, 0.01)]
+
+
 def test_what_its_checkpoints_take_counts_over_all_attempts():
     post = Post(resource_limits={"disk_gb": 1.0})
     post.desk.train(A)
