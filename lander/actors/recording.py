@@ -53,7 +53,7 @@ class RecordedEnvironment(gymnasium.Wrapper[Any, Any, Any, Any]):
             result = self.env.step(action)
         except Exception as error:
             self.actions.pop()
-            raise EnvironmentFailedError(f"environment {self.index} failed in step()") from error
+            raise EnvironmentFailedError(f"environment {self.index} failed in step(): {_said(error)}") from error
         self.since_reset.append(action_kept)
         self.observation = result[0]
         reward = float(result[1])
@@ -72,7 +72,7 @@ class RecordedEnvironment(gymnasium.Wrapper[Any, Any, Any, Any]):
         try:
             result = self.env.reset(seed=seed, options=options)
         except Exception as error:
-            raise EnvironmentFailedError(f"environment {self.index} failed in reset()") from error
+            raise EnvironmentFailedError(f"environment {self.index} failed in reset(): {_said(error)}") from error
         self.observation = result[0]
         return result
 
@@ -110,6 +110,10 @@ class RecordedEnvironment(gymnasium.Wrapper[Any, Any, Any, Any]):
         del self.actions[:count]
         del self.rewards[:count]
         self.endings = [(step - count, ending) for step, ending in self.endings if step >= count]
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 class Recording:

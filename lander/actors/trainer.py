@@ -132,7 +132,9 @@ class TrainingSession:
             try:
                 return Continuation(checkpoints.load(checkpoint), checkpoint.finished)
             except (FileNotFoundError, ValueError, KeyError) as error:  # any other: it may be readable the next time
-                self._mailbox.say(WarningRaised(message=f"the checkpoint at step {checkpoint.step} cannot be used: {error}"))
+                message = f"the checkpoint at step {checkpoint.step} cannot be used: {error}"
+                print(message, flush=True)
+                self._mailbox.say(WarningRaised(message=message))
         return None
 
     def _announce(self, step: int, episodes: int, how: Resume) -> None:

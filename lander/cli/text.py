@@ -32,12 +32,13 @@ def cells(run: "RunStatus") -> tuple[str, ...]:
 
 
 def state(run: "RunStatus") -> str:
-    """The state, with the cause where the state alone does not tell, the attempt where it is not the first, and `inexact`
-    where a run could not be continued bit by bit."""
+    """The state, with the cause where the state alone does not tell, the attempt where it is not the first, and what became
+    of its past where that is not simply continued."""
     words: str = run["state"]
     if run["cause"] not in (None, run["state"], "stopped"):
         words += f": {run['cause']}"
     marks = [f"attempt {run['attempt']}"] if run["attempt"] > 1 and run["state"] not in OVER else []
+    marks += ["started over"] if run["attempt"] > 1 and run["state"] == "running" and run["resume"] == "fresh" else []
     marks += ["inexact"] if run["resume"] == "inexact" else []
     return words + (f" ({', '.join(marks)})" if marks else "")
 

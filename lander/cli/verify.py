@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lander.cli.options import Settings, common
+from lander.protocol.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +41,8 @@ def verify(settings: Settings, run: str, after: int, until: int | None) -> int:
     from lander.store.reader import Reader
     from lander.store.sections import sections
 
+    if until is not None and until <= after:
+        raise UsageError(f"--to {until}: must come after --from {after}")
     with Reader(settings.home) as reader:
         only_run(reader, run)
         equal = [_verify(reader, run, section) for section in sections(reader, run, after, until)]

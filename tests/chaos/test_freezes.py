@@ -39,6 +39,7 @@ def test_a_long_freeze_costs_no_attempt_and_no_bit(shared_lab, role):
     assert shared_lab.stored("host:local", "HostLost") == []
 
 
+@pytest.mark.long
 def test_a_frozen_trainer_is_stalled_after_its_time_and_not_before(shared_lab):
     """Measured by the log's own times: from the last thing it said to when it was given up."""
     allowed = 4

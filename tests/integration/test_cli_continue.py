@@ -169,6 +169,7 @@ gymnasium.register("Forgetful-v0", Forgetful, max_episode_steps=100)
 """
 
 
+@pytest.mark.long
 def test_what_could_only_go_on_inexactly_is_verified_in_sections(whole, tmp_path):
     """From where it went on, the same new episodes begin once more: an honest record is not called wrong."""
     (tmp_path / "forgetful.py").write_text(FORGETFUL)

@@ -64,6 +64,7 @@ def hooked_lab(tmp_path, monkeypatch):
     kill(*living(lab.home))
 
 
+@pytest.mark.long
 def test_killed_at_every_call_of_a_checkpoints_write(hooked_lab):
     """Each attempt one call later: in the file, before its name, before its directory, before and after the event."""
     lab = hooked_lab("martyrdom")
