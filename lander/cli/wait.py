@@ -52,6 +52,7 @@ def wait_while(reader: "Reader", home: Path, open_runs: Callable[[], list[str]])
     """Return when no run is open any more; raises `NotFoundError` when nobody is there to close one."""
     from lander.store.lock import is_locked
 
+    told = False
     while True:
         supervised = is_locked(home)  # asked first, so that an end that was recorded last is seen
         runs = open_runs()
@@ -59,11 +60,19 @@ def wait_while(reader: "Reader", home: Path, open_runs: Callable[[], list[str]])
             return
         if not supervised:
             raise _nobody_there(reader, runs)
+        if not told and _all_paused(reader, runs):
+            click.echo(f"lander-ctl: all that has not ended is paused; lander-ctl resume {runs[0]} goes on", err=True)
+            told = True
         time.sleep(FOLLOW_SECONDS)
+
+
+def _all_paused(reader: "Reader", runs: list[str]) -> bool:
+    states = reader.states()
+    return all(states[run] == "paused" for run in runs)
 
 
 def _nobody_there(reader: "Reader", runs: list[str]) -> NotFoundError:
     what = f"{runs[0]} and {len(runs) - 1} more have" if len(runs) > 1 else f"{runs[0]} has"
-    paused = all(reader.states(run)[run] == "paused" for run in runs)
-    next_step = f"lander-ctl resume {runs[0]} goes on with what is paused" if paused else "lander-ctl up carries on"
+    paused = f"lander-ctl resume {runs[0]} goes on with what is paused"
+    next_step = paused if _all_paused(reader, runs) else "lander-ctl up carries on"
     return NotFoundError(f"{what} not ended, and no supervisor is running; {next_step}")

@@ -68,10 +68,13 @@ def test_what_is_paused_waits_and_resumes_exactly(whole, tmp_path):
     assert lander(whole.home, "pause", "paused") == (0, "paused: nothing to pause: all its runs are paused\n", "")
     assert {run["state"] for run in whole.status("paused")["runs"]} == {"paused"}
     assert "2 runs: 2 paused" in lander(whole.home, "status", "paused")[1]
-    with start(whole.home, "wait", "paused") as waiter, start(whole.home, "run", tmp_path / "paused.json") as runner:
-        assert runner.stdout.readline() == "paused: running – More is better\n"  # to run it again is to resume it
-        assert (waiter.wait(60), runner.wait(60)) == (0, 0)
-        assert "lander-ctl: paused: continued: 2 runs go on" in runner.stderr.read()
+    with start(whole.home, "wait", "paused") as waiter:
+        told = "lander-ctl: all that has not ended is paused; lander-ctl resume paused/baseline/0 goes on\n"
+        assert waiter.stderr.readline() == told
+        with start(whole.home, "run", tmp_path / "paused.json") as runner:
+            assert runner.stdout.readline() == "paused: running – More is better\n"  # to run it again is to resume it
+            assert (waiter.wait(60), runner.wait(60)) == (0, 0)
+            assert "lander-ctl: paused: continued: 2 runs go on" in runner.stderr.read()
     assert_equal_to_whole(whole, "paused")
     asked = [event.command for event in whole.events("paused", "OperatorCommanded") if isinstance(event, OperatorCommanded)]
     assert asked == ["pause"]
