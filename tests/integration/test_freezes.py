@@ -26,6 +26,7 @@ def frozen(pid):
         os.kill(pid, signal.SIGCONT)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120 + 5 * FREEZE_SECONDS)
 def test_a_freeze_of_each_process_in_turn_costs_no_attempt(lab):
     wanted = experiment("cold", SMALL, training_steps=STEPS, seeds=[0, 1], stall_timeout=int(FREEZE_SECONDS) + 60)
