@@ -18,7 +18,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.utils import safe_mean
 
 from lander.actors import environments
-from lander.actors.durable import read_artifact, write_artifact
+from lander.actors.artifacts import read_artifact, write_artifact
 from lander.actors.ingredients import INGREDIENTS
 from lander.actors.recording import Recording
 from lander.actors.replay_pages import ReplayPages
@@ -27,6 +27,8 @@ from lander.protocol.events import CheckpointCommitted
 
 VERSION: Final = 1
 """Of what the tree holds; a checkpoint of another version is not used."""
+VERSIONS: Final = {name: version(name) for name in ("torch", "stable-baselines3", "gymnasium", "numpy")}
+"""What the bits of a training depend on besides its state; looked up once, in the zygote, since that reads files."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +92,8 @@ class Checkpoints:
             ingredient.restore(self._training.model, state[ingredient.name])
         if problems:
             self._begin_episodes()
-        if state["versions"] != _versions():
-            problems.append(f"it was trained with {_spelled(state['versions'])}, and this is {_spelled(_versions())}")
+        if state["versions"] != VERSIONS:
+            problems.append(f"it was trained with {_spelled(state['versions'])}, and this is {_spelled(VERSIONS)}")
         return tuple(problems)
 
     def _play_environments(self, states: Tree) -> list[str]:
@@ -109,7 +111,7 @@ class Checkpoints:
         replay, pages = (None, ()) if self._pages is None else self._pages.take(model.num_timesteps // recording.n_envs)
         state = {
             "version": VERSION,
-            "versions": _versions(),
+            "versions": VERSIONS,
             "episodes": episodes,
             "environments": [environments.take(environment) for environment in recording.environments],
             "replay": replay,
@@ -130,11 +132,6 @@ class Checkpoints:
         normalize = model.get_vec_normalize_env()
         if normalize is not None:
             model._last_original_obs = normalize.get_original_obs()
-
-
-def _versions() -> dict[str, str]:
-    """What the bits of a training depend on besides its state."""
-    return {name: version(name) for name in ("torch", "stable-baselines3", "gymnasium", "numpy")}
 
 
 def _spelled(versions: dict[str, str]) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from lander.actors.durable import publish, unfinished
+from lander.protocol.durable import publish, unfinished
 
 
 def save_final_model(model: BaseAlgorithm, path: Path) -> str:

@@ -1,5 +1,6 @@
 """Stable-Baselines3's logger, writing to the mailbox, and counting the iterations of the whole run."""
 
+from inspect import signature
 from typing import Any, Final
 
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -10,8 +11,6 @@ from lander.actors.mailbox import Mailbox
 from lander.protocol.events import MetricsLogged
 
 _ITERATIONS: Final = "time/iterations"
-_ON_POLICY_INTERVAL: Final = {"A2C": 100}
-"""How many iterations `learn` of the on-policy algorithms lets pass between two of its logs, where that is not 1."""
 
 
 class RunLogger(Logger):
@@ -23,7 +22,7 @@ class RunLogger(Logger):
 
     def __init__(self, mailbox: Mailbox, model: BaseAlgorithm) -> None:
         super().__init__(folder=None, output_formats=[_MetricsWriter(mailbox)])
-        self._interval = _ON_POLICY_INTERVAL.get(type(model).__name__, 1)
+        self._interval = signature(type(model).learn).parameters["log_interval"].default
         self._iterations_before = 0
 
     def continue_from(self, model: Any) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from stable_baselines3.common.buffers import ReplayBuffer
 
-from lander.actors.durable import read_artifact, write_artifact
+from lander.actors.artifacts import read_artifact, write_artifact
 from lander.actors.tree import Tree, digest, pack, unpack
 from lander.protocol.layout import artifact_path
 

@@ -139,9 +139,17 @@ class TrainingSession:
 
     def _announce(self, step: int, episodes: int, how: Resume) -> None:
         """Called at the first boundary, with everything restored."""
-        n_envs, device = count_environments(self._order.arm), str(self._trained.device)
-        started = TrainingStarted(epoch=self._order.epoch, pid=os.getpid(), n_envs=n_envs, device=device)
-        self._mailbox.say(started.model_copy(update={"from_step": step, "from_episode": episodes, "resume": how}))
+        self._mailbox.say(
+            TrainingStarted(
+                epoch=self._order.epoch,
+                pid=os.getpid(),
+                n_envs=count_environments(self._order.arm),
+                device=str(self._trained.device),
+                from_step=step,
+                from_episode=episodes,
+                resume=how,
+            )
+        )
         self._mailbox.exchange()
 
     def run(self) -> TrainingEnded:

@@ -27,52 +27,47 @@ class SubmitExperiment(Message):
     notices: tuple[str, ...] = ()
 
 
-class StopTarget(Message):
-    """Stop `EXPERIMENT[/ARM[/SEED]]`: what waits is not started, what trains ends at its next boundary, with a checkpoint."""
+class _TargetCommand(Message):
+    """What `operator` asks for `EXPERIMENT[/ARM[/SEED]]`."""
 
-    kind: ClassVar[str] = "StopTarget"
     target: str
     operator: str
 
 
-class PauseTarget(Message):
+class StopTarget(_TargetCommand):
+    """What waits is not started, what trains ends at its next boundary, with a checkpoint."""
+
+    kind: ClassVar[str] = "StopTarget"
+
+
+class PauseTarget(_TargetCommand):
     """As `StopTarget`, but meant to go on: the runs are paused."""
 
     kind: ClassVar[str] = "PauseTarget"
-    target: str
-    operator: str
 
 
-class ResumeTarget(Message):
+class ResumeTarget(_TargetCommand):
     """What is paused, stopped, failed or skipped goes on from its last checkpoint."""
 
     kind: ClassVar[str] = "ResumeTarget"
-    target: str
-    operator: str
 
 
-class RetryTarget(Message):
+class RetryTarget(_TargetCommand):
     """What failed or was skipped is tried again, from its last checkpoint; what waits for its retry waits no longer."""
 
     kind: ClassVar[str] = "RetryTarget"
-    target: str
-    operator: str
 
 
-class SkipTarget(Message):
+class SkipTarget(_TargetCommand):
     """The experiment goes on without these runs."""
 
     kind: ClassVar[str] = "SkipTarget"
-    target: str
-    operator: str
 
 
-class CheckpointTarget(Message):
+class CheckpointTarget(_TargetCommand):
     """What trains shall write a checkpoint at its next boundary."""
 
     kind: ClassVar[str] = "CheckpointTarget"
-    target: str
-    operator: str
 
 
 class ShutDown(Message):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from lander.protocol.durable import publish, unfinished
 from lander.protocol.events import CheckpointCommitted
 from lander.protocol.layout import ARTIFACTS, artifact_path
 from lander.store.checkpoints import Checkpoints, checkpoints_by_run, files_of
@@ -157,19 +158,6 @@ def collected(home: Path) -> frozenset[str]:
 
 def _note(home: Path, names: Iterable[str]) -> None:
     path = home / ARTIFACTS / COLLECTED
-    unfinished = path.with_name(f".{COLLECTED}.{os.getpid()}")
-    with unfinished.open("w", encoding="ascii") as file:
-        file.writelines(f"{name}\n" for name in sorted(names))
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
-    flush(path.parent)
-
-
-def flush(path: Path) -> None:
-    """Have the disk hold what a file, or a directory, holds."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with unfinished(path) as file:
+        file.write_text("".join(f"{name}\n" for name in sorted(names)), "ascii")
+        publish(file, path)

@@ -13,9 +13,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+from lander.protocol.durable import flush
 from lander.protocol.errors import HomeError, StoreError
 from lander.protocol.layout import ARTIFACTS, artifact_path
-from lander.store.artifacts import COLLECTED, excused, flush
+from lander.store.artifacts import COLLECTED, excused
 from lander.store.check import sha256_of
 from lander.store.checkpoints import Checkpoints, checkpoints_by_run, files_of
 from lander.store.reader import DATABASE, Reader, open_reader

@@ -1,10 +1,11 @@
 """`supervisor.json`: where the running supervisor can be found. Left behind by a crash, it says where it *was*."""
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
+
+from lander.protocol.durable import unfinished
 
 BEACON: Final = "supervisor.json"
 
@@ -25,12 +26,9 @@ class Beacon:
 
 def light(home: Path, beacon: Beacon) -> None:
     """Write the beacon, whole or not at all; raises `OSError` where there is no room for it."""
-    temporary = home / f".{BEACON}.{os.getpid()}"
-    try:
-        temporary.write_text(json.dumps(asdict(beacon)) + "\n", "utf-8")
-        temporary.replace(home / BEACON)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with unfinished(home / BEACON) as file:
+        file.write_text(json.dumps(asdict(beacon)) + "\n", "utf-8")
+        file.replace(home / BEACON)
 
 
 def read(home: Path) -> Beacon | None:

@@ -8,8 +8,8 @@ import os
 import signal
 from pathlib import Path
 
-from lander.actors import durable
 from lander.actors.mailbox import Mailbox
+from lander.protocol import durable
 from tests.hooks import MARTYRS
 
 _init, _say = Mailbox.__init__, Mailbox.say

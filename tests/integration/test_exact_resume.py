@@ -18,7 +18,7 @@ from lander.actors import callback as callback_module
 from lander.actors import checkpoint as checkpoint_module
 from lander.actors import environments, ingredients
 from lander.actors import trainer as trainer_module
-from lander.actors.durable import read_artifact
+from lander.actors.artifacts import read_artifact
 from lander.actors.replay_pages import ReplayPages
 from lander.protocol.arrays import unpack
 from lander.protocol.events import StepsRecorded, TrainingStarted, WarningRaised
@@ -370,7 +370,7 @@ def test_other_versions_of_the_libraries_are_no_exact_continuation(tmp_path, mon
     cut = rehearsal("ppo", tmp_path)
     with pytest.raises(CutError):
         cut.train(cut_after=800)
-    monkeypatch.setattr(checkpoint_module, "version", lambda name: "99")
+    monkeypatch.setattr(checkpoint_module, "VERSIONS", dict.fromkeys(checkpoint_module.VERSIONS, "99"))
     cut.continue_()
     assert cut.heard(TrainingStarted)[-1].resume == "inexact"
     assert "torch 99" in cut.heard(WarningRaised)[0].message

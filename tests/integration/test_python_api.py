@@ -8,18 +8,8 @@ import pytest
 
 import lander
 from lander.store.reader import Reader
+from tests.command_line import TINY
 from tests.lab import Lab
-
-TINY = {
-    "experiment_id": "tiny",
-    "environment": "CartPole-v1",
-    "algorithm": "PPO",
-    "training_steps": 256,
-    "seeds": [0],
-    "hyperparameters": {"n_steps": 64, "batch_size": 32, "n_epochs": 1},
-    "baseline": {},
-    "variants": {"fast": {"hyperparameters": {"learning_rate": 1e-3}}},
-}
 
 
 @pytest.fixture

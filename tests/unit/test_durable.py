@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lander.actors import durable
-from lander.actors.durable import read_artifact, write_artifact
+from lander.actors.artifacts import read_artifact, write_artifact
+from lander.protocol import durable
 from lander.protocol.layout import ARTIFACTS, artifact_path
 
 CONTENT = b"some state" * 1000

@@ -5,12 +5,9 @@ name itself is on the disk before anybody is told of it.
 """
 
 import contextlib
-import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-
-from lander.protocol.layout import artifact_path
 
 
 @contextlib.contextmanager
@@ -39,35 +36,9 @@ def flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_artifact(home: Path, content: bytes) -> str:
-    """Keep `content` under its SHA-256, durably; returns that. What is there already, and whole, is not written again.
-
-    Raises `OSError` where it cannot be kept, and then leaves nothing behind.
-    """
-    sha256 = hashlib.sha256(content).hexdigest()
-    path = artifact_path(home, sha256)
-    if path.exists() and path.read_bytes() == content:
-        os.utime(path)  # as young as if written now: `gc` spares what is about to be announced
-        return sha256
-    make_directory(path.parent)
-    with unfinished(path) as file:
-        file.write_bytes(content)
-        publish(file, path)
-    return sha256
-
-
 def make_directory(path: Path) -> None:
     """Make a directory, and those above it, durably."""
     if not path.is_dir():
         make_directory(path.parent)
         path.mkdir(exist_ok=True)
         flush(path.parent)
-
-
-def read_artifact(home: Path, sha256: str) -> bytes:
-    """What was kept under this name; raises `OSError` if it is gone and `ValueError` if it is no longer the same."""
-    path = artifact_path(home, sha256)
-    content = path.read_bytes()
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise ValueError(f"{path} is damaged: its content is not what its name says")
-    return content
