@@ -59,6 +59,8 @@ def experiments(draw):
     policies = {
         "on_failure": draw(st.sampled_from(["abort", "retry", "skip"])),
         "on_limit": draw(st.sampled_from(["warn", "pause", "stop"])),
+        "eval_frequency": draw(optional(st.integers(1, 10**6))),
+        "eval_episodes": draw(st.integers(0, 50)),
         "resource_limits": draw(st.fixed_dictionaries({}, optional=dict.fromkeys(get_args(e.LimitName), st.floats(1, 1e6)))),
     }
     return Experiment(arms=arms, hypothesis=draw(TEXT), **policies)
@@ -73,6 +75,14 @@ def steps_recorded(draw):
 
     first = draw(st.integers(0, 2**40))
     return e.StepsRecorded(first_step=first, actions=array("<f4", 2), rewards=array("<f8"), endings=array("|u1"))
+
+
+@st.composite
+def evaluations(draw):
+    returns = tuple(draw(st.lists(FLOATS, min_size=1, max_size=4)))
+    lengths = tuple(draw(COUNTS) for _ in returns)
+    numbers = {"step": draw(COUNTS), "first_seed": draw(COUNTS), "seconds": draw(TIMES)}
+    return e.EvaluationFinished(**numbers, returns=returns, lengths=lengths, final=draw(st.booleans()))
 
 
 EXECUTIONS = st.builds(
@@ -105,6 +115,7 @@ CHECKPOINTS = st.builds(
     pages=tuples_of(DIGESTS),
     finished=st.booleans(),
     mean_return=optional(MEASURES),
+    evaluation=optional(MEASURES),
     written_bytes=COUNTS,
     seconds=TIMES,
 )
@@ -162,8 +173,9 @@ EVENTS = {
         reset_rng=BYTES,
     ),
     e.MetricsLogged: st.builds(e.MetricsLogged, step=COUNTS, values=st.dictionaries(TEXT, FLOATS, max_size=4)),
+    e.EvaluationFinished: evaluations(),
     e.CheckpointCommitted: CHECKPOINTS,
-    e.ModelSaved: st.builds(e.ModelSaved, step=COUNTS, path=TEXT, sha256=TEXT),
+    e.ModelSaved: st.builds(e.ModelSaved, step=COUNTS, path=TEXT, sha256=TEXT, which=st.sampled_from(["final", "best"])),
     e.WarningRaised: st.builds(e.WarningRaised, message=TEXT),
     e.TrainingEnded: st.builds(e.TrainingEnded, epoch=NUMBERS, cause=CAUSES, step=COUNTS, detail=TEXT),
     e.ResourcesSampled: SAMPLES,
@@ -219,6 +231,8 @@ COMMANDS = {
         monitoring=st.booleans(),
         directory=TEXT,
         checkpoint_frequency=NUMBERS,
+        eval_frequency=optional(NUMBERS),
+        eval_episodes=COUNTS,
         checkpoints=tuples_of(CHECKPOINTS),
         public_key=TEXT,
         secret_key=TEXT,

@@ -170,6 +170,8 @@ class StartTrainer(Message):
     monitoring: bool = True
     directory: str = ""
     checkpoint_frequency: Number = 10_000
+    eval_frequency: Number | None = None
+    eval_episodes: Count = 0
     checkpoints: tuple[CheckpointCommitted, ...] = ()
     public_key: str = Field(repr=False)
     secret_key: str = Field(repr=False)

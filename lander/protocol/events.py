@@ -304,12 +304,40 @@ class MetricsLogged(Message):
     values: dict[str, float]
 
 
+class EvaluationFinished(Message):
+    """The policy of timestep `step` played, deterministically, one episode for each of the seeds from `first_seed` on.
+
+    The seeds are the same for every run, whatever its arm and its own seed. `final` marks the one after the last training
+    step; `seconds` is what it cost.
+    """
+
+    kind: ClassVar[str] = "EvaluationFinished"
+    step: Count
+    first_seed: Count
+    returns: Annotated[tuple[float, ...], Field(min_length=1)]
+    lengths: tuple[Count, ...]
+    final: bool = False
+    seconds: float = 0.0
+
+    @model_validator(mode="after")
+    def _same_episodes(self) -> Self:
+        if len(self.returns) != len(self.lengths):
+            raise ValueError("returns and lengths are of the same episodes")
+        return self
+
+    @property
+    def mean_return(self) -> float:
+        """The mean over its episodes; not-a-number where one of them is."""
+        return sum(self.returns) / len(self.returns)
+
+
 class CheckpointCommitted(Message):
     """Everything needed to continue from timestep `step` is durable in `artifacts/`; said only once it is.
 
     `sha256` names the file of the state, `pages` those of the replay buffer's pages, in their order (most are shared with
     the checkpoints before). `digest` is the SHA-256 of the whole state, `weights` that of the policy's parameters alone: runs
     with equal digests are the same so far. `finished` marks the end of training, from which only an extension continues.
+    `evaluation` is the mean return of the evaluation made at this step, if one was.
     `written_bytes` and `seconds` are what it cost.
     """
 
@@ -322,17 +350,22 @@ class CheckpointCommitted(Message):
     pages: tuple[Digest, ...] = ()
     finished: bool = False
     mean_return: float | None = None
+    evaluation: float | None = None
     written_bytes: Count = 0
     seconds: float = 0.0
 
 
 class ModelSaved(Message):
-    """A model file is complete and durable; `path` is relative to the home."""
+    """A model file is complete and durable; `path` is relative to the home.
+
+    It is the `final` one, or the `best` in evaluation so far.
+    """
 
     kind: ClassVar[str] = "ModelSaved"
     step: Count
     path: str
     sha256: str
+    which: Literal["final", "best"] = "final"
 
 
 class WarningRaised(Message):
@@ -442,6 +475,7 @@ Event = Union[  # noqa: UP007 - get_args needs a Union it can take apart at run 
     StepsRecorded,
     EpisodeFinished,
     MetricsLogged,
+    EvaluationFinished,
     CheckpointCommitted,
     ModelSaved,
     WarningRaised,
@@ -463,6 +497,7 @@ TRAINER_KINDS: Final = frozenset(
         StepsRecorded,
         EpisodeFinished,
         MetricsLogged,
+        EvaluationFinished,
         CheckpointCommitted,
         ModelSaved,
         WarningRaised,

@@ -40,6 +40,9 @@ from lander.protocol.hyperparameters import (
 
 MOST_SEEDS: Final = 10_000  # of one arm; beyond these lies a typing error, and a great many processes
 MOST_ARMS: Final = 1_000
+MOST_EVALUATED: Final = 10_000  # episodes of one evaluation
+EVALUATION_SEED: Final = 1_000_000_000
+"""The seed of an evaluation's first episode, and of each next the next: far from any that a training is likely to use."""
 
 
 def _identifier(text: str) -> str:
@@ -171,6 +174,8 @@ class Experiment(_Model):
     resource_limits: ResourceLimits = ResourceLimits()
     on_limit: Annotated[Literal["warn", "pause", "stop"], one_of("warn", "pause", "stop")] = "stop"
     checkpoint_frequency: AboveZero = 10_000
+    eval_frequency: Annotated[AboveZero | None, Field(description="steps between evaluations; null: only at the end")] = None
+    eval_episodes: Annotated[ZeroOrMore, Field(le=MOST_EVALUATED, description="episodes of an evaluation; 0: none")] = 20
 
     @model_validator(mode="before")
     @classmethod

@@ -253,7 +253,7 @@ class Projections:
         self._children[-1].rows.append(values)
 
     def _model_saved(self, recorded: e.Recorded, event: e.ModelSaved) -> None:
-        if row := self._counts(recorded):
+        if event.which == "final" and (row := self._counts(recorded)):
             row.model, row.model_sha256 = event.path, event.sha256
 
     # ------------------------------------------------------------------------------------------------ hosts

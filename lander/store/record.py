@@ -16,6 +16,7 @@ from lander.protocol.events import (
     SUPERVISOR,
     CheckpointCommitted,
     EpisodeFinished,
+    EvaluationFinished,
     Event,
     StepsRecorded,
     TrainingStarted,
@@ -80,6 +81,11 @@ class Record:
         """The checkpoints that count, in order, one for each step."""
         found = self._effective(self._rare(CheckpointCommitted.kind))
         return latest_by_step(event for event in found if isinstance(event, CheckpointCommitted))
+
+    def evaluations(self) -> tuple[EvaluationFinished, ...]:
+        """The evaluations that count, in order, one for each step."""
+        found = self._effective(self._rare(EvaluationFinished.kind))
+        return tuple({event.step: event for event in found if isinstance(event, EvaluationFinished)}.values())
 
     def episodes(self) -> list[EpisodeFinished]:
         """The episodes that count, in the order they finished."""

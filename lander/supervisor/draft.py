@@ -46,6 +46,8 @@ class Draft:
                 monitoring=standing.execution.monitoring,
                 directory=standing.execution.directory,
                 checkpoint_frequency=standing.experiment.checkpoint_frequency,
+                eval_frequency=standing.experiment.eval_frequency,
+                eval_episodes=standing.experiment.eval_episodes,
                 checkpoints=run.checkpoints,
             )
         )

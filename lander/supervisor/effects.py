@@ -23,6 +23,8 @@ class StartAttempt:
     monitoring: bool
     directory: str
     checkpoint_frequency: int
+    eval_frequency: int | None
+    eval_episodes: int
     checkpoints: tuple[CheckpointCommitted, ...]
 
 

@@ -248,7 +248,8 @@ def _checkpoint_committed(state: State, recorded: e.Recorded, event: e.Checkpoin
 
 
 def _model_saved(state: State, recorded: e.Recorded, event: e.ModelSaved) -> State:
-    return _change_attempt(state, recorded.stream, model_saved=True) if _is_current(state, recorded) else state
+    final = event.which == "final" and _is_current(state, recorded)
+    return _change_attempt(state, recorded.stream, model_saved=True) if final else state
 
 
 def _training_ended(state: State, recorded: e.Recorded, event: e.TrainingEnded) -> State:

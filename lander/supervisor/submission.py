@@ -22,6 +22,8 @@ CHANGEABLE: Final = (
     "resource_limits",
     "on_limit",
     "checkpoint_frequency",
+    "eval_frequency",
+    "eval_episodes",
 )
 """What of an experiment has no influence on its bits. What trains is watched by it at once; its checkpoints are as frequent as
 it was told when it was started."""

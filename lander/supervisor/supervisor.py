@@ -242,6 +242,8 @@ class Supervisor:
                     monitoring=effect.monitoring,
                     directory=effect.directory,
                     checkpoint_frequency=effect.checkpoint_frequency,
+                    eval_frequency=effect.eval_frequency,
+                    eval_episodes=effect.eval_episodes,
                     checkpoints=effect.checkpoints,
                     public_key=pair.public,
                     secret_key=pair.secret,
