@@ -1,0 +1,117 @@
+"""What an experiment found: the numbers behind its verdict, and nothing of how they come about or are shown.
+
+Returns are in the environment's own units, steps are environment timesteps of one run, times are seconds.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Measure = Literal["evaluation", "training"]
+"""What a run's final return is: the mean of its final evaluation, or that of its last training episodes."""
+Decision = Literal["supported", "refuted", "undecided"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Estimate:
+    """A number and its 95 % confidence interval; `low` and `high` are None where there are too few values for one."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunFinding:
+    """One run. What is not known is None.
+
+    `final`, `best` and `best_step` are of the measure; `area` is the mean of the learning curve over all training steps,
+    `steps_to_threshold` where the curve first reaches the threshold. `cpu_seconds` is an estimate from samples.
+    """
+
+    run: str
+    arm: str
+    seed: int
+    state: str
+    cause: str | None
+    attempts: int
+    resume: str | None
+    step: int
+    total_steps: int
+    episodes: int
+    final: float | None
+    best: float | None
+    best_step: int | None
+    area: float | None
+    steps_to_threshold: int | None
+    wall_seconds: float | None
+    cpu_seconds: float | None
+    steps_per_second: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ArmFinding:
+    """One arm, over its completed runs: `returns` is the final return of each by its seed.
+
+    `reached` counts the runs that came to the threshold; `steps_to_threshold` is over those alone.
+    """
+
+    name: str
+    role: Literal["baseline", "variant"]
+    seeds: tuple[int, ...]
+    runs: tuple[RunFinding, ...]
+    returns: dict[int, float]
+    mean: Estimate | None
+    median: Estimate | None
+    iqm: Estimate | None
+    spread: float | None
+    area: Estimate | None
+    reached: int
+    steps_to_threshold: Estimate | None
+    wall_seconds: float | None
+    cpu_seconds: float | None
+    steps_per_second: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Contrast:
+    """A variant against the baseline.
+
+    `paired` is whether it was compared seed by seed, over `seeds`; else every completed run of both counts. `better` is how
+    many pairs favour the variant, None where there are none. `p_adjusted` is corrected for the number of variants (Holm); the
+    decision follows from it. `rank_p_value` is of a test that looks at ranks only, beside it. `more_seeds` is how many more
+    would probably decide, None where that is decided or cannot be told.
+    """
+
+    variant: str
+    baseline: str
+    paired: bool
+    seeds: tuple[int, ...]
+    difference: Estimate
+    better: int | None
+    probability_of_improvement: Estimate
+    effect_size: float | None
+    test: str
+    p_value: float | None
+    p_adjusted: float | None
+    rank_test: str
+    rank_p_value: float | None
+    decision: Decision
+    more_seeds: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Findings:
+    """An experiment as it stands; arms in the order of the file, the baseline first; `caveats` are for whoever believes it.
+
+    `position` is that of the last event read: the same log gives the same findings.
+    """
+
+    experiment: str
+    hypothesis: str
+    state: str
+    position: int
+    measure: Measure
+    threshold: float | None
+    arms: tuple[ArmFinding, ...]
+    contrasts: tuple[Contrast, ...]
+    caveats: tuple[str, ...]
