@@ -13,10 +13,6 @@ class Sequencer:
         self.position = position
         self._last_seq: dict[tuple[str, int], int] = {}
 
-    def knows(self, stream: str, producer: int) -> bool:
-        """Whether the producer's last number is known here; if not, `recall` it first."""
-        return (stream, producer) in self._last_seq
-
     def recall(self, stream: str, producer: int, last_seq: int) -> None:
         """Continue after `last_seq`, which an earlier process handed out."""
         self._last_seq[stream, producer] = last_seq

@@ -1,7 +1,7 @@
 """The event store on disk: one writer task, group commit, and the projections in the same transaction.
 
-Appends queue up while a commit is on its way to the disk; the next commit takes them all. An append returns only after
-COMMIT has, with `synchronous=FULL`: what was acknowledged is on the disk.
+Events get their place as they are appended, and gather while a commit is on its way to the disk; the next commit takes them
+all. An append is done only after COMMIT is, with `synchronous=FULL`: what was acknowledged is on the disk.
 """
 
 import asyncio
@@ -39,22 +39,36 @@ _INSERT_STREAMS: Final = "INSERT INTO streams (id, name) VALUES (?, ?)"
 _INSERT_COMMIT: Final = "INSERT INTO commits (last_position, chain) VALUES (?, ?)"
 
 
+_LAST_SEQS: Final = """
+WITH RECURSIVE heard (stream, producer) AS (
+    SELECT id, (SELECT min(producer) FROM events WHERE stream = id) FROM streams
+    UNION ALL
+    SELECT stream, (SELECT min(e.producer) FROM events e WHERE e.stream = heard.stream AND e.producer > heard.producer)
+    FROM heard WHERE producer IS NOT NULL
+)
+SELECT name, producer, (SELECT max(seq) FROM events e WHERE e.stream = heard.stream AND e.producer = heard.producer)
+FROM heard JOIN streams ON id = stream WHERE producer IS NOT NULL
+"""
+"""Every producer's last number in every stream: from one to the next by the index, however many events lie between."""
+
+
 @dataclass(slots=True)
 class _Append:
-    batches: Sequence[Batch]
-    done: asyncio.Future[list[int]]
+    done: "asyncio.Future[list[int]]"
+    told: list[int] | SequenceGapError = field(default_factory=list)
+    """What it is told after the commit: of a gap, too, since the last number that it tells may be of an event in it."""
 
 
 @dataclass(slots=True)
 class _Commit:
-    """A transaction ready to be run, as often as it takes."""
+    """A transaction: what is appended gathers in it, then it is sealed, and run as often as it takes."""
 
-    statements: list[Statement] = field(default_factory=list)
+    streams: list[tuple[int, str]] = field(default_factory=list)
+    """Those that appear for the first time."""
+    rows: list[chain.Row] = field(default_factory=list)
     recorded: list[Recorded] = field(default_factory=list)
-    taken: list[_Append] = field(default_factory=list)
-    appends: list[tuple[_Append, list[int]]] = field(default_factory=list)
-    refused: list[tuple[_Append, SequenceGapError]] = field(default_factory=list)
-    """Told only after the commit, since the last number they are told may be of an event in it."""
+    appends: list[_Append] = field(default_factory=list)
+    statements: list[Statement] = field(default_factory=list)
 
 
 class SqliteEventStore:
@@ -65,7 +79,8 @@ class SqliteEventStore:
         self.full = False
         """The disk is full: nothing is acknowledged until there is room."""
         self._connection = connection
-        self._queue: deque[_Append] = deque()
+        self._gathering = _Commit()
+        self._sealed: deque[_Commit] = deque()
         self._wake = asyncio.Event()
         self._closing = False
         self._failure: StoreError | None = None
@@ -90,13 +105,21 @@ class SqliteEventStore:
     _writer: asyncio.Task[None]
 
     def append(self, *batches: Batch) -> "asyncio.Future[list[int]]":
-        request = _Append(batches, asyncio.get_running_loop().create_future())
+        append = _Append(asyncio.get_running_loop().create_future())
         if self._failure is not None:
-            request.done.set_exception(self._failure)
-        else:
-            self._queue.append(request)
-            self._wake.set()
-        return request.done
+            append.done.set_exception(self._failure)
+            return append.done
+        self._gathering.appends.append(append)
+        try:
+            append.told = self._place(batches)
+            if len(self._gathering.rows) >= MAX_GROUP:
+                self._seal()
+        except SequenceGapError as gap:
+            append.told = gap
+        except Exception as error:  # whatever it is, those who wait must hear of it
+            self._fail(error)
+        self._wake.set()
+        return append.done
 
     def consequential(self) -> Iterator[Recorded]:
         with contextlib.closing(open_reader(self.path)) as connection:
@@ -106,7 +129,7 @@ class SqliteEventStore:
         self._listeners.append(listener)
 
     async def close(self) -> None:
-        """Commit what is queued and close the file; with no room for it on the disk, what is queued is refused."""
+        """Commit what is appended and close the file; with no room for it on the disk, it is refused."""
         self._closing = True
         self._wake.set()
         try:
@@ -114,64 +137,68 @@ class SqliteEventStore:
         finally:
             await self._connection.close()
 
+    # ------------------------------------------------------------------------------------------------ gathering
+
+    def _place(self, batches: Sequence[Batch]) -> list[int]:
+        """Give events their place in the log; returns each batch's last number."""
+        for batch in batches:
+            self._sequencer.check(batch)  # all or nothing: a gap must show before anything is numbered
+        for batch in batches:
+            self._gather(batch)
+        return [self._sequencer.last_seq(batch.stream, batch.producer) for batch in batches]
+
+    def _gather(self, batch: Batch) -> None:
+        placed = self._sequencer.place(batch)
+        stream = self._stream(batch.stream) if placed else 0
+        for recorded, body in placed:
+            position, _, producer, seq, at, event = recorded
+            self._gathering.rows.append((position, stream, producer, seq, event.kind, at, body))
+            self._gathering.recorded.append(recorded)
+            self.projections.apply(recorded)
+
+    def _stream(self, name: str) -> int:
+        if name not in self._streams:
+            self._streams[name] = len(self._streams) + 1
+            self._gathering.streams.append((self._streams[name], name))
+        return self._streams[name]
+
+    def _seal(self) -> None:
+        """Make a transaction of what has gathered; done while the one before it runs, where there is enough for two."""
+        commit, self._gathering = self._gathering, _Commit()
+        if commit.rows:
+            self._chain = chain.link(self._chain, commit.streams, commit.rows)
+            commit.statements = [
+                Statement(_INSERT_STREAMS, commit.streams),
+                Statement(_INSERT_EVENTS, commit.rows),
+                Statement(_INSERT_COMMIT, [(self._sequencer.position, self._chain)]),
+                *self.projections.drain(),
+            ]
+        self._sealed.append(commit)
+
     # ------------------------------------------------------------------------------------------------ the writer task
 
     async def _write(self) -> None:
         """The one task that writes. It is never cancelled: a cancelled statement would leave its transaction open."""
-        while self._queue or not self._closing:
-            if not self._queue:
-                self._wake.clear()
-                await self._wake.wait()
-                continue
-            commit = _Commit()
-            try:
-                await self._prepare(commit)
+        commit = None
+        try:
+            while commit := await self._next():
                 if commit.recorded:
                     await self._run(commit)
                 self._announce(commit)
-            except Exception as error:  # whatever it is, those who wait must hear of it
-                self._fail(error, commit)
-                return
+        except Exception as error:  # whatever it is, those who wait must hear of it
+            self._fail(error, commit)
 
-    async def _prepare(self, commit: _Commit) -> None:
-        """Take what is queued, up to a bound, into one transaction."""
-        rows: list[chain.Row] = []
-        new_streams: list[tuple[int, str]] = []
-        while self._queue and len(rows) < MAX_GROUP:
-            request = self._queue.popleft()
-            commit.taken.append(request)
-            try:
-                placed = await self._place(request)
-            except SequenceGapError as error:
-                commit.refused.append((request, error))
-                continue
-            for recorded, body in placed:
-                position, name, producer, seq, at, event = recorded
-                stream = self._streams.get(name)
-                if stream is None:
-                    stream = self._streams[name] = len(self._streams) + 1
-                    new_streams.append((stream, name))
-                rows.append((position, stream, producer, seq, event.kind, at, body))
-                self.projections.apply(recorded)
-                commit.recorded.append(recorded)
-            last = [self._sequencer.last_seq(batch.stream, batch.producer) for batch in request.batches]
-            commit.appends.append((request, last))
-        if rows:
-            self._chain = chain.link(self._chain, new_streams, rows)
-            commit.statements = [
-                Statement(_INSERT_STREAMS, new_streams),
-                Statement(_INSERT_EVENTS, rows),
-                Statement(_INSERT_COMMIT, [(self._sequencer.position, self._chain)]),
-                *self.projections.drain(),
-            ]
-
-    async def _place(self, request: _Append) -> list[tuple[Recorded, bytes]]:
-        for batch in request.batches:
-            if not self._sequencer.knows(batch.stream, batch.producer):
-                last = await self._stored_last_seq(batch.stream, batch.producer)
-                self._sequencer.recall(batch.stream, batch.producer, last)
-            self._sequencer.check(batch)  # all or nothing: a gap must show before anything is numbered
-        return [placed for batch in request.batches for placed in self._sequencer.place(batch)]
+    async def _next(self) -> _Commit | None:
+        """The next transaction to run; None once all is written and the store is to be closed."""
+        while not self._sealed:
+            if self._gathering.appends:
+                self._seal()
+            elif self._closing:
+                return None
+            else:
+                self._wake.clear()
+                await self._wake.wait()
+        return self._sealed.popleft()
 
     async def _run(self, commit: _Commit) -> None:
         """Run the transaction; where the disk is full, again and again until there is room."""
@@ -195,20 +222,23 @@ class SqliteEventStore:
         if commit.recorded:
             for listener in self._listeners:
                 listener(commit.recorded)
-        for request, last in commit.appends:
-            if not request.done.done():  # its caller may have been cancelled; the events are recorded all the same
-                request.done.set_result(last)
-        for request, error in commit.refused:
-            if not request.done.done():
-                request.done.set_exception(error)
+        for append in commit.appends:
+            if append.done.done():  # its caller may have been cancelled; the events are recorded all the same
+                continue
+            if isinstance(append.told, SequenceGapError):
+                append.done.set_exception(append.told)
+            else:
+                append.done.set_result(append.told)
 
-    def _fail(self, error: Exception, commit: _Commit) -> None:
-        """A commit failed for a reason that waiting does not mend; what it held was never acknowledged."""
+    def _fail(self, error: Exception, commit: _Commit | None = None) -> None:
+        """Nothing more can be written, for a reason that waiting does not mend; what is failed was never acknowledged."""
         self._failure = StoreError(f"{self.path}: cannot write any more: {error}; restart the supervisor")
-        for request in [*commit.taken, *self._queue]:
-            if not request.done.done():
-                request.done.set_exception(self._failure)
-        self._queue.clear()
+        for waiting in [commit or _Commit(), *self._sealed, self._gathering]:
+            for append in waiting.appends:
+                if not append.done.done():
+                    append.done.set_exception(self._failure)
+        self._sealed.clear()
+        self._gathering = _Commit()
 
     # ------------------------------------------------------------------------------------------------ where we were
 
@@ -224,6 +254,8 @@ class SqliteEventStore:
         if rows:
             position, self._chain = rows[0]
             self._sequencer = Sequencer(position)
+            for stream, producer, last_seq in await self._connection.execute_fetchall(_LAST_SEQS):
+                self._sequencer.recall(stream, producer, last_seq)
         self.projections = await self._stored_projections()
 
     async def _stored_projections(self) -> Projections:
@@ -235,12 +267,3 @@ class SqliteEventStore:
             (ResourcesRow(*row) for row in await fetch(select("resources", ResourcesRow))),
             position,
         )
-
-    async def _stored_last_seq(self, stream: str, producer: int) -> int:
-        rows = list(
-            await self._connection.execute_fetchall(
-                "SELECT max(seq) FROM events WHERE stream = ? AND producer = ?",
-                (self._streams.get(stream, 0), producer),
-            )
-        )
-        return rows[0][0] or 0

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any, Final, NamedTuple
 
-BLOCK: Final = 256
-"""Rows in one INSERT; SQLite takes 32 766 parameters."""
+BLOCKS: Final = (4096, 512, 64)
+"""Rows in one INSERT, the largest first; SQLite takes 32 766 parameters."""
 
 
 class Statement(NamedTuple):
@@ -16,14 +16,14 @@ class Statement(NamedTuple):
 
 
 def in_blocks(statement: Statement) -> Iterator[Statement]:
-    """The same effect, with `BLOCK` rows to a statement where it is a plain INSERT of that many."""
+    """The same effect, with a block of rows to a statement where it is a plain INSERT of that many."""
     sql, rows = statement
     head, values, marks = sql.rpartition(" VALUES ")
-    if len(rows) < BLOCK or not values or not marks.endswith("?)"):
-        yield statement
-        return
-    whole = len(rows) - len(rows) % BLOCK
-    blocks = [tuple(chain.from_iterable(rows[first : first + BLOCK])) for first in range(0, whole, BLOCK)]
-    yield Statement(f"{head} VALUES {', '.join([marks] * BLOCK)}", blocks)
-    if whole < len(rows):
-        yield Statement(sql, rows[whole:])
+    for size in BLOCKS if values and marks.endswith("?)") else ():
+        whole = len(rows) - len(rows) % size
+        if whole:
+            blocks = [tuple(chain.from_iterable(rows[first : first + size])) for first in range(0, whole, size)]
+            yield Statement(f"{head} VALUES {', '.join([marks] * size)}", blocks)
+            rows = rows[whole:]
+    if rows:
+        yield Statement(sql, rows)

@@ -27,7 +27,7 @@ def tune_interpreter() -> None:
     """Set the interpreter up for many small events and a writer thread; `benchmarks/ingest.py` shows what it brings."""
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)  # events live and die by their reference counts; there are no cycles to look for
-    sys.setswitchinterval(0.0002)  # the writer comes back from SQLite for a moment, and should not wait 5 ms for its turn
+    sys.setswitchinterval(0.00001)  # the writer comes back from SQLite for a moment, and should not wait 5 ms for its turn
 
 
 async def serve(home: Path) -> None:

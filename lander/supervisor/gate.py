@@ -28,7 +28,7 @@ from lander.supervisor.keys import KeyPair
 
 LOG: Final = logging.getLogger(__name__)
 DOMAIN: Final = b"lander"
-MAX_DRAIN: Final = 16
+MAX_DRAIN: Final = 4
 """Messages taken in one go before everybody else gets a turn."""
 MAX_UNSENT: Final = 1024
 """Messages kept for a peer that does not read; beyond it the oldest are dropped."""

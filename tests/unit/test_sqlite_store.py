@@ -12,7 +12,7 @@ from lander.protocol import events as e
 from lander.protocol.errors import HomeError, StoreError
 from lander.protocol.lifecycle import ImpossibleTransitionError
 from lander.store import chain, connection, sqlite
-from lander.store.event_store import said
+from lander.store.event_store import Batch, said
 from lander.store.reader import DATABASE, SCHEMA_VERSION, Reader, consequential, open_reader
 from lander.store.sqlite import SqliteEventStore
 from tests.histories import experiment, submitted
@@ -223,6 +223,23 @@ async def test_numbers_and_chain_go_on_where_they_were(path):
         assert [event.position for event in consequential(reader)] == list(range(1, 13))
 
 
+async def test_every_producer_is_known_again(path):
+    async with opened(path) as store:
+        await store.append(*beginning())
+        for producer, count in ((3, 2), (1, 4), (7, 1)):
+            await store.append(*(said(RUN, e.WarningRaised(message="w"), producer=producer) for _ in range(count)))
+    async with opened(path) as store:
+        asked = [Batch(stream, producer, None, []) for stream in (RUN, "nobody") for producer in (0, 1, 2, 3, 7)]
+        assert await store.append(*asked) == [1, 4, 0, 2, 1, 0, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("count", [63, 64, 577, 4096 + 512 + 3 * 64 + 5])
+async def test_however_many_events_make_a_commit_all_are_stored_in_order(store, count):
+    assert await store.append(said(RUN, *(e.WarningRaised(message=str(number)) for number in range(count)))) == [1 + count]
+    with contextlib.closing(open_reader(store.path)) as reader:
+        assert [event.event.message for event in list(consequential(reader))[3:]] == [str(number) for number in range(count)]
+
+
 # --- a disk that does not play along ----------------------------------------------------------------------------------
 
 
@@ -316,6 +333,16 @@ async def test_an_impossible_event_fails_everybody_who_waits_and_is_not_recorded
         with pytest.raises(StoreError, match="cannot meet AttemptEnded"):
             await future
     assert len(stored(store.path)) == 3
+
+
+async def test_a_commit_under_way_is_not_disturbed_by_an_impossible_event(store):
+    under_way = store.append(warn("before"))
+    await asyncio.sleep(0)  # the writer's turn
+    impossible = store.append(said(RUN, e.AttemptEnded(epoch=1, cause="crashed")))
+    assert await under_way == [2]
+    with pytest.raises(StoreError, match="cannot meet AttemptEnded"):
+        await impossible
+    assert len(stored(store.path)) == 4
 
 
 async def test_a_listener_that_raises_fails_everybody_who_waits(store):
