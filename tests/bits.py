@@ -21,6 +21,7 @@ class Bits:
     digests: dict[int, str]
     steps: tuple[bytes, ...]
     episodes: tuple[bytes, ...]
+    evaluations: tuple[tuple[object, ...], ...]
 
     @classmethod
     def of(cls, home: Path, run: str) -> "Bits":
@@ -35,6 +36,7 @@ class Bits:
                 digests={checkpoint.step: checkpoint.digest for checkpoint in record.checkpoints()},
                 steps=tuple(array.tobytes() for array in (steps.actions, steps.rewards, steps.endings)),
                 episodes=tuple(encode_event(episode) for episode in record.episodes()),
+                evaluations=tuple((each.step, each.returns, each.lengths, each.final) for each in record.evaluations()),
             )
 
     def differences(self, other: "Bits") -> list[str]:
@@ -42,7 +44,8 @@ class Bits:
         both = self.digests.keys() & other.digests.keys()
         assert both, "they have no checkpoint in common"
         found = [f"digest at {step}" for step in sorted(both) if self.digests[step] != other.digests[step]]
-        return found + [what for what in ("policy", "steps", "episodes") if getattr(self, what) != getattr(other, what)]
+        whole = ("policy", "steps", "episodes", "evaluations")
+        return found + [what for what in whole if getattr(self, what) != getattr(other, what)]
 
 
 def _policy(model: Path) -> dict[str, bytes]:

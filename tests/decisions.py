@@ -17,6 +17,10 @@ def effects_speak_of_the_log(effects, state, log):
                 assert (effect.host, effect.cpu, effect.gpu) == (event.host, event.cpu, event.gpu)
                 assert attempt is not None
                 assert (effect.gpu is not None) == (effect.arm.device == "cuda")
+                submitted = next(
+                    each.event for each in log if each.event.kind == "ExperimentSubmitted" and run_of(each, effect)
+                )
+                assert effect.origin == e.CheckpointCommitted.forked(submitted.experiment, effect.seed)
             case RequestCheckpoint():
                 assert attempt is not None
                 assert state.runs[effect.run].state == "running"
@@ -26,6 +30,11 @@ def effects_speak_of_the_log(effects, state, log):
                 assert (effect.run, effect.epoch) in started  # over already, where the same decision saw its host go, too
                 assert attempt is None or state.runs[effect.run].state == "stopping"
                 assert attempt is None or not effect.traceback or attempt.stop_reason == "stalled"
+
+
+def run_of(submission, effect):
+    """Whether the run belongs to what was submitted."""
+    return effect.run.split("/")[0] == submission.stream
 
 
 def checkpoints_are_of_the_lineage(state, log):

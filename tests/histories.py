@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 
 from lander.protocol import events as e
 from lander.protocol.experiment import Experiment
+from lander.protocol.fork import Branch
 from lander.protocol.lifecycle import EXPERIMENT_TRANSITIONS, RUN_TRANSITIONS
 from lander.protocol.states import LIVE
 from lander.store.event_store import Batch, said
 
 HOST = "local"
+MOST_SEEDS = 3
 ARRAY = {"dtype": "|u1", "data": b""}
 
 
@@ -40,6 +42,13 @@ def checkpoint(step, **rest):
     )
 
 
+def origin(checkpoints, of=("x", "baseline")):
+    """Where a fork begins: in an arm, at these checkpoints by seed."""
+    fields = Branch.model_fields.keys() - {"seed"}
+    branches = [{"seed": seed} | found.model_dump(include=fields) for seed, found in checkpoints.items()]
+    return {"experiment": of[0], "arm": of[1], "branches": branches}
+
+
 class _World:
     """What has been said so far, as far as it decides what may be said next."""
 
@@ -49,12 +58,15 @@ class _World:
         self.epochs: dict[str, int] = {}
         self.experiments: dict[str, str] = {}
         self.seeds: dict[str, range] = {}
+        self.origins: dict[str, object] = {}
         self.clock = 0
 
     def submit(self):
         name = f"e{len(self.experiments)}"
         self.seeds[name] = range(self.draw(st.integers(1, 2)))
-        wanted = experiment(name, seeds=self.seeds[name])
+        step = self.draw(st.sampled_from([None, None, 40]))
+        self.origins[name] = step and origin(dict.fromkeys(range(MOST_SEEDS), checkpoint(step)))
+        wanted = experiment(name, seeds=self.seeds[name], origin=self.origins[name])
         self.experiments[name] = "queued"
         self.runs |= {run.id: "queued" for run in wanted.runs}
         return [(name, e.SUPERVISOR, submitted(wanted)), *((run.id, e.SUPERVISOR, e.RunQueued()) for run in wanted.runs)]
@@ -103,9 +115,16 @@ class _World:
 
     def extend(self):
         name = self.draw(st.sampled_from(sorted(self.experiments)))
-        more = experiment(name, seeds=self.seeds[name], training_steps=self.draw(st.integers(1000, 3000)))
+        self.seeds[name] = range(min(MOST_SEEDS, len(self.seeds[name]) + self.draw(st.integers(0, 1))))
+        longer = {"training_steps": self.draw(st.integers(1000, 3000))}
+        more = experiment(name, seeds=self.seeds[name], origin=self.origins[name], **longer)
         execution = self.draw(st.none() | st.builds(e.Execution, mode=st.sampled_from(["parallel", "sequential"])))
-        return [(name, e.SUPERVISOR, e.ExperimentExtended(experiment=more, execution=execution))]
+        added = {run.id: "queued" for run in more.runs if run.id not in self.runs}
+        self.runs |= added
+        return [
+            (name, e.SUPERVISOR, e.ExperimentExtended(experiment=more, execution=execution)),
+            *((run, e.SUPERVISOR, e.RunQueued()) for run in added),
+        ]
 
     def train(self):
         """Words of any attempt there ever was."""

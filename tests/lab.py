@@ -19,8 +19,8 @@ PATIENCE = 90.0
 
 
 def experiment(name: str, baseline: dict[str, Any], **rest: Any) -> Experiment:
-    """A small experiment: the baseline as given, one variant that differs only in its learning rate."""
-    form = {"environment": "CartPole-v1", "algorithm": "PPO", "training_steps": 256, "seeds": [0]} | rest
+    """A small experiment without evaluations: the baseline as given, one variant that differs only in its learning rate."""
+    form = {"environment": "CartPole-v1", "algorithm": "PPO", "training_steps": 256, "seeds": [0], "eval_episodes": 0} | rest
     form.setdefault("variants", {"variant": {"hyperparameters": {"learning_rate": 1e-3}}})
     return Experiment.model_validate(form | {"experiment_id": name, "baseline": {"hyperparameters": baseline}})
 

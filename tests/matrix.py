@@ -33,8 +33,8 @@ COVERING: list[Cell] = [
 
 
 def of_cells(name: str, cells: list[Cell], *, seed: int = 3, **rest: Any) -> Experiment:
-    """One experiment with an arm for each; a failed attempt is always followed by another."""
-    form = {"experiment_id": name, "max_retries": 1_000_000, "retry_period": 1, "checkpoint_frequency": 200}
+    """One experiment with an arm for each, without evaluations; a failed attempt is always followed by another."""
+    form = {"experiment_id": name, "max_retries": 1_000_000, "retry_period": 1, "checkpoint_frequency": 200, "eval_episodes": 0}
     return Experiment.model_validate(form | {"arms": [_arm(place, cell, seed) for place, cell in enumerate(cells)]} | rest)
 
 

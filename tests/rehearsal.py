@@ -19,8 +19,18 @@ class CutError(Exception):
 class Rehearsal:
     """Satisfies what a trainer needs of a mailbox."""
 
-    def __init__(self, arm: Arm, home: Path, *, seed: int = 3, frequency: int = 10_000) -> None:
+    def __init__(
+        self,
+        arm: Arm,
+        home: Path,
+        *,
+        seed: int = 3,
+        frequency: int = 10_000,
+        eval_frequency: int | None = None,
+        eval_episodes: int = 0,
+    ) -> None:
         self.arm, self.home, self.seed, self.frequency = arm, home, seed, frequency
+        self.eval_frequency, self.eval_episodes = eval_frequency, eval_episodes
         self.stop_requested = False
         self.checkpoint_requested = False
         self.said: list[Any] = []
@@ -32,10 +42,20 @@ class Rehearsal:
     def exchange(self) -> None:
         pass
 
+    def beat(self) -> None:
+        pass
+
     def heard(self, kind: type) -> list[Any]:
         return [event for event in self.said if isinstance(event, kind)]
 
-    def train(self, *, cut_after: int | None = None, checkpoints: tuple[CheckpointCommitted, ...] = ()) -> None:
+    def train(
+        self,
+        *,
+        cut_after: int | None = None,
+        checkpoints: tuple[CheckpointCommitted, ...] = (),
+        origin: CheckpointCommitted | None = None,
+        new_episodes: bool = False,
+    ) -> None:
         """One attempt, as a trainer makes it; raises `CutError` after so many calls of the callback."""
         torch.set_num_threads(1)
         self.stop_requested = False
@@ -46,12 +66,17 @@ class Rehearsal:
             seed=self.seed,
             cpu=0,
             checkpoint_frequency=self.frequency,
+            eval_frequency=self.eval_frequency,
+            eval_episodes=self.eval_episodes,
             checkpoints=checkpoints,
+            origin=origin,
+            new_episodes=new_episodes,
             public_key="",
             secret_key="",
         )
         session: Any = TrainingSession(order, self, self.home)  # type: ignore[arg-type]  # all that is asked of a mailbox
         session.build()
+        self.model = session._trained
         if cut_after is not None:
             _cut(session._callback, cut_after)
         session.run()

@@ -119,6 +119,29 @@ class GlobalWorld(MultiWorld):
         return super().step(action)
 
 
+class DrawnWorld(MultiWorld):
+    """Is to be seen: a line where it is."""
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 20}
+
+    def render(self) -> Any:
+        picture = np.zeros((31, 51, 3), np.uint8)
+        picture[:, int(np.clip(self.place * 4 + 25, 0, 50))] = 255
+        return picture
+
+
+class LingeringWorld(DrawnWorld):
+    """Begins an episode nearer to where the last one ended, so that none is what it was without those before."""
+
+    place = 0.0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        before = self.place
+        super().reset(seed=seed)
+        self.place += 0.01 * before
+        return self.see(), {}
+
+
 gymnasium.register("DictWorld-v0", DictWorld, max_episode_steps=40)
 gymnasium.register("DiscreteWorld-v0", DiscreteWorld, max_episode_steps=40)
 gymnasium.register("ImageWorld-v0", ImageWorld, max_episode_steps=40)
@@ -126,4 +149,6 @@ gymnasium.register("MultiWorld-v0", MultiWorld, max_episode_steps=40)
 gymnasium.register("ForgetfulWorld-v0", ForgetfulWorld, max_episode_steps=40)
 gymnasium.register("OwnGeneratorWorld-v0", OwnGeneratorWorld, max_episode_steps=40)
 gymnasium.register("MoodyWorld-v0", MoodyWorld, max_episode_steps=40)
+gymnasium.register("DrawnWorld-v0", DrawnWorld, max_episode_steps=40)
+gymnasium.register("LingeringWorld-v0", LingeringWorld, max_episode_steps=40)
 gymnasium.register("GlobalWorld-v0", GlobalWorld, max_episode_steps=1)

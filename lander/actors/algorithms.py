@@ -70,6 +70,15 @@ def build_environment(arm: Arm, seed: int, wrapper: Wrapper | None = None) -> Ve
     return env
 
 
+def build_single_environment(arm: Arm) -> gymnasium.Env[Any, Any]:
+    """One environment, made as `make_vec_env` makes each of the run's; raises what its constructor raises."""
+    given = _environment_kwargs(arm)
+    try:
+        return gymnasium.make(arm.environment, **{"render_mode": "rgb_array", **given})
+    except TypeError:
+        return gymnasium.make(arm.environment, **given)
+
+
 def _environment_kwargs(arm: Arm) -> dict[str, Any]:
     """What the environment is made with: as `make_vec_env` does, less the rendering where that is decoration."""
     rendering = {"render_mode": None} if arm.environment in RENDERING_IS_DECORATION else {}

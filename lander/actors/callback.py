@@ -16,11 +16,12 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from lander.actors.checkpoint import Checkpoints
+from lander.actors.evaluation import Evaluations, as_metrics
 from lander.actors.logger import RunLogger
 from lander.actors.mailbox import Mailbox
 from lander.actors.recording import Recording
 from lander.actors.tree import Tree
-from lander.protocol.events import EpisodeFinished, Resume, WarningRaised
+from lander.protocol.events import EpisodeFinished, MetricsLogged, Resume, WarningRaised
 
 EXCHANGE_SECONDS: Final = 0.5
 """How often a trainer speaks and listens, as nearly as whole steps allow."""
@@ -29,6 +30,7 @@ EXCHANGE_SECONDS: Final = 0.5
 ROOM_SECONDS: Final = 1.0
 """Between two looks whether the disk has room."""
 T = TypeVar("T")
+_ELSEWHERE: Final = "forked at step {step} into a different environment: the episodes under way end there, and new ones begin"
 
 
 class NonFiniteError(Exception):
@@ -41,10 +43,13 @@ class LeaveTrainingError(Exception):
 
 @dataclass(frozen=True)
 class Continuation:
-    """Where training takes up: the state of a checkpoint, and whether that was the end of a training."""
+    """Where training takes up: the state of a checkpoint, whether that was the end of a training, whether the run is forked
+    from it, and whether episodes begin anew there, since the environment has been made a different one."""
 
     state: Tree
     finished: bool
+    forked: bool = False
+    new_episodes: bool = False
 
 
 class Supervised(BaseCallback):
@@ -59,6 +64,8 @@ class Supervised(BaseCallback):
         announce: Callable[[int, int, Resume], None],
         *,
         continuation: Continuation | None,
+        evaluations: Evaluations,
+        keep_best: Callable[[], None],
         frequency: int,
         batch_steps: int,
     ) -> None:
@@ -71,6 +78,8 @@ class Supervised(BaseCallback):
         self._logger = logger
         self._announce = announce
         self._continuation = continuation
+        self._evaluations = evaluations
+        self._keep_best = keep_best
         self._frequency = frequency
         self._batch_steps = batch_steps
         self._begun = False
@@ -91,7 +100,9 @@ class Supervised(BaseCallback):
             return
         if self.model._n_updates != self._checked_updates:
             self.check_finite()
-        if self.num_timesteps >= self._next_checkpoint or self._mailbox.stop_requested or self._mailbox.checkpoint_requested:
+        improved = self._evaluations.due(self.num_timesteps) and self._evaluate()
+        wanted = self._mailbox.stop_requested or self._mailbox.checkpoint_requested
+        if improved or wanted or self.num_timesteps >= self._next_checkpoint:
             self._pause_at_boundary()
 
     def _begin(self) -> None:
@@ -101,6 +112,7 @@ class Supervised(BaseCallback):
         how: Resume = "fresh" if continuation is None else self._restore(continuation)
         self.num_timesteps = self.model.num_timesteps
         self._note_checkpoint(self.num_timesteps)
+        self._evaluations.begin_at(self.num_timesteps)
         self._announce(self.num_timesteps, self.episodes, how)
         self._exchanged_at = time.monotonic()
         if self._is_done() or self._mailbox.stop_requested:
@@ -110,18 +122,41 @@ class Supervised(BaseCallback):
         return self.model.num_timesteps >= self.model._total_timesteps
 
     def _restore(self, continuation: Continuation) -> Resume:
-        problems = self._checkpoints.restore(continuation.state)
+        problems = self._checkpoints.restore(continuation.state, new_episodes=continuation.new_episodes)
         self.episodes = continuation.state["episodes"]
+        if not continuation.forked:  # what was best before is another run's, and kept as that
+            self._evaluations.best = continuation.state.get("best_evaluation")
         if self._is_done():
             self._finished = True
             problems = ()  # nothing is left to train that could differ
         elif continuation.finished:
             _draw_noise(self.model)  # a rollout does so before its boundary, and after the end of training nobody did
         self._logger.continue_from(self.model)
+        if continuation.new_episodes:
+            self._mailbox.say(WarningRaised(message=_ELSEWHERE.format(step=self.model.num_timesteps)))
         for problem in problems:
             step = self.model.num_timesteps
             self._mailbox.say(WarningRaised(message=f"continued at step {step}, but not exactly: {problem}"))
         return "inexact" if problems else "exact"
+
+    def finish(self) -> None:
+        """What follows the last step: the last evaluation, and the checkpoint with which training is complete."""
+        if self._evaluations.wanted_at_the_end and not self._finished:
+            self._evaluate(final=True)
+        self.checkpoint(finished=True)
+
+    def _evaluate(self, *, final: bool = False) -> bool:
+        """Say how good the policy is now; returns whether it is the best so far, which is kept."""
+        self.check_finite()
+        self.exchange()
+        evaluation = self._evaluations.make(final=final)
+        self._mailbox.say(evaluation)
+        self._mailbox.say(MetricsLogged(step=evaluation.step, values=as_metrics(evaluation)))
+        improved = self._evaluations.improved()
+        if improved:
+            self._try(self._keep_best, "the best model was not saved")
+        self.exchange()
+        return improved
 
     def _pause_at_boundary(self) -> None:
         """Write a checkpoint, and leave if that is wanted."""
@@ -136,14 +171,29 @@ class Supervised(BaseCallback):
         if self.num_timesteps == self._last_checkpoint and (self._finished or not finished):
             return
         self.check_finite()
-        commit = partial(self._checkpoints.commit, self.episodes, finished=finished)
-        try:
-            last_chance = finished or self._mailbox.stop_requested
-            self._mailbox.say(self.until_there_is_room(commit) if last_chance else commit())
-        except OSError as error:
-            self._mailbox.say(WarningRaised(message=f"no checkpoint at step {self.num_timesteps}: {error}"))
+        last_chance = finished or self._mailbox.stop_requested
+        commit = partial(self._commit, finished=finished)
+        self._try(partial(self.until_there_is_room, commit) if last_chance else commit, "no checkpoint")
         self._note_checkpoint(self.num_timesteps)
         self._mailbox.exchange()
+
+    def _commit(self, *, finished: bool) -> None:
+        evaluations = self._evaluations
+        self._mailbox.say(
+            self._checkpoints.commit(
+                self.episodes,
+                finished=finished,
+                evaluation=evaluations.at(self.num_timesteps),
+                best_evaluation=evaluations.best,
+            )
+        )
+
+    def _try(self, write: Callable[[], None], otherwise: str) -> None:
+        """Write something without which training can go on; where the disk does not take it, say so."""
+        try:
+            write()
+        except OSError as error:
+            self._mailbox.say(WarningRaised(message=f"{otherwise} at step {self.num_timesteps}: {error}"))
 
     def until_there_is_room(self, write: Callable[[], T]) -> T:
         """Write something that must not be lost, as soon as the disk takes it; raises what `write` raises for other reasons."""

@@ -59,6 +59,8 @@ def check(experiment: Experiment, source: str) -> None:
     """Raise `ConfigurationError`, one line per problem, if something that is installed here cannot do what is asked."""
     _import_from_here()
     _raise(source, {arm.name: list(_problems(arm)) for arm in experiment.arms})
+    if experiment.origin is not None:
+        _raise(source, {arm.name: list(_strangeness(experiment.baseline, arm)) for arm in experiment.arms})
 
 
 def build_everything(experiment: Experiment, source: str) -> tuple[Built, ...]:
@@ -97,19 +99,34 @@ def _raise(source: str, problems: Mapping[str, list[Problem]]) -> None:
 def _problems(arm: Arm) -> Iterator[Problem]:
     if arm.device == "cuda" and (reason := _no_cuda()):
         yield "device", f"found 'cuda'; {reason}; must be cpu here"
+    try:
+        observations, actions = _spaces(arm)
+    except Exception as error:
+        yield _unbuildable(arm, error)
+        return
+    yield from _unseeable(arm, observations)
+    yield from _unplayable(arm, actions)
+
+
+def _spaces(arm: Arm) -> Spaces:
+    """What an arm's environment shows, and what can be done in it; raises whatever it raises when it is built."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what Gymnasium advises, it will advise in the run's log
-        try:
-            arguments: dict[str, Any] = arm.environment_kwargs
-            env = gymnasium.make(arm.environment, **arguments)
-        except Exception as error:
-            yield _unbuildable(arm, error)
-            return
-        space = env.observation_space, env.action_space
+        arguments: dict[str, Any] = arm.environment_kwargs
+        env = gymnasium.make(arm.environment, **arguments)
         with contextlib.suppress(Exception):
             env.close()
-    yield from _unseeable(arm, space[0])
-    yield from _unplayable(arm, space[1])
+    return env.observation_space, env.action_space
+
+
+def _strangeness(baseline: Arm, arm: Arm) -> Iterator[Problem]:
+    """What an arm of a fork has that the policy it goes on with has never seen."""
+    if arm.environment_kwargs == baseline.environment_kwargs:
+        return
+    for old, new, what in zip(_spaces(baseline), _spaces(arm), ("shows", "takes"), strict=True):
+        if old != new:
+            found = f"with these, {arm.environment} {what} {_short(new)}, and where it was forked {_short(old)}"
+            yield "environment_kwargs", f"{found}; the policy would not fit"
 
 
 def _no_cuda() -> str:

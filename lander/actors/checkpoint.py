@@ -31,6 +31,10 @@ VERSIONS: Final = {name: version(name) for name in ("torch", "stable-baselines3"
 """What the bits of a training depend on besides its state; looked up once, in the zygote, since that reads files."""
 
 
+BESIDE: Final = ("versions", "best_evaluation")
+"""What a checkpoint holds that is no state of the training: it has no part in the digest."""
+
+
 @dataclass(frozen=True)
 class Training:
     """What a checkpoint is of."""
@@ -49,24 +53,32 @@ class Checkpoints:
         buffer = getattr(training.model, "replay_buffer", None)
         self._pages = None if buffer is None else ReplayPages(buffer, home)
 
-    def commit(self, episodes: int, *, finished: bool = False) -> CheckpointCommitted:
+    def commit(
+        self,
+        episodes: int,
+        *,
+        finished: bool = False,
+        evaluation: float | None = None,
+        best_evaluation: float | None = None,
+    ) -> CheckpointCommitted:
         """Write a checkpoint; returns the event that announces it. Raises `OSError` if the disk does not take it."""
         started = time.perf_counter()
         model = self._training.model
         paged_before = self._pages.written_bytes if self._pages is not None else 0
-        state, pages = self._take(episodes)
+        state, pages = self._take(episodes, best_evaluation)
         content = pack(state)
         sha256 = write_artifact(self._home, content)
         paged = self._pages.written_bytes - paged_before if self._pages is not None else 0
         return CheckpointCommitted(
             step=model.num_timesteps,
             episodes=episodes,
-            digest=digest({name: part for name, part in state.items() if name != "versions"}),
+            digest=digest({name: part for name, part in state.items() if name not in BESIDE}),
             weights=digest(state["policy"]),
             sha256=sha256,
             pages=pages,
             finished=finished,
             mean_return=_mean_return(model),
+            evaluation=evaluation,
             written_bytes=len(content) + paged,
             seconds=time.perf_counter() - started,
         )
@@ -76,21 +88,24 @@ class Checkpoints:
 
         Reads the pages of the replay buffer, too, so that nothing is missing when `restore` comes.
         """
-        state = unpack(read_artifact(self._home, checkpoint.sha256))
-        if state["version"] != VERSION:
-            raise ValueError(f"a checkpoint of version {state['version']}, and this is {VERSION}")
+        state = read_state(self._home, checkpoint)
         if self._pages is not None:
             self._pages.load(state["replay"], checkpoint.pages)
         return state
 
-    def restore(self, state: Tree) -> tuple[str, ...]:
-        """Put a state back, from `on_rollout_start`; returns what keeps the continuation from being exact."""
-        problems = self._play_environments(state["environments"])
+    def restore(self, state: Tree, *, new_episodes: bool = False) -> tuple[str, ...]:
+        """Put a state back, from `on_rollout_start`; returns what keeps the continuation from being exact.
+
+        With `new_episodes`, those under way are not meant to go on.
+        """
+        problems = [] if new_episodes else self._play_environments(state["environments"])
         if self._pages is not None:
             self._pages.restore(state["replay"])
         for ingredient in INGREDIENTS:
             ingredient.restore(self._training.model, state[ingredient.name])
-        if problems:
+        if new_episodes:
+            self._leave_episodes(state["environments"])
+        if problems or new_episodes:
             self._begin_episodes()
         if state["versions"] != VERSIONS:
             problems.append(f"it was trained with {_spelled(state['versions'])}, and this is {_spelled(VERSIONS)}")
@@ -106,13 +121,20 @@ class Checkpoints:
         recording.episodes.clear()
         return problems
 
-    def _take(self, episodes: int) -> tuple[Tree, tuple[str, ...]]:
+    def _leave_episodes(self, states: Tree) -> None:
+        recording = self._training.recording
+        for environment, state in zip(recording.environments, states, strict=True):
+            environment.begin_at(state["steps"], state["steps"], 0.0)
+        recording.episodes.clear()
+
+    def _take(self, episodes: int, best_evaluation: float | None) -> tuple[Tree, tuple[str, ...]]:
         model, recording = self._training.model, self._training.recording
         replay, pages = (None, ()) if self._pages is None else self._pages.take(model.num_timesteps // recording.n_envs)
         state = {
             "version": VERSION,
             "versions": VERSIONS,
             "episodes": episodes,
+            "best_evaluation": best_evaluation,
             "environments": [environments.take(environment) for environment in recording.environments],
             "replay": replay,
             **{ingredient.name: ingredient.take(model) for ingredient in INGREDIENTS},
@@ -132,6 +154,14 @@ class Checkpoints:
         normalize = model.get_vec_normalize_env()
         if normalize is not None:
             model._last_original_obs = normalize.get_original_obs()
+
+
+def read_state(home: Path, checkpoint: CheckpointCommitted) -> Tree:
+    """The state of a checkpoint without the pages of its replay buffer; raises `OSError` or `ValueError` as `load` does."""
+    state = unpack(read_artifact(home, checkpoint.sha256))
+    if state["version"] != VERSION:
+        raise ValueError(f"a checkpoint of version {state['version']}, and this is {VERSION}")
+    return state
 
 
 def _spelled(versions: dict[str, str]) -> str:

@@ -40,16 +40,22 @@ def restore(environment: RecordedEnvironment, tree: Tree) -> str | None:
     return problem
 
 
-def _play(environment: RecordedEnvironment, tree: Tree) -> str | None:
+def begin(environment: RecordedEnvironment, reset_seed: int | None, reset_rng: bytes) -> str | None:
+    """Reset it as it was reset then; returns what stands in the way, with nothing done, or None."""
     for name in _other_generators(environment):
         return f"{name} is a random generator that cannot be restored"
-    seed, packed = tree["reset_seed"], tree["reset_rng"]
-    if seed is None and not packed:
+    if reset_seed is None and not reset_rng:
         return "its random generator is not one that can be restored"
-    if seed is None:
-        environment.unwrapped.np_random = generators.unpack(packed)
+    if reset_seed is None:
+        environment.unwrapped.np_random = generators.unpack(reset_rng)
+    environment.reset(seed=reset_seed)
+    return None
+
+
+def _play(environment: RecordedEnvironment, tree: Tree) -> str | None:
     try:
-        environment.reset(seed=seed)
+        if problem := begin(environment, tree["reset_seed"], tree["reset_rng"]):
+            return problem
         for action in tree["actions"]:
             environment.replay(action)
     except Exception as error:

@@ -61,7 +61,8 @@ def _restore_policy(model: BaseAlgorithm, tree: Tree) -> None:
     model.policy.load_state_dict({name: _tensor(array) for name, array in tree.items()})
 
 
-def _optimizers(model: BaseAlgorithm) -> Iterator[tuple[str, torch.optim.Optimizer]]:
+def optimizers(model: BaseAlgorithm) -> Iterator[tuple[str, torch.optim.Optimizer]]:
+    """A model's optimizers, and where it keeps them."""
     for name in model._get_torch_save_params()[0]:
         found: Any = model
         for step in name.split("."):
@@ -71,11 +72,13 @@ def _optimizers(model: BaseAlgorithm) -> Iterator[tuple[str, torch.optim.Optimiz
 
 
 def _take_optimizers(model: BaseAlgorithm) -> Tree:
-    return {name: _as_tree(optimizer.state_dict()) for name, optimizer in _optimizers(model)}
+    return {name: _as_tree(optimizer.state_dict()) for name, optimizer in optimizers(model)}
 
 
 def _restore_optimizers(model: BaseAlgorithm, tree: Tree) -> None:
-    for name, optimizer in _optimizers(model):
+    for name, optimizer in optimizers(model):
+        if name not in tree:  # a fork may begin to learn SAC's entropy coefficient
+            continue
         state = tree[name]
         optimizer.load_state_dict(
             {
@@ -94,8 +97,9 @@ def _take_variables(model: BaseAlgorithm) -> Tree:
 
 
 def _restore_variables(model: BaseAlgorithm, tree: Tree) -> None:
-    for name, array in tree.items():
-        getattr(model, name).data.copy_(_tensor(array))  # in place: its optimizer holds this very tensor
+    for name in model._get_torch_save_params()[1]:
+        if name in tree and name != "ent_coef_tensor":  # what is set and not learned, a fork may have set otherwise
+            getattr(model, name).data.copy_(_tensor(tree[name]))  # in place: its optimizer holds this very tensor
 
 
 def _noise_matrices(model: BaseAlgorithm) -> Iterator[tuple[str, StateDependentNoiseDistribution]]:

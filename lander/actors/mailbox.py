@@ -4,6 +4,7 @@ No thread and no await: libzmq's own thread does the sending while Python trains
 acknowledged as durable. When the outbox is full, training waits; when the supervisor is away, it reconnects and resends.
 """
 
+import contextlib
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -22,6 +23,8 @@ MAX_OUTBOX_BYTES: Final = 32 << 20
 """Unacknowledged bytes at which training waits: minutes of an ordinary run."""
 RESEND_SECONDS: Final = 2.0
 """Silence after which what was sent counts as lost."""
+BEAT_SECONDS: Final = 1.0
+"""How often who is at work on something long says so, at the most."""
 _FRAME_BYTES: Final = MAX_FRAME // 2
 
 
@@ -72,12 +75,27 @@ class Mailbox:
         self._acknowledged = 0
         self._sent = 0
         self._heard_at = time.monotonic()
+        self._beat_at = 0.0
 
     def say(self, event: Event) -> None:
         """Put an event in the outbox; `exchange` sends it."""
         letter = _Letter(event.kind, now_microseconds(), encode_event(event))
         self._outbox.append(letter)
         self._bytes += len(letter.body)
+
+    def beat(self) -> None:
+        """Exchange, and speak even where there is nothing to say: who is at work on something long is not stalled.
+
+        Does nothing when called again too soon.
+        """
+        if time.monotonic() - self._beat_at < BEAT_SECONDS:
+            return
+        self._beat_at = time.monotonic()
+        if not self._outbox:
+            beat = Append(run=self._run, epoch=self._epoch, first_seq=self._acknowledged + 1, events=())
+            with contextlib.suppress(zmq.Again):  # not connected: nobody could hear it
+                self._socket.send(encode(beat), zmq.NOBLOCK)
+        self.exchange()
 
     def exchange(self) -> None:
         """Send what is new, take in what has come, and wait only while the outbox is over its bound."""

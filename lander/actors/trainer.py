@@ -10,7 +10,7 @@ import signal
 import traceback
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import gymnasium
 import numpy as np
@@ -21,13 +21,16 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from lander.actors.algorithms import build_environment, build_model, count_environments
 from lander.actors.callback import Continuation, LeaveTrainingError, NonFiniteError, Supervised
 from lander.actors.checkpoint import Checkpoints, Training
-from lander.actors.final_model import save_final_model
+from lander.actors.evaluation import Evaluations
 from lander.actors.logger import RunLogger, learn_options
 from lander.actors.mailbox import Connection, FencedError, Mailbox, connect
 from lander.actors.recording import EnvironmentFailedError, RecordedEnvironment, Recording
+from lander.actors.saved_model import save_model
+from lander.actors.shortcuts import take_shortcuts
 from lander.protocol.commands import StartTrainer
 from lander.protocol.events import (
     Cause,
+    CheckpointCommitted,
     ModelSaved,
     Resume,
     TrainingEnded,
@@ -39,6 +42,10 @@ from lander.protocol.experiment import RunKey
 MAX_BATCH_BYTES: Final = 1 << 18
 MAX_BATCH_STEPS: Final = 4096
 _DETAIL_CHARACTERS: Final = 4000
+
+
+class OriginError(Exception):
+    """A forked run cannot begin: the checkpoint from which it was forked is gone, damaged or not ours."""
 
 
 def train(order: StartTrainer, connection: Connection, home: Path) -> int:
@@ -65,6 +72,8 @@ def _carry_out(order: StartTrainer, mailbox: Mailbox, home: Path) -> TrainingEnd
             session.build()
         except (EnvironmentFailedError, MemoryError, OSError, torch.cuda.OutOfMemoryError):
             raise
+        except OriginError as error:
+            return TrainingEnded(epoch=order.epoch, cause="config_error", step=0, detail=str(error))
         except Exception as error:
             # What could be built before is no wrong configuration: another attempt may find things as they were.
             return _ended(order, "config_error" if order.epoch == 1 else "crashed", 0, error)
@@ -112,6 +121,7 @@ class TrainingSession:
         recording = Recording(count_environments(arm))
         env = build_environment(arm, self._order.seed, partial(RecordedEnvironment, recording=recording))
         self._model = build_model(arm, self._order.seed, env)
+        take_shortcuts(self._model)
         logger = RunLogger(self._mailbox, self._model)
         self._model.set_logger(logger)
         checkpoints = Checkpoints(Training(self._model, recording, self._order.seed), self._home)
@@ -122,20 +132,44 @@ class TrainingSession:
             logger,
             self._announce,
             continuation=self._load(checkpoints),
+            evaluations=Evaluations(
+                self._model,
+                arm,
+                frequency=self._order.eval_frequency,
+                episodes=self._order.eval_episodes,
+                sign_of_life=self._mailbox.beat,
+            ),
+            keep_best=partial(self._save, "best"),
             frequency=self._order.checkpoint_frequency,
             batch_steps=_batch_steps(env.action_space, recording.n_envs),
         )
 
     def _load(self, checkpoints: Checkpoints) -> Continuation | None:
-        """The latest checkpoint that is whole; None where training starts from the beginning."""
+        """The latest checkpoint that is whole; None where training starts from the beginning.
+
+        Raises `OriginError` where a forked run cannot begin: at zero it would be another run.
+        """
         for checkpoint in self._order.checkpoints:
             try:
-                return Continuation(checkpoints.load(checkpoint), checkpoint.finished)
+                return self._continuation(checkpoints, checkpoint)
             except (FileNotFoundError, ValueError, KeyError) as error:  # any other: it may be readable the next time
                 message = f"the checkpoint at step {checkpoint.step} cannot be used: {error}"
                 print(message, flush=True)
                 self._mailbox.say(WarningRaised(message=message))
-        return None
+        return None if self._order.origin is None else self._begin_forked(checkpoints, self._order.origin)
+
+    def _begin_forked(self, checkpoints: Checkpoints, origin: CheckpointCommitted) -> Continuation:
+        try:
+            return self._continuation(checkpoints, origin)
+        except (FileNotFoundError, ValueError, KeyError) as error:
+            where = f"the checkpoint at step {origin.step}, from which it was forked"
+            raise OriginError(f"{where}, cannot be used: {error}") from error
+
+    def _continuation(self, checkpoints: Checkpoints, checkpoint: CheckpointCommitted) -> Continuation:
+        origin = self._order.origin
+        forked = origin is not None and checkpoint.sha256 == origin.sha256
+        new_episodes = forked and self._order.new_episodes
+        return Continuation(checkpoints.load(checkpoint), checkpoint.finished, forked=forked, new_episodes=new_episodes)
 
     def _announce(self, step: int, episodes: int, how: Resume) -> None:
         """Called at the first boundary, with everything restored."""
@@ -162,8 +196,8 @@ class TrainingSession:
             self._callback.exchange()
         if self.step < total:
             return TrainingEnded(epoch=self._order.epoch, cause="stopped", step=self.step)
-        self._callback.checkpoint(finished=True)
-        self._callback.until_there_is_room(partial(self._save, model))
+        self._callback.finish()
+        self._callback.until_there_is_room(partial(self._save, "final"))
         return TrainingEnded(epoch=self._order.epoch, cause="completed", step=self.step)
 
     @property
@@ -178,11 +212,11 @@ class TrainingSession:
             return False
         return not all(bool(torch.isfinite(parameter).all()) for parameter in self._model.policy.parameters())
 
-    def _save(self, model: BaseAlgorithm) -> None:
+    def _save(self, which: Literal["final", "best"]) -> None:
         run = RunKey.parse(self._order.run)
-        path = Path("experiments") / run.experiment / "models" / f"{run.arm}-{run.seed}-final.zip"
-        sha256 = save_final_model(model, self._home / path)
-        self._mailbox.say(ModelSaved(step=model.num_timesteps, path=str(path), sha256=sha256))
+        path = Path("experiments") / run.experiment / "models" / f"{run.arm}-{run.seed}-{which}.zip"
+        sha256 = save_model(self._trained, self._home / path)
+        self._mailbox.say(ModelSaved(step=self.step, path=str(path), sha256=sha256, which=which))
 
 
 def _batch_steps(space: gymnasium.Space[Any], n_envs: int) -> int:

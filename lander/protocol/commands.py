@@ -155,7 +155,9 @@ class ReportResources(Message):
 class StartTrainer(Message):
     """Start one attempt, pinned to `cpu` (and `gpu`); doing it twice is harmless.
 
-    It continues from the first of `checkpoints` (latest first) that is whole, and from the beginning where none is.
+    It continues from the first of `checkpoints` (latest first) that is whole, and from the beginning where none is. The
+    beginning of a forked run is `origin`, a checkpoint of another's; with `new_episodes` the episodes under way there do not
+    go on, since its environment is a different one.
     `public_key` and `secret_key` are the attempt's own: with them it may append to its own run and to nothing else.
     """
 
@@ -173,6 +175,8 @@ class StartTrainer(Message):
     eval_frequency: Number | None = None
     eval_episodes: Count = 0
     checkpoints: tuple[CheckpointCommitted, ...] = ()
+    origin: CheckpointCommitted | None = None
+    new_episodes: bool = False
     public_key: str = Field(repr=False)
     secret_key: str = Field(repr=False)
 

@@ -354,6 +354,12 @@ class CheckpointCommitted(Message):
     written_bytes: Count = 0
     seconds: float = 0.0
 
+    @classmethod
+    def forked(cls, experiment: Experiment, seed: int) -> Self | None:
+        """The checkpoint from which the runs with this seed begin, as far as they need it; None where they begin at 0."""
+        origin = experiment.origin
+        return None if origin is None else cls(**origin.branch(seed).model_dump(exclude={"seed"}))
+
 
 class ModelSaved(Message):
     """A model file is complete and durable; `path` is relative to the home.

@@ -21,11 +21,14 @@ from pydantic import (
     ConfigDict,
     Field,
     Strict,
+    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
 )
+from pydantic_core import InitErrorDetails
 
+from lander.protocol.fork import Origin, misfits
 from lander.protocol.hyperparameters import (
     ALGORITHMS,
     LARGEST,
@@ -158,6 +161,9 @@ class RunKey(NamedTuple):
         raise ValueError(f"{shown(text)} is not a run; write EXPERIMENT/ARM/SEED")
 
 
+_Episodes = Annotated[ZeroOrMore, Field(le=MOST_EVALUATED), Allowed(f"a whole number from 0 to {MOST_EVALUATED}")]
+
+
 class Experiment(_Model):
     """A question to be answered by training: what is compared, how often, and what to do when a run fails.
 
@@ -175,7 +181,8 @@ class Experiment(_Model):
     on_limit: Annotated[Literal["warn", "pause", "stop"], one_of("warn", "pause", "stop")] = "stop"
     checkpoint_frequency: AboveZero = 10_000
     eval_frequency: Annotated[AboveZero | None, Field(description="steps between evaluations; null: only at the end")] = None
-    eval_episodes: Annotated[ZeroOrMore, Field(le=MOST_EVALUATED, description="episodes of an evaluation; 0: none")] = 20
+    eval_episodes: Annotated[_Episodes, Field(description="episodes of an evaluation; 0: none")] = 20
+    origin: Origin | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -196,9 +203,18 @@ class Experiment(_Model):
         return arms
 
     @model_validator(mode="after")
+    def _forked_as_it_fits(self) -> Self:
+        problems = [] if self.origin is None else list(misfits(self.origin, self.arms))
+        if problems:
+            found = [InitErrorDetails(type=refusal(words), loc=place, input=None) for place, words in problems]
+            raise ValidationError.from_exception_data("Experiment", found)
+        return self
+
+    @model_validator(mode="after")
     def _named_by_content(self) -> Self:
         if not self.experiment_id:
-            words = f"{self.baseline.algorithm}-{self.baseline.environment}".lower()
+            arm, origin = self.baseline, self.origin
+            words = (f"{arm.algorithm}-{arm.environment}" if origin is None else f"{origin.experiment}-fork").lower()
             slug = re.sub(r"[^a-z0-9]+", "-", words).strip("-")[:50]
             object.__setattr__(self, "experiment_id", f"{slug}-{self.digest[:8]}")
         return self
@@ -206,7 +222,8 @@ class Experiment(_Model):
     @property
     def digest(self) -> str:
         """SHA-256 of the content without its id, in hex: equal digests are the same experiment."""
-        content = self.model_dump(mode="json", exclude={"experiment_id"})
+        unsaid = {"experiment_id"} if self.origin else {"experiment_id", "origin"}
+        content = self.model_dump(mode="json", exclude=unsaid)
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     @property

@@ -44,6 +44,8 @@ def read_experiment(
     experiment_id: str | None = None,
     seeds: str | None = None,
     checkpoint_frequency: int | None = None,
+    eval_frequency: int | None = None,
+    eval_episodes: int | None = None,
 ) -> tuple[Experiment, tuple[str, ...]]:
     """The experiment in a JSON, YAML or TOML file, and what the user should be told about it.
 
@@ -66,6 +68,8 @@ def read_experiment(
         experiment_id=experiment_id,
         seeds=seeds,
         checkpoint_frequency=checkpoint_frequency,
+        eval_frequency=eval_frequency,
+        eval_episodes=eval_episodes,
     )
 
 
@@ -77,15 +81,25 @@ def parse_experiment(
     experiment_id: str | None = None,
     seeds: str | None = None,
     checkpoint_frequency: int | None = None,
+    eval_frequency: int | None = None,
+    eval_episodes: int | None = None,
 ) -> tuple[Experiment, tuple[str, ...]]:
     """The same as `read_experiment`, from the data that a file holds; `source` is what errors call it."""
     if not isinstance(data, Mapping):
         raise _refused(source, [f"found {shown(data)}; must be a mapping of settings, such as algorithm: PPO"])
-    options = {"experiment_id": experiment_id, "checkpoint_frequency": checkpoint_frequency}
+    options = {
+        "experiment_id": experiment_id,
+        "checkpoint_frequency": checkpoint_frequency,
+        "eval_frequency": eval_frequency,
+        "eval_episodes": eval_episodes,
+    }
     try:
         draft = Draft.of(deepcopy(dict(data)))
         for override in overrides:
             _override(draft, override)
+        if seeds is not None and seeds.startswith("+"):
+            again = f"lander-ctl run --experiment-id ID --seeds {seeds}"
+            raise ValueError(f"seeds: found {seeds}, which adds to an experiment that is recorded, not to a file: {again}")
         if seeds is not None:
             _set_everywhere(draft, ["seeds"], seeds)
         draft.top |= {key: value for key, value in options.items() if value is not None}
@@ -97,6 +111,19 @@ def parse_experiment(
         raise _refused(source, ["nested too deeply"]) from None
     except ValueError as error:
         raise _refused(source, [str(error)]) from None
+
+
+def with_more_seeds(experiment: Experiment, more: str) -> Experiment:
+    """The experiment with so many more seeds for every arm (`+5`): those that follow on the largest of any arm.
+
+    Raises `ConfigurationError` for anything that is no such number; the seeds are checked where the experiment is read again.
+    """
+    if not re.fullmatch(r"\+[1-9][0-9]{0,4}", more):
+        raise _refused(experiment.experiment_id, [f"seeds: found {shown(more)}; must be like +5 to add five, or like 0-4"])
+    first = max(seed for arm in experiment.arms for seed in arm.seeds) + 1
+    added = range(first, first + int(more))
+    arms = tuple(arm.model_copy(update={"seeds": (*arm.seeds, *added)}) for arm in experiment.arms)
+    return experiment.model_copy(update={"arms": arms})
 
 
 def _refused(source: str, problems: Iterable[str]) -> ConfigurationError:

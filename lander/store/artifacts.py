@@ -36,14 +36,17 @@ class Retention:
     keep_every: int = KEEP_EVERY
 
     def kept(self, checkpoints: Sequence[CheckpointCommitted]) -> list[CheckpointCommitted]:
-        """Of a lineage's checkpoints, in order: the last, each nth, the best by mean return, and those that end a training."""
-        best = max(range(len(checkpoints)), key=lambda index: _merit(checkpoints[index]), default=None)
+        """Of a lineage's checkpoints, in order: the last, each nth, the best, and those that end a training.
+
+        There is a best by mean return, and one by evaluation.
+        """
+        best = _best([each.mean_return for each in checkpoints]) | _best([each.evaluation for each in checkpoints])
         return [
             checkpoint
             for index, checkpoint in enumerate(checkpoints)
             if index >= len(checkpoints) - self.keep
             or (self.keep_every and (index + 1) % self.keep_every == 0)
-            or (index == best and checkpoint.mean_return is not None)
+            or index in best
             or checkpoint.finished
         ]
 
@@ -52,9 +55,10 @@ LEAST: Final = Retention(keep=1, keep_every=0)
 """What every collection keeps, whatever else it was asked to."""
 
 
-def _merit(checkpoint: CheckpointCommitted) -> float:
-    mean = checkpoint.mean_return
-    return -math.inf if mean is None or math.isnan(mean) else mean
+def _best(means: Sequence[float | None]) -> set[int]:
+    """The index of the highest, as a set, since there may be none; the first of those that are equal."""
+    numbers = [(-mean, index) for index, mean in enumerate(means) if mean is not None and not math.isnan(mean)]
+    return {min(numbers)[1]} if numbers else set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +80,8 @@ def garbage(reader: Reader, retention: Retention, now: float) -> Garbage:
     """
     runs = checkpoints_by_run(reader)
     kept = {run: retention.kept(found.effective) for run, found in runs.items()}
-    needed = _files(checkpoint for found in kept.values() for checkpoint in found)
-    known = _files(checkpoint for found in runs.values() for checkpoint in (*found.effective, *found.superseded))
+    needed = _files(checkpoint for run, found in runs.items() for checkpoint in (*kept[run], *found.inherited))
+    known = _files(checkpoint for found in runs.values() for checkpoint in found.named)
     quiet = not reader.unfinished()
     files, size = [], 0
     for path in stored(reader.home):
@@ -85,7 +89,7 @@ def garbage(reader: Reader, retention: Retention, now: float) -> Garbage:
             continue
         files.append(path)
         size += _size(path)
-    counts = {run: (sum(map(len, found)), len(kept[run])) for run, found in runs.items()}
+    counts = {run: (len(found.effective) + len(found.superseded), len(kept[run])) for run, found in runs.items()}
     return Garbage(now, tuple(files), size, counts)
 
 
@@ -145,7 +149,8 @@ def _alone(home: Path) -> Iterator[None]:
 
 def excused(home: Path, runs: Mapping[str, Checkpoints]) -> frozenset[str]:
     """The names of the files that may be missing: collected, and needed by nothing that every collection keeps."""
-    return collected(home) - _files(checkpoint for found in runs.values() for checkpoint in LEAST.kept(found.effective))
+    needed = ((*LEAST.kept(found.effective), *found.inherited) for found in runs.values())
+    return collected(home) - _files(checkpoint for each in needed for checkpoint in each)
 
 
 def collected(home: Path) -> frozenset[str]:

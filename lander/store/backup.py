@@ -88,12 +88,7 @@ def _copy_log(path: Path, copy: Path) -> None:
 
 def _artifacts(runs: dict[str, Checkpoints]) -> set[str]:
     """The names of all files that the copied log names."""
-    return {
-        sha256
-        for found in runs.values()
-        for checkpoint in (*found.effective, *found.superseded)
-        for sha256 in files_of(checkpoint)
-    }
+    return {sha256 for found in runs.values() for checkpoint in found.named for sha256 in files_of(checkpoint)}
 
 
 def _copy_files(home: Path, copy: Path, names: set[str]) -> Iterator[Path]:

@@ -19,6 +19,7 @@ from lander.store.checkpoints import checkpoints_by_run, files_of
 from lander.store.projections import TABLES
 from lander.store.reader import Reader
 from lander.store.rebuild import rebuild
+from lander.store.record import Record
 
 _MOST_NAMED: Final = 3
 
@@ -169,18 +170,21 @@ def _checkpoint_files(reader: Reader) -> dict[Path, Reference]:
     return {
         path: Reference(path, sha256, f"the checkpoint of {run} at step {checkpoint.step}")
         for run, found in runs.items()
-        for checkpoint in (*found.superseded, *found.effective)
+        for checkpoint in found.named
         for sha256 in files_of(checkpoint)
         if (path := artifact_path(reader.home, sha256)).exists() or sha256 not in gone
     }
 
 
 def _model_files(reader: Reader) -> dict[Path, Reference]:
-    """Of the runs that are done: one that goes on may be about to replace its model."""
-    rows = reader.connection.execute(
-        "SELECT run, model, model_sha256 FROM progress WHERE model IS NOT NULL AND state = 'completed' ORDER BY id"
-    )
-    return {reader.home / model: Reference(reader.home / model, sha256, f"the model of {run}") for run, model, sha256 in rows}
+    """Of the runs that are done: one that goes on may be about to replace its models."""
+    rows = reader.connection.execute("SELECT run FROM progress WHERE state = 'completed' ORDER BY id")
+    return {
+        path: Reference(path, saved.sha256, f"the {saved.which} model of {run}")
+        for (run,) in rows
+        for saved in Record(reader, run).models()
+        for path in (reader.home / saved.path,)
+    }
 
 
 def _files(part: str, named: dict[Path, Reference], again: Callable[[], dict[Path, Reference]], tell: Tell) -> str:

@@ -1,25 +1,36 @@
-"""Every checkpoint that the log knows of, run by run: those that count, and those that were superseded."""
+"""Every checkpoint that the log knows of, run by run: those that count, those that were superseded, one it was forked from."""
 
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from lander.protocol.events import CheckpointCommitted, TrainingStarted
+from lander.protocol.events import CheckpointCommitted, ExperimentExtended, ExperimentSubmitted, TrainingStarted
 from lander.protocol.wire import decode_event
 from lander.store.lineage import Lineage, Start
 from lander.store.reader import CONSEQUENTIAL, Reader
 
 _SAID: Final = (
     "SELECT s.name, e.producer, e.kind, e.body FROM events e INDEXED BY events_of_consequence JOIN streams s ON s.id = e.stream"
-    f" WHERE e.{CONSEQUENTIAL} AND e.kind IN (?, ?) ORDER BY e.stream, e.producer, e.seq"
+    f" WHERE e.{CONSEQUENTIAL} AND e.kind IN (?, ?, ?, ?) ORDER BY e.stream, e.producer, e.seq"
 )
 
 
 class Checkpoints(NamedTuple):
-    """One run's checkpoints, in the order of its attempts."""
+    """One run's checkpoints, in the order of its attempts; `origin` is another run's, from which it was forked."""
 
     effective: tuple[CheckpointCommitted, ...]
     superseded: tuple[CheckpointCommitted, ...]
+    origin: CheckpointCommitted | None = None
+
+    @property
+    def named(self) -> tuple[CheckpointCommitted, ...]:
+        """All of them."""
+        return (*self.superseded, *self.effective, *self.inherited)
+
+    @property
+    def inherited(self) -> tuple[CheckpointCommitted, ...]:
+        """The origin, where there is one."""
+        return () if self.origin is None else (self.origin,)
 
 
 def files_of(checkpoint: CheckpointCommitted) -> tuple[str, ...]:
@@ -28,16 +39,22 @@ def files_of(checkpoint: CheckpointCommitted) -> tuple[str, ...]:
 
 
 def checkpoints_by_run(reader: Reader) -> dict[str, Checkpoints]:
-    """The checkpoints of every run that has any."""
+    """The checkpoints of every run that has any, or was forked from one."""
+    origins: dict[str, CheckpointCommitted] = {}
     starts: dict[str, list[Start]] = defaultdict(list)
     said: dict[str, list[tuple[int, CheckpointCommitted]]] = defaultdict(list)
-    for run, epoch, kind, body in reader.connection.execute(_SAID, (TrainingStarted.kind, CheckpointCommitted.kind)).fetchall():
+    kinds = (ExperimentSubmitted.kind, ExperimentExtended.kind, TrainingStarted.kind, CheckpointCommitted.kind)
+    for run, epoch, kind, body in reader.connection.execute(_SAID, kinds).fetchall():
         match decode_event(kind, body):
+            case ExperimentSubmitted(experiment=experiment) | ExperimentExtended(experiment=experiment):
+                forked = {key.id: CheckpointCommitted.forked(experiment, key.seed) for key in experiment.runs}
+                origins |= {key: origin for key, origin in forked.items() if origin is not None}
             case TrainingStarted() as started:
                 starts[run].append(Start(epoch, started.from_step))
             case CheckpointCommitted() as checkpoint:
                 said[run].append((epoch, checkpoint))
-    return {run: _divided(Lineage(starts[run]), found) for run, found in said.items()}
+    runs = dict.fromkeys((*said, *origins))
+    return {run: _divided(Lineage(starts[run]), said[run])._replace(origin=origins.get(run)) for run in runs}
 
 
 def _divided(lineage: Lineage, said: list[tuple[int, CheckpointCommitted]]) -> Checkpoints:

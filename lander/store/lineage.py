@@ -27,6 +27,11 @@ class Lineage:
     def __init__(self, starts: Iterable[Start]) -> None:
         self.starts = tuple(sorted(set(starts)))
 
+    @property
+    def beginning(self) -> int:
+        """The timestep at which the run begins: not at 0 where it was forked from another (and so never began there)."""
+        return min((start.from_step for start in self.starts), default=0)
+
     def counts(self, epoch: int, step: int) -> bool:
         """Whether what attempt `epoch` said of timesteps up to `step` belongs to the run."""
         return all(start.epoch <= epoch or 0 < step <= start.from_step for start in self.starts)

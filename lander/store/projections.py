@@ -11,6 +11,7 @@ from dataclasses import astuple, dataclass, fields
 from typing import Any, Final
 
 from lander.protocol import events as e
+from lander.protocol.experiment import Experiment, RunKey
 from lander.protocol.lifecycle import next_experiment_state, next_run_state
 from lander.protocol.states import LIVE, UNDER_WAY, ExperimentState, RunState
 from lander.store.statements import Statement
@@ -150,21 +151,30 @@ class Projections:
         )
         self._changed_experiments.add(recorded.stream)
         for run in experiment.runs:
-            row = ProgressRow(
-                id=len(self.progress) + 1,
-                run=run.id,
-                experiment=run.experiment,
-                arm=run.arm,
-                seed=run.seed,
-                total_steps=experiment.arm(run.arm).training_steps,
-            )
-            self.progress[run.id] = row
-            self._changed_progress.add(run.id)
+            self._add_run(experiment, run)
+
+    def _add_run(self, experiment: Experiment, run: RunKey) -> None:
+        forked = e.CheckpointCommitted.forked(experiment, run.seed)
+        step, episodes = (0, 0) if forked is None else (forked.step, forked.episodes)
+        self.progress[run.id] = ProgressRow(
+            id=len(self.progress) + 1,
+            run=run.id,
+            experiment=run.experiment,
+            arm=run.arm,
+            seed=run.seed,
+            total_steps=experiment.arm(run.arm).training_steps,
+            step=step,
+            started_step=step,
+            episodes=episodes,
+        )
+        self._changed_progress.add(run.id)
 
     def _extended(self, recorded: e.Recorded, event: e.ExperimentExtended) -> None:
         self.experiments[recorded.stream].extended = recorded.position
         self._changed_experiments.add(recorded.stream)
         for run in event.experiment.runs:
+            if run.id not in self.progress:
+                self._add_run(event.experiment, run)
             self.progress[run.id].total_steps = event.experiment.arm(run.arm).training_steps
             self._changed_progress.add(run.id)
 

@@ -39,9 +39,13 @@ class _Beginning(NamedTuple):
 def sections(reader: Reader, run: str, after: int = 0, until: int | None = None) -> list[Section]:
     """What there is of the run between two of its checkpoints (default: all of it up to the last), in order.
 
+    A forked run begins at the checkpoint from which it was forked; what came before is verified as the origin's.
     Raises `UsageError` where a bound is no checkpoint, `NotFoundError` where there is nothing between them.
     """
     checkpoints = {checkpoint.step: checkpoint for checkpoint in Record(reader, run).checkpoints()}
+    if (origin := _origin(reader, run)) is not None:
+        checkpoints[origin.step] = origin
+        after = max(after, origin.step)
     last = max(checkpoints, default=0) if until is None else until
     for bound in (after, last):
         if bound and bound not in checkpoints:
@@ -57,6 +61,11 @@ def sections(reader: Reader, run: str, after: int = 0, until: int | None = None)
         for begin, end in zip(begins, ends, strict=True)
         if (first := max(begin.step, after)) < min(end, last)
     ]
+
+
+def _origin(reader: Reader, run: str) -> CheckpointCommitted | None:
+    key = RunKey.parse(run)
+    return CheckpointCommitted.forked(reader.submission(key.experiment).experiment, key.seed)
 
 
 def _beginnings(reader: Reader, run: str) -> list[_Beginning]:

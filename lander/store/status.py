@@ -84,8 +84,7 @@ def status(reader: Reader, target: str | None = None) -> Status:
     """The status of a target, or of everything; raises `NotFoundError` for a target that does not exist."""
     if target is not None:
         reader.runs(target)
-    reader.connection.execute("BEGIN")  # one snapshot for all the queries
-    try:
+    with reader.snapshot():
         wanted = target.split("/", 1)[0] if target is not None else None
         rows = reader.connection.execute(
             "SELECT id, state, hypothesis FROM experiments WHERE ?1 IS NULL OR id = ?1 ORDER BY submitted", (wanted,)
@@ -95,8 +94,6 @@ def status(reader: Reader, target: str | None = None) -> Status:
             for id_, state, hypothesis in rows
         ]
         return {"position": reader.position(), "experiments": experiments}
-    finally:
-        reader.connection.execute("COMMIT")
 
 
 def _runs(reader: Reader, experiment: str, target: str | None) -> list[RunStatus]:
@@ -152,7 +149,10 @@ def _mean_return(reader: Reader, number: int) -> float | None:
     returns = [value for (value,) in reader.connection.execute(_RETURNS, (number, RETURN_WINDOW))]
     if not returns or None in returns:
         return None
-    return fsum(returns) / len(returns)
+    try:
+        return fsum(returns) / len(returns)
+    except (ValueError, OverflowError):  # infinities of both signs, or numbers whose sum is none
+        return None
 
 
 def _resources(row: dict[str, Any]) -> ResourcesStatus | None:

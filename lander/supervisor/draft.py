@@ -34,6 +34,7 @@ class Draft:
     def start(self, run: Run, attempt: Attempt) -> None:
         """Have an attempt started that is recorded."""
         standing = self.state.experiments[run.experiment]
+        elsewhere = run.arm.environment_kwargs != standing.experiment.baseline.environment_kwargs
         self.effects.append(
             StartAttempt(
                 host=attempt.host,
@@ -49,6 +50,8 @@ class Draft:
                 eval_frequency=standing.experiment.eval_frequency,
                 eval_episodes=standing.experiment.eval_episodes,
                 checkpoints=run.checkpoints,
+                origin=run.origin,
+                new_episodes=run.origin is not None and elsewhere,
             )
         )
 

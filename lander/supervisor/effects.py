@@ -10,7 +10,8 @@ from lander.protocol.experiment import Arm
 class StartAttempt:
     """Have the host fork a trainer; the shell adds the attempt's keys.
 
-    It continues from the first of `checkpoints` (latest first) whose files are whole.
+    It continues from the first of `checkpoints` (latest first) whose files are whole, else from its beginning: of a forked run
+    that is `origin`, where an environment that is different now begins `new_episodes`.
     """
 
     host: str
@@ -26,6 +27,8 @@ class StartAttempt:
     eval_frequency: int | None
     eval_episodes: int
     checkpoints: tuple[CheckpointCommitted, ...]
+    origin: CheckpointCommitted | None
+    new_episodes: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

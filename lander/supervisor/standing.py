@@ -54,6 +54,8 @@ class Run:
     arm: Arm
     seed: int
     place: int
+    origin: e.CheckpointCommitted | None = None
+    """The checkpoint of another run from which this one was forked, in place of the very beginning."""
     state: RunState = "queued"
     epoch: int = 0
     trained: int = 0

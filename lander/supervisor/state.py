@@ -9,7 +9,7 @@ of runs that are live), so that neither an event nor a decision costs more when 
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
+from functools import partial, reduce
 from typing import Any, Final
 
 from lander.protocol import events as e
@@ -101,9 +101,7 @@ def _change_run(state: State, name: str, **changes: Any) -> State:
 
 
 def _submitted(state: State, recorded: e.Recorded, event: e.ExperimentSubmitted) -> State:
-    arms = {arm.name: arm for arm in event.experiment.arms}
-    keys = enumerate(_turns(event.experiment, event.execution))
-    runs = [Run(key.id, key.experiment, arms[key.arm], key.seed, place) for place, key in keys]
+    runs = _runs(event.experiment, event.execution, {})
     standing = _standing(event.experiment, event.execution, runs)
     return replace(
         state,
@@ -116,13 +114,25 @@ def _submitted(state: State, recorded: e.Recorded, event: e.ExperimentSubmitted)
 def _extended(state: State, recorded: e.Recorded, event: e.ExperimentExtended) -> State:
     before, catalogue = state.experiments[recorded.stream], state.runs
     execution = event.execution or before.execution
-    arms = {arm.name: arm for arm in event.experiment.arms}
-    keys = enumerate(_turns(event.experiment, execution))
-    runs = [replace(catalogue[key.id], arm=arms[key.arm], place=place) for place, key in keys]
+    runs = _runs(event.experiment, execution, catalogue)
+    if added := [run for run in runs if run.id not in catalogue]:
+        catalogue = catalogue.extended((run.id, run) for run in added)
     for run in runs:
         catalogue = catalogue.put(run.id, run)
     standing = replace(_standing(event.experiment, execution, runs), state=before.state)
     return replace(state, runs=catalogue, experiments=state.experiments.put(recorded.stream, standing))
+
+
+def _runs(experiment: Experiment, execution: e.Execution, known: Mapping[str, Run]) -> list[Run]:
+    """Its runs in the order of their turns: those that are known as they stand, the others as they begin."""
+    arms = {arm.name: arm for arm in experiment.arms}
+    forked = partial(e.CheckpointCommitted.forked, experiment)
+    return [
+        replace(known[key.id], arm=arms[key.arm], place=place)
+        if key.id in known
+        else Run(key.id, key.experiment, arms[key.arm], key.seed, place, forked(key.seed))
+        for place, key in enumerate(_turns(experiment, execution))
+    ]
 
 
 def _turns(experiment: Experiment, execution: e.Execution) -> list[RunKey]:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from lander.protocol import commands as c
 from lander.protocol import events as e
-from lander.protocol.errors import ConfigurationError, ConflictError
+from lander.protocol.errors import ConfigurationError, ConflictError, NotFoundError
 from lander.protocol.experiment import Arm, Experiment
 from lander.supervisor.draft import Draft
 from lander.supervisor.operations import RESUMABLE
@@ -41,9 +41,9 @@ def submit(draft: Draft, message: c.SubmitExperiment) -> None:
 def _take(draft: Draft, message: c.SubmitExperiment) -> None:
     experiment = message.experiment
     name = experiment.experiment_id
-    for arm in experiment.arms:
-        if len(arm.model_dump_json()) > MAX_ARM_BYTES:
-            raise ConfigurationError(f"{name}: {arm.name}: more than {MAX_ARM_BYTES >> 10} KiB; keep data in files of its own")
+    _check_size(experiment)
+    if experiment.origin is not None and experiment.origin.experiment not in draft.state.experiments:
+        raise NotFoundError(f"{name}: is a fork of {experiment.origin.experiment}, which is not here; is --home right?")
     manifest = {**message.manifest, "digest": experiment.digest}
     draft.say(name, e.ExperimentSubmitted(experiment=experiment, execution=message.execution, manifest=manifest))
     for notice in message.notices:
@@ -51,6 +51,13 @@ def _take(draft: Draft, message: c.SubmitExperiment) -> None:
     for run in experiment.runs:
         draft.say(run.id, e.RunQueued())
     draft.answer = c.Accepted(subject=name)
+
+
+def _check_size(experiment: Experiment) -> None:
+    for arm in experiment.arms:
+        if len(arm.model_dump_json()) > MAX_ARM_BYTES:
+            name = f"{experiment.experiment_id}: {arm.name}"
+            raise ConfigurationError(f"{name}: more than {MAX_ARM_BYTES >> 10} KiB; keep data in files of its own")
 
 
 # ---------------------------------------------------------------------------------------------------- going on
@@ -64,17 +71,21 @@ def _go_on(draft: Draft, known: ExperimentStanding, message: c.SubmitExperiment)
     """
     name = known.experiment.experiment_id
     wanted = _within_reach(known.experiment, message.experiment)
-    extended = [(old, new) for old, new in zip(known.experiment.arms, wanted.arms, strict=True) if old != new]
+    _check_size(wanted)
+    pairs = zip(known.experiment.arms, wanted.arms, strict=True)
+    extended = [(old, new) for old, new in pairs if old.training_steps != new.training_steps]
     longer = {arm.name for arm, _ in extended}
     if any(run.live and run.arm.name in longer for run in draft.state.runs_of(name)):
         raise ConflictError(
             f"{name}: some of its runs are training; to extend it, wait until they have ended, or lander-ctl pause {name} first"
         )
     what = _changes(known, wanted, message.execution)
+    before = set(known.order)
     if (wanted, message.execution) != (known.experiment, known.execution):
         draft.say(name, e.ExperimentExtended(experiment=wanted, execution=message.execution))
     for old, new in extended:
         draft.say(name, e.WarningRaised(message=consequence(old, new)))
+    _queue(draft, [run.id for run in wanted.runs if run.id not in before], name)
     resumed = _resume(draft, name, longer)
     said = [
         ", ".join(what) or ("continued" if resumed else f"already submitted, and {known.state}"),
@@ -89,10 +100,10 @@ def _go_on(draft: Draft, known: ExperimentStanding, message: c.SubmitExperiment)
 def _within_reach(known: Experiment, wanted: Experiment) -> Experiment:
     """What becomes of an experiment when this is asked of it; raises `ConflictError` where that is another experiment.
 
-    It can be carried out otherwise, and its arms trained for longer; steps that were done already stay done.
+    It can be carried out otherwise, and its arms trained for longer and with more seeds; what was done already stays done.
     """
     pairs = zip(known.arms, wanted.arms, strict=False)
-    arms = [old.model_copy(update={"training_steps": new.training_steps}) for old, new in pairs]
+    arms = [old.model_copy(update=_extensible(old, new)) for old, new in pairs]
     changed = {name: getattr(wanted, name) for name in CHANGEABLE}
     alike = known.model_copy(update={**changed, "arms": (*arms, *known.arms[len(arms) :])})
     refused = list(_differences(alike, wanted))
@@ -101,10 +112,22 @@ def _within_reach(known: Experiment, wanted: Experiment) -> Experiment:
         raise ConflictError(
             f"{known.experiment_id}: an experiment with this id exists and differs in"
             f" {', '.join(refused[:NAMED_DIFFERENCES])}{more}; of one that exists, only training_steps, {', '.join(CHANGEABLE)}"
-            " may be changed; choose another --experiment-id"
+            " may be changed, and seeds added; choose another --experiment-id"
         )
-    longest = (max(old, new, key=lambda arm: arm.training_steps) for old, new in zip(known.arms, wanted.arms, strict=True))
-    return wanted.model_copy(update={"arms": tuple(longest)})
+    largest = (_larger(old, new) for old, new in zip(known.arms, wanted.arms, strict=True))
+    return wanted.model_copy(update={"arms": tuple(largest)})
+
+
+def _extensible(old: Arm, new: Arm) -> dict[str, object]:
+    """What of a new arm may differ from the old: other seeds only where none takes another's place."""
+    alike = set(old.seeds) <= set(new.seeds) or set(new.seeds) <= set(old.seeds)
+    return {"training_steps": new.training_steps, **({"seeds": new.seeds} if alike else {})}
+
+
+def _larger(old: Arm, new: Arm) -> Arm:
+    """The arm with all the steps and seeds of both, the old seeds first."""
+    steps = max(old.training_steps, new.training_steps)
+    return old.model_copy(update={"training_steps": steps, "seeds": tuple(dict.fromkeys((*old.seeds, *new.seeds)))})
 
 
 def _changes(known: ExperimentStanding, wanted: Experiment, execution: e.Execution) -> list[str]:
@@ -112,15 +135,29 @@ def _changes(known: ExperimentStanding, wanted: Experiment, execution: e.Executi
     named = [name for name in CHANGEABLE if getattr(known.experiment, name) != getattr(wanted, name)]
     ways = ("mode", "max_workers", "monitoring")
     named += [name for name in ways if getattr(known.execution, name) != getattr(execution, name)]
-    extended = ["extended"] if known.experiment.arms != wanted.arms else []
+    old, new = known.experiment, wanted
+    extended = [f"{more} more run{'s' if more > 1 else ''}"] if (more := len(new.runs) - len(old.runs)) else []
+    if any(one.training_steps != other.training_steps for one, other in zip(old.arms, new.arms, strict=True)):
+        extended.insert(0, "extended")
     return [*extended, f"changed {' and '.join(named)}"] if named else extended
 
 
 def _kept(asked: Experiment, wanted: Experiment) -> list[str]:
-    """Said where fewer steps were asked for than there are by now."""
-    kept = [new for old, new in zip(asked.arms, wanted.arms, strict=True) if old.training_steps < new.training_steps]
-    steps = " or ".join(map(str, sorted({arm.training_steps for arm in kept})))
-    return [f"its training_steps stay {steps}, since they can only be raised"] if kept else []
+    """Said where fewer steps or seeds were asked for than there are by now."""
+    pairs = list(zip(asked.arms, wanted.arms, strict=True))
+    steps = sorted({new.training_steps for old, new in pairs if old.training_steps < new.training_steps})
+    told = [f"its training_steps stay {' or '.join(map(str, steps))}, since they can only be raised"] if steps else []
+    if any(len(old.seeds) < len(new.seeds) for old, new in pairs):
+        told.append("the seeds it has stay, since they can only be added to")
+    return told
+
+
+def _queue(draft: Draft, added: list[str], name: str) -> None:
+    """The runs of seeds that were added wait for their turns."""
+    if added:
+        draft.reopen(name)
+    for run in added:
+        draft.say(run, e.RunQueued(reason="added"))
 
 
 def _resume(draft: Draft, name: str, longer: Set[str]) -> int:

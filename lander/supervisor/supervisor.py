@@ -245,6 +245,8 @@ class Supervisor:
                     eval_frequency=effect.eval_frequency,
                     eval_episodes=effect.eval_episodes,
                     checkpoints=effect.checkpoints,
+                    origin=effect.origin,
+                    new_episodes=effect.new_episodes,
                     public_key=pair.public,
                     secret_key=pair.secret,
                 )

@@ -32,6 +32,8 @@ def small(**rest):
         variants={"dqn": {"algorithm": "DQN", "training_steps": 3000, "hyperparameters": DQN}},
         seeds=[0, 1],
         checkpoint_frequency=250,
+        eval_frequency=1000,
+        eval_episodes=1,
         max_retries=1_000_000,
         retry_period=1,
         **rest,

@@ -11,7 +11,9 @@ from tests.resume import differences, kill_each, starts, submit_twins
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_killed_three_times_every_cell_has_the_bits_of_its_undisturbed_twin(shared_lab, algorithm):
-    wanted = of_cells(f"matrix-{algorithm.lower()}", [cell for cell in MATRIX if cell[0] == algorithm])
+    wanted = of_cells(
+        f"matrix-{algorithm.lower()}", [cell for cell in MATRIX if cell[0] == algorithm], eval_frequency=500, eval_episodes=1
+    )
     twin = submit_twins(shared_lab, wanted)
     kill_each(shared_lab, wanted, seed=SEED)
     assert shared_lab.wait_ended(wanted.experiment_id)["state"] == "completed"

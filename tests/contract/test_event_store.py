@@ -254,7 +254,7 @@ def test_both_stores_say_the_same_of_the_same_history(history):
                 assert repr(told[0]) == repr(told[1])
                 assert projected(memory.projections) == projected(disk.projections)
                 consequential = [event for event in memory.events if event.event.kind not in e.TELEMETRY_KINDS]
-                assert list(memory.consequential()) == list(disk.consequential()) == consequential
+                assert repr(list(memory.consequential())) == repr(list(disk.consequential())) == repr(consequential)
             with contextlib.closing(open_reader(Path(directory) / "events.db")) as reader:
                 check_tables(reader, memory)
 

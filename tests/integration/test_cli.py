@@ -276,12 +276,15 @@ def test_a_reader_that_has_read_enough_is_no_error(finished):
 def test_report_gives_the_verdict_as_text_and_json(finished, tmp_path):
     code, output, errors = lander(finished.home, "report", "tiny")
     assert (code, errors) == (0, "")
-    assert "over 1 of 1 seed" in output
+    assert "Undecided: fast returned" in output
+    assert "mean return of the last 100 episodes: ● baseline  ■ fast" in output
     path = tmp_path / "verdict.json"
     assert lander(finished.home, "report", "tiny", "--format", "json", "--output", path) == (0, "", "")
-    verdict = json.loads(path.read_text())
-    assert [arm["name"] for arm in verdict["arms"]] == ["baseline", "fast"]
-    assert verdict["differences"][0]["mean"] == verdict["arms"][1]["mean"] - verdict["arms"][0]["mean"]
+    found = json.loads(path.read_text())
+    assert [arm["name"] for arm in found["arms"]] == ["baseline", "fast"]
+    (contrast,) = found["contrasts"]
+    means = [arm["mean"]["value"] for arm in found["arms"]]
+    assert contrast["difference"]["value"] == pytest.approx(means[1] - means[0])
 
 
 def test_unknown_targets_are_answered_with_the_nearest_names(finished):

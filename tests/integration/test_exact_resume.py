@@ -201,10 +201,10 @@ def test_every_ingredient_is_needed(left_out, tmp_path, monkeypatch):
 
     restore = checkpoint_module.Checkpoints.restore
 
-    def restore_less(self: Any, state: Any) -> Any:
+    def restore_less(self: Any, state: Any, **how: Any) -> Any:
         with monkeypatch.context() as patched:
             patched.setattr(checkpoint_module, "INGREDIENTS", kept)
-            return restore(self, state)
+            return restore(self, state, **how)
 
     monkeypatch.setattr(checkpoint_module.Checkpoints, "restore", restore_less)
     cut = rehearsal(NEEDED[left_out], tmp_path / "cut")
@@ -396,7 +396,7 @@ def test_with_a_full_disk_training_goes_on_and_its_end_waits(tmp_path, monkeypat
     full = rehearsal("ppo", tmp_path / "full")
     full.frequency = 10**6
     monkeypatch.setattr(checkpoint_module, "write_artifact", FullDisk(2, checkpoint_module.write_artifact))
-    monkeypatch.setattr(trainer_module, "save_final_model", FullDisk(2, trainer_module.save_final_model))
+    monkeypatch.setattr(trainer_module, "save_model", FullDisk(2, trainer_module.save_model))
     full.train()
     assert full.weights == whole.weights
     assert [checkpoint.finished for checkpoint in full.lineage()] == [True]

@@ -41,22 +41,27 @@ from tests.histories import histories
 from tests.lab import Lab
 
 
+def saved(home, step, which, content):
+    model = home / "experiments" / "x" / "models" / f"v-0-{which}.zip"
+    model.parent.mkdir(parents=True, exist_ok=True)
+    model.write_bytes(content)
+    return e.ModelSaved(step=step, path=str(model.relative_to(home)), sha256=sha256(content), which=which)
+
+
 @pytest.fixture
 def home(tmp_path):
-    """A run that was killed once, with checkpoints that share pages, and one that has completed, with its model."""
+    """A run that was killed once, with checkpoints that share pages, and one that has completed, with its models."""
     home = tmp_path / "home"
     begun(home)
-    model = home / "experiments" / "x" / "models" / "v-0-final.zip"
-    model.parent.mkdir(parents=True)
-    model.write_bytes(b"a model")
-    saved = e.ModelSaved(step=2, path=str(model.relative_to(home)), sha256=sha256(b"a model"))
+    first, best = saved(home, 1, "best", b"first"), saved(home, 2, "best", b"best")
+    final = saved(home, 2, "final", b"a model")
     tell(
         home,
         *attempt(
             1, steps(0, 4), episode(3), checkpoint(home, 4, pages=["a"]), steps(4, 9, 1.0), checkpoint(home, 9, "lost", ["a"])
         ),
         *attempt(2, steps(4, 6), checkpoint(home, 6, pages=["a", "b"]), from_step=4, from_episode=1, ended=False),
-        *attempt(1, steps(0, 2), checkpoint(home, 2, "done", finished=True), saved, run=OTHER, cause="completed"),
+        *attempt(1, steps(0, 2), first, best, checkpoint(home, 2, "done", finished=True), final, run=OTHER, cause="completed"),
         said(OTHER, e.RunCompleted()),
     )
     return home
@@ -281,9 +286,10 @@ def test_a_lost_and_a_damaged_checkpoint_are_found(home):
     assert "is damaged: the checkpoint of x/baseline/0 at step 4" in wrong(home)["artifacts"]
 
 
-def test_a_damaged_model_is_found(home):
-    (home / "experiments/x/models/v-0-final.zip").write_bytes(b"another")
-    assert "is damaged: the model of x/v/0" in wrong(home)["models"]
+@pytest.mark.parametrize("which", ["final", "best"])
+def test_a_damaged_model_is_found(home, which):
+    (home / f"experiments/x/models/v-0-{which}.zip").write_bytes(b"another")
+    assert f"is damaged: the {which} model of x/v/0" in wrong(home)["models"]
 
 
 # --- collection -------------------------------------------------------------------------------------------------------
@@ -303,6 +309,15 @@ def test_what_is_kept():
     assert [found.step for found in Retention(1, 0).kept(several(None, float("nan"), 2.0, None))] == [3, 4]
     assert [found.step for found in Retention(1, 0).kept(several(None, None))] == [2]
     assert Retention().kept([]) == []
+
+
+def test_the_best_in_evaluation_is_kept_as_well():
+    found = several(1.0, 9.0, 1.0, 1.0, 1.0)
+    evaluated = [
+        each.model_copy(update={"evaluation": value})
+        for each, value in zip(found, [5.0, None, 7.0, float("nan"), 7.0], strict=True)
+    ]
+    assert [each.step for each in Retention(1, 0).kept(evaluated)] == [2, 3, 5]
 
 
 def test_collection_deletes_what_nothing_needs_and_the_check_agrees(home, capsys):
@@ -411,7 +426,7 @@ def test_a_backup_is_a_home_that_passes_the_check(home, tmp_path, capsys):
     assert main(["backup", str(copy), "--home", str(home)]) == 0
     with Reader(home) as reader, Reader(copy) as copied:
         assert status(copied) == status(reader)
-        assert f"the log up to position {reader.position()}, and 5 files" in capsys.readouterr().out
+        assert f"the log up to position {reader.position()}, and 6 files" in capsys.readouterr().out
     assert wrong(copy) == {}
     assert [path.name for path in copy.parent.iterdir()] == ["monday"]
     tell(copy, said(RUN, e.AttemptEnded(epoch=2, cause="crashed")))

@@ -1,4 +1,4 @@
-"""The identity guarantee: supervised and recorded, a run ends with the very bits of the plain Stable-Baselines3 program."""
+"""Identity: supervised, recorded and evaluated, a run ends with the bits of the plain Stable-Baselines3 program."""
 
 from copy import deepcopy
 from typing import Any
@@ -77,6 +77,8 @@ def as_experiment(name: str, **rest: Any) -> Experiment:
         "environment_kwargs": environment_kwargs,
         "training_steps": timesteps,
         "seeds": [3],
+        "eval_frequency": timesteps // 3,
+        "eval_episodes": 2,
         "baseline": {"hyperparameters": written},
         "variants": {"variant": {"hyperparameters": {"gamma": 0.9}}},
     }

@@ -3,11 +3,13 @@
 import asyncio
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
+import zmq
 
 from lander.actors import mailbox as mailbox_module
-from lander.actors.mailbox import FencedError
+from lander.actors.mailbox import FencedError, Mailbox
 from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.protocol.wire import encode_event
@@ -79,6 +81,45 @@ async def test_what_is_settled_is_stored_once_and_in_order(stage):
             await soon(mailbox.settle)
             assert stage.stored(run) == bodies(said[run])
     assert stage.supervisor.gate.refused == 0
+
+
+async def test_whoever_has_nothing_to_say_can_show_that_it_is_at_work(stage, monkeypatch):
+    """By an evaluation that lasts, for instance: the watchdog hears of progress, and the log of nothing."""
+    order = (await stage.begin())[A]
+    heard = []
+    monkeypatch.setattr(stage.supervisor._watch, "progressed", lambda *who: heard.append(who[:2]))
+    with stage.trainer(order) as mailbox:
+        await soon(speak, mailbox, warnings(1, 3))
+        await soon(mailbox.settle)
+        await soon(mailbox.exchange)
+        before = len(heard)
+        await soon(mailbox.beat)
+        await soon(until, lambda: len(heard) > before)
+        await soon(speak, mailbox, warnings(4, 5))
+        await soon(mailbox.settle)
+    assert set(heard) == {(A, order.epoch)}
+    assert stage.stored(A) == bodies(warnings(1, 5))
+
+
+def test_it_is_shown_now_and_then_however_often_it_could_be(monkeypatch):
+    class Socket:
+        """Takes everything, and has nothing to hand on."""
+
+        sent = 0
+
+        def send(self, *_):
+            self.sent += 1
+
+        def recv(self, *_):
+            raise zmq.Again
+
+    now, socket = [100.0], Socket()
+    monkeypatch.setattr(mailbox_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    mailbox = Mailbox(socket, A, 1)
+    for _ in range(1000):
+        mailbox.beat()
+        now[0] += mailbox_module.BEAT_SECONDS / 100
+    assert socket.sent == 10
 
 
 async def test_lost_acknowledgements_lose_and_double_nothing(stage, monkeypatch):

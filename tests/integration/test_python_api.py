@@ -35,9 +35,14 @@ def test_run_gives_outcomes_and_the_verdict_and_leaves_nothing_running(home):
     assert [run.id for run in result.runs] == ["tiny/baseline/0", "tiny/baseline/1", "tiny/fast/0", "tiny/fast/1"]
     assert all((run.completed, run.steps, run.cause) == (True, 512, "completed") for run in result.runs)
     assert all(run.model.is_file() for run in result.runs)
-    (difference,) = result.verdict.differences
-    assert difference.mean == pytest.approx(result.arms["fast"].mean_return - result.arms["baseline"].mean_return)
+    (contrast,) = result.findings.contrasts
+    assert result.verdict[0].startswith("Undecided: fast returned")
+    assert contrast.difference.value == pytest.approx(result.arms["fast"].mean_return - result.arms["baseline"].mean_return)
     assert "fast returned" in str(result)
+    assert lander.report("tiny", home=home) == result
+    for wrong in ("tny", "tiny/fast"):
+        with pytest.raises(lander.LanderError, match=f"{wrong}: no such experiment or run; did you mean tiny"):
+            lander.report(wrong, home=home)
     assert (seen[0]["state"], seen[-1]["state"]) in {("queued", "completed"), ("running", "completed")}
 
 
@@ -51,7 +56,7 @@ def test_run_uses_the_supervisor_that_is_there_and_takes_every_spelling(used, tm
     from_file = lander.run(file, home=used, mode="sequential", monitoring=False)
     from_object = lander.run(lander.Experiment.model_validate(_spelt()), home=used)
     assert from_file.completed
-    assert from_file == from_object
+    assert (from_file.arms, from_file.findings.arms) == (from_object.arms, from_object.findings.arms)
     assert Lab(used).processes() != []
     assert capsys.readouterr().out == ""
 

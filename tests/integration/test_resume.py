@@ -29,7 +29,7 @@ def recorded(lab, run):
 
 
 def test_killed_three_times_a_run_has_the_bits_of_its_undisturbed_twin(shared_lab):
-    wanted = of_cells("killed-thrice", COVERING)
+    wanted = of_cells("killed-thrice", COVERING, eval_frequency=1000, eval_episodes=1)
     twin = submit_twins(shared_lab, wanted)
     kill_each(shared_lab, wanted)
     assert shared_lab.wait_ended(wanted.experiment_id)["state"] == "completed"

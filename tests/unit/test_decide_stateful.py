@@ -35,7 +35,7 @@ from tests.decisions import (
     retries_are_bounded,
     what_is_over_stays_over,
 )
-from tests.histories import HOST, checkpoint, experiment
+from tests.histories import HOST, checkpoint, experiment, origin
 
 MAX_RETRIES = 1
 NAMES = ("x", "y")
@@ -139,23 +139,26 @@ class Supervision(RuleBasedStateMachine):
         max_workers=st.sampled_from([None, 1, 2]),
         on_limit=st.sampled_from(["warn", "pause", "stop"]),
         training_steps=st.sampled_from([1000, 1000, 2000]),
+        forked_at=st.sampled_from([None, None, 5]),
     )
-    def submit(self, name, seeds, on_failure, mode, device, max_workers, on_limit, training_steps):
+    def submit(self, name, seeds, on_failure, mode, device, max_workers, on_limit, training_steps, forked_at):
         if self.leaving:  # it would not be listened to
             return
         policies = {"on_failure": on_failure, "on_limit": on_limit, "max_retries": MAX_RETRIES}
+        policies["origin"] = forked_at and origin(dict.fromkeys(range(3), checkpoint(forked_at)))
         wanted = experiment(name, seeds=range(seeds), device=device, training_steps=training_steps, **policies)
         execution = e.Execution(mode=mode, max_workers=max_workers)
         self.submit_and_check(wanted, execution)
 
     @precondition(lambda self: self.state.experiments and not self.leaving)
-    @rule(pick=PICK, more=st.sampled_from([0, 0, 500]))
-    def submit_again(self, pick, more):
-        """As it is, or with more to do."""
+    @rule(pick=PICK, more=st.sampled_from([0, 0, 500]), seeds=st.sampled_from([0, 0, 1]))
+    def submit_again(self, pick, more, seeds):
+        """As it is, or with more to do, or with more seeds."""
         standing = list(self.state.experiments.values())[pick % len(self.state.experiments)]
         form = standing.experiment.model_dump()
         for arm in form["arms"]:
             arm["training_steps"] += more
+            arm["seeds"] = [*arm["seeds"], *([max(arm["seeds"]) + 1] * seeds if len(arm["seeds"]) < 3 else [])]
         self.submit_and_check(Experiment.model_validate(form), standing.execution)
 
     def submit_and_check(self, wanted, execution):
@@ -171,7 +174,9 @@ class Supervision(RuleBasedStateMachine):
             assert (standing.experiment.on_failure, standing.experiment.on_limit) == (wanted.on_failure, wanted.on_limit)
             for old, asked, new in zip(known.experiment.arms, wanted.arms, standing.experiment.arms, strict=True):
                 assert new.training_steps == max(old.training_steps, asked.training_steps)
-                assert (new.seeds, new.device) == (old.seeds, old.device) == (asked.seeds, asked.device)
+                assert set(new.seeds) == {*old.seeds, *asked.seeds}
+                assert new.seeds[: len(old.seeds)] == old.seeds
+                assert new.device == old.device == asked.device
             assert all(self.goes_on(run) or run.expected == "skipped" for run in self.state.runs_of(wanted.experiment_id))
 
     @staticmethod

@@ -189,7 +189,8 @@ def test_an_arm_with_the_name_of_a_setting_is_an_arm():
     ("form", "named"),
     [
         ({"hypothesis": "?"}, "hypothesis"),
-        ({"seeds": [0, 1]}, "baseline.seeds, v.seeds"),
+        ({"seeds": [1]}, "baseline.seeds, v.seeds"),
+        ({"seeds": [1, 2]}, "baseline.seeds, v.seeds"),
         ({"variants": ("w",)}, "the names of its arms"),
         ({"variants": ("v", "w")}, "the names of its arms"),
         ({"baseline": {"hyperparameters": {"gamma": 0.5}}}, "baseline.hyperparameters.gamma, v.hyperparameters.gamma"),
@@ -207,7 +208,7 @@ def test_the_same_id_with_other_content_is_refused_and_says_in_what_it_differs(f
     assert desk.last.answer == c.Refused(
         error="ConflictError",
         detail=f"x: an experiment with this id exists and differs in {named}; of one that exists, only training_steps,"
-        f" {', '.join(CHANGEABLE)} may be changed; choose another --experiment-id",
+        f" {', '.join(CHANGEABLE)} may be changed, and seeds added; choose another --experiment-id",
     )
     assert (desk.state, desk.last.events, desk.last.effects) == (before, [], [])
 
@@ -296,6 +297,65 @@ def test_what_trains_cannot_be_extended():
     assert desk.last.answer.error == "ConflictError"
     assert "lander-ctl pause x first" in desk.last.answer.detail
     assert (desk.state, desk.last.events) == (before, [])
+
+
+# --- more seeds -------------------------------------------------------------------------------------------------------
+
+
+def test_a_completed_experiment_gets_more_seeds_and_only_their_runs_train():
+    desk = completed()
+    desk.submit(seeds=[0, 5, 6])
+    assert desk.last.answer == c.Accepted(subject="x", detail="4 more runs")
+    assert desk.kinds()[:6] == [
+        ("x", "ExperimentExtended"),
+        ("x", "ExperimentResumed"),
+        *[(f"x/{run}", "RunQueued") for run in ("baseline/5", "v/5", "baseline/6", "v/6")],
+    ]
+    assert [run for run, _, _, _ in desk.started()] == ["x/baseline/5", "x/v/5"]
+    desk.complete("x/baseline/5", "x/v/5")
+    desk.complete("x/baseline/6", "x/v/6")
+    assert (desk.experiment_state(), len(desk.states())) == ("completed", 6)
+    desk.submit(seeds=[0, 5, 6])
+    assert desk.last.events == []
+
+
+def test_seeds_are_added_while_others_train_and_take_their_turns():
+    """A sequential experiment trains the baseline's new seeds before the variant."""
+    desk = Desk(cpus=1)
+    desk.submit(mode="sequential")
+    desk.submit(seeds=[0, 1], mode="sequential")
+    assert desk.last.answer.detail == "2 more runs"
+    assert [run for _, run in sorted((run.place, run.id) for run in desk.state.runs.values())] == [
+        *("x/baseline/0", "x/baseline/1"),
+        *("x/v/0", "x/v/1"),
+    ]
+    desk.complete(A)
+    assert desk.run("x/baseline/1").state == "starting"
+
+
+def test_seeds_and_steps_are_added_together():
+    desk = completed()
+    desk.submit(seeds=[0, 1], training_steps=3000)
+    assert desk.last.answer.detail == "extended, 2 more runs: 2 runs go on"
+    assert {effect.arm.training_steps for effect in desk.last.effects} == {3000}
+    assert {run for run, kind in desk.kinds() if kind == "RunQueued"} == {"x/baseline/1", "x/v/1"}
+
+
+def test_seeds_are_never_taken_away():
+    desk = Desk()
+    desk.submit(seeds=[0, 1])
+    desk.submit(seeds=[1])
+    assert desk.last.answer.detail == "already submitted, and running; the seeds it has stay, since they can only be added to"
+    assert desk.last.events == []
+
+
+def test_so_many_seeds_that_an_arm_fits_in_no_packet_are_refused():
+    desk = Desk(cpus=0)
+    form = {"environment_kwargs": {"text": "m" * 30_000}}
+    desk.submit(**form)
+    desk.submit(seeds=range(9_999), **form)
+    assert desk.last.answer.error == "ConfigurationError"
+    assert "keep data in files of its own" in desk.last.answer.detail
 
 
 @pytest.mark.parametrize(

@@ -329,6 +329,9 @@ def test_the_options_of_the_command_line():
     experiment = parse(SEED, seeds="0-2,9", experiment_id="again", checkpoint_frequency=50)
     assert set(settings_of(experiment, "seeds").values()) == {(0, 1, 2, 9)}
     assert (experiment.experiment_id, experiment.checkpoint_frequency) == ("again", 50)
+    assert (experiment.eval_frequency, experiment.eval_episodes) == (None, 20)
+    evaluated = parse(SEED, "eval_episodes=3", eval_frequency=700, eval_episodes=0)
+    assert (evaluated.eval_frequency, evaluated.eval_episodes) == (700, 0)
     assert parse(SHORT, "lr.0.01.seed=3", seeds="7").arm("lr.0.01").seeds == (7,)
 
 
@@ -368,6 +371,7 @@ def test_options_that_mean_nothing():
     assert refused(SHORT, seeds="zero").startswith("exp.yaml: seeds: found 'zero'; must be seeds and ranges such as 0-4")
     assert refused(SHORT, experiment_id="").startswith("exp.yaml: experiment_id: found ''; must be")
     assert refused(SHORT, checkpoint_frequency=0).startswith("exp.yaml: checkpoint_frequency: found 0; must be")
+    assert refused(SHORT, eval_episodes=10_001).endswith(": found 10001; must be a whole number from 0 to 10000")
 
 
 # --- whatever is thrown at it -----------------------------------------------------------------------------------------
