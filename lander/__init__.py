@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lander.api import Result as Result
     from lander.api import RunOutcome as RunOutcome
     from lander.api import pause as pause
+    from lander.api import report as report
     from lander.api import resume as resume
     from lander.api import retry as retry
     from lander.api import run as run
@@ -25,17 +26,18 @@ if TYPE_CHECKING:
     from lander.protocol.errors import ConfigurationError as ConfigurationError
     from lander.protocol.errors import LanderError as LanderError
     from lander.protocol.experiment import Experiment as Experiment
-    from lander.reports.verdict import Verdict as Verdict
+    from lander.reports.findings import Findings as Findings
 
 __all__ = [
     "ArmOutcome",
     "ConfigurationError",
     "Experiment",
+    "Findings",
     "LanderError",
     "Result",
     "RunOutcome",
-    "Verdict",
     "pause",
+    "report",
     "resume",
     "retry",
     "run",
@@ -48,11 +50,12 @@ _HOMES: Final = {
     "ArmOutcome": "lander.api",
     "ConfigurationError": "lander.protocol.errors",
     "Experiment": "lander.protocol.experiment",
+    "Findings": "lander.reports.findings",
     "LanderError": "lander.protocol.errors",
     "Result": "lander.api",
     "RunOutcome": "lander.api",
-    "Verdict": "lander.reports.verdict",
     "pause": "lander.api",
+    "report": "lander.api",
     "resume": "lander.api",
     "retry": "lander.api",
     "run": "lander.api",

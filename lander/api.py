@@ -13,10 +13,12 @@ from lander.cli import client
 from lander.cli.conduct import Request, Show, conduct, recorded, request
 from lander.protocol.errors import UsageError
 from lander.protocol.experiment import Experiment
+from lander.reports.comparison import findings
+from lander.reports.findings import Findings
 from lander.reports.text import as_text
-from lander.reports.verdict import Verdict, verdict
+from lander.reports.verdict import verdict
 from lander.store.reader import Reader
-from lander.store.status import ExperimentStatus
+from lander.store.status import ExperimentStatus, status
 
 if TYPE_CHECKING:
     from lander.actors.check import Built
@@ -50,7 +52,10 @@ class RunOutcome:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ArmOutcome:
-    """How the runs of one arm ended, and the mean and sample standard deviation of what its completed runs achieved."""
+    """How the runs of one arm ended, and the mean and sample standard deviation of what its completed runs achieved.
+
+    That is their final evaluation, or where some have none, their last 100 training episodes.
+    """
 
     name: str
     runs: tuple[RunOutcome, ...]
@@ -65,13 +70,18 @@ class ArmOutcome:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
-    """How an experiment ended: arms by name, baseline first, and the verdict."""
+    """How an experiment stands: arms by name, baseline first, and what was found: the numbers behind its verdict."""
 
     experiment_id: str
     state: str
     home: Path
     arms: Mapping[str, ArmOutcome]
-    verdict: Verdict
+    findings: Findings
+
+    @property
+    def verdict(self) -> list[str]:
+        """For each variant whether the hypothesis is supported, refuted or undecided, in words."""
+        return verdict(self.findings)
 
     @property
     def runs(self) -> tuple[RunOutcome, ...]:
@@ -84,7 +94,7 @@ class Result:
         return all(arm.completed for arm in self.arms.values())
 
     def __str__(self) -> str:
-        return as_text(self.verdict)
+        return as_text(self.findings)
 
 
 def run(
@@ -104,9 +114,9 @@ def run(
     `experiment` is a file, the data of one, or an `Experiment`; `overrides` are `KEY=VALUE`. What was stopped, failed or
     interrupted goes on from its last checkpoints; without an `experiment`, `experiment_id` names the recorded one to go on
     with (as it was carried out before, but for `mode`, `max_workers` and `monitoring` where given), and
-    `overrides=["training_steps=…"]` extend it. `home` is where everything is kept (default: LANDER_HOME, or
-    ./results). `progress` is called with the experiment's status four times a second; True shows it on standard output, None
-    does so on a terminal only.
+    `overrides=["training_steps=…"]` extend it, `seeds="+5"` adds five. `home` is where everything is kept (default:
+    LANDER_HOME, or ./results). `progress` is called with the experiment's status four times a second; True shows it on
+    standard output, None does so on a terminal only.
     A failed run is not an exception: look at `completed`. Ctrl-C stops the experiment, then raises `KeyboardInterrupt`.
     Raises `ConfigurationError` before anything starts, and other `LanderError`s where it cannot be carried out.
     """
@@ -138,6 +148,18 @@ def validate(
     wanted = request(experiment, overrides, execution={"mode": "validation"}, seeds=_seeds(seeds))
     _warn(wanted)
     return build_everything(wanted.experiment, wanted.source)
+
+
+def report(experiment_id: str, *, home: str | Path | None = None) -> Result:
+    """How a recorded experiment stands, and what it has shown so far, as `lander-ctl report` tells it; trains nothing.
+
+    Raises `NotFoundError` where there is none of that name.
+    """
+    home = _home(home)
+    with Reader(home) as reader:
+        reader.experiment(experiment_id)
+        (standing,) = status(reader, experiment_id)["experiments"]
+    return _result(home, standing)
 
 
 def stop(target: str, *, home: str | Path | None = None) -> None:
@@ -204,7 +226,7 @@ def _view(progress: Progress) -> AbstractContextManager[Show]:
 def _result(home: Path, standing: ExperimentStatus) -> Result:
     name = standing["id"]
     with Reader(home) as reader:
-        found, models = verdict(reader, name), reader.models(name)
+        found, models = findings(reader, name), reader.models(name)
     outcomes = [
         RunOutcome(
             id=run["id"],
@@ -225,9 +247,9 @@ def _result(home: Path, standing: ExperimentStatus) -> Result:
         arm.name: ArmOutcome(
             name=arm.name,
             runs=tuple(run for run in outcomes if run.arm == arm.name),
-            mean_return=arm.mean,
+            mean_return=arm.mean.value if arm.mean else None,
             spread=arm.spread,
         )
         for arm in found.arms
     }
-    return Result(experiment_id=name, state=standing["state"], home=home, arms=arms, verdict=found)
+    return Result(experiment_id=name, state=standing["state"], home=home, arms=arms, findings=found)

@@ -20,12 +20,14 @@ from lander.protocol.commands import Accepted, SubmitExperiment
 from lander.protocol.errors import LanderError
 from lander.protocol.events import Execution
 from lander.protocol.experiment import Experiment
-from lander.protocol.files import parse_experiment, read_experiment
+from lander.protocol.files import parse_experiment, read_experiment, with_more_seeds
 from lander.protocol.states import UNDER_WAY
 from lander.store.reader import Reader
 from lander.store.status import ExperimentStatus, status
 
 PERIOD: Final = 0.25
+LOOKS: Final = 5
+"""In each period, whether there is anything left to wait for; that is asked far more cheaply than how everything stands."""
 STOP_SECONDS: Final = 45.0
 """How long stopping may take when nobody watches; what does not come to a boundary within 40 s is killed."""
 WHAT_NEXT: Final = "lander-ctl up carries on, lander-ctl down ends what is left"
@@ -54,6 +56,8 @@ def request(
     experiment_id: str | None = None,
     seeds: str | None = None,
     checkpoint_frequency: int | None = None,
+    eval_frequency: int | None = None,
+    eval_episodes: int | None = None,
 ) -> Request:
     """Read an experiment (a file, or data) and check it against what is installed on this machine.
 
@@ -67,6 +71,8 @@ def request(
         "experiment_id": experiment_id,
         "seeds": seeds,
         "checkpoint_frequency": checkpoint_frequency,
+        "eval_frequency": eval_frequency,
+        "eval_episodes": eval_episodes,
     }
     if isinstance(what, str | Path):
         source = str(what)
@@ -81,15 +87,24 @@ def request(
 
 
 def recorded(
-    home: Path, name: str, overrides: Sequence[str] = (), *, execution: Mapping[str, object], **options: Any
+    home: Path,
+    name: str,
+    overrides: Sequence[str] = (),
+    *,
+    execution: Mapping[str, object],
+    seeds: str | None = None,
+    **options: Any,
 ) -> Request:
     """The request to go on with an experiment of this home as it was recorded, but for overrides and what `execution` says.
 
-    Raises `NotFoundError` where there is none of that name, and what `request` raises.
+    `seeds` such as `+5` add so many to those of every arm. Raises `NotFoundError` where there is none of that name, and what
+    `request` raises.
     """
     with Reader(home) as reader:
         experiment, before = reader.experiment(name), reader.execution(name)
-    return request(experiment, overrides, execution={**before.model_dump(), **execution}, **options)
+    if seeds is not None and seeds.startswith("+"):
+        experiment, seeds = with_more_seeds(experiment, seeds), None
+    return request(experiment, overrides, execution={**before.model_dump(), **execution}, seeds=seeds, **options)
 
 
 def submit(wanted: Request, home: Path) -> tuple[Accepted, bool]:
@@ -174,10 +189,18 @@ def _follow(home: Path, name: str, show: Show, interruption: Interruption) -> Ex
             if interruption.wished and not stopping:
                 client.stop(home, name)
                 stopping = interruption.delivered = True
-            time.sleep(PERIOD)
+            _rest(reader, name)
     if stopping:
         raise KeyboardInterrupt(_interrupted(standing))
     return standing
+
+
+def _rest(reader: Reader, name: str) -> None:
+    """Wait for a period, or only until the last run has ended."""
+    for _ in range(LOOKS):
+        time.sleep(PERIOD / LOOKS)
+        if not reader.unfinished(name):
+            return
 
 
 def _interrupted(standing: ExperimentStatus) -> str:

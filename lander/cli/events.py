@@ -53,7 +53,8 @@ def _print_from(reader: "Reader", target: str | None, kinds: tuple[str, ...], af
     """Print what was recorded after a position, up to now; returns the position up to which that is."""
     import sys
 
-    from lander.cli.rendering import json_line, plain_line
+    from lander.cli.rendering import plain_line
+    from lander.reports.export.jsonl import json_line
 
     until = reader.position()
     write = json_line if as_json else plain_line

@@ -26,9 +26,9 @@ from lander.store import artifacts
 def gc(settings: Settings, delete: bool, keep: int, keep_every: int) -> int:
     """Tell which checkpoints nobody needs; --delete them.
 
-    Of each run the last ones are kept, every Mth, the one with the best mean return, and those with which training was
-    complete. Files that no event mentions are leftovers of crashes, and go when they are older than an hour. While any run
-    has not ended, everything younger than that is left alone.
+    Of each run the last ones are kept, every Mth, the one with the best mean return, the best in evaluation, those with which
+    training was complete, and those that were forked. Files that no event mentions are leftovers of crashes, and go when they
+    are older than an hour. While any run has not ended, everything younger than that is left alone.
 
     \b
     Examples:

@@ -26,6 +26,11 @@ COMMANDS: Final = {
     "events": "lander.cli.events",
     "logs": "lander.cli.logs",
     "report": "lander.cli.report",
+    "evaluate": "lander.cli.evaluate",
+    "fork": "lander.cli.fork",
+    "replay": "lander.cli.replay",
+    "video": "lander.cli.video",
+    "export": "lander.cli.export",
     "diff": "lander.cli.diff",
     "verify": "lander.cli.verify",
     "check": "lander.cli.check",
@@ -129,6 +134,9 @@ def _tell(error: Exception, verbose: bool) -> int:
         case LanderError():
             _say(str(error))
             return error.exit_code
+        case OSError(filename=str(name), strerror=str(reason)):
+            _say(f"{name}: {reason}")
+            return USAGE
         case OSError():
             _say(str(error))
             return USAGE

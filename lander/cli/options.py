@@ -71,13 +71,29 @@ def experiment_options(function: F) -> F:
                 help="One run after the other; as many at once as there are slots (the default); or only build everything.",
             ),
             click.option("--max-workers", type=click.IntRange(min=1), metavar="N", help="At most N runs at once."),
-            click.option("--seeds", metavar="SEEDS", help="Seeds for every arm, such as 0-4 or 1,7."),
+            click.option(
+                "--seeds",
+                metavar="SEEDS",
+                help="Seeds for every arm, such as 0-4 or 1,7; +5 adds five to those of --experiment-id.",
+            ),
             click.option("--no-monitoring", is_flag=True, help="Do not measure the processor and memory that runs use."),
             click.option(
                 "--checkpoint-frequency",
                 type=click.IntRange(min=1),
                 metavar="N",
                 help="Steps between checkpoints (10,000 if the file says nothing).",
+            ),
+            click.option(
+                "--eval-frequency",
+                type=click.IntRange(min=1),
+                metavar="N",
+                help="Steps between evaluations of the policy, beside the one at the end.",
+            ),
+            click.option(
+                "--eval-episodes",
+                type=click.IntRange(min=0),
+                metavar="N",
+                help="Episodes of an evaluation (20 if the file says nothing); 0 for none.",
             ),
         )
     ):

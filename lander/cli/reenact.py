@@ -30,7 +30,7 @@ from lander.store.sqlite import SqliteEventStore
 from lander.store.status import RunStatus, status
 
 _MOST_CHECKPOINTS: Final = 10
-"""Times as many as were recorded, so that those at odd steps (where somebody stopped the run) are met, too."""
+"""Times as many as were recorded, so that those at odd steps (where it was stopped, or was best) are met, too."""
 
 
 def prepare(scratch: Path, source: Reader, run: str, section: Section) -> None:
@@ -39,7 +39,7 @@ def prepare(scratch: Path, source: Reader, run: str, section: Section) -> None:
         _bring(scratch, source.home, run, section.checkpoint)
     submission = source.submission(section.experiment.experiment_id)
     steps = [found.step for found in Record(source, run).checkpoints() if section.after < found.step <= section.until]
-    experiment = _alone(section.experiment, _frequency(steps, section.experiment.checkpoint_frequency))
+    experiment = _alone(section.experiment, _frequency(steps, section))
     directory = source.execution(section.experiment.experiment_id).directory
     execution = e.Execution(mode="sequential", monitoring=False, directory=directory)
     submitted = e.ExperimentSubmitted(experiment=experiment, execution=execution, manifest=submission.manifest)
@@ -48,15 +48,21 @@ def prepare(scratch: Path, source: Reader, run: str, section: Section) -> None:
 
 
 def _alone(experiment: Experiment, frequency: int) -> Experiment:
-    """The same as far as bits go; what was recorded of an earlier day's patience does not matter here."""
-    changes = {"checkpoint_frequency": frequency, "resource_limits": ResourceLimits(), "on_failure": "abort", "max_retries": 0}
+    """The same as far as bits go; what was recorded of an earlier day's patience does not matter here, nor evaluations."""
+    changes = {
+        "checkpoint_frequency": frequency,
+        "eval_episodes": 0,
+        "resource_limits": ResourceLimits(),
+        "on_failure": "abort",
+        "max_retries": 0,
+    }
     return experiment.model_copy(update=changes)
 
 
-def _frequency(steps: list[int], recorded: int) -> int:
+def _frequency(steps: list[int], section: Section) -> int:
     """One at which there will be a checkpoint wherever there is one in the section, if that does not take too many."""
-    common = gcd(*steps)
-    return common if common * _MOST_CHECKPOINTS >= recorded else recorded
+    common, extent = gcd(*steps), section.until - section.after
+    return common if common * len(steps) * _MOST_CHECKPOINTS >= extent else section.experiment.checkpoint_frequency
 
 
 def _history(submitted: e.ExperimentSubmitted, run: str, section: Section) -> list[Batch]:

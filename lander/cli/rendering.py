@@ -1,46 +1,15 @@
-"""Events as lines: in full as JSON for programs, in short for people."""
+"""Events as lines for people."""
 
-import json
-import math
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel
 
-from lander.protocol.arrays import unpack
 from lander.protocol.events import PackedArray
 from lander.store.reader import StoredEvent
 
 _SHORT = 60
-
-
-def json_line(stored: StoredEvent) -> str:
-    """An event as one JSON object: its place in the log, then its fields, nothing left out.
-
-    What JSON has no number for is text: "NaN", "Infinity", "-Infinity".
-    """
-    place = {name: getattr(stored, name) for name in ("position", "stream", "producer", "seq", "kind")}
-    at = datetime.fromtimestamp(stored.at / 1e6, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    fields = {name: _full(value) for name, value in stored.decode()}
-    return json.dumps({**place, "at": at, **fields}, ensure_ascii=False, allow_nan=False)
-
-
-def _full(value: Any) -> Any:
-    match value:
-        case PackedArray():
-            return _full(unpack(value).tolist())
-        case BaseModel():
-            return _full(value.model_dump())
-        case bytes():
-            return value.hex()
-        case float() if not math.isfinite(value):
-            return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-        case Mapping():
-            return {name: _full(each) for name, each in value.items()}
-        case list() | tuple():
-            return [_full(each) for each in value]
-    return value
 
 
 def plain_line(stored: StoredEvent) -> str:

@@ -8,6 +8,7 @@ import click
 from lander.cli.options import Settings, common, experiment_options, request_from
 
 if TYPE_CHECKING:
+    from lander.cli.conduct import Request
     from lander.store.status import ExperimentStatus
 
 
@@ -20,13 +21,15 @@ def run(settings: Settings, /, quiet: bool, **options: Any) -> int:
     """Train an experiment, show how it goes, print the verdict.
 
     FILE is JSON, YAML or TOML; KEY=VALUE changes one of its settings. What was stopped, failed or interrupted goes on
-    from its last checkpoints, whether by its FILE or by its id; more training_steps extend what is done already.
+    from its last checkpoints, whether by its FILE or by its id; more training_steps extend what is done already, and more
+    seeds add runs to it.
 
     \b
     Examples:
       lander-ctl run examples/demo.yaml
       lander-ctl run examples/demo.yaml training_steps=10_000 variants.fast.hyperparameters.learning_rate=1e-2 --seeds 0-4
       lander-ctl run --experiment-id demo training_steps=100_000
+      lander-ctl run --experiment-id demo --seeds +5
 
     Ctrl-C stops the experiment at its next checkpoint, and a second one stops waiting for that. A terminal that is
     closed stops nothing: lander-ctl status tells how it stands, lander-ctl stop stops it. The exit code is 0 only when
@@ -36,11 +39,15 @@ def run(settings: Settings, /, quiet: bool, **options: Any) -> int:
         from lander.cli.validate import validate_request
 
         return validate_request(request_from(**options), quiet)
+    return carry_out(request_from(**options), settings, quiet)
+
+
+def carry_out(wanted: "Request", settings: Settings, quiet: bool) -> int:
+    """Conduct an experiment, show how it goes, print the verdict; returns the exit code."""
     from lander.cli.conduct import conduct
     from lander.cli.live import live_view
     from lander.store.status import every_run_completed
 
-    wanted = request_from(**options)
     with live_view(quiet) as show:
         standing = conduct(wanted, settings.home, show, lambda said: click.echo(f"lander-ctl: {said}", err=True))
     _tell_of_failures(standing, settings.verbose)
@@ -63,10 +70,10 @@ def _tell_of_failures(standing: "ExperimentStatus", verbose: bool) -> None:
 
 def _print_verdict(home: Path, name: str) -> None:
     from lander.cli.conduct import results_directory
-    from lander.reports.text import as_text
-    from lander.reports.verdict import verdict
+    from lander.cli.report import in_terminal
+    from lander.reports.comparison import findings
     from lander.store.reader import Reader
 
-    with Reader(home) as reader:
-        found = verdict(reader, name)
-    click.echo(f"\n{as_text(found)}\n\nmodels and logs are in {results_directory(home, name)}")
+    with Reader(home) as reader, reader.snapshot():
+        click.echo(f"\n{in_terminal(reader, findings(reader, name))}\n")
+    click.echo(f"models and logs are in {results_directory(home, name)}; lander-ctl report {name} --format html makes a page")

@@ -1,10 +1,13 @@
 """`lander-ctl submit`: hand an experiment to the supervisor and be free."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lander.cli.options import Settings, common, experiment_options, request_from
+
+if TYPE_CHECKING:
+    from lander.cli.conduct import Request
 
 
 @click.command()
@@ -21,13 +24,18 @@ def submit(settings: Settings, /, **options: Any) -> int:
     Example:
       id=$(lander-ctl submit examples/demo.yaml) && lander-ctl wait "$id" && lander-ctl report "$id"
     """
-    from lander.cli import conduct
-
     wanted = request_from(**options)
     if options["mode"] == "validation":
         from lander.cli.validate import validate_request
 
         return validate_request(wanted)
+    return hand_over(wanted, settings)
+
+
+def hand_over(wanted: "Request", settings: Settings) -> int:
+    """Give an experiment to the supervisor, and print its id; returns the exit code."""
+    from lander.cli import conduct
+
     accepted, _ = conduct.submit(wanted, settings.home)
     if accepted.detail:
         click.echo(f"lander-ctl: {accepted.subject}: {accepted.detail}", err=True)

@@ -46,10 +46,11 @@ class Comparison:
 
 
 def compare(first: Record, second: Record, after: int = 0, until: int | None = None) -> Comparison:
-    """Compare two runs between two timesteps; by default all that either did.
+    """Compare two runs between two timesteps; by default all that either did, as soon as both have begun.
 
     Raises `NotFoundError` where neither did anything: nothing is equal to nothing, and says nothing.
     """
+    after = max(after, first.lineage.beginning, second.lineage.beginning)
     ours, theirs = (record.steps(after, until) for record in (first, second))
     if not ours.count and not theirs.count:
         raise NotFoundError(f"{first.run} and {second.run}: no step of either is recorded, so there is nothing to compare yet")

@@ -13,7 +13,7 @@ Decision = Literal["supported", "refuted", "undecided"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Estimate:
-    """A number and its 95 % confidence interval; `low` and `high` are None where there are too few values for one."""
+    """A number and its 95 % confidence interval; `low` and `high` are None where there are too few values, or no spread."""
 
     value: float
     low: float | None = None
@@ -77,9 +77,9 @@ class Contrast:
     """A variant against the baseline.
 
     `paired` is whether it was compared seed by seed, over `seeds`; else every completed run of both counts. `better` is how
-    many pairs favour the variant, None where there are none. `p_adjusted` is corrected for the number of variants (Holm); the
-    decision follows from it. `rank_p_value` is of a test that looks at ranks only, beside it. `more_seeds` is how many more
-    would probably decide, None where that is decided or cannot be told.
+    many pairs favour the variant, None where there are none. `p_adjusted` is corrected for the number of variants (Holm) and
+    for every time seeds were added; the decision follows from it. `rank_p_value` is of a test that looks at ranks only,
+    beside it. `more_seeds` is how many more would probably decide, None where that is decided or cannot be told.
     """
 
     variant: str
@@ -103,7 +103,8 @@ class Contrast:
 class Findings:
     """An experiment as it stands; arms in the order of the file, the baseline first; `caveats` are for whoever believes it.
 
-    `position` is that of the last event read: the same log gives the same findings.
+    `position` is that of the last event read: the same log gives the same findings. `origin` is the arm whose runs a fork
+    continues, None for what is no fork.
     """
 
     experiment: str
@@ -115,3 +116,4 @@ class Findings:
     arms: tuple[ArmFinding, ...]
     contrasts: tuple[Contrast, ...]
     caveats: tuple[str, ...]
+    origin: str | None = None

@@ -1,55 +1,68 @@
-"""The verdict in words and as JSON."""
+"""Findings as a person reads them in a terminal, and as JSON."""
 
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from typing import Any
 
-from lander.reports.verdict import ArmResult, Difference, Verdict
-
-
-def as_json(verdict: Verdict) -> str:
-    """The verdict as one JSON object, its fields as they are named in Python."""
-    return json.dumps(asdict(verdict), indent=2, ensure_ascii=False, allow_nan=False)
-
-
-def as_text(verdict: Verdict) -> str:
-    """The verdict as a person reads it: the arms, the differences, and what to keep in mind."""
-    return "\n".join(_lines(verdict))
+from lander.reports import numbers
+from lander.reports.findings import ArmFinding, Findings
+from lander.reports.summary import notice, reached
+from lander.reports.verdict import verdict
 
 
-def _lines(verdict: Verdict) -> Iterator[str]:
-    yield f"{verdict.experiment}: {verdict.state}" + (f" – {verdict.hypothesis}" if verdict.hypothesis else "")
-    width = max(len(arm.name) for arm in verdict.arms)
-    for arm in verdict.arms:
-        yield f"  {arm.name.ljust(width)}  {_result(arm)}"
-    for difference in verdict.differences:
-        yield f"  {_comparison(difference)}"
-    for caveat in verdict.caveats:
-        yield f"  note: {caveat}"
+def as_json(findings: Findings) -> str:
+    """The findings as one JSON object, its fields as they are named in Python; what is not a number is null."""
+    return json.dumps(_finite(asdict(findings)), indent=2, ensure_ascii=False, allow_nan=False)
 
 
-def _result(arm: ArmResult) -> str:
-    over = f"over {len(arm.returns)} of {len(arm.seeds)} seed{'s' if len(arm.seeds) != 1 else ''}"
-    if arm.mean is None:
-        return f"final return unknown, {over}"
-    return f"final return {_with_spread(f'{arm.mean:,.2f}', arm.spread)} {over}"
+def _finite(value: Any) -> Any:
+    match value:
+        case float() if not math.isfinite(value):
+            return None
+        case dict():
+            return {str(name): _finite(each) for name, each in value.items()}
+        case list() | tuple():
+            return [_finite(each) for each in value]
+    return value
 
 
-def _comparison(difference: Difference) -> str:
-    """One sentence, which describes and does not conclude: how much more or less, over what, how often."""
-    more = "more" if difference.mean >= 0 else "less"
-    gap = f"{abs(difference.mean):,.2f}"
-    if len(difference.seeds) == 1:
-        return (
-            f"{difference.variant} returned {gap} {more} than {difference.baseline} in the one pair of runs with the same seed"
-        )
-    pairs = f"{len(difference.seeds)} pairs of runs with the same seed"
-    spread = f" (± {difference.spread:,.2f})" if difference.spread is not None else ""
+def as_text(findings: Findings, picture: Sequence[str] = ()) -> str:
+    """The verdict, a table of the arms, a picture if one is given, and what to keep in mind."""
+    return "\n".join(_lines(findings, picture))
+
+
+def _lines(findings: Findings, picture: Sequence[str]) -> Iterator[str]:
+    hypothesis = " ".join(findings.hypothesis.split())
+    yield f"{findings.experiment}: {findings.state}" + (f" – {hypothesis}" if hypothesis else "")
+    if said := notice(findings):
+        yield said
+    yield from verdict(findings)
+    yield ""
+    yield from _aligned([("arm", "runs", *_HEADINGS), *(_row(arm) for arm in findings.arms)])
+    yield from ("", *picture) if picture else ()
+    yield from ("", *(f"note: {caveat}" for caveat in findings.caveats)) if findings.caveats else ()
+
+
+_HEADINGS = ("mean return", "interquartile mean", "steps to threshold", "time", "steps/s")
+
+
+def _row(arm: ArmFinding) -> tuple[str, ...]:
     return (
-        f"on average {difference.variant} returned {gap}{spread} {more} than {difference.baseline}"
-        f" over {pairs}, and did better in {difference.better} of them"
+        arm.name,
+        f"{len(arm.returns)} of {len(arm.runs)}",
+        numbers.estimated(arm.mean),
+        numbers.estimated(arm.iqm),
+        f"{numbers.whole(arm.steps_to_threshold.value if arm.steps_to_threshold else None)} {reached(arm)}".rstrip(),
+        numbers.duration(arm.wall_seconds),
+        numbers.whole(arm.steps_per_second),
     )
 
 
-def _with_spread(mean: str, spread: float | None) -> str:
-    return mean if spread is None else f"{mean} ± {spread:,.2f}"
+def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Names to the left, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for first, *rest in rows:
+        cells = [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
+        yield "  ".join([f"  {first.ljust(widths[0])}", *cells])

@@ -1,152 +1,127 @@
-"""The verdict: what an experiment says about its question, from the store alone.
+"""The verdict: what an experiment's findings mean for its question, in sentences.
 
-The final return of a run is the mean return of its last 100 episodes, as `status` shows it and as Stable-Baselines3's
-`ep_rew_mean` has it. Only completed runs count. A variant is compared with the baseline seed by seed, because runs with the
-same seed begin alike; what is left out, and what the numbers cannot show, is said in `caveats`.
+One paragraph for each variant, in the order of the file; beside them stand the findings' own `caveats`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from statistics import fmean, stdev
-from typing import Final, Literal
+from collections.abc import Iterator
+from typing import Final
 
-from lander.protocol.experiment import Experiment
-from lander.store.reader import RETURN_WINDOW, Reader
-from lander.store.status import ExperimentStatus, RunStatus, status
+from lander.protocol.states import UNDER_WAY
+from lander.reports import numbers
+from lander.reports.caveats import FEW_SEEDS
+from lander.reports.comparison import FEWEST_SEEDS
+from lander.reports.curves import CONFIDENCE
+from lander.reports.findings import Contrast, Findings, Measure
+from lander.reports.power import MOST_MORE, POWER
+from lander.store.reader import RETURN_WINDOW
 
-_MOST_NAMED: Final = 5
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ArmResult:
-    """One arm: the final return of each completed run by its seed, their mean, and their sample standard deviation.
-
-    `mean` is None where no run completed, `spread` where fewer than two did.
-    """
-
-    name: str
-    role: Literal["baseline", "variant"]
-    seeds: tuple[int, ...]
-    returns: Mapping[int, float]
-    mean: float | None
-    spread: float | None
+MEASURED: Final[dict[Measure, str]] = {
+    "evaluation": "in evaluation",
+    "training": f"in the last {RETURN_WINDOW} episodes of training",
+}
+"""Where a final return was achieved, as a part of a sentence."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Difference:
-    """A variant minus the baseline, over the seeds with which both completed; `better` counts those that favour the variant."""
-
-    variant: str
-    baseline: str
-    seeds: tuple[int, ...]
-    mean: float
-    spread: float | None
-    better: int
+def verdict(findings: Findings) -> list[str]:
+    """For each variant the decision, the numbers it rests on, and what would help where there is none."""
+    contrasts = {contrast.variant: contrast for contrast in findings.contrasts}
+    return [_paragraph(findings, variant.name, contrasts.get(variant.name)) for variant in findings.arms[1:]]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
-    """What an experiment showed; arms in the order of the file, baseline first."""
-
-    experiment: str
-    hypothesis: str
-    state: str
-    arms: tuple[ArmResult, ...]
-    differences: tuple[Difference, ...]
-    caveats: tuple[str, ...]
-
-
-def verdict(reader: Reader, experiment: str) -> Verdict:
-    """The verdict on an experiment as it stands; raises `NotFoundError` naming the nearest ids."""
-    submitted, wanted = reader.submission(experiment).experiment, reader.experiment(experiment)
-    standing = status(reader, experiment)["experiments"][0]
-    arms = tuple(_arm(arm.name, arm.role, standing["runs"]) for arm in wanted.arms)
-    differences = tuple(found for arm in arms[1:] if (found := _difference(arms[0], arm)) is not None)
-    return Verdict(
-        experiment=experiment,
-        hypothesis=standing["hypothesis"],
-        state=standing["state"],
-        arms=arms,
-        differences=differences,
-        caveats=(*_caveats(standing, arms, differences), *_caveats_of_steps(submitted, wanted)),
+def _paragraph(findings: Findings, variant: str, contrast: Contrast | None) -> str:
+    so_far = " so far" if findings.state in UNDER_WAY else ""
+    if contrast is None:
+        without = [arm.name for arm in findings.arms if arm.name in (findings.arms[0].name, variant) and not arm.returns]
+        return f"Undecided{so_far}: no run of {' and none of '.join(without)} has completed with a return."
+    return " ".join(
+        [f"{contrast.decision.capitalize()}{so_far}: {_finding(findings, contrast)}.", *_remedy(findings, contrast)]
     )
 
 
-def _arm(name: str, role: Literal["baseline", "variant"], runs: Sequence[RunStatus]) -> ArmResult:
-    ours = [run for run in runs if run["arm"] == name]
-    returns = {run["seed"]: run["mean_return"] for run in ours if run["state"] == "completed"}
-    known = {seed: value for seed, value in returns.items() if value is not None}
-    return ArmResult(
-        name=name,
-        role=role,
-        seeds=tuple(run["seed"] for run in ours),
-        returns=known,
-        mean=fmean(known.values()) if known else None,
-        spread=_spread(list(known.values())),
+def _finding(findings: Findings, contrast: Contrast) -> str:
+    """What was found, as one sentence without its end."""
+    gap, where = contrast.difference, MEASURED[findings.measure]
+    amount, *bounds = numbers.alike(abs(gap.value), *(bound for bound in (gap.low, gap.high) if bound is not None))
+    how = f"{amount} {'more' if gap.value > 0 else 'less'} than" if gap.value else "as much as"
+    interval = f", {CONFIDENCE:.0%} interval {' to '.join(bounds)}".replace("%", " %") if bounds else ""
+    pairs = len(contrast.seeds)
+    wins = f", and did better with {contrast.better} of {pairs} seed{'s' if pairs > 1 else ''}" if contrast.paired else ""
+    return f"{contrast.variant} returned {how} {contrast.baseline} {where}{interval} ({_evidence(findings, contrast)}){wins}"
+
+
+def _evidence(findings: Findings, contrast: Contrast) -> str:
+    """The test, what it was made with, and what came of it."""
+    ours, theirs = _sizes(findings, contrast)
+    sample = f"{ours} seed{'s' if ours > 1 else ''}" if contrast.paired else f"{ours} and {theirs} runs"
+    if contrast.p_value is None or contrast.p_adjusted is None:
+        return f"{sample}, too few for a test"
+    told = f"{contrast.test} over {sample}, {_p(contrast.p_value)}"
+    if contrast.p_adjusted == contrast.p_value:
+        return told
+    return f"{told}, and {_p(contrast.p_adjusted)} corrected for the number of tests"
+
+
+def _p(value: float) -> str:
+    shown = numbers.p_value(value)
+    return f"p {shown}" if shown.startswith("<") else f"p = {shown}"
+
+
+def _remedy(findings: Findings, contrast: Contrast) -> Iterator[str]:
+    """What to do about a question that is undecided."""
+    if contrast.decision != "undecided":
+        return
+    fewest = min(_sizes(findings, contrast))
+    if findings.state in UNDER_WAY:
+        yield "Not all runs of the experiment have ended."
+    elif contrast.p_value is None:
+        yield f"One seed shows nothing of what is chance: {_addition(findings, FEW_SEEDS - fewest)}."
+    elif contrast.more_seeds is not None:
+        more = f"{contrast.more_seeds} more seed{'s' if contrast.more_seeds > 1 else ''}"
+        yield f"If the difference is what it seems, {more} would decide with {POWER:.0%} probability".replace("%", " %")
+        yield f"({_addition(findings, contrast.more_seeds)})."
+    else:
+        yield f"Even {MOST_MORE} more seeds would probably not decide: beside the spread between seeds the difference is small."
+
+
+def _addition(findings: Findings, more: int) -> str:
+    """How to come to so many more seeds; a fork can be given none but those that were forked."""
+    if findings.origin is not None:
+        return f"fork {findings.origin} anew with {more} more of its seeds, trained there first if need be"
+    return f"lander-ctl run --experiment-id {findings.experiment} --seeds +{more} adds {more}"
+
+
+def _sizes(findings: Findings, contrast: Contrast) -> tuple[int, int]:
+    counts = {arm.name: len(arm.returns) for arm in findings.arms}
+    return counts[contrast.variant], counts[contrast.baseline]
+
+
+# --- how --------------------------------------------------------------------------------------------------------------
+
+
+def method(findings: Findings) -> list[str]:
+    """How the numbers come about, for whoever wants to know: a sentence each."""
+    return list(_method(findings))
+
+
+def _method(findings: Findings) -> Iterator[str]:
+    if findings.measure == "evaluation":
+        yield "A run's final return is its mean in the evaluation after its last training step: the same episodes for all runs."
+    else:
+        yield f"A run's final return is the mean return of its last {RETURN_WINDOW} training episodes, exploration included."
+    yield (
+        "Where the same seeds completed in both arms, differences are taken seed by seed and tested by the paired t-test, else"
+        " by Welch's; where there is no spread at all, by rearranging the runs. Beside it stands one that looks at ranks only."
+        " The decision follows from the first alone, corrected for the number of variants (Holm) and for every time that seeds"
+        f" were added, and never from fewer than {FEWEST_SEEDS} seeds in each arm."
     )
-
-
-def _difference(baseline: ArmResult, variant: ArmResult) -> Difference | None:
-    """The paired difference; None where no seed completed in both arms."""
-    seeds = tuple(seed for seed in baseline.returns if seed in variant.returns)
-    if not seeds:
-        return None
-    gains = [variant.returns[seed] - baseline.returns[seed] for seed in seeds]
-    return Difference(
-        variant=variant.name,
-        baseline=baseline.name,
-        seeds=seeds,
-        mean=fmean(gains),
-        spread=_spread(gains),
-        better=sum(gain > 0 for gain in gains),
+    yield (
+        "Intervals of means and of their differences are Student's; those of medians, interquartile means, probabilities of"
+        " improvement and of curves are percentiles of bootstrap samples, which are too narrow for fewer than about ten seeds."
     )
-
-
-def _spread(values: Sequence[float]) -> float | None:
-    return stdev(values) if len(values) > 1 else None
-
-
-def _caveats(standing: ExperimentStatus, arms: Sequence[ArmResult], differences: Sequence[Difference]) -> Iterator[str]:
-    runs = standing["runs"]
-    missing = [run for run in runs if run["state"] != "completed"]
-    if missing:
-        yield f"{len(missing)} of {len(runs)} runs did not complete and are left out: {_named(missing)}"
-    silent = [run for run in runs if run["state"] == "completed" and run["mean_return"] is None]
-    if silent:
-        yield f"no return is known of {_named(silent)}: it finished no episode, or its returns are not numbers"
-    short = [run for run in runs if run["state"] == "completed" and 0 < run["episodes"] < RETURN_WINDOW]
-    if short:
-        yield f"fewer than {RETURN_WINDOW} episodes were finished by {len(short)} completed runs; their means are over fewer"
-    inexact = [run for run in runs if run["state"] == "completed" and run["resume"] == "inexact"]
-    if inexact:
-        yield f"after an interruption, these could not go on bit by bit, and began a new episode instead: {_named(inexact)}"
-    for variant in arms[1:]:
-        if variant.name not in {found.variant for found in differences}:
-            yield f"{variant.name} and {arms[0].name} have completed no seed in common: they cannot be compared"
-    for found in differences:
-        if len(found.seeds) == 1:
-            yield f"one seed says nothing about spread: the difference of {found.variant} may well be chance"
-
-
-def _caveats_of_steps(submitted: Experiment, wanted: Experiment) -> Iterator[str]:
-    """What follows from how many steps the arms are trained for: since their extension, and beside each other."""
-    for old, new in zip(submitted.arms, wanted.arms, strict=True):
-        if new.training_steps != old.training_steps and new.scheduled:
-            yield (
-                f"{new.name} was extended from {old.training_steps:,} to {new.training_steps:,} training steps, and its"
-                f" {' and '.join(new.scheduled)} took another course than with all the steps from the start"
-            )
-    if len({arm.training_steps for arm in wanted.arms}) > 1:
-        named = [f"{arm.name} for {arm.training_steps:,} steps" for arm in wanted.arms[:_MOST_NAMED]]
-        rest = f" and {len(wanted.arms) - _MOST_NAMED} more" if len(wanted.arms) > _MOST_NAMED else ""
-        yield f"the arms are not trained equally long: {', '.join(named)}{rest}"
-
-
-def _named(runs: Sequence[RunStatus]) -> str:
-    names = [f"{run['arm']}/{run['seed']} ({_fate(run)})" for run in runs[:_MOST_NAMED]]
-    return ", ".join(names) + (f" and {len(runs) - _MOST_NAMED} more" if len(runs) > _MOST_NAMED else "")
-
-
-def _fate(run: RunStatus) -> str:
-    plain = run["cause"] in (None, "completed", "stopped")
-    return run["state"] if plain else f"{run['state']}: {run['cause']}"
+    yield (
+        "The probability of improvement is that of any run of the variant against any of the baseline, ties counted half; the"
+        " effect size is Hedges' g, in standard deviations between the seeds of an arm."
+    )
+    if findings.threshold is not None:
+        (aim,) = numbers.alike(findings.threshold)
+        yield f"The threshold is a mean return of {aim} over the last {RETURN_WINDOW} training episodes, 10 at least."

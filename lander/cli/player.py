@@ -1,0 +1,129 @@
+"""Training episodes of a run, played once more from the log: compared with it, and filmed.
+
+Most environments forget at a reset whatever was before. An episode of one that does not comes out the same only after those
+that the environment had before it, so that is how it is played where it comes out otherwise alone.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+import click
+
+from lander.actors.playback import DifferentEpisodeError, draw, frames_per_second, play, stage
+from lander.actors.recording import RecordedEnvironment
+from lander.protocol.errors import UsageError
+from lander.protocol.events import EpisodeFinished
+from lander.protocol.experiment import Arm
+from lander.reports.film import Frame, grid, write_film
+from lander.store.episodes import RecordedEpisode, past, recorded_episodes
+from lander.store.record import Record
+
+MOST_AT_ONCE: Final = 25
+"""Episodes in one film."""
+
+
+class Player:
+    """Plays the episodes of one run, `episodes` by their numbers."""
+
+    def __init__(self, record: Record, arm: Arm, episodes: Mapping[int, EpisodeFinished]) -> None:
+        self.episodes = episodes
+        self._record = record
+        self._arm = arm
+
+    def check(self, chosen: Sequence[int]) -> bool:
+        """Compare these with the record and tell, in a line for each; returns whether all are as recorded."""
+        differing = 0
+        with ExitStack() as open_stages:
+            stages: dict[int, RecordedEnvironment] = {}
+            for episode in self._recorded(chosen):
+                try:
+                    self._compare(episode, stages, open_stages)
+                    click.echo(f"{_said(episode)}: equal bit for bit")
+                except DifferentEpisodeError as error:
+                    differing += 1
+                    click.echo(f"lander-ctl: {error}", err=True)
+        if len(chosen) > 1:
+            click.echo(f"{self._record.run}: {len(chosen) - differing:,} of {len(chosen):,} episodes are equal bit for bit")
+        return not differing
+
+    def _compare(self, episode: RecordedEpisode, stages: dict[int, RecordedEnvironment], open_stages: ExitStack) -> None:
+        """Play an episode where those before it were played, or else anew; keeps the stage where it came out the same."""
+        index = episode.finished.env
+        try:
+            if index not in stages:
+                stages[index] = open_stages.enter_context(stage(self._arm))
+            _exhaust(self._play(stages[index], episode))
+        except DifferentEpisodeError as different:
+            with ExitStack() as attempt:
+                environment = attempt.enter_context(stage(self._arm))
+                try:
+                    _exhaust(self._play(environment, episode, self._past(episode)))
+                except DifferentEpisodeError:
+                    raise different from None
+                stages[index] = environment
+                open_stages.push(attempt.pop_all())
+
+    def film(self, chosen: Sequence[int], path: Path, fps: float | None) -> None:
+        """Show these side by side in a film and tell; raises `DifferentEpisodeError` where one is not as recorded."""
+        if len(chosen) > MOST_AT_ONCE:
+            most = f"a film shows {MOST_AT_ONCE} at most, and --check takes any number"
+            raise UsageError(f"--episode: found {len(chosen)} episodes; {most}")
+        found = {episode.number: episode for episode in self._recorded(chosen)}
+        episodes = [found[number] for number in chosen]
+        try:
+            frames, rate = self._film(episodes, path, fps)
+        except DifferentEpisodeError as different:
+            try:
+                frames, rate = self._film(episodes, path, fps, after_others=True)
+            except DifferentEpisodeError:
+                raise different from None
+        for episode in episodes:
+            click.echo(f"{_said(episode)}: equal bit for bit")
+        click.echo(f"{path}: {frames:,} frames, {rate:g} a second")
+
+    def _film(
+        self, episodes: Sequence[RecordedEpisode], path: Path, fps: float | None, *, after_others: bool = False
+    ) -> tuple[int, float]:
+        with ExitStack() as stages:
+            environments = [stages.enter_context(stage(self._arm, drawn=True)) for _ in episodes]
+            rate = fps or frames_per_second(environments[0])
+            tiles = {
+                _caption(episode): self._pictures(environment, episode, self._past(episode) if after_others else ())
+                for episode, environment in zip(episodes, environments, strict=True)
+            }
+            return write_film(path, grid(tiles), rate), rate
+
+    def _pictures(
+        self, environment: RecordedEnvironment, episode: RecordedEpisode, before: Iterable[RecordedEpisode]
+    ) -> Iterator[Frame]:
+        for _ in self._play(environment, episode, before):
+            yield draw(environment)
+
+    def _play(
+        self, environment: RecordedEnvironment, episode: RecordedEpisode, before: Iterable[RecordedEpisode] = ()
+    ) -> Iterator[int]:
+        for earlier in before:
+            _exhaust(self._play(environment, earlier))
+        of = f"{self._record.run}: episode {episode.number:,}"
+        yield from play(environment, of, episode.finished, episode.actions, episode.rewards, episode.endings)
+
+    def _recorded(self, chosen: Sequence[int]) -> Iterator[RecordedEpisode]:
+        return recorded_episodes(self._record, {number: self.episodes[number] for number in chosen})
+
+    def _past(self, episode: RecordedEpisode) -> Iterator[RecordedEpisode]:
+        return recorded_episodes(self._record, past(self._record, self.episodes, episode.number))
+
+
+def _exhaust(playing: Iterator[int]) -> None:
+    deque(playing, maxlen=0)
+
+
+def _said(episode: RecordedEpisode) -> str:
+    return f"episode {episode.number:,}: {episode.finished.length:,} steps, return {episode.finished.episode_return:.2f}"
+
+
+def _caption(episode: RecordedEpisode) -> str:
+    return f"episode {episode.number:,} · return {episode.finished.episode_return:.2f}"

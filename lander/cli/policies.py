@@ -1,0 +1,114 @@
+"""Which policies are meant, of which runs and at which of their checkpoints; and how they are brought back."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from lander.protocol.errors import NotFoundError, UsageError
+from lander.protocol.events import CheckpointCommitted, ModelSaved
+from lander.protocol.experiment import Arm, RunKey
+from lander.store.check import sha256_of
+from lander.store.reader import Reader
+from lander.store.record import Record
+
+if TYPE_CHECKING:
+    from lander.actors.policy import Policy
+
+
+class Saved(NamedTuple):
+    """A policy that can be loaded."""
+
+    run: str
+    checkpoint: CheckpointCommitted
+
+
+def policies(reader: Reader, target: str, at: str) -> tuple[list[Saved], list[str]]:
+    """One policy of each run of the target, as `chosen`, and a sentence for each run that has none.
+
+    Raises `NotFoundError` where no run has one, `UsageError` for what is no such `at`.
+    """
+    saved: list[Saved] = []
+    missing: list[str] = []
+    for run in reader.runs(target):
+        try:
+            saved.append(Saved(run, chosen(run, Record(reader, run).checkpoints(), at)))
+        except NotFoundError as error:
+            missing.append(str(error))
+    if not saved:
+        raise NotFoundError("\n".join(missing))
+    return saved, missing
+
+
+def chosen(run: str, checkpoints: Sequence[CheckpointCommitted], at: str) -> CheckpointCommitted:
+    """Of the run's checkpoints, in order, the one at a step, the `last`, the `best` in evaluation, or the `final` one.
+
+    Raises `NotFoundError` if there is none, `UsageError` for any other `at`.
+    """
+    step = at.replace(",", "").replace("_", "")
+    if at not in ("last", "best", "final") and not step.isdecimal():
+        raise UsageError(f"--at {at}: must be a step, last, best or final")
+    if not checkpoints:
+        raise NotFoundError(f"{run}: has no checkpoint yet")
+    last = checkpoints[-1]
+    match at:
+        case "last":
+            return last
+        case "final":
+            if not last.finished:
+                raise NotFoundError(f"{run}: has not completed; its last checkpoint is at step {last.step}: --at {last.step}")
+            return last
+        case "best":
+            return _best(run, checkpoints)
+    return _at_step(run, checkpoints, int(step))
+
+
+def _at_step(run: str, checkpoints: Sequence[CheckpointCommitted], wanted: int) -> CheckpointCommitted:
+    at_step = {each.step: each for each in checkpoints}
+    if wanted not in at_step:
+        near = sorted(sorted(at_step, key=lambda step: abs(step - wanted))[:3])
+        raise NotFoundError(f"{run}: has no checkpoint at step {wanted}; the nearest are at {', '.join(map(str, near))}")
+    return at_step[wanted]
+
+
+def _best(run: str, checkpoints: Sequence[CheckpointCommitted]) -> CheckpointCommitted:
+    """The first of those that are equally good, as the best model is, and as `lander-ctl gc` keeps."""
+    evaluated = [(each.evaluation, -each.step, each) for each in checkpoints if each.evaluation is not None]
+    numbers = [each for each in evaluated if each[0] == each[0]]
+    if not numbers:
+        raise NotFoundError(f"{run}: has no checkpoint that was evaluated when it was made; --eval-frequency N makes some")
+    return max(numbers, key=lambda each: each[:2])[2]
+
+
+def load(home: Path, run: str, arm: Arm, checkpoint: CheckpointCommitted) -> "Policy":
+    """The policy of a run as it was at a checkpoint; raises what `load_policy` raises, with the run's name before it."""
+    from lander.actors.policy import load_policy
+
+    try:
+        return load_policy(arm, RunKey.parse(run).seed, checkpoint, home)
+    except (NotFoundError, UsageError) as error:
+        raise type(error)(f"{run}: {error}") from error
+
+
+def policy_of_model(reader: Reader, model: Path) -> Saved:
+    """The policy in a model file that a run of this home saved, wherever the file lies now: known by its content, not opened.
+
+    Raises `NotFoundError` where no run saved it, or its checkpoint is not in the log.
+    """
+    sha256 = sha256_of(model)
+    for stored in reader.events(None, [ModelSaved.kind]):
+        event = stored.decode()
+        if isinstance(event, ModelSaved) and event.sha256 == sha256:
+            return Saved(stored.stream, _beside(reader, stored.stream, stored.producer, event.step))
+    raise NotFoundError(f"{model}: not a model that a run of {reader.home} saved, or changed since; is --home right?")
+
+
+def _beside(reader: Reader, run: str, epoch: int, step: int) -> CheckpointCommitted:
+    """The checkpoint of the state that an attempt saved a model of: its own, or the one from which it went on."""
+    found = [
+        (stored.producer, event)
+        for stored in reader.events(run, [CheckpointCommitted.kind])
+        if stored.producer <= epoch and isinstance(event := stored.decode(), CheckpointCommitted) and event.step == step
+    ]
+    if not found:
+        raise NotFoundError(f"{run}: there is no checkpoint at step {step}, of which the model is")
+    return max(found, key=lambda each: each[0])[1]

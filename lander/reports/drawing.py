@@ -1,0 +1,135 @@
+"""How every figure looks, and how it becomes a file: the same bytes for the same figure, anywhere.
+
+Colours are those of Okabe and Ito (https://jfly.uni-koeln.de/color/), which colour-blind people tell apart; line styles and
+markers differ, too, so that a grey print can be read. matplotlib is imported only when something is drawn.
+"""
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK: Final = "#161616"
+"""Text, axes and the baseline."""
+FAINT: Final = "#d9d9da"
+"""The grid."""
+QUIET: Final = "#767676"
+"""Notes."""
+_COLOURS: Final = (INK, "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+_MANY: Final = 1e12
+_LINES: Final = ("solid", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)), (0, (9, 2)))
+_MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
+
+_SETTINGS: Final[dict[Any, Any]] = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": INK,
+    "axes.grid": True,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.7,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "figure.constrained_layout.use": True,
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so that layouts are the same everywhere
+    "font.size": 9.5,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "path.simplify": True,
+    "path.simplify_threshold": 0.3,
+    "svg.fonttype": "none",  # text stays text: small, searchable, and in the page's own colours
+    "svg.hashsalt": "lander",
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+
+
+class Style(NamedTuple):
+    """How one arm is drawn, in every figure; `phase` shifts its markers, from 0 to 1, so that they do not cover others'."""
+
+    colour: str
+    line: Any
+    marker: str
+    phase: float
+
+
+def style(index: int) -> Style:
+    """The style of an arm by its place; the baseline is the first. No two of the first 35 are the same."""
+    colours, lines, markers = len(_COLOURS), len(_LINES), len(_MARKERS)
+    line = _LINES[(index + index // colours) % lines]
+    return Style(_COLOURS[index % colours], line, _MARKERS[index % markers], index % 4 / 4)
+
+
+def colour(index: int) -> str:
+    """The same for a page, in its own colours."""
+    return _THEMED[style(index).colour]
+
+
+@contextmanager
+def settings() -> Iterator[None]:
+    """matplotlib as our figures want it, whatever the user's own settings say."""
+    import matplotlib as mpl
+
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_SETTINGS)
+        yield
+
+
+def figure(width: float, height: float, rows: int = 1) -> "tuple[Figure, list[Axes]]":
+    """An empty figure, its size in inches, with axes one above the other that share their x axis."""
+    from matplotlib.figure import Figure
+
+    canvas = Figure(figsize=(width, height))
+    return canvas, list(canvas.subplots(rows, 1, sharex=True, squeeze=False)[:, 0])
+
+
+def number_axis(axes: "Axes") -> None:
+    """Round numbers along the x axis, few enough that they do not touch."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    axes.xaxis.set_major_formatter(thousands)
+
+
+def thousands(value: float, position: float = 0) -> str:
+    """A tick's value: `1,200,000`, `0.25`, with a minus sign as it should be."""
+    whole = value == round(value) and abs(value) < _MANY
+    return (f"{value:,.0f}" if whole else f"{value:,.6g}").replace("-", "−")
+
+
+def png(drawn: "Figure") -> bytes:
+    """The figure as pixels on white, twice as fine as a plain screen."""
+    return _saved(drawn, format="png", dpi=160, metadata={"Software": None})
+
+
+def svg(drawn: "Figure") -> bytes:
+    """The figure as a file of its own, on white."""
+    return _saved(drawn, format="svg", metadata={"Date": None, "Creator": None})
+
+
+def _saved(drawn: "Figure", **options: Any) -> bytes:
+    written = io.BytesIO()
+    with settings():
+        drawn.savefig(written, **options)
+    return written.getvalue()
+
+
+_THEMED: Final = {INK: "currentColor", FAINT: "var(--faint)", QUIET: "var(--quiet)", "#ffffff": "none"} | {
+    colour: f"var(--arm-{index})" for index, colour in enumerate(_COLOURS) if colour != INK
+}
+
+
+def inline(drawn: bytes, name: str) -> str:
+    """An SVG file as an element of a page: in the colours of the page, and with ids that no other figure there has."""
+    text = drawn.decode()
+    text = re.sub(r"<metadata>.*?</metadata>\s*", "", text[text.index("<svg") :], flags=re.DOTALL)
+    text = re.sub(r'\bd="[^"]*"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path.group()), text)
+    text = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", text)
+    text = re.sub(r'<svg [^>]*?(viewBox="[^"]*")[^>]*>', r"<svg \1>", text, count=1)
+    return re.sub("|".join(_THEMED), lambda found: _THEMED[found.group()], text)

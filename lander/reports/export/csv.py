@@ -1,0 +1,14 @@
+"""Tables as comma-separated values, a file each; floats so that reading gives the same bits, what is not known is empty."""
+
+from pathlib import Path
+
+from lander.reports.export.tables import tables
+from lander.reports.tables import write_csv
+from lander.store.reader import Reader
+
+
+def write(reader: Reader, target: str, directory: Path) -> None:
+    """Write `runs.csv`, `episodes.csv` and so on, row by row."""
+    for name, table in tables(reader, target).items():
+        with (directory / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+            write_csv(table, file)

@@ -1,0 +1,27 @@
+"""Tables as JSON, a file each: an array with an object for each row, a row a line."""
+
+import json
+from pathlib import Path
+from typing import IO
+
+from lander.reports.export.plain import plain
+from lander.reports.export.tables import tables
+from lander.reports.tables import Table
+from lander.store.reader import Reader
+
+
+def write(reader: Reader, target: str, directory: Path) -> None:
+    """Write `runs.json`, `episodes.json` and so on, row by row."""
+    for name, table in tables(reader, target).items():
+        with (directory / f"{name}.json").open("w", encoding="utf-8") as file:
+            _write(table, file)
+
+
+def _write(table: Table, file: IO[str]) -> None:
+    """What JSON has no number for is text: "NaN", "Infinity", "-Infinity"; what is not known is null."""
+    before = "[\n"
+    for row in table.rows:
+        fields = dict(zip(table.columns, map(plain, row), strict=True))
+        file.write(before + json.dumps(fields, ensure_ascii=False, allow_nan=False))
+        before = ",\n"
+    file.write("[]\n" if before == "[\n" else "\n]\n")

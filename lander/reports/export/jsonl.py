@@ -1,0 +1,33 @@
+"""The events themselves, one JSON object a line, as far as they count."""
+
+import json
+from pathlib import Path
+
+from lander.protocol.events import SUPERVISOR, Event
+from lander.reports.export.plain import moment, plain
+from lander.store.reader import Reader, StoredEvent
+from lander.store.record import Record
+
+
+def write(reader: Reader, target: str, directory: Path) -> None:
+    """Write `events.jsonl`: the events of a target in the order of the log, without what was superseded."""
+    lineages = {run: Record(reader, run).lineage for run in reader.runs(target)}
+    with (directory / "events.jsonl").open("w", encoding="utf-8") as file:
+        for stored in reader.events(target):
+            event = stored.decode()
+            if stored.producer == SUPERVISOR or lineages[stored.stream].counts_event(stored.producer, event):
+                file.write(_line(stored, event) + "\n")
+
+
+def json_line(stored: StoredEvent) -> str:
+    """An event as one JSON object: its place in the log, then its fields, nothing left out.
+
+    What JSON has no number for is text: "NaN", "Infinity", "-Infinity".
+    """
+    return _line(stored, stored.decode())
+
+
+def _line(stored: StoredEvent, event: Event) -> str:
+    place = {name: getattr(stored, name) for name in ("position", "stream", "producer", "seq", "kind")}
+    fields = {name: plain(value) for name, value in event}
+    return json.dumps({**place, "at": moment(stored.at), **fields}, ensure_ascii=False, allow_nan=False)

@@ -1,0 +1,135 @@
+"""MLflow: a tracking database (SQLite) with one experiment, and in it a run for each run.
+
+MLflow writes it itself, and is told to send nothing anywhere. Ids and times of creation are MLflow's own; the rest is a
+function of the log. It knows no infinite values: its database holds the largest number in their place.
+"""
+
+import json
+import logging
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from lander.protocol.errors import UsageError
+from lander.protocol.states import RunState
+from lander.reports.export.runs import Run, runs_of
+from lander.reports.export.surroundings import only
+from lander.store.reader import Reader
+from lander.store.record import Record
+
+T = TypeVar("T")
+
+_METRICS: Final = 1000
+_PARAMETERS: Final = 100
+"""Of one request, as MLflow allows."""
+_LONGEST: Final = 500
+"""Characters of a parameter that every version stores."""
+_STATUS: Final[dict[RunState, str]] = {
+    "queued": "SCHEDULED",
+    "completed": "FINISHED",
+    "failed": "FAILED",
+    "stopped": "KILLED",
+    "skipped": "KILLED",
+}
+"""Any other state is RUNNING."""
+
+
+def write(reader: Reader, target: str, directory: Path) -> None:
+    """Write `mlflow.db`; raises `UsageError` where no address of a database can name the place."""
+    if unfit := set(str(directory)) & set("?#%"):
+        raise UsageError(
+            f"{directory.parent}: MLflow opens no database below a name with {min(unfit)}; choose another --output"
+        )
+    with only("MLFLOW_", MLFLOW_DISABLE_TELEMETRY="true"):
+        from mlflow.tracking import MlflowClient  # which sets its loggers up, so that they are silenced after it
+
+        with _silent("mlflow", "alembic"), _flushed_once():
+            _write_all(MlflowClient(tracking_uri=f"sqlite:///{directory}/mlflow.db"), reader, target)
+
+
+def _write_all(client: Any, reader: Reader, target: str) -> None:
+    name = target.split("/")[0]
+    experiment = client.create_experiment(name, artifact_location=f"mlflow-artifacts:/{name}")
+    for run in runs_of(reader, target):
+        _write(client, experiment, reader, run)
+
+
+def _write(client: Any, experiment: str, reader: Reader, run: Run) -> None:
+    from mlflow.entities import Metric, Param
+
+    identifier = _created(client, experiment, run)
+    parameters = [Param(name, _text(value)[:_LONGEST]) for name, value in run.settings.items()]
+    for some in _batches(parameters, _PARAMETERS):
+        client.log_batch(identifier, params=some)
+    metrics = (
+        Metric(_name(name), value, at // 1000, metrics.step)
+        for at, metrics in Record(reader, run.key.id).dated_metrics()
+        for name, value in metrics.values.items()
+    )
+    for each in _batches(metrics, _METRICS):
+        client.log_batch(identifier, metrics=each)
+    status = _STATUS.get(run.status["state"], "RUNNING")
+    if run.ended is None:  # else MLflow would take the present for it
+        client.update_run(identifier, status)
+    else:
+        client.set_terminated(identifier, status, _milliseconds(run.ended))
+
+
+def _created(client: Any, experiment: str, run: Run) -> str:
+    standing = {name: str(run.status[name]) for name in ("state", "cause", "attempt") if run.status[name] is not None}
+    tags = {"run": run.key.id, "arm": run.key.arm, "role": run.arm.role, "seed": str(run.key.seed), **standing}
+    began = _milliseconds(run.queued if run.started is None else run.started)
+    return str(client.create_run(experiment, start_time=began, run_name=run.key.id, tags=tags).info.run_id)
+
+
+def _milliseconds(at: int | None) -> int | None:
+    return None if at is None else at // 1000
+
+
+def _name(metric: str) -> str:
+    """A metric's name without what MLflow does not allow in it."""
+    return re.sub(r"[^\w.\-/ ]", "_", metric, flags=re.ASCII)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _batches(values: Iterable[T], size: int) -> Iterator[list[T]]:
+    rest = iter(values)
+    while some := list(islice(rest, size)):
+        yield some
+
+
+@contextmanager
+def _silent(*names: str) -> Iterator[None]:
+    """No word of what these loggers have to say about their tables."""
+    loggers = [logging.getLogger(name) for name in names]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
+
+
+@contextmanager
+def _flushed_once() -> Iterator[None]:
+    """Databases that the disk need not hold at each commit: all of it is flushed when it is whole (`directory`)."""
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    event.listen(Engine, "connect", _do_not_flush)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "connect", _do_not_flush)
+
+
+def _do_not_flush(connection: Any, record: Any) -> None:
+    connection.execute("PRAGMA synchronous = OFF")

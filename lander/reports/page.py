@@ -1,0 +1,96 @@
+"""The report as one HTML page that needs nothing else: no network, no script, every figure and film within it."""
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from lander.reports import numbers
+from lander.reports.configuration import UNSAID, differences, experiment_file
+from lander.reports.drawing import colour, inline
+from lander.reports.findings import ArmFinding, Estimate
+from lander.reports.material import Material
+from lander.reports.summary import ABOUT, lineage, manifest, notice, question, reached, summary
+from lander.reports.verdict import method, verdict
+
+Films = Mapping[str, Sequence[tuple[str, Path]]]
+"""Of each arm, films by their titles."""
+
+
+def page(material: Material, figures: Mapping[str, bytes], films: Films | None = None) -> str:
+    """The page; `figures` are the plots by their names, as SVG files."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    templates = PackageLoader("lander.reports", "templates")
+    environment = Environment(loader=templates, autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
+    environment.filters |= _FILTERS
+    findings = material.findings
+    settings = differences(material.experiment)
+    contrasts = {contrast.variant: contrast for contrast in findings.contrasts}
+    sentences = [sentence.partition(": ") for sentence in verdict(findings)]
+    css, _, _ = templates.get_source(environment, "page.css")
+    return environment.get_template("page.html").render(
+        findings=findings,
+        question=question(findings),
+        summary=summary(material),
+        notice=notice(findings),
+        lineage=lineage(material),
+        verdicts=[
+            (arm.name, contrasts.get(arm.name), decision, words)
+            for arm, (decision, _, words) in zip(findings.arms[1:], sentences, strict=True)
+        ],
+        settings=settings,
+        unsaid=any(UNSAID in setting.values for setting in settings),
+        completed=any(arm.returns for arm in findings.arms),
+        method=method(findings),
+        about=ABOUT,
+        colours={arm.name: colour(index) for index, arm in enumerate(findings.arms)},
+        figures={name: Markup(inline(drawn, name)) for name, drawn in figures.items()},  # our own drawing, escaped by its maker
+        usage=material.usage,
+        films={arm: [(title, _film(path)) for title, path in shown] for arm, shown in (films or {}).items() if shown},
+        experiment_file=experiment_file(material.experiment),
+        manifest=list(manifest(material.manifest)),
+        css=Markup(css),  # a file of our own
+    )
+
+
+def _film(path: Path) -> str:
+    return f"data:video/mp4;base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def _plain(value: Any) -> str:
+    """A value for programs: all its digits, nothing where there is none."""
+    return "" if value is None or (isinstance(value, float) and not math.isfinite(value)) else str(value)
+
+
+def _spread_out(found: Estimate | None, write: Any = numbers.number) -> Any:
+    """An estimate, and its interval in small print beneath."""
+    from markupsafe import Markup
+
+    if found is None:
+        return numbers.NOTHING
+    if found.low is None or found.high is None:
+        return write(found.value)
+    return Markup("{}<small>[{}, {}]</small>").format(write(found.value), write(found.low), write(found.high))
+
+
+def _reached(arm: ArmFinding) -> Any:
+    from markupsafe import Markup
+
+    return Markup("<small>{}</small>").format(some) if (some := reached(arm)) else ""
+
+
+_FILTERS: Final[Mapping[str, Any]] = {
+    "plain": _plain,
+    "number": numbers.number,
+    "whole": numbers.whole,
+    "duration": numbers.duration,
+    "p_value": numbers.p_value,
+    "reached": _reached,
+    "spread_out": _spread_out,
+    "spread_out_whole": partial(_spread_out, write=numbers.whole),
+    "spread_out_share": partial(_spread_out, write=numbers.percent),
+}
