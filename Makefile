@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 ZOO := .venv-zoo
 ZOO_INSTALLED := $(ZOO)/.installed
 
-.PHONY: demo test check format bench chaos mutants clean help
+.PHONY: demo test check format bench chaos mutants browser clean help
 
 help:
 	@echo "make demo    train two arms with two seeds each on LunarLander-v3 and print the verdict (under 3 minutes)"
@@ -16,6 +16,7 @@ help:
 	@echo "make bench   measure every promised number; writes benchmarks/RESULTS.md (about 10 minutes, on a quiet machine)"
 	@echo "make chaos   kill and freeze everything at random, more than 500 times (about 15 minutes; SEED=N repeats one)"
 	@echo "make mutants sow known defects in copies of the source, and see each of them caught (about 2 minutes)"
+	@echo "make browser install Chromium with apt where there is none, for the test that opens a report (needs root)"
 	@echo "make format  let ruff format and fix what it can"
 
 demo: $(INSTALLED)
@@ -30,6 +31,9 @@ chaos: $(INSTALLED)
 
 mutants: $(INSTALLED)
 	$(BIN)/python -m tests.mutants
+
+browser:
+	command -v chromium || { apt-get update && apt-get install -y --no-install-recommends chromium; }
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .

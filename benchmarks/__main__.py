@@ -20,6 +20,7 @@ SCRIPTS = (
     "supervisor_restart",
     "checkpoint_cost",
     "memory",
+    "report",
 )
 RESULTS = Path(__file__).with_name("RESULTS.md")
 

@@ -123,6 +123,19 @@ def test_a_section_is_trained_with_its_own_checkpoints_and_not_with_those_of_oth
         prepare(scratch, reader, RUN, second)
     with Reader(scratch) as prepared:
         assert prepared.experiment("x").checkpoint_frequency == 8
+        assert prepared.experiment("x").eval_episodes == 0
+
+
+def test_checkpoints_at_steps_where_a_run_was_best_are_met_if_that_takes_few(tmp_path):
+    """Six at multiples of 512 where 10,000 is the frequency; but not those at 1 and 9,999, since every step would have one."""
+    for name, at, wanted in (("few", (512, 1024, 2048, 3072, 4608, 6144), 512), ("many", (1, 9999), 10_000)):
+        home, scratch = tmp_path / name, tmp_path / f"{name}-scratch"
+        begun(home, training_steps=at[-1], checkpoint_frequency=10_000)
+        tell(home, *attempt(1, *(checkpoint(home, step) for step in at)))
+        with Reader(home) as reader:
+            prepare(scratch, reader, RUN, sections(reader, RUN)[0])
+        with Reader(scratch) as prepared:
+            assert prepared.experiment("x").checkpoint_frequency == wanted
 
 
 def test_a_run_that_went_on_inexactly_has_a_section_from_there(tmp_path):
