@@ -31,6 +31,8 @@ from lander.protocol.events import (
     host_stream,
 )
 from lander.protocol.wire import decode, encode
+from lander.store import schema
+from lander.store.connection import PRAGMAS
 from lander.store.event_store import said
 from lander.store.sqlite import MAX_GROUP, SqliteEventStore
 from lander.supervisor import keys
@@ -41,7 +43,7 @@ BATCH = 64
 BATCHES = 1500
 WINDOW = 512
 """Unacknowledged batches a producer keeps under way; a trainer keeps 32 MiB."""
-TURNS = 3
+TURNS = 5
 
 Sample = list[tuple[str, int, bytes]]
 
@@ -123,13 +125,9 @@ async def ingest(home: Path, sample: Sample) -> float:
 def raw(path: Path, rows: Sequence[tuple[object, ...]]) -> float:
     """Rows per second of `executemany`, in transactions as large as ours may be."""
     connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute(
-        "CREATE TABLE events (position INTEGER PRIMARY KEY, stream INTEGER NOT NULL, producer INTEGER NOT NULL,"
-        " seq INTEGER NOT NULL, kind TEXT NOT NULL, at INTEGER NOT NULL, body BLOB NOT NULL,"
-        " UNIQUE (stream, producer, seq)) STRICT"
-    )
+    for name, value in PRAGMAS.items():
+        connection.execute(f"PRAGMA {name} = {value}")
+    connection.executescript(schema.script())
     began = time.perf_counter()
     for first in range(0, len(rows), MAX_GROUP):
         connection.execute("BEGIN IMMEDIATE")

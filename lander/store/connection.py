@@ -17,7 +17,7 @@ from lander.store.reader import SCHEMA_VERSION, check_version
 from lander.store.statements import Statement, in_blocks
 from lander.store.upgrade import upgrade
 
-_PRAGMAS: Final[Mapping[str, str | int]] = {
+PRAGMAS: Final[Mapping[str, str | int]] = {
     "journal_mode": "wal",
     "synchronous": 2,  # FULL: an acknowledged event survives a power cut
     "busy_timeout": 5000,
@@ -26,6 +26,7 @@ _PRAGMAS: Final[Mapping[str, str | int]] = {
     "journal_size_limit": 64 << 20,
     "foreign_keys": 0,  # every reference is made by the writer in the same transaction; checking each row costs 20 %
 }
+"""Each is set and read back."""
 
 
 class WriterConnection(aiosqlite.Connection):
@@ -76,7 +77,7 @@ async def open_writer(path: Path) -> WriterConnection:
 
 
 async def _set_pragmas(connection: aiosqlite.Connection) -> None:
-    for name, value in _PRAGMAS.items():
+    for name, value in PRAGMAS.items():
         await connection.execute(f"PRAGMA {name} = {value}")
         async with connection.execute(f"PRAGMA {name}") as cursor:
             row = await cursor.fetchone()

@@ -140,7 +140,7 @@ async def write(path, store_type):
     await store.close()
 
 if sys.argv[2] == "unsynchronised":
-    connection._PRAGMAS = connection._PRAGMAS | {"synchronous": 0}
+    connection.PRAGMAS = connection.PRAGMAS | {"synchronous": 0}
 sys.stdin.readline()
 asyncio.run(write(Path(sys.argv[1]), Hasty if sys.argv[2] == "hasty" else SqliteEventStore))
 """

@@ -88,14 +88,14 @@ def commits(path):
 
 async def test_the_pragmas_are_in_force_long_after_they_were_set(store):
     await store.append(warn("a"))
-    for name, value in connection._PRAGMAS.items():
+    for name, value in connection.PRAGMAS.items():
         ((found,),) = await store._connection.execute_fetchall(f"PRAGMA {name}")
         assert (name, found) == (name, value)
     assert raw(store.path, "PRAGMA journal_mode") == [[("wal",)]]
 
 
 async def test_a_pragma_that_does_not_hold_is_noticed(path, monkeypatch):
-    monkeypatch.setitem(connection._PRAGMAS, "journal_mode", "telepathy")
+    monkeypatch.setitem(connection.PRAGMAS, "journal_mode", "telepathy")
     with pytest.raises(StoreError, match="did not take PRAGMA journal_mode = telepathy"):
         await SqliteEventStore.open(path)
 
