@@ -32,13 +32,17 @@ COVERING: list[Cell] = [
 """Every algorithm, and every pair of the other two."""
 
 
-def of_cells(name: str, cells: list[Cell], *, seed: int = 3, **rest: Any) -> Experiment:
-    """One experiment with an arm for each, without evaluations; a failed attempt is always followed by another."""
+def of_cells(name: str, cells: list[Cell], *, seed: int = 3, times: int = 1, **rest: Any) -> Experiment:
+    """One experiment with an arm for each, some `times` as long as else, without evaluations.
+
+    A failed attempt is always followed by another.
+    """
     form = {"experiment_id": name, "max_retries": 1_000_000, "retry_period": 1, "checkpoint_frequency": 200, "eval_episodes": 0}
-    return Experiment.model_validate(form | {"arms": [_arm(place, cell, seed) for place, cell in enumerate(cells)]} | rest)
+    arms = [_arm(place, cell, seed, times) for place, cell in enumerate(cells)]
+    return Experiment.model_validate(form | {"arms": arms} | rest)
 
 
-def _arm(place: int, cell: Cell, seed: int) -> dict[str, Any]:
+def _arm(place: int, cell: Cell, seed: int, times: int) -> dict[str, Any]:
     algorithm, n_envs, normalize = cell
     environment, timesteps, hyperparameters = ALGORITHMS[algorithm]
     if "train_freq" in hyperparameters:
@@ -48,7 +52,7 @@ def _arm(place: int, cell: Cell, seed: int) -> dict[str, Any]:
         "role": "variant" if place else "baseline",
         "algorithm": algorithm,
         "environment": environment,
-        "training_steps": timesteps if n_envs == 1 else timesteps * 2,
+        "training_steps": times * (timesteps if n_envs == 1 else timesteps * 2),
         "seeds": [seed],
         "hyperparameters": hyperparameters | {"n_envs": n_envs, "normalize": normalize},
     }

@@ -212,7 +212,8 @@ async def test_while_the_disk_is_full_nothing_piles_up_and_afterwards_everything
         async with asyncio.timeout(PATIENCE):
             for _ in range(5):
                 await turned_away.acquire()
-        assert len(stage.store._queue) == 0
+        assert not stage.store._gathering.appends
+        assert not stage.store._sealed
         assert stage.stored(A) == []
         stage.store.full = False
         await settling
