@@ -54,11 +54,12 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
-# rl_zoo3 in an environment of its own: the benchmarks run it, nothing else does.
+# rl_zoo3 in an environment of its own: the benchmarks run it, nothing else does. What both sides train with is the same.
 $(ZOO_INSTALLED): constraints.txt
 	$(PYTHON) -m venv $(ZOO)
-	$(ZOO)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
-	$(ZOO)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt rl_zoo3 'gymnasium[box2d]'
+	grep -iE '^(torch|stable_baselines3|gymnasium|box2d|numpy)==' constraints.txt > $(ZOO)/constraints.txt
+	$(ZOO)/bin/pip install --quiet --disable-pip-version-check --constraint $(ZOO)/constraints.txt torch
+	$(ZOO)/bin/pip install --quiet --disable-pip-version-check --constraint $(ZOO)/constraints.txt rl_zoo3 'gymnasium[box2d]'
 	touch $@
 
 clean:
