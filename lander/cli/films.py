@@ -18,7 +18,8 @@ from lander.protocol.errors import LanderError
 from lander.protocol.events import EvaluationFinished
 from lander.protocol.experiment import Arm, RunKey
 from lander.reports.film import SUFFIX, Frame, grid, write_film
-from lander.reports.findings import ArmFinding, Findings
+from lander.reports.findings import ArmFinding, Findings, RunFinding
+from lander.reports.runs import final_of
 from lander.store.reader import Reader
 from lander.store.record import Record
 
@@ -78,19 +79,18 @@ def films(reader: Reader, findings: Findings, directory: Path) -> dict[str, list
 
 
 def _ranked(reader: Reader, arm: ArmFinding) -> list[tuple[str, _Episode]]:
-    completed = [run.run for run in arm.runs if run.state == "completed"]
+    completed = [run for run in arm.runs if run.state == "completed"]
     played = sorted(episode for run in completed for episode in _final_episodes(reader, run))
     middle = [("median", played[(len(played) - 1) // 2])] if len(played) > 2 else []
     return [("best", played[-1]), *middle, ("worst", played[0])][: len(played)] if played else []
 
 
-def _final_episodes(reader: Reader, run: str) -> Iterator[_Episode]:
+def _final_episodes(reader: Reader, run: RunFinding) -> Iterator[_Episode]:
     """Those that came to a number, which alone can be ranked."""
-    evaluations = Record(reader, run).evaluations()
-    if evaluations and evaluations[-1].final:
-        for place, episode_return in enumerate(evaluations[-1].returns):
-            if not isnan(episode_return):
-                yield _Episode(episode_return, run, place, evaluations[-1])
+    final = final_of(Record(reader, run.run).evaluations(), run.step)
+    for place, episode_return in enumerate(final.returns if final else ()):
+        if final and not isnan(episode_return):
+            yield _Episode(episode_return, run.run, place, final)
 
 
 def _film(reader: Reader, title: str, episode: _Episode, directory: Path) -> tuple[str, Path]:

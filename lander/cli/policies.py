@@ -8,6 +8,7 @@ from lander.protocol.errors import NotFoundError, UsageError
 from lander.protocol.events import CheckpointCommitted, ModelSaved
 from lander.protocol.experiment import Arm, RunKey
 from lander.store.check import sha256_of
+from lander.store.checkpoints import best_of, nearest
 from lander.store.reader import Reader
 from lander.store.record import Record
 
@@ -65,18 +66,16 @@ def chosen(run: str, checkpoints: Sequence[CheckpointCommitted], at: str) -> Che
 def _at_step(run: str, checkpoints: Sequence[CheckpointCommitted], wanted: int) -> CheckpointCommitted:
     at_step = {each.step: each for each in checkpoints}
     if wanted not in at_step:
-        near = sorted(sorted(at_step, key=lambda step: abs(step - wanted))[:3])
-        raise NotFoundError(f"{run}: has no checkpoint at step {wanted}; the nearest are at {', '.join(map(str, near))}")
+        raise NotFoundError(f"{run}: has no checkpoint at step {wanted}; the nearest are at {nearest(at_step, wanted)}")
     return at_step[wanted]
 
 
 def _best(run: str, checkpoints: Sequence[CheckpointCommitted]) -> CheckpointCommitted:
     """The first of those that are equally good, as the best model is, and as `lander-ctl gc` keeps."""
-    evaluated = [(each.evaluation, -each.step, each) for each in checkpoints if each.evaluation is not None]
-    numbers = [each for each in evaluated if each[0] == each[0]]
-    if not numbers:
+    best = best_of([each.evaluation for each in checkpoints])
+    if best is None:
         raise NotFoundError(f"{run}: has no checkpoint that was evaluated when it was made; --eval-frequency N makes some")
-    return max(numbers, key=lambda each: each[:2])[2]
+    return checkpoints[best]
 
 
 def load(home: Path, run: str, arm: Arm, checkpoint: CheckpointCommitted) -> "Policy":

@@ -14,7 +14,7 @@ import numpy as np
 from lander.protocol.events import EvaluationFinished
 from lander.reports.curves import Progress
 from lander.reports.findings import Measure, RunFinding
-from lander.store.ancestry import ancestry, episodes_with_past
+from lander.store.ancestry import episodes_with_past
 from lander.store.costs import Cost, costs
 from lander.store.reader import Reader
 from lander.store.record import Record
@@ -42,7 +42,7 @@ class Past:
     @property
     def final_evaluation(self) -> EvaluationFinished | None:
         """The one after the last training step."""
-        return final_of(self.evaluations, self.run)
+        return final_of(self.evaluations, self.run["step"])
 
     @property
     def episodes(self) -> int:
@@ -63,10 +63,10 @@ class Past:
         return max(found, key=lambda each: (each[0], -each[1]), default=(None, None))
 
 
-def final_of(evaluations: Sequence[EvaluationFinished], run: RunStatus) -> EvaluationFinished | None:
-    """The final evaluation of a run as it stands: none of before it was extended."""
+def final_of(evaluations: Sequence[EvaluationFinished], step: int) -> EvaluationFinished | None:
+    """The final evaluation of a run that has come to this timestep: none of before it was extended."""
     last = evaluations[-1] if evaluations else None
-    return last if last is not None and last.final and last.step >= run["step"] else None
+    return last if last is not None and last.final and last.step >= step else None
 
 
 def known(value: float | None) -> float | None:
@@ -83,9 +83,8 @@ def pasts(reader: Reader, experiment: str, runs: Sequence[RunStatus]) -> list[Pa
 def _past(reader: Reader, run: RunStatus, paid: Mapping[str, Cost]) -> Past:
     if run["id"] not in paid:
         return Past(run, 0, Progress.of([]), (), None)
-    began = max((ancestor.until for ancestor in ancestry(reader, run["id"])), default=0)
-    progress = Progress.of(episodes_with_past(reader, run["id"]))
-    return Past(run, began, progress, Record(reader, run["id"]).evaluations(), paid[run["id"]])
+    record, progress = Record(reader, run["id"]), Progress.of(episodes_with_past(reader, run["id"]))
+    return Past(run, record.lineage.beginning, progress, record.evaluations(), paid[run["id"]])
 
 
 def measure_of(runs: Sequence[Past]) -> Measure:

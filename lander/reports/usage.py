@@ -1,14 +1,13 @@
 """What each run used while it trained: its share of a processor and its memory, from the hosts' samples."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from lander.protocol.events import ResourcesSampled, TrainerUsage
 from lander.store.reader import Reader
+from lander.store.samples import samples
 
 _GAP: Final = 3.0
 """Samples further apart than this many times the usual distance are not joined: nothing was trained between."""
@@ -41,20 +40,10 @@ class Usage:
 def usage(reader: Reader, experiment: str) -> dict[str, Usage]:
     """What the runs of an experiment used, by run; those that were never measured are left out."""
     found: dict[str, list[tuple[int, float, float]]] = {run: [] for run in reader.runs(experiment)}
-    for at, sample in _samples(reader, experiment):
-        if sample.run in found:
-            found[sample.run].append((at, sample.cpu_percent, sample.memory_mb))
+    for at, _, used in samples(reader, experiment):
+        if used.run in found:
+            found[used.run].append((at, used.cpu_percent, used.memory_mb))
     return {run: _usage(samples) for run, samples in found.items() if samples}
-
-
-def _samples(reader: Reader, experiment: str) -> Iterator[tuple[int, TrainerUsage]]:
-    """Every measurement of a trainer since the experiment was submitted, with the host's clock in microseconds."""
-    (submitted,) = reader.connection.execute("SELECT submitted FROM experiments WHERE id = ?", (experiment,)).fetchone()
-    for stored in reader.events(kinds=[ResourcesSampled.kind], after=submitted):
-        event = stored.decode()
-        if isinstance(event, ResourcesSampled):
-            for each in event.trainers:
-                yield stored.at, each
 
 
 def _usage(samples: list[tuple[int, float, float]]) -> Usage:

@@ -6,7 +6,6 @@ What was collected is noted in `artifacts/collected`, so that a file that is gon
 
 import contextlib
 import fcntl
-import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Final
 from lander.protocol.durable import publish, unfinished
 from lander.protocol.events import CheckpointCommitted
 from lander.protocol.layout import ARTIFACTS, artifact_path
-from lander.store.checkpoints import Checkpoints, checkpoints_by_run, files_of
+from lander.store.checkpoints import Checkpoints, best_of, checkpoints_by_run, files_of
 from lander.store.reader import Reader
 
 KEEP: Final = 3
@@ -40,7 +39,7 @@ class Retention:
 
         There is a best by mean return, and one by evaluation.
         """
-        best = _best([each.mean_return for each in checkpoints]) | _best([each.evaluation for each in checkpoints])
+        best = {best_of([each.mean_return for each in checkpoints]), best_of([each.evaluation for each in checkpoints])}
         return [
             checkpoint
             for index, checkpoint in enumerate(checkpoints)
@@ -53,12 +52,6 @@ class Retention:
 
 LEAST: Final = Retention(keep=1, keep_every=0)
 """What every collection keeps, whatever else it was asked to."""
-
-
-def _best(means: Sequence[float | None]) -> set[int]:
-    """The index of the highest, as a set, since there may be none; the first of those that are equal."""
-    numbers = [(-mean, index) for index, mean in enumerate(means) if mean is not None and not math.isnan(mean)]
-    return {min(numbers)[1]} if numbers else set()
 
 
 @dataclass(frozen=True, slots=True)

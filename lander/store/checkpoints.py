@@ -1,7 +1,8 @@
 """Every checkpoint that the log knows of, run by run: those that count, those that were superseded, one it was forked from."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from math import isnan
 from typing import Final, NamedTuple
 
 from lander.protocol.events import CheckpointCommitted, ExperimentExtended, ExperimentSubmitted, TrainingStarted
@@ -36,6 +37,17 @@ class Checkpoints(NamedTuple):
 def files_of(checkpoint: CheckpointCommitted) -> tuple[str, ...]:
     """The SHA-256 of each file that the checkpoint consists of."""
     return (checkpoint.sha256, *checkpoint.pages)
+
+
+def best_of(means: Sequence[float | None]) -> int | None:
+    """The index of the highest; the first of those that are equal, and None where none is a number."""
+    numbers = [(-mean, index) for index, mean in enumerate(means) if mean is not None and not isnan(mean)]
+    return min(numbers)[1] if numbers else None
+
+
+def nearest(steps: Iterable[int], wanted: int) -> str:
+    """The three steps closest to another, in order, as one would list them."""
+    return ", ".join(map(str, sorted(sorted(steps, key=lambda step: abs(step - wanted))[:3])))
 
 
 def checkpoints_by_run(reader: Reader) -> dict[str, Checkpoints]:

@@ -6,9 +6,9 @@ From the clocks of those who said it, over all attempts, also what was supersede
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from lander.protocol.events import ResourcesSampled, TrainingStarted
-from lander.protocol.wire import decode_event
+from lander.protocol.events import TrainingStarted
 from lander.store.reader import CONSEQUENTIAL, Reader
+from lander.store.samples import samples
 
 LONGEST_SAMPLE: Final = 10.0
 """Seconds that a measurement speaks for at most: they are made every two, and a longer silence is no measurement."""
@@ -18,11 +18,6 @@ _STARTS: Final = (
     " (SELECT l.at FROM events l WHERE l.stream = e.stream AND l.producer = e.producer ORDER BY l.seq DESC LIMIT 1)"
     " FROM events e INDEXED BY events_of_consequence JOIN streams s ON s.id = e.stream JOIN progress p ON p.run = s.name"
     f" WHERE e.{CONSEQUENTIAL} AND e.kind = '{TrainingStarted.kind}' AND p.experiment = ? ORDER BY e.position"
-)
-_SAMPLES: Final = (
-    "SELECT e.at, e.kind, e.body FROM streams s JOIN events e ON e.stream = s.id"
-    f" WHERE substr(s.name, 1, 5) = 'host:' AND e.kind = '{ResourcesSampled.kind}' AND e.at BETWEEN ? AND ?"
-    " ORDER BY e.stream, e.producer, e.seq"
 )
 
 
@@ -50,25 +45,24 @@ def costs(reader: Reader, experiment: str) -> Mapping[str, Cost]:
     cpu: dict[str, float] = {}
     for (run, _), attempt in attempts.items():
         wall[run] = wall.get(run, 0.0) + max(0, attempt.end - attempt.start) / 1e6
-    for (run, _), seconds in _processor_seconds(reader, attempts).items():
+    for (run, _), seconds in _processor_seconds(reader, experiment, attempts).items():
         cpu[run] = cpu.get(run, 0.0) + seconds
     return {run: Cost(seconds, cpu.get(run)) for run, seconds in wall.items()}
 
 
-def _processor_seconds(reader: Reader, attempts: Mapping[tuple[str, int], _Attempt]) -> dict[tuple[str, int], float]:
+def _processor_seconds(
+    reader: Reader, experiment: str, attempts: Mapping[tuple[str, int], _Attempt]
+) -> dict[tuple[str, int], float]:
     """Of each attempt: each measurement times the time since the one before."""
     if not attempts:
         return {}
     measured: dict[tuple[str, int], float] = {}
     before = {key: attempt.start for key, attempt in attempts.items()}
-    margin = int(LONGEST_SAMPLE * 1e6)
-    period = min(each.start for each in attempts.values()), max(each.end for each in attempts.values()) + margin
-    for at, kind, body in reader.connection.execute(_SAMPLES, period):
-        sample = decode_event(kind, body)
-        for usage in sample.trainers if isinstance(sample, ResourcesSampled) else ():
-            key = usage.run, usage.epoch
-            if key in attempts and at > before[key]:
-                seconds = min((at - before[key]) / 1e6, LONGEST_SAMPLE)
-                measured[key] = measured.get(key, 0.0) + usage.cpu_percent / 100 * seconds
-                before[key] = at
+    end = max(each.end for each in attempts.values()) + int(LONGEST_SAMPLE * 1e6)
+    for at, _, usage in samples(reader, experiment):
+        key = usage.run, usage.epoch
+        if key in attempts and before[key] < at <= end:
+            seconds = min((at - before[key]) / 1e6, LONGEST_SAMPLE)
+            measured[key] = measured.get(key, 0.0) + usage.cpu_percent / 100 * seconds
+            before[key] = at
     return measured

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from lander.protocol.errors import NotFoundError, UsageError
 from lander.protocol.events import CheckpointCommitted, ExperimentExtended, ExperimentSubmitted, TrainingStarted
 from lander.protocol.experiment import Experiment, RunKey
+from lander.store.checkpoints import nearest
 from lander.store.reader import Reader
 from lander.store.record import Record
 
@@ -49,8 +50,7 @@ def sections(reader: Reader, run: str, after: int = 0, until: int | None = None)
     last = max(checkpoints, default=0) if until is None else until
     for bound in (after, last):
         if bound and bound not in checkpoints:
-            near = sorted(sorted(checkpoints, key=lambda step: abs(step - bound))[:3])
-            hint = f"the nearest are at {', '.join(map(str, near))}" if near else "it has none"
+            hint = f"the nearest are at {nearest(checkpoints, bound)}" if checkpoints else "it has none"
             raise UsageError(f"{run}: there is no checkpoint at step {bound}; {hint}")
     if last <= after:
         raise NotFoundError(f"{run}: no checkpoint after step {after}, so there is nothing to verify yet")

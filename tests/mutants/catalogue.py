@@ -169,7 +169,7 @@ MUTANTS = (
     Mutant(
         "the best in evaluation not kept",
         "lander/store/artifacts.py",
-        " | _best([each.evaluation for each in checkpoints])",
+        ", best_of([each.evaluation for each in checkpoints])",
         "",
         ("tests/integration/test_home_care.py::test_the_best_in_evaluation_is_kept_as_well",),
     ),
@@ -261,7 +261,7 @@ MUTANTS = (
     Mutant(
         "half-way taken for the end",
         "lander/reports/runs.py",
-        'last.final and last.step >= run["step"]',
+        "last.final and last.step >= step",
         "last.final",
         ("tests/unit/test_comparison.py::test_an_evaluation_from_before_an_extension_is_not_the_final_one",),
     ),

@@ -4,13 +4,13 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Final, Literal
 
-from lander.protocol.events import ResourcesSampled
 from lander.reports.export.plain import moment
 from lander.reports.export.runs import Run, runs_of
 from lander.reports.runs import final_of
 from lander.reports.tables import RECORDED, RUN, Row, Table
 from lander.store.reader import Reader
 from lander.store.record import Record
+from lander.store.samples import samples
 
 Kind = Literal["text", "integer", "number", "truth", "time"]
 
@@ -49,7 +49,7 @@ def _runs(reader: Reader, runs: list[Run]) -> Table:
 def _run(reader: Reader, run: Run) -> Row:
     key, arm = run.key, run.arm
     hyperparameters = json.dumps(arm.hyperparameters, ensure_ascii=False)
-    final = final_of(Record(reader, key.id).evaluations(), run.status)
+    final = final_of(Record(reader, key.id).evaluations(), run.status["step"])
     return (
         *(key.id, key.arm, key.seed),
         *(arm.role, arm.algorithm, arm.environment, hyperparameters),
@@ -61,15 +61,11 @@ def _run(reader: Reader, run: Run) -> Row:
 
 def _resources(reader: Reader, runs: list[str]) -> Table:
     """What every attempt used, also one that was superseded: `cpu_percent` of one core, as its host measured it."""
-    return Table((*RUN, "attempt", "host", "time", *_USED), _samples(reader, set(runs)))
+    return Table((*RUN, "attempt", "host", "time", *_USED), _samples(reader, runs[0].partition("/")[0], set(runs)))
 
 
-def _samples(reader: Reader, runs: set[str]) -> Iterator[Row]:
-    for stored in reader.events(kinds=[ResourcesSampled.kind]):
-        sample = stored.decode()
-        for each in sample.trainers if isinstance(sample, ResourcesSampled) else ():
-            if each.run in runs:
-                _, arm, seed = each.run.split("/")
-                host = stored.stream.partition(":")[2]
-                used = (each.cpu_percent, each.memory_mb, each.gpu_percent)
-                yield each.run, arm, int(seed), each.epoch, host, moment(stored.at), *used
+def _samples(reader: Reader, experiment: str, runs: set[str]) -> Iterator[Row]:
+    for at, host, used in samples(reader, experiment):
+        if used.run in runs:
+            _, arm, seed = used.run.split("/")
+            yield used.run, arm, int(seed), used.epoch, host, moment(at), used.cpu_percent, used.memory_mb, used.gpu_percent
