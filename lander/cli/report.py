@@ -86,7 +86,7 @@ def in_terminal(reader: "Reader", found: "Findings") -> str:
     from lander.reports.material import bands, learning_curves
     from lander.reports.text import as_text
 
-    picture = drawn(bands(found, learning_curves(reader, found)), _width(), _paint)
+    picture = drawn([arm.name for arm in found.arms], bands(found, learning_curves(reader, found)), _width(), _paint)
     return as_text(found, picture)
 
 

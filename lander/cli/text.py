@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from lander.protocol.states import in_words
+
 if TYPE_CHECKING:
     from lander.store.status import ExperimentStatus, RunStatus
 
@@ -34,13 +36,10 @@ def cells(run: "RunStatus") -> tuple[str, ...]:
 def state(run: "RunStatus") -> str:
     """The state, with the cause where the state alone does not tell, the attempt where it is not the first, and what became
     of its past where that is not simply continued."""
-    words: str = run["state"]
-    if run["cause"] not in (None, run["state"], "stopped"):
-        words += f": {run['cause']}"
     marks = [f"attempt {run['attempt']}"] if run["attempt"] > 1 and run["state"] not in OVER else []
     marks += ["started over"] if run["attempt"] > 1 and run["state"] == "running" and run["resume"] == "fresh" else []
     marks += ["inexact"] if run["resume"] == "inexact" else []
-    return words + (f" ({', '.join(marks)})" if marks else "")
+    return in_words(run["state"], run["cause"]) + (f" ({', '.join(marks)})" if marks else "")
 
 
 def number(value: float | None) -> str:

@@ -9,5 +9,12 @@ LIVE: Final[frozenset[RunState]] = frozenset({"starting", "running", "stopping"}
 """A process exists, or is about to."""
 TERMINAL: Final[frozenset[RunState]] = frozenset({"completed", "failed", "stopped", "skipped"})
 """Nothing more happens by itself."""
+SETTLED: Final[frozenset[RunState]] = frozenset({"completed", "failed", "skipped"})
+"""As planned or not, it is over; what was stopped is meant to go on."""
 UNDER_WAY: Final[frozenset[ExperimentState]] = frozenset({"queued", "running"})
 """Not yet ended."""
+
+
+def in_words(state: str, cause: str | None) -> str:
+    """The state of a run for people, with its cause where the state alone does not tell it."""
+    return state if cause in (None, state, "stopped") else f"{state}: {cause}"

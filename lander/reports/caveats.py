@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from lander.protocol.experiment import Arm, Experiment
+from lander.protocol.states import in_words
 from lander.reports.findings import ArmFinding, Contrast, Measure
 from lander.reports.runs import Past
 from lander.store.reader import RETURN_WINDOW
@@ -19,7 +20,7 @@ _MOST_NAMED: Final = 5
 class Told:
     """What caveats follow from: the experiment as submitted and as it is now, its runs, and what was found.
 
-    `added` is how often seeds were added to it.
+    `looks` is how often there were more seeds or steps after results could be seen.
     """
 
     submitted: Experiment
@@ -28,7 +29,7 @@ class Told:
     measure: Measure
     arms: Sequence[ArmFinding]
     contrasts: Sequence[Contrast]
-    added: int
+    looks: int
 
     @property
     def completed(self) -> list[Past]:
@@ -66,12 +67,18 @@ def _of_comparability(told: Told) -> Iterator[str]:
         if variant.name not in compared:
             without = " and ".join(arm.name for arm in (baseline, variant) if not arm.returns)
             yield f"{variant.name} cannot be compared with {baseline.name}: there is no final return of {without}"
-        elif not compared[variant.name].paired:
-            lacking = "; ".join(_lacking(arm, other) for arm, other in ((baseline, variant), (variant, baseline)))
-            yield f"seeds are missing ({lacking.strip('; ')}), so these runs are compared as two groups and not seed by seed"
+        elif baseline.returns.keys() != variant.returns.keys():
+            lacking = filter(None, (_lacking(baseline, variant), _lacking(variant, baseline)))
+            yield f"seeds are missing ({'; '.join(lacking)}), so {_what_is_compared(compared[variant.name])}"
     for variant in variants:
         if told.measure == "evaluation" and (trained := _otherwise_in_training(told, baseline.name, variant.name)):
             yield trained
+
+
+def _what_is_compared(contrast: Contrast) -> str:
+    if contrast.paired:
+        return f"only the {contrast.compared} that both have are compared"
+    return f"runs are compared as two groups and not seed by seed, the first {contrast.compared} of each"
 
 
 def _lacking(arm: ArmFinding, other: ArmFinding) -> str:
@@ -108,9 +115,12 @@ def _of_seeds(told: Told) -> Iterator[str]:
         yield f"{fewest} seeds are few: with fewer than {FEW_SEEDS}, chance is rarely told from an effect"
     if any(1 < count <= MOST_MEAN_OF_ALL for count in counts.values()):
         yield f"of {MOST_MEAN_OF_ALL} seeds or fewer, the interquartile mean is the mean"
-    if told.added:
-        times = "once" if told.added == 1 else f"{told.added} times"
-        yield f"seeds were added {times}; who adds some until there is a result will get one, so p-values are doubled each time"
+    if told.looks:
+        times = "once" if told.looks == 1 else f"{told.looks} times"
+        yield (
+            f"seeds or steps were added {times} after results could be seen; who goes on until there is a result will get one,"
+            " so p-values are doubled each time"
+        )
 
 
 def _of_episodes(told: Told) -> Iterator[str]:
@@ -157,13 +167,8 @@ def _environment(arm: Arm) -> str:
 
 
 def _named(runs: Sequence[Past]) -> str:
-    return _shortened([f"{run.run['arm']}/{run.run['seed']} ({_fate(run)})" for run in runs])
+    return _shortened([f"{run.run['arm']}/{run.run['seed']} ({in_words(run.run['state'], run.run['cause'])})" for run in runs])
 
 
 def _shortened(names: Sequence[str]) -> str:
     return ", ".join(names[:_MOST_NAMED]) + (f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else "")
-
-
-def _fate(run: Past) -> str:
-    state, cause = run.run["state"], run.run["cause"]
-    return state if cause in (None, "completed", "stopped") else f"{state}: {cause}"

@@ -8,9 +8,11 @@ from typing import Final
 
 import numpy as np
 
-from lander.reports.curves import Band, Floats, Integers
+from lander.reports.bootstrap import Floats, Integers
+from lander.reports.curves import Band
 from lander.reports.numbers import number, whole
 from lander.reports.runs import LARGEST_RETURN
+from lander.store.reader import RETURN_WINDOW
 
 Paint = Callable[[str, int], str]
 """Gives a text the colour of an arm, by its place."""
@@ -23,9 +25,12 @@ _FEWEST_COLUMNS: Final = 20
 _BETWEEN_MARKS: Final = 14
 
 
-def learning_curves(bands: Mapping[str, Band], width: int, paint: Paint = lambda text, arm: text) -> list[str]:
-    """The mean curves of the arms, in lines of at most `width` characters; nothing where there is nothing to draw."""
-    curves = {place: _known(band) for place, band in enumerate(bands.values()) if len(_known(band)[0])}
+def learning_curves(
+    arms: Sequence[str], bands: Mapping[str, Band], width: int, paint: Paint = lambda text, arm: text
+) -> list[str]:
+    """The mean curves of the arms that have one, in lines of at most `width` characters; nothing where none has."""
+    found = {place: _known(bands[name]) for place, name in enumerate(arms) if name in bands}
+    curves = {place: curve for place, curve in found.items() if len(curve[0])}
     if not curves:
         return []
     low, high = _limits([values for _, values in curves.values()])
@@ -35,11 +40,11 @@ def learning_curves(bands: Mapping[str, Band], width: int, paint: Paint = lambda
     canvas = _Canvas(max(_FEWEST_COLUMNS, width - margin - 2))
     for place, (steps, values) in curves.items():
         canvas.draw(place, steps / last, (values - low) / (high - low))
-    names = "  ".join(paint(f"{_mark(place)} {name}", place) for place, name in enumerate(bands) if place in curves)
+    names = "  ".join(paint(f"{_mark(place)} {arms[place]}", place) for place in curves)
     rows = [f"{labels.get(row, '').rjust(margin)} │{line}" for row, line in enumerate(canvas.lines(paint))]
     space = " " * margin
     return [
-        f"{space}  mean return of the last 100 episodes: {names}",
+        f"{space}  mean return of the last {RETURN_WINDOW} episodes: {names}",
         *rows,
         f"{space} └{'─' * canvas.columns}",
         f"{space}  0{f'{whole(last)} timesteps'.rjust(canvas.columns - 1)}",

@@ -6,20 +6,14 @@ it stays where it is; before the first it has no value.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
+from lander.reports import bootstrap
+from lander.reports.bootstrap import Floats, Integers
 from lander.store.reader import RETURN_WINDOW, Episode
 
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
-RESAMPLES: Final = 2_000
-SEED: Final = 20_210_830
-"""Of every resampling: the same log gives the same numbers."""
-CONFIDENCE: Final = 0.95
-TAILS: Final = ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
 FEWEST_EPISODES: Final = 10
 """Fewer than these have no mean that a best or a threshold could be read off."""
 
@@ -36,7 +30,7 @@ class Curve:
 class Band:
     """The mean over runs on their common grid, and its 95 % bootstrap interval; not-a-number where not all have a value.
 
-    Of one run alone there is no interval: `low` and `high` are not-a-number.
+    Of fewer than four runs there is no interval: `low` and `high` are not-a-number.
     """
 
     steps: Integers
@@ -65,10 +59,11 @@ class Progress:
         finished = np.searchsorted(self.steps, steps, side="right")
         return np.concatenate([[np.nan], self.means])[finished]
 
-    def reaches(self, threshold: float) -> int | None:
-        """The timestep at which the curve first comes to the threshold, with at least 10 episodes behind it."""
-        there = np.flatnonzero(self.means[FEWEST_EPISODES - 1 :] >= threshold)
-        return int(self.steps[FEWEST_EPISODES - 1 + there[0]]) if len(there) else None
+    def reaches(self, threshold: float, after: int = 0) -> int | None:
+        """The first timestep after another at which the curve is at the threshold, with at least 10 episodes behind it."""
+        there = np.flatnonzero((self.means >= threshold) & (self.steps > after))
+        there = there[there >= FEWEST_EPISODES - 1]
+        return int(self.steps[there[0]]) if len(there) else None
 
     def best(self, after: int = 0) -> tuple[float, int] | None:
         """The highest value of the curve after a timestep, and its own, with at least 10 episodes behind it where there are as
@@ -80,16 +75,16 @@ class Progress:
         place = finite[np.argmax(self.means[finite])]
         return float(self.means[place]), int(self.steps[place])
 
-    def area(self, total_steps: int) -> float | None:
-        """The mean of the curve over all training steps, as if it had begun where its first episode took it.
+    def area(self, total_steps: int, after: int = 0) -> float | None:
+        """The mean of the curve over all training steps after one, as if it had begun where its first episode took it.
 
         This is the area under it, divided by the steps: two runs of different length can be compared.
         """
-        if not len(self.means):
+        if not len(self.means) or total_steps <= after:
             return None
-        edges = np.minimum(np.concatenate([[0], self.steps[1:], [total_steps]]), total_steps)
+        edges = np.clip(np.concatenate([[0], self.steps[1:], [total_steps]]), after, total_steps)
         with np.errstate(all="ignore"):
-            mean = float(np.sum(self.means * (np.diff(edges) / total_steps)))
+            mean = float(np.sum(self.means * (np.diff(edges) / (total_steps - after))))
         return mean if np.isfinite(mean) else None
 
 
@@ -127,15 +122,14 @@ def band(curves: Iterable[Curve]) -> Band:
         raise ValueError("a band needs at least one curve, and all on the same grid")
     returns = np.stack([curve.returns for curve in given])
     with np.errstate(all="ignore"):
-        low, high = _percentiles(returns)
+        low, high = _interval(returns)
         return Band(given[0].steps, returns.mean(axis=0), low, high)
 
 
-def _percentiles(returns: Floats) -> tuple[Floats, Floats]:
+def _interval(returns: Floats) -> tuple[Floats, Floats]:
     runs, points = returns.shape
     known = np.isfinite(returns).all(axis=0)
-    bounds = np.full((2, points), np.nan)
-    if runs > 1 and known.any():
-        drawn: npt.NDArray[Any] = np.random.default_rng(SEED).multinomial(runs, [1 / runs] * runs, RESAMPLES)
-        bounds[:, known] = np.quantile(drawn @ returns[:, known] / runs, TAILS, axis=0)
-    return bounds[0], bounds[1]
+    low, high = np.full((2, points), np.nan)
+    if runs >= bootstrap.FEWEST and known.any():
+        low[known], high[known] = bootstrap.bounds(bootstrap.resampled_means(returns[:, known]))
+    return low, high

@@ -4,11 +4,18 @@ Returns are in the environment's own units, steps are environment timesteps of o
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
+
+from lander.protocol.states import SETTLED, RunState
 
 Measure = Literal["evaluation", "training"]
 """What a run's final return is: the mean of its final evaluation, or that of its last training episodes."""
+LEVEL: Final = 0.05
+"""What a p-value must be below for a decision."""
 Decision = Literal["supported", "refuted", "undecided"]
+Withheld = Literal["unfinished", "failures"]
+"""Why there is no decision although the test has one: whoever may stop when the result suits will get one; and runs that fail
+are seldom those that would have returned most."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,7 +38,7 @@ class RunFinding:
     run: str
     arm: str
     seed: int
-    state: str
+    state: RunState
     cause: str | None
     attempts: int
     resume: str | None
@@ -50,9 +57,10 @@ class RunFinding:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ArmFinding:
-    """One arm, over its completed runs: `returns` is the final return of each by its seed.
+    """One arm, over its completed runs: `returns` is the final return of each by its seed, `best` the mean of their best.
 
-    `reached` counts the runs that came to the threshold; `steps_to_threshold` is over those alone.
+    `reached` counts the runs that came to the threshold; in `steps_to_threshold` those that never did count with all their
+    training steps, so that no arm seems quick whose slow runs are missing.
     """
 
     name: str
@@ -64,6 +72,7 @@ class ArmFinding:
     median: Estimate | None
     iqm: Estimate | None
     spread: float | None
+    best: Estimate | None
     area: Estimate | None
     reached: int
     steps_to_threshold: Estimate | None
@@ -71,22 +80,29 @@ class ArmFinding:
     cpu_seconds: float | None
     steps_per_second: float | None
 
+    @property
+    def lost(self) -> int:
+        """Runs that are over without a final return."""
+        return sum(run.state in SETTLED and run.final is None for run in self.runs)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Contrast:
     """A variant against the baseline.
 
-    `paired` is whether it was compared seed by seed, over `seeds`; else every completed run of both counts. `better` is how
-    many pairs favour the variant, None where there are none. `p_adjusted` is corrected for the number of variants (Holm) and
-    for every time seeds were added; the decision follows from it. `rank_p_value` is of a test that looks at ranks only,
+    `paired` is whether it was compared seed by seed; `compared` is how many runs of each arm were. `better` is how many pairs
+    favour the variant, None where there are none. `area` is the difference of the areas under the learning curves of the same
+    runs. `p_adjusted` is corrected for the number of variants (Holm) and for every look at results that was followed by more
+    seeds or steps; the decision follows from it, unless it is `withheld`. `rank_p_value` is of a test that looks at ranks only,
     beside it. `more_seeds` is how many more would probably decide, None where that is decided or cannot be told.
     """
 
     variant: str
     baseline: str
     paired: bool
-    seeds: tuple[int, ...]
+    compared: int
     difference: Estimate
+    area: Estimate | None
     better: int | None
     probability_of_improvement: Estimate
     effect_size: float | None
@@ -96,6 +112,7 @@ class Contrast:
     rank_test: str
     rank_p_value: float | None
     decision: Decision
+    withheld: Withheld | None
     more_seeds: int | None
 
 
@@ -117,3 +134,8 @@ class Findings:
     contrasts: tuple[Contrast, ...]
     caveats: tuple[str, ...]
     origin: str | None = None
+
+    @property
+    def unfinished(self) -> int:
+        """Runs that are not over: no decision before none is left."""
+        return sum(run.state not in SETTLED for arm in self.arms for run in arm.runs)

@@ -4,11 +4,12 @@ import html
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from lander.protocol.states import in_words
 from lander.reports import numbers
 from lander.reports.configuration import differences, experiment_file
-from lander.reports.findings import ArmFinding, Contrast, RunFinding
+from lander.reports.findings import ArmFinding, Contrast, Findings, RunFinding
 from lander.reports.material import Material
-from lander.reports.summary import ABOUT, lineage, manifest, notice, question, reached, summary
+from lander.reports.summary import ABOUT, lineage, manifest, notice, question, reached, steps_to, summary
 from lander.reports.verdict import method, verdict
 
 
@@ -41,7 +42,7 @@ def _lines(material: Material, pictures: Sequence[str], prefix: str) -> Iterator
         yield from (f"![{ABOUT[name].title}]({prefix}{name}.png)", "", _plain(ABOUT[name].caption), "")
     if any(arm.returns for arm in findings.arms):
         yield "## Final performance"
-        yield from _table(_ARM, map(_arm, findings.arms))
+        yield from _table(_headings(findings), map(_arm, findings.arms))
         yield from _table(_CONTRAST, map(_contrast, findings.contrasts))
         yield from (f"{_plain(' '.join(method(findings)))}", "")
     yield "## Runs"
@@ -58,7 +59,9 @@ def _lines(material: Material, pictures: Sequence[str], prefix: str) -> Iterator
     yield f"- log: up to position {findings.position:,}"
 
 
-_ARM = ("arm", "runs", "mean", "median", "interquartile mean", "spread", "steps to threshold", "time per run", "steps/s")
+def _headings(findings: Findings) -> Sequence[str]:
+    returns = ("mean", "median", "interquartile mean", "spread", "best", "area under the curve")
+    return ("arm", "runs", *returns, steps_to(findings), "time per run", "CPU time", "steps/s")
 
 
 def _arm(arm: ArmFinding) -> Sequence[str]:
@@ -67,21 +70,24 @@ def _arm(arm: ArmFinding) -> Sequence[str]:
         f"{len(arm.returns)} of {len(arm.runs)}",
         *(numbers.estimated(found) for found in (arm.mean, arm.median, arm.iqm)),
         numbers.number(arm.spread),
-        f"{numbers.estimated_whole(arm.steps_to_threshold)} {reached(arm)}".rstrip(),
+        *(numbers.estimated(found) for found in (arm.best, arm.area)),
+        f"{numbers.estimated(arm.steps_to_threshold, numbers.whole)} {reached(arm)}".rstrip(),
         numbers.duration(arm.wall_seconds),
+        numbers.duration(arm.cpu_seconds),
         numbers.whole(arm.steps_per_second),
     )
 
 
-_CONTRAST = ("variant", "difference", "pairs won", "P(improvement)", "effect size", "test", "p", "p, corrected")
+_CONTRAST = ("variant", "difference", "in area", "pairs won", "P(improvement)", "effect size", "test", "p", "p, corrected")
 
 
 def _contrast(contrast: Contrast) -> Sequence[str]:
     return (
         contrast.variant,
         numbers.estimated(contrast.difference),
-        numbers.NOTHING if contrast.better is None else f"{contrast.better} of {len(contrast.seeds)}",
-        numbers.percent(contrast.probability_of_improvement.value),
+        numbers.estimated(contrast.area),
+        numbers.NOTHING if contrast.better is None else f"{contrast.better} of {contrast.compared}",
+        numbers.estimated(contrast.probability_of_improvement, numbers.percent),
         numbers.number(contrast.effect_size),
         contrast.test,
         numbers.p_value(contrast.p_value),
@@ -93,11 +99,9 @@ _RUN = ("run", "state", "steps", "episodes", "final", "best", "attempts", "time"
 
 
 def _run(run: RunFinding) -> Sequence[str]:
-    marks = [run.cause] if run.cause not in (None, run.state, "stopped") else []
-    marks += ["inexact"] if run.resume == "inexact" else []
     return (
         f"{run.arm}/{run.seed}",
-        run.state + (f" ({', '.join(map(str, marks))})" if marks else ""),
+        in_words(run.state, run.cause) + (" (inexact)" if run.resume == "inexact" else ""),
         numbers.whole(run.step),
         numbers.whole(run.episodes),
         numbers.number(run.final),

@@ -1,11 +1,13 @@
 """How reports write numbers for people: thousands separated, as many digits as mean something, a true minus sign."""
 
 import math
+from collections.abc import Callable
 from math import floor, log10
 from typing import Final
 
-from lander.reports.findings import Estimate
+from lander.reports.findings import LEVEL, Estimate
 
+Write = Callable[[float | None], str]
 NOTHING: Final = "–"
 _MANY: Final = 1e9
 
@@ -14,6 +16,7 @@ def number(value: float | None) -> str:
     """A return, a difference: `1,234.5`, `−7.25`, `0.0312`; a dash where there is none."""
     if value is None or math.isnan(value):
         return NOTHING
+    value += 0.0  # no minus before a zero
     digits = 1 if abs(value) >= 10 else 2
     written = f"{value:,.{digits}f}" if 1 <= abs(value) < _MANY or value == 0 else f"{value:.3g}"
     return written.replace("-", "−")
@@ -32,38 +35,36 @@ def whole(value: float | None) -> str:
     return NOTHING if value is None or not math.isfinite(value) else f"{value:,.0f}".replace("-", "−")
 
 
-def interval(estimate: Estimate | None) -> str:
-    """The confidence interval alone: `[12.0, 18.5]`."""
-    if estimate is None or estimate.low is None or estimate.high is None:
-        return NOTHING
-    return f"[{number(estimate.low)}, {number(estimate.high)}]"
+def interval(estimate: Estimate, write: Write = number) -> str:
+    """The confidence interval alone, `[12.0, 18.5]`; nothing where there is none."""
+    if estimate.low is None or estimate.high is None:
+        return ""
+    return f"[{write(estimate.low)}, {write(estimate.high)}]"
 
 
-def estimated(estimate: Estimate | None) -> str:
+def estimated(estimate: Estimate | None, write: Write = number) -> str:
     """A value with its interval, where there is one: `15.2 [12.0, 18.5]`."""
     if estimate is None:
         return NOTHING
-    return number(estimate.value) + (f" {interval(estimate)}" if estimate.low is not None else "")
-
-
-def estimated_whole(estimate: Estimate | None) -> str:
-    """The same for what is counted."""
-    if estimate is None:
-        return NOTHING
-    bounds = f" [{whole(estimate.low)}, {whole(estimate.high)}]" if estimate.low is not None else ""
-    return whole(estimate.value) + bounds
+    return f"{write(estimate.value)} {interval(estimate, write)}".rstrip()
 
 
 def p_value(value: float | None) -> str:
-    """`0.034`, or `< 0.001`; near 0.05 with a digit more, so that none seems to be on the other side of it."""
+    """`0.034`, or `< 0.001`; near the level with as many digits as tell on which side of it."""
     if value is None or math.isnan(value):
         return NOTHING
-    return "< 0.001" if value < 0.001 else f"{value:.4f}" if 0.0495 <= value < 0.0505 else f"{value:.3f}"
+    if value < 0.001:
+        return "< 0.001"
+    written = (f"{value:.{digits}f}" for digits in range(3, 17))
+    return next(each for each in written if float(each) != LEVEL or value == LEVEL)
 
 
 def percent(value: float | None) -> str:
-    """A share from 0 to 1 as `92%`."""
-    return NOTHING if value is None or math.isnan(value) else f"{value:.0%}"
+    """A share from 0 to 1 as `92 %`; only what is all is 100 %, and only what is none 0 %."""
+    if value is None or math.isnan(value):
+        return NOTHING
+    whole = 100 * value
+    return "> 99 %" if 99.5 <= whole < 100 else "< 1 %" if 0 < whole < 0.5 else f"{whole:.0f} %"
 
 
 def duration(seconds: float | None) -> str:

@@ -7,12 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from lander.protocol.states import in_words
 from lander.reports import numbers
 from lander.reports.configuration import UNSAID, differences, experiment_file
 from lander.reports.drawing import colour, inline
 from lander.reports.findings import ArmFinding, Estimate
 from lander.reports.material import Material
-from lander.reports.summary import ABOUT, lineage, manifest, notice, question, reached, summary
+from lander.reports.summary import ABOUT, lineage, manifest, notice, question, reached, steps_to, summary
 from lander.reports.verdict import method, verdict
 
 Films = Mapping[str, Sequence[tuple[str, Path]]]
@@ -46,6 +47,8 @@ def page(material: Material, figures: Mapping[str, bytes], films: Films | None =
         unsaid=any(UNSAID in setting.values for setting in settings),
         completed=any(arm.returns for arm in findings.arms),
         method=method(findings),
+        in_words=in_words,
+        steps_to=steps_to(findings),
         about=ABOUT,
         colours={arm.name: colour(index) for index, arm in enumerate(findings.arms)},
         figures={name: Markup(inline(drawn, name)) for name, drawn in figures.items()},  # our own drawing, escaped by its maker
@@ -66,21 +69,19 @@ def _plain(value: Any) -> str:
     return "" if value is None or (isinstance(value, float) and not math.isfinite(value)) else str(value)
 
 
-def _spread_out(found: Estimate | None, write: Any = numbers.number) -> Any:
+def _spread_out(found: Estimate | None, write: numbers.Write = numbers.number) -> Any:
     """An estimate, and its interval in small print beneath."""
-    from markupsafe import Markup
-
-    if found is None:
-        return numbers.NOTHING
-    if found.low is None or found.high is None:
-        return write(found.value)
-    return Markup("{}<small>[{}, {}]</small>").format(write(found.value), write(found.low), write(found.high))
+    return numbers.NOTHING if found is None else write(found.value) + _small(numbers.interval(found, write))
 
 
 def _reached(arm: ArmFinding) -> Any:
+    return _small(reached(arm))
+
+
+def _small(text: str) -> Any:
     from markupsafe import Markup
 
-    return Markup("<small>{}</small>").format(some) if (some := reached(arm)) else ""
+    return Markup("<small>{}</small>").format(text) if text else Markup("")
 
 
 _FILTERS: Final[Mapping[str, Any]] = {

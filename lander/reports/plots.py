@@ -1,16 +1,18 @@
 """The figures of a report, each a function of what was found and recorded."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from lander.reports.curves import Floats, Integers
+from lander.reports.bootstrap import Floats, Integers
 from lander.reports.drawing import INK, QUIET, Style, figure, number_axis, settings, style, thousands
 from lander.reports.findings import ArmFinding, Estimate, Findings
 from lander.reports.material import Material
 from lander.reports.runs import LARGEST_RETURN, known
 from lander.reports.statistics import profile
+from lander.store.reader import RETURN_WINDOW
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +23,7 @@ _WIDTH: Final = 5.6
 _NARROW: Final = 4.1
 FINAL_RETURN: Final = {
     "evaluation": "final return (mean of the last evaluation)",
-    "training": "final return (mean of the last 100 episodes)",
+    "training": f"final return (mean of the last {RETURN_WINDOW} episodes)",
 }
 _MARKS: Final = 8
 """How many markers a curve carries."""
@@ -56,7 +58,7 @@ def learning_curves(material: Material) -> "Figure | None":
         label = f"threshold {thousands(round(threshold, 1))}"
         axes.axhline(threshold, color=QUIET, linewidth=1.0, linestyle=(0, (1, 2)), zorder=1, label=label)
     axes.set_xlim(right=max(int(curve.steps[-1]) for curve in material.curves.values()))
-    _finish(axes, "timesteps of a run", "return (mean of the last 100 episodes)")
+    _finish(axes, "timesteps of a run", f"return (mean of the last {RETURN_WINDOW} episodes)")
     _legend(drawn, axes)
     return drawn
 
@@ -183,11 +185,14 @@ def steps_to_threshold(material: Material) -> "Figure | None":
     findings = material.findings
     if findings.threshold is None:
         return None
-    completed = {arm.name: [run.steps_to_threshold for run in arm.runs if run.state == "completed"] for arm in findings.arms}
-    values = {name: [step for step in steps if step is not None] for name, steps in completed.items()}
+    completed = {arm.name: [run for run in arm.runs if run.state == "completed"] for arm in findings.arms}
+    values = {
+        name: [run.steps_to_threshold for run in runs if run.steps_to_threshold is not None] for name, runs in completed.items()
+    }
+    never = {name: [run.total_steps for run in runs if run.steps_to_threshold is None] for name, runs in completed.items()}
     means = {arm.name: arm.steps_to_threshold for arm in findings.arms}
-    names = {name: f"{name}\n{len(values[name])} of {len(steps)} runs" for name, steps in completed.items()}
-    return _strip(findings, names, values, means, f"timesteps to a return of {thousands(round(findings.threshold, 1))}")
+    names = {name: f"{name}\n{len(values[name])} of {len(runs)} runs" for name, runs in completed.items()}
+    return _strip(findings, names, values, means, f"timesteps to a return of {thousands(round(findings.threshold, 1))}", never)
 
 
 def _strip(
@@ -196,14 +201,16 @@ def _strip(
     values: Mapping[str, Sequence[float]],
     means: Mapping[str, Estimate | None],
     label: str,
+    hollow: Mapping[str, Sequence[float]] = MappingProxyType({}),
 ) -> "Figure | None":
-    """A row of points for each arm, and under them an estimate with its interval."""
+    """A row of points for each arm, some of them hollow, and under them an estimate with its interval."""
     if not any(values.values()):
         return None
     drawn, (axes,) = figure(_NARROW, 1.1 + 0.55 * len(findings.arms))
     for row, (arm, look) in enumerate(_styled(findings)):
-        points = values[arm.name]
-        axes.plot(points, [row - 0.14] * len(points), look.marker, color=look.colour, markersize=5, alpha=0.55, linestyle="")
+        for points, fill in ((values[arm.name], "full"), (hollow.get(arm.name, ()), "none")):
+            at = [row - 0.14] * len(points)
+            axes.plot(points, at, look.marker, color=look.colour, markersize=5, alpha=0.55, linestyle="", fillstyle=fill)
         if (mean := means[arm.name]) is not None:
             _interval(axes, mean, row + 0.16, look, "|")
     axes.set_yticks(range(len(findings.arms)), [names[arm.name] for arm in findings.arms])

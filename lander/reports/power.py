@@ -1,15 +1,14 @@
-"""How many more seeds would probably decide, if the difference is what was measured.
+"""How many more seeds would probably decide, if difference and spread are what was measured.
 
 That is itself uncertain, and more so the fewer the seeds were: a direction to go in, no promise.
 """
 
-from math import comb
 from typing import Final
 
 import numpy as np
 
-from lander.reports.curves import Floats, Integers
-from lander.reports.statistics import NO_SPREAD, Values, largest_of
+from lander.reports.bootstrap import Floats, Integers
+from lander.reports.statistics import NO_SPREAD, Values, largest_of, rearranged
 
 POWER: Final = 0.8
 MOST_MORE: Final = 200
@@ -33,7 +32,7 @@ def more_seeds(ours: Values, theirs: Values, paired: bool, level: float, fewest:
     if difference <= scale:
         return None
     if np.sqrt(variances.max()) <= scale:
-        powers = np.array([float(2 / comb(int(sizes.sum()) + 2 * k, int(sizes[0]) + k) < level) for k in more.tolist()])
+        powers = np.array([float(rearranged(a, b, paired, k) < level) for k in more.tolist()])
     else:
         powers = _powers(difference, variances[:, None] / grown, grown - 1, level)
     enough = (powers >= POWER) & (sizes.min() + more >= fewest)

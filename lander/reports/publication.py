@@ -12,6 +12,7 @@ from lander.reports.markdown import markdown
 from lander.reports.material import Material
 from lander.reports.page import Films, page
 from lander.reports.plots import plots
+from lander.reports.summary import ABOUT
 from lander.reports.tables import RECORDED, Row, Table, write_csv
 from lander.reports.text import as_json
 from lander.store.reader import Reader
@@ -36,6 +37,9 @@ def write_report(material: Material, directory: Path, films: Films | None = None
         figures[name] = svg(drawn)
         write(directory / f"{name}.svg", figures[name])
         write(directory / f"{name}.png", png(drawn))
+    for name in ABOUT.keys() - figures.keys():  # as of an earlier report, of which there is nothing left to show
+        for suffix in (".svg", ".png"):
+            (directory / f"{name}{suffix}").unlink(missing_ok=True)
     write(directory / "report.md", markdown(material, figures))
     write(directory / "report.json", as_json(material.findings) + "\n")
     return write(directory / PAGE, page(material, figures, films))

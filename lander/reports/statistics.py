@@ -4,26 +4,23 @@ Values are finite and of a size whose squares are (`runs.known`); within that no
 what cannot be told is None. Numbers without any spread have no interval, since one of no width would claim certainty.
 
 - Means and their differences have intervals of Student's t, which hold for a few seeds already.
-- Median, interquartile mean and probability of improvement have percentile bootstrap intervals, as is usual in the field
-  (Agarwal et al. 2021, "Deep Reinforcement Learning at the Edge of the Statistical Precipice"; `rliable`). With fewer than
-  about ten seeds these are too narrow.
+- Median, interquartile mean and probability of improvement have those of the bootstrap (`reports.bootstrap`).
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import exp, sqrt
+from math import comb, exp, sqrt
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from lander.reports.curves import CONFIDENCE, SEED, TAILS
+from lander.reports import bootstrap
+from lander.reports.bootstrap import TAILS, Floats
 from lander.reports.findings import Estimate
 
 Values = Sequence[float]
 Array = npt.NDArray[Any]
-RESAMPLES: Final = 10_000
-LEVEL: Final = 1 - CONFIDENCE
 NO_SPREAD: Final = 1e-12
 """Of the largest value: a spread below it is what rounding leaves of none."""
 
@@ -72,19 +69,22 @@ def _bootstrapped(values: Values, statistic: Callable[..., Array]) -> Estimate |
     if not len(values):
         return None
     given = np.asarray(values, np.float64)
-    drawn = given[np.random.default_rng(SEED).integers(0, len(given), (RESAMPLES, len(given)))]
-    return _percentiles(float(statistic(given, axis=0)), statistic(drawn, axis=1))
+    value = float(statistic(given, axis=0))
+    if len(given) < bootstrap.FEWEST:
+        return Estimate(value=value)
+    return _estimate(value, statistic(*bootstrap.resampled(given), axis=1))
 
 
-def _percentiles(value: float, drawn: Array) -> Estimate:
-    low, high = (float(bound) for bound in np.quantile(drawn, TAILS))
+def _estimate(value: float, drawn: Array) -> Estimate:
+    low, high = (float(bound) for bound in bootstrap.bounds(drawn))
     return Estimate(value=value, low=low, high=high) if low < high else Estimate(value=value)
 
 
 class Profile(NamedTuple):
     """The performance profile of an arm: for each of some returns, the share of runs above it, from 0 to 1, and its interval.
 
-    Agarwal et al. (2021), where it is the run-score distribution; the interval is pointwise, a bootstrap's over the runs.
+    Agarwal et al. (2021), where it is the run-score distribution; the interval is pointwise, a bootstrap's over the runs, and
+    not-a-number of fewer than four.
     """
 
     share: Array
@@ -94,10 +94,11 @@ class Profile(NamedTuple):
 
 def profile(values: Values, levels: Array) -> Profile:
     """The profile of at least one run at these returns."""
-    above = np.asarray(values, np.float64)[:, None] > levels
-    counts = np.random.default_rng(SEED).multinomial(len(above), np.full(len(above), 1 / len(above)), RESAMPLES)
-    low, high = np.quantile(counts @ above / len(above), TAILS, axis=0)
-    return Profile(above.mean(axis=0), low, high)
+    above: Floats = (np.asarray(values, np.float64)[:, None] > levels).astype(np.float64)
+    if len(above) < bootstrap.FEWEST:
+        unknown = np.full(len(levels), np.nan)
+        return Profile(above.mean(axis=0), unknown, unknown)
+    return Profile(above.mean(axis=0), *bootstrap.bounds(bootstrap.resampled_means(above)))
 
 
 # --- two arms ---------------------------------------------------------------------------------------------------------
@@ -108,11 +109,11 @@ def probability_of_improvement(ours: Values, theirs: Values) -> Estimate:
 
     The interval is by bootstrap, each arm drawn for itself. Both must have values.
     """
-    generator = np.random.default_rng(SEED)
     given = [np.asarray(values, np.float64) for values in (ours, theirs)]
-    drawn = [values[generator.integers(0, len(values), (RESAMPLES, len(values)))] for values in given]
     (value,) = _improvement(*(values[None, :] for values in given))
-    return _percentiles(float(value), _improvement(*drawn))
+    if min(map(len, given)) < bootstrap.FEWEST:
+        return Estimate(value=float(value))
+    return _estimate(float(value), _improvement(*bootstrap.resampled(*given)))
 
 
 def _improvement(ours: Array, theirs: Array) -> Array:
@@ -146,8 +147,8 @@ def effect_size(ours: Values, theirs: Values) -> float | None:
 def compare(ours: Values, theirs: Values, paired: bool) -> Compared:
     """Our mean against theirs, by the paired t-test or Welch's; both must have values, as many where they are paired.
 
-    Without any spread t would be infinite, however few the seeds: there the p-value is that of rearranging the runs among
-    the two arms, which believes nothing of how returns are distributed, and 1 where the difference is but rounding.
+    Without any spread t would be infinite, however few the seeds: there the p-value is `rearranged`, which believes nothing of
+    how returns are distributed, and 1 where the difference is but rounding.
     """
     a, b = (np.asarray(values, np.float64) for values in (ours, theirs))
     difference = float(np.mean(a - b) if paired else np.mean(a) - np.mean(b))
@@ -156,7 +157,7 @@ def compare(ours: Values, theirs: Values, paired: bool) -> Compared:
     low, high, p_value = _student(a - b, None, largest_of(a, b)) if paired else _student(a, b)
     if p_value is None:
         rounding = abs(difference) <= NO_SPREAD * largest_of(a, b)
-        return Compared("permutation test", Estimate(value=difference), 1.0 if rounding else _permuted(a, b))
+        return Compared("permutation test", Estimate(value=difference), 1.0 if rounding else rearranged(a, b, paired))
     return Compared("paired t-test" if paired else "Welch's t-test", Estimate(value=difference, low=low, high=high), p_value)
 
 
@@ -178,15 +179,14 @@ def _student(a: Array, b: Array | None, scale: float | None = None) -> tuple[flo
     return centre - reach, centre + reach, 2 * float(stdtr(freedom, -abs(centre / error)))
 
 
-def _permuted(a: Array, b: Array) -> float:
-    from scipy.stats import permutation_test
+def rearranged(a: Array, b: Array, paired: bool, more: int = 0) -> float:
+    """How probable a difference without any spread is by chance, if there were so many `more` runs in each arm.
 
-    def difference(x: Array, y: Array, axis: int) -> Array:
-        result: Array = np.mean(x, axis=axis) - np.mean(y, axis=axis)
-        return result
-
-    found = permutation_test((a, b), difference, vectorized=True, rng=np.random.default_rng(SEED))
-    return min(1.0, float(found.pvalue))
+    Of all ways to divide the runs among two arms, or where they differ from pair to pair, to order each pair, two are as clear.
+    """
+    n, m = len(a) + more, len(b) + more
+    alike = float(np.ptp(a)) <= NO_SPREAD * largest_of(a, b)
+    return 2 / (2**n if paired and not alike else comb(n + m, n))
 
 
 def rank_test(ours: Values, theirs: Values, paired: bool) -> tuple[str, float | None]:

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from lander.protocol.experiment import Arm
-from lander.protocol.states import UNDER_WAY
+from lander.protocol.states import UNDER_WAY, in_words
+from lander.reports import numbers
 from lander.reports.findings import ArmFinding, Findings
 from lander.reports.material import Material
 
@@ -23,8 +24,8 @@ def notice(findings: Findings) -> str:
     if findings.state in UNDER_WAY:
         return f"Not finished: {done} of {len(runs)} runs have completed. This is how things stand."
     if done:
-        return ""
-    causes = dict.fromkeys(f"{run.state}: {run.cause}" if run.cause else run.state for run in runs)
+        return f"{findings.state.capitalize()}: {done} of {len(runs)} runs have completed." if findings.unfinished else ""
+    causes = dict.fromkeys(in_words(run.state, run.cause) for run in runs)
     return f"No run completed, so there is nothing to conclude. What became of them: {', '.join(causes)}."
 
 
@@ -50,8 +51,13 @@ def _seeds(arms: Sequence[Arm]) -> str:
     return f"with {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}"
 
 
+def steps_to(findings: Findings) -> str:
+    """The heading of the steps to the threshold."""
+    return "steps to threshold" if findings.threshold is None else f"steps to {numbers.number(findings.threshold)}"
+
+
 def reached(arm: ArmFinding) -> str:
-    """How many of an arm's completed runs came to the threshold, where not all did: their mean is of those alone."""
+    """How many of an arm's completed runs came to the threshold, where not all did."""
     completed = sum(run.state == "completed" for run in arm.runs)
     return f"({arm.reached} of {completed} runs)" if arm.reached < completed else ""
 
@@ -91,7 +97,8 @@ class About(NamedTuple):
 ABOUT: Final[Mapping[str, About]] = {
     "differences": About(
         "Difference of each variant to the baseline",
-        "Each variant minus the baseline, with its 95 % confidence interval: right of zero, the variant returned more.",
+        "Each variant minus the baseline, with its 95 % confidence interval: right of zero, the variant returned more. The"
+        " intervals are each for itself; the decision is corrected for how many there are.",
     ),
     "branching": About(
         "Branching", "The runs that this fork continues, and where its arms part. Up to there they are one, step by step."
@@ -99,7 +106,7 @@ ABOUT: Final[Mapping[str, About]] = {
     "learning-curves": About(
         "Learning curves",
         "Thin: each run. Bold: the mean of an arm's completed runs (of all its runs where none is), with its 95 % bootstrap"
-        " band over seeds.",
+        " band over seeds where there are four or more.",
     ),
     "evaluation-curves": About(
         "Returns in evaluation",
@@ -107,14 +114,17 @@ ABOUT: Final[Mapping[str, About]] = {
         " mean of an arm.",
     ),
     "final-returns": About(
-        "Final returns", "Each completed run, and the interquartile mean of its arm with its 95 % interval."
+        "Final returns",
+        "Each completed run, and the interquartile mean of its arm; of four runs or more, with its 95 % interval.",
     ),
     "performance-profile": About(
-        "Performance profile", "The share of an arm's runs that returned more than each value, with 95 % intervals."
+        "Performance profile",
+        "The share of an arm's runs that returned more than each value; of four runs or more, with 95 % intervals.",
     ),
     "steps-to-threshold": About(
         "Steps to the threshold",
-        "When each run's learning curve first came to the threshold, and the mean of its arm; runs that never did are missing.",
+        "When each run's learning curve first came to the threshold, and the mean of its arm. Runs that never did are hollow,"
+        " and count with all their training steps.",
     ),
     "resources": About(
         "Resource use", "What each run used while it trained: its process with all its children, by the host's samples."

@@ -8,13 +8,14 @@ from typing import Any
 
 from lander.reports import numbers
 from lander.reports.findings import ArmFinding, Findings
-from lander.reports.summary import notice, reached
+from lander.reports.summary import notice, reached, steps_to
 from lander.reports.verdict import verdict
 
 
 def as_json(findings: Findings) -> str:
-    """The findings as one JSON object, its fields as they are named in Python; what is not a number is null."""
-    return json.dumps(_finite(asdict(findings)), indent=2, ensure_ascii=False, allow_nan=False)
+    """The verdict and the findings as one JSON object, its fields as they are named in Python; what is no number is null."""
+    said = {"verdict": verdict(findings), "notice": notice(findings)}
+    return json.dumps(said | _finite(asdict(findings)), indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def _finite(value: Any) -> Any:
@@ -40,12 +41,13 @@ def _lines(findings: Findings, picture: Sequence[str]) -> Iterator[str]:
         yield said
     yield from verdict(findings)
     yield ""
-    yield from _aligned([("arm", "runs", *_HEADINGS), *(_row(arm) for arm in findings.arms)])
+    yield from _aligned([_headings(findings), *(_row(arm) for arm in findings.arms)])
     yield from ("", *picture) if picture else ()
     yield from ("", *(f"note: {caveat}" for caveat in findings.caveats)) if findings.caveats else ()
 
 
-_HEADINGS = ("mean return", "interquartile mean", "steps to threshold", "time", "steps/s")
+def _headings(findings: Findings) -> tuple[str, ...]:
+    return ("arm", "runs", "mean return", "interquartile mean", steps_to(findings), "time", "steps/s")
 
 
 def _row(arm: ArmFinding) -> tuple[str, ...]:

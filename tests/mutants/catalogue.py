@@ -240,8 +240,8 @@ MUTANTS = (
     ),
     Mutant(
         "two seeds that agree decide",
-        "lander/reports/comparison.py",
-        "FEWEST_SEEDS: Final = 3",
+        "lander/reports/judgement.py",
+        "FEWEST_SEEDS: Final = 4",
         "FEWEST_SEEDS: Final = 2",
         (
             "tests/unit/test_comparison.py::test_never_a_decision_from_two_seeds_however_alike",
@@ -250,13 +250,34 @@ MUTANTS = (
     ),
     Mutant(
         "seeds added until there is a result",
-        "lander/reports/comparison.py",
-        "2**added * next(adjusted)",
+        "lander/reports/judgement.py",
+        "2**looks * next(adjusted)",
         "next(adjusted)",
         (
             "tests/unit/test_comparison.py::test_seeds_that_were_added_cost_and_are_told",
             "tests/unit/test_calibration.py::test_adding_seeds_until_there_is_a_result_is_paid_for",
         ),
+    ),
+    Mutant(
+        "decided before every run is over",
+        "lander/reports/comparison.py",
+        "    if not ended:\n",
+        "    if False:\n",
+        ("tests/unit/test_comparison.py::test_no_decision_before_every_run_is_over",),
+    ),
+    Mutant(
+        "runs that came to nothing forgotten",
+        "lander/reports/comparison.py",
+        "return None if judgement.decision == severe.decision else",
+        "return None if True else",
+        ("tests/unit/test_comparison.py::test_runs_that_came_to_nothing_count_as_the_worst_before_there_is_a_decision",),
+    ),
+    Mutant(
+        "groups of unequal size compared",
+        "lander/reports/judgement.py",
+        "list(returns.values())[:count]",
+        "list(returns.values())",
+        ("tests/unit/test_calibration.py::test_of_unequal_groups_as_many_of_each_are_compared",),
     ),
     Mutant(
         "half-way taken for the end",

@@ -9,7 +9,7 @@ import pytest
 from lander.protocol import events as e
 from lander.protocol.errors import NotFoundError
 from lander.protocol.experiment import EVALUATION_SEED, Experiment
-from lander.reports import comparison, statistics
+from lander.reports import judgement, statistics
 from lander.reports.comparison import findings
 from lander.reports.text import as_json
 from lander.store.event_store import said
@@ -20,6 +20,7 @@ from tests.histories import HOST, submitted
 from tests.histories import experiment as small
 
 FORM = {"experiment_id": "x", "environment": "CartPole-v1", "algorithm": "PPO", "training_steps": 1000, "hypothesis": "More"}
+FAST = {"fast": {"hyperparameters": {"gamma": 0.9}}}
 VARIANTS = {"fast": {"hyperparameters": {"gamma": 0.9}}, "slow": {"hyperparameters": {"gamma": 0.8}}}
 
 
@@ -86,18 +87,20 @@ def evaluations(**returns):
 
 
 def test_arms_are_summarised_and_variants_compared_seed_by_seed(found):
-    ends = arms(baseline=[10.0, 20.0, 90.0], slow=[7.0, 17.0, 87.5], fast=[11.0, 24.0, 99.0])
+    ends = arms(baseline=[10.0, 20.0, 90.0, 40.0], slow=[7.0, 17.0, 87.5, 37.5], fast=[11.0, 24.0, 99.0, 41.0])
     ends["baseline/0"] = trained(*[0.0] * 50, *[10.0] * 100)  # the first 50 do not count: the last 100 do
-    result = found(range(3), ends)
+    result = found(range(4), ends)
     baseline, fast, slow = result.arms
     assert (result.measure, baseline.role, fast.role, slow.name) == ("training", "baseline", "variant", "slow")
-    assert baseline.returns == {0: 10.0, 1: 20.0, 2: 90.0}
-    assert (baseline.mean.value, baseline.spread) == (40.0, pytest.approx(stdev([10, 20, 90])))
+    assert baseline.returns == {0: 10.0, 1: 20.0, 2: 90.0, 3: 40.0}
+    assert (baseline.mean.value, baseline.spread) == (40.0, pytest.approx(stdev([10, 20, 90, 40])))
+    assert baseline.best.value == pytest.approx(40.0)
     first, second = result.contrasts
-    assert (first.variant, first.seeds, first.better, first.paired) == ("fast", (0, 1, 2), 3, True)
-    assert first.difference.value == pytest.approx(fmean([1, 4, 9]))
+    assert (first.variant, first.compared, first.better, first.paired) == ("fast", 4, 4, True)
+    assert first.difference.value == pytest.approx(fmean([1, 4, 9, 1]))
     assert (second.variant, second.better, second.test) == ("slow", 0, "paired t-test")
-    assert second.difference.value == pytest.approx(-fmean([3, 3, 2.5]))
+    assert second.difference.value == pytest.approx(-fmean([3, 3, 2.5, 2.5]))
+    assert second.area.value == pytest.approx(fmean(run.area for run in slow.runs) - fmean(run.area for run in baseline.runs))
     assert [each.decision for each in result.contrasts] == ["undecided", "refuted"]
     assert second.p_adjusted == pytest.approx(2 * second.p_value)
     assert second.more_seeds is None
@@ -105,15 +108,16 @@ def test_arms_are_summarised_and_variants_compared_seed_by_seed(found):
 
 
 def test_a_variant_that_is_better_beyond_chance_is_supported(found):
-    result = found(range(5), evaluations(baseline=[1.0, 2.0, 3.0, 2.0, 1.0], fast=[6.0, 8.0, 9.0, 9.0, 7.0]))
+    ends = evaluations(baseline=[1.0, 2.0, 3.0, 2.0, 1.0], fast=[6.0, 8.0, 9.0, 9.0, 7.0])
+    result = found(range(5), ends, variants=FAST)
     assert (result.measure, result.contrasts[0].decision) == ("evaluation", "supported")
     assert result.contrasts[0].p_value < 0.001
 
 
 def test_never_a_decision_from_two_seeds_however_alike(found, monkeypatch):
     ends = evaluations(baseline=[1.0, 1.1], fast=[1000.0, 1000.101])
-    assert found(range(2), ends).contrasts[0].decision == "undecided"
-    monkeypatch.setattr(comparison, "FEWEST_SEEDS", 2)
+    assert found(range(2), ends, variants=FAST).contrasts[0].decision == "undecided"
+    monkeypatch.setattr(judgement, "FEWEST_SEEDS", 2)
     assert found.again().contrasts[0].decision == "supported"
 
 
@@ -126,14 +130,58 @@ def test_one_seed_has_no_p_value_and_no_interval(found):
     assert any("one seed says nothing about spread" in caveat for caveat in result.caveats)
 
 
-def test_where_seeds_do_not_pair_up_all_runs_are_compared_as_two_groups(found):
-    ends = evaluations(baseline=[1.0, 2.0, 3.0, 4.0], fast=[9.0, 8.0, 9.5]) | {"fast/3": None}
-    result = found(range(4), ends)
+def test_where_seeds_do_not_pair_up_as_many_runs_of_each_are_compared_as_two_groups(found):
+    ends = {f"baseline/{seed}": trained(0.0, evaluation=seed / 2) for seed in range(6)}
+    ends |= {f"fast/{seed}": trained(0.0, evaluation=value) for seed, value in ((4, 9.0), (5, 8.0), (6, 9.5), (7, 9.0))}
+    result = found(range(6), ends, variants={"fast": {"seeds": [4, 5, 6, 7]}})
     (contrast,) = result.contrasts
     assert (contrast.paired, contrast.test, contrast.rank_test) == (False, "Welch's t-test", "Mann–Whitney U test")
-    assert (contrast.seeds, contrast.better, contrast.decision) == ((0, 1, 2), 3, "supported")
-    assert contrast.difference.value == pytest.approx(fmean([9, 8, 9.5]) - 2.5)
-    assert any(each.startswith("seeds are missing (fast lacks 3)") for each in result.caveats)
+    assert (contrast.compared, contrast.better, contrast.decision) == (4, None, "supported")
+    assert contrast.difference.value == pytest.approx(fmean([9, 8, 9.5, 9]) - fmean([0, 0.5, 1, 1.5]))
+    assert (
+        "seeds are missing (baseline lacks 6, 7; fast lacks 0, 1, 2, 3), so runs are compared as two groups and not"
+        in (result.caveats[0])
+    )
+
+
+# --- when there is no decision ----------------------------------------------------------------------------------------
+
+
+CLEAR = {"baseline": [1.0, 2.0, 3.0, 2.0, 1.5], "fast": [61.0, 62.5, 63.0, 62.0, 62.5]}
+
+
+@pytest.mark.parametrize("state", ["queued", "stopped", "paused"])
+def test_no_decision_before_every_run_is_over(found, state):
+    """Six seeds were wanted, and five show it: who may stop there would always find a moment at which something shows."""
+    found(range(6), evaluations(**CLEAR), variants=FAST)
+    words = {"queued": [], "stopped": [e.RunStopped(reason="operator")], "paused": [e.RunPaused(reason="operator")]}[state]
+    tell(found.home, *(said(f"x/{arm}/5", e.RunQueued(), *words) for arm in CLEAR))
+    (contrast,) = found.again().contrasts
+    assert (contrast.decision, contrast.withheld) == ("undecided", "unfinished")
+    assert contrast.p_adjusted < 0.001
+    tell(found.home, *(said(f"x/{arm}/5", e.RunSkipped(cause="operator")) for arm in CLEAR))
+    assert found.again().contrasts[0].decision == "supported"
+
+
+@pytest.mark.parametrize(("lost", "worst", "decision"), [(1, 1.0, "supported"), (4, -90.0, "undecided")])
+def test_runs_that_came_to_nothing_count_as_the_worst_before_there_is_a_decision(found, lost, worst, decision):
+    """Runs that fail are seldom those that would have returned most: whoever leaves them out flatters."""
+    seeds = range(5 + lost)
+    ends = evaluations(baseline=[*CLEAR["baseline"], *[2.0] * lost], fast=CLEAR["fast"])
+    ends |= {f"fast/{seed}": None for seed in seeds[5:]}
+    ends["baseline/0"] = trained(0.0, evaluation=worst)
+    (contrast,) = found(seeds, ends, variants=FAST).contrasts
+    assert (contrast.compared, contrast.decision) == (5, decision)
+    assert contrast.withheld == (None if decision == "supported" else "failures")
+    assert contrast.p_adjusted < 0.05
+
+
+def test_a_missing_seed_leaves_the_pairs_that_there_are(found):
+    ends = evaluations(baseline=CLEAR["baseline"], fast=CLEAR["fast"][:4]) | {"fast/4": None}
+    result = found(range(5), ends, variants=FAST)
+    (contrast,) = result.contrasts
+    assert (contrast.paired, contrast.compared, contrast.better) == (True, 4, 4)
+    assert "seeds are missing (fast lacks 4), so only the 4 that both have are compared" in result.caveats
 
 
 def test_the_final_evaluation_is_the_measure_where_every_completed_run_has_one(found):
@@ -174,7 +222,14 @@ def test_runs_are_timed_to_what_the_baseline_came_to_or_to_what_is_asked_for(fou
     assert (fast.best, fast.best_step) == (pytest.approx(100.0), 99)
     result = found.again(threshold=99.0)
     assert [arm.reached for arm in result.arms] == [0, 1, 0]
-    assert result.arms[1].steps_to_threshold.value == 98
+    assert [arm.steps_to_threshold and arm.steps_to_threshold.value for arm in result.arms] == [None, 98, None]
+
+
+def test_runs_that_never_come_to_the_threshold_count_with_all_their_steps(found):
+    """Else an arm would seem the quicker the more of its slow runs never arrive."""
+    quick, never = trained(*[0.0] * 9, *[100.0] * 91), trained(*[0.0] * 100)
+    result = found(range(2), {"baseline/0": quick, "baseline/1": never}, threshold=5.0, training_steps=1000)
+    assert (result.arms[0].reached, result.arms[0].steps_to_threshold.value) == (1, (10 + 1000) / 2)
 
 
 def test_an_interval_of_steps_holds_none_before_the_first_or_after_the_last(found):
@@ -287,16 +342,15 @@ def test_what_an_extension_means_for_a_schedule_is_told(tmp_path, scheduled):
 
 
 def test_seeds_that_were_added_cost_and_are_told(found):
-    """A p-value is doubled each time; more training steps are no new seeds, and cost nothing."""
-    variants = {"fast": VARIANTS["fast"]}
-    before = found(range(5), evaluations(baseline=[1.0, 2.0, 3.0, 1.5, 2.5], fast=[2.0, 2.5, 4.5, 1.0, 4.0]), variants=variants)
+    """A p-value is doubled each time, and more training steps are another look, too; what changes neither costs nothing."""
+    before = found(range(5), evaluations(baseline=[1.0, 2.0, 3.0, 1.5, 2.5], fast=[2.0, 2.5, 4.5, 1.5, 3.0]), variants=FAST)
     (contrast,) = before.contrasts
     assert contrast.p_adjusted == contrast.p_value
-    for seeds, steps in ((5, 2000), (7, 2000), (9, 2000)):
-        more = experiment(range(seeds), variants, training_steps=steps)
+    for seeds, steps, retries in ((5, 1000, 7), (5, 2000, 7), (9, 2000, 7)):
+        more = experiment(range(seeds), FAST, training_steps=steps, max_retries=retries)
         tell(found.home, said("x", e.ExperimentExtended(experiment=more)))
     result = found.again()
     (contrast,) = result.contrasts
     assert contrast.p_adjusted == pytest.approx(4 * contrast.p_value)
-    assert any(caveat.startswith("seeds were added 2 times; who adds some until") for caveat in result.caveats)
+    assert any(caveat.startswith("seeds or steps were added 2 times after results could be") for caveat in result.caveats)
     assert [len(arm.seeds) for arm in result.arms] == [9, 9]

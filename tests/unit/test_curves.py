@@ -54,6 +54,7 @@ def test_a_threshold_is_reached_by_ten_episodes_at_least_and_a_best_is_of_as_man
     assert progress.reaches(10.0) == 100  # the first episode alone was better, by luck
     assert progress.reaches(30.0) == 430
     assert progress.reaches(90.0) is None
+    assert progress.reaches(10.0, after=500) == 510  # a fork comes to it in its own steps
     assert progress.best() == (pytest.approx((100 + 81 * 50) / 100), 1_000)
     assert progress.best(after=200) == progress.best()
     assert Progress.of(episodes(*[9.0] * 10, *[1.0] * 10)).best(after=150) == (pytest.approx(96 / 16), 160)
@@ -67,6 +68,9 @@ def test_the_area_is_the_mean_of_the_curve_over_all_training_steps():
     progress = Progress.of(episodes(1.0, 3.0))
     assert progress.area(40) == pytest.approx((20 * 1.0 + 20 * 2.0) / 40)
     assert progress.area(20) == pytest.approx(1.0)
+    assert progress.area(40, after=30) == pytest.approx(2.0)
+    assert progress.area(40, after=10) == pytest.approx((10 * 1.0 + 20 * 2.0) / 30)
+    assert progress.area(40, after=40) is None
     assert Progress.of([]).area(10) is None
     assert Progress.of(episodes(np.inf)).area(10) is None
 
@@ -76,10 +80,10 @@ def curve(*returns):
 
 
 def test_a_band_is_the_mean_of_runs_with_its_bootstrap_interval_where_all_have_a_value():
-    found = band([curve(np.nan, 1.0, 10.0), curve(2.0, 2.0, 10.0), curve(2.0, 6.0, 10.0)])
+    found = band([curve(np.nan, 1.0, 10.0), curve(2.0, 1.0, 10.0), curve(2.0, 1.0, 10.0), curve(2.0, 9.0, 10.0)])
     assert np.array_equal(found.mean, [np.nan, 3.0, 10.0], equal_nan=True)
     assert np.isnan(found.low[0])
-    assert (found.low[1], found.high[1]) == (1.0, 6.0)
+    assert (found.low[1], found.high[1]) == (1.0, 7.0)
     assert (found.low[2], found.high[2]) == (10.0, 10.0)
 
 
@@ -90,10 +94,11 @@ def test_a_band_holds_the_mean_in_most_experiments():
     assert np.mean((found.low <= 0) & (found.high >= 0)) == pytest.approx(0.90, abs=0.025)
 
 
-def test_a_band_of_one_run_has_no_interval_and_the_same_runs_give_the_same_band():
-    one = band([curve(1.0, 2.0)])
-    assert one.mean.tolist() == [1.0, 2.0]
-    assert np.isnan([one.low, one.high]).all()
+def test_a_band_of_few_runs_has_no_interval_and_the_same_runs_give_the_same_band():
+    for count in (1, 3):
+        few = band([curve(number, 2.0) for number in range(count)])
+        assert few.mean.tolist() == [(count - 1) / 2, 2.0]
+        assert np.isnan([few.low, few.high]).all()
     several = [curve(*each) for each in np.random.default_rng(0).normal(size=(5, 20))]
     assert all(np.array_equal(*pair) for pair in zip(vars_of(band(several)), vars_of(band(several)), strict=True))
 

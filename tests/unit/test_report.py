@@ -307,7 +307,7 @@ def test_returns_that_are_no_numbers_harm_nothing(tmp_path, value):
     assert "Infinity" not in as_json(material.findings)
     assert outside(page(material)) == []
     assert markdown(material)
-    assert as_text(material.findings, learning_curves(material.bands, 80))
+    assert as_text(material.findings, learning_curves(list(material.bands), material.bands, 80))
 
 
 def test_a_fork_says_where_it_comes_from(material):

@@ -81,6 +81,16 @@ def test_differences_name_what_an_arm_leaves_unsaid():
 # --- drawn with characters --------------------------------------------------------------------------------------------
 
 
+def in_characters(bands, *rest, **more):
+    return characters.learning_curves(list(bands), bands, *rest, **more)
+
+
+def test_an_arm_keeps_its_place_where_one_before_it_has_no_curve():
+    lines = characters.learning_curves(["first", "second"], {"second": band(1, 2, 3)}, 40, lambda text, arm: f"<{arm}{text}>")
+    assert f"<1{characters.MARKS[1]} second>" in lines[0]
+    assert "first" not in lines[0]
+
+
 def band(*values):
     means = np.asarray(values, np.float64)
     return Band(np.arange(1, len(values) + 1) * 1000, means, means, means)
@@ -88,14 +98,14 @@ def band(*values):
 
 @pytest.mark.parametrize("width", [20, 40, 80, 200])
 def test_a_drawing_fits_its_width(width):
-    lines = characters.learning_curves({"a": band(*range(50)), "b": band(*range(50, 0, -1))}, width)
+    lines = in_characters({"a": band(*range(50)), "b": band(*range(50, 0, -1))}, width)
     plot = [line for line in lines if "│" in line]
     assert len(plot) == 12
     assert all(len(line) <= max(width, 27) for line in lines if "mean return" not in line)
 
 
 def test_a_rising_curve_rises_and_carries_its_mark():
-    lines = [line.partition("│") for line in characters.learning_curves({"up": band(*range(100))}, 60) if "│" in line]
+    lines = [line.partition("│") for line in in_characters({"up": band(*range(100))}, 60) if "│" in line]
     assert lines[0][0].strip() == "99.0"
     assert lines[-1][0].strip() == "0.00"
     first = [min(index for index, cell in enumerate(line) if cell != " ") for _, _, line in lines]
@@ -104,7 +114,7 @@ def test_a_rising_curve_rises_and_carries_its_mark():
 
 
 def test_arms_have_their_own_marks_and_colours():
-    painted = characters.learning_curves({"a": band(0, 0, 0), "b": band(9, 9, 9)}, 40, lambda text, arm: f"<{arm}{text}>")
+    painted = in_characters({"a": band(0, 0, 0), "b": band(9, 9, 9)}, 40, lambda text, arm: f"<{arm}{text}>")
     top, bottom = [line for line in painted if "│" in line][:: characters._ROWS - 1]
     assert "<1■>" in top
     assert "<0" not in top
@@ -116,12 +126,12 @@ def test_arms_have_their_own_marks_and_colours():
     "values", [(5.0, 5.0, 5.0), (float("nan"), 3.0, 4.0), (7.0,), (1e12, -1e12), (1.0, float("inf"), 1e300)]
 )
 def test_any_curve_can_be_drawn(values):
-    assert len(characters.learning_curves({"a": band(*values)}, 80)) == 15
+    assert len(in_characters({"a": band(*values)}, 80)) == 15
 
 
 def test_without_a_curve_there_is_no_drawing():
-    assert characters.learning_curves({"a": band(float("nan"))}, 80) == []
-    assert characters.learning_curves({}, 80) == []
+    assert in_characters({"a": band(float("nan"))}, 80) == []
+    assert in_characters({}, 80) == []
 
 
 # --- figures ----------------------------------------------------------------------------------------------------------

@@ -2,16 +2,27 @@
 
 from dataclasses import replace
 
-from lander.reports.findings import ArmFinding, Contrast, Estimate, Findings
+from lander.reports.findings import ArmFinding, Contrast, Estimate, Findings, RunFinding
 from lander.reports.verdict import method, verdict
 
+COSTS = dict.fromkeys(("wall_seconds", "cpu_seconds", "steps_per_second"))
 
-def arm(name, values):
-    returns = dict(enumerate(values))
+
+def run(arm, seed, state):
+    unknown = dict.fromkeys(("cause", "resume", "best", "best_step", "area", "steps_to_threshold"))
+    counts = dict.fromkeys(("attempts", "step", "total_steps", "episodes"), 1)
+    final = 1.0 if state == "completed" else None
+    return RunFinding(run=f"demo/{arm}/{seed}", arm=arm, seed=seed, state=state, final=final, **unknown, **counts, **COSTS)
+
+
+def arm(name, completed, others):
+    """An arm of so many completed runs, and others in these states."""
+    runs = [run(name, seed, state) for seed, state in enumerate(["completed"] * completed + others)]
+    returns = {each.seed: each.final for each in runs if each.final is not None}
     role = "baseline" if name == "baseline" else "variant"
-    unknown = dict.fromkeys(("mean", "median", "iqm", "spread", "area", "steps_to_threshold"))
-    costs = dict.fromkeys(("wall_seconds", "cpu_seconds", "steps_per_second"))
-    return ArmFinding(name=name, role=role, seeds=tuple(returns), runs=(), returns=returns, reached=0, **unknown, **costs)
+    unknown = dict.fromkeys(("mean", "median", "iqm", "spread", "best", "area", "steps_to_threshold"))
+    seeds = tuple(each.seed for each in runs)
+    return ArmFinding(name=name, role=role, seeds=seeds, runs=tuple(runs), returns=returns, reached=0, **unknown, **COSTS)
 
 
 def contrast(variant="fast", **changes):
@@ -20,7 +31,8 @@ def contrast(variant="fast", **changes):
             variant=variant,
             baseline="baseline",
             paired=True,
-            seeds=(0, 1, 2, 3, 4),
+            compared=5,
+            area=None,
             difference=Estimate(value=35.24, low=12.1, high=58.38),
             better=5,
             probability_of_improvement=Estimate(value=0.9),
@@ -31,14 +43,17 @@ def contrast(variant="fast", **changes):
             rank_test="Wilcoxon signed-rank test",
             rank_p_value=0.0625,
             decision="supported",
+            withheld=None,
             more_seeds=None,
         ),
         **changes,
     )
 
 
-def told(*contrasts, state="completed", measure="evaluation", counts=(5, 5), names=("fast",), origin=None):
-    arms = [arm(name, [1.0] * count) for name, count in zip(("baseline", *names), counts, strict=True)]
+def told(*contrasts, state="completed", measure="evaluation", counts=(5, 5), names=("fast",), origin=None, others=()):
+    """The verdict; `others` are the states of runs of the last arm that did not complete."""
+    arms = [arm(name, count, []) for name, count in zip(("baseline", *names), counts, strict=True)]
+    arms[-1] = arm(arms[-1].name, counts[-1], list(others))
     return verdict(
         Findings(
             experiment="demo",
@@ -72,7 +87,7 @@ def test_what_is_undecided_says_how_many_more_seeds_would_probably_decide():
     (sentence,) = told(contrast(decision="undecided", p_value=0.04, p_adjusted=0.08, more_seeds=7))
     assert sentence.endswith(
         "p = 0.040, and p = 0.080 corrected for the number of tests), and did better with 5 of 5 seeds."
-        " If the difference is what it seems, 7 more seeds would decide with 80 % probability"
+        " If difference and spread are what they seem, about 7 more seeds would decide with 80 % probability"
         " (lander-ctl run --experiment-id demo --seeds +7 adds 7)."
     )
     (sentence,) = told(contrast(decision="undecided", p_value=0.9, p_adjusted=0.9))
@@ -82,7 +97,7 @@ def test_what_is_undecided_says_how_many_more_seeds_would_probably_decide():
 
 
 def test_one_seed_is_never_enough_and_what_to_do_is_said():
-    one = contrast(seeds=(0,), difference=Estimate(value=-3.0), better=0, p_value=None, p_adjusted=None, decision="undecided")
+    one = contrast(compared=1, difference=Estimate(value=-3.0), better=0, p_value=None, p_adjusted=None, decision="undecided")
     assert told(one, counts=(1, 1)) == [
         "Undecided: fast returned 3.00 less than baseline in evaluation (1 seed, too few for a test), and did better with"
         " 0 of 1 seed. One seed shows nothing of what is chance: lander-ctl run --experiment-id demo --seeds +4 adds 4."
@@ -90,7 +105,7 @@ def test_one_seed_is_never_enough_and_what_to_do_is_said():
 
 
 def test_a_fork_is_never_told_to_add_seeds_that_it_cannot_have():
-    one = contrast(seeds=(0,), difference=Estimate(value=-3.0), better=0, p_value=None, p_adjusted=None, decision="undecided")
+    one = contrast(compared=1, difference=Estimate(value=-3.0), better=0, p_value=None, p_adjusted=None, decision="undecided")
     several = contrast(decision="undecided", p_value=0.08, p_adjusted=0.08, more_seeds=7)
     for fork, more in ((told(one, counts=(1, 1), origin="x/base"), 4), (told(several, origin="x/base"), 7)):
         assert f"fork x/base anew with {more} more of its seeds, trained there first if need be" in fork[0]
@@ -98,12 +113,38 @@ def test_a_fork_is_never_told_to_add_seeds_that_it_cannot_have():
 
 
 def test_groups_are_counted_by_runs():
-    (sentence,) = told(contrast(paired=False, test="Welch's t-test"), counts=(5, 4))
-    assert "(Welch's t-test over 4 and 5 runs, p = 0.008)." in sentence
+    (sentence,) = told(contrast(paired=False, compared=4, test="Welch's t-test"), counts=(5, 4))
+    assert "(Welch's t-test over 4 runs of each, p = 0.008)." in sentence
+
+
+def test_what_was_stopped_is_no_result_and_how_to_go_on_is_said():
+    (sentence,) = told(contrast(decision="undecided", withheld="unfinished"), state="stopped", others=["stopped", "paused"])
+    assert sentence.startswith("Undecided so far: fast returned 35.2 more")
+    assert sentence.endswith(
+        "There is no verdict before every run is over, or stopping at the right moment would make one:"
+        " lander-ctl resume demo goes on."
+    )
+
+
+def test_runs_that_came_to_nothing_stand_in_the_sentence_and_may_withhold_the_decision():
+    (sentence,) = told(contrast(compared=4), counts=(5, 4), others=["failed"], state="failed")
+    assert sentence.startswith("Supported: ")
+    assert sentence.endswith("did better with 5 of 4 seeds; 1 of 5 runs of fast came to nothing.")
+    withheld = contrast(decision="undecided", withheld="failures")
+    (sentence,) = told(withheld, counts=(5, 3), others=["failed", "skipped"], state="failed")
+    assert sentence.endswith(
+        "; 2 of 5 runs of fast came to nothing. It would be decided by those that completed, but not if the others had returned"
+        " the least of all: lander-ctl retry demo tries them again."
+    )
+    (sentence,) = told(counts=(5, 0), others=["failed"] * 5, state="failed")
+    assert sentence == (
+        "Undecided: no run of fast has completed with a return; 5 of 5 runs of fast came to nothing."
+        " lander-ctl retry demo tries them again."
+    )
 
 
 def test_what_still_trains_is_judged_so_far():
-    (sentence,) = told(contrast(decision="undecided", more_seeds=3), state="running")
+    (sentence,) = told(contrast(decision="undecided", more_seeds=3), state="running", others=["running"])
     assert sentence.startswith("Undecided so far: fast returned")
     assert sentence.endswith("Not all runs of the experiment have ended.")
     assert "--seeds" not in sentence
@@ -118,13 +159,18 @@ def test_a_variant_without_a_return_is_undecided_and_says_why():
 
 def test_equal_is_called_equal():
     same = contrast(difference=Estimate(value=0.0), p_value=1.0, p_adjusted=1.0, better=0, decision="undecided")
-    assert told(same)[0].startswith("Undecided: fast returned as much as baseline in evaluation (paired t-test over 5 seeds,")
+    (sentence,) = told(same)
+    assert sentence.startswith("Undecided: fast returned as much as baseline in evaluation (paired t-test over 5 seeds,")
+    assert sentence.endswith(
+        "the same to the last digit: only another task, or another number of steps, could tell them apart."
+    )
 
 
 def test_a_p_value_near_the_level_is_never_rounded_onto_it():
     """Else a reader would see p = 0.050 and wonder on which side of the level it is."""
     assert "p = 0.0498" in told(contrast(p_value=0.0498, p_adjusted=0.0498))[0]
     assert "p = 0.0502" in told(contrast(p_value=0.0502, p_adjusted=0.0502, decision="undecided"))[0]
+    assert "p = 0.04999)" in told(contrast(p_value=0.04999, p_adjusted=0.04999))[0]
 
 
 def test_how_the_numbers_come_about_is_told():
@@ -140,6 +186,6 @@ def test_how_the_numbers_come_about_is_told():
         caveats=(),
     )
     assert "exploration included" in method(findings)[0]
-    assert "never from fewer than 3 seeds in each arm" in method(findings)[1]
+    assert "nor from fewer than 4 seeds" in method(findings)[2]
     assert method(findings)[-1].startswith("The threshold is a mean return of 195 over the last 100 training episodes")
     assert "the same episodes for all" in method(replace(findings, measure="evaluation", threshold=None))[0]
