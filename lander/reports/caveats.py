@@ -7,6 +7,7 @@ from typing import Final
 from lander.protocol.experiment import Arm, Experiment
 from lander.protocol.states import in_words
 from lander.reports.findings import ArmFinding, Contrast, Measure
+from lander.reports.judgement import FEWEST_SEEDS
 from lander.reports.runs import Past
 from lander.store.reader import RETURN_WINDOW
 
@@ -112,7 +113,8 @@ def _of_seeds(told: Told) -> Iterator[str]:
     if fewest == 1:
         yield "one seed says nothing about spread: a difference may well be chance"
     elif fewest < FEW_SEEDS:
-        yield f"{fewest} seeds are few: with fewer than {FEW_SEEDS}, chance is rarely told from an effect"
+        never = f"there is no verdict from fewer than {FEWEST_SEEDS}, and " if fewest < FEWEST_SEEDS else ""
+        yield f"{fewest} seeds are few: {never}with fewer than {FEW_SEEDS}, chance is rarely told from an effect"
     if any(1 < count <= MOST_MEAN_OF_ALL for count in counts.values()):
         yield f"of {MOST_MEAN_OF_ALL} seeds or fewer, the interquartile mean is the mean"
     if told.looks:

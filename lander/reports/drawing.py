@@ -89,11 +89,11 @@ def figure(width: float, height: float, rows: int = 1) -> "tuple[Figure, list[Ax
     return canvas, list(canvas.subplots(rows, 1, sharex=True, squeeze=False)[:, 0])
 
 
-def number_axis(axes: "Axes") -> None:
-    """Round numbers along the x axis, few enough that they do not touch."""
+def number_axis(axes: "Axes", most: int = 5) -> None:
+    """Round numbers along the x axis, at most one more than that, so few that they do not touch."""
     from matplotlib.ticker import MaxNLocator
 
-    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    axes.xaxis.set_major_locator(MaxNLocator(most, steps=[1, 2, 2.5, 5, 10]))
     axes.xaxis.set_major_formatter(thousands)
 
 

@@ -217,7 +217,7 @@ def _strip(
     axes.set_ylim(len(findings.arms) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
     axes.margins(x=0.06)
-    number_axis(axes)
+    number_axis(axes, most=3)
     axes.set_xlabel(label)
     return drawn
 
