@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from lander.api import ArmOutcome as ArmOutcome
     from lander.api import Result as Result
     from lander.api import RunOutcome as RunOutcome
+    from lander.api import export as export
+    from lander.api import fork as fork
     from lander.api import pause as pause
     from lander.api import report as report
     from lander.api import resume as resume
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from lander.api import validate as validate
     from lander.protocol.errors import ConfigurationError as ConfigurationError
     from lander.protocol.errors import LanderError as LanderError
+    from lander.protocol.errors import NotFoundError as NotFoundError
     from lander.protocol.experiment import Experiment as Experiment
     from lander.reports.findings import Findings as Findings
 
@@ -34,8 +37,11 @@ __all__ = [
     "Experiment",
     "Findings",
     "LanderError",
+    "NotFoundError",
     "Result",
     "RunOutcome",
+    "export",
+    "fork",
     "pause",
     "report",
     "resume",
@@ -52,8 +58,11 @@ _HOMES: Final = {
     "Experiment": "lander.protocol.experiment",
     "Findings": "lander.reports.findings",
     "LanderError": "lander.protocol.errors",
+    "NotFoundError": "lander.protocol.errors",
     "Result": "lander.api",
     "RunOutcome": "lander.api",
+    "export": "lander.api",
+    "fork": "lander.api",
     "pause": "lander.api",
     "report": "lander.api",
     "resume": "lander.api",

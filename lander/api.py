@@ -136,6 +136,46 @@ def run(
     return _result(home, standing)
 
 
+def fork(
+    target: str,
+    at: int | str,
+    *,
+    overrides: Sequence[str],
+    home: str | Path | None = None,
+    experiment_id: str | None = None,
+    seeds: Iterable[int] | str | None = None,
+    progress: Progress = None,
+) -> Result:
+    """Continue `EXPERIMENT/ARM[/SEED]` from a checkpoint, once as it was and once with `overrides`, as `lander-ctl fork` does.
+
+    `at` is the checkpoint's timestep, `"last"`, `"best"` (in evaluation) or `"final"`; `overrides` are `KEY=VALUE`, and
+    `"training_steps=…"` is how far both go. `progress` and the rest are as in `run`. Raises `NotFoundError` where there is no
+    such run or checkpoint, `ConfigurationError` where a change does not fit what the checkpoint holds.
+    """
+    from lander.cli.forking import fork_request
+
+    home = _home(home)
+    wanted = fork_request(home, target, str(at), overrides, execution={}, experiment_id=experiment_id, seeds=_seeds(seeds))
+    _warn(wanted)
+    with _view(progress) as show:
+        standing = conduct(wanted, home, show)
+    return _result(home, standing)
+
+
+def export(target: str, to: str, *, output: str | Path | None = None, home: str | Path | None = None) -> Path:
+    """Write what a target recorded for another tool, as `lander-ctl export` does; returns the directory.
+
+    `to` is `csv`, `json`, `jsonl`, `parquet`, `tensorboard`, `wandb` or `mlflow`. Raises `NotFoundError` for an unknown target,
+    `UsageError` for an unknown format, one whose library is not installed, or a directory that holds what no export wrote.
+    """
+    from lander.reports.export import formats
+
+    if to not in formats.FORMATS:
+        raise UsageError(f"to: found {to!r}; must be one of {', '.join(formats.FORMATS)}")
+    with Reader(_home(home)) as reader:
+        return formats.export(reader, target, to, None if output is None else Path(output)).directory
+
+
 def validate(
     experiment: Source, *, overrides: Sequence[str] = (), seeds: Iterable[int] | str | None = None
 ) -> "tuple[Built, ...]":

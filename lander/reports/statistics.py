@@ -185,7 +185,7 @@ def rearranged(a: Array, b: Array, paired: bool, more: int = 0) -> float:
     Of all ways to divide the runs among two arms, or where they differ from pair to pair, to order each pair, two are as clear.
     """
     n, m = len(a) + more, len(b) + more
-    alike = float(np.ptp(a)) <= NO_SPREAD * largest_of(a, b)
+    alike = max(float(np.ptp(a)), float(np.ptp(b))) <= NO_SPREAD * largest_of(a, b)
     return 2 / (2**n if paired and not alike else comb(n + m, n))
 
 

@@ -92,6 +92,20 @@ def test_what_was_stopped_goes_on_and_is_extended_by_its_id(used):
         lander.run(home=used)
 
 
+def test_a_script_forks_and_exports(used):
+    lander.run(TINY, home=used, overrides=["training_steps=256"], experiment_id="past")
+    forked = lander.fork("past/fast/0", "last", overrides=["learning_rate=1e-2", "training_steps=512"], home=used)
+    assert forked.completed
+    assert forked.findings.origin == "past/fast"
+    assert {run.steps for run in forked.runs} == {512}
+    with pytest.raises(lander.NotFoundError, match="past/fast/0"):
+        lander.fork("past/fast/0", 17, overrides=["learning_rate=1e-2"], home=used)
+    directory = lander.export(forked.experiment_id, "csv", home=used)
+    assert {"runs.csv", "episodes.csv"} <= {path.name for path in directory.iterdir()}
+    with pytest.raises(lander.LanderError, match="to: found 'xls'; must be one of csv, json,"):
+        lander.export("past", "xls", home=used)
+
+
 def test_a_script_pauses_resumes_skips_and_retries(used):
     lab = Lab(used)
     lab.submit(lander.Experiment.model_validate(TINY | {"experiment_id": "verbs", "training_steps": 10_000_000}))
