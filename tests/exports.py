@@ -65,9 +65,9 @@ def sample(epoch, memory_mb):
     return said("host:local", e.ResourcesSampled(**machine, trainers=(usage,)))
 
 
-def told(home):
+def told(home, **hyperparameters):
     """All of it: one run completed after an interruption, the other failed."""
-    begun(home, baseline={"hyperparameters": HYPERPARAMETERS})
+    begun(home, baseline={"hyperparameters": HYPERPARAMETERS | hyperparameters})
     tell(
         home, said("x", e.ExperimentStarted()), *first_attempt(home), sample(1, 250.0), *second_attempt(home), sample(2, 260.0)
     )

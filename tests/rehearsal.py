@@ -8,7 +8,7 @@ import torch
 from lander.actors.callback import Supervised
 from lander.actors.trainer import TrainingSession
 from lander.protocol.commands import StartTrainer
-from lander.protocol.events import CheckpointCommitted, StepsRecorded, TrainingStarted
+from lander.protocol.events import CheckpointCommitted, StepsRecorded, TrainingEnded, TrainingStarted
 from lander.protocol.experiment import Arm
 
 
@@ -33,6 +33,9 @@ class Rehearsal:
         self.eval_frequency, self.eval_episodes = eval_frequency, eval_episodes
         self.stop_requested = False
         self.checkpoint_requested = False
+        self.beats_left: int | None = None
+        """Signs of life until a stop is requested; None: none ever is."""
+        self.ended: TrainingEnded | None = None
         self.said: list[Any] = []
         self.weights: dict[str, bytes] = {}
 
@@ -43,7 +46,9 @@ class Rehearsal:
         pass
 
     def beat(self) -> None:
-        pass
+        if self.beats_left is not None:
+            self.beats_left -= 1
+            self.stop_requested = self.stop_requested or self.beats_left <= 0
 
     def heard(self, kind: type) -> list[Any]:
         return [event for event in self.said if isinstance(event, kind)]
@@ -79,7 +84,7 @@ class Rehearsal:
         self.model = session._trained
         if cut_after is not None:
             _cut(session._callback, cut_after)
-        session.run()
+        self.ended = session.run()
         self.weights = {name: tensor.numpy().tobytes() for name, tensor in session._trained.policy.state_dict().items()}
 
     def continue_(self, **how: Any) -> None:

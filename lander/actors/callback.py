@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from stable_baselines3.common.callbacks import BaseCallback
@@ -19,14 +20,13 @@ from lander.actors.checkpoint import Checkpoints
 from lander.actors.evaluation import Evaluations, as_metrics
 from lander.actors.logger import RunLogger
 from lander.actors.mailbox import Mailbox
-from lander.actors.recording import Recording
+from lander.actors.recording import EnvironmentFailedError, Recording
+from lander.actors.saved_model import model_sha256, remove_model
 from lander.actors.tree import Tree
 from lander.protocol.events import EpisodeFinished, MetricsLogged, Resume, WarningRaised
 
 EXCHANGE_SECONDS: Final = 0.5
 """How often a trainer speaks and listens, as nearly as whole steps allow."""
-
-
 ROOM_SECONDS: Final = 1.0
 """Between two looks whether the disk has room."""
 T = TypeVar("T")
@@ -65,7 +65,8 @@ class Supervised(BaseCallback):
         *,
         continuation: Continuation | None,
         evaluations: Evaluations,
-        keep_best: Callable[[], None],
+        best_model: Path,
+        save_best: Callable[[], str],
         frequency: int,
         batch_steps: int,
     ) -> None:
@@ -79,14 +80,16 @@ class Supervised(BaseCallback):
         self._announce = announce
         self._continuation = continuation
         self._evaluations = evaluations
-        self._keep_best = keep_best
+        self._best_model = best_model
+        self._save_best = save_best
         self._frequency = frequency
         self._batch_steps = batch_steps
         self._begun = False
         self._checked_updates = 0
         self._finished = False
         """The checkpoint of the end of training is there."""
-        self._last_checkpoint = 0
+        self._last_checkpoint = (0, False, False)
+        """Its step, whether it is of the end of training, and whether its evaluation is owed."""
         self._next_checkpoint = frequency
         self._next_exchange = 1
         self._exchanged_at = 0.0
@@ -111,12 +114,16 @@ class Supervised(BaseCallback):
         continuation, self._continuation = self._continuation, None
         how: Resume = "fresh" if continuation is None else self._restore(continuation)
         self.num_timesteps = self.model.num_timesteps
-        self._note_checkpoint(self.num_timesteps)
+        self._note_checkpoint(self._finished)
         self._evaluations.begin_at(self.num_timesteps)
         self._announce(self.num_timesteps, self.episodes, how)
         self._exchanged_at = time.monotonic()
+        self._try(self._agree_on_the_best, "the best model is not what it should be")
         if self._is_done() or self._mailbox.stop_requested:
             raise LeaveTrainingError
+        if self._evaluations.owed:
+            self._evaluate()
+            self._pause_at_boundary()
 
     def _is_done(self) -> bool:
         return self.model.num_timesteps >= self.model._total_timesteps
@@ -125,7 +132,7 @@ class Supervised(BaseCallback):
         problems = self._checkpoints.restore(continuation.state, new_episodes=continuation.new_episodes)
         self.episodes = continuation.state["episodes"]
         if not continuation.forked:  # what was best before is another run's, and kept as that
-            self._evaluations.best = continuation.state.get("best_evaluation")
+            self._evaluations.restore(continuation.state, done=self._is_done())
         if self._is_done():
             self._finished = True
             problems = ()  # nothing is left to train that could differ
@@ -139,24 +146,35 @@ class Supervised(BaseCallback):
             self._mailbox.say(WarningRaised(message=f"continued at step {step}, but not exactly: {problem}"))
         return "inexact" if problems else "exact"
 
-    def finish(self) -> None:
-        """What follows the last step: the last evaluation, and the checkpoint with which training is complete."""
-        if self._evaluations.wanted_at_the_end and not self._finished:
-            self._evaluate(final=True)
+    def finish(self) -> bool:
+        """What follows the last step: the last evaluation, and the checkpoint with which training is complete.
+
+        Returns False where it is left before that.
+        """
+        if self._evaluations.owed or (self._evaluations.wanted_at_the_end and not self._finished):
+            try:
+                self._evaluate(final=True)
+            except LeaveTrainingError:
+                return False
         self.checkpoint(finished=True)
+        return True
 
     def _evaluate(self, *, final: bool = False) -> bool:
-        """Say how good the policy is now; returns whether it is the best so far, which is kept."""
+        """Say how good the policy is now; returns whether it is the best so far.
+
+        Where that cannot be finished, what was trained until here is kept, and the evaluation is owed.
+        """
         self.check_finite()
         self.exchange()
-        evaluation = self._evaluations.make(final=final)
+        try:
+            evaluation = self._evaluations.make(final=final)
+        except (LeaveTrainingError, EnvironmentFailedError):
+            self.checkpoint(finished=final)
+            raise
         self._mailbox.say(evaluation)
         self._mailbox.say(MetricsLogged(step=evaluation.step, values=as_metrics(evaluation)))
-        improved = self._evaluations.improved()
-        if improved:
-            self._try(self._keep_best, "the best model was not saved")
         self.exchange()
-        return improved
+        return self._evaluations.improved()
 
     def _pause_at_boundary(self) -> None:
         """Write a checkpoint, and leave if that is wanted."""
@@ -168,32 +186,53 @@ class Supervised(BaseCallback):
     def checkpoint(self, *, finished: bool = False) -> None:
         """Write a checkpoint of this boundary; where the disk does not take it, say so and train on."""
         self._mailbox.checkpoint_requested = False
-        if self.num_timesteps == self._last_checkpoint and (self._finished or not finished):
+        if (self.num_timesteps, finished, self._evaluations.owed) == self._last_checkpoint:
             return
         self.check_finite()
         last_chance = finished or self._mailbox.stop_requested
         commit = partial(self._commit, finished=finished)
-        self._try(partial(self.until_there_is_room, commit) if last_chance else commit, "no checkpoint")
-        self._note_checkpoint(self.num_timesteps)
+        written = self._try(partial(self.until_there_is_room, commit) if last_chance else commit, "no checkpoint")
+        self._note_checkpoint(finished)
+        best = self._evaluations.best
+        if written and best is not None and best.step == self.num_timesteps and best.model == "":
+            self._try(self._keep_best, "the best model was not saved")
         self._mailbox.exchange()
 
     def _commit(self, *, finished: bool) -> None:
         evaluations = self._evaluations
         self._mailbox.say(
             self._checkpoints.commit(
-                self.episodes,
-                finished=finished,
-                evaluation=evaluations.at(self.num_timesteps),
-                best_evaluation=evaluations.best,
+                self.episodes, finished=finished, evaluation=evaluations.made(), evaluations=evaluations.take()
             )
         )
 
-    def _try(self, write: Callable[[], None], otherwise: str) -> None:
-        """Write something without which training can go on; where the disk does not take it, say so."""
+    def _keep_best(self) -> None:
+        """Save the policy as it is as the best, after its checkpoint: whoever continues from that can do it again."""
+        best = self._evaluations.best
+        if best is not None:
+            self._evaluations.best = best._replace(model=self._save_best())
+
+    def _agree_on_the_best(self) -> None:
+        """Have the best model on the disk be the one that counts: an attempt before may have saved another, and then been lost.
+
+        Where the one that counts is not to be had any more, the policy as it is takes its place until a better is found.
+        """
+        best = self._evaluations.best
+        if best is None:
+            remove_model(self._best_model)
+        elif best.model != model_sha256(self._best_model):
+            if best.step != self.num_timesteps:
+                self._evaluations.best = best._replace(mean_return=-math.inf)
+            self._keep_best()
+
+    def _try(self, write: Callable[[], None], otherwise: str) -> bool:
+        """Write something without which training can go on; returns whether the disk took it, and says so where it did not."""
         try:
             write()
         except OSError as error:
             self._mailbox.say(WarningRaised(message=f"{otherwise} at step {self.num_timesteps}: {error}"))
+            return False
+        return True
 
     def until_there_is_room(self, write: Callable[[], T]) -> T:
         """Write something that must not be lost, as soon as the disk takes it; raises what `write` raises for other reasons."""
@@ -212,10 +251,10 @@ class Supervised(BaseCallback):
                 self._mailbox.exchange()
                 time.sleep(ROOM_SECONDS)
 
-    def _note_checkpoint(self, step: int) -> None:
+    def _note_checkpoint(self, finished: bool) -> None:
         """The next one is due at a multiple of the frequency, so that attempts put them at the same steps."""
-        self._last_checkpoint = step
-        self._next_checkpoint = (step // self._frequency + 1) * self._frequency
+        self._last_checkpoint = (self.num_timesteps, finished, self._evaluations.owed)
+        self._next_checkpoint = (self.num_timesteps // self._frequency + 1) * self._frequency
 
     # ------------------------------------------------------------------------------------------------ at every step
 

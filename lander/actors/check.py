@@ -8,7 +8,6 @@ import contextlib
 import inspect
 import os
 import re
-import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Any, Final
 import gymnasium
 from gymnasium import spaces
 
+from lander.actors.modules import look_in
 from lander.actors.resources import Gpus
 from lander.protocol.errors import ConfigurationError
 from lander.protocol.experiment import Arm, Experiment
@@ -55,17 +55,20 @@ class Built:
     warnings: tuple[str, ...]
 
 
-def check(experiment: Experiment, source: str) -> None:
-    """Raise `ConfigurationError`, one line per problem, if something that is installed here cannot do what is asked."""
-    _import_from_here()
+def check(experiment: Experiment, source: str, directory: str = "") -> None:
+    """Raise `ConfigurationError`, one line per problem, if something that is installed here cannot do what is asked.
+
+    Modules of environments are looked for where its trainers will: in `directory` (default: the working directory), too.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        look_in(directory or os.getcwd())  # noqa: PTH109 - sys.path holds strings
     _raise(source, {arm.name: list(_problems(arm)) for arm in experiment.arms})
     if experiment.origin is not None:
         _raise(source, {arm.name: list(_strangeness(experiment.baseline, arm)) for arm in experiment.arms})
 
 
 def build_everything(experiment: Experiment, source: str) -> tuple[Built, ...]:
-    """Build every arm's environment and model and let go of them; raises `ConfigurationError` for those that fail."""
-    _import_from_here()
+    """Build all environments and models of what was checked, and let go of them; raises `ConfigurationError` for what fails."""
     built: list[Built] = []
     problems: dict[str, list[Problem]] = {arm.name: [] for arm in experiment.arms}
     for arm in experiment.arms:
@@ -75,14 +78,6 @@ def build_everything(experiment: Experiment, source: str) -> tuple[Built, ...]:
             problems[arm.name].append(("hyperparameters", f"cannot be built: {_said(error)}"))
     _raise(source, problems)
     return tuple(built)
-
-
-def _import_from_here() -> None:
-    """Let `module:EnvId` name a module in the working directory, as it may for the trainers (`python -m` sees to it there)."""
-    with contextlib.suppress(FileNotFoundError):
-        here = os.getcwd()  # noqa: PTH109 - sys.path holds strings
-        if here not in sys.path:
-            sys.path.append(here)
 
 
 def _raise(source: str, problems: Mapping[str, list[Problem]]) -> None:

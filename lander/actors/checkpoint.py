@@ -23,7 +23,7 @@ from lander.actors.ingredients import INGREDIENTS
 from lander.actors.recording import Recording
 from lander.actors.replay_pages import ReplayPages
 from lander.actors.tree import Tree, digest, pack, unpack
-from lander.protocol.events import CheckpointCommitted
+from lander.protocol.events import CheckpointCommitted, EvaluationFinished
 
 VERSION: Final = 1
 """Of what the tree holds; a checkpoint of another version is not used."""
@@ -31,7 +31,7 @@ VERSIONS: Final = {name: version(name) for name in ("torch", "stable-baselines3"
 """What the bits of a training depend on besides its state; looked up once, in the zygote, since that reads files."""
 
 
-BESIDE: Final = ("versions", "best_evaluation")
+BESIDE: Final = ("versions", "evaluations")
 """What a checkpoint holds that is no state of the training: it has no part in the digest."""
 
 
@@ -58,14 +58,17 @@ class Checkpoints:
         episodes: int,
         *,
         finished: bool = False,
-        evaluation: float | None = None,
-        best_evaluation: float | None = None,
+        evaluation: EvaluationFinished | None = None,
+        evaluations: Tree = None,
     ) -> CheckpointCommitted:
-        """Write a checkpoint; returns the event that announces it. Raises `OSError` if the disk does not take it."""
+        """Write a checkpoint; returns the event that announces it. Raises `OSError` if the disk does not take it.
+
+        `evaluation` is the one made of this very policy, `evaluations` what the next attempt must know of all of them.
+        """
         started = time.perf_counter()
         model = self._training.model
         paged_before = self._pages.written_bytes if self._pages is not None else 0
-        state, pages = self._take(episodes, best_evaluation)
+        state, pages = self._take(episodes, evaluations)
         content = pack(state)
         sha256 = write_artifact(self._home, content)
         paged = self._pages.written_bytes - paged_before if self._pages is not None else 0
@@ -78,7 +81,8 @@ class Checkpoints:
             pages=pages,
             finished=finished,
             mean_return=_mean_return(model),
-            evaluation=evaluation,
+            evaluation=evaluation.mean_return if evaluation else None,
+            evaluation_episodes=len(evaluation.returns) if evaluation else 0,
             written_bytes=len(content) + paged,
             seconds=time.perf_counter() - started,
         )
@@ -127,14 +131,14 @@ class Checkpoints:
             environment.begin_at(state["steps"], state["steps"], 0.0)
         recording.episodes.clear()
 
-    def _take(self, episodes: int, best_evaluation: float | None) -> tuple[Tree, tuple[str, ...]]:
+    def _take(self, episodes: int, evaluations: Tree) -> tuple[Tree, tuple[str, ...]]:
         model, recording = self._training.model, self._training.recording
         replay, pages = (None, ()) if self._pages is None else self._pages.take(model.num_timesteps // recording.n_envs)
         state = {
             "version": VERSION,
             "versions": VERSIONS,
             "episodes": episodes,
-            "best_evaluation": best_evaluation,
+            "evaluations": evaluations,
             "environments": [environments.take(environment) for environment in recording.environments],
             "replay": replay,
             **{ingredient.name: ingredient.take(model) for ingredient in INGREDIENTS},

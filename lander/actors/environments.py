@@ -15,7 +15,7 @@ import gymnasium
 import numpy as np
 
 from lander.actors import generators
-from lander.actors.recording import RecordedEnvironment
+from lander.actors.recording import OUT_OF_MEMORY, RecordedEnvironment
 from lander.actors.tree import Tree, digest
 
 
@@ -58,6 +58,8 @@ def _play(environment: RecordedEnvironment, tree: Tree) -> str | None:
             return problem
         for action in tree["actions"]:
             environment.replay(action)
+    except OUT_OF_MEMORY:
+        raise
     except Exception as error:
         return f"it failed when it was played again: {error!r}"
     if digest(_as_tree(environment.observation)) != digest(tree["observation"]):

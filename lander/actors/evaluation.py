@@ -20,12 +20,14 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from lander.actors.algorithms import build_single_environment
 from lander.actors.ingredients import INGREDIENTS
 from lander.actors.policy import Policy
-from lander.actors.recording import EnvironmentFailedError
+from lander.actors.recording import OUT_OF_MEMORY, BlamedEnvironment, EnvironmentFailedError
+from lander.actors.tree import Tree
 from lander.protocol.events import EvaluationFinished
 from lander.protocol.experiment import EVALUATION_SEED, Arm
 
 MOST_STEPS: Final = 100_000
 """At which an episode is cut off where the environment sets no limit: a policy that never fails must not be played for ever."""
+_NAME: Final = "the environment of an evaluation"
 _GENERATORS: Final = tuple(each for each in INGREDIENTS if each.name.endswith("_generator"))
 
 
@@ -40,7 +42,7 @@ def evaluate(policy: Policy, arm: Arm, episodes: int, sign_of_life: Callable[[],
     """Play so many episodes, in an environment of their own; `sign_of_life` is called at each of their steps.
 
     Seeds whatever generators there are in this process, for environments that draw from those. Raises
-    `EnvironmentFailedError` where the environment cannot be built or played.
+    `EnvironmentFailedError` where the environment cannot be built or played, and what `sign_of_life` raises.
     """
     played: list[Played] = []
     with contextlib.closing(_build(arm)) as environment:
@@ -78,37 +80,22 @@ def _seed_generators(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)
     torch.default_generator.manual_seed(seed)
+    if _on_gpus():
+        torch.cuda.manual_seed_all(seed)
 
 
-class _Blamed(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Says whose failure it is when the environment raises."""
-
-    def reset(self, **options: Any) -> Any:
-        try:
-            return self.env.reset(**options)
-        except Exception as error:
-            raise _failed("reset()", error) from error
-
-    def step(self, action: Any) -> Any:
-        try:
-            return self.env.step(action)
-        except Exception as error:
-            raise _failed("step()", error) from error
-
-    def close(self) -> None:
-        with contextlib.suppress(Exception):  # it has been played, and nothing depends on how it leaves
-            self.env.close()
+def _on_gpus() -> bool:
+    """Whether anything in this process computes on GPUs, and so may draw there."""
+    return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]  # torch says no types of it
 
 
 def _build(arm: Arm) -> gymnasium.Env[Any, Any]:
     try:
-        return _Blamed(build_single_environment(arm))
+        return BlamedEnvironment(build_single_environment(arm), _NAME)
+    except OUT_OF_MEMORY:
+        raise
     except Exception as error:
-        raise _failed("its construction", error) from error
-
-
-def _failed(where: str, error: Exception) -> EnvironmentFailedError:
-    return EnvironmentFailedError(f"the environment of an evaluation failed in {where}: {type(error).__name__}: {error}")
+        raise EnvironmentFailedError.of(_NAME, "its construction", error) from error
 
 
 def as_event(step: int, played: Sequence[Played], *, final: bool = False, seconds: float = 0.0) -> EvaluationFinished:
@@ -122,8 +109,20 @@ def as_event(step: int, played: Sequence[Played], *, final: bool = False, second
 # --- while training ---------------------------------------------------------------------------------------------------
 
 
+class Best(NamedTuple):
+    """The best evaluation so far: its step, and of how many episodes it is the mean.
+
+    `model` is the SHA-256 of the model that was saved of it: empty before that is done, None where one alone tells no best.
+    """
+
+    step: int
+    episodes: int
+    mean_return: float
+    model: str | None = ""
+
+
 class Evaluations:
-    """The evaluations of one training: when one is due, and what the best was.
+    """The evaluations of one training: when one is due, what the best was, and whether one is owed.
 
     When the next one is due is a function of the step alone, so that every attempt makes them at the same steps.
     """
@@ -131,8 +130,10 @@ class Evaluations:
     def __init__(
         self, model: BaseAlgorithm, arm: Arm, *, frequency: int | None, episodes: int, sign_of_life: Callable[[], object]
     ) -> None:
-        self.best: float | None = None
-        """The highest mean return so far, over all attempts."""
+        self.best: Best | None = None
+        """Over all attempts."""
+        self.owed = False
+        """That of this step was begun and not finished: whoever continues from here makes it before anything else."""
         self._model = model
         self._arm = arm
         self._frequency = frequency if episodes else None
@@ -156,12 +157,28 @@ class Evaluations:
         """Whether the last step is followed by one."""
         return self._episodes > 0
 
-    def at(self, step: int) -> float | None:
-        """The mean return of the evaluation that was made at this step, if one was."""
-        return self._last.mean_return if self._last is not None and self._last.step == step else None
+    def made(self) -> EvaluationFinished | None:
+        """That of the policy as it is, if this attempt has made it."""
+        return self._last if self._last is not None and self._last.step == self._model.num_timesteps else None
+
+    def take(self) -> Tree:
+        """What whoever continues from this step must know."""
+        made = self.made()
+        best = self.best._asdict() if self.best is not None else None
+        return {"episodes": len(made.returns) if made else 0, "owed": self.owed, "best": best}
+
+    def restore(self, state: Tree, *, done: bool) -> None:
+        """Know what a checkpoint's state says. At the end of training (`done`), more episodes than were played are owed."""
+        known = _known(state)
+        self.best = Best(**known["best"]) if known["best"] is not None else None
+        self.owed = self._episodes > 0 and (known["owed"] or (done and known["episodes"] < self._episodes))
 
     def make(self, *, final: bool = False) -> EvaluationFinished:
-        """Evaluate the policy as it is, and change nothing else; raises `EnvironmentFailedError`."""
+        """Evaluate the policy as it is, and change nothing else.
+
+        Raises `EnvironmentFailedError`, and what `sign_of_life` raises: it is owed then.
+        """
+        self.owed = True
         started = time.perf_counter()
         try:
             with untouched(self._model):
@@ -171,26 +188,36 @@ class Evaluations:
         seconds = time.perf_counter() - started
         self._last = as_event(self._model.num_timesteps, played, final=final, seconds=seconds)
         self.begin_at(self._last.step)
+        self.owed = False
         return self._last
 
     def improved(self) -> bool:
-        """Whether the last one is the best so far, which it then is from now on.
+        """Whether the last one is the best so far, which it then is from now on; a mean of fewer or more episodes is forgotten.
 
         One that came to no number never is, and no best can be told by one at the end that has none before it.
         """
         if self._last is None or math.isnan(self._last.mean_return):
             return False
-        before, mean = self.best, self._last.mean_return
-        if before is not None and mean <= before:
+        before, episodes, mean = self.best, len(self._last.returns), self._last.mean_return
+        if before is not None and before.episodes == episodes and mean <= before.mean_return:
             return False
-        self.best = mean
-        return before is not None or not self._last.final
+        alone = before is None and self._last.final
+        self.best = Best(self._last.step, episodes, mean, None if alone else "")
+        return not alone
+
+
+def _known(state: Tree) -> Tree:
+    """What `take` gave; a checkpoint of an earlier version has at most a best mean, and nobody knows of how many episodes."""
+    mean = state.get("best_evaluation")
+    best = Best(0, 0, mean)._asdict() if mean is not None else None
+    return state.get("evaluations") or {"episodes": 0, "owed": False, "best": best}
 
 
 @contextlib.contextmanager
 def untouched(model: BaseAlgorithm) -> Iterator[None]:
     """Whatever is drawn inside, and however the networks are switched, everything is as before afterwards."""
     generators = [(ingredient, ingredient.take(model)) for ingredient in _GENERATORS]
+    gpus = torch.cuda.get_rng_state_all() if _on_gpus() else ()
     training = model.policy.training
     try:
         yield
@@ -198,6 +225,7 @@ def untouched(model: BaseAlgorithm) -> Iterator[None]:
         model.policy.set_training_mode(training)
         for ingredient, state in generators:
             ingredient.restore(model, state)
+        torch.cuda.set_rng_state_all(gpus)
 
 
 def as_metrics(evaluation: EvaluationFinished) -> dict[str, float]:

@@ -6,7 +6,7 @@ Every reward and how it ended must be those of the record, bit for bit: what is 
 import os
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, Final
 
 import gymnasium
@@ -84,8 +84,7 @@ def stage(arm: Arm, *, drawn: bool = False) -> Iterator[RecordedEnvironment]:
             raise UsageError(f"{arm.environment} cannot be drawn: it has no render mode {_PICTURES}")
         yield environment
     finally:
-        with suppress(Exception):  # it has been played, and nothing depends on how it leaves
-            environment.close()
+        environment.close()
 
 
 def _built(arm: Arm, drawn: bool) -> gymnasium.Env[Any, Any]:

@@ -5,12 +5,14 @@ as the environment receives it and the reward in float64, before `DummyVecEnv` r
 scales it. It changes nothing that passes through, so the run's bits are those of an unrecorded one.
 """
 
+import contextlib
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import gymnasium
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from lander.actors import generators
 from lander.protocol.arrays import pack
@@ -20,15 +22,52 @@ TERMINATED: Final = 1
 TRUNCATED: Final = 2
 
 
+OUT_OF_MEMORY: Final = (MemoryError, torch.OutOfMemoryError)
+"""The machine's failures, whoever meets them: the next attempt may not."""
+
+
 class EnvironmentFailedError(Exception):
     """The environment raised; its own exception is the cause."""
 
+    @classmethod
+    def of(cls, name: str, where: str, error: Exception) -> Self:
+        """That of the environment with this name, when this was asked of it."""
+        return cls(f"{name} failed in {where}: {type(error).__name__}: {error}")
 
-class RecordedEnvironment(gymnasium.Wrapper[Any, Any, Any, Any]):
+
+class BlamedEnvironment(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Says, by a name, whose failure it is when the environment raises."""
+
+    def __init__(self, env: gymnasium.Env[Any, Any], name: str) -> None:
+        super().__init__(env)
+        self._name = name
+
+    def step(self, action: Any) -> Any:
+        try:
+            return self.env.step(action)
+        except OUT_OF_MEMORY:
+            raise
+        except Exception as error:
+            raise EnvironmentFailedError.of(self._name, "step()", error) from error
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        try:
+            return self.env.reset(seed=seed, options=options)
+        except OUT_OF_MEMORY:
+            raise
+        except Exception as error:
+            raise EnvironmentFailedError.of(self._name, "reset()", error) from error
+
+    def close(self) -> None:
+        with contextlib.suppress(Exception):  # it has been played, and nothing depends on how it leaves
+            self.env.close()
+
+
+class RecordedEnvironment(BlamedEnvironment):
     """Appends each step to plain lists; per step that is all it does."""
 
     def __init__(self, env: gymnasium.Env[Any, Any], recording: "Recording") -> None:
-        super().__init__(env)
+        super().__init__(env, f"environment {len(recording.environments)}")
         self._recording = recording
         self.index = recording.enlist(self)
         self.actions: list[Any] = []
@@ -48,12 +87,8 @@ class RecordedEnvironment(gymnasium.Wrapper[Any, Any, Any, Any]):
     def step(self, action: Any) -> Any:
         # An environment may scribble on the array it was given; a single integer cannot be scribbled on.
         action_kept = action.copy() if self._copies_actions else action
+        result = super().step(action)
         self.actions.append(action_kept)
-        try:
-            result = self.env.step(action)
-        except Exception as error:
-            self.actions.pop()
-            raise EnvironmentFailedError(f"environment {self.index} failed in step(): {_said(error)}") from error
         self.since_reset.append(action_kept)
         self.observation = result[0]
         reward = float(result[1])
@@ -69,10 +104,7 @@ class RecordedEnvironment(gymnasium.Wrapper[Any, Any, Any, Any]):
         self.episode_start = self.steps + len(self.rewards)
         self.episode_return = 0.0
         self.since_reset = []
-        try:
-            result = self.env.reset(seed=seed, options=options)
-        except Exception as error:
-            raise EnvironmentFailedError(f"environment {self.index} failed in reset(): {_said(error)}") from error
+        result = super().reset(seed=seed, options=options)
         self.observation = result[0]
         return result
 
@@ -110,10 +142,6 @@ class RecordedEnvironment(gymnasium.Wrapper[Any, Any, Any, Any]):
         del self.actions[:count]
         del self.rewards[:count]
         self.endings = [(step - count, ending) for step, ending in self.endings if step >= count]
-
-
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
 
 
 class Recording:

@@ -42,6 +42,7 @@ from lander.protocol.experiment import RunKey
 MAX_BATCH_BYTES: Final = 1 << 18
 MAX_BATCH_STEPS: Final = 4096
 _DETAIL_CHARACTERS: Final = 4000
+Which = Literal["final", "best"]
 
 
 class OriginError(Exception):
@@ -137,9 +138,10 @@ class TrainingSession:
                 arm,
                 frequency=self._order.eval_frequency,
                 episodes=self._order.eval_episodes,
-                sign_of_life=self._mailbox.beat,
+                sign_of_life=self._sign_of_life,
             ),
-            keep_best=partial(self._save, "best"),
+            best_model=self._home / self._path("best"),
+            save_best=partial(self._save, "best"),
             frequency=self._order.checkpoint_frequency,
             batch_steps=_batch_steps(env.action_space, recording.n_envs),
         )
@@ -194,9 +196,8 @@ class TrainingSession:
                 model.learn(total, callback=self._callback, **learn_options(model))
         finally:
             self._callback.exchange()
-        if self.step < total:
+        if self.step < total or not self._callback.finish():
             return TrainingEnded(epoch=self._order.epoch, cause="stopped", step=self.step)
-        self._callback.finish()
         self._callback.until_there_is_room(partial(self._save, "final"))
         return TrainingEnded(epoch=self._order.epoch, cause="completed", step=self.step)
 
@@ -212,11 +213,22 @@ class TrainingSession:
             return False
         return not all(bool(torch.isfinite(parameter).all()) for parameter in self._model.policy.parameters())
 
-    def _save(self, which: Literal["final", "best"]) -> None:
-        run = RunKey.parse(self._order.run)
-        path = Path("experiments") / run.experiment / "models" / f"{run.arm}-{run.seed}-{which}.zip"
+    def _sign_of_life(self) -> None:
+        """Speak and listen during an evaluation, and leave it when asked to stop: what it has played can be played again."""
+        self._mailbox.beat()
+        if self._mailbox.stop_requested:
+            raise LeaveTrainingError
+
+    def _save(self, which: Which) -> str:
+        path = self._path(which)
         sha256 = save_model(self._trained, self._home / path)
         self._mailbox.say(ModelSaved(step=self.step, path=str(path), sha256=sha256, which=which))
+        return sha256
+
+    def _path(self, which: Which) -> Path:
+        """Where one of the run's models lies, seen from the home."""
+        run = RunKey.parse(self._order.run)
+        return Path("experiments") / run.experiment / "models" / f"{run.arm}-{run.seed}-{which}.zip"
 
 
 def _batch_steps(space: gymnasium.Space[Any], n_envs: int) -> int:

@@ -24,6 +24,7 @@ from typing import Any, Final
 import msgpack
 
 from lander.actors.guard import MARK, Guard, end_group, end_marked, mark_of
+from lander.actors.modules import look_in
 from lander.actors.process import OomKills, die_with_parent, signal_name
 from lander.protocol.commands import StartTrainer
 from lander.protocol.wire import decode
@@ -109,8 +110,7 @@ class Zygote:
             faulthandler.register(signal.SIGUSR1, all_threads=True)  # where it is stuck, should it be asked
             os.environ[MARK] = mark_of(self._home, parent, os.getpid())
             _pin(order)
-            if order.directory:
-                sys.path.insert(0, order.directory)
+            look_in(order.directory)
             from lander.actors.trainer import train
 
             status = train(order, self._connection, self._home)

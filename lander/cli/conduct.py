@@ -81,8 +81,8 @@ def request(
         source = "experiment"
         data = what.model_dump(mode="json") if isinstance(what, Experiment) else what
         experiment, notices = parse_experiment(data, source=source, **options)
-    check(experiment, source)
     carried_out = Execution.model_validate({"directory": str(Path.cwd()), **execution})
+    check(experiment, source, carried_out.directory)
     return Request(experiment=experiment, execution=carried_out, notices=notices, source=source)
 
 

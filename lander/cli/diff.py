@@ -1,14 +1,10 @@
 """`lander-ctl diff`: where two runs part."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from lander.cli.options import Settings, common
-
-if TYPE_CHECKING:
-    from lander.store.reader import Reader
 
 
 @click.command()
@@ -28,7 +24,8 @@ def diff(settings: Settings, run: str, other: str, other_home: Path | None) -> i
       lander-ctl diff demo/baseline/0 demo/fast/0
       lander-ctl diff demo/fast/0 demo/fast/0 --other-home /backups/results-monday
     """
-    from lander.reports.difference import as_text, compare
+    from lander.cli.subject import only_run
+    from lander.reports.divergence import as_text, compare
     from lander.store.reader import Reader
     from lander.store.record import Record
 
@@ -38,11 +35,3 @@ def diff(settings: Settings, run: str, other: str, other_home: Path | None) -> i
         found = compare(Record(reader, run), Record(others, other))
     click.echo(as_text(found))
     return 0 if found.equal else 1
-
-
-def only_run(reader: "Reader", name: str) -> None:
-    """Raise `UsageError` or `NotFoundError` unless this names one run."""
-    from lander.protocol.errors import UsageError
-
-    if (runs := reader.runs(name)) != [name]:
-        raise UsageError(f"{name}: names {len(runs)} runs; name one, such as {runs[0]}")

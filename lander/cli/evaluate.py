@@ -3,8 +3,9 @@
 import json
 import sys
 import warnings
+from math import isfinite, nan
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -12,13 +13,15 @@ from lander.cli.options import Settings, common
 from lander.protocol.errors import LanderError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from lander.cli.policies import Saved
     from lander.protocol.events import EvaluationFinished
     from lander.store.reader import Reader
 
-HEADINGS = ("run", "step", "episodes", "mean return", "lowest", "highest")
+HEADINGS: Final = ("run", "step", "episodes", "mean return", "lowest", "highest")
+WIDTHS: Final = (11, 8, 20, 10, 10)
+"""Of the columns after the first."""
 
 
 @click.command()
@@ -37,7 +40,8 @@ def evaluate(settings: Settings, target: str, episodes: int | None, at: str | No
 
     TARGET is a run, an arm or an experiment, of which every run that has a checkpoint is evaluated, or the path of a model
     that one of them saved. The episodes have the seeds of every evaluation, so that what was evaluated while it trained gives
-    the same returns once more. Nothing is recorded, and no file is unpickled.
+    the same returns once more. Nothing is recorded, and no file is unpickled. A run that cannot be evaluated is named and left
+    out, and the exit code is then not 0.
 
     \b
     Examples:
@@ -48,25 +52,44 @@ def evaluate(settings: Settings, target: str, episodes: int | None, at: str | No
     from lander.store.reader import Reader
 
     with Reader(settings.home) as reader, warnings.catch_warnings(action="ignore"):  # what the run's log has said before
-        found = [(saved.run, _evaluated(reader, saved, episodes)) for saved in _meant(reader, target, at)]
-    click.echo(_as_json(found) if as_json else "\n".join(_lines(found)))
-    return 0
+        found, missing = _meant(reader, target, at)
+        codes = [_left_out(NotFoundError(sentence)) for sentence in missing]
+        done = _each(reader, found, episodes, codes)
+        for line in [_as_json(done)] if as_json else _lines([saved.run for saved in found], done):
+            click.echo(line)
+    return max(codes, default=0)
 
 
-def _meant(reader: "Reader", target: str, at: str | None) -> "list[Saved]":
+def _meant(reader: "Reader", target: str, at: str | None) -> "tuple[list[Saved], list[str]]":
+    """The policies, and a sentence for each run that has none; a file is meant only where no target has its name."""
     from lander.cli.policies import policies, policy_of_model
 
     path = Path(target)
-    if path.is_file():
-        if at is not None:
-            raise UsageError(f"--at {at}: {target} is of one step only; leave --at out")
-        return [policy_of_model(reader, path)]
-    if path.suffix == ".zip":
+    if path.suffix != ".zip" and (reader.states(target) or not path.is_file()):
+        return policies(reader, target, at or "last")
+    if not path.is_file():
         raise NotFoundError(f"{target}: no such file")
-    found, missing = policies(reader, target, at or "last")
-    for sentence in missing:
-        click.echo(f"lander-ctl: {sentence}", err=True)
-    return found
+    if at is not None:
+        raise UsageError(f"--at {at}: {target} is of one step only; leave --at out")
+    return [policy_of_model(reader, path)], []
+
+
+def _each(
+    reader: "Reader", found: "Sequence[Saved]", episodes: int | None, codes: list[int]
+) -> "Iterator[tuple[str, EvaluationFinished]]":
+    """Evaluate one after the other; what fails is told, and its exit code added to `codes`."""
+    for saved in found:
+        try:
+            evaluation = _evaluated(reader, saved, episodes)
+        except LanderError as error:
+            codes.append(_left_out(error))
+        else:
+            yield saved.run, evaluation
+
+
+def _left_out(error: LanderError) -> int:
+    click.echo(f"lander-ctl: {error}", err=True)
+    return error.exit_code
 
 
 def _evaluated(reader: "Reader", saved: "Saved", episodes: int | None) -> "EvaluationFinished":
@@ -98,21 +121,32 @@ def _tell(what: str) -> None:
 # --- showing it -------------------------------------------------------------------------------------------------------
 
 
-def _lines(found: "Sequence[tuple[str, EvaluationFinished]]") -> "Iterator[str]":
-    from statistics import stdev
-
-    from lander.cli.text import aligned, number
-
-    rows: list[tuple[str, ...]] = [HEADINGS]
-    for run, each in found:
-        count = len(each.returns)
-        spread = f" ± {number(stdev(each.returns))}" if count > 1 else ""
-        mean, low, high = (number(value) for value in (each.mean_return, min(each.returns), max(each.returns)))
-        rows.append((run, f"{each.step:,}", f"{count:,}", mean + spread, low, high))
-    yield from aligned(rows, 1)
+def _lines(runs: "Sequence[str]", done: "Iterator[tuple[str, EvaluationFinished]]") -> "Iterator[str]":
+    """A table whose rows can be shown as they come."""
+    widest = max(map(len, runs))
+    for number, (run, each) in enumerate(done):
+        if number == 0:
+            yield _line(widest, *HEADINGS)
+        yield _line(widest, *_row(run, each))
 
 
-def _as_json(found: "Sequence[tuple[str, EvaluationFinished]]") -> str:
+def _line(widest: int, run: str, *numbers: str) -> str:
+    return "  ".join([run.ljust(widest), *map(str.rjust, numbers, WIDTHS)])
+
+
+def _row(run: str, evaluation: "EvaluationFinished") -> tuple[str, ...]:
+    """What is no number, or not finite, is shown as what it is; the spread and the extremes are those of numbers."""
+    import numpy as np
+
+    returns = np.asarray(evaluation.returns)
+    numbers = returns[~np.isnan(returns)]
+    spread = float(np.std(returns, ddof=1)) if len(returns) > 1 else nan
+    mean = f"{evaluation.mean_return:,.1f}" + (f" ± {spread:,.1f}" if isfinite(spread) else "")
+    extremes = (f"{value:,.1f}" for value in ((numbers.min(), numbers.max()) if numbers.size else (nan, nan)))
+    return run, f"{evaluation.step:,}", f"{len(returns):,}", mean, *extremes
+
+
+def _as_json(found: "Iterable[tuple[str, EvaluationFinished]]") -> str:
     from lander.reports.export.plain import plain
 
     told: list[dict[str, Any]] = [

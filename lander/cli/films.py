@@ -4,6 +4,7 @@ import struct
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from math import isnan
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -12,6 +13,8 @@ from lander.actors.evaluation import Played, perform
 from lander.actors.playback import DifferentEpisodeError, draw, frames_per_second, stage
 from lander.actors.policy import Policy
 from lander.actors.recording import EnvironmentFailedError, RecordedEnvironment
+from lander.actors.turns import apart
+from lander.cli.player import alone_or_after
 from lander.cli.policies import chosen, load
 from lander.cli.subject import arm_of
 from lander.protocol.errors import LanderError
@@ -41,7 +44,7 @@ def film_policy(policy: Policy, arm: Arm, seeds: Sequence[int], path: Path) -> F
     with ExitStack() as stages:
         environments = {seed: stages.enter_context(stage(arm, drawn=True)) for seed in seeds}
         rate = frames_per_second(environments[seeds[0]])
-        tiles = {f"seed {seed}": _pictures(policy, environment, seed, played) for seed, environment in environments.items()}
+        tiles = {f"seed {seed}": apart(_pictures(policy, each, seed, played)) for seed, each in environments.items()}
         return Filmed(played, write_film(path, grid(tiles), rate), rate)
 
 
@@ -96,13 +99,10 @@ def _final_episodes(reader: Reader, run: RunFinding) -> Iterator[_Episode]:
 def _film(reader: Reader, title: str, episode: _Episode, directory: Path) -> tuple[str, Path]:
     key = RunKey.parse(episode.run)
     arm = arm_of(reader, episode.run)
-    checkpoint = chosen(episode.run, Record(reader, episode.run).checkpoints(), str(episode.evaluation.step))
-    policy = load(reader.home, episode.run, arm, checkpoint)
+    policy = load(reader.home, episode.run, arm, chosen(reader, episode.run, str(episode.evaluation.step)))
     path = directory / f"{key.arm}-{title}{SUFFIX}"
-    try:
-        _write(policy, arm, path, episode)
-    except DifferentEpisodeError:
-        _write(policy, arm, path, episode, before=range(episode.place))
+    write = partial(_write, policy, arm, path, episode)
+    alone_or_after(write, partial(write, range(episode.place)))
     return f"{title}: {episode.episode_return:,.1f} (seed {key.seed})", path
 
 
@@ -120,12 +120,18 @@ def _as_recorded(policy: Policy, environment: RecordedEnvironment, episode: _Epi
     seed = episode.evaluation.first_seed + episode.place
     played: dict[int, Played] = {}
     yield from _pictures(policy, environment, seed, played)
-    _compare(episode, played[seed])
+    if words := difference(episode.evaluation, seed, played[seed]):
+        raise DifferentEpisodeError(f"{episode.run}: {words}")
 
 
-def _compare(episode: _Episode, played: Played) -> None:
-    recorded = Played(episode.episode_return, episode.evaluation.lengths[episode.place])
+def difference(evaluation: EvaluationFinished, seed: int, played: Played) -> str:
+    """In which way an episode came out otherwise than the evaluation's on this seed; empty if it did not, or there is none."""
+    place = seed - evaluation.first_seed
+    if not 0 <= place < len(evaluation.returns):
+        return ""
+    recorded = Played(evaluation.returns[place], evaluation.lengths[place])
     if struct.pack("dq", *played) != struct.pack("dq", *recorded):
-        where = f"{episode.run}: episode {episode.place + 1} of the evaluation at step {episode.evaluation.step:,}"
+        what = f"episode {place + 1} of the evaluation at step {evaluation.step:,}"
         told = f"{recorded.episode_return!r} in {recorded.length:,} steps in the record"
-        raise DifferentEpisodeError(f"{where} comes to {played.episode_return!r} in {played.length:,} steps, and {told}")
+        return f"{what} comes to {played.episode_return!r} in {played.length:,} steps, and {told}"
+    return ""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("target")
 @click.argument("overrides", nargs=-1, metavar="KEY=VALUE...")
-@click.option("--at", required=True, metavar="STEP|last|best", help="The checkpoint to go on from; best in evaluation.")
+@click.option("--at", required=True, metavar="STEP|last|best|final", help="The checkpoint to go on from; best in evaluation.")
 @click.option("--training-steps", type=click.IntRange(min=1), metavar="N", help="Train both arms up to N steps.")
 @click.option("--seeds", metavar="SEEDS", help="Only these of the arm's seeds, such as 0-4 or 1,7.")
 @click.option("--experiment-id", metavar="ID", help="Name the new experiment.")

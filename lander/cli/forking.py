@@ -14,12 +14,9 @@ from lander.protocol.experiment import ARM_KEYS, EXPERIMENT_KEYS, Arm, Experimen
 from lander.protocol.files import parse_experiment
 from lander.protocol.fork import Branch, Origin
 from lander.protocol.hyperparameters import accepted, did_you_mean
-from lander.protocol.layout import artifact_path
 from lander.protocol.wire import MAX_FRAME
-from lander.store.checkpoints import files_of
 from lander.store.reader import Reader
-from lander.store.record import Record
-from lander.store.sections import sections
+from lander.store.sections import wanted_at
 
 _OF_THE_VARIANT: Final = ("hyperparameters", "environment_kwargs")
 _FIXED: Final = ("baseline", "origin", "arms", "algorithm", "environment", "device")
@@ -58,8 +55,8 @@ def fork_request(
         _refuse_sameness(experiment, source)
         _refuse_excess(experiment, source)
         notices += [*told, *_other_courses(reader, experiment, origin)]
-    check(experiment, source)
     carried_out = Execution.model_validate({**before.model_dump(), **execution})
+    check(experiment, source, carried_out.directory)
     return Request(experiment=experiment, execution=carried_out, notices=tuple(notices), source=source)
 
 
@@ -91,21 +88,12 @@ def _branches(reader: Reader, runs: Sequence[RunKey], at: str) -> tuple[list[Bra
     missing: list[str] = []
     for run in runs:
         try:
-            found.append(_branch(run.seed, _checkpoint(reader, run.id, at)))
+            found.append(_branch(run.seed, chosen(reader, run.id, at)))
         except NotFoundError as error:
             missing.append(str(error))
     if not found:
         raise NotFoundError("\n".join(missing))
     return found, [f"{reason}; it is left out" for reason in missing]
-
-
-def _checkpoint(reader: Reader, run: str, at: str) -> CheckpointCommitted:
-    """The run's checkpoint that is meant; raises `NotFoundError` where there is none, or its files are gone."""
-    found = chosen(run, Record(reader, run).checkpoints(), at)
-    gone = [path for sha256 in files_of(found) if not (path := artifact_path(reader.home, sha256)).exists()]
-    if gone:
-        raise NotFoundError(f"{run}: the checkpoint at step {found.step} was deleted ({gone[0]}); fork another")
-    return found
 
 
 def _branch(seed: int, checkpoint: CheckpointCommitted) -> Branch:
@@ -177,7 +165,7 @@ def _other_courses(reader: Reader, experiment: Experiment, origin: Origin) -> It
     if not arm.scheduled:
         return
     branch = origin.branches[0]
-    before = sections(reader, origin.run(branch.seed), until=branch.step)[-1].experiment.arm(origin.arm).training_steps
+    before = wanted_at(reader, origin.run(branch.seed), branch.step).arm(origin.arm).training_steps
     if before != arm.training_steps:
         functions = "is a function" if len(arm.scheduled) == 1 else "are functions"
         yield (

@@ -5,15 +5,17 @@ that the environment had before it, so that is how it is played where it comes o
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TypeVar
 
 import click
 
 from lander.actors.playback import DifferentEpisodeError, draw, frames_per_second, play, stage
 from lander.actors.recording import RecordedEnvironment
+from lander.cli.video import MOST_AT_ONCE
 from lander.protocol.errors import UsageError
 from lander.protocol.events import EpisodeFinished
 from lander.protocol.experiment import Arm
@@ -21,8 +23,21 @@ from lander.reports.film import Frame, grid, write_film
 from lander.store.episodes import RecordedEpisode, past, recorded_episodes
 from lander.store.record import Record
 
-MOST_AT_ONCE: Final = 25
-"""Episodes in one film."""
+T = TypeVar("T")
+
+
+def alone_or_after(alone: Callable[[], T], after: Callable[[], T]) -> T:
+    """What comes of playing alone or, where that differs from the record, after what was played before.
+
+    Raises the first `DifferentEpisodeError` where both differ.
+    """
+    try:
+        return alone()
+    except DifferentEpisodeError as different:
+        try:
+            return after()
+        except DifferentEpisodeError:
+            raise different from None
 
 
 class Player:
@@ -52,19 +67,20 @@ class Player:
     def _compare(self, episode: RecordedEpisode, stages: dict[int, RecordedEnvironment], open_stages: ExitStack) -> None:
         """Play an episode where those before it were played, or else anew; keeps the stage where it came out the same."""
         index = episode.finished.env
-        try:
+
+        def go_on() -> None:
             if index not in stages:
                 stages[index] = open_stages.enter_context(stage(self._arm))
             _exhaust(self._play(stages[index], episode))
-        except DifferentEpisodeError as different:
+
+        def begin_anew() -> None:
             with ExitStack() as attempt:
                 environment = attempt.enter_context(stage(self._arm))
-                try:
-                    _exhaust(self._play(environment, episode, self._past(episode)))
-                except DifferentEpisodeError:
-                    raise different from None
+                _exhaust(self._play(environment, episode, self._past(episode)))
                 stages[index] = environment
                 open_stages.push(attempt.pop_all())
+
+        alone_or_after(go_on, begin_anew)
 
     def film(self, chosen: Sequence[int], path: Path, fps: float | None) -> None:
         """Show these side by side in a film and tell; raises `DifferentEpisodeError` where one is not as recorded."""
@@ -73,13 +89,8 @@ class Player:
             raise UsageError(f"--episode: found {len(chosen)} episodes; {most}")
         found = {episode.number: episode for episode in self._recorded(chosen)}
         episodes = [found[number] for number in chosen]
-        try:
-            frames, rate = self._film(episodes, path, fps)
-        except DifferentEpisodeError as different:
-            try:
-                frames, rate = self._film(episodes, path, fps, after_others=True)
-            except DifferentEpisodeError:
-                raise different from None
+        film = partial(self._film, episodes, path, fps)
+        frames, rate = alone_or_after(film, partial(film, after_others=True))
         for episode in episodes:
             click.echo(f"{_said(episode)}: equal bit for bit")
         click.echo(f"{path}: {frames:,} frames, {rate:g} a second")

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from lander.protocol.errors import NotFoundError, UsageError
 from lander.protocol.events import CheckpointCommitted, ModelSaved
 from lander.protocol.experiment import Arm, RunKey
+from lander.protocol.layout import artifact_path
 from lander.store.check import sha256_of
-from lander.store.checkpoints import best_of, nearest
+from lander.store.checkpoints import best_evaluated, files_of, nearest
 from lander.store.reader import Reader
 from lander.store.record import Record
 
@@ -32,7 +33,7 @@ def policies(reader: Reader, target: str, at: str) -> tuple[list[Saved], list[st
     missing: list[str] = []
     for run in reader.runs(target):
         try:
-            saved.append(Saved(run, chosen(run, Record(reader, run).checkpoints(), at)))
+            saved.append(Saved(run, chosen(reader, run, at)))
         except NotFoundError as error:
             missing.append(str(error))
     if not saved:
@@ -40,39 +41,53 @@ def policies(reader: Reader, target: str, at: str) -> tuple[list[Saved], list[st
     return saved, missing
 
 
-def chosen(run: str, checkpoints: Sequence[CheckpointCommitted], at: str) -> CheckpointCommitted:
-    """Of the run's checkpoints, in order, the one at a step, the `last`, the `best` in evaluation, or the `final` one.
+def chosen(reader: Reader, run: str, at: str) -> CheckpointCommitted:
+    """The run's checkpoint at a step, its `last`, the `best` in evaluation, or its `final` one; of a fork, also its first.
 
-    Raises `NotFoundError` if there is none, `UsageError` for any other `at`.
+    Raises `NotFoundError` if there is none, or its files are gone, naming those that remain; `UsageError` for any other `at`.
     """
     step = at.replace(",", "").replace("_", "")
     if at not in ("last", "best", "final") and not step.isdecimal():
         raise UsageError(f"--at {at}: must be a step, last, best or final")
-    if not checkpoints:
+    own = Record(reader, run).checkpoints()
+    known = (*_forked_from(reader, run), *own) if step.isdecimal() else own
+    if not known:
         raise NotFoundError(f"{run}: has no checkpoint yet")
+    return _at_step(reader, run, known, int(step) if step.isdecimal() else _named(run, own, at).step)
+
+
+def _named(run: str, checkpoints: Sequence[CheckpointCommitted], at: str) -> CheckpointCommitted:
     last = checkpoints[-1]
-    match at:
-        case "last":
-            return last
-        case "final":
-            if not last.finished:
-                raise NotFoundError(f"{run}: has not completed; its last checkpoint is at step {last.step}: --at {last.step}")
-            return last
-        case "best":
-            return _best(run, checkpoints)
-    return _at_step(run, checkpoints, int(step))
+    if at == "final" and not last.finished:
+        raise NotFoundError(f"{run}: has not completed; its last checkpoint is at step {last.step}: --at {last.step}")
+    return _best(run, checkpoints) if at == "best" else last
 
 
-def _at_step(run: str, checkpoints: Sequence[CheckpointCommitted], wanted: int) -> CheckpointCommitted:
+def _forked_from(reader: Reader, run: str) -> list[CheckpointCommitted]:
+    key = RunKey.parse(run)
+    origin = CheckpointCommitted.forked(reader.experiment(key.experiment), key.seed)
+    return [] if origin is None else [origin]
+
+
+def _at_step(reader: Reader, run: str, checkpoints: Sequence[CheckpointCommitted], wanted: int) -> CheckpointCommitted:
     at_step = {each.step: each for each in checkpoints}
-    if wanted not in at_step:
-        raise NotFoundError(f"{run}: has no checkpoint at step {wanted}; the nearest are at {nearest(at_step, wanted)}")
-    return at_step[wanted]
+    gone = _gone(reader.home, at_step[wanted]) if wanted in at_step else []
+    if wanted in at_step and not gone:
+        return at_step[wanted]
+    what = f"the checkpoint at step {wanted} is gone ({gone[0]})" if gone else f"has no checkpoint at step {wanted}"
+    remaining = [step for step, each in at_step.items() if not _gone(reader.home, each)]
+    hint = f"the nearest are at {nearest(remaining, wanted)}" if remaining else "none is left"
+    raise NotFoundError(f"{run}: {what}; {hint}")
+
+
+def _gone(home: Path, checkpoint: CheckpointCommitted) -> list[Path]:
+    """Those of its files that are no longer there: `lander-ctl gc` deletes what no run needs."""
+    return [path for sha256 in files_of(checkpoint) if not (path := artifact_path(home, sha256)).exists()]
 
 
 def _best(run: str, checkpoints: Sequence[CheckpointCommitted]) -> CheckpointCommitted:
     """The first of those that are equally good, as the best model is, and as `lander-ctl gc` keeps."""
-    best = best_of([each.evaluation for each in checkpoints])
+    best = best_evaluated(checkpoints)
     if best is None:
         raise NotFoundError(f"{run}: has no checkpoint that was evaluated when it was made; --eval-frequency N makes some")
     return checkpoints[best]

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from lander.cli.options import Settings, common
+from lander.cli.video import MOST_AT_ONCE
 from lander.protocol.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from lander.protocol.events import EpisodeFinished
+    from lander.store.record import Record
 
 
 @click.command()
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     multiple=True,
     required=True,
     metavar="N|best|worst|last|all",
-    help="Which; may be given several times. A film shows 25 at most.",
+    help=f"Which; may be given several times. A film shows {MOST_AT_ONCE} at most.",
 )
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), metavar="PATH", help="The film: an .mp4 file.")
 @click.option("--check", is_flag=True, help="Only compare with the record; make no film.")
@@ -43,8 +45,7 @@ def replay(settings: Settings, run: str, words: tuple[str, ...], output: Path | 
       lander-ctl replay demo/fast/0 --episode 1 --episode last --output progress.mp4
       lander-ctl replay demo/fast/0 --episode all --check
     """
-    from lander.cli.diff import only_run
-    from lander.cli.subject import arm_of, film_path
+    from lander.cli.subject import arm_of, film_path, only_run
     from lander.store.episodes import numbered
     from lander.store.reader import Reader
     from lander.store.record import Record
@@ -57,7 +58,7 @@ def replay(settings: Settings, run: str, words: tuple[str, ...], output: Path | 
         only_run(reader, run)
         record = Record(reader, run)
         episodes = numbered(record)
-        chosen = choose(run, episodes, words)
+        chosen = choose(record, episodes, words)
 
         from lander.cli.player import Player
 
@@ -69,10 +70,10 @@ def replay(settings: Settings, run: str, words: tuple[str, ...], output: Path | 
     return 0
 
 
-def choose(run: str, episodes: "Mapping[int, EpisodeFinished]", words: Sequence[str]) -> list[int]:
+def choose(record: "Record", episodes: "Mapping[int, EpisodeFinished]", words: Sequence[str]) -> list[int]:
     """The numbers of the episodes that these words mean, each once; raises `UsageError` or `NotFoundError`."""
     if not episodes:
-        raise NotFoundError(f"{run}: no episode has finished yet")
+        raise NotFoundError(f"{record.run}: no episode has finished yet")
     ranked = sorted(episodes, key=lambda number: _rank(episodes[number].episode_return))
     worst = next((number for number in ranked if not isnan(episodes[number].episode_return)), ranked[0])
     meanings = {"best": [ranked[-1]], "worst": [worst], "last": [max(episodes)], "all": sorted(episodes)}
@@ -82,9 +83,17 @@ def choose(run: str, episodes: "Mapping[int, EpisodeFinished]", words: Sequence[
             raise UsageError(f"--episode {word}: must be a number, best, worst, last or all")
         found = meanings[word] if word in meanings else [int(word)]
         if found[0] not in episodes:
-            raise NotFoundError(f"{run}: there is no episode {word}; recorded are {min(episodes):,} to {max(episodes):,}")
+            raise NotFoundError(_unknown(record, episodes, found[0]))
         chosen |= dict.fromkeys(found)
     return list(chosen)
+
+
+def _unknown(record: "Record", episodes: "Mapping[int, EpisodeFinished]", number: int) -> str:
+    from lander.store.episodes import finished_by
+
+    known = f"{record.run}: there is no episode {number}; recorded are {min(episodes):,} to {max(episodes):,}"
+    whose = finished_by(record, number)
+    return known if whose is None else f"{known}; it was played by {whose}, which this run continues: replay that"
 
 
 def _rank(episode_return: float) -> float:

@@ -1,23 +1,29 @@
 """What is played again, and where the film of it lies."""
 
-import sys
 from pathlib import Path
 
-from lander.cli.conduct import results_directory
+from lander.actors.modules import look_in
+from lander.protocol.errors import UsageError
 from lander.protocol.experiment import Arm, RunKey
 from lander.store.reader import Reader
+
+
+def only_run(reader: Reader, name: str) -> None:
+    """Raise `UsageError` or `NotFoundError` unless this names one run."""
+    if (runs := reader.runs(name)) != [name]:
+        raise UsageError(f"{name}: names {len(runs)} runs; name one, such as {runs[0]}")
 
 
 def arm_of(reader: Reader, run: str) -> Arm:
     """The arm of a run, its environment's module importable as it was for its trainers."""
     key = RunKey.parse(run)
-    directory = reader.execution(key.experiment).directory
-    if directory and directory not in sys.path:
-        sys.path.insert(0, directory)
+    look_in(reader.execution(key.experiment).directory)
     return reader.experiment(key.experiment).arm(key.arm)
 
 
 def film_path(home: Path, run: str, which: str) -> Path:
     """Where a film of a run lies if nobody says otherwise."""
+    from lander.cli.conduct import results_directory
+
     key = RunKey.parse(run)
     return results_directory(home, key.experiment) / "videos" / f"{key.arm}-{key.seed}-{which}.mp4"

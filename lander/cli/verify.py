@@ -37,7 +37,7 @@ def verify(settings: Settings, run: str, after: int, until: int | None) -> int:
       lander-ctl verify demo/fast/0
       lander-ctl verify demo/fast/0 --from 20480 --to 40960
     """
-    from lander.cli.diff import only_run
+    from lander.cli.subject import only_run
     from lander.store.reader import Reader
     from lander.store.sections import sections
 
@@ -51,7 +51,7 @@ def verify(settings: Settings, run: str, after: int, until: int | None) -> int:
 
 def _verify(reader: "Reader", run: str, section: "Section") -> bool:
     from lander.cli.reenact import prepare, reenact
-    from lander.reports.difference import compare, extent, lines
+    from lander.reports.divergence import compare, extent, lines
     from lander.store.reader import Reader
     from lander.store.record import Record
     from lander.store.status import status

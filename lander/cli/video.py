@@ -2,21 +2,30 @@
 
 import warnings
 from pathlib import Path
+from typing import Final
 
 import click
 
 from lander.cli.options import Settings, common
+
+MOST_AT_ONCE: Final = 25
+"""Episodes in one film."""
 
 
 @click.command()
 @click.argument("run")
 @click.option("--at", default="last", show_default=True, metavar="STEP|last|best|final", help="Which checkpoint.")
 @click.option(
-    "--episodes", type=click.IntRange(1, 25), default=1, show_default=True, metavar="N", help="How many, side by side."
+    "--episodes",
+    type=click.IntRange(1, MOST_AT_ONCE),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="How many, side by side.",
 )
 @click.option(
     "--seed",
-    type=click.IntRange(0, 2**32 - 26),
+    type=click.IntRange(0, 2**32 - MOST_AT_ONCE),
     metavar="SEED",
     help="Of the first episode; the next have the seeds after it (default: those of an evaluation).",
 )
@@ -34,26 +43,29 @@ def video(settings: Settings, run: str, at: str, episodes: int, seed: int | None
       lander-ctl video demo/fast/0
       lander-ctl video demo/fast/0 --at best --episodes 4 --output four.mp4
     """
-    from lander.cli.diff import only_run
-    from lander.cli.policies import load, policies
-    from lander.cli.subject import arm_of, film_path
+    from lander.cli.policies import chosen, load
+    from lander.cli.subject import arm_of, film_path, only_run
     from lander.protocol.experiment import EVALUATION_SEED
     from lander.store.reader import Reader
+    from lander.store.record import Record
 
     first = EVALUATION_SEED if seed is None else seed
     seeds = range(first, first + episodes)
     with Reader(settings.home) as reader:
         only_run(reader, run)
         arm = arm_of(reader, run)
-        ((_, checkpoint),), _ = policies(reader, run, at)
+        checkpoint = chosen(reader, run, at)
+        evaluations = [each for each in Record(reader, run).evaluations() if each.step == checkpoint.step]
     which = f"step-{checkpoint.step}-seed-{first}{f'-to-{seeds[-1]}' if episodes > 1 else ''}"
     path = output or film_path(settings.home, run, which)
 
-    from lander.cli.films import film_policy
+    from lander.cli.films import difference, film_policy
 
     with warnings.catch_warnings(action="ignore"):  # what the run's log has said before
         filmed = film_policy(load(settings.home, run, arm, checkpoint), arm, seeds, path)
     for each, played in filmed.played.items():
         click.echo(f"step {checkpoint.step:,}, seed {each}: {played.length:,} steps, return {played.episode_return:.2f}")
+        for words in filter(None, (difference(evaluation, each, played) for evaluation in evaluations)):
+            click.echo(f"warning: {run}: {words}: the film shows others", err=True)
     click.echo(f"{path}: {filmed.frames:,} frames, {filmed.rate:g} a second")
     return 0

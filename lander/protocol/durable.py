@@ -6,6 +6,7 @@ name itself is on the disk before anybody is told of it.
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,11 +14,30 @@ from pathlib import Path
 @contextlib.contextmanager
 def unfinished(path: Path) -> Iterator[Path]:
     """A name beside `path` that only this process uses, to write to and `publish`; nothing is left of it if that fails."""
-    file = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    file = path.with_name(f"{_unfinished(path)}{os.getpid()}{path.suffix}")
     try:
         yield file
     finally:
         file.unlink(missing_ok=True)
+
+
+def clear_abandoned(path: Path) -> None:
+    """Delete what processes that are gone have left `unfinished` beside `path`."""
+    for file in abandoned(path.parent, _unfinished(path), path.suffix):
+        file.unlink(missing_ok=True)
+
+
+def _unfinished(path: Path) -> str:
+    return f".{path.stem}."
+
+
+def abandoned(directory: Path, beginning: str, *endings: str) -> list[Path]:
+    """What is named `beginning`, the number of a process that is gone, and one of these endings: it could not clean up."""
+    import psutil
+
+    pattern = re.compile(rf"{re.escape(beginning)}([0-9]+)(?:{'|'.join(map(re.escape, endings))})")
+    named = ((path, pattern.fullmatch(path.name)) for path in directory.iterdir())
+    return [path for path, match in named if match and not psutil.pid_exists(int(match[1]))]
 
 
 def publish(written: Path, path: Path) -> None:

@@ -337,7 +337,7 @@ class CheckpointCommitted(Message):
     `sha256` names the file of the state, `pages` those of the replay buffer's pages, in their order (most are shared with
     the checkpoints before). `digest` is the SHA-256 of the whole state, `weights` that of the policy's parameters alone: runs
     with equal digests are the same so far. `finished` marks the end of training, from which only an extension continues.
-    `evaluation` is the mean return of the evaluation made at this step, if one was.
+    `evaluation` is the mean return of the evaluation made at this step, if one was, over `evaluation_episodes` episodes.
     `written_bytes` and `seconds` are what it cost.
     """
 
@@ -351,6 +351,7 @@ class CheckpointCommitted(Message):
     finished: bool = False
     mean_return: float | None = None
     evaluation: float | None = None
+    evaluation_episodes: Count = 0
     written_bytes: Count = 0
     seconds: float = 0.0
 

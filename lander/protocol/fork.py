@@ -7,9 +7,10 @@ the same networks, optimizers, buffers and environments, so a change may concern
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from lander.protocol.hyperparameters import LARGEST, shown
+from lander.protocol.model import Model
 
 if TYPE_CHECKING:
     from lander.protocol.experiment import Arm
@@ -19,11 +20,7 @@ _Name = Annotated[str, Field(min_length=1, max_length=64)]
 _Count = Annotated[int, Field(ge=0, le=LARGEST)]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Branch(_Model):
+class Branch(Model, strict=False):
     """Where the runs with one seed begin: what the origin said of its checkpoint there (`CheckpointCommitted`)."""
 
     seed: _Count
@@ -36,7 +33,7 @@ class Branch(_Model):
     finished: bool = False
 
 
-class Origin(_Model):
+class Origin(Model, strict=False):
     """The arm that was forked, and a branch for each of its seeds that goes on."""
 
     experiment: _Name

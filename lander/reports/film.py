@@ -4,7 +4,7 @@ The same pictures give the same bytes, and a film is there whole or not at all.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from itertools import chain, zip_longest
 from math import ceil, sqrt
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from lander.protocol.durable import make_directory, publish, unfinished
+from lander.protocol.durable import clear_abandoned, make_directory, publish, unfinished
 from lander.protocol.errors import LanderError, UsageError
 
 Frame = npt.NDArray[np.uint8]
@@ -32,7 +32,6 @@ def write_film(path: Path, frames: Iterable[Frame], fps: float, *, width: int = 
     Raises what `frames` raises, `OSError` where the place cannot be written to, `UsageError` for another suffix or without
     ffmpeg, `LanderError` where that fails; nothing is written then.
     """
-    import imageio.v2 as imageio
     import imageio_ffmpeg
 
     if path.suffix != SUFFIX:
@@ -40,21 +39,42 @@ def write_film(path: Path, frames: Iterable[Frame], fps: float, *, width: int = 
     coming = iter(frames)
     first = _even(next(coming))
     make_directory(path.parent)
+    clear_abandoned(path)
     with unfinished(path) as file:
         file.touch()  # ffmpeg has many words for a place that cannot be written to
-        count = 0
-        try:
-            with closing(imageio.get_writer(file, **_options(first, fps, width))) as writer:
-                for frame in chain([first], coming):
-                    writer.append_data(_fitted(frame, *first.shape[:2]))
-                    count += 1
+        fitted = (_fitted(frame, *first.shape[:2]) for frame in chain([first], coming))
+        count = _encode(path, file, fitted, _options(first, fps, width))
+        with _blamed_on_ffmpeg(path):
             written, _ = imageio_ffmpeg.count_frames_and_secs(file)  # what ffmpeg thinks of its work itself is not passed on
-        except (OSError, RuntimeError, ImportError) as error:
-            raise _not_encoded(path, error) from error
         if written != count:
             raise LanderError(f"{path}: {written} of {count} frames were encoded; is there room on the disk?")
         publish(file, path)
     return count
+
+
+def _encode(path: Path, file: Path, frames: Iterable[Frame], options: Mapping[str, Any]) -> int:
+    """Write the frames into a file that will be `path`; returns how many they were."""
+    import imageio.v2 as imageio
+
+    count = 0
+    with ExitStack() as stack:
+        with _blamed_on_ffmpeg(path):
+            writer = stack.enter_context(closing(imageio.get_writer(file, **options)))
+        for frame in frames:
+            with _blamed_on_ffmpeg(path):
+                writer.append_data(frame)
+            count += 1
+        with _blamed_on_ffmpeg(path):
+            writer.close()
+    return count
+
+
+@contextmanager
+def _blamed_on_ffmpeg(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, RuntimeError, ImportError) as error:
+        raise _not_encoded(path, error) from error
 
 
 def _options(first: Frame, fps: float, width: int) -> dict[str, Any]:
@@ -71,10 +91,13 @@ def _options(first: Frame, fps: float, width: int) -> dict[str, Any]:
 
 
 def _not_encoded(path: Path, error: Exception) -> LanderError:
+    import imageio_ffmpeg
+
     said = (str(error).splitlines() or [type(error).__name__])[0]
     if isinstance(error, RuntimeError | ImportError | FileNotFoundError):
         return UsageError(f"{path}: no ffmpeg to encode it with ({said}); pip install 'imageio[ffmpeg]'")
-    return LanderError(f"{path}: ffmpeg could not encode it: {said}")
+    ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
+    return LanderError(f"{path}: {ffmpeg} could not encode it ({said}); does it run, and is there room on the disk?")
 
 
 # --- pictures ---------------------------------------------------------------------------------------------------------

@@ -56,10 +56,12 @@ class Past:
         return None if self.final_evaluation is None else known(self.final_evaluation.mean_return)
 
     def best(self, measure: Measure) -> tuple[float, int] | tuple[None, None]:
-        """The best return of the measure, and at which timestep it was: none from before it was forked."""
+        """The best return of the measure, and at which timestep it was: none from before it was forked, nor of evaluations of
+        another number of episodes than the last, which a lucky one could win."""
         if measure == "training":
             return self.progress.best(after=self.began) or (None, None)
-        found = [(value, each.step) for each in self.evaluations if (value := known(each.mean_return)) is not None]
+        alike = (each for each in self.evaluations if len(each.returns) == len(self.evaluations[-1].returns))
+        found = [(value, each.step) for each in alike if (value := known(each.mean_return)) is not None]
         return max(found, key=lambda each: (each[0], -each[1]), default=(None, None))
 
 

@@ -15,7 +15,7 @@ from typing import Final
 from lander.protocol.durable import publish, unfinished
 from lander.protocol.events import CheckpointCommitted
 from lander.protocol.layout import ARTIFACTS, artifact_path
-from lander.store.checkpoints import Checkpoints, best_of, checkpoints_by_run, files_of
+from lander.store.checkpoints import Checkpoints, best_evaluated, best_of, checkpoints_by_run, files_of
 from lander.store.reader import Reader
 
 KEEP: Final = 3
@@ -39,7 +39,7 @@ class Retention:
 
         There is a best by mean return, and one by evaluation.
         """
-        best = {best_of([each.mean_return for each in checkpoints]), best_of([each.evaluation for each in checkpoints])}
+        best = {best_of([each.mean_return for each in checkpoints]), best_evaluated(checkpoints)}
         return [
             checkpoint
             for index, checkpoint in enumerate(checkpoints)

@@ -45,6 +45,15 @@ def best_of(means: Sequence[float | None]) -> int | None:
     return min(numbers)[1] if numbers else None
 
 
+def best_evaluated(checkpoints: Sequence[CheckpointCommitted]) -> int | None:
+    """The index of the best in evaluation, of those that were evaluated with as many episodes as the last that was.
+
+    A mean of few episodes is sooner high by chance, and would never be beaten by one of many.
+    """
+    episodes = next((each.evaluation_episodes for each in reversed(checkpoints) if each.evaluation is not None), 0)
+    return best_of([each.evaluation if each.evaluation_episodes == episodes else None for each in checkpoints])
+
+
 def nearest(steps: Iterable[int], wanted: int) -> str:
     """The three steps closest to another, in order, as one would list them."""
     return ", ".join(map(str, sorted(sorted(steps, key=lambda step: abs(step - wanted))[:3])))

@@ -41,6 +41,14 @@ def numbered(record: Record) -> dict[int, EpisodeFinished]:
     return dict(enumerate(record.episodes(), record.episodes_before + 1))
 
 
+def finished_by(record: Record, number: int) -> str | None:
+    """The run that finished the episode of this number: this one, or one that it continues; None where there is none."""
+    if number > record.episodes_before:
+        return record.run if number in numbered(record) else None
+    origin = record.origin()
+    return None if origin is None else finished_by(origin, number)
+
+
 def recorded_episodes(record: Record, wanted: Mapping[int, EpisodeFinished]) -> Iterator[RecordedEpisode]:
     """These of the run's episodes, by number, in the order they finished.
 

@@ -63,6 +63,12 @@ def sections(reader: Reader, run: str, after: int = 0, until: int | None = None)
     ]
 
 
+def wanted_at(reader: Reader, run: str, step: int) -> Experiment:
+    """The experiment as it was while the run was trained up to this step; as it was submitted, if that is where it begins."""
+    before = [begin.experiment for begin in _beginnings(reader, run) if begin.step < step]
+    return before[-1] if before else reader.submission(RunKey.parse(run).experiment).experiment
+
+
 def _origin(reader: Reader, run: str) -> CheckpointCommitted | None:
     key = RunKey.parse(run)
     return CheckpointCommitted.forked(reader.submission(key.experiment).experiment, key.seed)

@@ -165,6 +165,7 @@ class SqliteEventStore:
     def _seal(self) -> None:
         """Make a transaction of what has gathered; done while the one before it runs, where there is enough for two."""
         commit, self._gathering = self._gathering, _Commit()
+        self._sealed.append(commit)  # first, so that those who wait for it are found if the rest of this fails
         if commit.rows:
             self._chain = chain.link(self._chain, commit.streams, commit.rows)
             commit.statements = [
@@ -173,7 +174,6 @@ class SqliteEventStore:
                 Statement(_INSERT_COMMIT, [(self._sequencer.position, self._chain)]),
                 *self.projections.drain(),
             ]
-        self._sealed.append(commit)
 
     # ------------------------------------------------------------------------------------------------ the writer task
 

@@ -25,8 +25,8 @@ CHANGEABLE: Final = (
     "eval_frequency",
     "eval_episodes",
 )
-"""What of an experiment has no influence on its bits. What trains is watched by it at once; its checkpoints are as frequent as
-it was told when it was started."""
+"""What of an experiment has no influence on its bits. What trains is watched by it at once; its checkpoints and evaluations are
+as it was told when it was started."""
 
 
 def submit(draft: Draft, message: c.SubmitExperiment) -> None:
@@ -86,11 +86,13 @@ def _go_on(draft: Draft, known: ExperimentStanding, message: c.SubmitExperiment)
     for old, new in extended:
         draft.say(name, e.WarningRaised(message=consequence(old, new)))
     _queue(draft, [run.id for run in wanted.runs if run.id not in before], name)
-    resumed = _resume(draft, name, longer)
+    more_episodes = wanted.eval_episodes > known.experiment.eval_episodes  # of the last evaluation of every run
+    resumed = _resume(draft, name, {arm.name for arm in wanted.arms} if more_episodes else longer)
     said = [
         ", ".join(what) or ("continued" if resumed else f"already submitted, and {known.state}"),
         *[consequence(old, new) for old, new in extended if new.scheduled][:NAMED_DIFFERENCES],
         *_kept(message.experiment, wanted),
+        *_kept_evaluations(draft, known.experiment, wanted),
     ]
     if resumed:
         said[0] += f": {resumed} runs go on" if resumed > 1 else ": 1 run goes on"
@@ -152,6 +154,14 @@ def _kept(asked: Experiment, wanted: Experiment) -> list[str]:
     return told
 
 
+def _kept_evaluations(draft: Draft, old: Experiment, new: Experiment) -> list[str]:
+    """Said where evaluations are to be others, and a run has completed with those it has."""
+    changed = (old.eval_frequency, old.eval_episodes) != (new.eval_frequency, new.eval_episodes)
+    if changed and any(run.state == "completed" for run in draft.state.runs_of(new.experiment_id)):
+        return ["runs that have completed keep the evaluations they have"]
+    return []
+
+
 def _queue(draft: Draft, added: list[str], name: str) -> None:
     """The runs of seeds that were added wait for their turns."""
     if added:
@@ -160,10 +170,10 @@ def _queue(draft: Draft, added: list[str], name: str) -> None:
         draft.say(run, e.RunQueued(reason="added"))
 
 
-def _resume(draft: Draft, name: str, longer: Set[str]) -> int:
-    """Every run goes on that did not complete, or has more to do by now, and was not skipped; how many they are."""
+def _resume(draft: Draft, name: str, more: Set[str]) -> int:
+    """Every run goes on that did not complete, or whose arm has more to do by now, and was not skipped; how many they are."""
     runs = draft.state.runs_of(name)
-    completed = [run for run in runs if run.state == "completed" and run.arm.name in longer]
+    completed = [run for run in runs if run.state == "completed" and run.arm.name in more]
     interrupted = [run for run in runs if run.expected in RESUMABLE - {"skipped"}]
     for run in completed:
         draft.resume(run, "extended")

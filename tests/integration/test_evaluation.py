@@ -13,6 +13,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
@@ -232,7 +233,8 @@ def test_a_fork_finds_its_own_best_and_goes_on_comparing_with_that(tmp_path, mon
         fork.train(origin=begins, cut_after=300)
     fork.continue_(origin=begins)
     assert [each.from_step for each in fork.heard(TrainingStarted)] == [512, 768]
-    assert [(each.step, each.which) for each in fork.heard(ModelSaved)] == [(768, "best"), (1280, "best"), (1280, "final")]
+    saved = [(each.step, each.which) for each in fork.heard(ModelSaved)]
+    assert saved == [(768, "best"), (768, "best"), (1280, "best"), (1280, "final")], "once more where it goes on from the best"
     assert fork.weights == origin.weights
 
 
@@ -243,7 +245,7 @@ def test_a_checkpoint_written_before_there_were_evaluations_still_loads(tmp_path
         cut.train(cut_after=800)
     last = cut.lineage()[-1]
     state = unpack(read_artifact(cut.home, last.sha256))
-    assert state.pop("best_evaluation") is not None
+    assert state.pop("evaluations") is not None
     cut.said[cut.said.index(last)] = last.model_copy(update={"sha256": write_artifact(cut.home, pack(state))})
     cut.continue_()
     whole = rehearsal("ppo", tmp_path / "whole")
@@ -333,6 +335,34 @@ def test_an_environment_that_fails_in_an_evaluation_is_named(tmp_path, monkeypat
     with pytest.raises(EnvironmentFailedError, match=expected):
         training.train()
     assert training.heard(EvaluationFinished) == []
+
+
+@pytest.mark.parametrize("error", [MemoryError, torch.OutOfMemoryError])
+@pytest.mark.parametrize("where", ["reset", "step", None])
+def test_memory_that_runs_out_in_an_evaluation_is_not_the_environments_failure(error, where, monkeypatch):
+    def fail(*_: Any, **__: Any) -> Any:
+        raise error("no room")
+
+    played_in(Endless(), monkeypatch)
+    monkeypatch.setattr(*(evaluation_module, "build_single_environment") if where is None else (Endless, where), fail)
+    with pytest.raises(error, match="no room"):
+        evaluate(Idle(), arm("ppo"), 1)  # type: ignore[arg-type]  # all that is asked of a policy
+
+
+def test_the_generators_of_gpus_that_are_in_use_are_seeded_and_put_back(tmp_path, monkeypatch):
+    """A stand-in for the GPU: what a real one draws is shown nowhere here."""
+    gpu = {"state": 0}
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: gpu.update(state=seed))
+    monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: dict(gpu))
+    monkeypatch.setattr(torch.cuda, "set_rng_state_all", gpu.update)
+    seen: list[int] = []
+    say = Rehearsal.beat
+    monkeypatch.setattr(Rehearsal, "beat", lambda self: (seen.append(gpu["state"]), say(self)))
+    done = rehearsal("ppo", tmp_path, eval_frequency=None)
+    done.train()
+    assert set(seen) == {EVALUATION_SEED + each for each in range(EPISODES)}
+    assert gpu == {"state": done.seed}, "as training has seeded it"
 
 
 # --- loading a policy -------------------------------------------------------------------------------------------------

@@ -1,11 +1,15 @@
 """Films of policies: those of the evaluation are of what was recorded, and no others are called so."""
 
+import random
 import re
 
+import gymnasium
+import numpy as np
 import pytest
 
 from lander.actors.evaluation import perform
 from lander.actors.playback import DifferentEpisodeError, stage
+from lander.cli import films as module
 from lander.cli.films import films
 from lander.cli.main import main
 from lander.cli.policies import load
@@ -16,7 +20,18 @@ from lander.store.reader import Reader
 from lander.store.record import Record
 from tests.performances import RUN, experiment, log, train
 from tests.screening import screen
+from tests.worlds import DrawnWorld
 
+
+class DiceWorld(DrawnWorld):
+    """Draws from the generators of the process, as no environment should."""
+
+    def step(self, action):
+        self.place += random.random() - 0.5 + np.random.normal()
+        return super().step(action)
+
+
+gymnasium.register("DiceWorld-v0", DiceWorld, max_episode_steps=40)
 WORLD = experiment("tests.worlds:DrawnWorld-v0", training_steps=256, normalize=True)
 
 
@@ -103,6 +118,34 @@ def test_a_policy_is_filmed_on_the_seeds_of_its_evaluation(home, words, tmp_path
         for index, (value, length) in zip(range(2), evaluated, strict=False)
     ]
     assert last == f"{path}: {max(final(words).lengths[:2]) + 1} frames, 20 a second"
+
+
+def test_episodes_side_by_side_are_those_of_the_evaluation_whatever_they_draw_from(tmp_path, capsys, monkeypatch):
+    """Negative control: where each draws from what the others left, none but the first can be what it was."""
+    dice = experiment("DiceWorld-v0", training_steps=64)
+    words = train(tmp_path, dice, eval_episodes=3)
+    log(tmp_path, dice, words)
+    told = []
+    for play in (module.apart, lambda playing: playing):
+        monkeypatch.setattr(module, "apart", play)
+        assert video(tmp_path, "--episodes", 3, "--output", tmp_path / "film.mp4") == 0
+        told.append(capsys.readouterr())
+    shown = [line.rpartition(" ")[2] for line in told[0].out.splitlines()[:-1]]
+    assert shown == [f"{value:.2f}" for value in final(words).returns]
+    assert told[0].err == ""
+    complaint = (
+        rf"warning: {RUN}: episode \d of the evaluation at step 64 comes to \S+ in \d+ steps, and \S+ in \d+ steps in the"
+    )
+    assert re.match(complaint, told[1].err)
+
+
+def test_episodes_that_are_not_those_of_the_evaluation_are_shown_and_said_to_be_others(tmp_path, capsys):
+    """Its second episode was played after its first; the negative control is the first."""
+    lingering = experiment("tests.worlds:LingeringWorld-v0", training_steps=64)
+    log(tmp_path, lingering, train(tmp_path, lingering, eval_episodes=2))
+    assert video(tmp_path, "--episodes", 2, "--output", tmp_path / "film.mp4") == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"warning: {RUN}: episode 2 of the evaluation at step 64 comes to ")
 
 
 def test_a_policy_of_the_past_is_filmed_on_any_seed(home, tmp_path, capsys):

@@ -427,7 +427,7 @@ def test_a_seed_without_the_checkpoint_is_left_out_and_that_is_said(trained):
         path.write_bytes(content)
     assert wanted.experiment.baseline.seeds == (0,)
     assert len(wanted.notices) == 1
-    assert wanted.notices[0].startswith("ppo/variant/1: the checkpoint at step 128 was deleted")
+    assert wanted.notices[0].startswith("ppo/variant/1: the checkpoint at step 128 is gone")
     assert wanted.notices[0].endswith("it is left out")
 
 

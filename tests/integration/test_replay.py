@@ -85,6 +85,10 @@ def test_an_episode_that_began_before_a_fork_is_played_from_the_records_of_both(
     assert any(episode.first_step < branch.step for episode in forked.values())
     assert main(["replay", "f/baseline/3", "--episode", "all", "--check", "--home", str(tmp_path)]) == 0
     assert capsys.readouterr().out.count("equal bit for bit\n") == len(forked) + 1
+    assert main(["replay", "f/baseline/3", "--episode", "1", "--home", str(tmp_path)]) == 3
+    assert capsys.readouterr().err.endswith(f"; it was played by {RUN}, which this run continues: replay that\n")
+    assert main(["replay", "f/baseline/3", "--episode", "999", "--home", str(tmp_path)]) == 3
+    assert "continues" not in capsys.readouterr().err
 
 
 def test_what_an_environment_remembers_of_a_lost_attempt_is_not_made_up(tmp_path, capsys):

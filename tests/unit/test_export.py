@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -12,13 +13,14 @@ from pandas.testing import assert_frame_equal
 
 from lander.cli.main import main
 from lander.protocol import events as e
+from lander.protocol.errors import UsageError
 from lander.protocol.experiment import EVALUATION_SEED
 from lander.reports.export import formats
 from lander.reports.export.formats import default_directory, export
 from lander.reports.export.tables import KINDS, tables
 from lander.store.event_store import said
 from lander.store.reader import Reader
-from tests.chronicle import OTHER, RUN, attempt, steps, tell
+from tests.chronicle import OTHER, RUN, attempt, sha256, steps, tell
 from tests.exports import EPISODES, EVALUATIONS, HYPERPARAMETERS, METRICS, SUPERSEDED, contents, told
 
 RUNS = [RUN, OTHER]
@@ -167,8 +169,9 @@ def test_the_same_log_gives_the_same_bytes_and_replaces_what_was_there(home, tmp
 
 def test_an_export_says_what_it_is_of(home, tmp_path):
     about = json.loads((written(home, "jsonl", tmp_path / "out", RUN) / "export.json").read_text())
+    files = {"events.jsonl": sha256((tmp_path / "out" / "events.jsonl").read_bytes())}
     with Reader(home) as reader:
-        assert about == {"format": "jsonl", "target": RUN, "position": reader.position(), "files": ["events.jsonl"]}
+        assert about == {"format": "jsonl", "target": RUN, "position": reader.position(), "files": files}
 
 
 @pytest.mark.parametrize(
@@ -208,22 +211,85 @@ def test_what_a_killed_export_left_is_cleared_by_the_next_and_nothing_else(home,
 
 
 def test_nothing_foreign_is_replaced(home, tmp_path):
-    refused = partial(main, ["export", "x", "--to", "csv", "--output", str(tmp_path / "out"), "--home", str(home)])
+    again = partial(main, ["export", "x", "--to", "csv", "--output", str(tmp_path / "out"), "--home", str(home)])
     (tmp_path / "out").mkdir()
-    assert refused() == 0  # an empty directory is nobody's
+    assert again() == 0  # an empty directory is nobody's
     (tmp_path / "out" / "notes.txt").write_text("mine")
-    assert refused() == 2
+    assert again() == 2
     assert (tmp_path / "out" / "notes.txt").read_text() == "mine"
     (tmp_path / "out" / "notes.txt").unlink()
-    assert refused() == 0
+    assert again() == 0
+
+
+def _put(path):
+    path.write_text("mine")
+
+
+MINE = {
+    "a note": ("fast/0/note.txt", _put, "holds fast/0/note.txt, which no export wrote"),
+    "a directory": ("fast/mine", Path.mkdir, "holds fast/mine, which no export wrote"),
+    "a link": ("fast/0/link", lambda path: path.symlink_to("/etc"), "holds fast/0/link, which no export wrote"),
+    "a write-ahead log": ("mlflow.db-wal", _put, "holds mlflow.db-wal, which no export wrote"),
+    "a change": ("fast/0/curve", _put, "fast/0/curve was changed since it was exported"),
+    "an annotated database": ("mlflow.db", _put, "mlflow.db was changed since it was exported"),
+}
+
+
+@pytest.fixture
+def deep(monkeypatch):
+    """Exports that have directories in them."""
+
+    def write(reader, target, directory):
+        (directory / "fast" / "0").mkdir(parents=True)
+        for name in ("mlflow.db", "fast/0/curve"):
+            (directory / name).write_text("exported")
+
+    monkeypatch.setattr(formats, "writer", lambda form: write)
+
+
+@pytest.mark.parametrize("mine", MINE)
+def test_whatever_somebody_put_into_an_export_or_changed_is_kept(deep, home, tmp_path, capsys, mine):
+    """The negative control is the export before it, which is replaced."""
+    name, put, said_ = MINE[mine]
+    again = partial(main, ["export", "x", "--to", "csv", "--output", str(tmp_path / "out"), "--home", str(home)])
+    assert [again(), again()] == [0, 0]
+    put(tmp_path / "out" / name)
+    before = contents(tmp_path / "out")
+    capsys.readouterr()
+    assert again() == 2
+    assert capsys.readouterr().err == f"lander-ctl: {tmp_path / 'out'}: {said_}; choose another --output\n"
+    assert contents(tmp_path / "out") == before
+
+
+def test_whatever_somebody_put_there_while_it_was_written_is_kept(home, tmp_path, monkeypatch):
+    written(home, "csv", tmp_path / "out")
+
+    def meanwhile(reader, target, directory):
+        (tmp_path / "out" / "notes.txt").write_text("mine")
+
+    monkeypatch.setattr(formats, "writer", lambda form: meanwhile)
+    with pytest.raises(UsageError, match=r"holds notes\.txt, which no export wrote"):
+        written(home, "csv", tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+    assert len(contents(tmp_path / "out")) == 7
+
+
+def test_what_wandb_notes_of_having_sent_it_is_nobodys(deep, home, tmp_path):
+    mark = written(home, "wandb", tmp_path / "out") / "fast" / "0" / "curve.synced"
+    mark.touch()
+    written(home, "wandb", tmp_path / "out")
+    assert not mark.exists()
+    mark.with_name("other.synced").touch()
+    with pytest.raises(UsageError, match=r"holds fast/0/other\.synced"):
+        written(home, "wandb", tmp_path / "out")
 
 
 @pytest.mark.parametrize(
     ("there", "said_"),
     [
         ({"a.txt": "mine"}, "holds a.txt, which no export wrote; choose another --output"),
-        ({"export.json": '{"format": "csv", "files": "all"}', "runs.csv": ""}, "holds runs.csv, which no export wrote"),
-        ({"export.json": '{"format": "json", "files": []}'}, "holds an export to json; choose another --output"),
+        ({"export.json": '{"format": "csv", "files": "all"}', "runs.csv": ""}, "holds export.json, which no export wrote"),
+        ({"export.json": '{"format": "json", "files": {}}'}, "holds an export to json; choose another --output"),
     ],
 )
 def test_what_lies_in_the_way_is_named(home, tmp_path, capsys, there, said_):
@@ -298,6 +364,32 @@ def test_a_missing_library_is_named_with_the_extra_that_brings_it(home, tmp_path
     line = f"lander-ctl: export --to {form} needs {library}; pip install 'lander-ctl[{form}]'\n"
     assert capsys.readouterr().err == line
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [ValueError("not enough\nvalues"), ImportError("libarrow.so: no such file"), KeyError("run")])
+def test_a_library_that_fails_is_named_in_one_line(home, tmp_path, monkeypatch, capsys, error):
+    """Negative control: what no library writes can fail by our own fault alone."""
+
+    def fail(reader, target, directory):
+        raise error
+
+    monkeypatch.setattr(formats, "writer", lambda form: fail)
+    command = ["export", "x", "--home", str(home), "--output", str(tmp_path / "out"), "--to"]
+    assert main([*command, "mlflow"]) == 1
+    told_ = capsys.readouterr().err
+    assert told_.startswith(f"lander-ctl: {tmp_path / 'out'}: mlflow could not write it: {type(error).__name__}: ")
+    assert (told_.count("\n"), "defect" in told_) == (1, False)
+    assert main([*command, "csv"]) == 1
+    assert "defect of lander-ctl" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_library_that_cannot_be_imported_is_named_in_one_line(home, tmp_path, monkeypatch, capsys):
+    monkeypatch.delitem(sys.modules, "lander.reports.export.parquet", raising=False)
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    assert main(["export", "x", "--to", "parquet", "--home", str(home), "--output", str(tmp_path / "out")]) == 1
+    line = "lander-ctl: export --to parquet: its library does not work here: ModuleNotFoundError: "
+    assert capsys.readouterr().err.startswith(line)
 
 
 def test_tables_and_lines_need_the_standard_library_only(home, tmp_path):

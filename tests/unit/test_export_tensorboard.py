@@ -9,6 +9,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from lander.cli.main import main
 from lander.protocol import events as e
+from lander.protocol.errors import UsageError
 from lander.protocol.events import MetricsLogged
 from lander.reports.export.formats import export
 from lander.reports.export.tensorboard import Following
@@ -148,6 +149,18 @@ def test_it_ends_as_an_export_made_afterwards(followed, tmp_path):
         same(scalars(directory, run), scalars(afterwards, run))
     assert json.loads((directory / "export.json").read_text())["position"] == position
     assert exported(home, directory) == directory  # it is replaced as any other
+
+
+def test_one_that_was_killed_while_it_followed_is_replaced_as_any_other(followed):
+    """What it had appended is nobody's work; the negative control is a note beside it."""
+    home, directory, following, batches = followed
+    tell(home, *batches[2:], *second_attempt(home))
+    following.grow()  # and it is not left in order, so that nothing is written down of what it appended
+    (directory / "note.txt").write_text("mine")
+    with pytest.raises(UsageError, match=r"holds note\.txt"):
+        exported(home, directory)
+    (directory / "note.txt").unlink()
+    assert exported(home, directory) == directory
 
 
 # --- the command ------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from lander.reports.export.formats import export
 from lander.reports.export.surroundings import only
 from lander.store.reader import Reader
 from lander.store.record import Record
-from tests.chronicle import OTHER, RUN
+from tests.chronicle import OTHER, RUN, sha256
 from tests.exports import HYPERPARAMETERS, METRICS, told
 
 pytestmark = pytest.mark.filterwarnings(
@@ -166,6 +166,39 @@ def test_mlflow_is_not_sent_where_its_address_would_name_another_place(home, tmp
     with pytest.raises(UsageError, match=r"MLflow opens no database below a name with \?; choose another --output"):
         exported(home, "mlflow", tmp_path / "which?" / "out")
     assert [path.name for path in tmp_path.rglob("*")] == ["which?"]
+
+
+def test_mlflow_keeps_parameters_as_long_as_it_takes(tmp_path):
+    """And says of a longer one that it is cut."""
+    home = told(tmp_path / "home", policy_kwargs={"net_arch": {"pi": [8] * 1000, "vf": [8] * 5000}})
+    directory = exported(home, "mlflow", tmp_path / "out", RUN)
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(tracking_uri=f"sqlite:///{directory}/mlflow.db")
+    (run,) = client.search_runs([client.get_experiment_by_name("x").experiment_id])
+    params = {name.rpartition(".")[2]: value for name, value in run.data.params.items()}
+    assert json.loads(params["pi"]) == [8] * 1000
+    assert params["vf"] == json.dumps([8] * 5000)[:5999] + "…"
+
+
+def test_mlflow_can_be_exported_to_again_by_one_process(home, tmp_path):
+    first, again = (exported(home, "mlflow", tmp_path / "out", RUN) / "mlflow.db" for _ in range(2))
+    assert first == again
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_to_look_at_it_with_mlflow_is_no_change(home, tmp_path):
+    """The negative control is an annotation."""
+    from mlflow.tracking import MlflowClient
+
+    directory = exported(home, "mlflow", tmp_path / "out")
+    client = MlflowClient(tracking_uri=f"sqlite:///{directory}/mlflow.db")
+    runs = client.search_runs([client.get_experiment_by_name("x").experiment_id])
+    written = json.loads((directory / "export.json").read_text())["files"]
+    assert {"mlflow.db": sha256((directory / "mlflow.db").read_bytes())} == written
+    client.set_tag(runs[0].info.run_id, "note", "mine")
+    with pytest.raises(UsageError, match=r"mlflow\.db was changed since it was exported"):
+        exported(home, "mlflow", directory)
 
 
 def _compare(client, home, identifier):

@@ -1,5 +1,8 @@
 """Films: every picture is in them, in its place, and there is none that is cut short."""
 
+import subprocess
+import sys
+
 import imageio_ffmpeg
 import numpy as np
 import pytest
@@ -60,6 +63,28 @@ def test_what_fails_on_the_way_leaves_nothing_and_spares_what_was_there(tmp_path
         write_film(tmp_path / "film.mp4", breaking(), 10)
     assert [path.name for path in tmp_path.iterdir()] == ["film.mp4"]
     assert (tmp_path / "film.mp4").read_bytes() == before
+
+
+def test_a_policy_that_fails_is_not_blamed_on_ffmpeg(tmp_path):
+    """Negative control: the same exception out of ffmpeg is told as one of ffmpeg, in the tests of `lander-ctl replay`."""
+
+    def failing():
+        yield from map(plain, range(5))
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        write_film(tmp_path / "film.mp4", failing(), 10)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_process_left_is_cleared_by_the_next_film_of_that_name_and_nothing_else(tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    kept = [".film.1.mp4", ".film..mp4", f".other.{gone.pid}.mp4", f".film.{gone.pid}.avi", f"film.{gone.pid}.mp4"]
+    for name in (f".film.{gone.pid}.mp4", *kept):
+        (tmp_path / name).write_text("half a film")
+    write_film(tmp_path / "film.mp4", [plain(1)] * 3, 10)
+    assert {path.name for path in tmp_path.iterdir()} == {"film.mp4", *kept}
 
 
 def test_a_film_that_lacks_a_picture_is_not_kept(tmp_path, monkeypatch):

@@ -4,9 +4,14 @@ import hashlib
 import json
 import os
 import re
+import sys
+from functools import partial
 
+import gymnasium
 import pytest
 
+from lander.cli.conduct import recorded
+from lander.cli.forking import fork_request
 from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.protocol.errors import ConfigurationError, NotFoundError
@@ -27,7 +32,7 @@ from lander.store.event_store import said
 from lander.store.reader import Reader
 from lander.store.rebuild import rebuild
 from lander.store.record import Record
-from lander.store.sections import sections
+from lander.store.sections import sections, wanted_at
 from lander.store.status import status
 from lander.supervisor.effects import StartAttempt
 from tests.chronicle import RUN, attempt, begun, checkpoint, episode, steps, tell
@@ -151,6 +156,79 @@ def test_a_fork_is_named_after_its_origin_and_comes_back_from_the_log_and_from_j
     assert event.experiment == wanted
     assert parse_experiment(wanted.model_dump(mode="json"), source="f")[0] == wanted
     assert e.CheckpointCommitted.forked(wanted, 0) == paper(4, pages=("a" * 64,), finished=True)
+
+
+def test_at_its_first_step_it_is_forked_as_what_it_was_forked_from(home):
+    """Its own checkpoints are at 8 and 10; the negative control is a step at which there is none."""
+    four, again = (fork_request(home, run, "4", ["gamma=0.9"], execution={}).experiment.origin for run in (RUN, "f/v"))
+    assert (again.run(0), again.branch(0).step) == ("f/v/0", 4)
+    assert again.branch(0) == four.branch(0)
+    with pytest.raises(NotFoundError, match="f/v/0: has no checkpoint at step 5; the nearest are at 4, 8, 10"):
+        fork_request(home, "f/v", "5", ["gamma=0.9"], execution={})
+    with Reader(home) as reader:
+        assert [wanted_at(reader, run, 4).experiment_id for run in (RUN, "f/v/0", "g/v/0")] == ["x", "f", "g"]
+
+
+def test_a_fork_without_a_checkpoint_of_its_own_has_none_to_choose_but_its_first(home):
+    with pytest.raises(NotFoundError, match="f/baseline/0: has no checkpoint yet"):
+        fork_request(home, "f/baseline", "last", ["gamma=0.9"], execution={})
+    assert fork_request(home, "f/baseline", "4", ["gamma=0.9"], execution={}).experiment.origin.branch(0).step == 4
+
+
+def test_what_was_collected_is_not_offered(home):
+    """Negative control: while its file is there, it can be forked, and is offered."""
+    with Reader(home) as reader:
+        path = artifact_path(home, next(each for each in Record(reader, RUN).checkpoints() if each.step == 7).sha256)
+    request = partial(fork_request, home, RUN, overrides=["gamma=0.9"], execution={})
+    assert request(at="7").experiment.origin.branch(0).step == 7
+    with pytest.raises(NotFoundError, match="no checkpoint at step 6; the nearest are at 4, 7, 10"):
+        request(at="6")
+    path.unlink()
+    with pytest.raises(NotFoundError, match=rf"the checkpoint at step 7 is gone \({path}\); the nearest are at 4, 10"):
+        request(at="7")
+    with pytest.raises(NotFoundError, match="no checkpoint at step 6; the nearest are at 4, 10"):
+        request(at="6")
+
+
+@pytest.fixture
+def submitted_there(tmp_path, monkeypatch):
+    """A home whose experiment has an environment of its own, in the directory from which it was submitted; we are in another.
+
+    Called with what is recorded of that directory.
+    """
+    for name in ("there", "here"):
+        (tmp_path / name).mkdir()
+    register = "import gymnasium\ngymnasium.register('There-v0', entry_point='gymnasium.envs.classic_control:CartPoleEnv')\n"
+    (tmp_path / "there" / "only_there.py").write_text(register)
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+    def submit(directory):
+        home = tmp_path / f"home {directory}"
+        wanted = experiment(environment="only_there:There-v0")
+        queued = [said(run.id, e.RunQueued()) for run in wanted.runs]
+        tell(home, said("x", submitted(wanted, directory=directory and str(tmp_path / directory))), *queued)
+        tell(home, *attempt(1, steps(0, 4), checkpoint(home, 4), cause="stopped"))
+        return home
+
+    yield submit
+    sys.modules.pop("only_there", None)
+    gymnasium.registry.pop("There-v0", None)
+
+
+GOING_ON = {
+    "fork": lambda home: fork_request(home, RUN, "last", ["gamma=0.9"], execution={}),
+    "run --experiment-id": lambda home: recorded(home, "x", ["training_steps=2000"], execution={}),
+}
+
+
+@pytest.mark.parametrize("go_on", GOING_ON.values(), ids=GOING_ON)
+def test_an_environment_is_looked_for_where_it_was_submitted_wherever_one_goes_on(submitted_there, go_on):
+    """Negative control: where another directory is recorded, there is none."""
+    for directory in ("", "here"):
+        with pytest.raises(ConfigurationError, match="found 'only_there:There-v0': ModuleNotFoundError"):
+            go_on(submitted_there(directory))
+    assert go_on(submitted_there("there")).execution.directory.endswith("there")
 
 
 # --- what the core makes of it ----------------------------------------------------------------------------------------

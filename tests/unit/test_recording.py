@@ -7,6 +7,7 @@ from operator import add
 import gymnasium
 import numpy as np
 import pytest
+import torch
 from gymnasium import spaces
 
 from lander.actors import generators
@@ -178,20 +179,20 @@ class Bench(gymnasium.Env):
 
     observation_space = spaces.Box(-1, 1, (1,))
 
-    def __init__(self, action_space, fails_at=None, episode=100):
-        self.action_space, self.fails_at, self.episode = action_space, fails_at, episode
+    def __init__(self, action_space, fails_at=None, episode=100, error=None):
+        self.action_space, self.fails_at, self.episode, self.error = action_space, fails_at, episode, error
         self.step_count = 0
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
         if self.fails_at == 0:
-            raise OSError("no joystick")
+            raise self.error("no room") if self.error else OSError("no joystick")
         return np.zeros(1, np.float32), {}
 
     def step(self, action):
         self.step_count += 1
         if self.step_count == self.fails_at:
-            raise ZeroDivisionError("physics")
+            raise self.error("no room") if self.error else ZeroDivisionError("physics")
         if isinstance(action, np.ndarray):
             action[...] = 0
         return np.zeros(1, np.float32), np.float32(0.1), self.step_count % self.episode == 0, False, {}
@@ -239,6 +240,15 @@ def test_what_an_environment_raises_is_called_the_environments_failure():
     with pytest.raises(EnvironmentFailedError, match=r"environment 0 failed in reset\(\)") as caught:
         RecordedEnvironment(Bench(spaces.Discrete(2), fails_at=0), Recording(1)).reset()
     assert isinstance(caught.value.__cause__, OSError)
+
+
+@pytest.mark.parametrize("error", [MemoryError, torch.OutOfMemoryError])
+@pytest.mark.parametrize("fails_at", [0, 1])
+def test_memory_that_runs_out_in_an_environment_is_not_its_failure(error, fails_at):
+    environment = RecordedEnvironment(Bench(spaces.Discrete(2), fails_at, error=error), Recording(1))
+    with pytest.raises(error, match="no room"):
+        _ = environment.reset(seed=SEED), environment.step(np.int64(1))
+    assert environment.actions == []
 
 
 @pytest.mark.parametrize("taken_before", [True, False])

@@ -61,7 +61,7 @@ def test_whatever_the_arms_are_the_file_gives_them_back(baseline, variant, anoth
     assert Experiment.model_validate(yaml.safe_load(experiment_file(wanted))) == wanted
 
 
-def test_differences_name_what_an_arm_leaves_unsaid():
+def test_divergences_name_what_an_arm_leaves_unsaid():
     wanted = Experiment.model_validate(
         {
             "algorithm": "PPO",

@@ -327,6 +327,22 @@ async def test_a_commit_that_fails_fails_everybody_who_waits_and_leaves_nothing_
     assert len(stored(store.path)) == 3
 
 
+@pytest.mark.parametrize("most", [1, sqlite.MAX_GROUP], ids=["sealed by an append", "sealed by the writer"])
+async def test_a_commit_that_cannot_be_sealed_fails_everybody_who_waits(store, monkeypatch, most):
+    def fail(*arguments):
+        raise MemoryError("no room for a hash")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sqlite, "MAX_GROUP", most)
+        patched.setattr(chain, "link", fail)
+        futures = [store.append(warn(str(number))) for number in range(3)]
+        async with asyncio.timeout(10):
+            for future in futures:
+                with pytest.raises(StoreError, match="cannot write any more: no room for a hash"):
+                    await future
+    assert len(stored(store.path)) == 3
+
+
 async def test_an_impossible_event_fails_everybody_who_waits_and_is_not_recorded(store):
     futures = [store.append(warn("with it")), store.append(said(RUN, e.AttemptEnded(epoch=1, cause="crashed")))]
     for future in [*futures, store.append(warn("behind it"))]:

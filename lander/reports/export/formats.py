@@ -1,12 +1,13 @@
 """Which formats there are, what each needs, and how a target of the log becomes a directory in one of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from lander.protocol.errors import UsageError
+from lander.protocol.errors import LanderError, UsageError
 from lander.reports.export.directory import replacing
 from lander.store.reader import Reader
 
@@ -33,6 +34,10 @@ FORMATS: Final[Mapping[str, Format]] = {
 """Each is the name of the module here that writes it, and of the extra that brings its libraries."""
 
 
+_LONGEST: Final = 500
+"""Characters of what a library says."""
+
+
 class Exported(NamedTuple):
     """Where it lies, how many runs it holds, and up to which position of the log."""
 
@@ -45,13 +50,15 @@ def export(reader: Reader, target: str, form: str, output: Path | None = None) -
     """Write a target of the log, as of one moment, as a directory that is whole or not there.
 
     An earlier export there is replaced. Raises `NotFoundError` for a target that does not exist, `UsageError` where a
-    library is missing, or where anything else lies at `output` or it cannot be written.
+    library is missing, or where anything else lies at `output` or it cannot be written, `LanderError` where a library fails.
     """
     with reader.snapshot():
         runs, position = reader.runs(target), reader.position()
         write = writer(form)
         directory = default_directory(reader.home, target, form) if output is None else output
-        with replacing(directory, {"format": form, "target": target, "position": position}) as unfinished:
+        about = {"format": form, "target": target, "position": position}
+        blamed = _blamed_on_its_library(form, f"{directory}: {form} could not write it")
+        with replacing(directory, about) as unfinished, blamed:
             write(reader, target, unfinished)
     return Exported(directory, len(runs), position)
 
@@ -67,5 +74,19 @@ def writer(form: str) -> Write:
     for library in FORMATS[form].libraries:
         if find_spec(library) is None:
             raise UsageError(f"export --to {form} needs {library}; pip install 'lander-ctl[{form}]'")
-    write: Write = import_module(f"lander.reports.export.{form}").write
+    with _blamed_on_its_library(form, f"export --to {form}: its library does not work here"):
+        write: Write = import_module(f"lander.reports.export.{form}").write
     return write
+
+
+@contextmanager
+def _blamed_on_its_library(form: str, what: str) -> Iterator[None]:
+    """Tell whatever a format's library raises in one line; `OSError` is about the place, and a format without one is ours."""
+    try:
+        yield
+    except (LanderError, OSError):
+        raise
+    except Exception as error:
+        if not FORMATS[form].libraries:
+            raise
+        raise LanderError(f"{what}: {type(error).__name__}: {' '.join(str(error).split())}"[:_LONGEST]) from error

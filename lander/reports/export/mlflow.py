@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final, TypeVar
 
 from lander.protocol.errors import UsageError
@@ -25,8 +26,8 @@ T = TypeVar("T")
 _METRICS: Final = 1000
 _PARAMETERS: Final = 100
 """Of one request, as MLflow allows."""
-_LONGEST: Final = 500
-"""Characters of a parameter that every version stores."""
+_LONGEST: Final = 6000
+"""Characters of a parameter that MLflow stores (from 2.14 on); where there are more, its end is an ellipsis."""
 _STATUS: Final[dict[RunState, str]] = {
     "queued": "SCHEDULED",
     "completed": "FINISHED",
@@ -46,8 +47,10 @@ def write(reader: Reader, target: str, directory: Path) -> None:
     with only("MLFLOW_", MLFLOW_DISABLE_TELEMETRY="true"):
         from mlflow.tracking import MlflowClient  # which sets its loggers up, so that they are silenced after it
 
-        with _silent("mlflow", "alembic"), _flushed_once():
-            _write_all(MlflowClient(tracking_uri=f"sqlite:///{directory}/mlflow.db"), reader, target)
+        # MLflow keeps what it has opened, by its name: the next export of this process needs another.
+        with _silent("mlflow", "alembic"), _flushed_once(), TemporaryDirectory(dir=directory) as place:
+            _write_all(MlflowClient(tracking_uri=f"sqlite:///{place}/mlflow.db"), reader, target)
+            Path(place, "mlflow.db").rename(directory / "mlflow.db")
 
 
 def _write_all(client: Any, reader: Reader, target: str) -> None:
@@ -61,7 +64,7 @@ def _write(client: Any, experiment: str, reader: Reader, run: Run) -> None:
     from mlflow.entities import Metric, Param
 
     identifier = _created(client, experiment, run)
-    parameters = [Param(name, _text(value)[:_LONGEST]) for name, value in run.settings.items()]
+    parameters = [Param(name, _text(value)) for name, value in run.settings.items()]
     for some in _batches(parameters, _PARAMETERS):
         client.log_batch(identifier, params=some)
     metrics = (
@@ -95,7 +98,8 @@ def _name(metric: str) -> str:
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def _batches(values: Iterable[T], size: int) -> Iterator[list[T]]:

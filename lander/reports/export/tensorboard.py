@@ -57,7 +57,7 @@ class Following:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self._open.close()
-        note(self._directory, {"format": "tensorboard", "target": self._target, "position": self._position})
+        self._note(growing=False)
 
     def grow(self) -> int:
         """Append what was recorded since the last time; returns the position up to which that is."""
@@ -69,6 +69,10 @@ class Following:
         self._position = max(self._position, until)
         return self._position
 
+    def _note(self, *, growing: bool) -> None:
+        about = {"format": "tensorboard", "target": self._target, "position": self._position}
+        note(self._directory, about, growing=growing)
+
     def _followed(self, run: str) -> "_Followed":
         """What is known of a run by now."""
         if run not in self._runs:
@@ -76,6 +80,7 @@ class Following:
             file = self._open.enter_context(_EventFile.of(found, self._directory))
             before = self._reader.events(run, [TrainingStarted.kind], until=self._position)
             self._runs[run] = _Followed(file, [_start(stored.producer, stored.decode()) for stored in before])
+            self._note(growing=True)  # else, were this process killed, what it has written would be taken for somebody else's
         return self._runs[run]
 
 

@@ -7,7 +7,7 @@ from lander.cli.reenact import prepare
 from lander.protocol import events as e
 from lander.protocol.arrays import pack
 from lander.protocol.errors import NotFoundError, UsageError
-from lander.reports.difference import as_text, compare
+from lander.reports.divergence import as_text, compare
 from lander.store.event_store import said
 from lander.store.reader import Reader
 from lander.store.record import Record
