@@ -73,7 +73,7 @@ class ForgetfulWorld(MultiWorld):
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         super().reset(seed=seed)
-        self.place = float(next(self.episodes) % 5)
+        self.place = next(self.episodes) * 0.618033988749895 % 5  # nowhere twice
         return self.see(), {}
 
 
