@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,11 @@ class Row:
         mark = "holds" if self.holds else "DOES NOT HOLD"
         sides = f"ours {self.ours} · against {self.against}"
         return f"{self.what}\n    {sides}\n    {self.value} (promised {self.promised}): {mark}"
+
+
+def measured(name: str) -> list[Row]:
+    """What the benchmark of this name finds."""
+    return list(import_module(f"benchmarks.{name}").measure())
 
 
 def show(measure: Callable[[], Sequence[Row]]) -> None:

@@ -21,7 +21,7 @@ _MOST_NAMED: Final = 5
 class Told:
     """What caveats follow from: the experiment as submitted and as it is now, its runs, and what was found.
 
-    `looks` is how often there were more seeds or steps after results could be seen.
+    `looks` is how often there were more seeds, steps or episodes of evaluation after results could be seen.
     """
 
     submitted: Experiment
@@ -120,8 +120,8 @@ def _of_seeds(told: Told) -> Iterator[str]:
     if told.looks:
         times = "once" if told.looks == 1 else f"{told.looks} times"
         yield (
-            f"seeds or steps were added {times} after results could be seen; who goes on until there is a result will get one,"
-            " so p-values are doubled each time"
+            f"seeds, steps or evaluations were added {times} after results could be seen; who goes on until there is a result"
+            " will get one, so p-values are doubled each time"
         )
 
 

@@ -60,14 +60,15 @@ def _default_threshold(runs: Sequence[Past], baseline: str) -> float | None:
 
 
 def _looks(reader: Reader, experiment: str) -> int:
-    """How often there were more seeds or training steps after results could be seen."""
+    """How often there were more seeds, training steps or episodes of evaluation after results could be seen."""
     told = [stored.decode() for stored in reader.events(experiment, [ExperimentSubmitted.kind, ExperimentExtended.kind])]
     plans = [_plan(event.experiment) for event in told if isinstance(event, ExperimentSubmitted | ExperimentExtended)]
     return sum(before != after for before, after in pairwise(plans))
 
 
-def _plan(experiment: Experiment) -> list[tuple[tuple[int, ...], int]]:
-    return [(arm.seeds, arm.training_steps) for arm in experiment.arms]
+def _plan(experiment: Experiment) -> tuple[object, ...]:
+    """What another result may come of."""
+    return experiment.eval_episodes, *((arm.seeds, arm.training_steps) for arm in experiment.arms)
 
 
 def _arm(arm: Arm, runs: Sequence[RunFinding]) -> ArmFinding:

@@ -93,8 +93,8 @@ class Contrast:
     `paired` is whether it was compared seed by seed; `compared` is how many runs of each arm were. `better` is how many pairs
     favour the variant, None where there are none. `area` is the difference of the areas under the learning curves of the same
     runs. `p_adjusted` is corrected for the number of variants (Holm) and for every look at results that was followed by more
-    seeds or steps; the decision follows from it, unless it is `withheld`. `rank_p_value` is of a test that looks at ranks only,
-    beside it. `more_seeds` is how many more would probably decide, None where that is decided or cannot be told.
+    seeds, steps or episodes; the decision follows from it, unless it is `withheld`. `rank_p_value` is of a test that looks at
+    ranks only, beside it. `more_seeds` is how many more would probably decide, None where that is decided or cannot be told.
     """
 
     variant: str

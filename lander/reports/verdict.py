@@ -134,7 +134,7 @@ def _method(findings: Findings) -> Iterator[str]:
     )
     yield (
         "The decision follows from the first test alone, corrected for the number of variants (Holm) and for every time that"
-        " seeds or steps were added. There is none before every run is over, nor from fewer than"
+        " seeds, steps or evaluations were added. There is none before every run is over, nor from fewer than"
         f" {FEWEST_SEEDS} seeds; and where runs came to nothing, only one that would stand had they returned the least of all."
     )
     yield (

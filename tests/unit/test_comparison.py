@@ -342,15 +342,15 @@ def test_what_an_extension_means_for_a_schedule_is_told(tmp_path, scheduled):
 
 
 def test_seeds_that_were_added_cost_and_are_told(found):
-    """A p-value is doubled each time, and more training steps are another look, too; what changes neither costs nothing."""
+    """A p-value is doubled each time; more steps and episodes of evaluation are another look, too, and nothing else is."""
     before = found(range(5), evaluations(baseline=[1.0, 2.0, 3.0, 1.5, 2.5], fast=[2.0, 2.5, 4.5, 1.5, 3.0]), variants=FAST)
     (contrast,) = before.contrasts
     assert contrast.p_adjusted == contrast.p_value
-    for seeds, steps, retries in ((5, 1000, 7), (5, 2000, 7), (9, 2000, 7)):
-        more = experiment(range(seeds), FAST, training_steps=steps, max_retries=retries)
+    for seeds, steps, retries, episodes in ((5, 1000, 7, 20), (5, 2000, 7, 20), (9, 2000, 7, 20), (9, 2000, 7, 50)):
+        more = experiment(range(seeds), FAST, training_steps=steps, max_retries=retries, eval_episodes=episodes)
         tell(found.home, said("x", e.ExperimentExtended(experiment=more)))
     result = found.again()
     (contrast,) = result.contrasts
-    assert contrast.p_adjusted == pytest.approx(4 * contrast.p_value)
-    assert any(caveat.startswith("seeds or steps were added 2 times after results could be") for caveat in result.caveats)
+    assert contrast.p_adjusted == pytest.approx(min(1.0, 8 * contrast.p_value))
+    assert any(caveat.startswith("seeds, steps or evaluations were added 3 times after results could be") for caveat in result.caveats)
     assert [len(arm.seeds) for arm in result.arms] == [9, 9]
