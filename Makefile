@@ -14,8 +14,8 @@ help:
 	@echo "make test    every test but those that take minutes"
 	@echo "make check   ruff, mypy --strict, import law"
 	@echo "make bench   measure every promised number; writes benchmarks/RESULTS.md (about 10 minutes, on a quiet machine)"
-	@echo "make chaos   kill and freeze everything at random, more than 500 times (about 15 minutes; SEED=N repeats one)"
-	@echo "make mutants sow known defects in copies of the source, and see each of them caught (about 2 minutes)"
+	@echo "make chaos   kill and freeze everything at random, more than 500 times (about 20 minutes; SEED=N repeats one)"
+	@echo "make mutants sow known defects in copies of the source, and see each of them caught (about 5 minutes)"
 	@echo "make browser install Chromium with apt where there is none, for the test that opens a report (needs root)"
 	@echo "make format  let ruff format and fix what it can"
 
@@ -23,7 +23,7 @@ demo: $(INSTALLED)
 	$(BIN)/lander-ctl run examples/demo.yaml
 
 test: $(INSTALLED)
-	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadscope
+	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 chaos: SEED ?= $(shell shuf -i 1-1000000 -n 1)
 chaos: $(INSTALLED)

@@ -176,12 +176,18 @@ def warm_up() -> None:
     # Checking every distribution's arguments costs a sixth of PPO's time and changes no result.
     torch.distributions.Distribution.set_default_validate_args(False)
     from stable_baselines3 import DQN, PPO, SAC
+    from stable_baselines3.common.logger import Logger
 
     import lander.actors.trainer  # noqa: F401 - imported here so that every trainer has it
 
-    PPO("MlpPolicy", "LunarLander-v3", device="cpu", n_steps=64, batch_size=64, n_epochs=1).learn(64)
-    DQN("MlpPolicy", "CartPole-v1", device="cpu", learning_starts=2, buffer_size=16, batch_size=2).learn(8)
-    SAC("MlpPolicy", "Pendulum-v1", device="cpu", learning_starts=2, buffer_size=16, batch_size=2).learn(4)
+    small: Any = {"device": "cpu", "learning_starts": 2, "buffer_size": 16, "batch_size": 2}
+    for model, steps in (
+        (PPO("MlpPolicy", "LunarLander-v3", device="cpu", n_steps=64, batch_size=64, n_epochs=1), 64),
+        (DQN("MlpPolicy", "CartPole-v1", **small), 8),
+        (SAC("MlpPolicy", "Pendulum-v1", **small), 4),
+    ):
+        model.set_logger(Logger(folder=None, output_formats=[]))  # its own would leave a directory in /tmp
+        model.learn(steps)
     gc.freeze()  # what is here now is never collected, so its pages stay shared with the trainers
 
 

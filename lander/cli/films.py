@@ -22,6 +22,7 @@ from lander.protocol.events import EvaluationFinished
 from lander.protocol.experiment import Arm, RunKey
 from lander.reports.film import SUFFIX, Frame, grid, write_film
 from lander.reports.findings import ArmFinding, Findings, RunFinding
+from lander.reports.numbers import number
 from lander.reports.runs import final_of
 from lander.store.reader import Reader
 from lander.store.record import Record
@@ -103,7 +104,7 @@ def _film(reader: Reader, title: str, episode: _Episode, directory: Path) -> tup
     path = directory / f"{key.arm}-{title}{SUFFIX}"
     write = partial(_write, policy, arm, path, episode)
     alone_or_after(write, partial(write, range(episode.place)))
-    return f"{title}: {episode.episode_return:,.1f} (seed {key.seed})", path
+    return f"{title}: {number(episode.episode_return)} (seed {key.seed})", path
 
 
 def _write(policy: Policy, arm: Arm, path: Path, episode: _Episode, before: Sequence[int] = ()) -> None:

@@ -74,7 +74,7 @@ def misfits(origin: Origin, arms: Sequence["Arm"]) -> Iterator[Misfit]:
             yield ("arms", index, "seeds"), words
         begun = max((forked[seed] for seed in arm.seeds if seed in forked), default=0)
         if arm.training_steps <= begun:
-            words = f"found {arm.training_steps}; must be more than {begun}, the step at which it was forked"
+            words = f"found {arm.training_steps}; must be more than {begun}, the step at which it was forked: training_steps=N"
             yield ("arms", index, "training_steps"), words
         for path, why in _changes(arms[0], arm):
             yield ("arms", index, *path), f"cannot be changed by a fork: {why}"

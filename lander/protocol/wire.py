@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from lander.protocol.commands import COMMAND_TYPES, Command
 from lander.protocol.errors import WireError
-from lander.protocol.events import EVENT_TYPES, TRAINER_KINDS, UPCASTERS, Event
+from lander.protocol.events import EVENT_TYPES, TRAINER_KINDS, UPCASTERS, EvaluationFinished, Event
 from lander.protocol.model import Message
 
 M = TypeVar("M", bound=Message)
@@ -39,6 +39,8 @@ _LIMITS: Final[Mapping[str, Any]] = {
 _unpack_long: Final = partial(msgpack.unpackb, **_LIMITS)
 _unpack_short: Final = partial(msgpack.unpackb, **{**_LIMITS, "max_array_len": 256})
 """For the events that come by the thousand: arrays so short that no nesting of them costs more than a few megabytes."""
+_SHORT: Final = TRAINER_KINDS - {EvaluationFinished.kind}
+"""What trainers say, but for the event that lists episodes, as many as anybody asks for."""
 
 
 def encode(command: Command) -> bytes:
@@ -67,7 +69,7 @@ def encode_event(event: Event) -> bytes:
 
 def decode_event(kind: str, body: bytes) -> Event:
     """The event of this kind with this body, upcast to today's shape; raises `WireError` for anything else."""
-    fields = _unpack(body, _unpack_short) if kind in TRAINER_KINDS else _unpack_checked(body)
+    fields = _unpack(body, _unpack_short) if kind in _SHORT else _unpack_checked(body)
     if not isinstance(fields, dict):
         raise WireError(f"the body of {kind[:64]!r} is not a map")
     while kind in UPCASTERS:

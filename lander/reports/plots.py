@@ -109,7 +109,7 @@ def resources(material: Material) -> "Figure | None":
     _finish(panels[0], "", "CPU (% of one core)")
     _finish(panels[1], f"{unit} in training", "memory (MB)")
     for axes in panels:
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.08 * axes.dataLim.y1 or 1)
     _legend(drawn, panels[0])
     return drawn
 

@@ -87,8 +87,8 @@ def _remedy(findings: Findings, contrast: Contrast | None, lost: bool) -> Iterat
         yield f"lander-ctl resume {findings.experiment} goes on."
     elif lost:
         if contrast is not None and contrast.withheld == "failures":
-            yield "It would be decided by those that completed, but not if the others had returned the least of all:"
-        yield f"lander-ctl retry {findings.experiment} tries them again."
+            yield "It would be decided by those that completed, but not if the others had returned the least of all."
+        yield f"Once their cause is mended, lander-ctl retry {findings.experiment} tries them again."
     elif contrast is not None:
         yield from _more(findings, contrast)
 

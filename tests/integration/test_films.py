@@ -16,6 +16,7 @@ from lander.cli.policies import load
 from lander.protocol import events as e
 from lander.protocol.experiment import EVALUATION_SEED
 from lander.reports.comparison import findings
+from lander.reports.numbers import number
 from lander.store.reader import Reader
 from lander.store.record import Record
 from tests.performances import RUN, experiment, log, train
@@ -66,7 +67,7 @@ def test_an_arm_is_shown_by_the_best_the_median_and_the_worst_episode_of_its_eva
     ranked = sorted(zip(final(words).returns, final(words).lengths, strict=True))
     assert found["v"] == []
     assert [title for title, _ in found["baseline"]] == [
-        f"{rank}: {ranked[index][0]:,.1f} (seed 3)" for rank, index in (("best", 4), ("median", 2), ("worst", 0))
+        f"{rank}: {number(ranked[index][0])} (seed 3)" for rank, index in (("best", 4), ("median", 2), ("worst", 0))
     ]
     for (_, path), (_, length) in zip(found["baseline"], (ranked[4], ranked[2], ranked[0]), strict=True):
         assert len(screen(path)[1]) == length + 1

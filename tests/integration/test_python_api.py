@@ -26,10 +26,13 @@ def used(shared_lab):
     return shared_lab.home
 
 
-def test_run_gives_outcomes_and_the_verdict_and_leaves_nothing_running(home):
-    seen = []
+def test_run_gives_outcomes_and_the_verdict_and_leaves_nothing_running_and_no_litter(home, tmp_path, monkeypatch):
+    seen, elsewhere = [], tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.setenv("TMPDIR", str(elsewhere))
     result = lander.run(TINY, home=home, overrides=["training_steps=512"], seeds=range(2), progress=seen.append)
     assert Lab(home).processes() == []
+    assert [path.name for path in elsewhere.iterdir() if not path.name.startswith("torchinductor")] == []
     assert result.completed
     assert (result.experiment_id, result.state, list(result.arms)) == ("tiny", "completed", ["baseline", "fast"])
     assert [run.id for run in result.runs] == ["tiny/baseline/0", "tiny/baseline/1", "tiny/fast/0", "tiny/fast/1"]

@@ -127,7 +127,7 @@ def test_what_fits_is_not_refused(algorithm, before, after):
 
 def test_other_refusals_name_the_field():
     assert refusals({}, {}, training_steps=4) == [
-        "f: training_steps: found 4; must be more than 4, the step at which it was forked"
+        "f: training_steps: found 4; must be more than 4, the step at which it was forked: training_steps=N"
     ]
     forked = "must be seeds that were forked, 0: have more trained in x, and fork that anew"
     assert refusals({}, {}, seeds=[0, 7]) == [f"f: seeds: found 7; {forked}"]

@@ -134,12 +134,12 @@ def test_runs_that_came_to_nothing_stand_in_the_sentence_and_may_withhold_the_de
     (sentence,) = told(withheld, counts=(5, 3), others=["failed", "skipped"], state="failed")
     assert sentence.endswith(
         "; 2 of 5 runs of fast came to nothing. It would be decided by those that completed, but not if the others had returned"
-        " the least of all: lander-ctl retry demo tries them again."
+        " the least of all. Once their cause is mended, lander-ctl retry demo tries them again."
     )
     (sentence,) = told(counts=(5, 0), others=["failed"] * 5, state="failed")
     assert sentence == (
         "Undecided: no run of fast has completed with a return; 5 of 5 runs of fast came to nothing."
-        " lander-ctl retry demo tries them again."
+        " Once their cause is mended, lander-ctl retry demo tries them again."
     )
 
 

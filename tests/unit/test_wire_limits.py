@@ -7,7 +7,9 @@ import pytest
 
 from lander.protocol.commands import Append
 from lander.protocol.errors import WireError
-from lander.protocol.wire import MAX_FRAME, decode, decode_event, encode
+from lander.protocol.events import EvaluationFinished
+from lander.protocol.experiment import MOST_EVALUATED
+from lander.protocol.wire import MAX_FRAME, decode, decode_event, encode, encode_event
 
 MB = 1_000_000
 
@@ -58,6 +60,17 @@ def test_a_small_frame_costs_little_memory_whatever_it_declares(frame):
 def test_without_the_walk_a_small_frame_would_cost_much():
     limits = {"max_array_len": 16_384, "use_list": False}
     assert peak(HEADERS, lambda frame: msgpack.unpackb(frame, **limits)) > 40 * MB
+
+
+def test_an_event_that_lists_episodes_costs_no_more():
+    assert peak(HEADERS, lambda frame: decode_event("EvaluationFinished", frame)) < 8 * MB
+
+
+def test_an_evaluation_may_have_as_many_episodes_as_can_be_asked_for():
+    played = EvaluationFinished(step=1, first_seed=1, returns=(0.5,) * MOST_EVALUATED, lengths=(500,) * MOST_EVALUATED)
+    body = encode_event(played)
+    assert len(body) < MAX_FRAME / 4
+    assert decode_event(played.kind, body) == played
 
 
 def test_frames_over_the_limit_are_neither_made_nor_read():
