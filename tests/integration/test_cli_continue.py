@@ -110,6 +110,7 @@ def test_runs_are_skipped_retried_and_checkpointed_by_hand(whole, tmp_path):
     assert lander(whole.home, "stop", "endless")[0] == 0
 
 
+@pytest.mark.long
 def test_whatever_is_killed_carries_on_by_up(home, tmp_path):
     """`kill -9` of everything at once, as in a power cut; then it is carried on with, and verified."""
     lab = Lab(home)

@@ -41,6 +41,7 @@ def test_killed_three_times_a_run_has_the_bits_of_its_undisturbed_twin(shared_la
         assert {start.resume for start in begun if start.from_step > 0} == {"exact"}
 
 
+@pytest.mark.long
 def test_killed_while_it_mostly_writes_checkpoints(shared_lab):
     wanted = of_cells("always-writing", [("PPO", 1, False), ("SAC", 4, True)], checkpoint_frequency=1)
     twin = submit_twins(shared_lab, wanted)
@@ -130,6 +131,7 @@ def blocked(artifacts):
                 obstacle.unlink()
 
 
+@pytest.mark.long
 def test_a_trainer_that_does_not_play_its_episodes_again_is_found_out(hooked_lab):
     """Negative control: the comparison can fail."""
     lab = hooked_lab("amnesia")
