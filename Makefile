@@ -23,7 +23,7 @@ demo: $(INSTALLED)
 	$(BIN)/lander-ctl run examples/demo.yaml
 
 test: $(INSTALLED)
-	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadscope
 
 chaos: SEED ?= $(shell shuf -i 1-1000000 -n 1)
 chaos: $(INSTALLED)
