@@ -12,6 +12,7 @@ from lander.store.check import sha256_of
 from lander.store.checkpoints import best_evaluated, files_of, nearest
 from lander.store.reader import Reader
 from lander.store.record import Record
+from lander.store.sections import origin
 
 if TYPE_CHECKING:
     from lander.actors.policy import Policy
@@ -50,7 +51,7 @@ def chosen(reader: Reader, run: str, at: str) -> CheckpointCommitted:
     if at not in ("last", "best", "final") and not step.isdecimal():
         raise UsageError(f"--at {at}: must be a step, last, best or final")
     own = Record(reader, run).checkpoints()
-    known = (*_forked_from(reader, run), *own) if step.isdecimal() else own
+    known = (*filter(None, [origin(reader, run)]), *own) if step.isdecimal() else own
     if not known:
         raise NotFoundError(f"{run}: has no checkpoint yet")
     return _at_step(reader, run, known, int(step) if step.isdecimal() else _named(run, own, at).step)
@@ -61,12 +62,6 @@ def _named(run: str, checkpoints: Sequence[CheckpointCommitted], at: str) -> Che
     if at == "final" and not last.finished:
         raise NotFoundError(f"{run}: has not completed; its last checkpoint is at step {last.step}: --at {last.step}")
     return _best(run, checkpoints) if at == "best" else last
-
-
-def _forked_from(reader: Reader, run: str) -> list[CheckpointCommitted]:
-    key = RunKey.parse(run)
-    origin = CheckpointCommitted.forked(reader.experiment(key.experiment), key.seed)
-    return [] if origin is None else [origin]
 
 
 def _at_step(reader: Reader, run: str, checkpoints: Sequence[CheckpointCommitted], wanted: int) -> CheckpointCommitted:

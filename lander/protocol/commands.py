@@ -9,9 +9,9 @@ from typing import ClassVar, Final, Union, get_args
 
 from pydantic import ConfigDict, Field
 
-from lander.protocol.events import CheckpointCommitted, Count, Execution, Number, ResourcesSampled
+from lander.protocol.events import CheckpointCommitted, Execution, Number, ResourcesSampled
 from lander.protocol.experiment import Arm, Experiment, PlainData
-from lander.protocol.model import Message, Model
+from lander.protocol.model import Count, Message, Model
 
 # ---------------------------------------------------------------------------------------------------- client → supervisor
 

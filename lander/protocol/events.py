@@ -14,19 +14,15 @@ from pydantic import ConfigDict, Field, model_validator
 
 from lander.protocol.experiment import Experiment, PlainData
 from lander.protocol.hyperparameters import LARGEST
-from lander.protocol.model import Message, Model
+from lander.protocol.model import Count, Digest, Message, Model
 
 SUPERVISOR: Final = 0
 """The producer number of the supervisor's own events."""
 
-Count = Annotated[int, Field(ge=0, le=LARGEST)]
-"""From 0; no larger than SQLite can hold, since what a trainer says must not be able to stop the writer."""
 Number = Annotated[int, Field(ge=1, le=LARGEST)]
 """From 1."""
 Measure = Annotated[float, Field(allow_inf_nan=False)]
 """A measurement: NaN is how SQLite spells NULL, and a table of measurements has no place for it."""
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-"""A SHA-256 in hex; also the name of a file in `artifacts/`, so nothing else may pass for one."""
 
 Mode = Literal["sequential", "parallel", "validation"]
 Cause = Literal[

@@ -10,26 +10,24 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from pydantic import Field
 
 from lander.protocol.hyperparameters import LARGEST, shown
-from lander.protocol.model import Model
+from lander.protocol.model import Count, Digest, Model
 
 if TYPE_CHECKING:
     from lander.protocol.experiment import Arm
 
-_Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _Name = Annotated[str, Field(min_length=1, max_length=64)]
-_Count = Annotated[int, Field(ge=0, le=LARGEST)]
 
 
 class Branch(Model, strict=False):
     """Where the runs with one seed begin: what the origin said of its checkpoint there (`CheckpointCommitted`)."""
 
-    seed: _Count
+    seed: Count
     step: Annotated[int, Field(ge=1, le=LARGEST)]
-    episodes: _Count
-    digest: _Digest
-    weights: _Digest
-    sha256: _Digest
-    pages: tuple[_Digest, ...] = ()
+    episodes: Count
+    digest: Digest
+    weights: Digest
+    sha256: Digest
+    pages: tuple[Digest, ...] = ()
     finished: bool = False
 
 

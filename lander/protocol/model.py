@@ -1,8 +1,15 @@
 """The shape every fact and every request shares: frozen, strict, closed."""
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+from lander.protocol.hyperparameters import LARGEST
+
+Count = Annotated[int, Field(ge=0, le=LARGEST)]
+"""From 0; no larger than SQLite can hold, since what a trainer says must not be able to stop the writer."""
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+"""A SHA-256 in hex; also the name of a file in `artifacts/`, so nothing else may pass for one."""
 
 
 class Model(BaseModel):

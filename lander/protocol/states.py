@@ -9,7 +9,7 @@ LIVE: Final[frozenset[RunState]] = frozenset({"starting", "running", "stopping"}
 """A process exists, or is about to."""
 TERMINAL: Final[frozenset[RunState]] = frozenset({"completed", "failed", "stopped", "skipped"})
 """Nothing more happens by itself."""
-SETTLED: Final[frozenset[RunState]] = frozenset({"completed", "failed", "skipped"})
+SETTLED: Final[frozenset[RunState]] = TERMINAL - {"stopped"}
 """As planned or not, it is over; what was stopped is meant to go on."""
 UNDER_WAY: Final[frozenset[ExperimentState]] = frozenset({"queued", "running"})
 """Not yet ended."""

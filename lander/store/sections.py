@@ -44,9 +44,9 @@ def sections(reader: Reader, run: str, after: int = 0, until: int | None = None)
     Raises `UsageError` where a bound is no checkpoint, `NotFoundError` where there is nothing between them.
     """
     checkpoints = {checkpoint.step: checkpoint for checkpoint in Record(reader, run).checkpoints()}
-    if (origin := _origin(reader, run)) is not None:
-        checkpoints[origin.step] = origin
-        after = max(after, origin.step)
+    if (forked := origin(reader, run)) is not None:
+        checkpoints[forked.step] = forked
+        after = max(after, forked.step)
     last = max(checkpoints, default=0) if until is None else until
     for bound in (after, last):
         if bound and bound not in checkpoints:
@@ -69,7 +69,8 @@ def wanted_at(reader: Reader, run: str, step: int) -> Experiment:
     return before[-1] if before else reader.submission(RunKey.parse(run).experiment).experiment
 
 
-def _origin(reader: Reader, run: str) -> CheckpointCommitted | None:
+def origin(reader: Reader, run: str) -> CheckpointCommitted | None:
+    """The checkpoint that the run was forked from; None where it was not."""
     key = RunKey.parse(run)
     return CheckpointCommitted.forked(reader.submission(key.experiment).experiment, key.seed)
 

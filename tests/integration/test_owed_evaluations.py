@@ -3,7 +3,7 @@
 import contextlib
 import math
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -303,14 +303,20 @@ def lost(by: Rehearsal, step: int) -> None:
     by.said = [each for each in by.said if getattr(each, "step", 0) < step]
 
 
+def unheard(home: Path, monkeypatch: pytest.MonkeyPatch, means: Sequence[float], step: int, save: int = 2) -> Rehearsal:
+    """An attempt that was killed once it had saved its best model so often, and whose words from this step on nobody heard."""
+    with_returns(monkeypatch, *means)
+    killed = forgetful(home)
+    with cut_at(monkeypatch, trainer_module.TrainingSession, "_save", save, before=False):
+        killed.train()
+    lost(killed, step)
+    return killed
+
+
 @pytest.mark.parametrize("means", [(1.0, 2.0, 0.5, 0.4, 0.3, 0.2, 0.1), (math.nan, 2.0, *[math.nan] * 5)])
 def test_a_best_model_of_which_nobody_heard_does_not_stay(tmp_path, monkeypatch, means):
-    with_returns(monkeypatch, *means)
-    killed = forgetful(tmp_path)
-    with cut_at(monkeypatch, trainer_module.TrainingSession, "_save", 1 if math.isnan(means[0]) else 2, before=False):
-        killed.train()
+    killed = unheard(tmp_path, monkeypatch, means, 128, save=1 if math.isnan(means[0]) else 2)
     stale = on_disk(killed)
-    lost(killed, 128)
     killed.continue_()
     assert killed.heard(TrainingStarted)[-1].resume == "inexact"
     assert stale not in (None, on_disk(killed))
@@ -318,11 +324,7 @@ def test_a_best_model_of_which_nobody_heard_does_not_stay(tmp_path, monkeypatch,
 
 
 def test_that_comparison_can_fail(tmp_path, monkeypatch):
-    with_returns(monkeypatch, 1.0, 2.0, 0.5, 0.4, 0.3, 0.2, 0.1)
-    killed = forgetful(tmp_path)
-    with cut_at(monkeypatch, trainer_module.TrainingSession, "_save", 2, before=False):
-        killed.train()
-    lost(killed, 128)
+    killed = unheard(tmp_path, monkeypatch, (1.0, 2.0, 0.5, 0.4, 0.3, 0.2, 0.1), 128)
     monkeypatch.setattr(Supervised, "_agree_on_the_best", lambda self: None)
     killed.continue_()
     assert on_disk(killed) != as_the_log_says(killed)
@@ -330,11 +332,7 @@ def test_that_comparison_can_fail(tmp_path, monkeypatch):
 
 def test_of_a_best_that_was_lost_with_later_steps_the_policy_of_now_takes_the_place(tmp_path, monkeypatch):
     """It was best at 64; a better one at 192 was lost; from 128 on, whatever is evaluated is better than nothing."""
-    with_returns(monkeypatch, 3.0, 2.0, 9.0, 1.0, 0.5, 0.4, 0.3)
-    killed = forgetful(tmp_path)
-    with cut_at(monkeypatch, trainer_module.TrainingSession, "_save", 2, before=False):
-        killed.train()
-    lost(killed, 192)
+    killed = unheard(tmp_path, monkeypatch, (3.0, 2.0, 9.0, 1.0, 0.5, 0.4, 0.3), 192)
     killed.continue_()
     assert [(each.step, each.which) for each in effective_models(killed)] == [
         (64, "best"),
