@@ -72,12 +72,14 @@ _HOMES: Final = {
     "stop": "lander.api",
     "validate": "lander.api",
 }
+_NAMES: Final = {"Experiment": "ExperimentSpec"}
+"""What is called otherwise where it stands: there, an `Experiment` is what is recorded."""
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
+    value = getattr(import_module(_HOMES[name]), _NAMES.get(name, name))
     globals()[name] = value
     return value
 

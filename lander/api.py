@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal
 
 from lander.cli import client
 from lander.cli.conduct import Request, Show, conduct, recorded, request
+from lander.experiments.specification import ExperimentSpec
 from lander.protocol.errors import UsageError
-from lander.protocol.experiment import Experiment
 from lander.reports.comparison import findings
 from lander.reports.findings import Findings
 from lander.reports.text import as_text
@@ -23,7 +23,7 @@ from lander.store.status import ExperimentStatus, status
 if TYPE_CHECKING:
     from lander.actors.check import Built
 
-Source = Experiment | Mapping[str, object] | str | Path
+Source = ExperimentSpec | Mapping[str, object] | str | Path
 Progress = bool | Callable[[ExperimentStatus], object] | None
 
 

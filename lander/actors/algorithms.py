@@ -3,7 +3,7 @@
     env = make_vec_env(environment, n_envs=n_envs, seed=seed, env_kwargs=environment_kwargs)   # VecNormalize if asked
     model = ALGORITHM(policy, env, seed=seed, device=device, **hyperparameters)
 
-Nothing here may change a bit of that.
+Nothing here may change a bit of that. A recorded default is given only where the installed one is another by now.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,6 +19,7 @@ from stable_baselines3.common.noise import ActionNoise, NormalActionNoise, Ornst
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
+from lander.actors.defaults import changed
 from lander.protocol.experiment import Arm
 
 ALGORITHMS: Final[Mapping[str, type[BaseAlgorithm]]] = {
@@ -66,7 +67,7 @@ def build_environment(arm: Arm, seed: int, wrapper: Wrapper | None = None) -> Ve
     )
     normalize = arm.hyperparameters.get("normalize", False)
     if normalize:
-        env = VecNormalize(env, **(normalize if isinstance(normalize, Mapping) else {}))
+        env = VecNormalize(env, **{**changed(arm, "normalize"), **(normalize if isinstance(normalize, Mapping) else {})})
     return env
 
 
@@ -87,17 +88,17 @@ def _environment_kwargs(arm: Arm) -> dict[str, Any]:
 
 def build_model(arm: Arm, seed: int, env: VecEnv) -> BaseAlgorithm:
     """The untrained model of a run; raises whatever Stable-Baselines3 raises for settings it does not accept."""
-    settings: dict[str, Any] = dict(arm.hyperparameters)
+    settings: dict[str, Any] = changed(arm, "algorithm") | dict(arm.hyperparameters)
     for name in ("n_envs", "normalize"):
         settings.pop(name, None)
     policy = settings.pop("policy", "MlpPolicy")
     for name in ("learning_rate", "clip_range"):
         if isinstance(settings.get(name), str):
             settings[name] = LinearSchedule(float(settings[name].removeprefix("lin_")), 0.0, 1.0)
-    if "policy_kwargs" in settings:
-        settings["policy_kwargs"] = _policy_kwargs(settings["policy_kwargs"])
+    if policy_kwargs := changed(arm, "policy") | (settings.get("policy_kwargs") or {}):
+        settings["policy_kwargs"] = _policy_kwargs(policy_kwargs)
     if settings.get("action_noise") is not None:
-        settings["action_noise"] = _action_noise(settings["action_noise"], env)
+        settings["action_noise"] = _action_noise(changed(arm, "action_noise") | settings["action_noise"], env)
     if isinstance(settings.get("train_freq"), list | tuple):
         settings["train_freq"] = tuple(settings["train_freq"])
     return ALGORITHMS[arm.algorithm](policy, env, seed=seed, device=arm.device, **settings)

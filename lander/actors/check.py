@@ -22,7 +22,7 @@ from lander.actors.modules import look_in
 from lander.actors.resources import Gpus
 from lander.protocol.errors import ConfigurationError
 from lander.protocol.experiment import Arm, Experiment
-from lander.protocol.hyperparameters import did_you_mean, shown
+from lander.protocol.refusals import did_you_mean, shown
 
 Problem = tuple[str, str]
 """A field of an arm, and what is wrong with it."""

@@ -31,6 +31,7 @@ VERSIONS: Final = {name: version(name) for name in ("torch", "stable-baselines3"
 """What the bits of a training depend on besides its state; looked up once, in the zygote, since that reads files."""
 
 
+_PARTS: Final = frozenset({"versions", "environments", "replay", *(ingredient.name for ingredient in INGREDIENTS)})
 BESIDE: Final = ("versions", "evaluations")
 """What a checkpoint holds that is no state of the training: it has no part in the digest."""
 
@@ -165,6 +166,8 @@ def read_state(home: Path, checkpoint: CheckpointCommitted) -> Tree:
     state = unpack(read_artifact(home, checkpoint.sha256))
     if state["version"] != VERSION:
         raise ValueError(f"a checkpoint of version {state['version']}, and this is {VERSION}")
+    if missing := _PARTS - state.keys():
+        raise ValueError(f"a checkpoint of an earlier version, without {', '.join(sorted(missing))}")
     return state
 
 

@@ -127,8 +127,8 @@ class Host:
 
     async def _obey(self, command: Command) -> None:
         match command:
-            case StartTrainer(run=run, epoch=epoch):
-                if TrainerKey(run=run, epoch=epoch) not in self._exits and not self._leaving:
+            case StartTrainer(order=order):
+                if TrainerKey(run=order.run, epoch=order.epoch) not in self._exits and not self._leaving:
                     self._trainers.start(command)
             case EndTrainer(run=run, epoch=epoch, grace=grace, traceback=traceback):
                 self._spawn(self._trainers.end(TrainerKey(run=run, epoch=epoch), grace, grace, traceback=traceback))

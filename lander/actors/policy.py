@@ -1,5 +1,6 @@
 """What a model does when it does not explore: alone, or brought back from a checkpoint without unpickling anything."""
 
+from inspect import signature
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,14 +9,13 @@ import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from lander.actors.algorithms import build_environment, build_model
+from lander.actors.algorithms import ALGORITHMS, build_environment, build_model
 from lander.actors.checkpoint import read_state
 from lander.actors.ingredients import INGREDIENTS
 from lander.actors.tree import Tree
 from lander.protocol.errors import NotFoundError, UsageError
 from lander.protocol.events import CheckpointCommitted
 from lander.protocol.experiment import Arm
-from lander.protocol.hyperparameters import accepted
 
 _OF_A_POLICY: Final = ("policy", "normalization")
 """The ingredients of a training that decide what its policy does."""
@@ -78,7 +78,7 @@ def load_policy(arm: Arm, seed: int, checkpoint: CheckpointCommitted, home: Path
 def _untrained(arm: Arm, seed: int) -> BaseAlgorithm:
     """The run's model before training, on a GPU only where there is one."""
     changes: dict[str, Any] = {"device": arm.device if torch.cuda.is_available() else "cpu"}
-    if "buffer_size" in accepted(arm.algorithm):
+    if "buffer_size" in signature(ALGORITHMS[arm.algorithm]).parameters:
         changes["hyperparameters"] = {**arm.hyperparameters, "buffer_size": 1}
     env = build_environment(arm, seed)
     try:

@@ -27,7 +27,7 @@ from lander.actors.mailbox import Connection, FencedError, Mailbox, connect
 from lander.actors.recording import EnvironmentFailedError, RecordedEnvironment, Recording
 from lander.actors.saved_model import save_model
 from lander.actors.shortcuts import take_shortcuts
-from lander.protocol.commands import StartTrainer
+from lander.protocol.commands import StartTrainer, TrainerOrder
 from lander.protocol.events import (
     Cause,
     CheckpointCommitted,
@@ -49,11 +49,12 @@ class OriginError(Exception):
     """A forked run cannot begin: the checkpoint from which it was forked is gone, damaged or not ours."""
 
 
-def train(order: StartTrainer, connection: Connection, home: Path) -> int:
+def train(command: StartTrainer, connection: Connection, home: Path) -> int:
     """Train one run to its end; returns the process's exit status, 0 when it has said why it ended."""
+    order = command.order
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     with contextlib.closing(context.socket(zmq.DEALER)) as socket:
-        connect(connection, order.public_key, order.secret_key, socket)
+        connect(connection, command.public_key, command.secret_key, socket)
         mailbox = Mailbox(socket, order.run, order.epoch)
         signal.signal(signal.SIGTERM, lambda *_: setattr(mailbox, "stop_requested", True))
         try:
@@ -65,7 +66,7 @@ def train(order: StartTrainer, connection: Connection, home: Path) -> int:
     return 0
 
 
-def _carry_out(order: StartTrainer, mailbox: Mailbox, home: Path) -> TrainingEnded:
+def _carry_out(order: TrainerOrder, mailbox: Mailbox, home: Path) -> TrainingEnded:
     """Train, and say how it ended: every way that is left to a process to tell."""
     session = TrainingSession(order, mailbox, home)
     try:
@@ -94,7 +95,7 @@ def _carry_out(order: StartTrainer, mailbox: Mailbox, home: Path) -> TrainingEnd
         return _ended(order, cause, session.step, error)
 
 
-def _ended(order: StartTrainer, cause: Cause, step: int, error: Exception) -> TrainingEnded:
+def _ended(order: TrainerOrder, cause: Cause, step: int, error: Exception) -> TrainingEnded:
     """The last word about an error: its traceback in the log, the end of it in the event."""
     text = "".join(traceback.format_exception(error)).encode("utf-8", "replace").decode()  # a file's name may be no text
     with contextlib.suppress(OSError):  # a full disk must not take away the last word
@@ -105,7 +106,7 @@ def _ended(order: StartTrainer, cause: Cause, step: int, error: Exception) -> Tr
 class TrainingSession:
     """One attempt: what is built or continued, what trains, what is saved."""
 
-    def __init__(self, order: StartTrainer, mailbox: Mailbox, home: Path) -> None:
+    def __init__(self, order: TrainerOrder, mailbox: Mailbox, home: Path) -> None:
         self._order = order
         self._mailbox = mailbox
         self._home = home

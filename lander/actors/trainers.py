@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from lander.actors.mailbox import Connection
 from lander.actors.zygote_process import ZygoteProcess
-from lander.protocol.commands import StartTrainer, TrainerExited, TrainerKey
+from lander.protocol.commands import StartTrainer, TrainerExited, TrainerKey, TrainerOrder
 from lander.protocol.experiment import RunKey
 from lander.protocol.wire import encode
 
@@ -24,7 +24,7 @@ _LOG_TAIL_BYTES: Final = 2000
 
 @dataclass
 class _Trainer:
-    order: StartTrainer
+    order: TrainerOrder
     log: Path
     pid: int | None = None
     pidfd: int | None = None
@@ -65,8 +65,9 @@ class Trainers:
 
     # ------------------------------------------------------------------------------------------------ beginnings
 
-    def start(self, order: StartTrainer) -> None:
+    def start(self, command: StartTrainer) -> None:
         """Have one forked, unless it is here."""
+        order = command.order
         key = TrainerKey(run=order.run, epoch=order.epoch)
         if key in self._trainers:
             return
@@ -74,7 +75,7 @@ class Trainers:
         log = self._home / "experiments" / run.experiment / "logs" / f"{run.arm}-{run.seed}.log"
         self._trainers[key] = _Trainer(order, log)
         try:
-            self._zygote.order(encode(order), log)
+            self._zygote.order(encode(command), log)
         except OSError as error:  # an attempt that never was, to be tried again
             print(f"host agent: cannot start {order.run}: {error}", file=sys.stderr, flush=True)
             self._exited(key, 1, None, False)

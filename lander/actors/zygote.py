@@ -26,7 +26,7 @@ import msgpack
 from lander.actors.guard import MARK, Guard, end_group, end_marked, mark_of
 from lander.actors.modules import look_in
 from lander.actors.process import OomKills, die_with_parent, signal_name
-from lander.protocol.commands import StartTrainer
+from lander.protocol.commands import StartTrainer, TrainerOrder
 from lander.protocol.wire import decode
 
 PACKET_BYTES: Final = 1 << 17
@@ -87,19 +87,20 @@ class Zygote:
         os.close(pidfd)
 
     def _start(self, frame: bytes, log: str) -> None:
-        order = decode(frame)
-        if not isinstance(order, StartTrainer):
-            raise TypeError(f"a zygote starts trainers and nothing else, not {order.kind}")
+        command = decode(frame)
+        if not isinstance(command, StartTrainer):
+            raise TypeError(f"a zygote starts trainers and nothing else, not {command.kind}")
+        order = command.order
         oom_kills = self._oom_kills.so_far()
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
-            self._become_trainer(order, Path(log), parent)
+            self._become_trainer(command, Path(log), parent)
         self._guard.watch(pid)
         self._selector.register(os.pidfd_open(pid), selectors.EVENT_READ, _Child(order.run, order.epoch, pid, oom_kills))
         self._say("forked", order.run, order.epoch, pid)
 
-    def _become_trainer(self, order: StartTrainer, log: Path, parent: int) -> None:
+    def _become_trainer(self, command: StartTrainer, log: Path, parent: int) -> None:
         """In the child: cut every tie to the zygote, pin the process, train, and leave without returning."""
         status = 1
         try:
@@ -109,11 +110,11 @@ class Zygote:
             _redirect_output(log)
             faulthandler.register(signal.SIGUSR1, all_threads=True)  # where it is stuck, should it be asked
             os.environ[MARK] = mark_of(self._home, parent, os.getpid())
-            _pin(order)
-            look_in(order.directory)
+            _pin(command.order)
+            look_in(command.order.directory)
             from lander.actors.trainer import train
 
-            status = train(order, self._connection, self._home)
+            status = train(command, self._connection, self._home)
         except BaseException:
             import traceback
 
@@ -161,7 +162,7 @@ def _redirect_output(log: Path) -> None:
     os.close(descriptor)
 
 
-def _pin(order: StartTrainer) -> None:
+def _pin(order: TrainerOrder) -> None:
     """One core, one thread, and either the GPU it was given or none."""
     os.sched_setaffinity(0, {order.cpu})
     os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # as NVML counts, which measures them

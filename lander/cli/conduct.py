@@ -16,11 +16,14 @@ from types import FrameType, TracebackType
 from typing import Any, Final, Self
 
 from lander.cli import client
+from lander.experiments.execution import execution_with
+from lander.experiments.parsing import parse_experiment, read_experiment, with_more_seeds
+from lander.experiments.specification import ExperimentSpec
+from lander.experiments.writing import as_written
 from lander.protocol.commands import Accepted, SubmitExperiment
 from lander.protocol.errors import LanderError
 from lander.protocol.events import Execution
 from lander.protocol.experiment import Experiment
-from lander.protocol.files import parse_experiment, read_experiment, with_more_seeds
 from lander.protocol.states import UNDER_WAY
 from lander.store.reader import Reader
 from lander.store.status import ExperimentStatus, status
@@ -49,7 +52,7 @@ class Request:
 
 
 def request(
-    what: Experiment | Mapping[str, object] | str | Path,
+    what: ExperimentSpec | Mapping[str, object] | str | Path,
     overrides: Sequence[str] = (),
     *,
     execution: Mapping[str, object],
@@ -64,8 +67,6 @@ def request(
     `execution` holds what was said of how to carry it out. Starts nothing and writes nothing; raises `ConfigurationError`,
     one line per problem.
     """
-    from lander.actors.check import check
-
     options: dict[str, Any] = {
         "overrides": overrides,
         "experiment_id": experiment_id,
@@ -79,11 +80,19 @@ def request(
         experiment, notices = read_experiment(Path(what), **options)
     else:
         source = "experiment"
-        data = what.model_dump(mode="json") if isinstance(what, Experiment) else what
+        data = what.model_dump(mode="json", exclude_unset=True) if isinstance(what, ExperimentSpec) else what
         experiment, notices = parse_experiment(data, source=source, **options)
-    carried_out = Execution.model_validate({"directory": str(Path.cwd()), **execution})
-    check(experiment, source, carried_out.directory)
-    return Request(experiment=experiment, execution=carried_out, notices=notices, source=source)
+    return checked(experiment, execution_with(**{"directory": str(Path.cwd()), **execution}), notices, source)
+
+
+def checked(experiment: Experiment, execution: Execution, notices: Sequence[str], source: str) -> Request:
+    """The request for an experiment, if it can run with what is installed here, and with what it leaves unsaid."""
+    from lander.actors.check import check
+    from lander.actors.defaults import with_defaults
+
+    check(experiment, source, execution.directory)
+    complete = with_defaults(experiment)
+    return Request(experiment=complete, execution=execution, notices=tuple(notices), source=source)
 
 
 def recorded(
@@ -104,7 +113,8 @@ def recorded(
         experiment, before = reader.experiment(name), reader.execution(name)
     if seeds is not None and seeds.startswith("+"):
         experiment, seeds = with_more_seeds(experiment, seeds), None
-    return request(experiment, overrides, execution={**before.model_dump(), **execution}, seeds=seeds, **options)
+    carried_out = {**before.model_dump(), **execution}
+    return request(as_written(experiment), overrides, execution=carried_out, seeds=seeds, **options)
 
 
 def submit(wanted: Request, home: Path) -> tuple[Accepted, bool]:

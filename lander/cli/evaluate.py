@@ -98,10 +98,11 @@ def _evaluated(reader: "Reader", saved: "Saved", episodes: int | None) -> "Evalu
     from lander.actors.recording import EnvironmentFailedError
     from lander.cli.policies import load
     from lander.cli.subject import arm_of
-    from lander.protocol.experiment import Experiment, RunKey
+    from lander.experiments.specification import ExperimentSpec
+    from lander.protocol.experiment import RunKey
 
     arm, name = arm_of(reader, saved.run), RunKey.parse(saved.run).experiment
-    usual = reader.experiment(name).eval_episodes or Experiment.model_fields["eval_episodes"].default
+    usual = reader.experiment(name).eval_episodes or ExperimentSpec.model_fields["eval_episodes"].default
     _tell(f"evaluating {saved.run} at step {saved.checkpoint.step:,}")
     try:
         policy = load(reader.home, saved.run, arm, saved.checkpoint)

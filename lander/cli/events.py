@@ -69,7 +69,7 @@ def _refuse_unknown(kinds: tuple[str, ...]) -> None:
         return
     from lander.protocol.errors import UsageError
     from lander.protocol.events import EVENT_TYPES
-    from lander.protocol.hyperparameters import did_you_mean
+    from lander.protocol.refusals import did_you_mean
 
     known = tuple(EVENT_TYPES)
     for kind in kinds:

@@ -6,14 +6,18 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from lander.cli.conduct import Request
+from lander.cli.conduct import Request, checked
 from lander.cli.policies import chosen
+from lander.experiments.execution import execution_with
+from lander.experiments.hyperparameters import accepted
+from lander.experiments.parsing import parse_experiment
+from lander.experiments.specification import EXPERIMENT_KEYS, SeedsSpec
+from lander.experiments.spellings import ARM_KEYS
+from lander.experiments.writing import arm_as_written, as_written
 from lander.protocol.errors import NotFoundError, UsageError
-from lander.protocol.events import CheckpointCommitted, Execution
-from lander.protocol.experiment import ARM_KEYS, EXPERIMENT_KEYS, Arm, Experiment, RunKey, Seeds
-from lander.protocol.files import parse_experiment
-from lander.protocol.fork import Branch, Origin
-from lander.protocol.hyperparameters import accepted, did_you_mean
+from lander.protocol.events import CheckpointCommitted
+from lander.protocol.experiment import Arm, Branch, Experiment, Origin, RunKey
+from lander.protocol.refusals import did_you_mean
 from lander.protocol.wire import MAX_FRAME
 from lander.store.reader import Reader
 from lander.store.sections import wanted_at
@@ -39,12 +43,10 @@ def fork_request(
     Starts nothing and writes nothing; raises `NotFoundError` for an unknown target or where there is no such checkpoint,
     `UsageError` where nothing changes, and `ConfigurationError` where a change does not fit.
     """
-    from lander.actors.check import check
-
     source = f"fork of {target}"
     with Reader(home) as reader:
         runs = _with_seeds(_of_one_arm(reader, target), seeds)
-        name, arm_name, _ = runs[0]
+        name, arm_name, *_ = runs[0]
         known, before = reader.experiment(name), reader.execution(name)
         arm = known.arm(arm_name)
         branches, notices = _branches(reader, runs, at)
@@ -55,9 +57,7 @@ def fork_request(
         _refuse_sameness(experiment, source)
         _refuse_excess(experiment, source)
         notices += [*told, *_other_courses(reader, experiment, origin)]
-    carried_out = Execution.model_validate({**before.model_dump(), **execution})
-    check(experiment, source, carried_out.directory)
-    return Request(experiment=experiment, execution=carried_out, notices=tuple(notices), source=source)
+    return checked(_as_it_was(experiment, arm), execution_with(**{**before.model_dump(), **execution}), notices, source)
 
 
 def _of_one_arm(reader: Reader, target: str) -> list[RunKey]:
@@ -72,7 +72,7 @@ def _with_seeds(runs: Sequence[RunKey], seeds: str | None) -> list[RunKey]:
     """Those with these seeds, written as in `--seeds`; raises `UsageError` for one that none of them has."""
     by_seed = {run.seed: run for run in runs}
     try:
-        wanted = by_seed if seeds is None else TypeAdapter(Seeds).validate_python(seeds)
+        wanted = by_seed if seeds is None else TypeAdapter(SeedsSpec).validate_python(seeds)
         return [by_seed[seed] for seed in wanted]
     except (ValidationError, KeyError):
         known = ", ".join(map(str, by_seed))
@@ -121,14 +121,21 @@ def _placed(override: str, arm: Arm) -> str:
 
 def _data(known: Experiment, arm: Arm, origin: Origin) -> dict[str, object]:
     """The experiment as one would write it: the arm that is forked, twice."""
+    experiment, forked = as_written(known), arm_as_written(arm)
     return {
-        **known.model_dump(mode="json", exclude={"experiment_id", "hypothesis", "arms"}),
-        **arm.model_dump(mode="json", exclude={"name", "role"}),
+        **{name: value for name, value in experiment.items() if name not in ("experiment_id", "hypothesis", "arms")},
+        **{name: value for name, value in forked.items() if name not in ("name", "role")},
         "seeds": [branch.seed for branch in origin.branches],
         "origin": origin.model_dump(mode="json"),
         "baseline": {},
         "variant": {},
     }
+
+
+def _as_it_was(experiment: Experiment, arm: Arm) -> Experiment:
+    """With the defaults of the time at which what is forked was submitted: it goes on with them."""
+    arms = tuple(each.model_copy(update={"defaults": arm.defaults}) for each in experiment.arms)
+    return experiment.model_copy(update={"arms": arms})
 
 
 def _hypothesis(overrides: Sequence[str], origin: Origin, target: str, at: str) -> str:
@@ -146,7 +153,7 @@ def _changes(overrides: Sequence[str]) -> list[str]:
 
 
 def _refuse_sameness(experiment: Experiment, source: str) -> None:
-    one, other = (arm.model_dump(exclude={"name", "role"}) for arm in experiment.arms)
+    one, other = (arm.model_dump(exclude={"name", "role", "defaulted"}) for arm in experiment.arms)
     if one == other:
         raise UsageError(
             f"{source}: the variant is to go on as the baseline does; change something, such as learning_rate=1e-4"

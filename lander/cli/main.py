@@ -57,7 +57,7 @@ class LazyGroup(click.Group):
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if name not in COMMANDS and not name.startswith("-"):
-            from lander.protocol.hyperparameters import did_you_mean
+            from lander.protocol.refusals import did_you_mean
 
             raise click.UsageError(f"no such command: {name}{did_you_mean(name, tuple(COMMANDS))}", ctx)
         return super().resolve_command(ctx, args)

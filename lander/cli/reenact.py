@@ -42,7 +42,7 @@ def prepare(scratch: Path, source: Reader, run: str, section: Section) -> None:
     experiment = _alone(section.experiment, _frequency(steps, section))
     directory = source.execution(section.experiment.experiment_id).directory
     execution = e.Execution(mode="sequential", monitoring=False, directory=directory)
-    submitted = e.ExperimentSubmitted(experiment=experiment, execution=execution, manifest=submission.manifest)
+    submitted = e.ExperimentSubmitted.of(experiment, execution, submission.manifest)
     scratch.mkdir(parents=True, exist_ok=True)
     asyncio.run(_write(scratch, _history(submitted, run, section)))
 

@@ -18,7 +18,7 @@ def arm_of(reader: Reader, run: str) -> Arm:
     """The arm of a run, its environment's module importable as it was for its trainers."""
     key = RunKey.parse(run)
     look_in(reader.execution(key.experiment).directory)
-    return reader.experiment(key.experiment).arm(key.arm)
+    return reader.experiment(key.experiment).configuration(key)
 
 
 def film_path(home: Path, run: str, which: str) -> Path:

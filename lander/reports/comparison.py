@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from math import fsum
 
-from lander.protocol.events import ExperimentExtended, ExperimentSubmitted
 from lander.protocol.experiment import Arm, Experiment
 from lander.protocol.states import SETTLED
 from lander.reports import statistics
@@ -61,9 +60,8 @@ def _default_threshold(runs: Sequence[Past], baseline: str) -> float | None:
 
 def _looks(reader: Reader, experiment: str) -> int:
     """How often there were more seeds, training steps or episodes of evaluation after results could be seen."""
-    told = [stored.decode() for stored in reader.events(experiment, [ExperimentSubmitted.kind, ExperimentExtended.kind])]
-    plans = [_plan(event.experiment) for event in told if isinstance(event, ExperimentSubmitted | ExperimentExtended)]
-    return sum(before != after for before, after in pairwise(plans))
+    plans = {plan.at: _plan(plan.experiment) for plan in reader.plans(experiment)}  # what is added at once has one time
+    return sum(before != after for before, after in pairwise(plans.values()))
 
 
 def _plan(experiment: Experiment) -> tuple[object, ...]:

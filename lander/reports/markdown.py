@@ -4,9 +4,10 @@ import html
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from lander.experiments.writing import experiment_file
 from lander.protocol.states import in_words
 from lander.reports import numbers
-from lander.reports.configuration import differences, experiment_file
+from lander.reports.configuration import differences
 from lander.reports.findings import ArmFinding, Contrast, Findings, RunFinding
 from lander.reports.material import Material
 from lander.reports.summary import ABOUT, lineage, manifest, notice, question, reached, steps_to, summary

@@ -7,9 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from lander.experiments.writing import experiment_file
 from lander.protocol.states import in_words
 from lander.reports import numbers
-from lander.reports.configuration import UNSAID, differences, experiment_file
+from lander.reports.configuration import UNSAID, differences
 from lander.reports.drawing import colour, inline
 from lander.reports.findings import ArmFinding, Estimate
 from lander.reports.material import Material

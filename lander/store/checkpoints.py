@@ -5,14 +5,16 @@ from collections.abc import Iterable, Sequence
 from math import isnan
 from typing import Final, NamedTuple
 
-from lander.protocol.events import CheckpointCommitted, ExperimentExtended, ExperimentSubmitted, TrainingStarted
+from lander.protocol.events import CheckpointCommitted, TrainingStarted
+from lander.protocol.experiment import Experiment
 from lander.protocol.wire import decode_event
 from lander.store.lineage import Lineage, Start
+from lander.store.plans import PLAN_KINDS, PLANS_OF_ALL, experiments_of
 from lander.store.reader import CONSEQUENTIAL, Reader
 
 _SAID: Final = (
     "SELECT s.name, e.producer, e.kind, e.body FROM events e INDEXED BY events_of_consequence JOIN streams s ON s.id = e.stream"
-    f" WHERE e.{CONSEQUENTIAL} AND e.kind IN (?, ?, ?, ?) ORDER BY e.stream, e.producer, e.seq"
+    f" WHERE e.{CONSEQUENTIAL} AND e.kind IN (?, ?) ORDER BY e.stream, e.producer, e.seq"
 )
 
 
@@ -61,21 +63,27 @@ def nearest(steps: Iterable[int], wanted: int) -> str:
 
 def checkpoints_by_run(reader: Reader) -> dict[str, Checkpoints]:
     """The checkpoints of every run that has any, or was forked from one."""
-    origins: dict[str, CheckpointCommitted] = {}
+    forked = (
+        (key, CheckpointCommitted.forked(experiment, key.seed))
+        for experiment in _experiments(reader)
+        for key in experiment.runs
+    )
+    origins = {key.id: origin for key, origin in forked if origin is not None}
     starts: dict[str, list[Start]] = defaultdict(list)
     said: dict[str, list[tuple[int, CheckpointCommitted]]] = defaultdict(list)
-    kinds = (ExperimentSubmitted.kind, ExperimentExtended.kind, TrainingStarted.kind, CheckpointCommitted.kind)
+    kinds = (TrainingStarted.kind, CheckpointCommitted.kind)
     for run, epoch, kind, body in reader.connection.execute(_SAID, kinds).fetchall():
         match decode_event(kind, body):
-            case ExperimentSubmitted(experiment=experiment) | ExperimentExtended(experiment=experiment):
-                forked = {key.id: CheckpointCommitted.forked(experiment, key.seed) for key in experiment.runs}
-                origins |= {key: origin for key, origin in forked.items() if origin is not None}
             case TrainingStarted() as started:
                 starts[run].append(Start(epoch, started.from_step))
             case CheckpointCommitted() as checkpoint:
                 said[run].append((epoch, checkpoint))
     runs = dict.fromkeys((*said, *origins))
     return {run: _divided(Lineage(starts[run]), said[run])._replace(origin=origins.get(run)) for run in runs}
+
+
+def _experiments(reader: Reader) -> Iterable[Experiment]:
+    return experiments_of(reader.connection.execute(PLANS_OF_ALL, PLAN_KINDS)).values()
 
 
 def _divided(lineage: Lineage, said: list[tuple[int, CheckpointCommitted]]) -> Checkpoints:

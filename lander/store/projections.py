@@ -8,10 +8,11 @@ projections what counts.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from lander.protocol import events as e
 from lander.protocol.experiment import Experiment, RunKey
+from lander.protocol.growth import Growth, grown
 from lander.protocol.lifecycle import next_experiment_state, next_run_state
 from lander.protocol.states import LIVE, UNDER_WAY, ExperimentState, RunState
 from lander.store.statements import Statement
@@ -27,7 +28,6 @@ class ExperimentRow:
     submitted: int
     submitted_at: int
     ended_at: int | None = None
-    extended: int | None = None
 
 
 @dataclass(slots=True)
@@ -109,11 +109,14 @@ class Projections:
         progress: Iterable[ProgressRow] = (),
         resources: Iterable[ResourcesRow] = (),
         position: int = 0,
+        recorded: Mapping[str, Experiment] | None = None,
     ) -> None:
         self.experiments = {row.id: row for row in experiments}
         self.progress = {row.run: row for row in progress}
         self.resources = {row.run: row for row in resources}
         self.position = position
+        self._recorded = dict(recorded or {})
+        """Every experiment as it is now: what is added to it is added to that."""
         self._changed_experiments: set[str] = set()
         self._changed_progress: set[str] = set()
         self._changed_resources: set[int] = set()
@@ -145,7 +148,7 @@ class Projections:
     # ------------------------------------------------------------------------------------------------ experiments
 
     def _submitted(self, recorded: e.Recorded, event: e.ExperimentSubmitted) -> None:
-        experiment = event.experiment
+        experiment = self._recorded[recorded.stream] = event.experiment
         self.experiments[recorded.stream] = ExperimentRow(
             recorded.stream, "queued", experiment.hypothesis, recorded.position, recorded.at
         )
@@ -162,20 +165,19 @@ class Projections:
             experiment=run.experiment,
             arm=run.arm,
             seed=run.seed,
-            total_steps=experiment.arm(run.arm).training_steps,
+            total_steps=experiment.configuration(run).training_steps,
             step=step,
             started_step=step,
             episodes=episodes,
         )
         self._changed_progress.add(run.id)
 
-    def _extended(self, recorded: e.Recorded, event: e.ExperimentExtended) -> None:
-        self.experiments[recorded.stream].extended = recorded.position
-        self._changed_experiments.add(recorded.stream)
-        for run in event.experiment.runs:
+    def _grown(self, recorded: e.Recorded, event: Growth) -> None:
+        experiment = self._recorded[recorded.stream] = grown(self._recorded[recorded.stream], event)
+        for run in experiment.runs:
             if run.id not in self.progress:
-                self._add_run(event.experiment, run)
-            self.progress[run.id].total_steps = event.experiment.arm(run.arm).training_steps
+                self._add_run(experiment, run)
+            self.progress[run.id].total_steps = experiment.configuration(run).training_steps
             self._changed_progress.add(run.id)
 
     def _experiment_moved(self, recorded: e.Recorded, event: e.Event) -> None:
@@ -290,7 +292,7 @@ _HANDLERS: Final[Mapping[type[e.Event], _Handler]] = {
     e.ExperimentFailed: Projections._experiment_moved,
     e.ExperimentStopped: Projections._experiment_moved,
     e.ExperimentResumed: Projections._experiment_moved,
-    e.ExperimentExtended: Projections._extended,
+    **dict.fromkeys(get_args(Growth), Projections._grown),
     e.RunQueued: Projections._run_moved,
     e.AttemptStarted: Projections._attempt_started,
     e.StopRequested: Projections._run_moved,

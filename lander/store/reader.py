@@ -17,10 +17,11 @@ from lander.protocol.targets import matches
 if TYPE_CHECKING:
     from lander.protocol.events import Event, Execution, ExperimentSubmitted, Recorded
     from lander.protocol.experiment import Experiment
+    from lander.store.plans import Plan
 
 DATABASE: Final = "events.db"
 """The event store's file name in the home."""
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 RETURN_WINDOW: Final = 100
 """Episodes a mean return looks back on, as Stable-Baselines3's `ep_rew_mean` does."""
 
@@ -83,6 +84,15 @@ def check_version(version: int, path: Path) -> None:
         raise HomeError(f"{path}: written by an older version (schema {version}); lander-ctl up brings it up to date")
 
 
+def _as_stored(kinds: Sequence[str]) -> list[str]:
+    """These kinds of events under every name that a version wrote them as."""
+    if not kinds:
+        return []
+    from lander.protocol.upcasters import written_as
+
+    return [name for kind in kinds for name in written_as(kind)]
+
+
 def consequential(connection: sqlite3.Connection) -> "Iterator[Recorded]":
     """Every event but telemetry, in order; its cost does not depend on how much telemetry lies between."""
     from lander.protocol.events import Recorded
@@ -141,7 +151,7 @@ class Reader:
         if target is not None and not streams:
             raise NotFoundError(self._unknown(target))
         condition, values = "", list[object]()
-        for column, allowed in (("stream", streams if target is not None else ()), ("kind", kinds)):
+        for column, allowed in (("stream", streams if target is not None else ()), ("kind", _as_stored(kinds))):
             if allowed:
                 condition += f" AND e.{column} IN ({', '.join('?' * len(allowed))})"
                 values.extend(allowed)
@@ -155,41 +165,35 @@ class Reader:
             yield from (StoredEvent(*row) for row in page)
             after = page[-1][0]
 
-    def experiment(self, name: str) -> "Experiment":
-        """What the experiment is now: as it was submitted, or as it was last extended; raises as `submission` does."""
-        from lander.protocol.events import ExperimentExtended
+    def plans(self, name: str) -> "list[Plan]":
+        """Everything the experiment was to be, from its submission on; raises `NotFoundError` naming the nearest ids."""
+        from lander.store.plans import PLAN_KINDS, PLANS_OF_ONE, plans
 
-        event = self._told(name, "extended")
-        return event.experiment if isinstance(event, ExperimentExtended) else self.submission(name).experiment
+        found = plans(self.connection.execute(PLANS_OF_ONE, (name, *PLAN_KINDS)).fetchall())
+        if not found:
+            raise NotFoundError(self._unknown(name))
+        return found
+
+    def experiment(self, name: str) -> "Experiment":
+        """What the experiment is now: as it was submitted, and has grown since; raises as `plans` does."""
+        return self.plans(name)[-1].experiment
 
     def execution(self, name: str) -> "Execution":
-        """How the experiment is carried out now; raises as `submission` does."""
-        from lander.protocol.events import ExperimentExtended
-
-        execution = self.submission(name).execution
-        for stored in self.events(name, [ExperimentExtended.kind]):
-            event = stored.decode()
-            if isinstance(event, ExperimentExtended) and event.execution is not None:
-                execution = event.execution
-        return execution
+        """How the experiment is carried out now; raises as `plans` does."""
+        return self.plans(name)[-1].execution
 
     def submission(self, name: str) -> "ExperimentSubmitted":
         """What was submitted under this id; raises `NotFoundError` naming the nearest ids."""
         from lander.protocol.events import ExperimentSubmitted
-
-        event = self._told(name, "submitted")
-        if not isinstance(event, ExperimentSubmitted):
-            raise NotFoundError(self._unknown(name))
-        return event
-
-    def _told(self, experiment: str, column: str) -> "Event | None":
-        """The event of an experiment at the position that this column of its row holds."""
         from lander.protocol.wire import decode_event
 
         row = self.connection.execute(
-            f"SELECT e.kind, e.body FROM experiments x JOIN events e ON e.position = x.{column} WHERE x.id = ?", (experiment,)
+            "SELECT e.kind, e.body FROM experiments x JOIN events e ON e.position = x.submitted WHERE x.id = ?", (name,)
         ).fetchone()
-        return None if row is None else decode_event(*row)
+        event = None if row is None else decode_event(*row)
+        if not isinstance(event, ExperimentSubmitted):
+            raise NotFoundError(self._unknown(name))
+        return event
 
     def episodes(self, run: str) -> list[Episode]:
         """The run's finished episodes that count, in the order they finished."""

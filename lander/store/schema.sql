@@ -52,8 +52,7 @@ CREATE TABLE experiments (
     hypothesis   TEXT    NOT NULL,
     submitted    INTEGER NOT NULL,   -- position of its ExperimentSubmitted
     submitted_at INTEGER NOT NULL,
-    ended_at     INTEGER,
-    extended     INTEGER             -- position of its last ExperimentExtended
+    ended_at     INTEGER
 ) STRICT;
 
 CREATE TABLE progress (

@@ -9,13 +9,14 @@ goes on from the same checkpoint.
 from typing import Final, NamedTuple
 
 from lander.protocol.errors import NotFoundError, UsageError
-from lander.protocol.events import CheckpointCommitted, ExperimentExtended, ExperimentSubmitted, TrainingStarted
+from lander.protocol.events import CheckpointCommitted, TrainingStarted
 from lander.protocol.experiment import Experiment, RunKey
+from lander.protocol.growth import GROWTH_KINDS, Growth, grown
 from lander.store.checkpoints import nearest
 from lander.store.reader import Reader
 from lander.store.record import Record
 
-_TELLING: Final = (ExperimentSubmitted.kind, ExperimentExtended.kind, TrainingStarted.kind)
+_TELLING: Final = (*GROWTH_KINDS, TrainingStarted.kind)
 
 
 class Section(NamedTuple):
@@ -81,17 +82,17 @@ def _beginnings(reader: Reader, run: str) -> list[_Beginning]:
     wanted = reader.submission(key.experiment).experiment
     found: list[_Beginning] = []
     for stored in reader.events(key.experiment, _TELLING):
-        match stored.decode():
-            case ExperimentSubmitted() | ExperimentExtended() as said:
-                wanted = said.experiment
-            case TrainingStarted() as started if stored.stream == run:
-                while found and found[-1].step >= started.from_step:
-                    found.pop()
-                inexact = started.resume == "inexact"
-                if inexact or not found or _steps(found[-1].experiment, key) != _steps(wanted, key):
-                    found.append(_Beginning(started.from_step, wanted, inexact))
+        event = stored.decode()
+        if isinstance(event, Growth):
+            wanted = grown(wanted, event)
+        elif isinstance(event, TrainingStarted) and stored.stream == run:
+            while found and found[-1].step >= event.from_step:
+                found.pop()
+            inexact = event.resume == "inexact"
+            if inexact or not found or _steps(found[-1].experiment, key) != _steps(wanted, key):
+                found.append(_Beginning(event.from_step, wanted, inexact))
     return found
 
 
 def _steps(experiment: Experiment, key: RunKey) -> int:
-    return experiment.arm(key.arm).training_steps
+    return experiment.configuration(key).training_steps

@@ -19,6 +19,7 @@ from lander.protocol.events import Recorded
 from lander.store import chain
 from lander.store.connection import WriterConnection, open_writer
 from lander.store.event_store import Batch, CommitListener, SequenceGapError
+from lander.store.plans import PLAN_KINDS, PLANS_OF_ALL, experiments_of
 from lander.store.projections import ExperimentRow, ProgressRow, Projections, ResourcesRow, select
 from lander.store.reader import consequential, open_reader
 from lander.store.sequencer import Sequencer
@@ -266,4 +267,5 @@ class SqliteEventStore:
             (ProgressRow(*row) for row in await fetch(select("progress", ProgressRow))),
             (ResourcesRow(*row) for row in await fetch(select("resources", ResourcesRow))),
             position,
+            experiments_of((name, at, kind, body) for name, at, kind, body in await fetch(PLANS_OF_ALL, PLAN_KINDS)),
         )

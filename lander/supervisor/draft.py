@@ -35,25 +35,23 @@ class Draft:
         """Have an attempt started that is recorded."""
         standing = self.state.experiments[run.experiment]
         elsewhere = run.arm.environment_kwargs != standing.experiment.baseline.environment_kwargs
-        self.effects.append(
-            StartAttempt(
-                host=attempt.host,
-                run=run.id,
-                epoch=attempt.epoch,
-                arm=run.arm,
-                seed=run.seed,
-                cpu=attempt.cpu,
-                gpu=attempt.gpu,
-                monitoring=standing.execution.monitoring,
-                directory=standing.execution.directory,
-                checkpoint_frequency=standing.experiment.checkpoint_frequency,
-                eval_frequency=standing.experiment.eval_frequency,
-                eval_episodes=standing.experiment.eval_episodes,
-                checkpoints=run.checkpoints,
-                origin=run.origin,
-                new_episodes=run.origin is not None and elsewhere,
-            )
+        order = c.TrainerOrder(
+            run=run.id,
+            epoch=attempt.epoch,
+            arm=run.arm,
+            seed=run.seed,
+            cpu=attempt.cpu,
+            gpu=attempt.gpu,
+            monitoring=standing.execution.monitoring,
+            directory=standing.execution.directory,
+            checkpoint_frequency=standing.experiment.checkpoint_frequency,
+            eval_frequency=standing.experiment.eval_frequency,
+            eval_episodes=standing.experiment.eval_episodes,
+            checkpoints=run.checkpoints,
+            origin=run.origin,
+            new_episodes=run.origin is not None and elsewhere,
         )
+        self.effects.append(StartAttempt(host=attempt.host, order=order))
 
     def end(self, run: Run, attempt: Attempt, grace: float = STOP_GRACE, traceback: bool = False) -> None:
         """Have an attempt ended."""

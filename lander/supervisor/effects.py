@@ -2,33 +2,25 @@
 
 from dataclasses import dataclass
 
-from lander.protocol.events import CheckpointCommitted
-from lander.protocol.experiment import Arm
+from lander.protocol.commands import TrainerOrder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartAttempt:
-    """Have the host fork a trainer; the shell adds the attempt's keys.
-
-    It continues from the first of `checkpoints` (latest first) whose files are whole, else from its beginning: of a forked run
-    that is `origin`, where an environment that is different now begins `new_episodes`.
-    """
+    """Have the host fork a trainer; the shell adds the attempt's keys."""
 
     host: str
-    run: str
-    epoch: int
-    arm: Arm
-    seed: int
-    cpu: int
-    gpu: int | None
-    monitoring: bool
-    directory: str
-    checkpoint_frequency: int
-    eval_frequency: int | None
-    eval_episodes: int
-    checkpoints: tuple[CheckpointCommitted, ...]
-    origin: CheckpointCommitted | None
-    new_episodes: bool
+    order: TrainerOrder
+
+    @property
+    def run(self) -> str:
+        """Whose attempt it is."""
+        return self.order.run
+
+    @property
+    def epoch(self) -> int:
+        """Which attempt it is."""
+        return self.order.epoch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

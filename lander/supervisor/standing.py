@@ -105,6 +105,8 @@ class ExperimentStanding:
     live: int = 0
     paused: int = 0
     state: ExperimentState = "queued"
+    digest_rule: int = 1
+    """By which it is compared with what is submitted again."""
 
     @property
     def under_way(self) -> bool:

@@ -9,11 +9,12 @@ of runs that are live), so that neither an event nor a decision costs more when 
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial, reduce
-from typing import Any, Final
+from functools import cache, partial, reduce
+from typing import Any, Final, get_args
 
 from lander.protocol import events as e
 from lander.protocol.experiment import Experiment, RunKey
+from lander.protocol.growth import Growth, execution_after, grown
 from lander.protocol.lifecycle import next_experiment_state, next_run_state
 from lander.supervisor.catalogue import Catalogue
 from lander.supervisor.standing import Attempt, ExperimentStanding, Failure, Host, Run
@@ -102,7 +103,7 @@ def _change_run(state: State, name: str, **changes: Any) -> State:
 
 def _submitted(state: State, recorded: e.Recorded, event: e.ExperimentSubmitted) -> State:
     runs = _runs(event.experiment, event.execution, {})
-    standing = _standing(event.experiment, event.execution, runs)
+    standing = replace(_standing(event.experiment, event.execution, runs), digest_rule=event.digest_rule)
     return replace(
         state,
         experiments=state.experiments.extended([(recorded.stream, standing)]),
@@ -111,26 +112,26 @@ def _submitted(state: State, recorded: e.Recorded, event: e.ExperimentSubmitted)
     )
 
 
-def _extended(state: State, recorded: e.Recorded, event: e.ExperimentExtended) -> State:
+def _grown(state: State, recorded: e.Recorded, event: Growth) -> State:
     before, catalogue = state.experiments[recorded.stream], state.runs
-    execution = event.execution or before.execution
-    runs = _runs(event.experiment, execution, catalogue)
+    experiment, execution = grown(before.experiment, event), execution_after(before.execution, event)
+    runs = _runs(experiment, execution, catalogue)
     if added := [run for run in runs if run.id not in catalogue]:
         catalogue = catalogue.extended((run.id, run) for run in added)
     for run in runs:
         catalogue = catalogue.put(run.id, run)
-    standing = replace(_standing(event.experiment, execution, runs), state=before.state)
+    standing = replace(_standing(experiment, execution, runs), state=before.state, digest_rule=before.digest_rule)
     return replace(state, runs=catalogue, experiments=state.experiments.put(recorded.stream, standing))
 
 
 def _runs(experiment: Experiment, execution: e.Execution, known: Mapping[str, Run]) -> list[Run]:
     """Its runs in the order of their turns: those that are known as they stand, the others as they begin."""
-    arms = {arm.name: arm for arm in experiment.arms}
     forked = partial(e.CheckpointCommitted.forked, experiment)
+    arm = cache(lambda name, task: experiment.configuration(RunKey(experiment.experiment_id, name, 0, task)))
     return [
-        replace(known[key.id], arm=arms[key.arm], place=place)
+        replace(known[key.id], arm=arm(key.arm, key.task), place=place)
         if key.id in known
-        else Run(key.id, key.experiment, arms[key.arm], key.seed, place, forked(key.seed))
+        else Run(key.id, key.experiment, arm(key.arm, key.task), key.seed, place, forked(key.seed))
         for place, key in enumerate(_turns(experiment, execution))
     ]
 
@@ -294,7 +295,7 @@ _HANDLERS: Final[Mapping[type[e.Event], _Handler]] = {
     e.ExperimentFailed: _experiment_moved,
     e.ExperimentStopped: _experiment_moved,
     e.ExperimentResumed: _experiment_moved,
-    e.ExperimentExtended: _extended,
+    **dict.fromkeys(get_args(Growth), _grown),
     e.RunQueued: _queued,
     e.AttemptStarted: _attempt_started,
     e.StopRequested: _stop_requested,

@@ -5,8 +5,10 @@ from typing import Any, Final
 
 from lander.protocol import commands as c
 from lander.protocol import events as e
+from lander.protocol.digests import content
 from lander.protocol.errors import ConfigurationError, ConflictError, NotFoundError
-from lander.protocol.experiment import Arm, Experiment
+from lander.protocol.experiment import Arm, Experiment, Settings
+from lander.protocol.growth import Growth
 from lander.supervisor.draft import Draft
 from lander.supervisor.operations import RESUMABLE
 from lander.supervisor.standing import ExperimentStanding
@@ -14,19 +16,8 @@ from lander.supervisor.standing import ExperimentStanding
 MAX_ARM_BYTES: Final = 64 << 10
 """An arm travels to its trainer in one packet."""
 NAMED_DIFFERENCES: Final = 5
-CHANGEABLE: Final = (
-    "on_failure",
-    "max_retries",
-    "retry_period",
-    "stall_timeout",
-    "resource_limits",
-    "on_limit",
-    "checkpoint_frequency",
-    "eval_frequency",
-    "eval_episodes",
-)
-"""What of an experiment has no influence on its bits. What trains is watched by it at once; its checkpoints and evaluations are
-as it was told when it was started."""
+CHANGEABLE: Final = tuple(Settings.model_fields)
+"""What trains is watched by it at once; its checkpoints and evaluations are as it was told when it was started."""
 
 
 def submit(draft: Draft, message: c.SubmitExperiment) -> None:
@@ -44,8 +35,7 @@ def _take(draft: Draft, message: c.SubmitExperiment) -> None:
     _check_size(experiment)
     if experiment.origin is not None and experiment.origin.experiment not in draft.state.experiments:
         raise NotFoundError(f"{name}: is a fork of {experiment.origin.experiment}, which is not here; is --home right?")
-    manifest = {**message.manifest, "digest": experiment.digest}
-    draft.say(name, e.ExperimentSubmitted(experiment=experiment, execution=message.execution, manifest=manifest))
+    draft.say(name, e.ExperimentSubmitted.of(experiment, message.execution, message.manifest))
     for notice in message.notices:
         draft.say(name, e.WarningRaised(message=notice))
     for run in experiment.runs:
@@ -70,7 +60,7 @@ def _go_on(draft: Draft, known: ExperimentStanding, message: c.SubmitExperiment)
     is told once how far to train.
     """
     name = known.experiment.experiment_id
-    wanted = _within_reach(known.experiment, message.experiment)
+    wanted = _within_reach(known, message.experiment)
     _check_size(wanted)
     pairs = zip(known.experiment.arms, wanted.arms, strict=True)
     extended = [(old, new) for old, new in pairs if old.training_steps != new.training_steps]
@@ -81,8 +71,8 @@ def _go_on(draft: Draft, known: ExperimentStanding, message: c.SubmitExperiment)
         )
     what = _changes(known, wanted, message.execution)
     before = set(known.order)
-    if (wanted, message.execution) != (known.experiment, known.execution):
-        draft.say(name, e.ExperimentExtended(experiment=wanted, execution=message.execution))
+    for addition in _growth(known, wanted, message.execution):
+        draft.say(name, addition)
     for old, new in extended:
         draft.say(name, e.WarningRaised(message=consequence(old, new)))
     _queue(draft, [run.id for run in wanted.runs if run.id not in before], name)
@@ -99,16 +89,18 @@ def _go_on(draft: Draft, known: ExperimentStanding, message: c.SubmitExperiment)
     draft.answer = c.Accepted(subject=name, detail="; ".join(said))
 
 
-def _within_reach(known: Experiment, wanted: Experiment) -> Experiment:
+def _within_reach(standing: ExperimentStanding, asked: Experiment) -> Experiment:
     """What becomes of an experiment when this is asked of it; raises `ConflictError` where that is another experiment.
 
     It can be carried out otherwise, and its arms trained for longer and with more seeds; what was done already stays done.
     """
+    known = standing.experiment
+    wanted = _with_defaults_of(known, asked)
     pairs = zip(known.arms, wanted.arms, strict=False)
     arms = [old.model_copy(update=_extensible(old, new)) for old, new in pairs]
     changed = {name: getattr(wanted, name) for name in CHANGEABLE}
     alike = known.model_copy(update={**changed, "arms": (*arms, *known.arms[len(arms) :])})
-    refused = list(_differences(alike, wanted))
+    refused = list(_differences(alike, wanted, standing.digest_rule))
     if refused:
         more = f" and {len(refused) - NAMED_DIFFERENCES} more" if len(refused) > NAMED_DIFFERENCES else ""
         raise ConflictError(
@@ -118,6 +110,38 @@ def _within_reach(known: Experiment, wanted: Experiment) -> Experiment:
         )
     largest = (_larger(old, new) for old, new in zip(known.arms, wanted.arms, strict=True))
     return wanted.model_copy(update={"arms": tuple(largest)})
+
+
+def _with_defaults_of(known: Experiment, asked: Experiment) -> Experiment:
+    """What neither says, now or then, is as it was recorded: the defaults of today are for new experiments."""
+    if [arm.name for arm in known.arms] != [arm.name for arm in asked.arms]:
+        return asked
+    arms = tuple(
+        new.model_copy(update={**_unsaid(old, new), "defaults": old.defaults, "scheduled": old.scheduled})
+        for old, new in zip(known.arms, asked.arms, strict=True)
+    )
+    return asked.model_copy(update={**_unsaid(known, asked), "arms": arms})
+
+
+def _unsaid(old: Experiment | Arm, new: Experiment | Arm) -> dict[str, object]:
+    return {name: getattr(old, name) for name in old.defaulted if name in new.defaulted}
+
+
+def _growth(known: ExperimentStanding, wanted: Experiment, execution: e.Execution) -> Iterator[Growth]:
+    """What makes of the experiment that is known the one that is wanted."""
+    longer: dict[int, list[str]] = {}
+    added: dict[tuple[int, ...], list[str]] = {}
+    for old, new in zip(known.experiment.arms, wanted.arms, strict=True):
+        if new.training_steps != old.training_steps:
+            longer.setdefault(new.training_steps, []).append(new.name)
+        if seeds := new.seeds[len(old.seeds) :]:
+            added.setdefault(seeds, []).append(new.name)
+    yield from (e.StepsAdded(arms=tuple(arms), training_steps=steps) for steps, arms in longer.items())
+    yield from (e.SeedsAdded(arms=tuple(arms), seeds=seeds) for seeds, arms in added.items())
+    settings = wanted.settings if wanted.settings != known.experiment.settings else None
+    carried_out = execution if execution != known.execution else None
+    if settings or carried_out:
+        yield e.SettingsChanged(settings=settings, execution=carried_out)
 
 
 def _extensible(old: Arm, new: Arm) -> dict[str, object]:
@@ -194,15 +218,16 @@ def consequence(old: Arm, new: Arm) -> str:
     )
 
 
-def _differences(old: Experiment, new: Experiment) -> Iterator[str]:
-    """Where two experiments differ, as one would write it in an override."""
-    first, second = (each.model_dump(mode="json", exclude={"arms", "experiment_id"}) for each in (old, new))
+def _differences(old: Experiment, new: Experiment, rule: int) -> Iterator[str]:
+    """Where two experiments differ by a rule of digests, as one would write it in an override."""
+    first, second = content(old, rule), content(new, rule)
+    arms, others = first.pop("arms"), second.pop("arms")
     yield from _between("", first, second)
-    if [arm.name for arm in old.arms] != [arm.name for arm in new.arms]:
+    if [arm["name"] for arm in arms] != [arm["name"] for arm in others]:
         yield "the names of its arms"
         return
-    for one, other in zip(old.arms, new.arms, strict=True):
-        yield from _between(f"{one.name}.", one.model_dump(mode="json"), other.model_dump(mode="json"))
+    for one, other in zip(arms, others, strict=True):
+        yield from _between(f"{one['name']}.", one, other)
 
 
 def _between(prefix: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:

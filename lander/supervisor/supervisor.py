@@ -232,31 +232,19 @@ class Supervisor:
         match effect:
             case StartAttempt():
                 pair = self.principals.admit(effect.run, effect.epoch)
-                order = c.StartTrainer(
-                    run=effect.run,
-                    epoch=effect.epoch,
-                    arm=effect.arm,
-                    seed=effect.seed,
-                    cpu=effect.cpu,
-                    gpu=effect.gpu,
-                    monitoring=effect.monitoring,
-                    directory=effect.directory,
-                    checkpoint_frequency=effect.checkpoint_frequency,
-                    eval_frequency=effect.eval_frequency,
-                    eval_episodes=effect.eval_episodes,
-                    checkpoints=effect.checkpoints,
-                    origin=effect.origin,
-                    new_episodes=effect.new_episodes,
-                    public_key=pair.public,
-                    secret_key=pair.secret,
-                )
-                self.gate.send(self.principals.host.public, order)
+                start = c.StartTrainer(order=effect.order, public_key=pair.public, secret_key=pair.secret)
+                self._tell_host(effect.host, start)
             case EndAttempt():
                 self._tell_trainer(effect.run, effect.epoch, c.StopTraining())
                 end = c.EndTrainer(run=effect.run, epoch=effect.epoch, grace=effect.grace, traceback=effect.traceback)
-                self.gate.send(self.principals.host.public, end)
+                self._tell_host(effect.host, end)
             case RequestCheckpoint():
                 self._tell_trainer(effect.run, effect.epoch, c.TakeCheckpoint())
+
+    def _tell_host(self, name: str, command: c.Command) -> None:
+        key = self.principals.host_key(name)
+        if key is not None:
+            self.gate.send(key, command)
 
     def _tell_trainer(self, run: str, epoch: int, command: c.Command) -> None:
         key = self.principals.trainer(run, epoch)

@@ -25,6 +25,7 @@ from tests.command_line import lander
 from tests.integration.test_exact_resume import MORE, SMALL_PPO, arm, rehearsal
 from tests.integration.test_identity import OFF_POLICY
 from tests.lab import experiment
+from tests.recorded import recorded_arm
 from tests.rehearsal import CutError, Rehearsal
 
 pytestmark = pytest.mark.timeout(240)
@@ -47,7 +48,7 @@ def _arm(name: str, **changes: Any) -> Arm:
     algorithm, environment, hyperparameters = ORIGINS[name]
     settings = {"name": "variant", "role": "variant", "seeds": [3], "training_steps": UNTIL}
     settings |= {"algorithm": algorithm, "environment": environment, "hyperparameters": hyperparameters | changes}
-    return Arm.model_validate(settings)
+    return recorded_arm(settings)
 
 
 @pytest.fixture(scope="module")

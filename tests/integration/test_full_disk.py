@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from lander.experiments.execution import execution_with
 from lander.protocol import commands as c
-from lander.protocol import events as e
 from lander.store import chain, sqlite
 from lander.store.lock import HomeLock, is_full, is_locked
 from lander.store.reader import DATABASE, open_reader
@@ -44,7 +44,7 @@ class Disk:
 
     async def submit(self):
         wanted = long_experiment("full")
-        await self.client.ask(c.SubmitExperiment(experiment=wanted, execution=e.Execution(), manifest={}))
+        await self.client.ask(c.SubmitExperiment(experiment=wanted, execution=execution_with(), manifest={}))
         await self.until(lambda: self.supervisor.state.runs[RUN].state == "running")
 
     async def fill(self):

@@ -97,7 +97,7 @@ async def test_whoever_has_nothing_to_say_can_show_that_it_is_at_work(stage, mon
         await soon(until, lambda: len(heard) > before)
         await soon(speak, mailbox, warnings(4, 5))
         await soon(mailbox.settle)
-    assert set(heard) == {(A, order.epoch)}
+    assert set(heard) == {(A, order.order.epoch)}
     assert stage.stored(A) == bodies(warnings(1, 5))
 
 

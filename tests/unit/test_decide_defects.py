@@ -6,8 +6,8 @@ import signal
 
 import pytest
 
+from lander.experiments.execution import execution_with
 from lander.protocol import commands as c
-from lander.protocol import events as e
 from lander.protocol.errors import NotFoundError, StoreError, UsageError
 from lander.protocol.lifecycle import ImpossibleTransitionError
 from lander.store.memory import MemoryEventStore
@@ -75,7 +75,7 @@ async def test_an_exit_that_has_ended_nothing_is_not_noted(supervisor, monkeypat
     if defective:
         monkeypatch.setattr(shell, "decide", forgetful)
     for message in (
-        c.SubmitExperiment(experiment=experiment("x"), execution=e.Execution(), manifest={}),
+        c.SubmitExperiment(experiment=experiment("x"), execution=execution_with(), manifest={}),
         c.JoinHost(name=HOST, pid=1, cpus=(0,), memory_mb=1.0),
         c.TrainerExited(run=RUN, epoch=1, signal="SIGKILL"),
         c.StopTarget(target="x", operator="me@here"),

@@ -12,12 +12,14 @@ import pytest
 
 from lander.cli.conduct import recorded
 from lander.cli.forking import fork_request
+from lander.experiments.fork_rules import UNFIT
+from lander.experiments.hyperparameters import ALGORITHMS, accepted
+from lander.experiments.parsing import parse_experiment
+from lander.experiments.writing import as_written
 from lander.protocol import commands as c
 from lander.protocol import events as e
+from lander.protocol.digests import content, digest
 from lander.protocol.errors import ConfigurationError, NotFoundError
-from lander.protocol.files import parse_experiment
-from lander.protocol.fork import UNFIT
-from lander.protocol.hyperparameters import ALGORITHMS, accepted
 from lander.protocol.layout import artifact_path
 from lander.protocol.wire import decode_event, encode_event
 from lander.reports.comparison import findings
@@ -142,19 +144,19 @@ def test_other_refusals_name_the_field():
 
 
 def test_an_experiment_that_is_no_fork_has_the_digest_it_always_had():
-    without = experiment().model_dump(mode="json", exclude={"experiment_id", "origin"})
-    text = json.dumps(without, sort_keys=True, separators=(",", ":"))
-    assert experiment().digest == hashlib.sha256(text.encode()).hexdigest()
-    assert fork_of({0: paper(4)}, name="x").digest != experiment().digest
-    assert fork_of({0: paper(4)}).digest != fork_of({0: paper(5)}).digest
+    assert "origin" not in content(experiment())
+    text = json.dumps(content(experiment()), sort_keys=True, separators=(",", ":"))
+    assert digest(experiment()) == hashlib.sha256(text.encode()).hexdigest()
+    assert digest(fork_of({0: paper(4)}, name="x")) != digest(experiment())
+    assert digest(fork_of({0: paper(4)})) != digest(fork_of({0: paper(5)}))
 
 
 def test_a_fork_is_named_after_its_origin_and_comes_back_from_the_log_and_from_json():
     wanted = fork_of({0: paper(4, pages=("a" * 64,), finished=True)}, name=None)
-    assert wanted.experiment_id == f"x-fork-{wanted.digest[:8]}"
-    event = decode_event("ExperimentSubmitted", encode_event(submitted(wanted)))
+    assert wanted.experiment_id == f"x-fork-{digest(wanted)[:8]}"
+    event = decode_event(e.ExperimentSubmitted.kind, encode_event(submitted(wanted)))
     assert event.experiment == wanted
-    assert parse_experiment(wanted.model_dump(mode="json"), source="f")[0] == wanted
+    assert parse_experiment(as_written(wanted), source="f")[0] == wanted
     assert e.CheckpointCommitted.forked(wanted, 0) == paper(4, pages=("a" * 64,), finished=True)
 
 
@@ -245,10 +247,10 @@ def desk_with_origin(cpus=2):
 
 
 def starts(desk):
+    orders = [one.order for one in desk.last.effects if isinstance(one, StartAttempt)]
     return {
-        one.run: (one.origin and one.origin.step, [each.step for each in one.checkpoints], one.new_episodes)
-        for one in desk.last.effects
-        if isinstance(one, StartAttempt)
+        order.run: (order.origin and order.origin.step, [each.step for each in order.checkpoints], order.new_episodes)
+        for order in orders
     }
 
 

@@ -253,7 +253,7 @@ async def test_a_full_disk_acknowledges_nothing_loses_nothing_and_goes_on(path, 
         await store.became_full.wait()
         queued_later = store.append(warn("later"))
         assert not large.done()
-        assert stored(path) == ["ExperimentSubmitted1", "RunQueued2", "RunQueued3"]
+        assert stored(path) == ["ExperimentSubmitted.21", "RunQueued2", "RunQueued3"]
         with contextlib.closing(open_reader(path)) as reader:
             assert chain.verify(reader) == 3
         assert store.full

@@ -23,7 +23,7 @@ class Run(NamedTuple):
     @property
     def configuration(self) -> dict[str, Any]:
         """All that decides its bits, as in an experiment file."""
-        arm = self.arm.model_dump(mode="json", exclude={"name", "role", "seeds"})
+        arm = self.arm.model_dump(mode="json", exclude={"name", "role", "seeds", "defaults", "scheduled", "defaulted"})
         return {"arm": self.arm.name, "seed": self.key.seed, **arm}
 
     @property
@@ -35,8 +35,8 @@ class Run(NamedTuple):
 def runs_of(reader: Reader, target: str) -> list[Run]:
     """The runs of a target, in order; raises `NotFoundError` for one that does not exist."""
     (standing,) = status(reader, target)["experiments"]
-    arms = {arm.name: arm for arm in reader.experiment(standing["id"]).arms}
-    return [_run(reader, arms[run["arm"]], run) for run in standing["runs"]]
+    experiment = reader.experiment(standing["id"])
+    return [_run(reader, experiment.configuration(RunKey.parse(run["id"])), run) for run in standing["runs"]]
 
 
 def _run(reader: Reader, arm: Arm, standing: RunStatus) -> Run:

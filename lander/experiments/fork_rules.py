@@ -1,51 +1,14 @@
-"""A fork: an experiment whose runs go on from the checkpoints of other runs, and what may be different from there on.
+"""What may be different in a fork, an experiment whose runs go on from the checkpoints of other runs.
 
 The baseline goes on as it was; a variant goes on with a change: the same past, one difference. A checkpoint fits whoever builds
 the same networks, optimizers, buffers and environments, so a change may concern how they are used and not what they are.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Any, Final
 
-from pydantic import Field
-
-from lander.protocol.hyperparameters import LARGEST, shown
-from lander.protocol.model import Count, Digest, Model
-
-if TYPE_CHECKING:
-    from lander.protocol.experiment import Arm
-
-_Name = Annotated[str, Field(min_length=1, max_length=64)]
-
-
-class Branch(Model, strict=False):
-    """Where the runs with one seed begin: what the origin said of its checkpoint there (`CheckpointCommitted`)."""
-
-    seed: Count
-    step: Annotated[int, Field(ge=1, le=LARGEST)]
-    episodes: Count
-    digest: Digest
-    weights: Digest
-    sha256: Digest
-    pages: tuple[Digest, ...] = ()
-    finished: bool = False
-
-
-class Origin(Model, strict=False):
-    """The arm that was forked, and a branch for each of its seeds that goes on."""
-
-    experiment: _Name
-    arm: _Name
-    branches: Annotated[tuple[Branch, ...], Field(min_length=1)]
-
-    def branch(self, seed: int) -> Branch:
-        """Where the runs with this seed begin; raises `KeyError` for a seed that was not forked."""
-        return {branch.seed: branch for branch in self.branches}[seed]
-
-    def run(self, seed: int) -> str:
-        """The id of the run that those with this seed continue."""
-        return f"{self.experiment}/{self.arm}/{seed}"
-
+from lander.protocol.experiment import Arm, Origin
+from lander.protocol.refusals import shown
 
 _NETWORKS: Final = "the networks in the checkpoint would not fit"
 _BUFFER: Final = "the replay buffer in the checkpoint would not fit"
@@ -62,7 +25,7 @@ Misfit = tuple[tuple[str | int, ...], str]
 """A place in an experiment, and what is wrong with it."""
 
 
-def misfits(origin: Origin, arms: Sequence["Arm"]) -> Iterator[Misfit]:
+def misfits(origin: Origin, arms: Sequence[Arm]) -> Iterator[Misfit]:
     """What keeps these arms, the baseline first, from going on from where they were forked."""
     forked = {branch.seed: branch.step for branch in origin.branches}
     for index, arm in enumerate(arms):
@@ -78,7 +41,7 @@ def misfits(origin: Origin, arms: Sequence["Arm"]) -> Iterator[Misfit]:
             yield ("arms", index, *path), f"cannot be changed by a fork: {why}"
 
 
-def _changes(baseline: "Arm", variant: "Arm") -> Iterator[tuple[tuple[str, ...], str]]:
+def _changes(baseline: Arm, variant: Arm) -> Iterator[tuple[tuple[str, ...], str]]:
     """The settings of a variant that differ from the baseline's and must not."""
     for name in ("algorithm", "environment", "device"):
         if (before := getattr(baseline, name)) != getattr(variant, name):

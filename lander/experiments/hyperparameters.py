@@ -5,13 +5,10 @@ is refused in one sentence, `found …; must be …`, under the name of the sett
 """
 
 import math
-import reprlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import cache, partial
-from typing import Annotated, Any, Literal, TypeAlias, cast
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import (
     AfterValidator,
@@ -19,100 +16,17 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    GetCoreSchemaHandler,
     PlainValidator,
     Strict,
     TypeAdapter,
     ValidationError,
     create_model,
 )
-from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
+from pydantic_core import InitErrorDetails
 
-Type: TypeAlias = Any  # whatever pydantic accepts as a type
-
-# --- how a refusal is said --------------------------------------------------------------------------------------------
-
-LARGEST = 2**63 - 1  # the largest whole number that the log (msgpack, SQLite) can hold
-DEEPEST = 20  # plain data nested deeper than this is an accident or an attack
-
-_short = reprlib.Repr()
-_short.maxstring = _short.maxother = _short.maxlong = 40
-_short.maxlevel, _short.maxdict, _short.maxlist = 2, 3, 6
-
-
-def shown(value: object) -> str:
-    """`value` as a message quotes it: short, on one line, in the words of the file rather than of Python."""
-    if value is None or isinstance(value, bool):
-        return {None: "nothing", True: "true", False: "false"}[value]
-    try:
-        return _short.repr(value)
-    except ValueError:  # Python refuses to print integers of thousands of digits
-        return "a very large number"
-
-
-def did_you_mean(name: object, known: tuple[str, ...]) -> str:
-    """`; did you mean …?` for a name that resembles a known one, else nothing."""
-    by_fold = {each.casefold(): each for each in known}
-    close = get_close_matches(str(name).casefold(), by_fold, n=1, cutoff=0.6)
-    return f"; did you mean {by_fold[close[0]]}?" if close else ""
-
-
-def refusal(sentence: str) -> PydanticCustomError:
-    """A refusal that reads exactly `sentence`; raise it inside a validator."""
-    return PydanticCustomError("refused", "{sentence}", {"sentence": sentence})
-
-
-@dataclass(frozen=True)
-class Allowed:
-    """Annotation that turns every refusal of a type into one sentence: `found …; must be <words>`.
-
-    With `names`, the value must moreover be one of them.
-    """
-
-    words: str
-    names: tuple[str, ...] = ()
-
-    def __get_pydantic_core_schema__(self, source: Type, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_wrap_validator_function(self._check, handler(source))
-
-    def _check(self, value: object, validate: core_schema.ValidatorFunctionWrapHandler) -> object:
-        if not self.names or value in self.names:
-            with suppress(ValidationError):
-                return cast(object, validate(value))
-        raise refusal(f"found {shown(value)}; must be {self.words}{did_you_mean(value, self.names)}")
-
-
-def one_of(*names: str) -> Allowed:
-    """`Allowed` for a choice among names."""
-    return Allowed("one of " + ", ".join(names), names)
-
-
-def whole(value: object) -> object:
-    """A whole float as the int it means, so that `1e5` counts steps as well as `100_000` does."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and value == value.encode(errors="replace").decode()  # no lone surrogates
-
-
-def plain(value: object, depth: int = 0) -> object:
-    """A copy of `value`, if it is plain data that JSON and msgpack can carry; raises a refusal otherwise."""
-    match value:
-        case None | bool():
-            return value
-        case str() if _is_text(value):
-            return value
-        case int() if abs(value) <= LARGEST:
-            return value
-        case float() if math.isfinite(value):
-            return value
-        case list() | tuple() if depth < DEEPEST:
-            return [plain(each, depth + 1) for each in value]
-        case dict() if depth < DEEPEST and all(map(_is_text, value)):
-            return {key: plain(each, depth + 1) for key, each in value.items()}
-    raise refusal(f"found {shown(value)}; must be plain data: text, finite numbers, true, false, lists, mappings")
-
+from lander.experiments.allowed import Allowed, Type, one_of, whole
+from lander.protocol.plain import LARGEST, plain
+from lander.protocol.refusals import refusal
 
 # --- the types that the tables are made of ----------------------------------------------------------------------------
 
