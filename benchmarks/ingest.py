@@ -20,8 +20,9 @@ import zmq
 
 from benchmarks import supervised
 from benchmarks.row import Row, show, spread
-from lander.actors.mailbox import Connection, connect
+from lander.actors.trainer.mailbox import Connection, connect
 from lander.experiments.execution import execution_with
+from lander.home import keys
 from lander.protocol.commands import Acknowledged, Append
 from lander.protocol.events import (
     AttemptStarted,
@@ -31,11 +32,10 @@ from lander.protocol.events import (
     host_stream,
 )
 from lander.protocol.wire import decode, encode
-from lander.store import schema
-from lander.store.connection import PRAGMAS
-from lander.store.event_store import said
-from lander.store.sqlite import MAX_GROUP, SqliteEventStore
-from lander.supervisor import keys
+from lander.store.log import schema
+from lander.store.log.event_store import said
+from lander.store.writers.sqlite_store import MAX_GROUP, SqliteEventStore
+from lander.store.writers.writer_connection import PRAGMAS
 from lander.supervisor.__main__ import tune_interpreter
 from lander.supervisor.supervisor import Supervisor
 

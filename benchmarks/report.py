@@ -19,9 +19,9 @@ from lander.experiments.specification import ExperimentSpec
 from lander.protocol import events as e
 from lander.protocol.arrays import pack
 from lander.protocol.experiment import EVALUATION_SEED, Experiment
-from lander.store.event_store import Batch, said
-from lander.store.reader import DATABASE
-from lander.store.sqlite import SqliteEventStore
+from lander.store.log.event_store import Batch, said
+from lander.store.log.reader import DATABASE
+from lander.store.writers.sqlite_store import SqliteEventStore
 
 STEPS: Final = 1_000_000
 RUNS: Final = (5, 10, 20)

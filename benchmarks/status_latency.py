@@ -23,9 +23,9 @@ from lander.protocol.events import (
     StepsRecorded,
     TrainingStarted,
 )
-from lander.store.event_store import said
-from lander.store.reader import DATABASE
-from lander.store.sqlite import SqliteEventStore
+from lander.store.log.event_store import said
+from lander.store.log.reader import DATABASE
+from lander.store.writers.sqlite_store import SqliteEventStore
 
 TURNS = 15
 BATCH = 2000

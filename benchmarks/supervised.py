@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from lander.cli import client
+from lander.app import client
 from lander.experiments.execution import execution_with
 from lander.experiments.specification import ExperimentSpec
 from lander.protocol.commands import StopTarget, SubmitExperiment
 from lander.protocol.experiment import Experiment
-from lander.store.reader import Reader, StoredEvent
-from lander.store.status import status
+from lander.store.log.reader import Reader, StoredEvent
+from lander.store.projections.status import status
 
 PATIENCE = 600.0
 

@@ -11,9 +11,9 @@ from benchmarks import supervised
 from benchmarks.row import Row, show, spread
 from lander.experiments.execution import execution_with
 from lander.protocol import events as e
-from lander.store.event_store import Batch, said
-from lander.store.reader import DATABASE
-from lander.store.sqlite import SqliteEventStore
+from lander.store.log.event_store import Batch, said
+from lander.store.log.reader import DATABASE
+from lander.store.writers.sqlite_store import SqliteEventStore
 
 EVENTS = 1_000_000
 STARTS = 5

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from lander.protocol import events as e
-from lander.supervisor.effects import EndAttempt, RequestCheckpoint, StartAttempt
+from lander.supervisor.core.effects import EndAttempt, RequestCheckpoint, StartAttempt
 
 
 def effects_speak_of_the_log(effects, state, log):

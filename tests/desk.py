@@ -3,9 +3,9 @@
 from lander.experiments.execution import execution_with
 from lander.protocol import commands as c
 from lander.protocol import events as e
-from lander.supervisor.decide import Draft, Drain, decide
-from lander.supervisor.effects import EndAttempt, StartAttempt
-from lander.supervisor.state import State, evolve
+from lander.supervisor.core.decide import Draft, Drain, decide
+from lander.supervisor.core.effects import EndAttempt, StartAttempt
+from lander.supervisor.core.state import State, evolve
 from tests.histories import HOST, checkpoint, experiment
 
 SIGNALLED = {"exit_code": None, "signal": "SIGKILL"}

@@ -12,7 +12,7 @@ from lander.protocol import events as e
 from lander.protocol.experiment import Branch
 from lander.protocol.lifecycle import EXPERIMENT_TRANSITIONS, RUN_TRANSITIONS
 from lander.protocol.states import LIVE
-from lander.store.event_store import Batch, said
+from lander.store.log.event_store import Batch, said
 from tests.recorded import recorded
 
 HOST = "local"

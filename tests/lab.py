@@ -7,13 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lander.cli import client
+from lander.app import client
 from lander.experiments.execution import execution_with
 from lander.protocol.commands import Accepted, StopTarget, SubmitExperiment
 from lander.protocol.events import Event
 from lander.protocol.experiment import Experiment
-from lander.store.reader import Reader, StoredEvent
-from lander.store.status import ExperimentStatus, RunStatus, status
+from lander.store.log.reader import Reader, StoredEvent
+from lander.store.projections.status import ExperimentStatus, RunStatus, status
 from tests.recorded import recorded
 
 PATIENCE = 90.0

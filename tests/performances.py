@@ -1,7 +1,7 @@
 """Runs that were really trained, in this process, and the log that their trainers' words make."""
 
 from lander.protocol import events as e
-from lander.store.event_store import said
+from lander.store.log.event_store import said
 from tests.chronicle import tell
 from tests.histories import submitted
 from tests.recorded import recorded

@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
-from lander.actors.callback import Supervised
-from lander.actors.trainer import TrainingSession
+from lander.actors.trainer.callback import Supervised
+from lander.actors.trainer.trainer import TrainingSession
 from lander.protocol.commands import TrainerOrder
 from lander.protocol.events import CheckpointCommitted, StepsRecorded, TrainingEnded, TrainingStarted
 from lander.protocol.experiment import Arm

@@ -9,7 +9,7 @@ from lander.experiments.execution import execution_with
 from lander.protocol import events as e
 from lander.protocol.arrays import pack
 from lander.protocol.experiment import EVALUATION_SEED
-from lander.store.event_store import said
+from lander.store.log.event_store import said
 from tests.chronicle import tell
 from tests.recorded import recorded
 

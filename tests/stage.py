@@ -6,14 +6,14 @@ import threading
 
 import zmq
 
-from lander.actors import mailbox as mailbox_module
-from lander.actors.mailbox import Connection, Mailbox
+from lander.actors.trainer import mailbox as mailbox_module
+from lander.actors.trainer.mailbox import Connection, Mailbox
 from lander.experiments.execution import execution_with
+from lander.home import keys
 from lander.protocol import commands as c
-from lander.store import chain
-from lander.store.reader import DATABASE, open_reader
-from lander.store.sqlite import SqliteEventStore
-from lander.supervisor import keys
+from lander.store.log import chain
+from lander.store.log.reader import DATABASE, open_reader
+from lander.store.writers.sqlite_store import SqliteEventStore
 from lander.supervisor.supervisor import Supervisor
 from tests.histories import HOST, experiment
 from tests.peers import PATIENCE, street

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from lander.experiments.file_formats import parse_yaml
 from lander.experiments.parsing import parse_experiment
 from lander.protocol.digests import digest
 from lander.protocol.errors import ConfigurationError
@@ -31,18 +32,21 @@ def experiment_file(experiment: Experiment) -> str:
 
     One that this version would not read as it was meant is written in the normal form.
     """
+    forms = (_short(experiment), as_written(experiment))  # there is what the short form cannot say
+    texts = [_yaml(form, unicode) for unicode in (True, False) for form in forms]  # and text that has to be escaped
+    return next((text for text in texts if _means(text, experiment)), texts[1])
+
+
+def _yaml(form: dict[str, Any], unicode: bool) -> str:
     import yaml
 
-    form = _short(experiment)
-    if not _means(form, experiment):  # what the short form cannot say
-        form = as_written(experiment)
-    return str(yaml.safe_dump(form, sort_keys=False, allow_unicode=True, width=100, default_flow_style=None))
+    return str(yaml.safe_dump(form, sort_keys=False, allow_unicode=unicode, width=100, default_flow_style=None))
 
 
-def _means(form: dict[str, Any], experiment: Experiment) -> bool:
+def _means(text: str, experiment: Experiment) -> bool:
     try:
-        read, _ = parse_experiment(form, source="experiment")
-    except ConfigurationError:
+        read, _ = parse_experiment(parse_yaml(text), source="experiment")
+    except (ConfigurationError, ValueError):
         return False
     return (read.experiment_id, digest(read)) == (experiment.experiment_id, digest(experiment))
 

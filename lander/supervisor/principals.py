@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lander.supervisor import keys
+from lander.home import keys
 from lander.supervisor.gate import Principal
 
 

@@ -5,7 +5,7 @@ import json
 import tarfile
 from pathlib import Path
 
-from lander.store.reader import DATABASE
+from lander.store.log.reader import DATABASE
 
 HERE = Path(__file__).parent
 VERSIONS = (1, 2, 3)

@@ -2,7 +2,7 @@
 
 from stable_baselines3 import DQN, PPO
 
-from lander.actors import defaults
+from lander.actors.sb3 import defaults
 
 _installed = defaults.installed
 OTHERWISE = {"gamma": 0.5, "max_grad_norm": 0.01, "vf_coef": 3.0}

@@ -6,6 +6,7 @@ from lander.experiments import hyperparameters, spellings
 from lander.experiments.specification import ArmSpec, ExperimentSpec
 
 FIELDS = {
+    ArmSpec: {"device": "cuda"},  # first, since the next is built of it
     ExperimentSpec: {
         "on_failure": "abort",
         "max_retries": 0,
@@ -13,7 +14,6 @@ FIELDS = {
         "eval_episodes": 1,
         "stall_timeout": 1,
     },
-    ArmSpec: {"device": "cuda"},
 }
 
 

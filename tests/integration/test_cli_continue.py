@@ -10,12 +10,12 @@ from contextlib import closing
 
 import pytest
 
-from lander.cli.conduct import recorded, submit
+from lander.app.conduct import recorded, submit
 from lander.experiments.execution import execution_with
 from lander.protocol.arrays import pack, unpack
 from lander.protocol.events import OperatorCommanded, StepsRecorded
 from lander.protocol.wire import decode_event, encode_event
-from lander.store.reader import DATABASE
+from lander.store.log.reader import DATABASE
 from tests.command_line import ENDLESS, TINY, lander, start, written
 from tests.lab import Lab, experiment
 

@@ -7,12 +7,12 @@ import asyncio
 
 import pytest
 
-from lander.actors.mailbox import FencedError
+from lander.actors.trainer.mailbox import FencedError
+from lander.home.keys import KeyPair
 from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.protocol.wire import MAX_EVENTS, encode_event
-from lander.supervisor.decide import HostGone
-from lander.supervisor.keys import KeyPair
+from lander.supervisor.core.decide import HostGone
 from tests.peers import PATIENCE
 from tests.stage import soon, staged
 

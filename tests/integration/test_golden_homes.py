@@ -5,9 +5,9 @@ Also where every table of today says something else, and the installed libraries
 
 import pytest
 
-from lander.cli import client
-from lander.store.reader import Reader
-from lander.store.record import Record
+from lander.app import client
+from lander.store.log.reader import Reader
+from lander.store.records.run_record import Record
 from tests import golden, hooks
 from tests.bits import Bits
 from tests.lab import Lab
@@ -42,7 +42,7 @@ def bring_up_to_date(home):
 def test_what_was_half_finished_ends_in_the_right_bits(version, altered, undisturbed, tmp_path, monkeypatch):
     golden.unpack(version, tmp_path)
     if altered:
-        hooks.install(monkeypatch, altered_tables="lander.supervisor", altered_defaults="lander.actors.zygote")
+        hooks.install(monkeypatch, altered_tables="lander.supervisor", altered_defaults="lander.actors.host.zygote")
     lab = Lab(tmp_path)
     lab.start()
     try:

@@ -64,7 +64,7 @@ async def agent(yard, tmp_path):
         "server_key": KEYS["gate"].public,
     }
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "lander.actors.host", str(tmp_path), "an-incarnation", stdin=asyncio.subprocess.PIPE
+        sys.executable, "-m", "lander.actors.host.agent", str(tmp_path), "an-incarnation", stdin=asyncio.subprocess.PIPE
     )
     process.stdin.write(json.dumps(settings).encode() + b"\n")
     process.stdin.close()

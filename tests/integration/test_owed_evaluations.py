@@ -10,17 +10,17 @@ from typing import Any
 import gymnasium
 import pytest
 
-from lander.actors import evaluation as evaluation_module
-from lander.actors import saved_model as saved_model_module
-from lander.actors import trainer as trainer_module
-from lander.actors.artifacts import read_artifact, write_artifact
-from lander.actors.callback import Supervised
-from lander.actors.evaluation import Played
-from lander.actors.recording import EnvironmentFailedError
-from lander.actors.saved_model import model_sha256
-from lander.actors.tree import pack, unpack
-from lander.cli import client
+from lander.actors.environment.recording import EnvironmentFailedError
+from lander.actors.state.tree import pack, unpack
+from lander.actors.trainer import evaluation as evaluation_module
+from lander.actors.trainer import saved_model as saved_model_module
+from lander.actors.trainer import trainer as trainer_module
+from lander.actors.trainer.callback import Supervised
+from lander.actors.trainer.evaluation import Played
+from lander.actors.trainer.saved_model import model_sha256
+from lander.app import client
 from lander.experiments.writing import arm_as_written
+from lander.home.artifacts import read_artifact, write_artifact
 from lander.protocol.commands import PauseTarget, ResumeTarget
 from lander.protocol.events import (
     AttemptEnded,
@@ -31,9 +31,9 @@ from lander.protocol.events import (
     TrainingStarted,
 )
 from lander.protocol.experiment import Experiment
-from lander.store.checkpoints import best_evaluated
-from lander.store.reader import Reader
-from lander.store.record import Record
+from lander.store.log.reader import Reader
+from lander.store.records.checkpoint_record import best_evaluated
+from lander.store.records.run_record import Record
 from tests.integration.test_evaluation import effective, evaluated, merits
 from tests.integration.test_exact_resume import SMALL_PPO, arm, differences
 from tests.lab import experiment

@@ -4,7 +4,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from lander.actors.algorithms import RENDERING_IS_DECORATION, build_environment
+from lander.actors.sb3.algorithms import RENDERING_IS_DECORATION, build_environment
 from lander.protocol.experiment import Arm
 from tests.recorded import recorded_arm
 

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from lander.experiments.execution import execution_with
 from lander.protocol import commands as c
-from lander.supervisor import catalogue as module
-from lander.supervisor.catalogue import PAGE, Catalogue
-from lander.supervisor.decide import decide
-from lander.supervisor.state import State
+from lander.supervisor.core import catalogue as module
+from lander.supervisor.core.catalogue import PAGE, Catalogue
+from lander.supervisor.core.decide import decide
+from lander.supervisor.core.state import State
 from tests.histories import experiment
 
 NAMES = st.text("ab", max_size=2)

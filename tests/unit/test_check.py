@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from lander.actors import check as module
-from lander.actors.check import build_everything, check
+from lander.actors.host import requirements as module
+from lander.actors.host.requirements import build_everything, check
 from lander.protocol.errors import ConfigurationError
 from tests.recorded import recorded
 

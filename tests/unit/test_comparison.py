@@ -9,12 +9,12 @@ import pytest
 from lander.protocol import events as e
 from lander.protocol.errors import NotFoundError
 from lander.protocol.experiment import EVALUATION_SEED
-from lander.reports import judgement, statistics
-from lander.reports.comparison import findings
-from lander.reports.text import as_json
-from lander.store.event_store import said
-from lander.store.reader import Reader
-from lander.store.record import Record
+from lander.reports.analysis import judgement, statistics
+from lander.reports.analysis.comparison import findings
+from lander.reports.render.text_report import as_json
+from lander.store.log.event_store import said
+from lander.store.log.reader import Reader
+from lander.store.records.run_record import Record
 from tests.chronicle import OTHER, RUN, attempt, begun, episode, tell
 from tests.histories import HOST, submitted
 from tests.recorded import recorded

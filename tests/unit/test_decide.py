@@ -5,8 +5,8 @@ import pytest
 from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.protocol.digests import digest
-from lander.supervisor.decide import HostGone, Tick
-from lander.supervisor.policy import BACKOFF_START, STOP_GRACE
+from lander.supervisor.core.decide import HostGone, Tick
+from lander.supervisor.core.restart_policy import BACKOFF_START, STOP_GRACE
 from tests.desk import SIGNALLED, Desk
 from tests.histories import HOST, experiment
 

@@ -1,7 +1,7 @@
 """The decision core by examples: from which checkpoints an attempt may continue, and which are superseded."""
 
 from lander.protocol import events as e
-from lander.supervisor.decide import Tick
+from lander.supervisor.core.decide import Tick
 from tests.desk import Desk
 
 A = "x/baseline/0"

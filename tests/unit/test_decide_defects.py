@@ -10,11 +10,11 @@ from lander.experiments.execution import execution_with
 from lander.protocol import commands as c
 from lander.protocol.errors import NotFoundError, StoreError, UsageError
 from lander.protocol.lifecycle import ImpossibleTransitionError
-from lander.store.memory import MemoryEventStore
-from lander.supervisor import decide as core
+from lander.store.writers.memory_store import MemoryEventStore
 from lander.supervisor import supervisor as shell
-from lander.supervisor.decide import Draft, Tick, decide
-from lander.supervisor.state import State
+from lander.supervisor.core import decide as core
+from lander.supervisor.core.decide import Draft, Tick, decide
+from lander.supervisor.core.state import State
 from tests.histories import HOST, experiment
 from tests.peers import PATIENCE
 

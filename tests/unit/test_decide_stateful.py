@@ -19,15 +19,15 @@ from lander.experiments.writing import as_written
 from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.protocol.lifecycle import ImpossibleTransitionError
-from lander.store.event_store import said
-from lander.store.memory import MemoryEventStore
-from lander.supervisor import attempts, placement, standing, state
-from lander.supervisor import decide as core
-from lander.supervisor.decide import Draft, Drain, HostGone, LimitReached, Stalled, Tick, decide
-from lander.supervisor.placement import Slot
-from lander.supervisor.policy import Verdict
-from lander.supervisor.standing import ExperimentStanding
-from lander.supervisor.state import State, evolve, fold
+from lander.store.log.event_store import said
+from lander.store.writers.memory_store import MemoryEventStore
+from lander.supervisor.core import attempts, placement, standing, state
+from lander.supervisor.core import decide as core
+from lander.supervisor.core.decide import Draft, Drain, HostGone, LimitReached, Stalled, Tick, decide
+from lander.supervisor.core.placement import Slot
+from lander.supervisor.core.restart_policy import Verdict
+from lander.supervisor.core.standing import ExperimentStanding
+from lander.supervisor.core.state import State, evolve, fold
 from tests.decisions import (
     checkpoints_are_of_the_lineage,
     effects_speak_of_the_log,

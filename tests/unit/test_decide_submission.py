@@ -4,8 +4,8 @@ import pytest
 
 from lander.protocol import commands as c
 from lander.protocol import events as e
-from lander.supervisor.messages import LimitReached
-from lander.supervisor.submission import CHANGEABLE, consequence
+from lander.supervisor.core.messages import LimitReached
+from lander.supervisor.core.submission import CHANGEABLE, consequence
 from tests.desk import Desk
 from tests.histories import experiment
 

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from lander.cli.reenact import prepare
+from lander.app.reexecution import prepare
 from lander.protocol import events as e
 from lander.protocol.arrays import pack
 from lander.protocol.errors import NotFoundError, UsageError
-from lander.reports.divergence import as_text, compare
-from lander.store.event_store import said
-from lander.store.reader import Reader
-from lander.store.record import Record
-from lander.store.sections import sections
+from lander.reports.analysis.divergence import as_text, compare
+from lander.store.log.event_store import said
+from lander.store.log.reader import Reader
+from lander.store.records.run_record import Record
+from lander.store.records.sections import sections
 from tests.chronicle import OTHER, RUN, attempt, begun, checkpoint, steps, tell
 from tests.histories import experiment
 

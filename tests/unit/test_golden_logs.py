@@ -12,13 +12,13 @@ from lander.experiments.parsing import parse_experiment
 from lander.experiments.writing import as_written
 from lander.protocol.digests import digest
 from lander.protocol.errors import ConfigurationError, HomeError
-from lander.store import upgrade
-from lander.store.check import check
-from lander.store.projections import TABLES
-from lander.store.reader import DATABASE, SCHEMA_VERSION, Reader
-from lander.store.sqlite import SqliteEventStore
-from lander.store.status import status
-from lander.supervisor.state import fold
+from lander.store.log.reader import DATABASE, SCHEMA_VERSION, Reader
+from lander.store.projections.projections import TABLES
+from lander.store.projections.status import status
+from lander.store.upkeep.integrity import check
+from lander.store.writers import upgrade
+from lander.store.writers.sqlite_store import SqliteEventStore
+from lander.supervisor.core.state import fold
 from tests import golden
 from tests.hooks import altered_tables
 

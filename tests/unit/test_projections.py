@@ -5,10 +5,10 @@ import contextlib
 import pytest
 
 from lander.protocol import events as e
-from lander.store.event_store import said
-from lander.store.reader import DATABASE, Reader
-from lander.store.sqlite import SqliteEventStore
-from lander.store.status import status
+from lander.store.log.event_store import said
+from lander.store.log.reader import DATABASE, Reader
+from lander.store.projections.status import status
+from lander.store.writers.sqlite_store import SqliteEventStore
 from tests.histories import checkpoint, experiment, steps, submitted
 
 RUN = "x/baseline/0"

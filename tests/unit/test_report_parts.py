@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from lander.experiments.writing import experiment_file
 from lander.protocol import events as e
 from lander.protocol.digests import digest
-from lander.reports import characters, drawing, numbers
-from lander.reports.configuration import differences
-from lander.reports.curves import Band
-from lander.reports.findings import Estimate
-from lander.reports.statistics import profile
-from lander.reports.usage import Usage, usage
-from lander.store.event_store import said
-from lander.store.reader import Reader
+from lander.reports.analysis.configuration import differences
+from lander.reports.analysis.curves import Band
+from lander.reports.analysis.findings import Estimate
+from lander.reports.analysis.statistics import profile
+from lander.reports.analysis.usage import Usage, usage
+from lander.reports.render import characters, drawing, numbers
+from lander.store.log.event_store import said
+from lander.store.log.reader import Reader
 from tests import showcase
 from tests.chronicle import begun, tell
 from tests.recorded import recorded

@@ -15,8 +15,8 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecNormalize
 
 import tests.worlds  # noqa: F401 - registers them
-from lander.actors import shortcuts
-from lander.actors.ingredients import optimizers
+from lander.actors.sb3 import shortcuts
+from lander.actors.state.state_parts import optimizers
 
 SMALL_PPO = {"n_steps": 64, "batch_size": 32, "n_epochs": 2}
 OFF_POLICY = {"learning_starts": 40, "buffer_size": 400, "batch_size": 16, "policy_kwargs": {"net_arch": [16, 16]}}
