@@ -24,8 +24,8 @@ from lander.protocol.commands import Accepted
 from lander.protocol.errors import HomeError, NotFoundError
 from lander.store.log.event_store import said
 from lander.store.log.reader import DATABASE, Reader
+from lander.store.projections import rebuild as rebuilding
 from lander.store.projections.projections import TABLES
-from lander.store.projections.projections import rebuild as rebuilding
 from lander.store.projections.rebuild import rebuild
 from lander.store.projections.status import status
 from lander.store.records.checkpoint_record import files_of

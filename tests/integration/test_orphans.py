@@ -79,7 +79,7 @@ def test_a_killed_trainer_leaves_nothing_and_takes_nothing_of_others(shared_lab)
 def test_a_killed_zygote_or_host_leaves_nothing(shared_lab, victim):
     litter = littering(shared_lab, victim)
     pids = started(litter)
-    kill(shared_lab.process(f"lander.actors.{victim}"))
+    kill(shared_lab.process({"zygote": "lander.actors.host.zygote", "host": "lander.actors.host.agent"}[victim]))
     shared_lab.wait(lambda: not there(pids), "its trainers' processes to be gone")
     shared_lab.wait(lambda: shared_lab.run(RUN.format(victim))["attempt"] == 2, "the next attempt")
     shared_lab.wait_state(RUN.format(victim), "running")

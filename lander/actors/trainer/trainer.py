@@ -27,6 +27,7 @@ from lander.actors.trainer.evaluation import Evaluations
 from lander.actors.trainer.mailbox import Connection, FencedError, Mailbox, connect
 from lander.actors.trainer.run_logger import RunLogger, learn_options
 from lander.actors.trainer.saved_model import save_model
+from lander.home.layout import model_path
 from lander.protocol.commands import StartTrainer, TrainerOrder
 from lander.protocol.events import (
     Cause,
@@ -141,7 +142,7 @@ class TrainingSession:
                 episodes=self._order.eval_episodes,
                 sign_of_life=self._sign_of_life,
             ),
-            best_model=self._home / self._path("best"),
+            best_model=model_path(self._home, RunKey.parse(self._order.run), "best"),
             save_best=partial(self._save, "best"),
             frequency=self._order.checkpoint_frequency,
             batch_steps=_batch_steps(env.action_space, recording.n_envs),
@@ -221,15 +222,10 @@ class TrainingSession:
             raise LeaveTrainingError
 
     def _save(self, which: Which) -> str:
-        path = self._path(which)
+        path = model_path(Path(), RunKey.parse(self._order.run), which)  # as the log has it: seen from the home
         sha256 = save_model(self._trained, self._home / path)
         self._mailbox.say(ModelSaved(step=self.step, path=str(path), sha256=sha256, which=which))
         return sha256
-
-    def _path(self, which: Which) -> Path:
-        """Where one of the run's models lies, seen from the home."""
-        run = RunKey.parse(self._order.run)
-        return Path("experiments") / run.experiment / "models" / f"{run.arm}-{run.seed}-{which}.zip"
 
 
 def _batch_steps(space: gymnasium.Space[Any], n_envs: int) -> int:

@@ -9,9 +9,9 @@ from lander.protocol.digests import content
 from lander.protocol.errors import ConfigurationError, ConflictError, NotFoundError
 from lander.protocol.experiment import Arm, Experiment, Settings
 from lander.protocol.growth import Growth
+from lander.protocol.states import RESUMABLE
 from lander.supervisor.core.decision import Draft
 from lander.supervisor.core.standing import ExperimentStanding
-from lander.supervisor.core.target_commands import RESUMABLE
 
 MAX_ARM_BYTES: Final = 64 << 10
 """An arm travels to its trainer in one packet."""
