@@ -7,11 +7,11 @@ import pytest
 
 from lander.store.log import chain
 from lander.store.log.reader import DATABASE, open_reader
-from tests.lab import Lab
+from tests.support.live_home import LiveHome
 
 
-def _lab(home) -> Iterator[Lab]:
-    lab = Lab(home)
+def _lab(home) -> Iterator[LiveHome]:
+    lab = LiveHome(home)
     lab.start()
     try:
         yield lab
@@ -22,12 +22,12 @@ def _lab(home) -> Iterator[Lab]:
 
 
 @pytest.fixture
-def lab(tmp_path) -> Iterator[Lab]:
+def lab(tmp_path) -> Iterator[LiveHome]:
     """A supervisor for one test."""
     yield from _lab(tmp_path / "home")
 
 
 @pytest.fixture(scope="module")
-def shared_lab(tmp_path_factory) -> Iterator[Lab]:
+def shared_lab(tmp_path_factory) -> Iterator[LiveHome]:
     """A supervisor for the tests of a module, whose zygote is warmed once."""
     yield from _lab(tmp_path_factory.mktemp("shared") / "home")

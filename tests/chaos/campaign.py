@@ -11,10 +11,10 @@ from pathlib import Path
 from lander.app import client
 from lander.protocol.errors import LanderError
 from lander.protocol.experiment import Experiment
-from tests.bits import Bits
 from tests.chaos.schedule import Strike
-from tests.lab import Lab
-from tests.processes import Process, kill, leftovers, living
+from tests.support.bits import Bits
+from tests.support.live_home import LiveHome
+from tests.support.processes import Process, kill, leftovers, living
 
 LOOK_SECONDS = 0.02
 PATIENCE = 180.0
@@ -44,7 +44,7 @@ def person(home: Path, seed: int) -> Iterator[None]:
 class Campaign:
     """Kills in one home, while round after round of one experiment is carried out."""
 
-    def __init__(self, lab: Lab, wanted: Experiment) -> None:
+    def __init__(self, lab: LiveHome, wanted: Experiment) -> None:
         self.lab = lab
         self.landed: Counter[str] = Counter()
         self._wanted = wanted

@@ -13,8 +13,8 @@ from tests import hooks
 from tests.chaos.campaign import Campaign, person
 from tests.chaos.ledger import LEDGER, audit
 from tests.chaos.schedule import schedule
-from tests.lab import Lab, experiment
-from tests.processes import kill, leftovers, living
+from tests.support.live_home import LiveHome, experiment
+from tests.support.processes import kill, leftovers, living
 
 SEED = int(os.environ.get("SEED") or 1)
 SMALL = {"policy_kwargs": {"net_arch": [16]}}
@@ -27,7 +27,7 @@ def small(**rest):
     return experiment(
         "small",
         PPO,
-        environment="tests.chaos.worlds:LitteringCartPole-v0",
+        environment="tests.chaos.environments:CartPoleWithProcess-v0",
         training_steps=10_000,
         variants={"dqn": {"algorithm": "DQN", "training_steps": 3000, "hyperparameters": DQN}},
         seeds=[0, 1],
@@ -44,8 +44,8 @@ def small(**rest):
 def lab(tmp_path, monkeypatch):
     """A home whose trainers keep a ledger; everything of it is killed in the end, should anything be left."""
     monkeypatch.setenv(LEDGER, str(tmp_path / "ledger"))
-    hooks.install(monkeypatch, bookkeeping="lander.actors.host.zygote")
-    lab = Lab(tmp_path / "home")
+    hooks.install(monkeypatch, write_ledger="lander.actors.host.zygote")
+    lab = LiveHome(tmp_path / "home")
     lab.start()
     try:
         yield lab
@@ -95,7 +95,7 @@ def test_a_hundred_kills(lab, seed):
 
 def test_a_supervisor_that_acknowledges_before_it_commits_is_found_out(lab, monkeypatch):
     """Negative control: the ledger would show it."""
-    hooks.install(monkeypatch, bookkeeping="lander.actors.host.zygote", haste="lander.supervisor")
+    hooks.install(monkeypatch, write_ledger="lander.actors.host.zygote", ack_before_commit="lander.supervisor")
     kill(*(process for process in living(lab.home) if process.role == "supervisor"))
     lab.start()
     lab.submit(small())

@@ -7,9 +7,9 @@ import time
 import pytest
 
 from lander.protocol.events import AttemptEnded
-from tests.lab import experiment
-from tests.processes import frozen, living
-from tests.resume import differences, submit_twins
+from tests.support.interrupted_runs import differences, submit_twins
+from tests.support.live_home import experiment
+from tests.support.processes import frozen, living
 
 FREEZE_SECONDS = 20.0
 """Longer than every heartbeat, shorter than the silence for which a host is given up."""

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.chaos.test_chaos import SEED
-from tests.matrix import ALGORITHMS, MATRIX, of_cells
-from tests.resume import differences, kill_each, starts, submit_twins
+from tests.support.interrupted_runs import differences, kill_each, starts, submit_twins
+from tests.support.matrix import ALGORITHMS, MATRIX, of_cells
 
 
 @pytest.mark.long

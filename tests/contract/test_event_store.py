@@ -16,7 +16,7 @@ from lander.store.log.event_store import Batch, SequenceGapError, said
 from lander.store.log.reader import open_reader
 from lander.store.writers.memory_store import MemoryEventStore
 from lander.store.writers.sqlite_store import SqliteEventStore
-from tests.histories import experiment, histories, submitted
+from tests.support.histories import experiment, histories, submitted
 
 RUN = "x/baseline/0"
 

@@ -8,8 +8,8 @@ import os
 from pathlib import Path
 
 HOOKS = "LANDER_TEST_HOOKS"
-MARTYRS = 7
-"""Attempts that `martyrdom` ends: as many as there are calls in a checkpoint that needs a new directory."""
+KILLED_ATTEMPTS = 7
+"""Attempts that `kill_during_checkpoint` ends: as many as there are calls in a checkpoint that needs a new directory."""
 _HERE = Path(__file__).parent
 
 

@@ -2,14 +2,14 @@
 
 import pytest
 
-from tests.peers import street
-from tests.yard import KEYS, Yard
+from tests.support.gate_fixture import KEYS, GateFixture
+from tests.support.peers import street
 
 
 @pytest.fixture
 async def yard():
     """An open gate that answers."""
-    yard = Yard()
+    yard = GateFixture()
     await yard.open()
     yield yard
     await yard.close()

@@ -10,7 +10,7 @@ from lander.experiments.parsing import read_experiment
 from lander.protocol.digests import digest
 from lander.protocol.lifecycle import RUN_TRANSITIONS
 from lander.protocol.states import TERMINAL
-from tests.recorded import recorded
+from tests.support.recorded import recorded
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -17,12 +17,12 @@ CLAIMED = ("stable-baselines3", "gymnasium", "numpy", "torch")
 """The packages that can change a run's bits: their lower bounds are what is tested here, and so is whatever comes out."""
 TOOLS = ("pytest", "pytest-asyncio", "pytest-timeout")
 TESTS = (
-    "tests/integration/test_identity.py",
-    "tests/integration/test_exact_resume.py",
-    "tests/unit/test_shortcuts.py",
-    "tests/unit/test_algorithms.py",
-    "tests/unit/test_hyperparameters.py",
-    "tests/unit/test_recording.py",
+    "tests/integration/actors/test_identity.py",
+    "tests/integration/actors/test_exact_resume.py",
+    "tests/unit/actors/sb3/test_shortcuts.py",
+    "tests/unit/actors/sb3/test_algorithms.py",
+    "tests/unit/experiments/test_hyperparameters.py",
+    "tests/unit/actors/environment/test_recording.py",
 )
 
 

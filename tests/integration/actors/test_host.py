@@ -1,0 +1,110 @@
+"""A real host agent with a played supervisor: how it says who it is, comes back, and takes its leave."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+
+import pytest
+
+from lander.protocol import commands as c
+from tests.support.gate_fixture import KEYS
+from tests.support.histories import experiment
+from tests.support.peers import PATIENCE
+
+A = "x/baseline/0"
+
+
+class Agent:
+    """The agent's process, and what the supervisor hears of it."""
+
+    def __init__(self, yard, process):
+        self.process = process
+        self._yard = yard
+
+    def say(self, command):
+        self._yard.gate.send(KEYS["host"].public, command)
+
+    async def hear(self, kind):
+        """The next message of this kind; measurements and the like are let pass."""
+        async with asyncio.timeout(PATIENCE):
+            while not isinstance(command := (await self._yard.received.get()).command, kind):
+                pass
+        return command
+
+    def start(self, epoch=1):
+        pair = KEYS["trainer"]
+        order = c.TrainerOrder(
+            run=A,
+            epoch=epoch,
+            arm=experiment(training_steps=10**8).arms[0],
+            seed=0,
+            cpu=min(os.sched_getaffinity(0)),
+            monitoring=True,
+            shortcuts=True,
+            checkpoint_frequency=10_000,
+        )
+        self.say(c.StartTrainer(order=order, public_key=pair.public, secret_key=pair.secret))
+
+    async def gone(self):
+        async with asyncio.timeout(PATIENCE):
+            return await self.process.wait()
+
+
+@pytest.fixture
+async def agent(yard, tmp_path):
+    yard.answers = False
+    settings = {
+        "name": "local",
+        "home": str(tmp_path),
+        "public_key": KEYS["host"].public,
+        "secret_key": KEYS["host"].secret,
+        "endpoint": yard.gate.endpoint,
+        "server_key": KEYS["gate"].public,
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "lander.actors.host.agent", str(tmp_path), "an-incarnation", stdin=asyncio.subprocess.PIPE
+    )
+    process.stdin.write(json.dumps(settings).encode() + b"\n")
+    process.stdin.close()
+    yield Agent(yard, process)
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()
+
+
+async def test_an_agent_says_which_one_it_is_and_says_it_again_when_asked_to(agent):
+    joined = await agent.hear(c.JoinHost)
+    assert (joined.pid, joined.incarnation, joined.trainers) == (agent.process.pid, "an-incarnation", ())
+    assert joined.cpus == tuple(sorted(os.sched_getaffinity(0)))
+    agent.say(c.Rejoin())
+    assert await agent.hear(c.JoinHost) == joined
+    agent.say(c.DismissHost())
+    assert await agent.gone() == 0
+
+
+async def test_an_agent_told_to_leave_offers_no_slots_and_sees_its_trainers_ends_noted(agent):
+    await agent.hear(c.JoinHost)
+    agent.start()
+    await agent.hear(c.Append)  # its trainer trains
+    agent.process.send_signal(signal.SIGTERM)
+    leaving = await agent.hear(c.JoinHost)
+    assert (leaving.cpus, leaving.trainers) == ((), (c.TrainerKey(run=A, epoch=1),))
+    agent.start(epoch=2)  # crossed on the way: it shall not start what nobody would watch
+    agent.say(c.EndTrainer(run=A, epoch=1, grace=0.5))  # nobody acknowledges its last word here
+    exited = await agent.hear(c.TrainerExited)
+    assert (exited.epoch, exited.signal) == (1, "SIGKILL")
+    assert await agent.hear(c.TrainerExited) == exited, "it is said until it is noted"
+    agent.say(c.ExitNoted(run=A, epoch=1))
+    assert await agent.gone() == 0
+
+
+async def test_an_agent_that_nobody_listens_to_leaves_all_the_same(agent, yard):
+    await agent.hear(c.JoinHost)
+    await yard.close()
+    agent.process.send_signal(signal.SIGTERM)
+    assert await agent.gone() == 0
+    yard.new_gate()
+    await yard.open()  # for the fixture to close

@@ -1,0 +1,117 @@
+"""Identity: supervised, recorded and evaluated, a run ends with the bits of the plain Stable-Baselines3 program."""
+
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from stable_baselines3 import A2C, DDPG, DQN, PPO, SAC, TD3
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.noise import NormalActionNoise, OrnsteinUhlenbeckActionNoise
+from stable_baselines3.common.utils import LinearSchedule
+from stable_baselines3.common.vec_env import VecNormalize
+
+from lander.protocol.experiment import Experiment
+from tests.support.recorded import recorded
+
+SMALL = {"policy_kwargs": {"net_arch": [32, 32]}}
+OFF_POLICY = {"learning_starts": 100, "buffer_size": 1000, "batch_size": 32} | SMALL
+CONTINUOUS = {"continuous": True}
+
+# name: algorithm, environment, environment_kwargs, timesteps, as written in the file, as written for SB3 (where it differs)
+CASES: dict[str, tuple[type, str, dict[str, Any], int, dict[str, Any], dict[str, Any]]] = {
+    "ppo": (PPO, "LunarLander-v3", {}, 1200, {"n_steps": 256}, {}),
+    "ppo-4-envs-normalize-lin": (
+        PPO,
+        "LunarLander-v3",
+        {},
+        2048,
+        {"n_envs": 4, "normalize": True, "n_steps": 128, "learning_rate": "lin_3e-4", "clip_range": "lin_0.2"},
+        {"learning_rate": LinearSchedule(3e-4, 0.0, 1.0), "clip_range": LinearSchedule(0.2, 0.0, 1.0)},
+    ),
+    "ppo-sde": (PPO, "LunarLander-v3", CONTINUOUS, 768, {"n_steps": 256, "use_sde": True, "sde_sample_freq": 4}, {}),
+    "a2c": (A2C, "CartPole-v1", {}, 500, {"n_envs": 2}, {}),
+    "dqn": (DQN, "LunarLander-v3", {}, 600, {**OFF_POLICY, "train_freq": 4, "target_update_interval": 100}, {}),
+    "sac": (SAC, "LunarLander-v3", CONTINUOUS, 260, OFF_POLICY, {}),
+    "sac-2-envs-normalize": (SAC, "Pendulum-v1", {}, 260, {**OFF_POLICY, "n_envs": 2, "normalize": {"norm_reward": False}}, {}),
+    "td3-noise": (
+        TD3,
+        "Pendulum-v1",
+        {},
+        300,
+        {**OFF_POLICY, "action_noise": {"type": "normal", "sigma": 0.1}},
+        {"action_noise": NormalActionNoise(np.zeros(1), np.full(1, 0.1))},
+    ),
+    "ddpg-noise": (
+        DDPG,
+        "LunarLander-v3",
+        CONTINUOUS,
+        300,
+        {**OFF_POLICY, "action_noise": {"type": "ornstein_uhlenbeck", "sigma": 0.2}, "train_freq": [1, "episode"]},
+        {"action_noise": OrnsteinUhlenbeckActionNoise(np.zeros(2), np.full(2, 0.2)), "train_freq": (1, "episode")},
+    ),
+}
+
+
+def reference(name: str, seed: int) -> dict[str, torch.Tensor]:
+    """The reference program: what somebody writes who has only Stable-Baselines3."""
+    algorithm, environment, environment_kwargs, timesteps, written, native = CASES[name]
+    hyperparameters = deepcopy(written | native)  # Stable-Baselines3 writes into the policy_kwargs it is given
+    n_envs, normalize = hyperparameters.pop("n_envs", 1), hyperparameters.pop("normalize", False)
+    torch.set_num_threads(1)
+    env = make_vec_env(environment, n_envs=n_envs, seed=seed, env_kwargs=environment_kwargs)
+    if normalize:
+        env = VecNormalize(env, **(normalize if isinstance(normalize, dict) else {}))
+    model = algorithm("MlpPolicy", env, seed=seed, device="cpu", **hyperparameters)
+    model.learn(timesteps)
+    return model.policy.state_dict()
+
+
+def as_experiment(name: str, **rest: Any) -> Experiment:
+    """The same, written as an experiment; the variant is another seed's twin of the baseline."""
+    algorithm, environment, environment_kwargs, timesteps, written, _ = CASES[name]
+    form = {
+        "experiment_id": name,
+        "algorithm": algorithm.__name__,
+        "environment": environment,
+        "environment_kwargs": environment_kwargs,
+        "training_steps": timesteps,
+        "seeds": [3],
+        "eval_frequency": timesteps // 3,
+        "eval_episodes": 2,
+        "baseline": {"hyperparameters": written},
+        "variants": {"variant": {"hyperparameters": {"gamma": 0.9}}},
+    }
+    return recorded(form | rest)
+
+
+def differing(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> list[str]:
+    """The parameters that differ in any bit."""
+    assert list(ours) == list(theirs)
+    return [key for key in ours if ours[key].numpy().tobytes() != theirs[key].numpy().tobytes()]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_supervised_run_has_the_bits_of_the_plain_program(shared_lab, name):
+    ended = shared_lab.carry_out(as_experiment(name))
+    assert [run["state"] for run in ended["runs"]] == ["completed", "completed"]
+    algorithm = CASES[name][0]
+    ours = algorithm.load(shared_lab.model(f"{name}/baseline/3"), device="cpu").policy.state_dict()
+    assert differing(ours, reference(name, seed=3)) == []
+
+
+def test_another_seed_gives_other_bits(shared_lab):
+    """The negative control: the comparison can fail."""
+    shared_lab.carry_out(as_experiment("ppo"))
+    ours = PPO.load(shared_lab.model("ppo/baseline/3"), device="cpu").policy.state_dict()
+    assert differing(ours, reference("ppo", seed=4)) != []
+
+
+def test_one_after_the_other_gives_the_same_bits_as_side_by_side(shared_lab):
+    shared_lab.carry_out(as_experiment("ppo"), mode="parallel")
+    shared_lab.carry_out(as_experiment("ppo", experiment_id="ppo-sequential"), mode="sequential")
+    for arm in ("baseline", "variant"):
+        parallel = PPO.load(shared_lab.model(f"ppo/{arm}/3"), device="cpu").policy.state_dict()
+        sequential = PPO.load(shared_lab.model(f"ppo-sequential/{arm}/3"), device="cpu").policy.state_dict()
+        assert differing(parallel, sequential) == []

@@ -1,0 +1,146 @@
+"""Exact resume with real processes: whoever is killed, and whenever, a run ends as the run would have that was left alone.
+
+What a checkpoint must hold is shown in `test_exact_resume.py`; the whole matrix is in `tests/chaos`.
+"""
+
+import contextlib
+import os
+import signal
+
+import pytest
+
+from lander.protocol.events import StepsRecorded, WarningRaised
+from lander.store.log.reader import Reader
+from lander.store.records.run_record import Record
+from tests import hooks
+from tests.support.interrupted_runs import differences, kill_each, starts, submit_twins, twin_of
+from tests.support.live_home import LiveHome
+from tests.support.matrix import COVERING, of_cells
+from tests.support.processes import kill, living
+
+pytestmark = pytest.mark.timeout(240)
+
+
+def recorded(lab, run):
+    """Timesteps in the log, whoever said them; and those that count."""
+    said = [event for event in lab.events(run, "StepsRecorded") if isinstance(event, StepsRecorded)]
+    with Reader(lab.home) as reader:
+        return sum(event.last_step - event.first_step for event in said), Record(reader, run).steps().count
+
+
+def test_killed_three_times_a_run_has_the_bits_of_its_undisturbed_twin(shared_lab):
+    wanted = of_cells("killed-thrice", COVERING, eval_frequency=1000, eval_episodes=1)
+    twin = submit_twins(shared_lab, wanted)
+    kill_each(shared_lab, wanted)
+    assert shared_lab.wait_ended(wanted.experiment_id)["state"] == "completed"
+    assert shared_lab.wait_ended(twin.experiment_id)["state"] == "completed"
+    assert differences(shared_lab, wanted, twin) == {}
+    for run in wanted.runs:
+        begun = starts(shared_lab, run.id)
+        assert any(start.from_step > 0 for start in begun), "no kill came after the first checkpoint: nothing was resumed"
+        assert {start.resume for start in begun if start.from_step > 0} == {"exact"}
+
+
+@pytest.mark.long
+def test_killed_while_it_mostly_writes_checkpoints(shared_lab):
+    wanted = of_cells("always-writing", [("PPO", 1, False), ("SAC", 4, True)], checkpoint_frequency=1)
+    twin = submit_twins(shared_lab, wanted)
+    kill_each(shared_lab, wanted, kills=5)
+    assert shared_lab.wait_ended(wanted.experiment_id)["state"] == "completed"
+    assert shared_lab.wait_ended(twin.experiment_id)["state"] == "completed"
+    assert differences(shared_lab, wanted, twin) == {}
+
+
+@pytest.fixture
+def hooked_lab(tmp_path, monkeypatch):
+    """`hooked_lab(hook)`: a home whose zygote has it."""
+    lab = LiveHome(tmp_path / "home")
+
+    def start(hook):
+        hooks.install(monkeypatch, **{hook: "lander.actors.host.zygote"})
+        lab.start()
+        return lab
+
+    yield start
+    kill(*living(lab.home))
+
+
+@pytest.mark.long
+def test_killed_at_every_call_of_a_checkpoints_write(hooked_lab):
+    """Each attempt one call later: in the file, before its name, before its directory, before and after the event."""
+    lab = hooked_lab("kill_during_checkpoint")
+    wanted = of_cells("killed", [("PPO", 1, False), ("DQN", 1, False)], checkpoint_frequency=64)
+    ended = lab.carry_out(wanted)
+    assert [(run["state"], run["attempt"]) for run in ended["runs"]] == [("completed", hooks.KILLED_ATTEMPTS + 1)] * 2
+    twin = twin_of(wanted)
+    lab.carry_out(twin)  # afterwards: what it writes, the others would find written
+    assert differences(lab, wanted, twin) == {}
+    for run in wanted.runs:
+        assert {start.resume for start in starts(lab, run.id)[1:]} == {"exact"}
+        assert warnings(lab, run.id) == "", "a checkpoint that was announced could not be used"
+
+
+def test_without_checkpoints_it_starts_over_and_says_so(shared_lab):
+    """The bits are the same all the same: it is what is said that tells a resume from a fresh start."""
+    wanted = of_cells("no-checkpoints", [("A2C", 1, False), ("PPO", 1, False)], checkpoint_frequency=10**9)
+    twin = submit_twins(shared_lab, wanted)
+    kill_each(shared_lab, wanted, kills=1)
+    assert shared_lab.wait_ended(wanted.experiment_id)["state"] == "completed"
+    shared_lab.wait_ended(twin.experiment_id)
+    assert differences(shared_lab, wanted, twin) == {}
+    for run in wanted.runs:
+        assert {(start.from_step, start.resume) for start in starts(shared_lab, run.id)} == {(0, "fresh")}
+        said, counting = recorded(shared_lab, run.id)
+        assert said > counting, "a reader that knew nothing of lineage would not have seen steps twice"
+
+
+def test_while_the_artifacts_cannot_be_written_training_goes_on_and_resumes_from_the_last_good_checkpoint(shared_lab):
+    cells = [("PPO", 1, False), ("A2C", 1, False)]
+    wanted = of_cells("no-room", cells, seed=5, times=4, checkpoint_frequency=500)  # another seed: no file is there already
+    run = wanted.runs[0].id
+    twin = submit_twins(shared_lab, wanted)
+    shared_lab.wait(lambda: shared_lab.run(run)["checkpoint"] is not None, "a checkpoint")
+    with blocked(shared_lab.home / "artifacts"):
+        shared_lab.wait(lambda: "no checkpoint at step" in warnings(shared_lab, run), "a warning that there is none")
+        os.kill(shared_lab.run(run)["pid"], signal.SIGKILL)
+        good = shared_lab.events(run, "CheckpointCommitted")[-1].step
+        shared_lab.wait(lambda: len(starts(shared_lab, run)) == 2, "the next attempt")
+    assert (starts(shared_lab, run)[1].from_step, starts(shared_lab, run)[1].resume) == (good, "exact")
+    assert shared_lab.wait_ended(wanted.experiment_id)["state"] == "completed"
+    assert shared_lab.wait_ended(twin.experiment_id)["state"] == "completed"
+    assert shared_lab.run(run)["checkpoint"]["step"] > good
+    assert differences(shared_lab, wanted, twin) == {}
+
+
+def warnings(lab, run):
+    return "".join(event.message for event in lab.events(run, "WarningRaised") if isinstance(event, WarningRaised))
+
+
+@contextlib.contextmanager
+def blocked(artifacts):
+    """What is there can be read, but there is a file where almost every new directory would have to be."""
+    obstacles = [artifacts / f"{first:02x}" for first in range(256) if not (artifacts / f"{first:02x}").exists()]
+    for obstacle in obstacles:
+        with contextlib.suppress(IsADirectoryError):
+            obstacle.touch()
+    try:
+        yield
+    finally:
+        for obstacle in obstacles:
+            if obstacle.is_file():
+                obstacle.unlink()
+
+
+@pytest.mark.long
+def test_a_trainer_that_does_not_play_its_episodes_again_is_found_out(hooked_lab):
+    """Negative control: the comparison can fail."""
+    lab = hooked_lab("skip_env_replay")
+    wanted = of_cells("skip_env_replay", [("PPO", 1, False), ("A2C", 1, False)])
+    twin = submit_twins(lab, wanted)
+    kill_each(lab, wanted, kills=1)
+    assert lab.wait_ended(wanted.experiment_id)["state"] == "completed"
+    assert lab.wait_ended(twin.experiment_id)["state"] == "completed"
+    different = differences(lab, wanted, twin)
+    assert different != {}
+    for run in different:
+        assert {"policy", "steps"} <= set(different[run])

@@ -1,0 +1,185 @@
+"""`from lander import run`: the same path as the command line, with values instead of text."""
+
+import subprocess
+import sys
+import threading
+
+import pytest
+
+import lander
+from lander.store.log.reader import Reader
+from tests.support.command_line import TINY
+from tests.support.live_home import LiveHome
+
+
+@pytest.fixture
+def home(tmp_path):
+    """A home that does not exist yet; whatever the test started there must be gone, or is brought down."""
+    lab = LiveHome(tmp_path / "home")
+    yield lab.home
+    lab.close()
+
+
+@pytest.fixture(scope="module")
+def used(shared_lab):
+    """A home whose supervisor is up already, and stays so."""
+    return shared_lab.home
+
+
+def test_run_gives_outcomes_and_the_verdict_and_leaves_nothing_running_and_no_litter(home, tmp_path, monkeypatch):
+    seen, elsewhere = [], tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.setenv("TMPDIR", str(elsewhere))
+    result = lander.run(TINY, home=home, overrides=["training_steps=512"], seeds=range(2), progress=seen.append)
+    assert LiveHome(home).processes() == []
+    assert [path.name for path in elsewhere.iterdir() if not path.name.startswith("torchinductor")] == []
+    assert result.completed
+    assert (result.experiment_id, result.state, list(result.arms)) == ("tiny", "completed", ["baseline", "fast"])
+    assert [run.id for run in result.runs] == ["tiny/baseline/0", "tiny/baseline/1", "tiny/fast/0", "tiny/fast/1"]
+    assert all((run.completed, run.steps, run.cause) == (True, 512, "completed") for run in result.runs)
+    assert all(run.model.is_file() for run in result.runs)
+    (contrast,) = result.findings.contrasts
+    assert result.verdict[0].startswith("Undecided: fast returned")
+    assert contrast.difference.value == pytest.approx(result.arms["fast"].mean_return - result.arms["baseline"].mean_return)
+    assert "fast returned" in str(result)
+    assert lander.report("tiny", home=home) == result
+    for wrong in ("tny", "tiny/fast"):
+        with pytest.raises(lander.LanderError, match=f"{wrong}: no such experiment or run; did you mean tiny"):
+            lander.report(wrong, home=home)
+    assert (seen[0]["state"], seen[-1]["state"]) in {("queued", "completed"), ("running", "completed")}
+
+
+def test_run_uses_the_supervisor_that_is_there_and_takes_every_spelling(used, tmp_path, capsys):
+    file = tmp_path / "tiny.yaml"
+    file.write_text("environment: CartPole-v1\nalgorithm: PPO\ntraining_steps: 64\nseeds: [0]\n")
+    overrides = ["hyperparameters={n_steps: 64}", "variant={}"]
+    with pytest.raises(lander.ConfigurationError):
+        lander.run(file, home=used, overrides=overrides)
+    file.write_text(file.read_text() + "experiment_id: spelt\nhyperparameters: {n_steps: 64}\nvariant: {}\n")
+    from_file = lander.run(file, home=used, mode="sequential", monitoring=False)
+    from_object = lander.run(lander.Experiment.model_validate(_spelt()), home=used)
+    assert from_file.completed
+    assert (from_file.arms, from_file.findings.arms) == (from_object.arms, from_object.findings.arms)
+    assert LiveHome(used).processes() != []
+    assert capsys.readouterr().out == ""
+
+
+def _spelt():
+    rest = {"environment": "CartPole-v1", "algorithm": "PPO", "training_steps": 64, "seeds": [0]}
+    return {"experiment_id": "spelt", "hyperparameters": {"n_steps": 64}, "baseline": {}, "variant": {}, **rest}
+
+
+def test_run_works_in_a_thread_and_shows_progress_if_asked(used, capsys):
+    results = []
+    experiment = TINY | {"experiment_id": "threaded"}
+    thread = threading.Thread(target=lambda: results.append(lander.run(experiment, home=used, progress=True, max_workers=1)))
+    thread.start()
+    thread.join(60)
+    assert results[0].completed
+    assert "threaded/fast/0: completed after 256 steps" in capsys.readouterr().out
+
+
+def test_what_was_stopped_goes_on_and_is_extended_by_its_id(used):
+    endless = TINY | {"experiment_id": "stopped", "training_steps": 4096}
+
+    def stop(status):
+        if status["runs"][0]["step"]:
+            lander.stop("stopped", home=used)
+
+    first = lander.run(endless, home=used, progress=stop)
+    assert first.state == "stopped"
+    second = lander.run(experiment_id="stopped", home=used, overrides=["training_steps=5120"])
+    assert second.completed
+    assert [run.steps for run in second.runs] == [5120, 5120]
+    with pytest.raises(lander.LanderError, match="experiment: missing"):
+        lander.run(home=used)
+
+
+def test_a_script_forks_and_exports(used):
+    lander.run(TINY, home=used, overrides=["training_steps=256"], experiment_id="past")
+    forked = lander.fork("past/fast/0", "last", overrides=["learning_rate=1e-2", "training_steps=512"], home=used)
+    assert forked.completed
+    assert forked.findings.origin == "past/fast"
+    assert {run.steps for run in forked.runs} == {512}
+    with pytest.raises(lander.NotFoundError, match="past/fast/0"):
+        lander.fork("past/fast/0", 17, overrides=["learning_rate=1e-2"], home=used)
+    directory = lander.export(forked.experiment_id, "csv", home=used)
+    assert {"runs.csv", "episodes.csv"} <= {path.name for path in directory.iterdir()}
+    with pytest.raises(lander.LanderError, match="to: found 'xls'; must be one of csv, json,"):
+        lander.export("past", "xls", home=used)
+
+
+def test_a_script_pauses_resumes_skips_and_retries(used):
+    lab = LiveHome(used)
+    lab.submit(lander.Experiment.model_validate(TINY | {"experiment_id": "verbs", "training_steps": 10_000_000}).recorded())
+    lab.wait(lambda: all(run["step"] for run in lab.status("verbs")["runs"]), "steps")
+    lander.pause("verbs", home=used)
+    lab.wait_state("verbs/fast/0", "paused")
+    lander.resume("verbs/fast", home=used)
+    lab.wait_state("verbs/fast/0", "running")
+    lander.skip("verbs", home=used)
+    lab.wait_state("verbs/fast/0", "skipped")
+    lander.retry("verbs/fast/0", home=used)
+    lab.wait_state("verbs/fast/0", "running")
+    lander.stop("verbs", home=used)
+    assert lab.wait_ended("verbs")["state"] == "stopped"
+
+
+def test_an_error_of_the_caller_stops_the_experiment(used):
+    def fail(status):
+        if any(run["step"] for run in status["runs"]):
+            raise ZeroDivisionError("the caller's own mistake")
+
+    endless = TINY | {"experiment_id": "endless", "training_steps": 10_000_000}
+    with pytest.raises(ZeroDivisionError):
+        lander.run(endless, home=used, progress=fail)
+    with Reader(used) as reader:
+        assert reader.unfinished("endless") == []
+
+
+def test_ctrl_c_in_a_script_stops_gracefully(home, tmp_path):
+    script = f"""
+import lander, os, signal
+def interrupt(status):
+    if any(run["step"] for run in status["runs"]):
+        os.kill(os.getpid(), signal.SIGINT)
+        globals()["interrupt"] = None
+try:
+    lander.run({TINY | {"training_steps": 10_000_000}}, home={str(home)!r}, progress=lambda s: interrupt and interrupt(s))
+except KeyboardInterrupt as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.startswith("interrupted: tiny was stopped after ")
+    assert LiveHome(home).processes() == []
+
+
+def test_what_is_wrong_is_said_before_anything_starts(tmp_path):
+    home = tmp_path / "home"
+    with pytest.raises(lander.ConfigurationError, match="experiment: environment: found 'CartPol-v1'"):
+        lander.run(TINY | {"environment": "CartPol-v1"}, home=home)
+    with pytest.raises(lander.ConfigurationError, match=r"experiment: seeds: found"):
+        lander.run(TINY, home=home, seeds=["x"])
+    for wrong in ({"mode": "validation"}, {"max_workers": 0}, {"overrides": "training_steps=1"}):
+        with pytest.raises(lander.LanderError, match=next(iter(wrong))):
+            lander.run(TINY, home=home, **wrong)
+    assert not home.exists()
+
+
+def test_validate_builds_everything_and_warns_of_what_the_file_means(tmp_path):
+    seed = {"algorithm": "PPO", "environment": "LunarLander-v2", "training_steps": 100, "seed": 42}
+    with pytest.warns(UserWarning, match="running LunarLander-v3 in its place"):
+        built = lander.validate({"baseline_config": seed, "variant_config": seed})
+    assert [(arm.arm, arm.observations, arm.actions) for arm in built] == [
+        ("baseline", "Box(8,)", "Discrete(4)"),
+        ("variant", "Box(8,)", "Discrete(4)"),
+    ]
+
+
+def test_importing_lander_imports_next_to_nothing():
+    asked = "import sys, lander; dir(lander); print(*{name.partition('.')[0] for name in sys.modules})"
+    imported = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout.split()
+    assert {"torch", "pydantic", "numpy", "zmq", "gymnasium", "click", "rich", "sqlite3"}.isdisjoint(imported)
+    assert set(lander.__all__) <= set(dir(lander))
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = lander.nonsense

@@ -1,0 +1,268 @@
+"""Going on, whatever happened: paused, stopped, killed, extended, restored. Equal to what was never interrupted, to the bit."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from lander.app.conduct import recorded, submit
+from lander.experiments.execution import execution_with
+from lander.protocol.arrays import pack, unpack
+from lander.protocol.events import OperatorCommanded, StepsRecorded
+from lander.protocol.wire import decode_event, encode_event
+from lander.store.log.reader import DATABASE
+from tests.support.command_line import ENDLESS, TINY, lander, start, written
+from tests.support.live_home import LiveHome, experiment
+
+STEPS = 8192
+LONG = TINY | {"training_steps": STEPS, "checkpoint_frequency": 1024}
+
+
+@pytest.fixture(autouse=True)
+def _nowhere_else(monkeypatch, tmp_path):
+    """No test writes into the directory it was started in."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LANDER_HOME", raising=False)
+
+
+@pytest.fixture(scope="module")
+def whole(shared_lab, tmp_path_factory):
+    """A home with an experiment, `whole`, that nobody interrupted."""
+    path = written(tmp_path_factory.mktemp("whole") / "whole.json", LONG | {"experiment_id": "whole"})
+    assert lander(shared_lab.home, "submit", path)[0] == 0
+    assert lander(shared_lab.home, "wait", "whole")[0] == 0
+    return shared_lab
+
+
+@pytest.fixture
+def home(tmp_path):
+    """A home that does not exist yet; whatever the test started there must be gone, or is brought down."""
+    lab = LiveHome(tmp_path / "home")
+    yield lab.home
+    lab.close()
+
+
+def under_way(lab, tmp_path, name, **settings):
+    """Submit `LONG` under another name, and return once it has trained as far as its first checkpoint."""
+    path = written(tmp_path / f"{name}.json", LONG | {"experiment_id": name} | settings)
+    assert lander(lab.home, "submit", path)[:2] == (0, f"{name}\n")
+    lab.wait(lambda: all(run["checkpoint"] for run in lab.status(name)["runs"]), "a checkpoint of each run")
+    return path
+
+
+def assert_equal_to_whole(lab, name):
+    for arm in ("baseline", "fast"):
+        code, output, errors = lander(lab.home, "diff", f"whole/{arm}/0", f"{name}/{arm}/0")
+        assert (code, errors) == (0, "")
+        assert output.startswith(f"whole/{arm}/0 and {name}/{arm}/0 are equal: {STEPS:,} steps and ")
+        assert lab.run(f"{name}/{arm}/0")["attempt"] > 1
+
+
+def test_what_is_paused_waits_and_resumes_exactly(whole, tmp_path):
+    under_way(whole, tmp_path, "paused")
+    assert lander(whole.home, "pause", "paused") == (0, "paused: 2 of 2 runs paused\n", "")
+    assert lander(whole.home, "pause", "paused") == (0, "paused: nothing to pause: all its runs are paused\n", "")
+    assert {run["state"] for run in whole.status("paused")["runs"]} == {"paused"}
+    assert "2 runs: 2 paused" in lander(whole.home, "status", "paused")[1]
+    with start(whole.home, "wait", "paused") as waiter:
+        told = "lander-ctl: all that has not ended is paused; lander-ctl resume paused/baseline/0 goes on\n"
+        assert waiter.stderr.readline() == told
+        with start(whole.home, "run", tmp_path / "paused.json") as runner:
+            assert runner.stdout.readline() == "paused: running – More is better\n"  # to run it again is to resume it
+            assert (waiter.wait(60), runner.wait(60)) == (0, 0)
+            assert "lander-ctl: paused: continued: 2 runs go on" in runner.stderr.read()
+    assert_equal_to_whole(whole, "paused")
+    asked = [event.command for event in whole.events("paused", "OperatorCommanded") if isinstance(event, OperatorCommanded)]
+    assert asked == ["pause"]
+
+
+def test_what_was_stopped_goes_on_by_its_name_alone(whole, tmp_path):
+    under_way(whole, tmp_path, "stopped")
+    assert lander(whole.home, "stop", "stopped") == (0, "stopped: stopped 2 of 2 runs\n", "")
+    code, output, errors = lander(whole.home, "run", "--experiment-id", "stopped", "--quiet")
+    assert (code, output, errors) == (0, "", "lander-ctl: stopped: continued: 2 runs go on\n")
+    assert_equal_to_whole(whole, "stopped")
+    code, _, errors = lander(whole.home, "run", "--experiment-id", "stopped", "hyperparameters.gamma=0.5")
+    assert code == 2
+    assert "differs in baseline.hyperparameters.gamma" in errors
+    assert lander(whole.home, "run", "--experiment-id", "stoped")[0] == 3
+
+
+def test_runs_are_skipped_retried_and_checkpointed_by_hand(whole, tmp_path):
+    assert lander(whole.home, "submit", written(tmp_path / "endless.json", ENDLESS | {"seeds": [0]}))[0] == 0
+    whole.wait(lambda: all(run["step"] for run in whole.status("endless")["runs"]), "steps")
+    code, output, errors = lander(whole.home, "checkpoint", "endless/fast/0")
+    assert (code, errors) == (0, "")
+    assert output.startswith("endless/fast/0: checkpoint at step ")
+    assert lander(whole.home, "skip", "endless/fast") == (0, "endless/fast: skipped 1 of 1 run\n", "")
+    assert lander(whole.home, "checkpoint", "endless/fast")[1] == "endless/fast: nothing to checkpoint: it is skipped\n"
+    assert lander(whole.home, "retry", "endless/fast") == (0, "endless/fast: is tried again\n", "")
+    run = whole.wait_state("endless/fast/0", "running")
+    assert (run["attempt"], run["resume"]) == (2, "exact")
+    assert "running (attempt 2)" in lander(whole.home, "status", "endless/fast")[1]
+    assert lander(whole.home, "stop", "endless", "--no-wait")[0] == 0
+    whole.wait_state("endless/fast/0", "stopped")
+    assert lander(whole.home, "resume", "endless/fast") == (0, "endless/fast: goes on\n", "")
+    assert lander(whole.home, "stop", "endless")[0] == 0
+
+
+@pytest.mark.long
+def test_whatever_is_killed_carries_on_by_up(home, tmp_path):
+    """`kill -9` of everything at once, as in a power cut; then it is carried on with, and verified."""
+    lab = LiveHome(home)
+    under_way(lab, tmp_path, "killed", training_steps=2 * STEPS)
+    backup = tmp_path / "backup"
+    assert lander(home, "backup", backup)[0] == 0
+    assert lander(home, "check")[0] == 0  # both while it trains
+    for pid in lab.processes():
+        os.kill(pid, signal.SIGKILL)
+    lab.wait(lambda: not lab.processes(), "all to be dead")
+    code, _, errors = lander(home, "status")
+    assert (code, errors.count("lander-ctl up carries on")) == (0, 1)
+    code, output, errors = lander(home, "up")
+    assert (code, errors) == (0, "")
+    assert "killed: carries on with 2 of 2 runs" in output
+    assert lander(home, "wait")[0] == 0
+    assert all((run["attempt"], run["resume"]) == (2, "exact") for run in lab.status("killed")["runs"])
+    assert lander(home, "check")[0] == 0
+    assert lander(home, "down") == (0, f"{home}: supervisor stopped\n", "")
+
+    restored = LiveHome(backup)
+    try:
+        assert "killed: carries on with 2 of 2 runs" in lander(backup, "up")[1]
+        assert lander(backup, "wait")[0] == 0
+        code, output, errors = lander(home, "diff", "killed/fast/0", "killed/fast/0", "--other-home", backup)
+        assert (code, errors) == (0, "")
+        assert f"are equal: {2 * STEPS:,} steps" in output
+    finally:
+        restored.close()
+
+
+def test_more_training_steps_extend_what_has_completed_and_all_of_it_can_be_verified(whole, home):
+    """On a copy, so that `whole` stays whole."""
+    assert lander(whole.home, "backup", home)[0] == 0
+    code, output, errors = lander(home, "run", "--experiment-id", "whole", f"training_steps={STEPS + 2048}")
+    assert code == 0
+    assert "lander-ctl: whole: extended: 2 runs go on" in errors
+    assert f"whole/fast/0: completed after {STEPS + 2048:,} steps" in output
+    code, output, errors = lander(home, "verify", "whole/fast/0")
+    assert (code, errors) == (0, "")
+    first, second = output.splitlines()
+    assert first.startswith(f"whole/fast/0: steps 1 to {STEPS:,} come out the same once more: {STEPS:,} steps and 8 ")
+    assert second.startswith(f"whole/fast/0: steps {STEPS + 1:,} to {STEPS + 2048:,} come out the same once more: 2,048 steps")
+
+
+FORGETFUL = """
+import itertools
+import gymnasium
+from gymnasium.envs.classic_control.cartpole import CartPoleEnv
+
+class Forgetful(CartPoleEnv):
+    episodes = itertools.count()  # of this process, so that none can be played again
+
+    def reset(self, *, seed=None, options=None):
+        observation, info = super().reset(seed=seed)
+        self.state = observation + next(self.episodes) % 5 / 100
+        return self.state.astype("float32"), info
+
+gymnasium.register("Forgetful-v0", Forgetful, max_episode_steps=100)
+"""
+
+
+@pytest.mark.long
+def test_what_could_only_go_on_inexactly_is_verified_in_sections(whole, tmp_path):
+    """From where it went on, the same new episodes begin once more: an honest record is not called wrong."""
+    (tmp_path / "forgetful.py").write_text(FORGETFUL)
+    under_way(whole, tmp_path, "inexact", environment="forgetful:Forgetful-v0", seeds=[0])
+    assert lander(whole.home, "pause", "inexact")[0] == 0
+    assert lander(whole.home, "resume", "inexact")[0] == 0
+    assert lander(whole.home, "wait", "inexact")[0] == 0
+    assert whole.run("inexact/fast/0")["resume"] == "inexact"
+    code, output, errors = lander(whole.home, "verify", "inexact/fast/0")
+    assert (code, errors) == (0, "")
+    first, second, note = output.splitlines()
+    assert "come out the same once more" in first
+    assert f"to {STEPS:,} come out the same once more" in second
+    assert note.startswith("  note: the run went on at step ")
+    assert "with new episodes" in note
+
+
+def test_verify_finds_what_was_not_so(whole, home):
+    """The control: one reward that was forged, and it is named. Only between two checkpoints, so that it is quick."""
+    shutil.copytree(whole.home / "artifacts", home / "artifacts")
+    with closing(sqlite3.connect(home / DATABASE, isolation_level=None)) as copy:
+        with closing(sqlite3.connect(whole.home / DATABASE)) as original:
+            original.backup(copy)
+        copy.execute("DROP TRIGGER events_are_not_changed")
+        rows = copy.execute(
+            "SELECT e.position, e.kind, e.body FROM events e JOIN streams s ON s.id = e.stream"
+            " WHERE s.name = 'whole/fast/0' AND e.kind = 'StepsRecorded' ORDER BY e.position"
+        ).fetchall()
+        for position, kind, body in rows:
+            event = decode_event(kind, body)
+            if isinstance(event, StepsRecorded) and event.first_step <= 3000 < event.last_step:
+                rewards = unpack(event.rewards).copy()
+                rewards[3000 - event.first_step, 0] = 0.5
+                forged = encode_event(event.model_copy(update={"rewards": pack(rewards)}))
+                copy.execute("UPDATE events SET body = ? WHERE position = ?", (forged, position))
+    code, output, errors = lander(home, "verify", "whole/fast/0", "--from", 2048, "--to", 4096)
+    assert (code, errors) == (1, "")
+    assert "step 3,001: reward 0.5 and 1.0" in output
+    assert lander(home, "check")[0] == 1
+    code, _, errors = lander(home, "verify", "whole/fast/0", "--from", 4000)
+    assert (code, len(errors.splitlines())) == (2, 1)
+    assert "no checkpoint at step 4000; the nearest are at 3072, 4096, 5120" in errors
+    assert lander(home, "verify", "whole/fast")[0] == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_verification_that_is_interrupted_leaves_nothing_behind(whole, tmp_path, monkeypatch, number):
+    scratch = LiveHome(tmp_path / "scratch")
+    scratch.home.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch.home))
+    with start(whole.home, "verify", "whole/fast/0") as process:
+        whole.wait(lambda: scratch.processes() != [], "its supervisor")
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=60)
+    assert (process.returncode, output, errors) == (130, "", "lander-ctl: interrupted: nothing was verified\n")
+    assert (scratch.processes(), list(scratch.home.iterdir())) == ([], [])
+
+
+def test_runs_that_differ_are_told_where(whole):
+    code, output, _ = lander(whole.home, "diff", "whole/baseline/0", "whole/fast/0")
+    assert code == 1
+    assert output.startswith("whole/baseline/0 and whole/fast/0 differ first at step ")
+    assert "checkpoint at step 1,024: weights " in output
+
+
+def test_the_past_and_the_collection_of_a_real_home(whole, home):
+    status = json.loads(lander(whole.home, "status", "whole", "--json")[1])
+    position = whole.stored("whole/fast/0", "CheckpointCommitted")[0].position
+    past = json.loads(lander(whole.home, "status", "whole", "--json", "--at", position)[1])
+    assert position - 100 < past["position"] <= position  # the end of a commit
+    assert [run["state"] for run in past["experiments"][0]["runs"] if run["arm"] == "fast"] == ["running"]
+    assert [run["state"] for run in status["experiments"][0]["runs"]] == ["completed"] * 2
+    assert lander(whole.home, "backup", home)[0] == 0
+    code, output, _ = lander(home, "gc", "--keep", 1, "--keep-every", 0, "--delete")
+    assert code == 0
+    assert re.search("whole/fast/0: [12] of 8 checkpoints are kept", output)
+    code, output, _ = lander(home, "check")
+    assert code == 0, output
+
+
+def test_going_on_keeps_how_it_was_carried_out_but_for_what_is_asked(lab):
+    wanted = experiment("carried-out", {"n_steps": 64, "batch_size": 64, "n_epochs": 1}, training_steps=128)
+    lab.carry_out(wanted, mode="sequential", max_workers=1, directory="/somewhere")
+    assert recorded(lab.home, "carried-out", execution={}).execution == execution_with(
+        mode="sequential", max_workers=1, directory="/somewhere"
+    )
+    more = recorded(lab.home, "carried-out", ["training_steps=256"], execution={"mode": "parallel"})
+    assert more.execution == execution_with(mode="parallel", max_workers=1, directory="/somewhere")
+    submit(more, lab.home)
+    lab.wait_ended("carried-out")
+    assert recorded(lab.home, "carried-out", execution={}).execution.mode == "parallel"

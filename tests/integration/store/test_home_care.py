@@ -1,0 +1,485 @@
+"""What looks after a home: the past rebuilt, the check, the backup, the collection of checkpoints."""
+
+import asyncio
+import logging
+import os
+import random
+import sqlite3
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from lander.app import client
+from lander.cli.main import main
+from lander.home.layout import artifact_path
+from lander.home.lock import HomeLock, show_full
+from lander.protocol import events as e
+from lander.protocol.commands import Accepted
+from lander.protocol.errors import HomeError, NotFoundError
+from lander.store.log.event_store import said
+from lander.store.log.reader import DATABASE, Reader
+from lander.store.projections import rebuild as rebuilding
+from lander.store.projections.projections import TABLES
+from lander.store.projections.rebuild import rebuild
+from lander.store.projections.status import status
+from lander.store.records.checkpoint_record import files_of
+from lander.store.records.run_record import Record
+from lander.store.upkeep import retention
+from lander.store.upkeep.backup import back_up
+from lander.store.upkeep.integrity import check
+from lander.store.upkeep.retention import Retention
+from lander.store.writers import upgrade
+from lander.store.writers.sqlite_store import SqliteEventStore
+from tests.support.command_line import lander, start
+from tests.support.histories import histories
+from tests.support.live_home import LiveHome
+from tests.support.written_homes import OTHER, RUN, attempt, begun, checkpoint, episode, sha256, steps, tell
+
+
+def saved(home, step, which, content):
+    model = home / "experiments" / "x" / "models" / f"v-0-{which}.zip"
+    model.parent.mkdir(parents=True, exist_ok=True)
+    model.write_bytes(content)
+    return e.ModelSaved(step=step, path=str(model.relative_to(home)), sha256=sha256(content), which=which)
+
+
+@pytest.fixture
+def home(tmp_path):
+    """A run that was killed once, with checkpoints that share pages, and one that has completed, with its models."""
+    home = tmp_path / "home"
+    begun(home)
+    first, best = saved(home, 1, "best", b"first"), saved(home, 2, "best", b"best")
+    final = saved(home, 2, "final", b"a model")
+    tell(
+        home,
+        *attempt(
+            1, steps(0, 4), episode(3), checkpoint(home, 4, pages=["a"]), steps(4, 9, 1.0), checkpoint(home, 9, "lost", ["a"])
+        ),
+        *attempt(2, steps(4, 6), checkpoint(home, 6, pages=["a", "b"]), from_step=4, from_episode=1, ended=False),
+        *attempt(1, steps(0, 2), first, best, checkpoint(home, 2, "done", finished=True), final, run=OTHER, cause="completed"),
+        said(OTHER, e.RunCompleted()),
+    )
+    return home
+
+
+def damage(home, *statements):
+    """Change the file behind the store's back, its triggers out of the way."""
+    with closing(sqlite3.connect(home / DATABASE, isolation_level=None)) as connection:
+        triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for name, _ in triggers:
+            connection.execute(f"DROP TRIGGER {name}")
+        for statement in statements:
+            connection.execute(statement)
+        for _, sql in triggers:
+            connection.execute(sql)
+
+
+def wrong(home):
+    """What the check finds wrong, by part."""
+    return {finding.part: finding.detail for finding in check(home) if not finding.ok}
+
+
+# --- the past ---------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(histories())
+def test_a_rebuild_at_every_position_is_what_the_tables_held_then(groups):
+    """Of any history, even of those that no trainer would write: the status as it was after each commit."""
+
+    async def live(home):
+        seen = {}
+        store = await SqliteEventStore.open(home / DATABASE)
+        try:
+            for group in groups:
+                await store.append(*group)
+                with Reader(home) as reader:
+                    seen[reader.position()] = status(reader)
+        finally:
+            await store.close()
+        return seen
+
+    with tempfile.TemporaryDirectory() as directory:
+        home = Path(directory)
+        seen = asyncio.run(live(home))
+        with Reader(home) as reader:
+            for position, then in seen.items():
+                with rebuild(reader, position) as past:
+                    assert status(past) == then
+        assert wrong(home).keys() <= {"artifacts", "models"}  # which nobody has written
+
+
+def test_status_at_shows_how_things_stood(home, capsys):
+    with Reader(home) as reader:
+        end = reader.position()
+    assert main(["status", "--home", str(home), "--at", "3"]) == 0
+    assert "2 runs: 2 queued" in capsys.readouterr().out
+    assert main(["status", "--home", str(home), "--at", str(end)]) == 0
+    at_end = capsys.readouterr()
+    assert at_end.err == f"lander-ctl: this is how things stood at position {end}\n"
+    assert main(["status", "--home", str(home)]) == 0
+    assert capsys.readouterr().out == at_end.out
+    assert main(["status", "--home", str(home), "--at", str(end + 1)]) == 3
+    assert f"the log ends at position {end}" in capsys.readouterr().err
+    assert main(["status", "--home", str(home), "--at", "1", "--watch"]) == 2
+    assert "--at does not go with --watch" in capsys.readouterr().err
+
+
+def test_within_a_commit_nobody_ever_saw_how_things_stood(home, capsys):
+    """A run's failure is recorded with what becomes of the run: in between it would be queued."""
+    with Reader(home) as reader:
+        before = reader.position()
+    tell(home, groups=[[said(RUN, e.AttemptEnded(epoch=2, cause="crashed"), e.RunFailed(cause="crashed"))]])
+    assert main(["status", "--home", str(home), "--at", str(before + 1)]) == 0
+    shown = capsys.readouterr()
+    assert f"stood at position {before}, the last commit before position {before + 1}\n" in shown.err
+    assert "1 completed, 1 running" in shown.out
+    assert main(["status", "--home", str(home), "--at", str(before + 2)]) == 0
+    assert "1 completed, 1 failed" in capsys.readouterr().out
+
+
+def test_what_completed_meanwhile_was_not_stopped(home, monkeypatch, capsys):
+    def stop(of, kind, target):
+        tell(home, said(RUN, e.AttemptEnded(epoch=2, cause="completed"), e.RunCompleted()))
+        return Accepted(subject=target)
+
+    monkeypatch.setattr(client, "operate", stop)
+    assert main(["stop", "x", "--home", str(home)]) == 0
+    assert capsys.readouterr().out == "x: stopped 0 of 2 runs\n"
+
+
+async def test_bringing_a_large_log_up_to_date_is_told(home, monkeypatch, caplog):
+    monkeypatch.setattr(upgrade, "TELL_SECONDS", 0.0)
+    monkeypatch.setattr(rebuilding, "_EVERY", 5)
+    with Reader(home) as reader:
+        events = reader.position()
+    damage(home, "PRAGMA user_version = 1")
+    caplog.set_level(logging.INFO)
+    await (await SqliteEventStore.open(home / DATABASE)).close()
+    told = [message.rpartition(": ")[2] for message in caplog.messages if str(home / DATABASE) in message]
+    first = f"written by an older version; bringing it up to date ({events} events)"
+    assert (told[0], told[1], told[-1]) == (first, f"5 of {events} events", "up to date")
+    assert wrong(home) == {}
+
+
+def test_up_brings_a_home_of_an_older_version_up_to_date(tmp_path):
+    home = tmp_path / "home"
+    begun(home)
+    tell(
+        home,
+        said("x", e.ExperimentStopped()),
+        said(RUN, e.RunStopped(reason="operator")),
+        said(OTHER, e.RunStopped(reason="operator")),
+    )
+    damage(home, "PRAGMA user_version = 1")
+    lab = LiveHome(home)
+    try:
+        assert lander(home, "status")[0] == 2  # the control
+        assert lander(home, "up")[0] == 0
+        assert lander(home, "status")[0] == 0
+    finally:
+        lab.close()
+
+
+def test_status_says_that_the_disk_is_full(home, capsys):
+    with HomeLock(home):
+        show_full(home, True)
+        assert main(["status", "--home", str(home)]) == 0
+        assert "no space left on the disk: trainers wait" in capsys.readouterr().err
+        show_full(home, False)
+        assert main(["status", "--home", str(home)]) == 0
+        assert capsys.readouterr().err == ""
+
+
+# --- the check --------------------------------------------------------------------------------------------------------
+
+
+def test_a_whole_home_passes_and_is_not_written_to(home, capsys):
+    before = {path: path.stat().st_mtime_ns for path in home.rglob("*") if path.is_file()}
+    assert main(["check", "--home", str(home)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[0].strip() for line in lines] == [
+        "file", "schema", "hash chain", "sequences", "projections", "artifacts", "models",
+    ]  # fmt: skip
+    assert all(" ok " in line for line in lines)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+DAMAGES = {
+    "an event was changed": (
+        "UPDATE events SET at = at + 1 WHERE position = 5",
+        "hash chain",
+        "breaks between positions 5 and",
+    ),
+    "an event is gone": ("DELETE FROM events WHERE position = 6", "hash chain", "breaks"),
+    "the end was cut off": (
+        "DELETE FROM events WHERE position = (SELECT max(position) FROM events);"
+        "DELETE FROM commits WHERE last_position = (SELECT max(last_position) FROM commits)",
+        "hash chain",
+        "its end was cut off",
+    ),
+    "a number is missing": ("UPDATE events SET seq = seq + 1 WHERE position = 10", "sequences", "x/"),
+    "a table says otherwise": ("UPDATE progress SET step = 5 WHERE run = 'x/baseline/0'", "projections", "differs in step"),
+    "a row is missing": ("DELETE FROM episodes", "projections", "episodes: row (1, 1) is missing"),
+    "a trigger is gone": ("DROP TRIGGER events_are_not_deleted", "schema", "missing: trigger events_are_not_deleted"),
+    "a table was added": ("CREATE TABLE mine (x)", "schema", "not ours: table mine"),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGES)
+def test_what_was_tampered_with_is_found(home, what, capsys):
+    assert wrong(home) == {}  # the control: it was whole
+    statement, part, words = DAMAGES[what]
+    if what == "a trigger is gone":
+        with closing(sqlite3.connect(home / DATABASE)) as connection:
+            connection.execute(statement)
+    else:
+        damage(home, *statement.split(";"))
+    found = wrong(home)
+    assert words in found[part]
+    assert main(["check", "--home", str(home)]) == 1
+    assert f"{part.ljust(12)} WRONG" in capsys.readouterr().out
+
+
+def test_a_file_that_is_not_the_log_any_more_is_told_without_a_traceback(home):
+    path = home / DATABASE
+    content = bytearray(path.read_bytes())
+    content[8192:9216] = bytes(1024)
+    path.write_bytes(content)
+    assert wrong(home)
+
+
+def test_every_flipped_bit_is_found_or_changes_nothing(home):
+    """And whatever it does to whoever reads, the check says so instead of failing."""
+    path = home / DATABASE
+    whole, content = path.read_bytes(), _content(home)
+    chance = random.Random(0)
+    places = [place for place, byte in enumerate(whole) if byte]
+    found = 0
+    for place in chance.sample(places, 60):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << chance.randrange(8)
+        path.write_bytes(flipped)
+        wrongs = wrong(home)
+        assert wrongs or _content(home) == content, place
+        found += bool(wrongs)
+    assert found > 30
+
+
+def _content(home):
+    with closing(sqlite3.connect(f"file:{home / DATABASE}?mode=ro", uri=True)) as connection:
+        tables = ("sqlite_master", "streams", "events", "commits", "bookmark", *TABLES)
+        return [connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall() for table in tables]
+
+
+def test_a_lost_and_a_damaged_checkpoint_are_found(home):
+    with Reader(home) as reader:
+        first, second = Record(reader, RUN).checkpoints()
+    artifact_path(home, second.pages[1]).unlink()
+    assert "is missing: the checkpoint of x/baseline/0 at step 6" in wrong(home)["artifacts"]
+    artifact_path(home, first.sha256).write_bytes(b"other")
+    assert "is damaged: the checkpoint of x/baseline/0 at step 4" in wrong(home)["artifacts"]
+
+
+@pytest.mark.parametrize("which", ["final", "best"])
+def test_a_damaged_model_is_found(home, which):
+    (home / f"experiments/x/models/v-0-{which}.zip").write_bytes(b"another")
+    assert f"is damaged: the {which} model of x/v/0" in wrong(home)["models"]
+
+
+# --- collection -------------------------------------------------------------------------------------------------------
+
+
+def several(*returns, finished=()):
+    names = dict.fromkeys(("digest", "weights", "sha256"), "0" * 64)
+    return [
+        e.CheckpointCommitted(step=step, episodes=0, mean_return=value, finished=step in finished, **names)
+        for step, value in enumerate(returns, 1)
+    ]
+
+
+def test_what_is_kept():
+    kept = Retention(3, 10).kept(several(*[1.0] * 6, 9.0, *[1.0] * 18, finished=[2]))
+    assert [found.step for found in kept] == [2, 7, 10, 20, 23, 24, 25]
+    assert [found.step for found in Retention(1, 0).kept(several(None, float("nan"), 2.0, None))] == [3, 4]
+    assert [found.step for found in Retention(1, 0).kept(several(None, None))] == [2]
+    assert Retention().kept([]) == []
+
+
+def test_the_best_in_evaluation_is_kept_as_well():
+    found = several(1.0, 9.0, 1.0, 1.0, 1.0)
+    evaluated = [
+        each.model_copy(update={"evaluation": value})
+        for each, value in zip(found, [5.0, None, 7.0, float("nan"), 7.0], strict=True)
+    ]
+    assert [each.step for each in Retention(1, 0).kept(evaluated)] == [2, 3, 5]
+
+
+def test_collection_deletes_what_nothing_needs_and_the_check_agrees(home, capsys):
+    with Reader(home) as reader:
+        first, second = Record(reader, RUN).checkpoints()
+    everything = {path.name for path in retention.stored(home)}
+    age(home, 2 * retention.UNTOUCHED_SECONDS)
+    assert main(["gc", "--home", str(home), "--keep", "1", "--keep-every", "0"]) == 0
+    assert "x/baseline/0: 1 of 3 checkpoints are kept" in capsys.readouterr().out
+    assert {path.name for path in retention.stored(home)} == everything
+    assert main(["gc", "--home", str(home), "--keep", "1", "--keep-every", "0", "--delete"]) == 0
+    assert "deleted 2 files" in capsys.readouterr().out
+    left = {path.name for path in retention.stored(home)}
+    assert set(files_of(second)) <= left  # the page that it shares with the first, too
+    assert first.sha256 not in left
+    assert wrong(home) == {}
+    artifact_path(home, second.sha256).unlink()
+    assert "is missing" in wrong(home)["artifacts"]  # the control: only what was collected is missed by nobody
+    assert main(["gc", "--home", str(home), "--keep", "1", "--delete"]) == 0
+    assert "nothing to delete" in capsys.readouterr().out
+
+
+def age(home, seconds):
+    then = time.time() - seconds
+    for path in retention.stored(home):
+        os.utime(path, (then, then))
+
+
+def test_what_may_just_be_being_written_is_left_alone(home):
+    """A checkpoint not yet announced; and one that a run, gone back, or another like it, is making again bit for bit."""
+    fresh = artifact_path(home, sha256(b"not yet announced"))
+    fresh.parent.mkdir(parents=True, exist_ok=True)
+    fresh.write_bytes(b"not yet announced")
+    superseded = artifact_path(home, sha256(b"9 lost"))
+    with Reader(home) as reader:
+        now = time.time()
+        assert retention.garbage(reader, Retention(1, 0), now).files == ()
+        later = retention.garbage(reader, Retention(), now + 2 * retention.UNTOUCHED_SECONDS)
+        assert set(later.files) == {fresh, superseded}
+    tell(home, said(RUN, e.AttemptEnded(epoch=2, cause="crashed")))
+    with Reader(home) as reader:
+        assert retention.garbage(reader, Retention(), now).files == ()  # it waits, to train again
+    tell(home, said(RUN, e.RunFailed(cause="crashed")))
+    with Reader(home) as reader:
+        assert retention.garbage(reader, Retention(), now).files == (superseded,)
+
+
+def test_what_is_touched_before_it_is_deleted_stays(home):
+    """Some run has made the same file again, and is about to announce it."""
+    superseded = artifact_path(home, sha256(b"9 lost"))
+    age(home, 2 * retention.UNTOUCHED_SECONDS)
+    with Reader(home) as reader:
+        found = retention.garbage(reader, Retention(), time.time())
+    assert found.files == (superseded,)
+    superseded.touch()
+    assert retention.delete(home, found) == (0, 0)
+    assert superseded.exists()
+    age(home, 2 * retention.UNTOUCHED_SECONDS)
+    assert retention.delete(home, found) == (1, len(b"9 lost"))
+    assert not superseded.exists()
+
+
+def test_what_was_collected_is_missed_all_the_same_once_a_run_needs_it(home):
+    """Another run has made the very same file, and its last checkpoint consists of it."""
+    superseded = artifact_path(home, sha256(b"9 lost"))
+    age(home, 2 * retention.UNTOUCHED_SECONDS)
+    assert main(["gc", "--home", str(home), "--delete"]) == 0
+    assert wrong(home) == {}
+    tell(home, said(RUN, checkpoint(home, 9, "lost", ["a"]), producer=2))
+    assert wrong(home) == {}  # it is there again
+    superseded.unlink()
+    assert "is missing: the checkpoint of x/baseline/0 at step 9" in wrong(home)["artifacts"]
+    found = back_up(home, home.with_name("copy"))
+    assert found.lost == (superseded.name,)
+
+
+def test_two_collections_at_once_note_what_both_delete(home):
+    """Each reads what is noted, adds its own and writes: one after the other."""
+    names = [sha256(f"{number}".encode()) for number in range(2)]
+    paths = [artifact_path(home, name) for name in names]
+    for path in paths:
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    age(home, 60)
+    barrier = threading.Barrier(2)
+
+    def delete(path):
+        barrier.wait()
+        retention.delete(home, retention.Garbage(time.time(), (path,), 0, {}))
+
+    for _ in range(10):
+        (home / "artifacts" / retention.COLLECTED).unlink(missing_ok=True)
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(delete, paths))
+        assert set(names) <= retention.collected(home)
+
+
+# --- backup -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_backup_is_a_home_that_passes_the_check(home, tmp_path, capsys):
+    age(home, 2 * retention.UNTOUCHED_SECONDS)
+    assert main(["gc", "--home", str(home), "--keep", "1", "--keep-every", "0", "--delete"]) == 0
+    capsys.readouterr()
+    copy = tmp_path / "backups" / "monday"
+    assert main(["backup", str(copy), "--home", str(home)]) == 0
+    with Reader(home) as reader, Reader(copy) as copied:
+        assert status(copied) == status(reader)
+        assert f"the log up to position {reader.position()}, and 6 files" in capsys.readouterr().out
+    assert wrong(copy) == {}
+    assert [path.name for path in copy.parent.iterdir()] == ["monday"]
+    tell(copy, said(RUN, e.AttemptEnded(epoch=2, cause="crashed")))
+    assert wrong(copy) == {}
+
+
+def test_a_backup_never_overwrites_and_never_is_half_there(home, tmp_path, monkeypatch):
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    (copy / "precious").touch()
+    with pytest.raises(HomeError, match="exists already"):
+        back_up(home, copy)
+    with pytest.raises(NotFoundError):
+        back_up(tmp_path / "nowhere", tmp_path / "new")
+
+    def fail(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("lander.store.upkeep.backup.shutil.copy2", fail)
+    with pytest.raises(HomeError, match="No space left on device"):
+        back_up(home, tmp_path / "new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "home"]
+
+
+def test_a_backup_tells_what_it_could_not_copy(home, tmp_path, capsys):
+    with Reader(home) as reader:
+        checkpoint = Record(reader, RUN).checkpoints()[-1]
+    artifact_path(home, checkpoint.sha256).write_bytes(b"rotten")
+    assert main(["backup", str(tmp_path / "copy"), "--home", str(home)]) == 1
+    assert checkpoint.sha256 in capsys.readouterr().err
+    assert not artifact_path(tmp_path / "copy", checkpoint.sha256).exists()
+
+
+def test_a_backup_that_is_killed_leaves_nothing_under_the_final_name(home, tmp_path):
+    """Killed as soon as it has begun to build."""
+    copy = tmp_path / "backups" / "copy"
+    copy.parent.mkdir()
+    with start(home, "backup", copy) as process:
+        while not any(copy.parent.iterdir()):
+            assert process.poll() is None
+        process.kill()
+    assert process.returncode == -9
+    assert not copy.exists()
+    assert lander(home, "backup", copy)[0] == 0
+    assert wrong(copy) == {}
+
+
+def test_every_table_is_compared():
+    """A projection table that the check does not know would be checked by nobody."""
+    from lander.store.log import schema
+
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(schema.script())
+        names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    assert names == {*TABLES, "streams", "events", "commits", "bookmark"}

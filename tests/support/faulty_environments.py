@@ -1,0 +1,88 @@
+"""Environments that misbehave on purpose; name them `tests.support.faulty_environments:Raising-v0`."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+
+class _Simple(gymnasium.Env[np.ndarray, int]):
+    """Four numbers, two actions, episodes of a hundred and fifty steps."""
+
+    observation_space = gymnasium.spaces.Box(-1.0, 1.0, (4,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        self.steps = 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.steps = 0
+        return np.zeros(4, np.float32), {}
+
+    def reward(self) -> float:
+        return 1.0
+
+    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        self.steps += 1
+        return np.full(4, 0.1, np.float32), self.reward(), self.steps >= 150, False, {}
+
+
+class Raising(_Simple):
+    """Raises in its hundredth step."""
+
+    def reward(self) -> float:
+        if self.steps == 100:
+            raise RuntimeError(f"the engine fell off at step {self.steps}")
+        return 1.0
+
+
+class NotANumber(_Simple):
+    """Rewards with NaN, which soon is all that the policy consists of."""
+
+    def reward(self) -> float:
+        return float("nan")
+
+
+class LeavingProcesses(_Simple):
+    """Starts processes that want to stay: one in its group, one in a session of its own, one forked; all deaf to SIGTERM.
+
+    Their ids are appended to the file `litter`, in a line that begins with the trainer's own.
+    """
+
+    def __init__(self, litter: str, render_mode: str | None = None) -> None:
+        super().__init__(render_mode)
+        deaf = ["sh", "-c", "trap '' TERM HUP INT; exec sleep 1000"]
+        in_group = subprocess.Popen(deaf)
+        on_its_own = subprocess.Popen(deaf, start_new_session=True)
+        forked = os.fork()
+        if forked == 0:
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)
+            time.sleep(1000)
+            os._exit(0)
+        with Path(litter).open("a") as file:
+            file.write(f"{os.getpid()} {in_group.pid} {on_its_own.pid} {forked}\n")
+
+
+class Hanging(_Simple):
+    """Hangs in its two hundredth step, alive and well."""
+
+    def reward(self) -> float:
+        Hanging.taken += 1
+        while Hanging.taken >= 200:
+            time.sleep(0.1)
+        return 1.0
+
+    taken = 0
+
+
+gymnasium.register("LeavingProcesses-v0", LeavingProcesses)
+gymnasium.register("Hanging-v0", Hanging)
+gymnasium.register("Raising-v0", Raising)
+gymnasium.register("NotANumber-v0", NotANumber)

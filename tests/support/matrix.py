@@ -1,0 +1,59 @@
+"""Small arms for every algorithm, one environment or four, plain or normalized; each trains for about a second."""
+
+from typing import Any
+
+from lander.protocol.experiment import Experiment
+from tests.support.recorded import recorded
+
+_SMALL = {"policy_kwargs": {"net_arch": [16]}}
+_REPLAY = {"learning_starts": 100, "buffer_size": 3000, "batch_size": 16, "train_freq": 4} | _SMALL
+_NOISE = {"action_noise": {"type": "normal", "sigma": 0.1}}
+
+# algorithm: environment, timesteps, hyperparameters
+ALGORITHMS: dict[str, tuple[str, int, dict[str, Any]]] = {
+    "PPO": ("CartPole-v1", 6000, {"n_steps": 64, "batch_size": 64, "n_epochs": 2} | _SMALL),
+    "A2C": ("CartPole-v1", 4000, _SMALL),
+    "DQN": ("CartPole-v1", 4000, _REPLAY | {"target_update_interval": 100}),
+    "SAC": ("Pendulum-v1", 1600, _REPLAY),
+    "TD3": ("Pendulum-v1", 2400, _REPLAY | _NOISE),
+    "DDPG": ("Pendulum-v1", 2400, _REPLAY | _NOISE),
+}
+
+Cell = tuple[str, int, bool]
+"""Algorithm, environments, normalized or not."""
+MATRIX: list[Cell] = [(algorithm, n_envs, normal) for algorithm in ALGORITHMS for n_envs in (1, 4) for normal in (False, True)]
+COVERING: list[Cell] = [
+    ("PPO", 4, True),
+    ("A2C", 1, False),
+    ("DQN", 4, False),
+    ("SAC", 1, True),
+    ("TD3", 4, True),
+    ("DDPG", 1, False),
+]
+"""Every algorithm, and every pair of the other two."""
+
+
+def of_cells(name: str, cells: list[Cell], *, seed: int = 3, times: int = 1, **rest: Any) -> Experiment:
+    """One experiment with an arm for each, some `times` as long as else, without evaluations.
+
+    A failed attempt is always followed by another.
+    """
+    form = {"experiment_id": name, "max_retries": 1_000_000, "retry_period": 1, "checkpoint_frequency": 200, "eval_episodes": 0}
+    arms = [_arm(place, cell, seed, times) for place, cell in enumerate(cells)]
+    return recorded(form | {"arms": arms} | rest)
+
+
+def _arm(place: int, cell: Cell, seed: int, times: int) -> dict[str, Any]:
+    algorithm, n_envs, normalize = cell
+    environment, timesteps, hyperparameters = ALGORITHMS[algorithm]
+    if "train_freq" in hyperparameters:
+        hyperparameters = hyperparameters | {"gradient_steps": n_envs}  # as many for each timestep, so that all take as long
+    return {
+        "name": f"{algorithm.lower()}-{n_envs}-{'normalized' if normalize else 'plain'}",
+        "role": "variant" if place else "baseline",
+        "algorithm": algorithm,
+        "environment": environment,
+        "training_steps": times * (timesteps if n_envs == 1 else timesteps * 2),
+        "seeds": [seed],
+        "hyperparameters": hyperparameters | {"n_envs": n_envs, "normalize": normalize},
+    }

@@ -1,0 +1,137 @@
+"""The check before anything starts: what is installed here decides, and each problem is one line."""
+
+import sys
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from lander.actors.host import requirements as module
+from lander.actors.host.requirements import build_everything, check
+from lander.protocol.errors import ConfigurationError
+from tests.support.recorded import recorded
+
+SPACES = {
+    "dict": (spaces.Dict({"a": spaces.Box(0, 1, (2,)), "b": spaces.Discrete(3)}), spaces.Discrete(2)),
+    "nested": (spaces.Dict({"a": spaces.Dict({"b": spaces.Discrete(3)})}), spaces.Discrete(2)),
+    "tuple": (spaces.Tuple([spaces.Discrete(2), spaces.Discrete(2)]), spaces.Discrete(2)),
+    "tuple-actions": (spaces.Box(0, 1, (2,)), spaces.Tuple([spaces.Discrete(2), spaces.Discrete(2)])),
+    "unbounded": (spaces.Box(0, 1, (2,)), spaces.Box(-np.inf, np.inf, (2,))),
+    "image": (spaces.Box(0, 255, (36, 36, 3), np.uint8), spaces.MultiDiscrete([2, 3])),
+}
+
+
+class Still(gymnasium.Env):
+    """An environment that is only looked at."""
+
+    def __init__(self, kind, speed=1, render_mode=None):
+        self.observation_space, self.action_space = SPACES[kind]
+        self.speed = 1 / speed
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self.observation_space.sample(), {}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _environments():
+    for kind in SPACES:
+        gymnasium.register(f"Still-{kind}-v0", entry_point=Still, kwargs={"kind": kind})
+    yield
+    for kind in SPACES:
+        del gymnasium.registry[f"Still-{kind}-v0"]
+
+
+def experiment(environment, algorithm="PPO", baseline=None, /, **variant):
+    form = {"environment": environment, "algorithm": algorithm, "training_steps": 100, "seeds": [0]}
+    return recorded(form | {"baseline": baseline or {}, "variants": {"other": variant}})
+
+
+WRONG = {
+    (
+        "Still-dict-v0",
+    ): "hyperparameters.policy: found 'MlpPolicy'; must be MultiInputPolicy, since Still-dict-v0 shows Dict(a, b)",
+    ("Still-nested-v0",): "environment: Still-nested-v0 shows Dict(a); Stable-Baselines3 takes Box, Discrete,",
+    ("Still-tuple-v0",): "environment: Still-tuple-v0 shows Tuple(Discrete(2), Discrete(2)); Stable-Baselines3 takes",
+    ("Still-tuple-actions-v0",): "environment: Still-tuple-actions-v0 takes Tuple(Discrete(2), Discrete(2)) actions, which no",
+    ("Still-unbounded-v0",): "environment: Still-unbounded-v0 takes Box(2,) actions without bounds",
+    ("Still-image-v0", "DQN"): "algorithm: found 'DQN'; must be one of A2C, PPO for the MultiDiscrete([2 3]) actions",
+    (
+        "LunarLander-v3",
+        "SAC",
+    ): "algorithm: found 'SAC'; must be one of A2C, DQN, PPO for the Discrete(4) actions of LunarLander-v3,"
+    " or set environment_kwargs.continuous: true",
+    ("LunarLander-v7",): "environment: found 'LunarLander-v7', which Gymnasium does not have; did you mean LunarLander-v3",
+    ("Nothing-like-this",): "environment: found 'Nothing-like-this', which Gymnasium does not have; write MODULE:ENV_ID",
+    ("ALE/Pong-v5",): "environment: found 'ALE/Pong-v5'; Atari games are another package's: pip install ale-py, and write"
+    " ale_py:ALE/Pong-v5",
+    ("json:Nothing-v0",): "environment: found 'json:Nothing-v0': NameNotFound: ",
+}
+
+
+@pytest.mark.parametrize("arguments", WRONG, ids=" ".join)
+def test_what_cannot_run_here_is_refused_in_one_line(arguments):
+    with pytest.raises(ConfigurationError) as refused:
+        check(experiment(*arguments), "file.yaml")
+    assert len(str(refused.value).splitlines()) == 1
+    assert str(refused.value).startswith(f"file.yaml: {WRONG[arguments]}")
+
+
+@pytest.mark.parametrize(
+    ("environment", "algorithm", "policy"),
+    [
+        ("Still-dict-v0", "DQN", "MultiInputPolicy"),
+        ("Still-image-v0", "PPO", "CnnPolicy"),
+        ("CartPole-v1", "DQN", "MlpPolicy"),
+        ("Pendulum-v1", "TD3", "MlpPolicy"),
+        ("LunarLander-v3", "A2C", "MlpPolicy"),
+    ],
+)
+def test_what_can_run_here_is_built(environment, algorithm, policy):
+    settings = {"policy": policy} | ({"buffer_size": 10} if algorithm in ("DQN", "TD3") else {})
+    wanted = experiment(environment, algorithm, {"hyperparameters": settings})
+    check(wanted, "file.yaml")
+    built = build_everything(wanted, "file.yaml")
+    assert [each.arm for each in built] == ["baseline", "other"]
+    assert all(each.parameters > 0 for each in built)
+
+
+def test_arguments_of_the_environment_are_tried():
+    with pytest.raises(ConfigurationError, match=r"file.yaml: environment_kwargs.sped: .* did you mean speed\?$"):
+        check(experiment("Still-image-v0", "PPO", {"environment_kwargs": {"sped": 2}}), "file.yaml")
+    with pytest.raises(ConfigurationError, match=r"file.yaml: environment_kwargs: cannot be built: ZeroDivisionError"):
+        check(experiment("Still-image-v0", "PPO", {"environment_kwargs": {"speed": 0}}), "file.yaml")
+
+
+def test_a_problem_of_one_arm_bears_its_name():
+    with pytest.raises(ConfigurationError) as refused:
+        check(experiment("CartPole-v1", environment="CartPol-v1"), "file.yaml")
+    assert str(refused.value).startswith("file.yaml: other.environment: found 'CartPol-v1'")
+
+
+def test_cuda_is_refused_without_a_gpu(monkeypatch):
+    wanted = experiment("CartPole-v1", "PPO", {"device": "cuda"})
+    monkeypatch.setattr(module, "Gpus", lambda: type("None", (), {"names": ()}))
+    with pytest.raises(ConfigurationError, match=r"file.yaml: device: found 'cuda'; this machine has no NVIDIA GPU"):
+        check(wanted, "file.yaml")
+    monkeypatch.setattr(module, "Gpus", lambda: type("One", (), {"names": ("H100",)}))
+    monkeypatch.setattr(module, "version", lambda package: "2.13.0+cpu")
+    with pytest.raises(ConfigurationError, match=r"file.yaml: device: .* \(2.13.0\+cpu\) was built without CUDA"):
+        check(wanted, "file.yaml")
+    monkeypatch.setattr(module, "version", lambda package: "2.13.0")
+    check(wanted, "file.yaml")
+
+
+def test_a_module_of_the_working_directory_may_register_the_environment(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    register = "import gymnasium\ngymnasium.register('Mine-v0', entry_point='gymnasium.envs.classic_control:CartPoleEnv')\n"
+    (tmp_path / "my_environments.py").write_text(register)
+    check(experiment("my_environments:Mine-v0"), "file.yaml")
+    del gymnasium.registry["Mine-v0"]
+
+
+def test_what_stable_baselines3_warns_of_is_passed_on():
+    wanted = experiment("CartPole-v1", "PPO", {"hyperparameters": {"n_steps": 100, "batch_size": 64}})
+    assert "truncated mini-batch" in build_everything(wanted, "file.yaml")[0].warnings[0]

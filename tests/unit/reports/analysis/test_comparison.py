@@ -1,0 +1,356 @@
+"""An experiment's findings: from a recorded log to what it shows, and to what whoever believes it should keep in mind."""
+
+import json
+import math
+from statistics import fmean, stdev
+
+import pytest
+
+from lander.protocol import events as e
+from lander.protocol.errors import NotFoundError
+from lander.protocol.experiment import EVALUATION_SEED
+from lander.reports.analysis import judgement, statistics
+from lander.reports.analysis.comparison import findings
+from lander.reports.render.text_report import as_json
+from lander.store.log.event_store import said
+from lander.store.log.reader import Reader
+from lander.store.records.run_record import Record
+from tests.support.histories import HOST, submitted
+from tests.support.recorded import recorded
+from tests.support.written_homes import OTHER, RUN, attempt, begun, episode, tell
+
+FORM = {"experiment_id": "x", "environment": "CartPole-v1", "algorithm": "PPO", "training_steps": 1000, "hypothesis": "More"}
+FAST = {"fast": {"hyperparameters": {"gamma": 0.9}}}
+VARIANTS = {"fast": {"hyperparameters": {"gamma": 0.9}}, "slow": {"hyperparameters": {"gamma": 0.8}}}
+
+
+def experiment(seeds, variants=VARIANTS, **settings):
+    return recorded(FORM | {"seeds": list(seeds), "baseline": {}, "variants": variants} | settings)
+
+
+def trained(*returns, evaluation=None, step=1000):
+    """What a trainer says that finishes episodes with these returns, and evaluates to `evaluation` at the end."""
+    words = [e.EpisodeFinished(env=0, first_step=n, last_step=n + 1, length=1, episode_return=v) for n, v in enumerate(returns)]
+    return words if evaluation is None else [*words, evaluated(step, evaluation)]
+
+
+def evaluated(step, *returns, final=True, seed=EVALUATION_SEED):
+    return e.EvaluationFinished(step=step, first_seed=seed, returns=returns, lengths=(1,) * len(returns), final=final)
+
+
+def completed(run, *words, epoch=1, from_step=0):
+    """The batches of an attempt that completes its run."""
+    started = e.TrainingStarted(epoch=epoch, pid=1, n_envs=1, device="cpu", from_step=from_step, from_episode=min(1, from_step))
+    yield said(run, e.AttemptStarted(epoch=epoch, host=HOST, cpu=0))
+    yield said(run, started, *words, producer=epoch)
+    yield said(run, e.AttemptEnded(epoch=epoch, cause="completed"), e.RunCompleted())
+
+
+def failed(run):
+    yield said(run, e.AttemptStarted(epoch=1, host=HOST, cpu=0))
+    yield said(run, e.AttemptEnded(epoch=1, cause="crashed", signal="SIGKILL"), e.RunFailed(cause="crashed(SIGKILL)"))
+
+
+@pytest.fixture
+def found(tmp_path):
+    """`found(seeds, ends)`: the findings of an experiment whose runs ended so; runs of which nothing is told are queued."""
+
+    def find(seeds, ends, threshold=None, **settings):
+        batches = [said("x", submitted(experiment(seeds, **settings)), e.ExperimentStarted())]
+        for run, words in ends.items():
+            batches += failed(f"x/{run}") if words is None else completed(f"x/{run}", *words)
+        tell(tmp_path, groups=[batches])
+        return read(threshold)
+
+    def read(threshold=None):
+        with Reader(tmp_path) as reader:
+            return findings(reader, "x", threshold=threshold)
+
+    find.again, find.home = read, tmp_path
+    return find
+
+
+def arms(**returns):
+    """What each run of each arm says, one final return for each of its seeds, achieved in training."""
+    return {f"{arm}/{seed}": trained(*[value] * 100) for arm, values in returns.items() for seed, value in enumerate(values)}
+
+
+def evaluations(**returns):
+    return {
+        f"{arm}/{seed}": trained(*[0.0] * 100, evaluation=value)
+        for arm, values in returns.items()
+        for seed, value in enumerate(values)
+    }
+
+
+# --- what is found ----------------------------------------------------------------------------------------------------
+
+
+def test_arms_are_summarised_and_variants_compared_seed_by_seed(found):
+    ends = arms(baseline=[10.0, 20.0, 90.0, 40.0], slow=[7.0, 17.0, 87.5, 37.5], fast=[11.0, 24.0, 99.0, 41.0])
+    ends["baseline/0"] = trained(*[0.0] * 50, *[10.0] * 100)  # the first 50 do not count: the last 100 do
+    result = found(range(4), ends)
+    baseline, fast, slow = result.arms
+    assert (result.measure, baseline.role, fast.role, slow.name) == ("training", "baseline", "variant", "slow")
+    assert baseline.returns == {0: 10.0, 1: 20.0, 2: 90.0, 3: 40.0}
+    assert (baseline.mean.value, baseline.spread) == (40.0, pytest.approx(stdev([10, 20, 90, 40])))
+    assert baseline.best.value == pytest.approx(40.0)
+    first, second = result.contrasts
+    assert (first.variant, first.compared, first.better, first.paired) == ("fast", 4, 4, True)
+    assert first.difference.value == pytest.approx(fmean([1, 4, 9, 1]))
+    assert (second.variant, second.better, second.test) == ("slow", 0, "paired t-test")
+    assert second.difference.value == pytest.approx(-fmean([3, 3, 2.5, 2.5]))
+    assert second.area.value == pytest.approx(fmean(run.area for run in slow.runs) - fmean(run.area for run in baseline.runs))
+    assert [each.decision for each in result.contrasts] == ["undecided", "refuted"]
+    assert second.p_adjusted == pytest.approx(2 * second.p_value)
+    assert second.more_seeds is None
+    assert first.more_seeds >= 1
+
+
+def test_a_variant_that_is_better_beyond_chance_is_supported(found):
+    ends = evaluations(baseline=[1.0, 2.0, 3.0, 2.0, 1.0], fast=[6.0, 8.0, 9.0, 9.0, 7.0])
+    result = found(range(5), ends, variants=FAST)
+    assert (result.measure, result.contrasts[0].decision) == ("evaluation", "supported")
+    assert result.contrasts[0].p_value < 0.001
+
+
+def test_never_a_decision_from_two_seeds_however_alike(found, monkeypatch):
+    ends = evaluations(baseline=[1.0, 1.1], fast=[1000.0, 1000.101])
+    assert found(range(2), ends, variants=FAST).contrasts[0].decision == "undecided"
+    monkeypatch.setattr(judgement, "FEWEST_SEEDS", 2)
+    assert found.again().contrasts[0].decision == "supported"
+
+
+def test_one_seed_has_no_p_value_and_no_interval(found):
+    result = found([7], {"baseline/7": trained(5.0), "fast/7": trained(4.0)})
+    (contrast,) = result.contrasts
+    assert (contrast.p_value, contrast.p_adjusted, contrast.rank_p_value, contrast.effect_size) == (None,) * 4
+    assert (contrast.difference.value, contrast.difference.low, contrast.decision) == (-1.0, None, "undecided")
+    assert result.arms[0].mean.low is result.arms[0].spread is None
+    assert any("one seed says nothing about spread" in caveat for caveat in result.caveats)
+
+
+def test_where_seeds_do_not_pair_up_as_many_runs_of_each_are_compared_as_two_groups(found):
+    ends = {f"baseline/{seed}": trained(0.0, evaluation=seed / 2) for seed in range(6)}
+    ends |= {f"fast/{seed}": trained(0.0, evaluation=value) for seed, value in ((4, 9.0), (5, 8.0), (6, 9.5), (7, 9.0))}
+    result = found(range(6), ends, variants={"fast": {"seeds": [4, 5, 6, 7]}})
+    (contrast,) = result.contrasts
+    assert (contrast.paired, contrast.test, contrast.rank_test) == (False, "Welch's t-test", "Mann–Whitney U test")
+    assert (contrast.compared, contrast.better, contrast.decision) == (4, None, "supported")
+    assert contrast.difference.value == pytest.approx(fmean([9, 8, 9.5, 9]) - fmean([0, 0.5, 1, 1.5]))
+    assert (
+        "seeds are missing (baseline lacks 6, 7; fast lacks 0, 1, 2, 3), so runs are compared as two groups and not"
+        in (result.caveats[0])
+    )
+
+
+# --- when there is no decision ----------------------------------------------------------------------------------------
+
+
+CLEAR = {"baseline": [1.0, 2.0, 3.0, 2.0, 1.5], "fast": [61.0, 62.5, 63.0, 62.0, 62.5]}
+
+
+@pytest.mark.parametrize("state", ["queued", "stopped", "paused"])
+def test_no_decision_before_every_run_is_over(found, state):
+    """Six seeds were wanted, and five show it: who may stop there would always find a moment at which something shows."""
+    found(range(6), evaluations(**CLEAR), variants=FAST)
+    words = {"queued": [], "stopped": [e.RunStopped(reason="operator")], "paused": [e.RunPaused(reason="operator")]}[state]
+    tell(found.home, *(said(f"x/{arm}/5", e.RunQueued(), *words) for arm in CLEAR))
+    (contrast,) = found.again().contrasts
+    assert (contrast.decision, contrast.withheld) == ("undecided", "unfinished")
+    assert contrast.p_adjusted < 0.001
+    tell(found.home, *(said(f"x/{arm}/5", e.RunSkipped(cause="operator")) for arm in CLEAR))
+    assert found.again().contrasts[0].decision == "supported"
+
+
+@pytest.mark.parametrize(("lost", "worst", "decision"), [(1, 1.0, "supported"), (4, -90.0, "undecided")])
+def test_runs_that_came_to_nothing_count_as_the_worst_before_there_is_a_decision(found, lost, worst, decision):
+    """Runs that fail are seldom those that would have returned most: whoever leaves them out flatters."""
+    seeds = range(5 + lost)
+    ends = evaluations(baseline=[*CLEAR["baseline"], *[2.0] * lost], fast=CLEAR["fast"])
+    ends |= {f"fast/{seed}": None for seed in seeds[5:]}
+    ends["baseline/0"] = trained(0.0, evaluation=worst)
+    (contrast,) = found(seeds, ends, variants=FAST).contrasts
+    assert (contrast.compared, contrast.decision) == (5, decision)
+    assert contrast.withheld == (None if decision == "supported" else "failures")
+    assert contrast.p_adjusted < 0.05
+
+
+def test_a_missing_seed_leaves_the_pairs_that_there_are(found):
+    ends = evaluations(baseline=CLEAR["baseline"], fast=CLEAR["fast"][:4]) | {"fast/4": None}
+    result = found(range(5), ends, variants=FAST)
+    (contrast,) = result.contrasts
+    assert (contrast.paired, contrast.compared, contrast.better) == (True, 4, 4)
+    assert "seeds are missing (fast lacks 4), so only the 4 that both have are compared" in result.caveats
+
+
+def test_the_final_evaluation_is_the_measure_where_every_completed_run_has_one(found):
+    ends = evaluations(baseline=[1.0, 2.0], fast=[3.0, 5.0])
+    result = found(range(2), ends | {"slow/0": None})
+    assert (result.measure, result.arms[1].returns) == ("evaluation", {0: 3.0, 1: 5.0})
+    assert not any("evaluated" in caveat for caveat in result.caveats)
+
+
+def test_one_run_without_a_final_evaluation_makes_training_the_measure_of_all(found):
+    last = [*trained(*[4.0] * 100), evaluated(500, 9.0, final=False)]
+    result = found([0], evaluations(baseline=[1.0]) | {"fast/0": last})
+    assert (result.measure, result.arms[1].returns) == ("training", {0: 4.0})
+    assert any("not every completed run was evaluated" in caveat for caveat in result.caveats)
+
+
+def test_an_evaluation_from_before_an_extension_is_not_the_final_one(tmp_path):
+    """Evaluated at its end, then extended without evaluation: how good it was half-way is not how good it is."""
+    begun(tmp_path)
+    array = e.PackedArray(dtype="|u1", shape=(1000, 1), data=b"\0" * 1000)
+    steps = e.StepsRecorded(first_step=1000, actions=array, rewards=array, endings=array)
+    tell(tmp_path, *completed(RUN, *trained(1.0), evaluated(1000, 9.0)), *completed(OTHER, *trained(1.0), evaluated(1000, 9.0)))
+    with Reader(tmp_path) as reader:
+        assert findings(reader, "x").measure == "evaluation"
+    tell(tmp_path, said(RUN, e.RunResumed(reason="extended")), *completed(RUN, steps, epoch=2, from_step=1000))
+    with Reader(tmp_path) as reader:
+        assert len(Record(reader, RUN).evaluations()) == 1
+        assert findings(reader, "x").measure == "training"
+
+
+def test_runs_are_timed_to_what_the_baseline_came_to_or_to_what_is_asked_for(found):
+    climbing = [trained(*(float(n) for n in range(speed, 100 * speed, speed))) for speed in (1, 2)]
+    result = found([0], {"baseline/0": climbing[0], "fast/0": climbing[1]})
+    (baseline,), (fast,) = (arm.runs for arm in result.arms[:2])
+    assert result.threshold == pytest.approx(50.0)
+    assert (baseline.steps_to_threshold, fast.steps_to_threshold) == (99, 49)
+    assert (baseline.area, fast.area) == (pytest.approx(50, abs=4), pytest.approx(100, abs=8))
+    assert (fast.best, fast.best_step) == (pytest.approx(100.0), 99)
+    result = found.again(threshold=99.0)
+    assert [arm.reached for arm in result.arms] == [0, 1, 0]
+    assert [arm.steps_to_threshold and arm.steps_to_threshold.value for arm in result.arms] == [None, 98, None]
+
+
+def test_runs_that_never_come_to_the_threshold_count_with_all_their_steps(found):
+    """Else an arm would seem the quicker the more of its slow runs never arrive."""
+    quick, never = trained(*[0.0] * 9, *[100.0] * 91), trained(*[0.0] * 100)
+    result = found(range(2), {"baseline/0": quick, "baseline/1": never}, threshold=5.0, training_steps=1000)
+    assert (result.arms[0].reached, result.arms[0].steps_to_threshold.value) == (1, (10 + 1000) / 2)
+
+
+def test_an_interval_of_steps_holds_none_before_the_first_or_after_the_last(found):
+    """Student's alone would: two runs that came to the threshold at step 11 and at step 95 say little of any other."""
+    slow, quick = (trained(*[0.0] * wait, *[1000.0] * (100 - wait)) for wait in (94, 10))
+    result = found(range(2), {"baseline/0": slow, "baseline/1": quick}, threshold=1.0, training_steps=100)
+    steps = result.arms[0].steps_to_threshold
+    assert (steps.value, steps.low, steps.high) == (53.0, 0, 100)
+    assert statistics.mean([11, 95]).low < 0
+
+
+def test_the_best_evaluation_is_the_first_of_the_best(found):
+    words = [evaluated(step, value, final=step == 1000) for step, value in ((250, 1.0), (500, 7.0), (750, 7.0), (1000, 3.0))]
+    result = found([0], {"baseline/0": [*trained(0.0), *words]})
+    (run,) = result.arms[0].runs
+    assert (run.final, run.best, run.best_step) == (3.0, 7.0, 500)
+
+
+def test_the_same_log_gives_the_same_findings_to_the_byte(found):
+    result = found(range(3), evaluations(baseline=[1.0, 5.0, 3.0], fast=[4.0, 4.5, 9.0], slow=[1.0, 1.0, 2.0]))
+    assert as_json(result) == as_json(found.again())
+    assert json.loads(as_json(result))["contrasts"][0]["variant"] == "fast"
+
+
+def test_an_unknown_experiment_is_answered_with_the_nearest(found):
+    found([0], {})
+    with Reader(found.home) as reader, pytest.raises(NotFoundError, match="xx: no such experiment or run; did you mean x"):
+        findings(reader, "xx")
+
+
+# --- caveats ----------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_has_ended_yet(found):
+    result = found(range(3), {})
+    assert result.contrasts == ()
+    assert result.caveats[0].startswith("9 of 9 runs did not complete and are left out: baseline/0 (queued)")
+    assert result.caveats[0].endswith("and 4 more")
+    assert "fast cannot be compared with baseline: there is no final return of baseline and fast" in result.caveats
+
+
+def test_what_failed_is_named_with_its_cause(found):
+    caveats = found([0], arms(baseline=[1.0], fast=[2.0]) | {"slow/0": None}).caveats
+    assert caveats[0] == "1 of 3 runs did not complete and are left out: slow/0 (failed: crashed(SIGKILL))"
+    assert "slow cannot be compared with baseline: there is no final return of slow" in caveats
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, 1e200])
+def test_returns_that_are_no_numbers_to_reckon_with_are_left_out_and_named(found, value):
+    result = found([0], {"baseline/0": trained(), "fast/0": trained(value), "slow/0": trained(1.0)})
+    assert [arm.mean.value if arm.mean else None for arm in result.arms] == [None, None, 1.0]
+    assert "no return is known of baseline/0 (completed), fast/0 (completed)" in result.caveats[0]
+    assert any("fewer than 100 episodes were finished by 2 completed runs" in caveat for caveat in result.caveats)
+    json.loads(as_json(result), parse_constant=pytest.fail)
+
+
+@pytest.mark.parametrize(("seeds", "few", "mean"), [(2, True, True), (3, True, True), (4, True, False), (5, False, False)])
+def test_few_seeds_are_called_few(found, seeds, few, mean):
+    values = [float(seed) for seed in range(seeds)]
+    caveats = found(range(seeds), evaluations(baseline=values, fast=values, slow=values)).caveats
+    assert any(f"{seeds} seeds are few" in caveat for caveat in caveats) is few
+    assert any("the interquartile mean is the mean" in caveat for caveat in caveats) is mean
+
+
+def test_evaluation_and_training_that_point_in_opposite_directions_are_told(found):
+    ends = {"baseline/0": trained(5.0, evaluation=1.0), "fast/0": trained(4.0, evaluation=2.0)}
+    caveats = found([0], ends | {"slow/0": trained(6.0, evaluation=2.0)}).caveats
+    assert [caveat for caveat in caveats if "behind" in caveat] == [
+        "fast is ahead of baseline in evaluation and behind it in its last 100 training episodes"
+    ]
+
+
+def test_evaluations_on_other_episodes_are_told(found):
+    ends = {"baseline/0": [*trained(1.0), evaluated(1000, 1.0)], "fast/0": [*trained(1.0), evaluated(1000, 1.0, 2.0)]}
+    assert "the runs were not all evaluated on the same episodes" in found([0], ends).caveats
+
+
+def test_arms_in_different_environments_or_trained_unequally_long_are_told(found):
+    variants = {"fast": {"training_steps": 2000}, "windy": {"environment_kwargs": {"wind": 3}}}
+    assert found([0], {}, variants=variants).caveats[-2:] == (
+        "the arms are not trained equally long: baseline for 1,000 steps, fast for 2,000 steps, windy for 1,000 steps",
+        "the arms do not play the same environment, nor are they evaluated in the same:"
+        " baseline in CartPole-v1, fast in CartPole-v1, windy in CartPole-v1 (wind=3)",
+    )
+
+
+def test_runs_that_could_not_go_on_exactly_are_named(tmp_path):
+    """Even where the last of their attempts could: what came before it was not what it would have been."""
+    begun(tmp_path)
+    inexact = attempt(2, episode(8), from_step=4, from_episode=1, resume="inexact")
+    exact = attempt(3, episode(9), from_step=8, from_episode=2, cause="completed")
+    tell(tmp_path, *attempt(1, episode(4)), *inexact, *exact, said(RUN, e.RunCompleted()))
+    tell(tmp_path, *attempt(1, episode(4), run=OTHER), *attempt(2, from_step=4, run=OTHER), said(OTHER, e.RunCompleted()))
+    with Reader(tmp_path) as reader:
+        caveats = findings(reader, "x").caveats
+    assert [caveat for caveat in caveats if "bit by bit" in caveat] == [
+        "after an interruption, these could not go on bit by bit, and began a new episode instead: baseline/0 (completed)"
+    ]
+
+
+@pytest.mark.parametrize("scheduled", [True, False])
+def test_what_an_extension_means_for_a_schedule_is_told(tmp_path, scheduled):
+    rate = {"hyperparameters": {"learning_rate": "lin_3e-4" if scheduled else 3e-4}}
+    begun(tmp_path, baseline=rate, training_steps=1000)
+    tell(tmp_path, said("x", e.StepsAdded(arms=("baseline", "v"), training_steps=2000)))
+    with Reader(tmp_path) as reader:
+        caveats = [caveat for caveat in findings(reader, "x").caveats if "extended" in caveat]
+    words = "was extended from 1,000 to 2,000 training steps, and its learning_rate=lin_0.0003 took another course"
+    assert [caveat.partition(" than ")[0] for caveat in caveats] == [f"{arm} {words}" for arm in ("baseline", "v") if scheduled]
+
+
+def test_seeds_that_were_added_cost_and_are_told(found):
+    """A p-value is doubled each time; more steps and episodes of evaluation are another look, too, and nothing else is."""
+    before = found(range(5), evaluations(baseline=[1.0, 2.0, 3.0, 1.5, 2.5], fast=[2.0, 2.5, 4.5, 1.5, 3.0]), variants=FAST)
+    (contrast,) = before.contrasts
+    assert contrast.p_adjusted == contrast.p_value
+    for seeds, steps, retries, episodes in ((5, 1000, 7, 20), (5, 2000, 7, 20), (9, 2000, 7, 20), (9, 2000, 7, 50)):
+        more = experiment(range(seeds), FAST, training_steps=steps, max_retries=retries, eval_episodes=episodes)
+        tell(found.home, said("x", e.ExperimentRestated(experiment=more)))
+    result = found.again()
+    (contrast,) = result.contrasts
+    assert contrast.p_adjusted == pytest.approx(min(1.0, 8 * contrast.p_value))
+    assert any(caveat.startswith("seeds, steps or evaluations were added 3 times after") for caveat in result.caveats)
+    assert [len(arm.seeds) for arm in result.arms] == [9, 9]

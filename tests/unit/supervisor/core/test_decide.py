@@ -1,0 +1,223 @@
+"""The decision core by examples: from a submission to the end of the experiment, and every way a run can fail."""
+
+import pytest
+
+from lander.protocol import commands as c
+from lander.protocol import events as e
+from lander.protocol.digests import digest
+from lander.supervisor.core.decide import HostGone, Tick
+from lander.supervisor.core.restart_policy import BACKOFF_START, STOP_GRACE
+from tests.support.decision_driver import SIGNALLED, DecisionDriver
+from tests.support.histories import HOST, experiment
+
+A, B = "x/baseline/0", "x/v/0"
+
+
+# --- from submission to completion ------------------------------------------------------------------------------------
+
+
+def test_without_a_host_a_submitted_run_waits():
+    desk = DecisionDriver(cpus=0)
+    desk.submit(notices=("mind the gap",))
+    assert desk.kinds() == [("x", "ExperimentSubmitted.2"), ("x", "WarningRaised"), (A, "RunQueued"), (B, "RunQueued")]
+    assert desk.last.answer == c.Accepted(subject="x")
+    assert desk.said("ExperimentSubmitted.2")[0].digest == digest(experiment("x"))
+    assert desk.started() == []
+    assert desk.experiment_state() == "queued"
+
+
+def test_when_a_host_joins_what_waits_is_placed_one_run_a_cpu():
+    desk = DecisionDriver(cpus=0)
+    desk.submit(seeds=[0, 1])
+    desk.join(cpus=3)
+    assert desk.kinds()[0] == (f"host:{HOST}", "HostJoined")
+    assert desk.kinds()[1] == ("x", "ExperimentStarted")
+    assert desk.started() == [(A, 1, 10, None), (B, 1, 11, None), ("x/baseline/1", 1, 12, None)]
+    assert desk.states() == {"baseline/0": "starting", "v/0": "starting", "baseline/1": "starting", "v/1": "queued"}
+
+
+def test_a_slot_that_becomes_free_is_given_away_in_the_same_decision():
+    desk = DecisionDriver(cpus=1)
+    desk.submit()
+    desk.train(A)
+    desk.exit(A, cause="completed")
+    assert desk.kinds() == [(A, "AttemptEnded"), (A, "RunCompleted"), (B, "AttemptStarted")]
+    assert desk.started() == [(B, 1, 10, None)]
+
+
+def test_an_experiment_is_complete_when_all_its_runs_are():
+    desk = DecisionDriver()
+    desk.submit()
+    desk.train(A, B)
+    desk.complete(A)
+    assert desk.experiment_state() == "running"
+    desk.complete(B)
+    assert desk.experiment_state() == "completed"
+    assert desk.kinds()[-1] == ("x", "ExperimentCompleted")
+
+
+def test_completion_is_believed_only_with_the_model_on_disk():
+    desk = DecisionDriver()
+    desk.submit()
+    desk.train(A)
+    desk.exit(A, cause="completed", saved=False)
+    assert desk.said("AttemptEnded")[0].cause == "crashed"
+    assert desk.run(A).state == "queued"
+
+
+@pytest.mark.parametrize(
+    ("cause", "how", "expected"),
+    [
+        (None, {"exit_code": 1, "log_tail": "tail"}, "crashed"),
+        (None, {"exit_code": 0}, "crashed"),
+        (None, SIGNALLED, "crashed(SIGKILL)"),
+        (None, SIGNALLED | {"out_of_memory": True}, "out_of_memory(SIGKILL)"),
+        (None, SIGNALLED | {"lost": True}, "lost_contact(SIGKILL)"),
+        ("non_finite", {"lost": True}, "non_finite"),
+        ("non_finite", {}, "non_finite"),
+        ("environment_error", {"exit_code": 0}, "environment_error"),
+        ("cuda_out_of_memory", {}, "cuda_out_of_memory"),
+        ("completed", SIGNALLED, "crashed(SIGKILL)"),
+    ],
+)
+def test_a_cause_is_what_the_trainer_said_unless_the_system_knows_better(cause, how, expected):
+    desk = DecisionDriver()
+    desk.submit()
+    desk.train(A)
+    desk.exit(A, cause=cause, **how)
+    (ended,) = desk.said("AttemptEnded")
+    assert ended.named_cause == expected
+    assert ended.detail == (f"why {cause}" if cause else how.get("log_tail", ""))
+
+
+# --- stopping ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_waits_is_stopped_at_once_and_what_trains_is_asked():
+    desk = DecisionDriver(cpus=1)
+    desk.submit()
+    desk.train(A)
+    desk.stop("x")
+    assert desk.last.events[0] == ("x", e.OperatorCommanded(command="stop", target="x", operator="me@here"))
+    assert desk.states() == {"baseline/0": "stopping", "v/0": "stopped"}
+    assert desk.ended() == [(A, 1, STOP_GRACE)]
+    desk.exit(A, cause="stopped")
+    assert desk.states() == {"baseline/0": "stopped", "v/0": "stopped"}
+    assert desk.experiment_state() == "stopped"
+
+
+def test_stopping_twice_is_stopping_once():
+    desk = DecisionDriver()
+    desk.submit()
+    desk.stop(A)
+    desk.stop(A)
+    assert desk.kinds() == [("x", "OperatorCommanded")]
+    desk.crash(A)
+    assert desk.run(A).state == "stopped"
+    desk.stop(A)
+    assert (desk.last.events, desk.last.answer.detail) == ([], "nothing to stop: it is stopped")
+
+
+@pytest.mark.parametrize(("target", "stopped"), [("x", 4), ("x/v", 2), (A, 1), ("x/baseline/1", 1)])
+def test_a_target_is_an_experiment_an_arm_or_a_run(target, stopped):
+    desk = DecisionDriver(cpus=0)
+    desk.submit(seeds=[0, 1])
+    desk.submit(name="x2")
+    desk.stop(target)
+    assert len(desk.said("RunStopped")) == stopped
+
+
+@pytest.mark.parametrize("target", ["y", "x/b", "x/baseline/01", "", "x/", "/"])
+def test_a_target_that_does_not_exist_is_refused_and_nothing_is_recorded(target):
+    desk = DecisionDriver()
+    desk.submit()
+    desk.stop(target)
+    assert desk.last.events == []
+    assert desk.last.effects == []
+    assert desk.last.answer == c.Refused(error="NotFoundError", detail=f"{target}: no such experiment or run")
+
+
+@pytest.mark.parametrize(("how", "state"), [({"cause": "completed"}, "completed"), (SIGNALLED, "stopped"), ({}, "stopped")])
+def test_a_stopping_run_that_was_done_anyway_is_complete(how, state):
+    desk = DecisionDriver()
+    desk.submit()
+    desk.train(A)
+    desk.stop(A)
+    desk.exit(A, **how)
+    assert desk.run(A).state == state
+
+
+@pytest.mark.parametrize("how", [{"cause": "stopped"}, {"exit_code": None, "signal": "SIGTERM"}])
+def test_a_trainer_that_a_signal_ended_goes_on_and_has_not_failed(how):
+    """Whoever sent it may mean the machine, whose experiments go on when it is back; but not in the very next moment."""
+    desk = DecisionDriver()
+    desk.submit()
+    desk.train(A)
+    desk.exit(A, **how)
+    assert [event.cause for event in desk.said("AttemptEnded")] == ["preempted"]
+    assert (desk.run(A).state, desk.run(A).failures, desk.started()) == ("queued", (), [])
+    desk.now += BACKOFF_START
+    desk.tell(Tick())
+    assert desk.started() == [(A, 2, 10, None)]
+
+
+# --- leaving ----------------------------------------------------------------------------------------------------------
+
+
+def test_before_the_supervisor_leaves_what_trains_is_asked_to_end_and_what_waits_waits_on():
+    desk = DecisionDriver(cpus=1)
+    desk.submit()
+    desk.submit(name="y")
+    desk.train(A)
+    desk.leave()
+    assert desk.kinds() == [(A, "StopRequested")]
+    assert (desk.started(), desk.ended()) == ([], [(A, 1, STOP_GRACE)])
+    assert desk.state.live == (A,)
+    assert [desk.run(run).state for run in (A, B, "y/baseline/0", "y/v/0")] == ["stopping", "queued", "queued", "queued"]
+    desk.exit(A, cause="stopped", step=512)
+    assert desk.kinds() == [(A, "AttemptEnded"), (A, "RunQueued")]
+    assert [event.cause for event in desk.said("AttemptEnded")] == ["preempted"]
+    assert [event.step for event in desk.said("AttemptEnded")] == [512]
+    assert (desk.started(), desk.state.live, desk.run(A).failures) == ([], (), ())
+    assert desk.experiment_state() == "running"
+
+
+@pytest.mark.parametrize("how", [SIGNALLED, {"cause": "stopped"}, None])
+def test_the_next_supervisor_carries_on_with_what_the_last_one_left(how):
+    """However the trainer ended: by itself, by force, or with its host, unseen."""
+    desk = DecisionDriver(cpus=1)
+    desk.submit()
+    desk.train(A)
+    desk.checkpoint(A, 512)
+    desk.leave()
+    desk.tell(HostGone(HOST, "its process ended")) if how is None else desk.exit(A, **how)
+    assert (desk.run(A).state, desk.run(A).failures) == ("queued", ())
+    desk.leaving = False
+    desk.join(pid=2, cpus=1)
+    assert desk.started() == [(A, 2, 10, None)]
+    assert desk.offered() == {A: [512]}
+
+
+def test_while_the_supervisor_leaves_nothing_is_placed_whatever_happens():
+    """Negative control: the same without leaving places the other run."""
+    desk = DecisionDriver(cpus=1)
+    desk.submit()
+    desk.leave()
+    desk.exit(A, cause="completed")
+    desk.tell(Tick())
+    desk.join(cpus=2)
+    assert desk.started() == []
+    desk.leaving = False
+    desk.tell(Tick())
+    assert desk.started() == [(B, 1, 10, None)]
+
+
+@pytest.mark.parametrize(("wish", "state"), [("stop", "stopped"), ("pause", "paused")])
+def test_leaving_does_not_change_what_a_person_has_asked(wish, state):
+    desk = DecisionDriver()
+    desk.submit()
+    getattr(desk, wish)(A)
+    desk.leave()
+    assert (A, 1, STOP_GRACE) in desk.ended()
+    desk.exit(A, cause="stopped")
+    assert desk.run(A).state == state

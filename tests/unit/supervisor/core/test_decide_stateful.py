@@ -1,0 +1,487 @@
+"""The decision core against everything at once: submissions, hosts, trainers, people, and supervisors that leave or die;
+in any order, late, twice, or lost.
+
+The machine stands in for the shell: it takes each decision to a store, folds what the store commits, and sometimes lets a
+trainer's word come in between the two. After every step the invariants below must hold, and at the end everything must be
+able to come to an end.
+"""
+
+import asyncio
+from collections import Counter
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+
+from lander.experiments.execution import execution_with
+from lander.experiments.writing import as_written
+from lander.protocol import commands as c
+from lander.protocol import events as e
+from lander.protocol.lifecycle import ImpossibleTransitionError
+from lander.store.log.event_store import said
+from lander.store.writers.memory_store import MemoryEventStore
+from lander.supervisor.core import attempts, placement, standing, state
+from lander.supervisor.core import decide as core
+from lander.supervisor.core.decide import Draft, Drain, HostGone, LimitReached, Stalled, Tick, decide
+from lander.supervisor.core.placement import Slot
+from lander.supervisor.core.restart_policy import Verdict
+from lander.supervisor.core.standing import ExperimentStanding
+from lander.supervisor.core.state import State, evolve, fold
+from lander.supervisor.core.stop_reasons import MEANINGS, StopMeaning
+from tests.support.decision_invariants import (
+    checkpoints_are_of_the_lineage,
+    effects_speak_of_the_log,
+    experiments_end_with_their_runs,
+    no_slot_is_idle_without_need,
+    retries_are_bounded,
+    what_is_over_stays_over,
+)
+from tests.support.histories import HOST, checkpoint, experiment, origin
+from tests.support.recorded import recorded
+
+MAX_RETRIES = 1
+NAMES = ("x", "y")
+PICK = st.integers(0, 30)
+KILLED = {"signal": "SIGKILL"}
+EXITS = st.sampled_from(
+    [{"exit_code": 0}, {"exit_code": 1, "log_tail": "tail"}, KILLED, KILLED | {"out_of_memory": True}, KILLED | {"lost": True}]
+)
+CAUSES = st.sampled_from(["completed", "stopped", "config_error", "non_finite", "crashed"])
+WORDS = st.sampled_from(
+    ["TrainingStarted", "CheckpointCommitted", "ModelSaved", "TrainingEnded", "MetricsLogged", "WarningRaised"]
+)
+TARGETS = st.sampled_from(["x", "y", "x/v", "x/baseline/0", "y/v/1", "z", "x/"])
+
+
+class Supervision(RuleBasedStateMachine):
+    """The shell, reduced to what matters here."""
+
+    def __init__(self):
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.store = MemoryEventStore()
+        self.store.listen(self._committed)
+        self.state = State()
+        self.now = 1_000.0
+        self.pid = 1
+        self.leaving = False
+
+    def teardown(self):
+        try:
+            self._everything_can_come_to_an_end()
+        finally:
+            self.loop.close()
+
+    # ------------------------------------------------------------------------------------------------ the shell
+
+    def _committed(self, recorded):
+        for event in recorded:
+            if event.event.kind not in e.TELEMETRY_KINDS:
+                self.state = evolve(self.state, event)
+
+    def _append(self, *batches):
+        async def append():
+            return await self.store.append(*batches)
+
+        self.loop.run_until_complete(append())
+
+    def tell(self, message, meanwhile=None):
+        """Decide, record, check; `meanwhile`, a trainer's word is recorded between the decision and its commit."""
+        draft = core.decide(self.state, message, self.now, self.leaving)
+        if meanwhile is not None:
+            self._append(meanwhile)
+        if draft.events:
+            self._append(*(said(stream, event, at=e.microseconds(self.now)) for stream, event in draft.events))
+        if meanwhile is None:
+            assert self.state == draft.state
+        if isinstance(draft.answer, c.Refused):  # for a reason, and not because the core contradicts itself
+            assert draft.answer.error in ("NotFoundError", "ConflictError")
+        effects_speak_of_the_log(draft.effects, self.state, self.store.events)
+        experiments_end_with_their_runs(self.state)
+        if self.leaving:
+            assert not any(event.kind == "AttemptStarted" for _, event in draft.events)
+        elif not isinstance(draft.answer, c.Refused):  # a refusal changes nothing, and so fills no slot, either
+            no_slot_is_idle_without_need(self.state, self.now)
+        return draft
+
+    def _word(self, pick, kind, cause="completed"):
+        """A word of any attempt that ever was; None before there was one."""
+        attempts = [(run.id, epoch) for run in self.state.runs.values() for epoch in range(1, run.epoch + 1)]
+        if not attempts:
+            return None
+        run, epoch = attempts[pick % len(attempts)]
+        steps = [0, *(each.step for each in self.state.runs[run].checkpoints)]
+        from_step = steps[pick % len(steps)]
+        event = {
+            "TrainingStarted": e.TrainingStarted(epoch=epoch, pid=7, n_envs=1, device="cpu", from_step=from_step),
+            "CheckpointCommitted": checkpoint(10 * (1 + pick % 5)),
+            "ModelSaved": e.ModelSaved(step=1000, path="m", sha256="s"),
+            "TrainingEnded": e.TrainingEnded(epoch=epoch, cause=cause, step=1000),
+            "MetricsLogged": e.MetricsLogged(step=1, values={}),
+            "WarningRaised": e.WarningRaised(message="!"),
+        }[kind]
+        return said(run, event, at=1, producer=epoch)
+
+    # ------------------------------------------------------------------------------------------------ what happens
+
+    @initialize(cpus=st.sampled_from([2, 2, 1, 0]), on_failure=st.sampled_from(["retry", "retry", "skip", "abort"]))
+    def begin(self, cpus, on_failure):
+        """Usually with something to do and somewhere to do it, else most histories would be short."""
+        if cpus:
+            self.join(cpus=tuple(range(cpus)))
+        wanted = experiment("x", on_failure=on_failure, max_retries=MAX_RETRIES)
+        self.submit_and_check(wanted, execution_with())
+
+    @rule(
+        name=st.sampled_from(NAMES),
+        seeds=st.integers(1, 2),
+        on_failure=st.sampled_from(["retry", "skip", "abort"]),
+        mode=st.sampled_from(["parallel", "sequential"]),
+        device=st.sampled_from(["cpu", "cpu", "cuda"]),
+        max_workers=st.sampled_from([None, 1, 2]),
+        on_limit=st.sampled_from(["warn", "pause", "stop"]),
+        training_steps=st.sampled_from([1000, 1000, 2000]),
+        forked_at=st.sampled_from([None, None, 5]),
+    )
+    def submit(self, name, seeds, on_failure, mode, device, max_workers, on_limit, training_steps, forked_at):
+        if self.leaving:  # it would not be listened to
+            return
+        policies = {"on_failure": on_failure, "on_limit": on_limit, "max_retries": MAX_RETRIES}
+        policies["origin"] = forked_at and origin(dict.fromkeys(range(3), checkpoint(forked_at)))
+        wanted = experiment(name, seeds=range(seeds), device=device, training_steps=training_steps, **policies)
+        execution = execution_with(mode=mode, max_workers=max_workers)
+        self.submit_and_check(wanted, execution)
+
+    @precondition(lambda self: self.state.experiments and not self.leaving)
+    @rule(pick=PICK, more=st.sampled_from([0, 0, 500]), seeds=st.sampled_from([0, 0, 1]))
+    def submit_again(self, pick, more, seeds):
+        """As it is, or with more to do, or with more seeds."""
+        standing = list(self.state.experiments.values())[pick % len(self.state.experiments)]
+        form = as_written(standing.experiment)
+        for arm in form["arms"]:
+            arm["training_steps"] += more
+            arm["seeds"] = [*arm["seeds"], *([max(arm["seeds"]) + 1] * seeds if len(arm["seeds"]) < 3 else [])]
+        self.submit_and_check(recorded(form), standing.execution)
+
+    def submit_and_check(self, wanted, execution):
+        known = self.state.experiments.get(wanted.experiment_id)
+        draft = self.tell(c.SubmitExperiment(experiment=wanted, execution=execution, manifest={}))
+        submitted = [event for _, event in draft.events if isinstance(event, e.ExperimentSubmitted)]
+        assert len(submitted) == (known is None)
+        if known is None or known.experiment == wanted:
+            assert isinstance(draft.answer, c.Accepted)
+        if known is not None and isinstance(draft.answer, c.Accepted):
+            standing = self.state.experiments[wanted.experiment_id]
+            assert standing.execution == execution
+            assert (standing.experiment.on_failure, standing.experiment.on_limit) == (wanted.on_failure, wanted.on_limit)
+            for old, asked, new in zip(known.experiment.arms, wanted.arms, standing.experiment.arms, strict=True):
+                assert new.training_steps == max(old.training_steps, asked.training_steps)
+                assert set(new.seeds) == {*old.seeds, *asked.seeds}
+                assert new.seeds[: len(old.seeds)] == old.seeds
+                assert new.device == old.device == asked.device
+            assert all(self.goes_on(run) or run.expected == "skipped" for run in self.state.runs_of(wanted.experiment_id))
+
+    @staticmethod
+    def goes_on(run):
+        """By itself, or it has completed: who wanted it to go on has left nothing of it behind."""
+        ends = run.attempt is not None and run.attempt.stop_reason in ("operator", "pause", "skip", "limit", "aborted")
+        return run.state in ("queued", "starting", "running", "stopping", "completed") and not ends
+
+    @rule(
+        cpus=st.integers(1, 3),
+        gpus=st.integers(0, 1),
+        again=st.booleans(),
+        same_pid=st.booleans(),
+        kept=st.lists(st.booleans(), max_size=8),
+        strange=PICK,
+    )
+    def host_joins(self, cpus, gpus, again, same_pid, kept, strange):
+        """Anew, or again after it lost its connection; with some of the trainers it should have, and perhaps with others."""
+        self.pid += not again
+        live = [(run.id, run.attempt.epoch) for run in self.state.runs.values() if run.attempt is not None]
+        alive = [key for key, keep in zip(live, kept, strict=False) if keep and again]
+        old = [(run.id, epoch) for run in self.state.runs.values() for epoch in range(1, run.epoch)]
+        alive += old[strange : strange + 1]
+        keys = tuple(c.TrainerKey(run=run, epoch=epoch) for run, epoch in alive)
+        names = ("GPU",) * gpus
+        self.join(cpus=tuple(range(cpus)), gpus=names, trainers=keys, pid=1 if same_pid else self.pid)
+
+    def join(self, pid=1, **offer):
+        self.tell(c.JoinHost(name=HOST, pid=pid, incarnation=f"agent {self.pid}", memory_mb=1.0, **offer))
+
+    @rule(name=st.sampled_from([HOST, HOST, "nobody"]), meanwhile=PICK, kind=WORDS)
+    def host_goes(self, name, meanwhile, kind):
+        self.tell(HostGone(name, "its process ended"), self._word(meanwhile, kind))
+
+    @precondition(lambda self: self.state.runs)
+    @rule(pick=PICK, kind=WORDS, cause=CAUSES)
+    def trainer_speaks(self, pick, kind, cause):
+        word = self._word(pick, kind, cause)
+        if word is not None:
+            self._append(word)
+
+    @precondition(lambda self: self.state.live)
+    @rule(pick=PICK, steps=st.sets(st.integers(1, 9)))
+    def trainer_trains(self, pick, steps):
+        self.train(self.state.live[pick % len(self.state.live)], pick, steps)
+
+    @precondition(lambda self: self.state.live)
+    @rule(pick=PICK, steps=st.sets(st.integers(1, 9), min_size=1), times=st.integers(1, 3))
+    def trainer_is_interrupted_and_trains_on(self, pick, steps, times):
+        name = self.state.live[pick % len(self.state.live)]
+        for turn in range(times):
+            self.train(name, pick + turn, steps)
+            self.exit(self.state.runs[name], None, False, {"signal": "SIGTERM"})
+            self.time_passes(60.0, tick=True)
+            if not self.state.runs[name].live:
+                return
+        self.train(name, pick, ())
+
+    def train(self, name, pick, steps):
+        """As a trainer really does: it begins where a checkpoint it was offered lies, and writes others beyond."""
+        run = self.state.runs[name]
+        words = []
+        from_step = 0
+        if run.trained < run.epoch:
+            offered = [*(each.step for each in run.checkpoints), 0]
+            from_step = offered[pick % len(offered)]
+            words.append(e.TrainingStarted(epoch=run.epoch, pid=7, n_envs=1, device="cpu", from_step=from_step))
+        elif run.checkpoints:
+            from_step = run.checkpoints[0].step
+        words += [checkpoint(from_step + step) for step in sorted(steps)]
+        if words:
+            self._append(said(run.id, *words, at=1, producer=run.epoch))
+
+    @precondition(lambda self: any(run.live for run in self.state.runs.values()))
+    @rule(pick=PICK, how=EXITS, cause=st.none() | CAUSES, saved=st.booleans(), twice=st.booleans(), later=st.booleans())
+    def trainer_exits(self, pick, how, cause, saved, twice, later):
+        live = [run for run in self.state.runs.values() if run.attempt is not None]
+        run = live[pick % len(live)]
+        self.exit(run, cause, saved, how)
+        if twice:
+            draft = self.exit(run, None, False, how)
+            assert not any(event.kind == "AttemptEnded" for _, event in draft.events)
+        if later:
+            self.time_passes(60.0, tick=True)
+
+    def exit(self, run, cause, saved, how):
+        if saved:
+            self._append(said(run.id, e.ModelSaved(step=1, path="m", sha256="s"), at=1, producer=run.epoch))
+        if cause is not None:
+            self._append(said(run.id, e.TrainingEnded(epoch=run.epoch, cause=cause, step=1), at=1, producer=run.epoch))
+        return self.tell(c.TrainerExited(run=run.id, epoch=run.epoch, **how))
+
+    @rule(
+        run=st.sampled_from(["x/baseline/0", "y/v/1", "no/such/0"]),
+        epoch=st.integers(0, 4),
+        how=EXITS,
+        meanwhile=PICK,
+        kind=WORDS,
+    )
+    def somebody_exits(self, run, epoch, how, meanwhile, kind):
+        counts = self.state.attempt(run, epoch) is not None
+        draft = self.tell(c.TrainerExited(run=run, epoch=epoch, **how), self._word(meanwhile, kind))
+        assert counts == any(event.kind == "AttemptEnded" for _, event in draft.events)
+
+    @rule(what=TARGETS, operation=st.sampled_from(c.OPERATE), meanwhile=PICK, kind=WORDS)
+    def somebody_asks(self, what, operation, meanwhile, kind):
+        self.somebody_asks_for(what, operation, self._word(meanwhile, kind))
+
+    def somebody_asks_for(self, what, operation, meanwhile=None):
+        found = any(run == what or run.startswith(what.rstrip("/") + "/") for run in self.state.runs) and what[-1] != "/"
+        draft = self.tell(operation(target=what, operator="me@here"), meanwhile)
+        assert isinstance(draft.answer, c.Accepted if found else c.Refused)
+        asked = [event for _, event in draft.events if isinstance(event, e.OperatorCommanded)]
+        assert len(asked) == (found and not draft.answer.detail)
+        ends = {c.StopTarget: "stopped", c.PauseTarget: "paused", c.SkipTarget: "skipped"}
+        if operation in ends and found:
+            concerned = [run for run in self.state.runs.values() if run.id == what or run.id.startswith(f"{what}/")]
+            assert all(run.over or run.state in ("stopping", ends[operation]) for run in concerned)
+        if operation is c.ResumeTarget and found:
+            assert all(self.goes_on(run) for run in self.state.runs.values() if run.id == what or run.id.startswith(f"{what}/"))
+
+    @precondition(lambda self: any(run.state == "stopping" for run in self.state.runs.values()))
+    @rule(pick=PICK, again=st.booleans())
+    def somebody_thinks_better_of_it(self, pick, again):
+        stopping = [run for run in self.state.runs.values() if run.state == "stopping"]
+        known = self.state.experiments[stopping[pick % len(stopping)].experiment]
+        if again and not self.leaving:
+            self.submit_and_check(known.experiment, known.execution)
+        else:
+            self.somebody_asks_for(known.experiment.experiment_id, c.ResumeTarget)
+
+    @precondition(lambda self: self.state.live)
+    @rule(pick=PICK, late=st.integers(0, 1), limit=st.sampled_from([None, None, "memory_mb", "wall_hours"]))
+    def something_is_noticed(self, pick, late, limit):
+        """Of an attempt that counts, or of the one before."""
+        run = self.state.runs[self.state.live[pick % len(self.state.live)]]
+        epoch = run.epoch - late
+        if limit is None:
+            draft = self.tell(Stalled(run.id, epoch, 700.0))
+        else:
+            draft = self.tell(LimitReached(run.id, epoch, limit, 2.0, 1.0))
+        noticed = (e.ProgressStalled, e.ResourceLimitExceeded, e.StopRequested)
+        assert not late or not any(isinstance(event, noticed) for _, event in draft.events)
+
+    @precondition(lambda self: not self.leaving)
+    @rule(really=st.integers(0, 3))
+    def supervisor_leaves(self, really):
+        if really == 0:
+            self.leaving = True
+            self.tell(Drain())
+            assert all(self.state.runs[run].state == "stopping" for run in self.state.live)
+
+    @rule(really=st.integers(0, 3))
+    def supervisor_dies_and_another_folds_the_log(self, really):
+        if really == 0 or self.leaving:
+            self.leaving = False
+            self.state = fold(self.store.consequential())
+
+    @rule(seconds=st.sampled_from([0.0, 0.5, 1.0, 2.0, 60.0, -5.0, -3600.0]), tick=st.booleans())
+    def the_clock_moves(self, seconds, tick):
+        self.time_passes(seconds, tick)
+
+    def time_passes(self, seconds, tick):
+        self.now += seconds
+        if tick:
+            self.tell(Tick())
+
+    # ------------------------------------------------------------------------------------------------ at all times
+
+    def log(self, event_type):
+        return [recorded for recorded in self.store.events if isinstance(recorded.event, event_type)]
+
+    @invariant()
+    def a_run_has_one_attempt_at_most(self):
+        open_attempts = Counter(each.stream for each in self.log(e.AttemptStarted))
+        open_attempts.subtract(each.stream for each in self.log(e.AttemptEnded))
+        for run in self.state.runs.values():
+            assert open_attempts[run.id] == run.live == (run.attempt is not None)
+
+    @invariant()
+    def a_slot_has_one_run_at_most(self):
+        live = [run.attempt for run in self.state.runs.values() if run.attempt is not None]
+        cpus = [(attempt.host, attempt.cpu) for attempt in live]
+        gpus = [(attempt.host, attempt.gpu) for attempt in live if attempt.gpu is not None]
+        assert len(set(cpus)) == len(cpus)
+        assert len(set(gpus)) == len(gpus)
+
+    @invariant()
+    def what_is_over_stays_over(self):
+        what_is_over_stays_over(self.store.events)
+
+    @invariant()
+    def attempts_continue_from_their_lineage(self):
+        checkpoints_are_of_the_lineage(self.state, self.store.events)
+
+    @invariant()
+    def what_is_kept_at_hand_is_what_is_found(self):
+        state = self.state
+        assert set(state.live) == {run.id for run in state.runs.values() if run.attempt is not None}
+        assert state.delayed == {run.id: run.not_before for run in state.runs.values() if self._waits(run)}
+        assert set(state.under_way) == {name for name, standing in state.experiments.items() if standing.under_way}
+        assert state.waiting == any(run.state == "queued" for run in state.runs.values())
+        assert state.idle == all(run.over or run.state == "paused" for run in state.runs.values())
+        for name, kept in state.experiments.items():
+            found = {"queued": kept.queued, "paused": kept.paused, "live": kept.live}
+            for place, run in enumerate(state.runs_of(name)):
+                assert run.place == place
+                assert [kind for kind, places in found.items() if places >> place & 1] == self._kept_as(run)
+
+    @staticmethod
+    def _kept_as(run):
+        return ["live"] if run.live else [run.state] if run.state in ("queued", "paused") else []
+
+    @staticmethod
+    def _waits(run):
+        return run.state == "queued" and run.not_before
+
+    @invariant()
+    def the_log_folds_to_the_state(self):
+        assert fold(self.store.consequential()) == self.state
+
+    @invariant()
+    def the_projections_say_the_same(self):
+        rows = self.store.projections
+        assert {run: row.state for run, row in rows.progress.items()} == {r.id: r.state for r in self.state.runs.values()}
+        assert {run: row.attempt for run, row in rows.progress.items()} == {r.id: r.epoch for r in self.state.runs.values()}
+        states = {name: standing.state for name, standing in self.state.experiments.items()}
+        assert {name: row.state for name, row in rows.experiments.items()} == states
+
+    @invariant()
+    def epochs_count_up_and_not_too_far(self):
+        for run in self.state.runs:
+            epochs = [each.event.epoch for each in self.log(e.AttemptStarted) if each.stream == run]
+            assert epochs == list(range(1, len(epochs) + 1))
+        retries_are_bounded(self.store.events, MAX_RETRIES)
+
+    # ------------------------------------------------------------------------------------------------ at the end
+
+    def _everything_can_come_to_an_end(self):
+        """With a host that has room for everybody, nothing paused, and trainers that complete, no run is left behind."""
+        self.leaving = False
+        self.pid += 1
+        self.join(cpus=tuple(range(9)), gpus=("GPU",) * 9)
+        for name in list(self.state.experiments):
+            self.tell(c.ResumeTarget(target=name, operator="me@here"))
+        for _ in range(20):
+            self.now += 10_000.0
+            self.tell(Tick())
+            for run in [run for run in self.state.runs.values() if run.live]:
+                self.exit(run, "completed", True, {"exit_code": 0})
+        assert all(run.state == "completed" for run in self.state.runs.values())
+        assert all(standing.state == "completed" for standing in self.state.experiments.values())
+
+
+QUICK = settings(
+    max_examples=120,
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+
+
+def test_whatever_happens_in_whatever_order():
+    run_state_machine_as_test(Supervision, settings=QUICK)
+
+
+# --- negative controls: with a rule broken, the machine must notice ------------------------------------------------------
+
+
+def _everybody_gets_the_first_slot(current):
+    return next(((Slot(host, host.cpus[0]), None) for host in current.hosts.values() if host.online), (None, None))
+
+
+def _deciding_as_if_it_stayed(current, message, now, leaving):
+    return decide(current, message, now)
+
+
+BROKEN = {
+    "slots are given twice": (placement, "_free_slots", _everybody_gets_the_first_slot),
+    "a supervisor that leaves starts what waits": (core, "decide", _deciding_as_if_it_stayed),
+    "superseded checkpoints are offered": (state, "outlives", lambda step, from_step: True),
+    "checkpoints are offered without end": (state, "KEPT_CHECKPOINTS", 99),
+    "exhausted experiments are forgotten": (ExperimentStanding, "exhausted", False),
+    "what ended is resumed without its experiment": (Draft, "reopen", lambda draft, experiment: None),
+    "nothing is placed": (core, "_place_runs", lambda draft: None),
+    "experiments never end": (core, "_close_experiments", lambda draft: None),
+    "old attempts count": (state, "_is_current", lambda current, recorded: True),
+    "failures are retried for ever": (attempts, "after_failure", lambda *_: Verdict("retry", 0.0, "retry 1 of 1")),
+    "what is being aborted is left behind": (
+        standing,
+        "MEANINGS",
+        MEANINGS | dict.fromkeys(("aborted", "limit", "skip"), StopMeaning("stopped", None)),
+    ),
+    "stops are forgotten": (Draft, "ask_to_end", lambda draft, run, attempt, reason: None),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_broken_rule_is_noticed(monkeypatch, broken):
+    monkeypatch.setattr(*BROKEN[broken])
+    once = settings(
+        QUICK, max_examples=300, phases=[Phase.generate], database=None, derandomize=True, report_multiple_bugs=False
+    )
+    with pytest.raises((AssertionError, ImpossibleTransitionError)):
+        run_state_machine_as_test(Supervision, settings=once)

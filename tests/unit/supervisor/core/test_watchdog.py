@@ -1,0 +1,207 @@
+"""The watchdog: progress is not life, a peak is no excess, and nobody is blamed for the supervisor's own deafness."""
+
+import pytest
+
+from lander.protocol.events import ResourcesSampled, TrainerUsage
+from lander.supervisor.core.decide import HostGone, LimitReached, Stalled, Tick
+from lander.supervisor.core.watchdog import CPU_SECONDS, HOST_SILENCE_SECONDS, LOOK_SECONDS, Watch
+from tests.support.decision_driver import DecisionDriver
+
+A, B = "x/baseline/0", "x/v/0"
+
+
+class Post:
+    """A watch with a desk beside it: looks around each second, as the supervisor does."""
+
+    def __init__(self, **form):
+        self.desk = DecisionDriver()
+        self.desk.submit(**({"stall_timeout": 60} | form))
+        self.watch = Watch()
+        self.watch.heard("local", self.desk.now)
+        self.alarms = self.look()
+
+    def look(self, **how):
+        return self.watch.look(self.desk.state, self.desk.now, **how)
+
+    def wait(self, seconds, each_second=lambda: None, **how):
+        """What was said in the meantime."""
+        alarms = []
+        for _ in range(seconds):
+            self.desk.now += 1
+            each_second()
+            self.watch.heard("local", self.desk.now)
+            alarms += self.look(**how)
+        return alarms
+
+    def progress(self, *runs):
+        for run in runs:
+            self.watch.progressed(run, self.desk.run(run).epoch, self.desk.now)
+
+    def measure(self, run=A, cpu=50.0, memory=100.0, epoch=1):
+        usage = TrainerUsage(run=run, epoch=epoch, cpu_percent=cpu, memory_mb=memory)
+        sample = ResourcesSampled(cpu_percent=1, memory_percent=1, memory_mb=1, disk_free_mb=1, trainers=(usage,))
+        self.watch.measured(self.desk.state, sample, self.desk.now)
+
+
+# --- progress ---------------------------------------------------------------------------------------------------------
+
+
+def test_who_says_nothing_is_stalled_after_its_time_and_not_before():
+    post = Post()
+    assert post.wait(60, lambda: post.progress(B)) == []
+    assert post.wait(1, lambda: post.progress(B)) == [Stalled(A, 1, 61.0)]
+    assert post.wait(200, lambda: post.progress(B)) == [], "it is said once"
+
+
+def test_its_next_attempt_is_watched_afresh():
+    post = Post()
+    post.wait(61, lambda: post.progress(B))
+    post.desk.crash(A)
+    assert post.wait(30, lambda: post.progress(B)) == []
+    post.desk.tell(Tick())
+    assert post.desk.run(A).epoch == 2
+    assert post.wait(61, lambda: post.progress(B)) == [], "to have been started is progress"
+    assert post.wait(1, lambda: post.progress(B)) == [Stalled(A, 2, 61.0)]
+
+
+def test_progress_is_that_of_the_attempt_that_counts():
+    post = Post()
+    assert post.wait(60, lambda: post.progress(B)) == []
+    post.watch.progressed(A, 0, post.desk.now)
+    assert post.wait(1, lambda: post.progress(B)) == [Stalled(A, 1, 61.0)]
+
+
+def test_who_is_being_stopped_is_not_stalled():
+    post = Post()
+    post.desk.stop("x")
+    assert post.wait(100) == []
+
+
+def test_a_supervisor_that_stood_still_blames_nobody():
+    """Control: the same time in small steps ends with an alarm for all of them."""
+    post = Post()
+    post.wait(50)
+    post.desk.now += LOOK_SECONDS + 300
+    assert post.look() == []
+    assert post.wait(60) == []
+    assert {alarm.run for alarm in post.wait(1)} == {A, B}
+    control = Post()
+    assert {type(alarm) for alarm in control.wait(int(50 + LOOK_SECONDS + 300))} == {Stalled}
+
+
+def test_a_clock_that_is_set_back_blames_nobody():
+    post = Post()
+    post.wait(50)
+    post.desk.now -= 3600
+    assert post.wait(60) == []
+    assert {alarm.run for alarm in post.wait(2)} == {A, B}
+
+
+def test_a_full_disk_counts_against_nobody():
+    post = Post()
+    assert post.wait(500, deaf=True) == []
+    assert post.wait(60) == []
+    assert {alarm.run for alarm in post.wait(1)} == {A, B}
+
+
+# --- limits -----------------------------------------------------------------------------------------------------------
+
+
+def test_too_much_memory_is_noticed_at_once_and_said_once():
+    post = Post(resource_limits={"memory_mb": 1000})
+    post.measure(memory=1000.0)
+    assert post.wait(1) == []
+    post.measure(memory=1001.0)
+    assert post.wait(1) == [LimitReached(A, 1, "memory_mb", 1001.0, 1000.0)]
+    post.measure(memory=2000.0)
+    assert post.wait(1) == []
+
+
+def test_a_busy_core_is_too_much_only_if_it_stays_so():
+    post = Post(resource_limits={"cpu_percent": 80})
+    peaks = [90.0, 90.0, 90.0, 90.0, 50.0] * 5
+    assert post.wait(len(peaks), lambda: post.measure(cpu=peaks.pop())) == []
+    post.measure(cpu=50.0)
+    assert post.wait(int(CPU_SECONDS), lambda: post.measure(cpu=90.0)) == []
+    assert post.wait(1, lambda: post.measure(cpu=91.0)) == [LimitReached(A, 1, "cpu_percent", 91.0, 80.0)]
+
+
+def test_time_on_the_wall_counts_from_the_attempts_start():
+    post = Post(resource_limits={"wall_hours": 0.01}, stall_timeout=9999)
+    assert post.wait(36) == []
+    assert {(alarm.run, alarm.limit) for alarm in post.wait(1)} == {(A, "wall_hours"), (B, "wall_hours")}
+
+
+def test_time_on_the_wall_counts_over_all_attempts_but_not_while_nobody_trains():
+    """Nor that of an attempt that was lost: the machine may have been off since who knows when."""
+    post = Post(resource_limits={"wall_hours": 0.01}, stall_timeout=9999)
+    for how in ({"cause": "stopped"}, {"lost": True, "exit_code": None, "signal": "SIGKILL"}):
+        post.wait(20)
+        post.desk.pause(B)
+        post.desk.exit(A, **how)
+        post.wait(60)
+        post.desk.tell(Tick())
+        assert post.desk.run(A).state == "starting"
+    assert post.desk.run(A).seconds == 20.0
+    assert post.wait(16) == []
+    assert post.wait(1) == [LimitReached(A, 3, "wall_hours", 37 / 3600, 0.01)]
+
+
+def test_what_its_checkpoints_take_counts_over_all_attempts():
+    post = Post(resource_limits={"disk_gb": 1.0})
+    post.desk.train(A)
+    post.desk.checkpoint(A, 100, written_bytes=1 << 29)
+    post.desk.checkpoint(A, 200, written_bytes=1 << 29)
+    assert post.wait(1) == []
+    post.desk.checkpoint(A, 300, written_bytes=1 << 28)
+    assert post.wait(1) == [LimitReached(A, 1, "disk_gb", 1.25, 1.0)]
+
+
+def test_without_limits_nothing_is_too_much():
+    post = Post(stall_timeout=99999)
+    for _ in range(20):
+        post.measure(cpu=1e5, memory=1e9)
+        assert post.wait(1) == []
+
+
+def test_a_measurement_of_what_is_not_watched_is_no_news():
+    post = Post(resource_limits={"memory_mb": 1})
+    post.measure(epoch=7, memory=100.0)
+    post.measure(run="nobody/at/0", memory=100.0)
+    assert post.wait(1) == []
+
+
+# --- hosts ------------------------------------------------------------------------------------------------------------
+
+
+def hostless(post, seconds):
+    alarms = []
+    for _ in range(seconds):
+        post.desk.now += 1
+        alarms += post.look()
+    return [alarm for alarm in alarms if isinstance(alarm, HostGone)]
+
+
+def test_a_silent_host_is_given_up_once():
+    post = Post()
+    assert hostless(post, int(HOST_SILENCE_SECONDS)) == []
+    assert hostless(post, 1) == [HostGone("local", "silent for 30 s")]
+    assert hostless(post, 100) == []
+    post.watch.heard("local", post.desk.now)
+    assert len(hostless(post, 31)) == 1, "it came back, and is watched again"
+
+
+def test_a_host_that_is_known_to_be_gone_is_not_missed():
+    post = Post()
+    post.watch.dismiss("local")
+    assert hostless(post, 100) == []
+
+
+@pytest.mark.parametrize("deaf", [True, False])
+def test_a_host_that_could_not_be_heard_is_not_given_up(deaf):
+    post = Post()
+    hostless(post, 20)
+    post.desk.now += 4 if deaf else 400
+    assert post.look(deaf=deaf) == []
+    assert hostless(post, 30) == []
+    assert len(hostless(post, 1)) == 1
