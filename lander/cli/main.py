@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "run": "lander.cli.run",
     "submit": "lander.cli.submit",
     "validate": "lander.cli.validate",
+    "schema": "lander.cli.schema",
     "status": "lander.cli.status",
     "wait": "lander.cli.wait",
     **dict.fromkeys(("stop", "pause", "resume", "retry", "skip", "checkpoint"), "lander.cli.operate"),

@@ -48,14 +48,18 @@ EVALUATION_SEED: Final = 1_000_000_000
 """The seed of an evaluation's first episode, and of each next the next: far from any that a training is likely to use."""
 
 
+_IDENTIFIER: Final = r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+_ENVIRONMENT_NAME: Final = r"[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,199}"
+
+
 def _identifier(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text) or ".." in text:
+    if not re.fullmatch(_IDENTIFIER, text):
         raise ValueError
     return text
 
 
 def _environment_name(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,199}", text):
+    if not re.fullmatch(_ENVIRONMENT_NAME, text):
         raise ValueError
     return text
 
@@ -84,9 +88,11 @@ def _distinct_seeds(seeds: tuple[int, ...]) -> tuple[int, ...]:
 
 
 _NAME = "1 to 64 letters, digits, '.', '_' or '-', no '..', beginning with a letter or digit"
-Identifier = Annotated[str, Strict(), AfterValidator(_identifier), Allowed(_NAME)]
+Identifier = Annotated[str, Strict(), AfterValidator(_identifier), Allowed(_NAME, pattern=f"^{_IDENTIFIER}$")]
 _ENVIRONMENT = "the name of a Gymnasium environment, such as LunarLander-v3"
-EnvironmentName = Annotated[str, Strict(), AfterValidator(_environment_name), Allowed(_ENVIRONMENT)]
+EnvironmentName = Annotated[
+    str, Strict(), AfterValidator(_environment_name), Allowed(_ENVIRONMENT, pattern=f"^{_ENVIRONMENT_NAME}$")
+]
 _Int = Annotated[int, Strict(), BeforeValidator(whole)]
 AboveZero = Annotated[_Int, Field(ge=1, le=LARGEST), Allowed("a whole number above 0")]
 ZeroOrMore = Annotated[_Int, Field(ge=0, le=LARGEST), Allowed("a whole number of at least 0")]

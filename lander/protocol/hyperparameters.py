@@ -20,12 +20,15 @@ from pydantic import (
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     PlainValidator,
     Strict,
     TypeAdapter,
     ValidationError,
+    WithJsonSchema,
     create_model,
 )
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 Type: TypeAlias = Any  # whatever pydantic accepts as a type
@@ -66,14 +69,20 @@ def refusal(sentence: str) -> PydanticCustomError:
 class Allowed:
     """Annotation that turns every refusal of a type into one sentence: `found …; must be <words>`.
 
-    With `names`, the value must moreover be one of them.
+    With `names`, the value must moreover be one of them. `pattern` is what the type's own validator demands of a text, for the
+    JSON Schema.
     """
 
     words: str
     names: tuple[str, ...] = ()
+    pattern: str = ""
 
     def __get_pydantic_core_schema__(self, source: Type, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_wrap_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        more = {"enum": list(self.names) or None, "pattern": self.pattern or None, "description": self.words}
+        return handler(schema) | {name: value for name, value in more.items() if value is not None}
 
     def _check(self, value: object, validate: core_schema.ValidatorFunctionWrapHandler) -> object:
         if not self.names or value in self.names:
@@ -117,6 +126,9 @@ def plain(value: object, depth: int = 0) -> object:
 # --- the types that the tables are made of ----------------------------------------------------------------------------
 
 
+_NUMBER_ABOVE_ZERO = r"\+?(?=[0-9._]*[1-9])([0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)([eE][-+]?[0-9]+)?$"
+
+
 def _starting_with(prefix: str) -> AfterValidator:
     """Text that is `<prefix><number above 0>`, with the number written in one canonical way."""
 
@@ -129,6 +141,11 @@ def _starting_with(prefix: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _written(prefix: str) -> WithJsonSchema:
+    """The same, for the JSON Schema."""
+    return WithJsonSchema({"type": "string", "pattern": f"^{prefix}{_NUMBER_ABOVE_ZERO}"})
+
+
 def _at_least(least: int) -> Type:
     bounds = Field(ge=least, le=LARGEST)
     return Annotated[int, Strict(), bounds, BeforeValidator(whole), Allowed(f"a whole number of at least {least}")]
@@ -138,9 +155,9 @@ _Finite = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 _Positive = Annotated[_Finite, Field(gt=0)]
 _NotNegative = Annotated[_Finite, Field(ge=0)]
 _Count = Annotated[int, Strict(), Field(ge=1, le=LARGEST), BeforeValidator(whole)]
-_Linear = Annotated[str, Strict(), _starting_with("lin_")]
+_Linear = Annotated[str, Strict(), _starting_with("lin_"), _written("lin_")]
 _Auto = Literal["auto"]
-_AutoFrom = Annotated[str, Strict(), _starting_with("auto_")]
+_AutoFrom = Annotated[str, Strict(), _starting_with("auto_"), _written("auto_")]
 _Layers = list[_Count]
 _ActorAndValue = dict[Literal["pi", "vf"], _Layers]
 _ActorAndQ = Annotated[dict[Literal["pi", "qf"], _Layers], Field(min_length=2)]  # Stable-Baselines3 asserts both
