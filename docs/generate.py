@@ -54,7 +54,12 @@ def on_page_markdown(markdown: str, page: "Page", **_: Any) -> str:
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     lines = [list(head)]
     lines += [["---"] * len(lines[0]), *map(list, rows)]
-    return "\n".join("| " + " | ".join(each.replace("|", "\\|").replace("\n", " ") for each in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    """One line, in which `|` ends no cell. Python-Markdown knows that it ends none in code."""
+    return _outside_code(text.replace("\n", " "), r"\|", r"\\|")
 
 
 def _code(text: object) -> str:
@@ -63,9 +68,12 @@ def _code(text: object) -> str:
 
 def _text(words: str) -> str:
     """Words as Markdown that shows them as they are; what stands in backquotes is code already."""
-    return "".join(
-        part if part.startswith("`") else re.sub(r"([<>*_\[\]])", r"\\\1", part) for part in re.split(r"(`.*?`)", words)
-    )
+    return _outside_code(words, r"([<>*_\[\]])", r"\\\1")
+
+
+def _outside_code(text: str, pattern: str, replacement: str) -> str:
+    parts = re.split(r"(`[^`]*`)", text)
+    return "".join(part if part.startswith("`") else re.sub(pattern, replacement, part) for part in parts)
 
 
 def _page(title: str, *parts: str) -> str:
