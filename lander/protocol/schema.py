@@ -8,6 +8,7 @@ It is in draft 7, because editors support that draft in full.
 """
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, Final
 
 from pydantic import TypeAdapter
@@ -146,8 +147,15 @@ def _listed_arm(role: str) -> Schema:
 
 def _plain(model: type[Arm] | type[Experiment], name: str) -> Schema:
     """The schema of one field of a model."""
-    schema: Schema = _cleaned(_inlined(model.model_json_schema())["properties"][name])
+    schema: Schema = _cleaned(_fields(model)[name])
     return schema
+
+
+@cache
+def _fields(model: type[Arm] | type[Experiment]) -> Schema:
+    """What pydantic writes of a model's fields."""
+    fields: Schema = _inlined(model.model_json_schema())["properties"]
+    return fields
 
 
 def _described(name: str, schema: Schema) -> Schema:
