@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 ZOO := .venv-zoo
 ZOO_INSTALLED := $(ZOO)/.installed
 
-.PHONY: demo test check docs format bench chaos mutants browser clean help
+.PHONY: demo test check docs format bench chaos mutants versions browser clean help
 
 help:
 	@echo "make demo    train two arms with two seeds each on LunarLander-v3 and print the verdict (under 3 minutes)"
@@ -17,6 +17,7 @@ help:
 	@echo "make bench   measure every promised number; writes benchmarks/RESULTS.md (about 10 minutes, on a quiet machine)"
 	@echo "make chaos   kill and freeze everything at random, more than 500 times (about 20 minutes; SEED=N repeats one)"
 	@echo "make mutants sow known defects in copies of the source, and see each of them caught (about 5 minutes)"
+	@echo "make versions train with the oldest versions of the libraries that are allowed, and with the newest (about 10 minutes)"
 	@echo "make browser install Chromium with apt where there is none, for the test that opens a report (needs root)"
 	@echo "make format  let ruff format and fix what it can"
 
@@ -32,6 +33,9 @@ chaos: $(INSTALLED)
 
 mutants: $(INSTALLED)
 	$(BIN)/python -m tests.mutants
+
+versions: $(INSTALLED)
+	$(BIN)/python -m tests.versions
 
 browser:
 	command -v chromium || { apt-get update && apt-get install -y --no-install-recommends chromium; }
@@ -67,4 +71,4 @@ $(ZOO_INSTALLED): constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(ZOO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(ZOO) .venv-oldest .venv-newest build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -19,8 +19,8 @@ from stable_baselines3.common.env_util import make_vec_env
 
 from benchmarks import supervised
 from benchmarks.row import Row, show, spread
-from lander.actors.checkpoint import Checkpoints, Training
-from lander.actors.recording import RecordedEnvironment, Recording
+from lander.actors.environment.recording import RecordedEnvironment, Recording
+from lander.actors.state.checkpoint import Checkpoints, Training
 from lander.protocol.events import CheckpointCommitted
 
 FREQUENCY = 10_000

@@ -10,7 +10,7 @@ from statistics import median
 from benchmarks import supervised
 from benchmarks.row import Row, show, spread
 from lander.protocol.events import RunQueued
-from lander.supervisor.policy import backoff
+from lander.supervisor.core.restart_policy import backoff
 
 KILLS = 5
 

@@ -20,22 +20,22 @@ import zmq
 
 from benchmarks import supervised
 from benchmarks.row import Row, show, spread
-from lander.actors.mailbox import Connection, connect
+from lander.actors.trainer.mailbox import Connection, connect
+from lander.experiments.execution import execution_with
+from lander.home import keys
 from lander.protocol.commands import Acknowledged, Append
 from lander.protocol.events import (
     AttemptStarted,
-    Execution,
     ExperimentSubmitted,
     HostJoined,
     TrainingStarted,
     host_stream,
 )
 from lander.protocol.wire import decode, encode
-from lander.store import schema
-from lander.store.connection import PRAGMAS
-from lander.store.event_store import said
-from lander.store.sqlite import MAX_GROUP, SqliteEventStore
-from lander.supervisor import keys
+from lander.store.log import schema
+from lander.store.log.event_store import said
+from lander.store.writers.sqlite_store import MAX_GROUP, SqliteEventStore
+from lander.store.writers.writer_connection import PRAGMAS
 from lander.supervisor.__main__ import tune_interpreter
 from lander.supervisor.supervisor import Supervisor
 
@@ -94,7 +94,7 @@ async def ingest(home: Path, sample: Sample) -> float:
     runs = [run.id for run in wanted.runs]
     await store.append(
         said(host_stream("local"), HostJoined(pid=1, cpus=(0, 1), gpus=(), memory_mb=1.0)),
-        said("ingest", ExperimentSubmitted(experiment=wanted, execution=Execution(), manifest={})),
+        said("ingest", ExperimentSubmitted.of(wanted, execution_with(), {})),
         *(said(run, AttemptStarted(epoch=1, host="local", cpu=cpu)) for cpu, run in enumerate(runs)),
         *(said(run, TrainingStarted(epoch=1, pid=1, n_envs=1, device="cpu"), producer=1) for run in runs),
     )

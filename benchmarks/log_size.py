@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from benchmarks import supervised
 from benchmarks.row import Row, show
-from lander.store.reader import DATABASE
+from lander.store.log.reader import DATABASE
 
 STEPS = 40_960
 

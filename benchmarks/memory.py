@@ -6,7 +6,7 @@ import psutil
 
 from benchmarks import supervised
 from benchmarks.row import Row, show
-from lander.supervisor import beacon
+from lander.home import address
 
 STEPS = 400_000
 EARLY = 0.5
@@ -24,7 +24,7 @@ def measure() -> Sequence[Row]:
     with supervised.home() as home:
         wanted = supervised.experiment("long", environment="CartPole-v1", training_steps=10**8, n_epochs=1, n_steps=512)
         run = supervised.submit(home, wanted)
-        served = beacon.read(home)
+        served = address.read(home)
         if served is None:
             raise ProcessLookupError("no supervisor")
         supervised.await_step(home, run, int(STEPS * EARLY))

@@ -14,12 +14,14 @@ import numpy as np
 import uvloop
 
 from benchmarks.row import Row, show, spread
+from lander.experiments.execution import execution_with
+from lander.experiments.specification import ExperimentSpec
 from lander.protocol import events as e
 from lander.protocol.arrays import pack
 from lander.protocol.experiment import EVALUATION_SEED, Experiment
-from lander.store.event_store import Batch, said
-from lander.store.reader import DATABASE
-from lander.store.sqlite import SqliteEventStore
+from lander.store.log.event_store import Batch, said
+from lander.store.log.reader import DATABASE
+from lander.store.writers.sqlite_store import SqliteEventStore
 
 STEPS: Final = 1_000_000
 RUNS: Final = (5, 10, 20)
@@ -51,7 +53,7 @@ class Measured(NamedTuple):
 def record(home: Path, runs: int) -> None:
     """A home with the log of this many runs, through the store's own writer, in batches and episodes of an ordinary size."""
     seeds = range(-(-runs // 2))
-    wanted = Experiment.model_validate(
+    wanted = ExperimentSpec.model_validate(
         {
             "experiment_id": "long",
             "environment": "LunarLander-v3",
@@ -62,7 +64,7 @@ def record(home: Path, runs: int) -> None:
                 {"name": "fast", "role": "variant", "seeds": list(seeds[: runs // 2])},
             ],
         }
-    )
+    ).recorded()
     home.mkdir(parents=True)
     uvloop.run(_record(home, wanted))
 
@@ -70,7 +72,7 @@ def record(home: Path, runs: int) -> None:
 async def _record(home: Path, wanted: Experiment) -> None:
     store = await SqliteEventStore.open(home / DATABASE)
     await store.append(
-        said("long", e.ExperimentSubmitted(experiment=wanted, execution=e.Execution(), manifest={}), at=0),
+        said("long", e.ExperimentSubmitted.of(wanted, execution_with(), {}), at=0),
         *(said(run.id, e.RunQueued(), at=0) for run in wanted.runs),
         said("long", e.ExperimentStarted(), at=0),
     )

@@ -13,19 +13,19 @@ import uvloop
 
 from benchmarks import supervised
 from benchmarks.row import Row, show, spread
+from lander.experiments.execution import execution_with
 from lander.protocol.arrays import pack
 from lander.protocol.events import (
     AttemptStarted,
     EpisodeFinished,
     Event,
-    Execution,
     ExperimentSubmitted,
     StepsRecorded,
     TrainingStarted,
 )
-from lander.store.event_store import said
-from lander.store.reader import DATABASE
-from lander.store.sqlite import SqliteEventStore
+from lander.store.log.event_store import said
+from lander.store.log.reader import DATABASE
+from lander.store.writers.sqlite_store import SqliteEventStore
 
 TURNS = 15
 BATCH = 2000
@@ -38,7 +38,7 @@ async def record(home: Path, steps: int) -> None:
     run = wanted.runs[0].id
     store = await SqliteEventStore.open(home / DATABASE)
     await store.append(
-        said("long", ExperimentSubmitted(experiment=wanted, execution=Execution(), manifest={})),
+        said("long", ExperimentSubmitted.of(wanted, execution_with(), {})),
         said(run, AttemptStarted(epoch=1, host="local", cpu=0)),
         said(run, TrainingStarted(epoch=1, pid=1, n_envs=1, device="cpu"), producer=1),
     )

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from lander.cli import client
+from lander.app import client
+from lander.experiments.execution import execution_with
+from lander.experiments.specification import ExperimentSpec
 from lander.protocol.commands import StopTarget, SubmitExperiment
-from lander.protocol.events import Execution
 from lander.protocol.experiment import Experiment
-from lander.store.reader import Reader, StoredEvent
-from lander.store.status import status
+from lander.store.log.reader import Reader, StoredEvent
+from lander.store.projections.status import status
 
 PATIENCE = 600.0
 
@@ -35,7 +36,7 @@ def experiment(name: str, *, environment: str = "LunarLander-v3", training_steps
 
     Without evaluations: what it is compared with makes none.
     """
-    return Experiment.model_validate(
+    return ExperimentSpec.model_validate(
         {
             "experiment_id": name,
             "environment": environment,
@@ -46,13 +47,13 @@ def experiment(name: str, *, environment: str = "LunarLander-v3", training_steps
             "baseline": {"hyperparameters": hyperparameters},
             "variants": {"other": {"training_steps": 1, "hyperparameters": {"n_steps": 8, "batch_size": 8}}},
         }
-    )
+    ).recorded()
 
 
 def submit(path: Path, wanted: Experiment) -> str:
     """Hand an experiment over, to be trained one run at a time; returns its baseline run's id."""
     with client.connected(path) as supervisor:
-        supervisor.ask(SubmitExperiment(experiment=wanted, execution=Execution(mode="sequential"), manifest={}))
+        supervisor.ask(SubmitExperiment(experiment=wanted, execution=execution_with(mode="sequential"), manifest={}))
     return wanted.runs[0].id
 
 

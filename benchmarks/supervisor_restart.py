@@ -9,10 +9,11 @@ from statistics import median
 
 from benchmarks import supervised
 from benchmarks.row import Row, show, spread
+from lander.experiments.execution import execution_with
 from lander.protocol import events as e
-from lander.store.event_store import Batch, said
-from lander.store.reader import DATABASE
-from lander.store.sqlite import SqliteEventStore
+from lander.store.log.event_store import Batch, said
+from lander.store.log.reader import DATABASE
+from lander.store.writers.sqlite_store import SqliteEventStore
 
 EVENTS = 1_000_000
 STARTS = 5
@@ -50,7 +51,7 @@ async def _fill(path: Path) -> None:
     store = await SqliteEventStore.open(path)
     wanted = supervised.experiment("long", training_steps=10**9)
     run = wanted.runs[0].id
-    await store.append(said("long", e.ExperimentSubmitted(experiment=wanted, execution=e.Execution(), manifest={})))
+    await store.append(said("long", e.ExperimentSubmitted.of(wanted, execution_with(), {})))
     await store.append(*(said(each.id, e.RunQueued()) for each in wanted.runs))
     await store.append(said("long", e.ExperimentStarted()), said(run, e.AttemptStarted(epoch=1, host="local", cpu=0)))
     step = 0

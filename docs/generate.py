@@ -1,6 +1,7 @@
 """The reference of the documentation, generated from the code while MkDocs builds the site (`make docs`).
 
-MkDocs calls `on_files` and `on_page_markdown`. Each page is a function that returns Markdown, so a test can read it, too.
+MkDocs calls `on_config`, `on_files` and `on_page_markdown`. Each page is a function that returns Markdown, so a test can read
+it, too.
 """
 
 import inspect
@@ -15,9 +16,9 @@ import click
 
 # Everything of lander that the reference shows comes from here.
 from lander.cli.main import INTERRUPTED, cli
+from lander.experiments.schema import experiment_schema
 from lander.protocol import commands, errors, events, lifecycle, states
 from lander.protocol.model import Message, Model
-from lander.protocol.schema import experiment_schema
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -30,6 +31,15 @@ COMMON: Final = frozenset({"--home", "--verbose", "--help"})  # options that eve
 
 
 # --- what MkDocs calls ------------------------------------------------------------------------------------------------
+
+
+def on_config(config: "MkDocsConfig") -> "MkDocsConfig":
+    """Lists every decision in the navigation."""
+    decisions = sorted(path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs" / "decisions").glob("0*.md"))
+    for entry in config.nav or []:
+        if isinstance(entry.get("Decisions"), str):
+            entry["Decisions"] = [entry["Decisions"], *decisions]
+    return config
 
 
 def on_files(files: "Files", config: "MkDocsConfig") -> "Files":
@@ -237,7 +247,10 @@ def commands_page() -> str:
     """Every command and answer that processes exchange."""
     names = {commands.CLIENT: "a client", commands.HOST: "a host", commands.TRAINER: "a trainer"}
     senders = {each: who for group, who in names.items() for each in group}
-    return _page("Commands", _module(commands), *_messages(get_args(commands.Command), senders))
+    everything = get_args(commands.Command)
+    described = [model for each in get_args(events.Event) for model in _models(each)]
+    parts = [*_messages(everything, senders), *_values(everything, described)]
+    return _page("Commands", _module(commands), "[Events](events.md) describes the values of experiments.", *parts)
 
 
 def _module(module: object) -> str:
@@ -255,12 +268,13 @@ def _messages(types: Iterable[type[Message]], senders: Mapping[Any, str] | None 
         yield from _fields(each)
 
 
-def _values(types: Iterable[type[Message]]) -> Iterator[str]:
-    """The models that stand in the fields of messages; an experiment has a page of its own."""
+def _values(types: Iterable[type[Message]], elsewhere: Iterable[type[Model]] = ()) -> Iterator[str]:
+    """The models that stand in the fields of messages."""
     for each in dict.fromkeys(inner for outer in types for inner in _models(outer)):
-        yield f"## {each.__name__}"
-        yield f"A value in the events above. {_doc(each)}"
-        yield from _fields(each)
+        if each not in elsewhere:
+            yield f"## {each.__name__}"
+            yield f"A value in the fields above. {_doc(each)}"
+            yield from _fields(each)
 
 
 def _models(annotation: Any) -> Iterator[type[Model]]:

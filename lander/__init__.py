@@ -12,24 +12,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from lander.api import ArmOutcome as ArmOutcome
-    from lander.api import Result as Result
-    from lander.api import RunOutcome as RunOutcome
-    from lander.api import export as export
-    from lander.api import fork as fork
-    from lander.api import pause as pause
-    from lander.api import report as report
-    from lander.api import resume as resume
-    from lander.api import retry as retry
-    from lander.api import run as run
-    from lander.api import skip as skip
-    from lander.api import stop as stop
-    from lander.api import validate as validate
+    from lander.api.experiments import ArmOutcome as ArmOutcome
+    from lander.api.experiments import Result as Result
+    from lander.api.experiments import RunOutcome as RunOutcome
+    from lander.api.experiments import export as export
+    from lander.api.experiments import fork as fork
+    from lander.api.experiments import pause as pause
+    from lander.api.experiments import report as report
+    from lander.api.experiments import resume as resume
+    from lander.api.experiments import retry as retry
+    from lander.api.experiments import run as run
+    from lander.api.experiments import skip as skip
+    from lander.api.experiments import stop as stop
+    from lander.api.experiments import validate as validate
     from lander.protocol.errors import ConfigurationError as ConfigurationError
     from lander.protocol.errors import LanderError as LanderError
     from lander.protocol.errors import NotFoundError as NotFoundError
     from lander.protocol.experiment import Experiment as Experiment
-    from lander.reports.findings import Findings as Findings
+    from lander.reports.analysis.findings import Findings as Findings
 
 __all__ = [
     "ArmOutcome",
@@ -53,31 +53,33 @@ __all__ = [
 ]
 
 _HOMES: Final = {
-    "ArmOutcome": "lander.api",
+    "ArmOutcome": "lander.api.experiments",
     "ConfigurationError": "lander.protocol.errors",
     "Experiment": "lander.protocol.experiment",
-    "Findings": "lander.reports.findings",
+    "Findings": "lander.reports.analysis.findings",
     "LanderError": "lander.protocol.errors",
     "NotFoundError": "lander.protocol.errors",
-    "Result": "lander.api",
-    "RunOutcome": "lander.api",
-    "export": "lander.api",
-    "fork": "lander.api",
-    "pause": "lander.api",
-    "report": "lander.api",
-    "resume": "lander.api",
-    "retry": "lander.api",
-    "run": "lander.api",
-    "skip": "lander.api",
-    "stop": "lander.api",
-    "validate": "lander.api",
+    "Result": "lander.api.experiments",
+    "RunOutcome": "lander.api.experiments",
+    "export": "lander.api.experiments",
+    "fork": "lander.api.experiments",
+    "pause": "lander.api.experiments",
+    "report": "lander.api.experiments",
+    "resume": "lander.api.experiments",
+    "retry": "lander.api.experiments",
+    "run": "lander.api.experiments",
+    "skip": "lander.api.experiments",
+    "stop": "lander.api.experiments",
+    "validate": "lander.api.experiments",
 }
+_NAMES: Final = {"Experiment": "ExperimentSpec"}
+"""What is called otherwise where it stands: there, an `Experiment` is what is recorded."""
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
+    value = getattr(import_module(_HOMES[name]), _NAMES.get(name, name))
     globals()[name] = value
     return value
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 
 from lander.protocol.wire import encode_event
-from lander.store.reader import Reader
-from lander.store.record import Record
-from lander.store.status import status
+from lander.store.log.reader import Reader
+from lander.store.projections.status import status
+from lander.store.records.run_record import Record
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ import hashlib
 
 import numpy as np
 
+from lander.home.layout import artifact_path
 from lander.protocol import events as e
 from lander.protocol.arrays import pack
-from lander.protocol.layout import artifact_path
-from lander.store.event_store import said
-from lander.store.reader import DATABASE
-from lander.store.sqlite import SqliteEventStore
+from lander.store.log.event_store import said
+from lander.store.log.reader import DATABASE
+from lander.store.writers.sqlite_store import SqliteEventStore
 from tests.histories import experiment, submitted
 
 RUN = "x/baseline/0"

@@ -5,8 +5,8 @@ from contextlib import closing
 
 import pytest
 
-from lander.store import chain
-from lander.store.reader import DATABASE, open_reader
+from lander.store.log import chain
+from lander.store.log.reader import DATABASE, open_reader
 from tests.lab import Lab
 
 

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from lander.protocol import events as e
-from lander.supervisor.effects import EndAttempt, RequestCheckpoint, StartAttempt
+from lander.supervisor.core.effects import EndAttempt, RequestCheckpoint, StartAttempt
 
 
 def effects_speak_of_the_log(effects, state, log):
@@ -14,13 +14,14 @@ def effects_speak_of_the_log(effects, state, log):
         match effect:
             case StartAttempt():
                 event = started[effect.run, effect.epoch]
-                assert (effect.host, effect.cpu, effect.gpu) == (event.host, event.cpu, event.gpu)
+                order = effect.order
+                assert (effect.host, order.cpu, order.gpu) == (event.host, event.cpu, event.gpu)
                 assert attempt is not None
-                assert (effect.gpu is not None) == (effect.arm.device == "cuda")
+                assert (order.gpu is not None) == (order.arm.device == "cuda")
                 submitted = next(
-                    each.event for each in log if each.event.kind == "ExperimentSubmitted" and run_of(each, effect)
+                    each.event for each in log if isinstance(each.event, e.ExperimentSubmitted) and run_of(each, effect)
                 )
-                assert effect.origin == e.CheckpointCommitted.forked(submitted.experiment, effect.seed)
+                assert order.origin == e.CheckpointCommitted.forked(submitted.experiment, order.seed)
             case RequestCheckpoint():
                 assert attempt is not None
                 assert state.runs[effect.run].state == "running"

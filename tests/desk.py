@@ -1,10 +1,11 @@
 """A supervisor's desk without a supervisor: the decision core, driven by hand, with a clock that is turned by hand."""
 
+from lander.experiments.execution import execution_with
 from lander.protocol import commands as c
 from lander.protocol import events as e
-from lander.supervisor.decide import Draft, Drain, decide
-from lander.supervisor.effects import EndAttempt, StartAttempt
-from lander.supervisor.state import State, evolve
+from lander.supervisor.core.decide import Draft, Drain, decide
+from lander.supervisor.core.effects import EndAttempt, StartAttempt
+from lander.supervisor.core.state import State, evolve
 from tests.histories import HOST, checkpoint, experiment
 
 SIGNALLED = {"exit_code": None, "signal": "SIGKILL"}
@@ -44,7 +45,7 @@ class Desk:
         )
 
     def submit(self, wanted=None, mode="parallel", max_workers=None, notices=(), **form):
-        execution = e.Execution(mode=mode, max_workers=max_workers)
+        execution = execution_with(mode=mode, max_workers=max_workers)
         wanted = wanted or experiment(**form)
         return self.tell(c.SubmitExperiment(experiment=wanted, execution=execution, manifest={}, notices=notices))
 
@@ -113,11 +114,12 @@ class Desk:
     def offered(self):
         """The steps of the checkpoints that the last decision's orders to start offer, by run."""
         starts = [one for one in self.last.effects if isinstance(one, StartAttempt)]
-        return {one.run: [each.step for each in one.checkpoints] for one in starts}
+        return {one.run: [each.step for each in one.order.checkpoints] for one in starts}
 
     def started(self):
         """What the last decision starts: run, epoch, cpu, gpu."""
-        return [(one.run, one.epoch, one.cpu, one.gpu) for one in self.last.effects if isinstance(one, StartAttempt)]
+        orders = [one.order for one in self.last.effects if isinstance(one, StartAttempt)]
+        return [(order.run, order.epoch, order.cpu, order.gpu) for order in orders]
 
     def ended(self):
         """What the last decision ends: run, epoch, grace."""

@@ -4,7 +4,7 @@ import math
 
 from lander.protocol import events as e
 from lander.protocol.experiment import EVALUATION_SEED
-from lander.store.event_store import said
+from lander.store.log.event_store import said
 from tests.chronicle import OTHER, RUN, attempt, begun, checkpoint, steps, tell
 
 SUPERSEDED = 666.0

@@ -7,12 +7,13 @@ from typing import get_args
 
 from hypothesis import strategies as st
 
+from lander.experiments.execution import execution_with
 from lander.protocol import events as e
-from lander.protocol.experiment import Experiment
-from lander.protocol.fork import Branch
+from lander.protocol.experiment import Branch
 from lander.protocol.lifecycle import EXPERIMENT_TRANSITIONS, RUN_TRANSITIONS
 from lander.protocol.states import LIVE
-from lander.store.event_store import Batch, said
+from lander.store.log.event_store import Batch, said
+from tests.recorded import recorded
 
 HOST = "local"
 MOST_SEEDS = 3
@@ -22,11 +23,11 @@ ARRAY = {"dtype": "|u1", "data": b""}
 def experiment(name="x", seeds=(0,), variants=("v",), **settings):
     """A small experiment; `settings` as in a file."""
     form = {"algorithm": "PPO", "environment": "CartPole-v1", "training_steps": 1000, "baseline": {}} | settings
-    return Experiment.model_validate(form | {"experiment_id": name, "seeds": list(seeds), "variants": dict.fromkeys(variants)})
+    return recorded(form | {"experiment_id": name, "seeds": list(seeds), "variants": dict.fromkeys(variants)})
 
 
 def submitted(wanted, **execution):
-    return e.ExperimentSubmitted(experiment=wanted, execution=e.Execution(**execution), manifest={"by": "tests"})
+    return e.ExperimentSubmitted.of(wanted, execution_with(**execution), {"by": "tests"})
 
 
 def steps(first_step, vector_steps, n_envs=2):
@@ -114,15 +115,26 @@ class _World:
         return e.EVENT_TYPES[kind]()
 
     def extend(self):
+        """Everything that makes an experiment grow, at once or alone; now and then as older versions said it."""
         name = self.draw(st.sampled_from(sorted(self.experiments)))
-        self.seeds[name] = range(min(MOST_SEEDS, len(self.seeds[name]) + self.draw(st.integers(0, 1))))
-        longer = {"training_steps": self.draw(st.integers(1000, 3000))}
-        more = experiment(name, seeds=self.seeds[name], origin=self.origins[name], **longer)
-        execution = self.draw(st.none() | st.builds(e.Execution, mode=st.sampled_from(["parallel", "sequential"])))
+        before = self.seeds[name]
+        self.seeds[name] = range(min(MOST_SEEDS, len(before) + self.draw(st.integers(0, 1))))
+        arms = ("baseline", *self.draw(st.sampled_from([(), ("v",)])))
+        execution = self.draw(
+            st.none() | st.builds(execution_with, mode=st.sampled_from(["parallel", "sequential"]), monitoring=st.booleans())
+        )
+        steps = self.draw(st.integers(1000, 3000))
+        more = experiment(name, seeds=self.seeds[name], origin=self.origins[name], training_steps=steps)
+        if self.draw(st.booleans()):
+            growth = [e.ExperimentRestated(experiment=more, execution=execution)]
+        else:
+            added = tuple(seed for seed in self.seeds[name] if seed not in before)
+            growth = [e.StepsAdded(arms=arms, training_steps=steps), e.SettingsChanged(execution=execution)]
+            growth += [e.SeedsAdded(arms=("baseline", "v"), seeds=added)] if added else []
         added = {run.id: "queued" for run in more.runs if run.id not in self.runs}
         self.runs |= added
         return [
-            (name, e.SUPERVISOR, e.ExperimentExtended(experiment=more, execution=execution)),
+            *((name, e.SUPERVISOR, event) for event in growth),
             *((run, e.SUPERVISOR, e.RunQueued()) for run in added),
         ]
 

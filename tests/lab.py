@@ -7,12 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lander.cli import client
+from lander.app import client
+from lander.experiments.execution import execution_with
 from lander.protocol.commands import Accepted, StopTarget, SubmitExperiment
-from lander.protocol.events import Event, Execution
+from lander.protocol.events import Event
 from lander.protocol.experiment import Experiment
-from lander.store.reader import Reader, StoredEvent
-from lander.store.status import ExperimentStatus, RunStatus, status
+from lander.store.log.reader import Reader, StoredEvent
+from lander.store.projections.status import ExperimentStatus, RunStatus, status
+from tests.recorded import recorded
 
 PATIENCE = 90.0
 """Seconds after which something that should happen has not happened."""
@@ -22,7 +24,7 @@ def experiment(name: str, baseline: dict[str, Any], **rest: Any) -> Experiment:
     """A small experiment without evaluations: the baseline as given, one variant that differs only in its learning rate."""
     form = {"environment": "CartPole-v1", "algorithm": "PPO", "training_steps": 256, "seeds": [0], "eval_episodes": 0} | rest
     form.setdefault("variants", {"variant": {"hyperparameters": {"learning_rate": 1e-3}}})
-    return Experiment.model_validate(form | {"experiment_id": name, "baseline": {"hyperparameters": baseline}})
+    return recorded(form | {"experiment_id": name, "baseline": {"hyperparameters": baseline}})
 
 
 class Lab:
@@ -36,7 +38,7 @@ class Lab:
 
     def submit(self, wanted: Experiment, **execution: Any) -> Accepted:
         with client.connected(self.home) as supervisor:
-            return supervisor.ask(SubmitExperiment(experiment=wanted, execution=Execution(**execution), manifest={}))
+            return supervisor.ask(SubmitExperiment(experiment=wanted, execution=execution_with(**execution), manifest={}))
 
     def stop(self, target: str) -> Accepted:
         with client.connected(self.home) as supervisor:

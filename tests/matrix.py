@@ -3,6 +3,7 @@
 from typing import Any
 
 from lander.protocol.experiment import Experiment
+from tests.recorded import recorded
 
 _SMALL = {"policy_kwargs": {"net_arch": [16]}}
 _REPLAY = {"learning_starts": 100, "buffer_size": 3000, "batch_size": 16, "train_freq": 4} | _SMALL
@@ -39,7 +40,7 @@ def of_cells(name: str, cells: list[Cell], *, seed: int = 3, times: int = 1, **r
     """
     form = {"experiment_id": name, "max_retries": 1_000_000, "retry_period": 1, "checkpoint_frequency": 200, "eval_episodes": 0}
     arms = [_arm(place, cell, seed, times) for place, cell in enumerate(cells)]
-    return Experiment.model_validate(form | {"arms": arms} | rest)
+    return recorded(form | {"arms": arms} | rest)
 
 
 def _arm(place: int, cell: Cell, seed: int, times: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from lander.protocol import commands as c
 from lander.protocol import events as e
-from lander.protocol.experiment import Experiment
+from tests.recorded import recorded
 
 COUNTS = st.integers(0, 2**40) | st.sampled_from([0, 127, 128, 2**31, 2**63 - 1])
 NUMBERS = COUNTS.filter(bool)
@@ -63,7 +63,7 @@ def experiments(draw):
         "eval_episodes": draw(st.integers(0, 50)),
         "resource_limits": draw(st.fixed_dictionaries({}, optional=dict.fromkeys(get_args(e.LimitName), st.floats(1, 1e6)))),
     }
-    return Experiment(arms=arms, hypothesis=draw(TEXT), **policies)
+    return recorded({"arms": arms, "hypothesis": draw(TEXT), **policies})
 
 
 @st.composite
@@ -121,14 +121,39 @@ CHECKPOINTS = st.builds(
 )
 LETTERS = st.tuples(st.sampled_from(sorted(e.TRAINER_KINDS)), COUNTS, BYTES)
 
+ORDERS = st.builds(
+    c.TrainerOrder,
+    run=RUNS,
+    epoch=NUMBERS,
+    arm=st.builds(lambda experiment: experiment.arms[-1], experiments()),
+    seed=st.integers(0, 2**32 - 1),
+    cpu=COUNTS,
+    gpu=optional(COUNTS),
+    monitoring=st.booleans(),
+    directory=TEXT,
+    checkpoint_frequency=NUMBERS,
+    eval_frequency=optional(NUMBERS),
+    eval_episodes=COUNTS,
+    checkpoints=tuples_of(CHECKPOINTS),
+)
+SEEDS = st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=3, unique=True).map(tuple)
+
 EVENTS = {
-    e.ExperimentSubmitted: st.builds(e.ExperimentSubmitted, experiment=experiments(), execution=EXECUTIONS, manifest=MANIFESTS),
+    e.ExperimentSubmitted: st.builds(e.ExperimentSubmitted.of, experiments(), EXECUTIONS, MANIFESTS),
     e.ExperimentStarted: st.builds(e.ExperimentStarted),
     e.ExperimentCompleted: st.builds(e.ExperimentCompleted),
     e.ExperimentFailed: st.builds(e.ExperimentFailed, detail=TEXT),
     e.ExperimentStopped: st.builds(e.ExperimentStopped),
     e.ExperimentResumed: st.builds(e.ExperimentResumed),
-    e.ExperimentExtended: st.builds(e.ExperimentExtended, experiment=experiments(), execution=optional(EXECUTIONS)),
+    e.ArmAdded: st.builds(e.ArmAdded, arm=experiments().map(lambda experiment: experiment.arms[-1])),
+    e.SeedsAdded: st.builds(e.SeedsAdded, arms=tuples_of(NAMES), seeds=SEEDS),
+    e.StepsAdded: st.builds(e.StepsAdded, arms=tuples_of(NAMES), training_steps=NUMBERS),
+    e.SettingsChanged: st.builds(
+        e.SettingsChanged,
+        settings=optional(experiments().map(lambda experiment: experiment.settings)),
+        execution=optional(EXECUTIONS),
+    ),
+    e.ExperimentRestated: st.builds(e.ExperimentRestated, experiment=experiments(), execution=optional(EXECUTIONS)),
     e.OperatorCommanded: st.builds(
         e.OperatorCommanded, command=st.sampled_from(get_args(e.OperatorCommand)), target=TEXT, operator=TEXT
     ),
@@ -220,23 +245,7 @@ COMMANDS = {
         trainers=tuples_of(KEYS),
     ),
     c.ReportResources: st.builds(c.ReportResources, sample=SAMPLES),
-    c.StartTrainer: st.builds(
-        c.StartTrainer,
-        run=RUNS,
-        epoch=NUMBERS,
-        arm=st.builds(lambda experiment: experiment.arms[-1], experiments()),
-        seed=st.integers(0, 2**32 - 1),
-        cpu=COUNTS,
-        gpu=optional(COUNTS),
-        monitoring=st.booleans(),
-        directory=TEXT,
-        checkpoint_frequency=NUMBERS,
-        eval_frequency=optional(NUMBERS),
-        eval_episodes=COUNTS,
-        checkpoints=tuples_of(CHECKPOINTS),
-        public_key=TEXT,
-        secret_key=TEXT,
-    ),
+    c.StartTrainer: st.builds(c.StartTrainer, order=ORDERS, public_key=TEXT, secret_key=TEXT),
     c.EndTrainer: st.builds(c.EndTrainer, run=RUNS, epoch=NUMBERS, grace=FLOATS, traceback=st.booleans()),
     c.ExitNoted: st.builds(c.ExitNoted, run=RUNS, epoch=NUMBERS),
     c.Rejoin: st.builds(c.Rejoin),

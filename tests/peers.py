@@ -7,9 +7,9 @@ import zmq
 import zmq.asyncio
 from zmq.utils.monitor import recv_monitor_message
 
-from lander.actors.mailbox import Connection, connect
+from lander.actors.trainer.mailbox import Connection, connect
+from lander.home.keys import KeyPair
 from lander.protocol.wire import decode, encode
-from lander.supervisor.keys import KeyPair
 
 PATIENCE = 20.0
 """Seconds after which something that should happen has not happened."""

@@ -1,10 +1,10 @@
 """Runs that were really trained, in this process, and the log that their trainers' words make."""
 
 from lander.protocol import events as e
-from lander.protocol.experiment import Experiment
-from lander.store.event_store import said
+from lander.store.log.event_store import said
 from tests.chronicle import tell
 from tests.histories import submitted
+from tests.recorded import recorded
 from tests.rehearsal import CutError, Rehearsal
 
 SMALL = {"n_steps": 64, "batch_size": 32, "n_epochs": 1, "policy_kwargs": {"net_arch": [16]}}
@@ -24,7 +24,7 @@ def experiment(environment, environment_kwargs=None, training_steps=512, name="x
         "baseline": {"hyperparameters": SMALL | hyperparameters},
         "variants": {"v": {}},
     }
-    return Experiment.model_validate(form)
+    return recorded(form)
 
 
 def train(home, wanted, *, cuts=(), begin=None, **how):

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from lander.actors.guard import MARK, mark_of
+from lander.actors.host.guard import MARK, mark_of
 
-_PROGRAMS = {"lander.supervisor": "supervisor", "lander.actors.host": "host", "lander.actors.zygote": "zygote"}
+_PROGRAMS = {"lander.supervisor": "supervisor", "lander.actors.host.agent": "host", "lander.actors.host.zygote": "zygote"}
 PATIENCE = 10.0
 STOP_SECONDS = 1.0
 
@@ -42,7 +42,7 @@ def _zygote_or_child(home: Path, pid: int) -> Process:
     if output.is_relative_to(home / "experiments"):
         return Process(pid, "trainer", str(output.relative_to(home / "experiments")))
     parent = int(_stat(pid)[1])
-    if b"lander.actors.host" in Path(f"/proc/{parent}/cmdline").read_bytes():
+    if b"lander.actors.host.agent" in Path(f"/proc/{parent}/cmdline").read_bytes():
         return Process(pid, "zygote")
     return Process(pid, "guard" if os.getsid(pid) == pid else "newborn")
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import torch
 
-from lander.actors.callback import Supervised
-from lander.actors.trainer import TrainingSession
-from lander.protocol.commands import StartTrainer
+from lander.actors.trainer.callback import Supervised
+from lander.actors.trainer.trainer import TrainingSession
+from lander.protocol.commands import TrainerOrder
 from lander.protocol.events import CheckpointCommitted, StepsRecorded, TrainingEnded, TrainingStarted
 from lander.protocol.experiment import Arm
 
@@ -64,7 +64,7 @@ class Rehearsal:
         """One attempt, as a trainer makes it; raises `CutError` after so many calls of the callback."""
         torch.set_num_threads(1)
         self.stop_requested = False
-        order = StartTrainer(
+        order = TrainerOrder(
             run="rehearsal/baseline/3",
             epoch=1 + len(self.heard(TrainingStarted)),
             arm=self.arm,
@@ -76,8 +76,7 @@ class Rehearsal:
             checkpoints=checkpoints,
             origin=origin,
             new_episodes=new_episodes,
-            public_key="",
-            secret_key="",
+            monitoring=True,
         )
         session: Any = TrainingSession(order, self, self.home)  # type: ignore[arg-type]  # all that is asked of a mailbox
         session.build()

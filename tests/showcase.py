@@ -5,11 +5,13 @@ Learning, noise, a run that failed, one that went on inexactly, evaluations on t
 
 import numpy as np
 
+from lander.experiments.execution import execution_with
 from lander.protocol import events as e
 from lander.protocol.arrays import pack
-from lander.protocol.experiment import EVALUATION_SEED, Experiment
-from lander.store.event_store import said
+from lander.protocol.experiment import EVALUATION_SEED
+from lander.store.log.event_store import said
 from tests.chronicle import tell
+from tests.recorded import recorded
 
 NAME = "ppo-learning-rate"
 BEGAN = 1_780_000_000_000_000  # microseconds since 1970
@@ -18,7 +20,7 @@ LEARNED = {"baseline": (150.0, 0.55), "fast": (235.0, 0.35), "timid": (40.0, 0.7
 
 
 def wanted(steps=300_000, seeds=5, name=NAME, hypothesis="A larger learning rate speeds up training", **settings):
-    return Experiment.model_validate(
+    return recorded(
         {
             "experiment_id": name,
             "hypothesis": hypothesis,
@@ -48,7 +50,7 @@ def built(home, experiment=None, *, failed="timid/3", inexact="fast/1", until=1.
         "machine": {"platform": "Linux-x86_64", "cpu": "A Processor", "cores": 2, "memory_mb": 8192, "gpus": []},
         "git": {"commit": "0123456789abcdef0123456789abcdef01234567", "dirty": False},
     }
-    submitted = e.ExperimentSubmitted(experiment=experiment, execution=e.Execution(), manifest=manifest)
+    submitted = e.ExperimentSubmitted.of(experiment, execution_with(), manifest)
     joined = e.HostJoined(pid=1, incarnation="i", cpus=(0, 1), gpus=(), memory_mb=8192.0)
     batches = [said("host:local", joined, at=clock()), said(name, submitted, at=clock())]
     batches += [said(run.id, e.RunQueued(), at=clock()) for run in experiment.runs]

@@ -6,14 +6,14 @@ import threading
 
 import zmq
 
-from lander.actors import mailbox as mailbox_module
-from lander.actors.mailbox import Connection, Mailbox
+from lander.actors.trainer import mailbox as mailbox_module
+from lander.actors.trainer.mailbox import Connection, Mailbox
+from lander.experiments.execution import execution_with
+from lander.home import keys
 from lander.protocol import commands as c
-from lander.protocol import events as e
-from lander.store import chain
-from lander.store.reader import DATABASE, open_reader
-from lander.store.sqlite import SqliteEventStore
-from lander.supervisor import keys
+from lander.store.log import chain
+from lander.store.log.reader import DATABASE, open_reader
+from lander.store.writers.sqlite_store import SqliteEventStore
 from lander.supervisor.supervisor import Supervisor
 from tests.histories import HOST, experiment
 from tests.peers import PATIENCE, street
@@ -51,7 +51,7 @@ class Stage:
     async def begin(self, **form):
         """Submit an experiment and join as its host, with two slots; returns the host and its first orders, by run."""
         wanted = experiment(**form)
-        answer = await self.peer("client").ask(c.SubmitExperiment(experiment=wanted, execution=e.Execution(), manifest={}))
+        answer = await self.peer("client").ask(c.SubmitExperiment(experiment=wanted, execution=execution_with(), manifest={}))
         assert isinstance(answer, c.Accepted)
         self.host = self.peer("host")
         return await self.join(pid=1)
@@ -59,7 +59,7 @@ class Stage:
     async def join(self, pid):
         await self.host.say(c.JoinHost(name=HOST, pid=pid, cpus=(0, 1), memory_mb=1.0))
         orders = [await self.host.hear() for _ in range(2)]
-        return {order.run: order for order in orders}
+        return {start.order.run: start for start in orders}
 
     def connection(self):
         return Connection(endpoint=self.supervisor.gate.endpoint, server_key=self.supervisor.public_key)
@@ -69,7 +69,7 @@ class Stage:
         """The trainer's own end, as in its process."""
         with contextlib.closing(self._threads.socket(zmq.DEALER)) as socket:
             mailbox_module.connect(self.connection(), order.public_key, order.secret_key, socket)
-            yield Mailbox(socket, order.run, order.epoch)
+            yield Mailbox(socket, order.order.run, order.order.epoch)
 
     def stored(self, run, epoch=1):
         """What of an attempt is in the log, in order; its numbers are 1, 2, 3 …"""

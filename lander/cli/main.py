@@ -17,28 +17,28 @@ INTERRUPTED: Final = 130
 USAGE: Final = 2
 
 COMMANDS: Final = {
-    "run": "lander.cli.run",
-    "submit": "lander.cli.submit",
-    "validate": "lander.cli.validate",
-    "schema": "lander.cli.schema",
-    "status": "lander.cli.status",
-    "wait": "lander.cli.wait",
-    **dict.fromkeys(("stop", "pause", "resume", "retry", "skip", "checkpoint"), "lander.cli.operate"),
-    "events": "lander.cli.events",
-    "logs": "lander.cli.logs",
-    "report": "lander.cli.report",
-    "evaluate": "lander.cli.evaluate",
-    "fork": "lander.cli.fork",
-    "replay": "lander.cli.replay",
-    "video": "lander.cli.video",
-    "export": "lander.cli.export",
-    "diff": "lander.cli.diff",
-    "verify": "lander.cli.verify",
-    "check": "lander.cli.check",
-    "backup": "lander.cli.backup",
-    "gc": "lander.cli.gc",
-    "up": "lander.cli.service",
-    "down": "lander.cli.service",
+    "run": "lander.cli.commands.run",
+    "submit": "lander.cli.commands.submit",
+    "validate": "lander.cli.commands.validate",
+    "schema": "lander.cli.commands.schema",
+    "status": "lander.cli.commands.status",
+    "wait": "lander.cli.commands.wait",
+    **dict.fromkeys(("stop", "pause", "resume", "retry", "skip", "checkpoint"), "lander.cli.commands.operate"),
+    "events": "lander.cli.commands.events",
+    "logs": "lander.cli.commands.logs",
+    "report": "lander.cli.commands.report",
+    "evaluate": "lander.cli.commands.evaluate",
+    "fork": "lander.cli.commands.fork",
+    "replay": "lander.cli.commands.replay",
+    "video": "lander.cli.commands.video",
+    "export": "lander.cli.commands.export",
+    "diff": "lander.cli.commands.diff",
+    "verify": "lander.cli.commands.verify",
+    "check": "lander.cli.commands.check",
+    "backup": "lander.cli.commands.backup",
+    "gc": "lander.cli.commands.gc",
+    "up": "lander.cli.commands.service",
+    "down": "lander.cli.commands.service",
 }
 """Where each command is defined, under its own name; in the order in which help lists them."""
 
@@ -58,7 +58,7 @@ class LazyGroup(click.Group):
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if name not in COMMANDS and not name.startswith("-"):
-            from lander.protocol.hyperparameters import did_you_mean
+            from lander.protocol.refusals import did_you_mean
 
             raise click.UsageError(f"no such command: {name}{did_you_mean(name, tuple(COMMANDS))}", ctx)
         return super().resolve_command(ctx, args)

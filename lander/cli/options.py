@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from lander.cli.conduct import Request
+    from lander.app.conduct import Request
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -114,7 +114,7 @@ def request_from(
 
     Without a file it is the experiment of that id as it was recorded, overrides and options applied.
     """
-    from lander.cli.conduct import recorded, request
+    from lander.app.conduct import recorded, request
 
     file, overrides = _file_and_overrides(words, config, experiment_id)
     given = {"mode": mode, "max_workers": max_workers, "monitoring": False if no_monitoring else None}

@@ -7,11 +7,12 @@ is checked by the supervisor's gate: `CLIENT`, `HOST` and `TRAINER` list it.
 from collections.abc import Mapping
 from typing import ClassVar, Final, Union, get_args
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from lander.protocol.events import CheckpointCommitted, Execution, Number, ResourcesSampled
-from lander.protocol.experiment import Arm, Experiment, PlainData
+from lander.protocol.experiment import Arm, Experiment
 from lander.protocol.model import Count, Message, Model
+from lander.protocol.plain import PlainData
 
 # ---------------------------------------------------------------------------------------------------- client → supervisor
 
@@ -20,7 +21,6 @@ class SubmitExperiment(Message):
     """Take this experiment and carry it out; `notices` are what the user should be told about their file."""
 
     kind: ClassVar[str] = "SubmitExperiment"
-    model_config = ConfigDict(strict=False)
     experiment: Experiment
     execution: Execution
     manifest: PlainData
@@ -152,31 +152,38 @@ class ReportResources(Message):
 # ---------------------------------------------------------------------------------------------------- supervisor → host
 
 
-class StartTrainer(Message):
-    """Start one attempt, pinned to `cpu` (and `gpu`); doing it twice is harmless.
+class TrainerOrder(Model):
+    """One attempt at a run, as it is to be made: what to train, where, and from where on.
 
     It continues from the first of `checkpoints` (latest first) that is whole, and from the beginning where none is. The
     beginning of a forked run is `origin`, a checkpoint of another's; with `new_episodes` the episodes under way there do not
     go on, since its environment is a different one.
-    `public_key` and `secret_key` are the attempt's own: with them it may append to its own run and to nothing else.
     """
 
-    kind: ClassVar[str] = "StartTrainer"
-    model_config = ConfigDict(strict=False)
     run: str
     epoch: int
     arm: Arm
     seed: int
     cpu: int
     gpu: int | None = None
-    monitoring: bool = True
+    monitoring: bool
     directory: str = ""
-    checkpoint_frequency: Number = 10_000
+    checkpoint_frequency: Number
     eval_frequency: Number | None = None
     eval_episodes: Count = 0
     checkpoints: tuple[CheckpointCommitted, ...] = ()
     origin: CheckpointCommitted | None = None
     new_episodes: bool = False
+
+
+class StartTrainer(Message):
+    """Start an attempt, pinned to its `cpu` (and `gpu`); doing it twice is harmless.
+
+    `public_key` and `secret_key` are the attempt's own: with them it may append to its own run and to nothing else.
+    """
+
+    kind: ClassVar[str] = "StartTrainer"
+    order: TrainerOrder
     public_key: str = Field(repr=False)
     secret_key: str = Field(repr=False)
 

@@ -3,18 +3,22 @@
 Facts, so the names are past tense. An event belongs to a *stream* (an experiment id, a run id, or `host:<name>`), was
 said by a *producer* (0 is the supervisor; a trainer is its epoch, 1 and up) and carries that producer's running number.
 
-To change an event that has been recorded: give the new shape a new kind (`"RunQueued.2"`), and add a function to
-`UPCASTERS` that turns the old body into the new one. Old logs are never rewritten.
+A log decodes by itself: nothing here asks a table of today. A field has no default but an empty one, or a word that the
+tests pin, since a default is not written down and would change what old logs say.
+
+To change an event that has been recorded: give the new shape a new kind (`"RunQueued.2"`), and add a row to `upcasters.py` that
+turns the old body into the new one. Old logs are never rewritten.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, Self, Union, get_args
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Final, Literal, NamedTuple, Self, Union, get_args
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from lander.protocol.experiment import Experiment, PlainData
-from lander.protocol.hyperparameters import LARGEST
+from lander.protocol.digests import RULE, digest
+from lander.protocol.experiment import Arm, Experiment, Identifier, Seeds, Settings, Steps
 from lander.protocol.model import Count, Digest, Message, Model
+from lander.protocol.plain import LARGEST, PlainData
 
 SUPERVISOR: Final = 0
 """The producer number of the supervisor's own events."""
@@ -51,9 +55,9 @@ LimitName = Literal["memory_mb", "cpu_percent", "disk_gb", "wall_hours"]
 class Execution(Model):
     """How to carry an experiment out; has no influence on its bits, so it is not part of what the experiment *is*."""
 
-    mode: Mode = "parallel"
+    mode: Mode
+    monitoring: bool
     max_workers: int | None = Field(default=None, ge=1)
-    monitoring: bool = True
     directory: str = ""
     """Where modules that register environments (`module:EnvId`) are looked for: where the experiment was submitted."""
 
@@ -70,14 +74,23 @@ class PackedArray(Model):
 
 
 class ExperimentSubmitted(Message):
-    """Somebody asked for an experiment; `manifest` is where and with what versions."""
+    """Somebody asked for an experiment; `manifest` is where and with what versions.
 
-    kind: ClassVar[str] = "ExperimentSubmitted"
-    # The experiment is data a person wrote: its own model decides what it accepts.
-    model_config = ConfigDict(strict=False)
+    `digest` is that of the experiment by the rule numbered `digest_rule` (`digests.py`).
+    """
+
+    kind: ClassVar[str] = "ExperimentSubmitted.2"
     experiment: Experiment
+    digest: Digest
+    digest_rule: Number
     execution: Execution
     manifest: PlainData
+
+    @classmethod
+    def of(cls, experiment: Experiment, execution: Execution, manifest: dict[str, object]) -> Self:
+        """The event that records an experiment for the first time."""
+        made = digest(experiment, RULE)
+        return cls(experiment=experiment, digest=made, digest_rule=RULE, execution=execution, manifest=manifest)
 
 
 class ExperimentStarted(Message):
@@ -111,14 +124,44 @@ class ExperimentResumed(Message):
     kind: ClassVar[str] = "ExperimentResumed"
 
 
-class ExperimentExtended(Message):
-    """The same experiment is to be carried out differently from now on: with more training steps, other limits or more workers.
+class ArmAdded(Message):
+    """The experiment has one more variant from now on."""
 
-    `experiment` is what it is from now on, `execution` how, where that changed.
+    kind: ClassVar[str] = "ArmAdded"
+    arm: Arm
+
+
+class SeedsAdded(Message):
+    """These arms are to be trained with more seeds, too."""
+
+    kind: ClassVar[str] = "SeedsAdded"
+    arms: tuple[Identifier, ...]
+    seeds: Seeds
+
+
+class StepsAdded(Message):
+    """These arms are to be trained for more timesteps: `training_steps` in all."""
+
+    kind: ClassVar[str] = "StepsAdded"
+    arms: tuple[Identifier, ...]
+    training_steps: Steps
+
+
+class SettingsChanged(Message):
+    """The same experiment is to be watched, kept, judged or carried out differently from now on; None where that stays."""
+
+    kind: ClassVar[str] = "SettingsChanged"
+    settings: Settings | None = None
+    execution: Execution | None = None
+
+
+class ExperimentRestated(Message):
+    """The whole experiment as it is from now on: how earlier versions recorded what the events above say.
+
+    Only old logs hold it. `execution` is how it is carried out, where that changed.
     """
 
-    kind: ClassVar[str] = "ExperimentExtended"
-    model_config = ConfigDict(strict=False)
+    kind: ClassVar[str] = "ExperimentRestated"
     experiment: Experiment
     execution: Execution | None = None
 
@@ -462,7 +505,11 @@ Event = Union[  # noqa: UP007 - get_args needs a Union it can take apart at run 
     ExperimentFailed,
     ExperimentStopped,
     ExperimentResumed,
-    ExperimentExtended,
+    ArmAdded,
+    SeedsAdded,
+    StepsAdded,
+    SettingsChanged,
+    ExperimentRestated,
     OperatorCommanded,
     RunQueued,
     AttemptStarted,
@@ -513,10 +560,6 @@ TELEMETRY_KINDS: Final = frozenset(
     event_type.kind for event_type in (StepsRecorded, EpisodeFinished, MetricsLogged, ResourcesSampled)
 )
 """What never influences a decision, so that the supervisor need not read it to know where it stands."""
-
-Upcaster = Callable[[dict[str, Any]], tuple[str, dict[str, Any]]]
-UPCASTERS: Final[dict[str, Upcaster]] = {}
-"""Retired kind → a function from its body to (a newer kind, the body in that shape)."""
 
 
 class NewEvent(NamedTuple):

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lander.protocol.hyperparameters import LARGEST
+from lander.protocol.plain import LARGEST
 
 Count = Annotated[int, Field(ge=0, le=LARGEST)]
 """From 0; no larger than SQLite can hold, since what a trainer says must not be able to stop the writer."""

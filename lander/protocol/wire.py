@@ -13,8 +13,9 @@ from pydantic import ValidationError
 
 from lander.protocol.commands import COMMAND_TYPES, Command
 from lander.protocol.errors import WireError
-from lander.protocol.events import EVENT_TYPES, TRAINER_KINDS, UPCASTERS, EvaluationFinished, Event
+from lander.protocol.events import EVENT_TYPES, TRAINER_KINDS, EvaluationFinished, Event
 from lander.protocol.model import Message
+from lander.protocol.upcasters import UPCASTERS
 
 M = TypeVar("M", bound=Message)
 
@@ -73,8 +74,9 @@ def decode_event(kind: str, body: bytes) -> Event:
     if not isinstance(fields, dict):
         raise WireError(f"the body of {kind[:64]!r} is not a map")
     while kind in UPCASTERS:
+        newer, upcast = UPCASTERS[kind]
         try:
-            kind, fields = UPCASTERS[kind](fields)
+            kind, fields = newer, upcast(fields)
         except Exception as error:  # an upcaster trusts the shape it was written for; these bytes need not have it
             raise WireError(f"the body of {kind[:64]!r} cannot be brought up to date: {error!r}") from error
     if kind not in EVENT_TYPES:

@@ -1,0 +1,1 @@
+"""What it means: analysis of the log, and how it is shown or exported."""

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import uvloop
 
+from lander.home import address
+from lander.home.lock import HomeLock
 from lander.protocol.errors import HomeError, LanderError
-from lander.store.lock import HomeLock
-from lander.store.reader import DATABASE
-from lander.store.sqlite import SqliteEventStore
-from lander.supervisor import beacon
+from lander.store.log.reader import DATABASE
+from lander.store.writers.sqlite_store import SqliteEventStore
 from lander.supervisor.supervisor import Supervisor
 
 
@@ -36,7 +36,7 @@ async def serve(home: Path) -> None:
     store = await SqliteEventStore.open(home / DATABASE)
     try:
         supervisor = Supervisor(home, store)
-        before = beacon.read(home)
+        before = address.read(home)
         await supervisor.open(before.port if before is not None else None)
         try:
             _say({"ready": True})

@@ -21,10 +21,10 @@ import zmq.asyncio
 from zmq.utils import z85
 from zmq.utils.monitor import recv_monitor_message
 
+from lander.home.keys import KeyPair
 from lander.protocol.commands import CLIENT, HOST, TRAINER, Command, Fenced, Refused
 from lander.protocol.errors import LanderError, WireError
 from lander.protocol.wire import MAX_MESSAGE, decode, encode
-from lander.supervisor.keys import KeyPair
 
 LOG: Final = logging.getLogger(__name__)
 DOMAIN: Final = b"lander"

@@ -10,7 +10,7 @@ from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.protocol.errors import WireError
 from lander.protocol.wire import MAX_EVENTS, decode_event
-from lander.store.event_store import Batch, EventStore, SequenceGapError
+from lander.store.log.event_store import Batch, EventStore, SequenceGapError
 from lander.supervisor.gate import Gate
 
 LOG: Final = logging.getLogger(__name__)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lander.supervisor import keys
+from lander.home import keys
 from lander.supervisor.gate import Principal
 
 
@@ -31,6 +31,11 @@ class Principals:
         self._by_key[pair.public] = Principal("trainer", run=run, epoch=epoch)
         self._trainers[run, epoch] = pair.public
         return pair
+
+    def host_key(self, name: str) -> str | None:
+        """The key of a host that may be told something."""
+        found = (key for key, principal in self._by_key.items() if (principal.role, principal.name) == ("host", name))
+        return next(found, None)
 
     def trainer(self, run: str, epoch: int) -> str | None:
         """The key of an attempt that counts."""

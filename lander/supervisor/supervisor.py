@@ -14,22 +14,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from lander.home import address
+from lander.home.lock import show_full
 from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.protocol.errors import WireError
-from lander.store.event_store import EventStore, said
-from lander.store.lock import show_full
-from lander.supervisor import beacon, journal
-from lander.supervisor.decide import Drain, HostGone, Tick, decide
-from lander.supervisor.effects import Effect, EndAttempt, RequestCheckpoint, StartAttempt
+from lander.store.log.event_store import EventStore, said
+from lander.supervisor import journal
+from lander.supervisor.core.decide import Drain, HostGone, Tick, decide
+from lander.supervisor.core.effects import Effect, EndAttempt, RequestCheckpoint, StartAttempt
+from lander.supervisor.core.placement import wake_at
+from lander.supervisor.core.state import State, evolve, fold
+from lander.supervisor.core.watchdog import Watch
 from lander.supervisor.gate import Gate, Principal, Received
 from lander.supervisor.intake import Intake
-from lander.supervisor.local_host import NAME as LOCAL_HOST
-from lander.supervisor.local_host import LocalHost
-from lander.supervisor.placement import wake_at
+from lander.supervisor.launchers.local import NAME as LOCAL_HOST
+from lander.supervisor.launchers.local import LocalHost
 from lander.supervisor.principals import Principals
-from lander.supervisor.state import State, evolve, fold
-from lander.supervisor.watch import Watch
 
 LOG: Final = logging.getLogger(__name__)
 LOOK_SECONDS: Final = 1.0
@@ -76,7 +77,7 @@ class Supervisor:
         bound = await self.gate.open(port)
         self._same_port = bound == port
         try:
-            beacon.light(self._home, beacon.Beacon(self.gate.endpoint, os.getpid(), self.public_key))
+            address.light(self._home, address.Beacon(self.gate.endpoint, os.getpid(), self.public_key))
             self._attend_local_host()
         except BaseException:
             await self.gate.close()
@@ -108,7 +109,7 @@ class Supervisor:
         """Close the gate. Whoever has left dismisses the local host first; if this was no leave, the next one adopts it."""
         if self._left.is_set():
             await self._dismiss_local_host()
-            beacon.extinguish(self._home)
+            address.extinguish(self._home)
         await self.gate.close()
 
     async def _dismiss_local_host(self) -> None:
@@ -232,31 +233,19 @@ class Supervisor:
         match effect:
             case StartAttempt():
                 pair = self.principals.admit(effect.run, effect.epoch)
-                order = c.StartTrainer(
-                    run=effect.run,
-                    epoch=effect.epoch,
-                    arm=effect.arm,
-                    seed=effect.seed,
-                    cpu=effect.cpu,
-                    gpu=effect.gpu,
-                    monitoring=effect.monitoring,
-                    directory=effect.directory,
-                    checkpoint_frequency=effect.checkpoint_frequency,
-                    eval_frequency=effect.eval_frequency,
-                    eval_episodes=effect.eval_episodes,
-                    checkpoints=effect.checkpoints,
-                    origin=effect.origin,
-                    new_episodes=effect.new_episodes,
-                    public_key=pair.public,
-                    secret_key=pair.secret,
-                )
-                self.gate.send(self.principals.host.public, order)
+                start = c.StartTrainer(order=effect.order, public_key=pair.public, secret_key=pair.secret)
+                self._tell_host(effect.host, start)
             case EndAttempt():
                 self._tell_trainer(effect.run, effect.epoch, c.StopTraining())
                 end = c.EndTrainer(run=effect.run, epoch=effect.epoch, grace=effect.grace, traceback=effect.traceback)
-                self.gate.send(self.principals.host.public, end)
+                self._tell_host(effect.host, end)
             case RequestCheckpoint():
                 self._tell_trainer(effect.run, effect.epoch, c.TakeCheckpoint())
+
+    def _tell_host(self, name: str, command: c.Command) -> None:
+        key = self.principals.host_key(name)
+        if key is not None:
+            self.gate.send(key, command)
 
     def _tell_trainer(self, run: str, epoch: int, command: c.Command) -> None:
         key = self.principals.trainer(run, epoch)

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from lander.cli import client
+from lander.app import client
 from lander.protocol.errors import LanderError
 from lander.protocol.experiment import Experiment
 from tests.bits import Bits

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lander.store.reader import Reader
+from lander.store.log.reader import Reader
 
 LEDGER = "LANDER_TEST_LEDGER"
 """The environment variable that names the file."""

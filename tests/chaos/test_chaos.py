@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from lander.store import chain
-from lander.store.check import check
-from lander.store.reader import DATABASE, open_reader
+from lander.store.log import chain
+from lander.store.log.reader import DATABASE, open_reader
+from lander.store.upkeep.integrity import check
 from tests import hooks
 from tests.chaos.campaign import Campaign, person
 from tests.chaos.ledger import LEDGER, audit
@@ -44,7 +44,7 @@ def small(**rest):
 def lab(tmp_path, monkeypatch):
     """A home whose trainers keep a ledger; everything of it is killed in the end, should anything be left."""
     monkeypatch.setenv(LEDGER, str(tmp_path / "ledger"))
-    hooks.install(monkeypatch, bookkeeping="lander.actors.zygote")
+    hooks.install(monkeypatch, bookkeeping="lander.actors.host.zygote")
     lab = Lab(tmp_path / "home")
     lab.start()
     try:
@@ -95,7 +95,7 @@ def test_a_hundred_kills(lab, seed):
 
 def test_a_supervisor_that_acknowledges_before_it_commits_is_found_out(lab, monkeypatch):
     """Negative control: the ledger would show it."""
-    hooks.install(monkeypatch, bookkeeping="lander.actors.zygote", haste="lander.supervisor")
+    hooks.install(monkeypatch, bookkeeping="lander.actors.host.zygote", haste="lander.supervisor")
     kill(*(process for process in living(lab.home) if process.role == "supervisor"))
     lab.start()
     lab.submit(small())

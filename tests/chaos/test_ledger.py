@@ -6,9 +6,9 @@ import pytest
 
 from lander.protocol import events as e
 from lander.protocol.wire import encode_event
-from lander.store.event_store import said
-from lander.store.reader import DATABASE
-from lander.store.sqlite import SqliteEventStore
+from lander.store.log.event_store import said
+from lander.store.log.reader import DATABASE
+from lander.store.writers.sqlite_store import SqliteEventStore
 from tests.chaos.ledger import LEDGER, audit, digest
 from tests.chaos.schedule import SHARES, schedule
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from lander.protocol import events as e
 from lander.protocol.wire import encode_event
-from lander.store.event_store import Batch, SequenceGapError, said
-from lander.store.memory import MemoryEventStore
-from lander.store.reader import open_reader
-from lander.store.sqlite import SqliteEventStore
+from lander.store.log.event_store import Batch, SequenceGapError, said
+from lander.store.log.reader import open_reader
+from lander.store.writers.memory_store import MemoryEventStore
+from lander.store.writers.sqlite_store import SqliteEventStore
 from tests.histories import experiment, histories, submitted
 
 RUN = "x/baseline/0"

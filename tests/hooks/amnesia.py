@@ -1,10 +1,10 @@
 """In a zygote: its trainers do not play again the episodes under way when they continue from a checkpoint."""
 
-from lander.actors import environments
+from lander.actors.state import environment_replay
 
 
 def restore(environment, tree):
     environment.begin_at(tree["steps"], tree["episode_start"], tree["episode_return"])
 
 
-environments.restore = restore
+environment_replay.restore = restore

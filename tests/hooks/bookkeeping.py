@@ -2,7 +2,7 @@
 
 import os
 
-from lander.actors.mailbox import Mailbox
+from lander.actors.trainer.mailbox import Mailbox
 from tests.chaos.ledger import LEDGER, digest
 
 _descriptor = os.open(os.environ[LEDGER], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)

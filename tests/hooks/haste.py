@@ -2,7 +2,7 @@
 
 import asyncio
 
-from lander.store.sqlite import SqliteEventStore
+from lander.store.writers.sqlite_store import SqliteEventStore
 
 _run = SqliteEventStore._run
 

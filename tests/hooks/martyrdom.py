@@ -1,6 +1,6 @@
 """In a zygote: each trainer is killed in the middle of a checkpoint, one call later in every attempt, `MARTYRS` times.
 
-The calls are those that make a file durable, and the saying of the event. They are counted from when the attempt's first
+The calls are those that make a file durable_files, and the saying of the event. They are counted from when the attempt's first
 checkpoint has been acknowledged. A run that is called undisturbed is left alone.
 """
 
@@ -8,8 +8,8 @@ import os
 import signal
 from pathlib import Path
 
-from lander.actors.mailbox import Mailbox
-from lander.protocol import durable
+from lander.actors.trainer.mailbox import Mailbox
+from lander.home import durable_files
 from tests.hooks import MARTYRS
 
 _init, _say = Mailbox.__init__, Mailbox.say
@@ -50,5 +50,5 @@ def say(self, event):
 
 
 Mailbox.__init__, Mailbox.say = init, say
-durable.flush = counted(durable.flush)
+durable_files.flush = counted(durable_files.flush)
 Path.write_bytes, Path.replace = counted(Path.write_bytes), counted(Path.replace)

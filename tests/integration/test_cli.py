@@ -12,7 +12,7 @@ from threading import Barrier
 
 import pytest
 
-from lander.cli import client
+from lander.app import client
 from lander.cli.main import COMMANDS, main
 from lander.protocol.commands import StopTarget
 from lander.protocol.errors import NotFoundError
@@ -369,5 +369,5 @@ def test_status_imports_only_what_it_needs(finished):
     asked = [sys.executable, "-X", "importtime", "-m", "lander", "status", "--home", finished.home]
     imported = subprocess.run(asked, capture_output=True, text=True, check=True).stderr
     names = {line.rpartition("|")[2].strip() for line in imported.splitlines()}
-    assert "lander.store.status" in names
+    assert "lander.store.projections.status" in names
     assert names.isdisjoint({"pydantic", "zmq", "numpy", "torch", "rich", "aiosqlite", "gymnasium", "asyncio"})

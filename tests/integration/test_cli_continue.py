@@ -10,11 +10,12 @@ from contextlib import closing
 
 import pytest
 
-from lander.cli.conduct import recorded, submit
+from lander.app.conduct import recorded, submit
+from lander.experiments.execution import execution_with
 from lander.protocol.arrays import pack, unpack
-from lander.protocol.events import Execution, OperatorCommanded, StepsRecorded
+from lander.protocol.events import OperatorCommanded, StepsRecorded
 from lander.protocol.wire import decode_event, encode_event
-from lander.store.reader import DATABASE
+from lander.store.log.reader import DATABASE
 from tests.command_line import ENDLESS, TINY, lander, start, written
 from tests.lab import Lab, experiment
 
@@ -257,11 +258,11 @@ def test_the_past_and_the_collection_of_a_real_home(whole, home):
 def test_going_on_keeps_how_it_was_carried_out_but_for_what_is_asked(lab):
     wanted = experiment("carried-out", {"n_steps": 64, "batch_size": 64, "n_epochs": 1}, training_steps=128)
     lab.carry_out(wanted, mode="sequential", max_workers=1, directory="/somewhere")
-    assert recorded(lab.home, "carried-out", execution={}).execution == Execution(
+    assert recorded(lab.home, "carried-out", execution={}).execution == execution_with(
         mode="sequential", max_workers=1, directory="/somewhere"
     )
     more = recorded(lab.home, "carried-out", ["training_steps=256"], execution={"mode": "parallel"})
-    assert more.execution == Execution(mode="parallel", max_workers=1, directory="/somewhere")
+    assert more.execution == execution_with(mode="parallel", max_workers=1, directory="/somewhere")
     submit(more, lab.home)
     lab.wait_ended("carried-out")
     assert recorded(lab.home, "carried-out", execution={}).execution.mode == "parallel"

@@ -8,13 +8,13 @@ import sys
 import pytest
 from stable_baselines3 import PPO
 
+from lander.app.chosen_policies import policies, policy_of_model
 from lander.cli.main import main
-from lander.cli.policies import policies, policy_of_model
 from lander.protocol import events as e
 from lander.protocol.errors import NotFoundError
-from lander.store.artifacts import LEAST
-from lander.store.reader import Reader
-from lander.store.record import Record
+from lander.store.log.reader import Reader
+from lander.store.records.run_record import Record
+from lander.store.upkeep.retention import LEAST
 from tests.chronicle import OTHER, attempt, begun, checkpoint, sha256, tell
 from tests.lab import experiment
 

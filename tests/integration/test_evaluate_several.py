@@ -9,9 +9,9 @@ import gymnasium
 import pytest
 
 from lander.cli.main import main
+from lander.home.layout import artifact_path
 from lander.protocol import events as e
-from lander.protocol.layout import artifact_path
-from lander.store.event_store import said
+from lander.store.log.event_store import said
 from tests.chronicle import tell
 from tests.performances import RUN, experiment, log, train
 from tests.worlds import MultiWorld
@@ -106,7 +106,7 @@ def test_what_was_collected_is_not_offered_as_the_nearest(home, capsys):
 
 
 def test_each_row_is_shown_as_soon_as_it_is_known(home, capsys, monkeypatch):
-    module = importlib.import_module("lander.cli.evaluate")
+    module = importlib.import_module("lander.cli.commands.evaluate")
     evaluated = module._evaluated
 
     def interrupted(reader, saved, episodes):

@@ -17,13 +17,14 @@ import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
-from lander.actors import evaluation as evaluation_module
-from lander.actors import trainer as trainer_module
-from lander.actors.artifacts import read_artifact, write_artifact
-from lander.actors.evaluation import Played, evaluate
-from lander.actors.policy import load_policy
-from lander.actors.recording import EnvironmentFailedError
-from lander.actors.tree import pack, unpack
+from lander.actors.environment.recording import EnvironmentFailedError
+from lander.actors.state.tree import pack, unpack
+from lander.actors.trainer import evaluation as evaluation_module
+from lander.actors.trainer import trainer as trainer_module
+from lander.actors.trainer.evaluation import Played, evaluate
+from lander.actors.trainer.saved_policy import load_policy
+from lander.home.artifacts import read_artifact, write_artifact
+from lander.home.layout import artifact_path
 from lander.protocol.errors import NotFoundError, UsageError
 from lander.protocol.events import (
     CheckpointCommitted,
@@ -34,7 +35,6 @@ from lander.protocol.events import (
     WarningRaised,
 )
 from lander.protocol.experiment import EVALUATION_SEED
-from lander.protocol.layout import artifact_path
 from tests.integration.test_exact_resume import FullDisk, arm, differences, vector_steps
 from tests.rehearsal import CutError, Rehearsal
 

@@ -14,17 +14,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lander.actors import callback as callback_module
-from lander.actors import checkpoint as checkpoint_module
-from lander.actors import environments, ingredients
-from lander.actors import trainer as trainer_module
-from lander.actors.artifacts import read_artifact
-from lander.actors.replay_pages import ReplayPages
+from lander.actors.state import checkpoint as checkpoint_module
+from lander.actors.state import environment_replay, state_parts
+from lander.actors.state.replay_pages import ReplayPages
+from lander.actors.trainer import callback as callback_module
+from lander.actors.trainer import trainer as trainer_module
+from lander.experiments.writing import arm_as_written
+from lander.home.artifacts import read_artifact
+from lander.home.layout import artifact_path
 from lander.protocol.arrays import unpack
 from lander.protocol.events import StepsRecorded, TrainingStarted, WarningRaised
 from lander.protocol.experiment import Arm
-from lander.protocol.layout import artifact_path
 from tests.integration.test_identity import CASES, CONTINUOUS, OFF_POLICY, as_experiment
+from tests.recorded import recorded_arm
 from tests.rehearsal import CutError, Rehearsal
 
 SMALL_PPO = {"n_steps": 64, "batch_size": 32, "n_epochs": 2, "policy_kwargs": {"net_arch": [16]}}
@@ -89,7 +91,7 @@ def arm(name: str) -> Arm:
     if name in CASES:
         return as_experiment(name).baseline
     algorithm, environment, environment_kwargs, timesteps, hyperparameters = MORE[name]
-    return Arm.model_validate(
+    return recorded_arm(
         {
             "name": "baseline",
             "role": "baseline",
@@ -232,14 +234,14 @@ def test_the_environments_are_needed(tmp_path, monkeypatch):
     def keep_count_only(environment: Any, tree: Any) -> None:
         environment.begin_at(tree["steps"], tree["episode_start"], tree["episode_return"])
 
-    monkeypatch.setattr(environments, "restore", keep_count_only)
+    monkeypatch.setattr(environment_replay, "restore", keep_count_only)
     assert "steps" in differences(whole, cut_and_continued("ppo", tmp_path / "cut"))
 
 
 def test_even_the_layout_of_an_image_in_memory_is_needed(tmp_path, monkeypatch):
     whole = rehearsal("image", tmp_path / "whole")
     whole.train()
-    monkeypatch.setattr(ingredients, "_lay_out", lambda tree: tree["values"])
+    monkeypatch.setattr(state_parts, "_lay_out", lambda tree: tree["values"])
     cut = rehearsal("image", tmp_path / "cut")
     with pytest.raises(CutError):
         cut.train(cut_after=80)
@@ -256,8 +258,8 @@ def test_even_the_layout_of_an_image_in_memory_is_needed(tmp_path, monkeypatch):
     ],
 )
 def test_an_environment_that_cannot_be_played_again_continues_and_says_so(tmp_path, world, problem):
-    settings = arm("dict").model_dump() | {"environment": f"tests.worlds:{world}", "hyperparameters": SMALL_PPO}
-    cut = Rehearsal(Arm.model_validate(settings), tmp_path, frequency=64)
+    settings = arm_as_written(arm("dict")) | {"environment": f"tests.worlds:{world}", "hyperparameters": SMALL_PPO}
+    cut = Rehearsal(recorded_arm(settings), tmp_path, frequency=64)
     with pytest.raises(CutError):
         cut.train(cut_after=200)
     cut.continue_()
@@ -356,8 +358,8 @@ def test_a_completed_training_that_is_given_more_steps_is_the_longer_training(na
 
 def test_a_training_that_was_done_has_only_its_model_saved(tmp_path):
     """Killed between its last checkpoint and its model: nothing is left that an environment could do differently."""
-    settings = arm("dict").model_dump() | {"environment": "tests.worlds:ForgetfulWorld-v0", "hyperparameters": SMALL_PPO}
-    done = Rehearsal(Arm.model_validate(settings), tmp_path, frequency=64)
+    settings = arm_as_written(arm("dict")) | {"environment": "tests.worlds:ForgetfulWorld-v0", "hyperparameters": SMALL_PPO}
+    done = Rehearsal(recorded_arm(settings), tmp_path, frequency=64)
     done.train()
     before = len(done.lineage())
     done.continue_()

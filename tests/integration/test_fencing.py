@@ -7,12 +7,12 @@ import asyncio
 
 import pytest
 
-from lander.actors.mailbox import FencedError
+from lander.actors.trainer.mailbox import FencedError
+from lander.home.keys import KeyPair
 from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.protocol.wire import MAX_EVENTS, encode_event
-from lander.supervisor.decide import HostGone
-from lander.supervisor.keys import KeyPair
+from lander.supervisor.core.decide import HostGone
 from tests.peers import PATIENCE
 from tests.stage import soon, staged
 
@@ -130,7 +130,7 @@ async def test_a_host_that_was_given_up_for_lost_is_asked_who_it_is_when_it_is_h
     await stage.host.say(c.ReportResources(sample=sample))
     assert await stage.host.hear() == c.Rejoin()
     await stage.host.say(
-        c.JoinHost(name="local", pid=1, cpus=(0, 1), memory_mb=1.0, trainers=(c.TrainerKey(run=A, epoch=order.epoch),))
+        c.JoinHost(name="local", pid=1, cpus=(0, 1), memory_mb=1.0, trainers=(c.TrainerKey(run=A, epoch=order.order.epoch),))
     )
     ended = await stage.host.hear()
     assert isinstance(ended, c.EndTrainer), "its attempt was given up with it"

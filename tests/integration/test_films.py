@@ -7,18 +7,18 @@ import gymnasium
 import numpy as np
 import pytest
 
-from lander.actors.evaluation import perform
-from lander.actors.playback import DifferentEpisodeError, stage
-from lander.cli import films as module
-from lander.cli.films import films
+from lander.actors.trainer.evaluation import perform
+from lander.actors.trainer.playback import DifferentEpisodeError, stage
+from lander.app import films as module
+from lander.app.chosen_policies import load
+from lander.app.films import films
 from lander.cli.main import main
-from lander.cli.policies import load
 from lander.protocol import events as e
 from lander.protocol.experiment import EVALUATION_SEED
-from lander.reports.comparison import findings
-from lander.reports.numbers import number
-from lander.store.reader import Reader
-from lander.store.record import Record
+from lander.reports.analysis.comparison import findings
+from lander.reports.render.numbers import number
+from lander.store.log.reader import Reader
+from lander.store.records.run_record import Record
 from tests.performances import RUN, experiment, log, train
 from tests.screening import screen
 from tests.worlds import DrawnWorld

@@ -9,22 +9,23 @@ from typing import Any
 
 import pytest
 
-from lander.actors import ingredients
-from lander.actors.trainer import OriginError
-from lander.cli.forking import fork_request
+from lander.actors.state import state_parts
+from lander.actors.trainer.trainer import OriginError
+from lander.app.forking import fork_request
 from lander.cli.main import main
+from lander.home.layout import artifact_path
 from lander.protocol.errors import ConfigurationError, NotFoundError, UsageError
 from lander.protocol.events import EpisodeFinished, TrainingStarted, WarningRaised
 from lander.protocol.experiment import Arm
-from lander.protocol.layout import artifact_path
-from lander.store.ancestry import ancestry
-from lander.store.reader import Reader
-from lander.store.record import Record
+from lander.store.log.reader import Reader
+from lander.store.records.ancestry import ancestry
+from lander.store.records.run_record import Record
 from tests.bits import Bits
 from tests.command_line import lander
 from tests.integration.test_exact_resume import MORE, SMALL_PPO, arm, rehearsal
 from tests.integration.test_identity import OFF_POLICY
 from tests.lab import experiment
+from tests.recorded import recorded_arm
 from tests.rehearsal import CutError, Rehearsal
 
 pytestmark = pytest.mark.timeout(240)
@@ -47,7 +48,7 @@ def _arm(name: str, **changes: Any) -> Arm:
     algorithm, environment, hyperparameters = ORIGINS[name]
     settings = {"name": "variant", "role": "variant", "seeds": [3], "training_steps": UNTIL}
     settings |= {"algorithm": algorithm, "environment": environment, "hyperparameters": hyperparameters | changes}
-    return Arm.model_validate(settings)
+    return recorded_arm(settings)
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +178,7 @@ def test_every_other_change_does_too(origins, name, change):
 @pytest.mark.parametrize("name", ["PPO", "DQN", "SAC", "TD3"])
 def test_the_optimizers_learn_at_the_new_rate(origins, name):
     branch = forked(origins(name), _arm(name, learning_rate=0.125))
-    rates = {where: [group["lr"] for group in each.param_groups] for where, each in ingredients.optimizers(branch.model)}
+    rates = {where: [group["lr"] for group in each.param_groups] for where, each in state_parts.optimizers(branch.model)}
     assert rates
     assert {rate for found in rates.values() for rate in found} == {0.125}
 
@@ -199,10 +200,10 @@ def test_were_it_restored_as_it_was_the_change_would_be_lost(origins, monkeypatc
 
     def restore(model, tree):
         for name, array in tree.items():
-            getattr(model, name).data.copy_(ingredients._tensor(array))
+            getattr(model, name).data.copy_(state_parts._tensor(array))
 
-    replaced = [part._replace(restore=restore) if part.name == "variables" else part for part in ingredients.INGREDIENTS]
-    monkeypatch.setattr("lander.actors.checkpoint.INGREDIENTS", replaced)
+    replaced = [part._replace(restore=restore) if part.name == "variables" else part for part in state_parts.INGREDIENTS]
+    monkeypatch.setattr("lander.actors.state.checkpoint.INGREDIENTS", replaced)
     branch = forked(origins("SAC-fixed"), _arm("SAC-fixed", ent_coef=0.5))
     assert branch.weights == origins("SAC-fixed").weights
 

@@ -32,7 +32,7 @@ def test_a_freeze_of_each_process_in_turn_costs_no_attempt(lab):
     wanted = experiment("cold", SMALL, training_steps=STEPS, seeds=[0, 1], stall_timeout=int(FREEZE_SECONDS) + 60)
     lab.submit(wanted)
     trainer = lab.wait_state("cold/baseline/0", "running")["pid"]
-    modules = ("lander.actors.zygote", "lander.actors.host", "lander.supervisor")
+    modules = ("lander.actors.host.zygote", "lander.actors.host.agent", "lander.supervisor")
     for pid in (trainer, *(lab.process(module) for module in modules)):
         with frozen(pid):
             time.sleep(FREEZE_SECONDS)  # the freeze itself, and not a wait for something

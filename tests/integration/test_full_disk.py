@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from lander.experiments.execution import execution_with
+from lander.home import keys
+from lander.home.lock import HomeLock, is_full, is_locked
 from lander.protocol import commands as c
-from lander.protocol import events as e
-from lander.store import chain, sqlite
-from lander.store.lock import HomeLock, is_full, is_locked
-from lander.store.reader import DATABASE, open_reader
-from lander.store.sqlite import SqliteEventStore
+from lander.store.log import chain
+from lander.store.log.reader import DATABASE, open_reader
+from lander.store.writers import sqlite_store
+from lander.store.writers.sqlite_store import SqliteEventStore
 from lander.supervisor import __main__ as starting
-from lander.supervisor import keys
 from lander.supervisor import supervisor as shell
 from lander.supervisor.gate import Principal, Received
 from lander.supervisor.supervisor import Supervisor
@@ -44,7 +45,7 @@ class Disk:
 
     async def submit(self):
         wanted = long_experiment("full")
-        await self.client.ask(c.SubmitExperiment(experiment=wanted, execution=e.Execution(), manifest={}))
+        await self.client.ask(c.SubmitExperiment(experiment=wanted, execution=execution_with(), manifest={}))
         await self.until(lambda: self.supervisor.state.runs[RUN].state == "running")
 
     async def fill(self):
@@ -66,7 +67,7 @@ class Disk:
 
 @pytest.fixture
 async def disk(tmp_path, monkeypatch):
-    monkeypatch.setattr(sqlite, "FULL_RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(sqlite_store, "FULL_RETRY_SECONDS", 0.05)
     monkeypatch.setattr(shell, "FULL_SECONDS", 1.0)
     home = tmp_path / "home"
     with HomeLock(home), street() as knock:

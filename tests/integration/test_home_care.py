@@ -15,26 +15,27 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from lander.cli import client
+from lander.app import client
 from lander.cli.main import main
+from lander.home.layout import artifact_path
+from lander.home.lock import HomeLock, show_full
 from lander.protocol import events as e
 from lander.protocol.commands import Accepted
 from lander.protocol.errors import HomeError, NotFoundError
-from lander.protocol.layout import artifact_path
-from lander.store import artifacts, upgrade
-from lander.store import rebuild as rebuilding
-from lander.store.artifacts import Retention
-from lander.store.backup import back_up
-from lander.store.check import check
-from lander.store.checkpoints import files_of
-from lander.store.event_store import said
-from lander.store.lock import HomeLock, show_full
-from lander.store.projections import TABLES
-from lander.store.reader import DATABASE, Reader
-from lander.store.rebuild import rebuild
-from lander.store.record import Record
-from lander.store.sqlite import SqliteEventStore
-from lander.store.status import status
+from lander.store.log.event_store import said
+from lander.store.log.reader import DATABASE, Reader
+from lander.store.projections.projections import TABLES
+from lander.store.projections.projections import rebuild as rebuilding
+from lander.store.projections.rebuild import rebuild
+from lander.store.projections.status import status
+from lander.store.records.checkpoint_record import files_of
+from lander.store.records.run_record import Record
+from lander.store.upkeep import retention
+from lander.store.upkeep.backup import back_up
+from lander.store.upkeep.integrity import check
+from lander.store.upkeep.retention import Retention
+from lander.store.writers import upgrade
+from lander.store.writers.sqlite_store import SqliteEventStore
 from tests.chronicle import OTHER, RUN, attempt, begun, checkpoint, episode, sha256, steps, tell
 from tests.command_line import lander, start
 from tests.histories import histories
@@ -323,14 +324,14 @@ def test_the_best_in_evaluation_is_kept_as_well():
 def test_collection_deletes_what_nothing_needs_and_the_check_agrees(home, capsys):
     with Reader(home) as reader:
         first, second = Record(reader, RUN).checkpoints()
-    everything = {path.name for path in artifacts.stored(home)}
-    age(home, 2 * artifacts.UNTOUCHED_SECONDS)
+    everything = {path.name for path in retention.stored(home)}
+    age(home, 2 * retention.UNTOUCHED_SECONDS)
     assert main(["gc", "--home", str(home), "--keep", "1", "--keep-every", "0"]) == 0
     assert "x/baseline/0: 1 of 3 checkpoints are kept" in capsys.readouterr().out
-    assert {path.name for path in artifacts.stored(home)} == everything
+    assert {path.name for path in retention.stored(home)} == everything
     assert main(["gc", "--home", str(home), "--keep", "1", "--keep-every", "0", "--delete"]) == 0
     assert "deleted 2 files" in capsys.readouterr().out
-    left = {path.name for path in artifacts.stored(home)}
+    left = {path.name for path in retention.stored(home)}
     assert set(files_of(second)) <= left  # the page that it shares with the first, too
     assert first.sha256 not in left
     assert wrong(home) == {}
@@ -342,7 +343,7 @@ def test_collection_deletes_what_nothing_needs_and_the_check_agrees(home, capsys
 
 def age(home, seconds):
     then = time.time() - seconds
-    for path in artifacts.stored(home):
+    for path in retention.stored(home):
         os.utime(path, (then, then))
 
 
@@ -354,36 +355,36 @@ def test_what_may_just_be_being_written_is_left_alone(home):
     superseded = artifact_path(home, sha256(b"9 lost"))
     with Reader(home) as reader:
         now = time.time()
-        assert artifacts.garbage(reader, Retention(1, 0), now).files == ()
-        later = artifacts.garbage(reader, Retention(), now + 2 * artifacts.UNTOUCHED_SECONDS)
+        assert retention.garbage(reader, Retention(1, 0), now).files == ()
+        later = retention.garbage(reader, Retention(), now + 2 * retention.UNTOUCHED_SECONDS)
         assert set(later.files) == {fresh, superseded}
     tell(home, said(RUN, e.AttemptEnded(epoch=2, cause="crashed")))
     with Reader(home) as reader:
-        assert artifacts.garbage(reader, Retention(), now).files == ()  # it waits, to train again
+        assert retention.garbage(reader, Retention(), now).files == ()  # it waits, to train again
     tell(home, said(RUN, e.RunFailed(cause="crashed")))
     with Reader(home) as reader:
-        assert artifacts.garbage(reader, Retention(), now).files == (superseded,)
+        assert retention.garbage(reader, Retention(), now).files == (superseded,)
 
 
 def test_what_is_touched_before_it_is_deleted_stays(home):
     """Some run has made the same file again, and is about to announce it."""
     superseded = artifact_path(home, sha256(b"9 lost"))
-    age(home, 2 * artifacts.UNTOUCHED_SECONDS)
+    age(home, 2 * retention.UNTOUCHED_SECONDS)
     with Reader(home) as reader:
-        found = artifacts.garbage(reader, Retention(), time.time())
+        found = retention.garbage(reader, Retention(), time.time())
     assert found.files == (superseded,)
     superseded.touch()
-    assert artifacts.delete(home, found) == (0, 0)
+    assert retention.delete(home, found) == (0, 0)
     assert superseded.exists()
-    age(home, 2 * artifacts.UNTOUCHED_SECONDS)
-    assert artifacts.delete(home, found) == (1, len(b"9 lost"))
+    age(home, 2 * retention.UNTOUCHED_SECONDS)
+    assert retention.delete(home, found) == (1, len(b"9 lost"))
     assert not superseded.exists()
 
 
 def test_what_was_collected_is_missed_all_the_same_once_a_run_needs_it(home):
     """Another run has made the very same file, and its last checkpoint consists of it."""
     superseded = artifact_path(home, sha256(b"9 lost"))
-    age(home, 2 * artifacts.UNTOUCHED_SECONDS)
+    age(home, 2 * retention.UNTOUCHED_SECONDS)
     assert main(["gc", "--home", str(home), "--delete"]) == 0
     assert wrong(home) == {}
     tell(home, said(RUN, checkpoint(home, 9, "lost", ["a"]), producer=2))
@@ -406,20 +407,20 @@ def test_two_collections_at_once_note_what_both_delete(home):
 
     def delete(path):
         barrier.wait()
-        artifacts.delete(home, artifacts.Garbage(time.time(), (path,), 0, {}))
+        retention.delete(home, retention.Garbage(time.time(), (path,), 0, {}))
 
     for _ in range(10):
-        (home / "artifacts" / artifacts.COLLECTED).unlink(missing_ok=True)
+        (home / "artifacts" / retention.COLLECTED).unlink(missing_ok=True)
         with ThreadPoolExecutor() as pool:
             list(pool.map(delete, paths))
-        assert set(names) <= artifacts.collected(home)
+        assert set(names) <= retention.collected(home)
 
 
 # --- backup -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_backup_is_a_home_that_passes_the_check(home, tmp_path, capsys):
-    age(home, 2 * artifacts.UNTOUCHED_SECONDS)
+    age(home, 2 * retention.UNTOUCHED_SECONDS)
     assert main(["gc", "--home", str(home), "--keep", "1", "--keep-every", "0", "--delete"]) == 0
     capsys.readouterr()
     copy = tmp_path / "backups" / "monday"
@@ -445,7 +446,7 @@ def test_a_backup_never_overwrites_and_never_is_half_there(home, tmp_path, monke
     def fail(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("lander.store.backup.shutil.copy2", fail)
+    monkeypatch.setattr("lander.store.upkeep.backup.shutil.copy2", fail)
     with pytest.raises(HomeError, match="No space left on device"):
         back_up(home, tmp_path / "new")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "home"]
@@ -476,7 +477,7 @@ def test_a_backup_that_is_killed_leaves_nothing_under_the_final_name(home, tmp_p
 
 def test_every_table_is_compared():
     """A projection table that the check does not know would be checked by nobody."""
-    from lander.store import schema
+    from lander.store.log import schema
 
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.executescript(schema.script())

@@ -36,16 +36,16 @@ class Agent:
 
     def start(self, epoch=1):
         pair = KEYS["trainer"]
-        order = c.StartTrainer(
+        order = c.TrainerOrder(
             run=A,
             epoch=epoch,
             arm=experiment(training_steps=10**8).arms[0],
             seed=0,
             cpu=min(os.sched_getaffinity(0)),
-            public_key=pair.public,
-            secret_key=pair.secret,
+            monitoring=True,
+            checkpoint_frequency=10_000,
         )
-        self.say(order)
+        self.say(c.StartTrainer(order=order, public_key=pair.public, secret_key=pair.secret))
 
     async def gone(self):
         async with asyncio.timeout(PATIENCE):
@@ -64,7 +64,7 @@ async def agent(yard, tmp_path):
         "server_key": KEYS["gate"].public,
     }
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "lander.actors.host", str(tmp_path), "an-incarnation", stdin=asyncio.subprocess.PIPE
+        sys.executable, "-m", "lander.actors.host.agent", str(tmp_path), "an-incarnation", stdin=asyncio.subprocess.PIPE
     )
     process.stdin.write(json.dumps(settings).encode() + b"\n")
     process.stdin.close()

@@ -13,6 +13,7 @@ from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecNormalize
 
 from lander.protocol.experiment import Experiment
+from tests.recorded import recorded
 
 SMALL = {"policy_kwargs": {"net_arch": [32, 32]}}
 OFF_POLICY = {"learning_starts": 100, "buffer_size": 1000, "batch_size": 32} | SMALL
@@ -82,7 +83,7 @@ def as_experiment(name: str, **rest: Any) -> Experiment:
         "baseline": {"hyperparameters": written},
         "variants": {"variant": {"hyperparameters": {"gamma": 0.9}}},
     }
-    return Experiment.model_validate(form | rest)
+    return recorded(form | rest)
 
 
 def differing(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> list[str]:

@@ -6,13 +6,13 @@ import signal
 
 import pytest
 
-from lander.cli import client
+from lander.app import client
+from lander.home import address
 from lander.protocol import events as e
 from lander.protocol.commands import Ping, ShutDown
 from lander.protocol.errors import ConflictError, NotFoundError
 from lander.protocol.events import CheckpointCommitted, TrainingStarted
-from lander.store.event_store import said
-from lander.supervisor import beacon
+from lander.store.log.event_store import said
 from tests.chronicle import begun, tell
 from tests.integration.test_supervision import attempts, long_experiment
 from tests.lab import Lab
@@ -58,7 +58,7 @@ def test_a_host_told_to_leave_has_its_trainers_write_their_checkpoints(lab):
     lab.submit(wanted)
     for run in wanted.runs:
         lab.wait_state(run.id, "running")
-    os.kill(lab.process("lander.actors.host"), signal.SIGTERM)
+    os.kill(lab.process("lander.actors.host.agent"), signal.SIGTERM)
     for run in wanted.runs:
         goes_on(lab, run.id, attempt=2)
         assert attempts(lab, run.id) == ["preempted"]
@@ -110,9 +110,9 @@ def test_what_the_supervisor_does_not_know_is_asked_once(lab, monkeypatch):
 @pytest.mark.parametrize("late", [3, 10**6])
 def test_one_that_is_only_starting_is_waited_for(lab, monkeypatch, late):
     """It holds the home, and cannot be found yet; but not for ever."""
-    read, looks = beacon.read, itertools.count()
+    read, looks = address.read, itertools.count()
     monkeypatch.setattr(client, "ANSWER_SECONDS", 1.0)
-    monkeypatch.setattr(beacon, "read", lambda home: read(home) if next(looks) >= late else None)
+    monkeypatch.setattr(address, "read", lambda home: read(home) if next(looks) >= late else None)
     if late == 3:
         assert client.shut_down(lab.home)
         assert not lab.processes()

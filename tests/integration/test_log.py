@@ -8,8 +8,8 @@ import pytest
 
 from lander.protocol.arrays import unpack
 from lander.protocol.events import EpisodeFinished, MetricsLogged, StepsRecorded
-from lander.store.projections import TABLES, Projections
-from lander.store.reader import Reader
+from lander.store.log.reader import Reader
+from lander.store.projections.projections import TABLES, Projections
 from tests.lab import experiment
 
 

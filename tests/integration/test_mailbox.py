@@ -8,12 +8,12 @@ from types import SimpleNamespace
 import pytest
 import zmq
 
-from lander.actors import mailbox as mailbox_module
-from lander.actors.mailbox import FencedError, Mailbox
+from lander.actors.trainer import mailbox as mailbox_module
+from lander.actors.trainer.mailbox import FencedError, Mailbox
+from lander.home.keys import KeyPair
 from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.protocol.wire import encode_event
-from lander.supervisor.keys import KeyPair
 from tests.peers import PATIENCE
 from tests.stage import soon, staged
 
@@ -97,7 +97,7 @@ async def test_whoever_has_nothing_to_say_can_show_that_it_is_at_work(stage, mon
         await soon(until, lambda: len(heard) > before)
         await soon(speak, mailbox, warnings(4, 5))
         await soon(mailbox.settle)
-    assert set(heard) == {(A, order.epoch)}
+    assert set(heard) == {(A, order.order.epoch)}
     assert stage.stored(A) == bodies(warnings(1, 5))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lander.cli import client
+from lander.app import client
 from tests.lab import PATIENCE, experiment
 
 RUN = "{}/baseline/0"
@@ -90,7 +90,7 @@ def test_a_killed_zygote_or_host_leaves_nothing(shared_lab, victim):
 def test_a_killed_guard_is_replaced_by_one_that_knows_everything(shared_lab):
     litter = littering(shared_lab, "guard")
     pids = started(litter)
-    zygote = shared_lab.process("lander.actors.zygote")
+    zygote = shared_lab.process("lander.actors.host.zygote")
     first = guard_of(zygote)
     kill(first)
     shared_lab.wait(lambda: guard_of(zygote) not in (None, first), "another guard")
@@ -116,14 +116,16 @@ def test_a_killed_supervisor_leaves_everything_as_it_was_and_everything_killed_l
     litter = littering(lab, "left")
     pids, before = started(litter), lab.run(RUN.format("left"))
     kill(lab.process("lander.supervisor"))
-    stray = subprocess.Popen([sys.executable, "-m", "lander.actors.host", str(lab.home), "nobody's"], stdin=subprocess.PIPE)
+    stray = subprocess.Popen(
+        [sys.executable, "-m", "lander.actors.host.agent", str(lab.home), "nobody's"], stdin=subprocess.PIPE
+    )
     lab.start()
     with stray:
         assert stray.wait(timeout=PATIENCE) == -signal.SIGKILL, "an agent that no log knows of"
     lab.wait(lambda: lab.run(RUN.format("left"))["step"] > before["step"] + 2000, "training to be recorded again")
     after = lab.run(RUN.format("left"))
     assert (after["pid"], after["attempt"], there(pids)) == (before["pid"], 1, pids)
-    spared = guard_of(lab.process("lander.actors.zygote"))  # it is what is being shown
+    spared = guard_of(lab.process("lander.actors.host.zygote"))  # it is what is being shown
     kill(*(pid for pid in lab.processes() if pid != spared and pid not in pids))
     lab.wait(lambda: not there(pids) and not lab.processes(), "everything to be gone")
 

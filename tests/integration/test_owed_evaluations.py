@@ -10,16 +10,17 @@ from typing import Any
 import gymnasium
 import pytest
 
-from lander.actors import evaluation as evaluation_module
-from lander.actors import saved_model as saved_model_module
-from lander.actors import trainer as trainer_module
-from lander.actors.artifacts import read_artifact, write_artifact
-from lander.actors.callback import Supervised
-from lander.actors.evaluation import Played
-from lander.actors.recording import EnvironmentFailedError
-from lander.actors.saved_model import model_sha256
-from lander.actors.tree import pack, unpack
-from lander.cli import client
+from lander.actors.environment.recording import EnvironmentFailedError
+from lander.actors.state.tree import pack, unpack
+from lander.actors.trainer import evaluation as evaluation_module
+from lander.actors.trainer import saved_model as saved_model_module
+from lander.actors.trainer import trainer as trainer_module
+from lander.actors.trainer.callback import Supervised
+from lander.actors.trainer.evaluation import Played
+from lander.actors.trainer.saved_model import model_sha256
+from lander.app import client
+from lander.experiments.writing import arm_as_written
+from lander.home.artifacts import read_artifact, write_artifact
 from lander.protocol.commands import PauseTarget, ResumeTarget
 from lander.protocol.events import (
     AttemptEnded,
@@ -29,13 +30,14 @@ from lander.protocol.events import (
     StepsRecorded,
     TrainingStarted,
 )
-from lander.protocol.experiment import Arm, Experiment
-from lander.store.checkpoints import best_evaluated
-from lander.store.reader import Reader
-from lander.store.record import Record
+from lander.protocol.experiment import Experiment
+from lander.store.log.reader import Reader
+from lander.store.records.checkpoint_record import best_evaluated
+from lander.store.records.run_record import Record
 from tests.integration.test_evaluation import effective, evaluated, merits
 from tests.integration.test_exact_resume import SMALL_PPO, arm, differences
 from tests.lab import experiment
+from tests.recorded import recorded_arm
 from tests.rehearsal import CutError, Rehearsal
 from tests.resume import differences as differing
 from tests.resume import starts, twin_of
@@ -244,8 +246,8 @@ def test_a_mean_of_other_many_episodes_is_no_competitor(tmp_path, monkeypatch):
 
 def forgetful(home: Path) -> Rehearsal:
     """What can only be continued inexactly: an evaluation that was lost does not come back."""
-    settings = arm("dict").model_dump() | {"environment": "tests.worlds:ForgetfulWorld-v0", "hyperparameters": SMALL_PPO}
-    return Rehearsal(Arm.model_validate(settings), home, frequency=64, eval_frequency=64, eval_episodes=1)
+    settings = arm_as_written(arm("dict")) | {"environment": "tests.worlds:ForgetfulWorld-v0", "hyperparameters": SMALL_PPO}
+    return Rehearsal(recorded_arm(settings), home, frequency=64, eval_frequency=64, eval_episodes=1)
 
 
 def on_disk(by: Rehearsal) -> str | None:

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 import lander
-from lander.store.reader import Reader
+from lander.store.log.reader import Reader
 from tests.command_line import TINY
 from tests.lab import Lab
 

@@ -7,14 +7,14 @@ import sys
 import numpy as np
 import pytest
 
-from lander.actors.playback import DifferentEpisodeError, play, stage
+from lander.actors.trainer.playback import DifferentEpisodeError, play, stage
+from lander.app.replay_subject import arm_of
 from lander.cli.main import main
-from lander.cli.subject import arm_of
 from lander.protocol import events as e
 from lander.protocol.arrays import pack, unpack
-from lander.store.episodes import numbered, recorded_episodes
-from lander.store.reader import Reader
-from lander.store.record import Record
+from lander.store.log.reader import Reader
+from lander.store.records.episodes import numbered, recorded_episodes
+from lander.store.records.run_record import Record
 from tests.histories import origin
 from tests.lab import experiment as lab_experiment
 from tests.performances import RUN, experiment, log, performed, train

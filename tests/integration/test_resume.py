@@ -10,8 +10,8 @@ import signal
 import pytest
 
 from lander.protocol.events import StepsRecorded, WarningRaised
-from lander.store.reader import Reader
-from lander.store.record import Record
+from lander.store.log.reader import Reader
+from lander.store.records.run_record import Record
 from tests import hooks
 from tests.lab import Lab
 from tests.matrix import COVERING, of_cells
@@ -57,7 +57,7 @@ def hooked_lab(tmp_path, monkeypatch):
     lab = Lab(tmp_path / "home")
 
     def start(hook):
-        hooks.install(monkeypatch, **{hook: "lander.actors.zygote"})
+        hooks.install(monkeypatch, **{hook: "lander.actors.host.zygote"})
         lab.start()
         return lab
 

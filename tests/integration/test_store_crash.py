@@ -11,20 +11,21 @@ import sys
 
 import pytest
 
+from lander.home import lock
+from lander.home.lock import LOCK, HomeLock, is_locked
 from lander.protocol import events as e
 from lander.protocol.errors import HomeError
-from lander.store import chain, lock
-from lander.store.event_store import said
-from lander.store.lock import LOCK, HomeLock, is_locked
-from lander.store.reader import DATABASE, Reader, consequential, open_reader
-from lander.store.sqlite import SqliteEventStore
+from lander.store.log import chain
+from lander.store.log.event_store import said
+from lander.store.log.reader import DATABASE, Reader, consequential, open_reader
+from lander.store.writers.sqlite_store import SqliteEventStore
 
 WRITER = """
 import asyncio, os, sys
 from pathlib import Path
 from lander.protocol.events import WarningRaised
-from lander.store.event_store import said
-from lander.store.sqlite import SqliteEventStore
+from lander.store.log.event_store import said
+from lander.store.writers.sqlite_store import SqliteEventStore
 
 
 class Hasty(SqliteEventStore):
@@ -53,7 +54,7 @@ asyncio.run(write(sys.argv[1], {"careful": SqliteEventStore, "hasty": Hasty}[sys
 HOLDER = """
 import sys
 from pathlib import Path
-from lander.store.lock import HomeLock
+from lander.home.lock import HomeLock
 
 with HomeLock(Path(sys.argv[1])):
     print("held", flush=True)

@@ -5,9 +5,9 @@ import signal
 
 import pytest
 
+from lander.home.lock import HomeLock
 from lander.protocol.errors import ConflictError, HomeError, NotFoundError
 from lander.protocol.events import AttemptEnded, AttemptStarted, RunQueued
-from lander.store.lock import HomeLock
 from tests.lab import experiment
 
 LONG = 50_000_000
@@ -158,7 +158,7 @@ def test_a_killed_zygote_costs_each_run_one_attempt_for_which_it_is_not_blamed(l
     lab.submit(wanted)
     for run in wanted.runs:
         lab.wait_state(run.id, "running")
-    os.kill(lab.process("lander.actors.zygote"), signal.SIGKILL)
+    os.kill(lab.process("lander.actors.host.zygote"), signal.SIGKILL)
     assert lab.wait_ended("forkless")["state"] == "completed"
     for run in wanted.runs:
         assert attempts(lab, run.id) == ["lost_contact(SIGKILL)", "completed"]
@@ -169,7 +169,7 @@ def test_a_zygote_lets_its_trainers_be_where_everything_is_told_to_terminate(sha
     shared_lab.submit(wanted)
     for run in wanted.runs:
         shared_lab.wait_state(run.id, "running")
-    os.kill(shared_lab.process("lander.actors.zygote"), signal.SIGTERM)
+    os.kill(shared_lab.process("lander.actors.host.zygote"), signal.SIGTERM)
     shared_lab.wait_ended("told")
     assert [attempts(shared_lab, run.id) for run in wanted.runs] == [["completed"]] * 2
 
@@ -179,7 +179,7 @@ def test_a_killed_host_costs_an_attempt_and_nothing_else(lab):
     wanted = experiment("hostless", {"n_steps": 64, "batch_size": 64, "n_epochs": 1}, **steps)
     lab.submit(wanted)
     trainer = lab.wait_state("hostless/baseline/0", "running")["pid"]
-    os.kill(lab.process("lander.actors.host"), signal.SIGKILL)
+    os.kill(lab.process("lander.actors.host.agent"), signal.SIGKILL)
     lab.wait(lambda: attempts(lab, "hostless/baseline/0") != [], "the loss to be noticed")
     assert attempts(lab, "hostless/baseline/0") == ["lost_contact"]
     lab.wait(lambda: trainer not in lab.processes(), "the trainer to die with its host")

@@ -16,10 +16,10 @@ import pytest
 
 from lander.protocol import events as e
 from lander.protocol.errors import HomeError
-from lander.store import chain
-from lander.store.event_store import said
-from lander.store.reader import DATABASE, open_reader
-from lander.store.sqlite import SqliteEventStore
+from lander.store.log import chain
+from lander.store.log.event_store import said
+from lander.store.log.reader import DATABASE, open_reader
+from lander.store.writers.sqlite_store import SqliteEventStore
 from tests.tracer import Tracer
 
 WAL = f"{DATABASE}-wal"
@@ -118,9 +118,9 @@ WRITER = """
 import asyncio, os, sys
 from pathlib import Path
 from lander.protocol.events import WarningRaised
-from lander.store import connection
-from lander.store.event_store import said
-from lander.store.sqlite import SqliteEventStore
+from lander.store.writers import writer_connection
+from lander.store.log.event_store import said
+from lander.store.writers.sqlite_store import SqliteEventStore
 
 
 class Hasty(SqliteEventStore):
@@ -140,7 +140,7 @@ async def write(path, store_type):
     await store.close()
 
 if sys.argv[2] == "unsynchronised":
-    connection.PRAGMAS = connection.PRAGMAS | {"synchronous": 0}
+    writer_connection.PRAGMAS = writer_connection.PRAGMAS | {"synchronous": 0}
 sys.stdin.readline()
 asyncio.run(write(Path(sys.argv[1]), Hasty if sys.argv[2] == "hasty" else SqliteEventStore))
 """

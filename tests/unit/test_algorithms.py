@@ -4,8 +4,9 @@ import gymnasium
 import numpy as np
 import pytest
 
-from lander.actors.algorithms import RENDERING_IS_DECORATION, build_environment
+from lander.actors.sb3.algorithms import RENDERING_IS_DECORATION, build_environment
 from lander.protocol.experiment import Arm
+from tests.recorded import recorded_arm
 
 
 def play(environment: str, render_mode: str | None, kwargs: dict, steps: int = 6000) -> bytes:
@@ -36,7 +37,7 @@ def test_an_environment_whose_rendering_is_decoration_gives_the_same_bits_withou
 
 def arm(**settings) -> Arm:
     form = {"name": "a", "role": "baseline", "algorithm": "PPO", "training_steps": 1, "seeds": [0], "hyperparameters": {}}
-    return Arm.model_validate(form | settings)
+    return recorded_arm(form | settings)
 
 
 def test_rendering_is_left_out_there_and_nowhere_else():

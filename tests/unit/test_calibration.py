@@ -14,8 +14,8 @@ one of ten, in nine of ten. The tests run 2 000 experiments each, so shares have
 import numpy as np
 import pytest
 
-from lander.reports import judgement, statistics
-from lander.reports.judgement import Sample, judge
+from lander.reports.analysis import judgement, statistics
+from lander.reports.analysis.judgement import Sample, judge
 
 EXPERIMENTS = 2_000
 TOLERANCE = 0.013

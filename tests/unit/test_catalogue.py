@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lander.experiments.execution import execution_with
 from lander.protocol import commands as c
-from lander.protocol import events as e
-from lander.supervisor import catalogue as module
-from lander.supervisor.catalogue import PAGE, Catalogue
-from lander.supervisor.decide import decide
-from lander.supervisor.state import State
+from lander.supervisor.core import catalogue as module
+from lander.supervisor.core.catalogue import PAGE, Catalogue
+from lander.supervisor.core.decide import decide
+from lander.supervisor.core.state import State
 from tests.histories import experiment
 
 NAMES = st.text("ab", max_size=2)
@@ -52,7 +52,7 @@ def test_an_event_costs_no_more_with_many_runs_than_with_few(monkeypatch):
     per_event = []
     for seeds in (10, 500):
         copied.clear()
-        message = c.SubmitExperiment(experiment=experiment(seeds=range(seeds)), execution=e.Execution(), manifest={})
+        message = c.SubmitExperiment(experiment=experiment(seeds=range(seeds)), execution=execution_with(), manifest={})
         draft = decide(State(), message, 0.0)
         per_event.append(len(copied) / len(draft.events))
     assert per_event[1] <= per_event[0] * 1.1 <= 1.2

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from lander.protocol import events as e
 from lander.protocol.errors import StoreError
 from lander.protocol.wire import decode_event
-from lander.store import chain
-from lander.store.event_store import said
-from lander.store.projections import TABLES, Projections
-from lander.store.reader import open_reader
-from lander.store.sqlite import SqliteEventStore
+from lander.store.log import chain
+from lander.store.log.event_store import said
+from lander.store.log.reader import open_reader
+from lander.store.projections.projections import TABLES, Projections
+from lander.store.writers.sqlite_store import SqliteEventStore
 from tests.histories import experiment, histories, submitted
 
 RUN = "x/baseline/0"

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from lander.actors import check as module
-from lander.actors.check import build_everything, check
+from lander.actors.host import requirements as module
+from lander.actors.host.requirements import build_everything, check
 from lander.protocol.errors import ConfigurationError
-from lander.protocol.experiment import Experiment
+from tests.recorded import recorded
 
 SPACES = {
     "dict": (spaces.Dict({"a": spaces.Box(0, 1, (2,)), "b": spaces.Discrete(3)}), spaces.Discrete(2)),
@@ -45,7 +45,7 @@ def _environments():
 
 def experiment(environment, algorithm="PPO", baseline=None, /, **variant):
     form = {"environment": environment, "algorithm": algorithm, "training_steps": 100, "seeds": [0]}
-    return Experiment.model_validate(form | {"baseline": baseline or {}, "variants": {"other": variant}})
+    return recorded(form | {"baseline": baseline or {}, "variants": {"other": variant}})
 
 
 WRONG = {

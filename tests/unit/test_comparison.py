@@ -8,16 +8,16 @@ import pytest
 
 from lander.protocol import events as e
 from lander.protocol.errors import NotFoundError
-from lander.protocol.experiment import EVALUATION_SEED, Experiment
-from lander.reports import judgement, statistics
-from lander.reports.comparison import findings
-from lander.reports.text import as_json
-from lander.store.event_store import said
-from lander.store.reader import Reader
-from lander.store.record import Record
+from lander.protocol.experiment import EVALUATION_SEED
+from lander.reports.analysis import judgement, statistics
+from lander.reports.analysis.comparison import findings
+from lander.reports.render.text_report import as_json
+from lander.store.log.event_store import said
+from lander.store.log.reader import Reader
+from lander.store.records.run_record import Record
 from tests.chronicle import OTHER, RUN, attempt, begun, episode, tell
 from tests.histories import HOST, submitted
-from tests.histories import experiment as small
+from tests.recorded import recorded
 
 FORM = {"experiment_id": "x", "environment": "CartPole-v1", "algorithm": "PPO", "training_steps": 1000, "hypothesis": "More"}
 FAST = {"fast": {"hyperparameters": {"gamma": 0.9}}}
@@ -25,7 +25,7 @@ VARIANTS = {"fast": {"hyperparameters": {"gamma": 0.9}}, "slow": {"hyperparamete
 
 
 def experiment(seeds, variants=VARIANTS, **settings):
-    return Experiment.model_validate(FORM | {"seeds": list(seeds), "baseline": {}, "variants": variants} | settings)
+    return recorded(FORM | {"seeds": list(seeds), "baseline": {}, "variants": variants} | settings)
 
 
 def trained(*returns, evaluation=None, step=1000):
@@ -334,7 +334,7 @@ def test_runs_that_could_not_go_on_exactly_are_named(tmp_path):
 def test_what_an_extension_means_for_a_schedule_is_told(tmp_path, scheduled):
     rate = {"hyperparameters": {"learning_rate": "lin_3e-4" if scheduled else 3e-4}}
     begun(tmp_path, baseline=rate, training_steps=1000)
-    tell(tmp_path, said("x", e.ExperimentExtended(experiment=small(baseline=rate, training_steps=2000))))
+    tell(tmp_path, said("x", e.StepsAdded(arms=("baseline", "v"), training_steps=2000)))
     with Reader(tmp_path) as reader:
         caveats = [caveat for caveat in findings(reader, "x").caveats if "extended" in caveat]
     words = "was extended from 1,000 to 2,000 training steps, and its learning_rate=lin_0.0003 took another course"
@@ -348,7 +348,7 @@ def test_seeds_that_were_added_cost_and_are_told(found):
     assert contrast.p_adjusted == contrast.p_value
     for seeds, steps, retries, episodes in ((5, 1000, 7, 20), (5, 2000, 7, 20), (9, 2000, 7, 20), (9, 2000, 7, 50)):
         more = experiment(range(seeds), FAST, training_steps=steps, max_retries=retries, eval_episodes=episodes)
-        tell(found.home, said("x", e.ExperimentExtended(experiment=more)))
+        tell(found.home, said("x", e.ExperimentRestated(experiment=more)))
     result = found.again()
     (contrast,) = result.contrasts
     assert contrast.p_adjusted == pytest.approx(min(1.0, 8 * contrast.p_value))

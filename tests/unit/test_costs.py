@@ -3,9 +3,9 @@
 import pytest
 
 from lander.protocol import events as e
-from lander.store.costs import Cost, costs
-from lander.store.event_store import said
-from lander.store.reader import Reader
+from lander.store.log.event_store import said
+from lander.store.log.reader import Reader
+from lander.store.records.costs import Cost, costs
 from tests.chronicle import OTHER, RUN, begun, tell
 from tests.histories import HOST
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lander.reports.curves import Curve, Progress, band, grid, learning_curve, running_mean
-from lander.store.reader import Episode
+from lander.reports.analysis.curves import Curve, Progress, band, grid, learning_curve, running_mean
+from lander.store.log.reader import Episode
 
 
 def episodes(*returns, length=10):

@@ -4,8 +4,9 @@ import pytest
 
 from lander.protocol import commands as c
 from lander.protocol import events as e
-from lander.supervisor.decide import HostGone, Tick
-from lander.supervisor.policy import BACKOFF_START, STOP_GRACE
+from lander.protocol.digests import digest
+from lander.supervisor.core.decide import HostGone, Tick
+from lander.supervisor.core.restart_policy import BACKOFF_START, STOP_GRACE
 from tests.desk import SIGNALLED, Desk
 from tests.histories import HOST, experiment
 
@@ -18,9 +19,9 @@ A, B = "x/baseline/0", "x/v/0"
 def test_without_a_host_a_submitted_run_waits():
     desk = Desk(cpus=0)
     desk.submit(notices=("mind the gap",))
-    assert desk.kinds() == [("x", "ExperimentSubmitted"), ("x", "WarningRaised"), (A, "RunQueued"), (B, "RunQueued")]
+    assert desk.kinds() == [("x", "ExperimentSubmitted.2"), ("x", "WarningRaised"), (A, "RunQueued"), (B, "RunQueued")]
     assert desk.last.answer == c.Accepted(subject="x")
-    assert desk.said("ExperimentSubmitted")[0].manifest["digest"] == experiment("x").digest
+    assert desk.said("ExperimentSubmitted.2")[0].digest == digest(experiment("x"))
     assert desk.started() == []
     assert desk.experiment_state() == "queued"
 

@@ -1,7 +1,7 @@
 """The decision core by examples: from which checkpoints an attempt may continue, and which are superseded."""
 
 from lander.protocol import events as e
-from lander.supervisor.decide import Tick
+from lander.supervisor.core.decide import Tick
 from tests.desk import Desk
 
 A = "x/baseline/0"
@@ -32,7 +32,7 @@ def test_an_attempt_is_offered_the_last_checkpoints_the_latest_first():
 def test_an_order_carries_what_the_experiment_says_of_checkpoints():
     desk = Desk()
     desk.submit(checkpoint_frequency=77)
-    assert {effect.checkpoint_frequency for effect in desk.last.effects} == {77}
+    assert {effect.order.checkpoint_frequency for effect in desk.last.effects} == {77}
 
 
 def test_what_lies_beyond_where_an_attempt_continues_is_superseded_when_its_training_starts():

@@ -6,15 +6,15 @@ import signal
 
 import pytest
 
+from lander.experiments.execution import execution_with
 from lander.protocol import commands as c
-from lander.protocol import events as e
 from lander.protocol.errors import NotFoundError, StoreError, UsageError
 from lander.protocol.lifecycle import ImpossibleTransitionError
-from lander.store.memory import MemoryEventStore
-from lander.supervisor import decide as core
+from lander.store.writers.memory_store import MemoryEventStore
 from lander.supervisor import supervisor as shell
-from lander.supervisor.decide import Draft, Tick, decide
-from lander.supervisor.state import State
+from lander.supervisor.core import decide as core
+from lander.supervisor.core.decide import Draft, Tick, decide
+from lander.supervisor.core.state import State
 from tests.histories import HOST, experiment
 from tests.peers import PATIENCE
 
@@ -75,7 +75,7 @@ async def test_an_exit_that_has_ended_nothing_is_not_noted(supervisor, monkeypat
     if defective:
         monkeypatch.setattr(shell, "decide", forgetful)
     for message in (
-        c.SubmitExperiment(experiment=experiment("x"), execution=e.Execution(), manifest={}),
+        c.SubmitExperiment(experiment=experiment("x"), execution=execution_with(), manifest={}),
         c.JoinHost(name=HOST, pid=1, cpus=(0,), memory_mb=1.0),
         c.TrainerExited(run=RUN, epoch=1, signal="SIGKILL"),
         c.StopTarget(target="x", operator="me@here"),

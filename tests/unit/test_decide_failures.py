@@ -3,9 +3,9 @@
 import pytest
 
 from lander.protocol import events as e
-from lander.supervisor.decide import HostGone, LimitReached, Stalled, Tick
-from lander.supervisor.placement import wake_at
-from lander.supervisor.policy import BACKOFF_LIMIT, MACHINE_RETRIES, STOP_GRACE, backoff, jitter
+from lander.supervisor.core.decide import HostGone, LimitReached, Stalled, Tick
+from lander.supervisor.core.placement import wake_at
+from lander.supervisor.core.restart_policy import BACKOFF_LIMIT, MACHINE_RETRIES, STOP_GRACE, backoff, jitter
 from tests.desk import SIGNALLED, Desk
 from tests.histories import HOST
 

@@ -4,8 +4,8 @@ import pytest
 
 from lander.protocol import commands as c
 from lander.protocol import events as e
-from lander.supervisor.decide import HostGone, Tick
-from lander.supervisor.policy import MACHINE_RETRIES, STOP_GRACE
+from lander.supervisor.core.decide import HostGone, Tick
+from lander.supervisor.core.restart_policy import MACHINE_RETRIES, STOP_GRACE
 from tests.desk import Desk
 from tests.histories import HOST
 

@@ -4,9 +4,9 @@ import pytest
 
 from lander.protocol import commands as c
 from lander.protocol import events as e
-from lander.supervisor.decide import LimitReached, Stalled, Tick
-from lander.supervisor.effects import RequestCheckpoint
-from lander.supervisor.policy import STOP_GRACE
+from lander.supervisor.core.decide import LimitReached, Stalled, Tick
+from lander.supervisor.core.effects import RequestCheckpoint
+from lander.supervisor.core.restart_policy import STOP_GRACE
 from tests.desk import SIGNALLED, Desk
 
 A, B = "x/baseline/0", "x/v/0"

@@ -14,19 +14,20 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
+from lander.experiments.execution import execution_with
+from lander.experiments.writing import as_written
 from lander.protocol import commands as c
 from lander.protocol import events as e
-from lander.protocol.experiment import Experiment
 from lander.protocol.lifecycle import ImpossibleTransitionError
-from lander.store.event_store import said
-from lander.store.memory import MemoryEventStore
-from lander.supervisor import attempts, placement, standing, state
-from lander.supervisor import decide as core
-from lander.supervisor.decide import Draft, Drain, HostGone, LimitReached, Stalled, Tick, decide
-from lander.supervisor.placement import Slot
-from lander.supervisor.policy import Verdict
-from lander.supervisor.standing import ExperimentStanding
-from lander.supervisor.state import State, evolve, fold
+from lander.store.log.event_store import said
+from lander.store.writers.memory_store import MemoryEventStore
+from lander.supervisor.core import attempts, placement, standing, state
+from lander.supervisor.core import decide as core
+from lander.supervisor.core.decide import Draft, Drain, HostGone, LimitReached, Stalled, Tick, decide
+from lander.supervisor.core.placement import Slot
+from lander.supervisor.core.restart_policy import Verdict
+from lander.supervisor.core.standing import ExperimentStanding
+from lander.supervisor.core.state import State, evolve, fold
 from tests.decisions import (
     checkpoints_are_of_the_lineage,
     effects_speak_of_the_log,
@@ -36,6 +37,7 @@ from tests.decisions import (
     what_is_over_stays_over,
 )
 from tests.histories import HOST, checkpoint, experiment, origin
+from tests.recorded import recorded
 
 MAX_RETRIES = 1
 NAMES = ("x", "y")
@@ -128,7 +130,7 @@ class Supervision(RuleBasedStateMachine):
         if cpus:
             self.join(cpus=tuple(range(cpus)))
         wanted = experiment("x", on_failure=on_failure, max_retries=MAX_RETRIES)
-        self.submit_and_check(wanted, e.Execution())
+        self.submit_and_check(wanted, execution_with())
 
     @rule(
         name=st.sampled_from(NAMES),
@@ -147,7 +149,7 @@ class Supervision(RuleBasedStateMachine):
         policies = {"on_failure": on_failure, "on_limit": on_limit, "max_retries": MAX_RETRIES}
         policies["origin"] = forked_at and origin(dict.fromkeys(range(3), checkpoint(forked_at)))
         wanted = experiment(name, seeds=range(seeds), device=device, training_steps=training_steps, **policies)
-        execution = e.Execution(mode=mode, max_workers=max_workers)
+        execution = execution_with(mode=mode, max_workers=max_workers)
         self.submit_and_check(wanted, execution)
 
     @precondition(lambda self: self.state.experiments and not self.leaving)
@@ -155,16 +157,16 @@ class Supervision(RuleBasedStateMachine):
     def submit_again(self, pick, more, seeds):
         """As it is, or with more to do, or with more seeds."""
         standing = list(self.state.experiments.values())[pick % len(self.state.experiments)]
-        form = standing.experiment.model_dump()
+        form = as_written(standing.experiment)
         for arm in form["arms"]:
             arm["training_steps"] += more
             arm["seeds"] = [*arm["seeds"], *([max(arm["seeds"]) + 1] * seeds if len(arm["seeds"]) < 3 else [])]
-        self.submit_and_check(Experiment.model_validate(form), standing.execution)
+        self.submit_and_check(recorded(form), standing.execution)
 
     def submit_and_check(self, wanted, execution):
         known = self.state.experiments.get(wanted.experiment_id)
         draft = self.tell(c.SubmitExperiment(experiment=wanted, execution=execution, manifest={}))
-        submitted = [event for _, event in draft.events if event.kind == "ExperimentSubmitted"]
+        submitted = [event for _, event in draft.events if isinstance(event, e.ExperimentSubmitted)]
         assert len(submitted) == (known is None)
         if known is None or known.experiment == wanted:
             assert isinstance(draft.answer, c.Accepted)

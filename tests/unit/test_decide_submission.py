@@ -4,8 +4,8 @@ import pytest
 
 from lander.protocol import commands as c
 from lander.protocol import events as e
-from lander.supervisor.messages import LimitReached
-from lander.supervisor.submission import CHANGEABLE, consequence
+from lander.supervisor.core.messages import LimitReached
+from lander.supervisor.core.submission import CHANGEABLE, consequence
 from tests.desk import Desk
 from tests.histories import experiment
 
@@ -117,7 +117,7 @@ def test_what_changes_no_bit_can_be_changed_while_it_goes_on(change, named):
     desk.train(A, B)
     desk.submit(**change)
     assert desk.last.answer == c.Accepted(subject="x", detail=f"changed {named}")
-    assert desk.kinds() == [("x", "ExperimentExtended")]
+    assert desk.kinds() == [("x", "SettingsChanged")]
     standing = desk.state.experiments["x"]
     for name, value in change.items():
         held = standing.execution if name in ("mode", "max_workers") else standing.experiment
@@ -169,7 +169,7 @@ def test_the_command_that_began_it_goes_on_after_an_extension_too():
     desk.exit(A, cause="stopped")
     desk.submit()
     assert desk.last.answer.detail == "continued: 1 run goes on; its training_steps stay 3000, since they can only be raised"
-    assert {effect.arm.training_steps for effect in desk.last.effects} == {3000}
+    assert {effect.order.arm.training_steps for effect in desk.last.effects} == {3000}
     assert [kind for _, kind in desk.kinds()] == ["RunResumed", "AttemptStarted"]
 
 
@@ -227,9 +227,9 @@ def test_not_every_difference_is_named():
 def test_a_completed_experiment_is_extended_and_its_runs_go_on_from_where_they_ended():
     desk = completed()
     desk.submit(training_steps=3000)
-    wanted = experiment("x", training_steps=3000)
     assert desk.last.answer == c.Accepted(subject="x", detail="extended: 2 runs go on")
-    assert desk.last.events[0] == ("x", e.ExperimentExtended(experiment=wanted, execution=e.Execution()))
+    assert desk.last.events[0] == ("x", e.StepsAdded(arms=("baseline", "v"), training_steps=3000))
+    assert desk.state.experiments["x"].experiment == experiment("x", training_steps=3000)
     assert [kind for _, kind in desk.kinds()[1:]] == [
         "WarningRaised",
         "WarningRaised",
@@ -240,7 +240,7 @@ def test_a_completed_experiment_is_extended_and_its_runs_go_on_from_where_they_e
         "AttemptStarted",
     ]
     assert {event.reason for event in desk.said("RunResumed")} == {"extended"}
-    assert {effect.arm.training_steps for effect in desk.last.effects} == {3000}
+    assert {effect.order.arm.training_steps for effect in desk.last.effects} == {3000}
     assert desk.offered() == {A: [1000], B: [1000]}
     desk.complete(A, B)
     assert desk.experiment_state() == "completed"
@@ -276,7 +276,7 @@ def test_what_was_interrupted_goes_on_to_the_new_end():
         (A, "extended"),
         (B, "resumed"),
     ]
-    assert {effect.arm.training_steps for effect in desk.last.effects} == {3000}
+    assert {effect.order.arm.training_steps for effect in desk.last.effects} == {3000}
 
 
 def test_what_waits_gets_its_larger_arm_in_its_turn():
@@ -285,7 +285,7 @@ def test_what_waits_gets_its_larger_arm_in_its_turn():
     desk.submit(training_steps=3000)
     assert desk.last.answer.detail == "extended"
     desk.join()
-    assert {effect.arm.training_steps for effect in desk.last.effects} == {3000}
+    assert {effect.order.arm.training_steps for effect in desk.last.effects} == {3000}
 
 
 def test_what_trains_cannot_be_extended():
@@ -307,7 +307,7 @@ def test_a_completed_experiment_gets_more_seeds_and_only_their_runs_train():
     desk.submit(seeds=[0, 5, 6])
     assert desk.last.answer == c.Accepted(subject="x", detail="4 more runs")
     assert desk.kinds()[:6] == [
-        ("x", "ExperimentExtended"),
+        ("x", "SeedsAdded"),
         ("x", "ExperimentResumed"),
         *[(f"x/{run}", "RunQueued") for run in ("baseline/5", "v/5", "baseline/6", "v/6")],
     ]
@@ -337,7 +337,7 @@ def test_seeds_and_steps_are_added_together():
     desk = completed()
     desk.submit(seeds=[0, 1], training_steps=3000)
     assert desk.last.answer.detail == "extended, 2 more runs: 2 runs go on"
-    assert {effect.arm.training_steps for effect in desk.last.effects} == {3000}
+    assert {effect.order.arm.training_steps for effect in desk.last.effects} == {3000}
     assert {run for run, kind in desk.kinds() if kind == "RunQueued"} == {"x/baseline/1", "x/v/1"}
 
 

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from lander.cli.reenact import prepare
+from lander.app.reexecution import prepare
 from lander.protocol import events as e
 from lander.protocol.arrays import pack
 from lander.protocol.errors import NotFoundError, UsageError
-from lander.reports.divergence import as_text, compare
-from lander.store.event_store import said
-from lander.store.reader import Reader
-from lander.store.record import Record
-from lander.store.sections import sections
+from lander.reports.analysis.divergence import as_text, compare
+from lander.store.log.event_store import said
+from lander.store.log.reader import Reader
+from lander.store.records.run_record import Record
+from lander.store.records.sections import sections
 from tests.chronicle import OTHER, RUN, attempt, begun, checkpoint, steps, tell
 from tests.histories import experiment
 
@@ -91,7 +91,7 @@ def test_a_run_that_was_extended_has_a_section_for_each_experiment_it_was_part_o
     """A killed attempt makes no section, and one that is superseded neither."""
     home = tmp_path / "home"
     begun(home, training_steps=4)
-    more = e.ExperimentExtended(experiment=experiment(training_steps=8))
+    more = e.ExperimentRestated(experiment=experiment(training_steps=8))
     tell(home, *attempt(1, steps(0, 2), checkpoint(home, 2)), *attempt(2, steps(2, 4), checkpoint(home, 4), from_step=2))
     with Reader(home) as reader:
         (only,) = sections(reader, RUN)
@@ -116,7 +116,7 @@ def test_a_section_is_trained_with_its_own_checkpoints_and_not_with_those_of_oth
     home, scratch = tmp_path / "home", tmp_path / "scratch"
     begun(home, training_steps=4, checkpoint_frequency=4)
     tell(home, *attempt(1, steps(0, 1), checkpoint(home, 1)), *attempt(2, steps(1, 4), checkpoint(home, 4), from_step=1))
-    tell(home, said("x", e.ExperimentExtended(experiment=experiment(training_steps=8, checkpoint_frequency=4))))
+    tell(home, said("x", e.ExperimentRestated(experiment=experiment(training_steps=8, checkpoint_frequency=4))))
     tell(home, *attempt(3, steps(4, 8), checkpoint(home, 8), from_step=4))
     with Reader(home) as reader:
         _, second = sections(reader, RUN)

@@ -12,14 +12,16 @@ import yaml
 
 from lander.cli.main import COMMANDS, cli
 from lander.cli.options import Settings
+from lander.experiments.file_formats import parse_yaml
+from lander.experiments.hyperparameters import ALGORITHMS, accepted
+from lander.experiments.parsing import parse_experiment, read_experiment
+from lander.experiments.schema import MEANINGS
 from lander.protocol.commands import COMMAND_TYPES
+from lander.protocol.digests import digest
 from lander.protocol.events import EVENT_TYPES
-from lander.protocol.experiment import Experiment
-from lander.protocol.files import parse_experiment, read_experiment
-from lander.protocol.hyperparameters import ALGORITHMS, accepted
 from lander.protocol.lifecycle import EXPERIMENT_TRANSITIONS, RUN_TRANSITIONS
-from lander.protocol.schema import MEANINGS
 from lander.protocol.states import TERMINAL
+from tests.recorded import recorded
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -74,7 +76,8 @@ def test_every_page_of_the_site_is_in_its_navigation():
 
     navigation = set(listed(yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"]))
     written = {str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md")} - {"sample-report/report.md"}
-    assert navigation == written | GENERATED.keys()
+    decisions = {page for page in written if page.startswith("decisions/0")}  # these are listed when the site is built
+    assert navigation == (written | GENERATED.keys()) - decisions
 
 
 # --- commands -------------------------------------------------------------------------------------------------------------
@@ -128,22 +131,16 @@ def test_every_experiment_in_the_documents_can_be_read(page, body):
     if data is None:
         assert body.startswith("# yaml-language-server")
     elif "environment" in data:
-        assert parse_experiment(_as_a_file(body), source=page.name)[0].variants
+        assert parse_experiment(parse_yaml(body), source=page.name)[0].variants
     else:
         assert data.keys() <= MEANINGS.keys()
-
-
-def _as_a_file(body):
-    from lander.protocol.files import _yaml
-
-    return _yaml(body)
 
 
 @pytest.mark.parametrize(("page", "example"), [("README.md", "ppo-learning-rate.yaml"), ("docs/tutorial.md", "cartpole.yaml")])
 def test_the_experiment_on_the_page_is_the_example(page, example):
     (written,) = [body for of, kind, body in BLOCKS if of == ROOT / page and kind == "yaml"]
     expected, _ = read_experiment(ROOT / "examples" / example)
-    assert Experiment.model_validate(_as_a_file(written)) == expected
+    assert digest(recorded(parse_yaml(written))) == digest(expected)
 
 
 @pytest.mark.parametrize("example", sorted((ROOT / "examples").iterdir()), ids=lambda path: path.name)
@@ -184,34 +181,35 @@ def test_the_environment_of_the_how_to_is_an_environment(monkeypatch, tmp_path):
 # --- the generated reference ------------------------------------------------------------------------------------------------
 
 
+def section(page, heading):
+    """What stands under a heading of a generated page, up to the next of its level."""
+    pattern = rf"^{re.escape(heading)}$(.*?)(?=^{heading.split()[0]} |\Z)"
+    found = re.search(pattern, GENERATED[f"reference/{page}.md"], re.MULTILINE | re.DOTALL)
+    assert found is not None, heading
+    return found[1]
+
+
 def test_the_reference_lists_every_command_with_every_option():
-    page = GENERATED["reference/cli.md"]
     context = click.Context(cli, info_name="lander-ctl")
     for command in COMMANDS:
-        section = re.search(rf"^## {command}$(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
-        assert section is not None
         for parameter in cli.get_command(context, command).params:
             option = parameter.opts[-1]
             if option.startswith("--") and option not in ("--verbose", "--output-dir"):
-                assert option in section[1]
+                assert option in section("cli", f"## {command}")
 
 
 @pytest.mark.parametrize(("page", "kinds"), [("events", EVENT_TYPES), ("commands", COMMAND_TYPES)], ids=["events", "commands"])
 def test_the_reference_lists_every_message_with_every_field(page, kinds):
     for kind, message in kinds.items():
-        section = re.search(rf"^## {kind}$(.*?)(?=^## |\Z)", GENERATED[f"reference/{page}.md"], re.MULTILINE | re.DOTALL)
-        assert section is not None, kind
-        assert all(f"| `{field}` |" in section[1] for field in message.model_fields)
+        assert all(f"| `{field}` |" in section(page, f"## {kind}") for field in message.model_fields)
 
 
 def test_the_reference_lists_every_setting_and_every_hyperparameter():
     page = GENERATED["reference/experiment-file.md"]
     assert all(f"| `{setting}` |" in page for setting in MEANINGS if setting not in ("name", "role"))
     for algorithm in ALGORITHMS:
-        section = re.search(rf"^### {algorithm}$(.*?)(?=^### |\Z)", page, re.MULTILINE | re.DOTALL)
-        assert section is not None
         names = [*accepted(algorithm), *(f"policy_kwargs.{each}" for each in accepted(algorithm, ("policy_kwargs",)))]
-        assert all(f"| `{each}` |" in section[1] for each in names)
+        assert all(f"| `{each}` |" in section("experiment-file", f"### {algorithm}") for each in names)
 
 
 def test_the_reference_shows_every_transition():

@@ -1,4 +1,4 @@
-"""Files are there, whole and durable, or not at all: whatever call fails, and whenever the process is killed."""
+"""Files are there, whole and durable_files, or not at all: whatever call fails, and whenever the process is killed."""
 
 import errno
 import os
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lander.actors.artifacts import read_artifact, write_artifact
-from lander.protocol import durable
-from lander.protocol.layout import ARTIFACTS, artifact_path
+from lander.home import durable_files
+from lander.home.artifacts import read_artifact, write_artifact
+from lander.home.layout import ARTIFACTS, artifact_path
 
 CONTENT = b"some state" * 1000
 
@@ -55,7 +55,7 @@ def test_the_order_makes_it_durable(tmp_path, monkeypatch):
 def test_what_is_flushed_before_and_after_the_name_is_the_file_and_then_its_directory(tmp_path, monkeypatch):
     flushed = []
     with monkeypatch.context() as patched:
-        patched.setattr(durable, "flush", lambda path: flushed.append((path.name, path.is_dir())))
+        patched.setattr(durable_files, "flush", lambda path: flushed.append((path.name, path.is_dir())))
         sha256 = write_artifact(tmp_path, CONTENT)
     assert flushed[-2] == (f".{sha256}.{os.getpid()}", False)
     assert flushed[-1] == (sha256[:2], True)

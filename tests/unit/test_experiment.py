@@ -4,12 +4,17 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from lander.protocol.experiment import Arm, Experiment, ResourceLimits, RunKey, resolve
-from lander.protocol.hyperparameters import ALGORITHMS
+from lander.experiments.hyperparameters import ALGORITHMS
+from lander.experiments.spellings import resolve
+from lander.experiments.writing import as_written, experiment_file
+from lander.protocol.digests import digest
+from lander.protocol.experiment import Experiment, ResourceLimits, RunKey, Task
+from tests.recorded import recorded
 
 SEED_FORM = {
     "experiment_id": "ppo_learning_rate_comparison",
@@ -39,13 +44,17 @@ ARM = {"name": "baseline", "role": "baseline", **SHARED}
 VARIANT = {**ARM, "name": "fast", "role": "variant"}
 
 
+def built(**data):
+    return recorded(data)
+
+
 def short(**changes):
-    return Experiment(**{**SHORT_FORM, **changes})
+    return recorded({**SHORT_FORM, **changes})
 
 
 def problems(data):
     with pytest.raises(ValidationError) as caught:
-        Experiment.model_validate(data)
+        recorded(data)
     return [(each["loc"], each["msg"]) for each in caught.value.errors()]
 
 
@@ -53,7 +62,7 @@ def problems(data):
 
 
 def test_the_seed_form_is_two_complete_configurations():
-    experiment = Experiment(**SEED_FORM)
+    experiment = built(**SEED_FORM)
     assert experiment.experiment_id == "ppo_learning_rate_comparison"
     assert [(arm.name, arm.role, arm.seeds) for arm in experiment.arms] == [
         ("baseline", "baseline", (42,)),
@@ -64,7 +73,7 @@ def test_the_seed_form_is_two_complete_configurations():
 
 
 def test_a_variant_of_the_short_form_says_only_what_differs():
-    experiment = Experiment(**SHORT_FORM)
+    experiment = built(**SHORT_FORM)
     assert experiment.arm("baseline").hyperparameters == {"learning_rate": 3e-4, "n_steps": 64}
     assert experiment.arm("fast").hyperparameters == {"learning_rate": 1e-3, "n_steps": 64}
     assert {arm.training_steps for arm in experiment.arms} == {1000}
@@ -94,13 +103,13 @@ def test_a_variant_that_names_the_same_algorithm_again_still_inherits():
 
 
 def test_a_single_variant_is_called_variant():
-    experiment = Experiment(**SHARED, baseline={}, variant={"training_steps": 7})
+    experiment = built(**SHARED, baseline={}, variant={"training_steps": 7})
     assert [arm.name for arm in experiment.arms] == ["baseline", "variant"]
     assert experiment.arm("variant").training_steps == 7
 
 
 def test_the_baseline_may_be_all_that_stands_at_the_top():
-    assert [arm.name for arm in Experiment(**SHARED, variants={"same": None}).arms] == ["baseline", "same"]
+    assert [arm.name for arm in built(**SHARED, variants={"same": None}).arms] == ["baseline", "same"]
 
 
 def test_seeds_may_differ_where_an_arm_gives_its_own():
@@ -108,10 +117,8 @@ def test_seeds_may_differ_where_an_arm_gives_its_own():
     assert [run.id.split("/", 1)[1] for run in experiment.runs] == ["baseline/0", "baseline/1", "fast/1", "fast/2"]
 
 
-def test_the_normal_form_may_be_written_or_built_from_arms():
-    written = Experiment(arms=[ARM, VARIANT])
-    assert Experiment(arms=(Arm(**ARM), Arm(**VARIANT))) == written
-    assert [arm.name for arm in written.arms] == ["baseline", "fast"]
+def test_the_normal_form_may_be_written():
+    assert [arm.name for arm in built(arms=[ARM, VARIANT]).arms] == ["baseline", "fast"]
 
 
 def test_every_spelling_of_one_experiment_is_the_same_experiment():
@@ -121,7 +128,7 @@ def test_every_spelling_of_one_experiment_is_the_same_experiment():
         {**SHARED, "variant": {}},
         {"baseline_config": config, "variant_config": config},
     ]
-    assert len({Experiment(**form).digest for form in forms}) == 1
+    assert len({digest(recorded(form)) for form in forms}) == 1
 
 
 @pytest.mark.parametrize(
@@ -144,14 +151,14 @@ def test_environments_that_were_renamed_run_under_their_new_name_and_it_is_said_
 
 def test_what_the_user_says_of_a_renamed_environment_has_the_last_word():
     data = {**SHORT_FORM, "environment": "LunarLanderContinuous-v2", "environment_kwargs": {"continuous": False}}
-    assert Experiment(**data).baseline.environment_kwargs == {"continuous": False}
+    assert built(**data).baseline.environment_kwargs == {"continuous": False}
 
 
 # --- the normal form --------------------------------------------------------------------------------------------------
 
 
 def test_defaults_are_filled_in():
-    experiment = Experiment(**SHORT_FORM)
+    experiment = built(**SHORT_FORM)
     assert (experiment.on_failure, experiment.max_retries, experiment.checkpoint_frequency) == ("retry", 3, 10_000)
     assert experiment.resource_limits == ResourceLimits()
     assert {arm.device for arm in experiment.arms} == {"cpu"}
@@ -163,28 +170,28 @@ def test_runs_go_seed_by_seed_so_that_pairs_finish_together():
 
 
 def test_an_id_is_derived_from_the_content():
-    experiment = Experiment(**SHORT_FORM)
-    assert experiment.experiment_id == f"ppo-lunarlander-v3-{experiment.digest[:8]}"
-    assert Experiment(**SHORT_FORM, experiment_id=None) == experiment
-    assert Experiment(arms=[{**arm, "environment": "ALE/" + "x" * 190} for arm in (ARM, VARIANT)]).experiment_id
+    experiment = built(**SHORT_FORM)
+    assert experiment.experiment_id == f"ppo-lunarlander-v3-{digest(experiment)[:8]}"
+    assert built(**SHORT_FORM, experiment_id=None) == experiment
+    assert built(arms=[{**arm, "environment": "ALE/" + "x" * 190} for arm in (ARM, VARIANT)]).experiment_id
 
 
 def test_the_digest_is_of_the_content_and_not_of_the_name_or_the_notation():
-    digest = Experiment(**SHORT_FORM).digest
-    assert short(experiment_id="other").digest == digest
-    assert short(training_steps=1e3, max_retries=3).digest == digest
-    assert short(training_steps=1001).digest != digest
-    assert short(hypothesis="other").digest != digest
+    before = digest(recorded(SHORT_FORM))
+    assert digest(short(experiment_id="other")) == before
+    assert digest(short(training_steps=1e3, max_retries=3)) == before
+    assert digest(short(training_steps=1001)) != before
+    assert digest(short(hypothesis="other")) != before
 
 
 def test_the_normal_form_cannot_be_changed():
     with pytest.raises(ValidationError):
-        Experiment(**SHORT_FORM).max_retries = 4
+        built(**SHORT_FORM).max_retries = 4
 
 
 def test_no_arm_of_that_name():
     with pytest.raises(KeyError):
-        Experiment(**SHORT_FORM).arm("slow")
+        built(**SHORT_FORM).arm("slow")
 
 
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,20}", fullmatch=True)
@@ -214,16 +221,17 @@ def experiments(draw):
         }
         for place, name in enumerate(names)
     ]
-    return Experiment(arms=arms, hypothesis=draw(st.text()), max_retries=draw(st.integers(0, 9)))
+    return built(arms=arms, hypothesis=draw(st.text()), max_retries=draw(st.integers(0, 9)))
 
 
 @given(experiments())
 @settings(max_examples=50, deadline=None)
 def test_the_normal_form_survives_every_way_of_writing_it_down(experiment):
     assert Experiment.model_validate(experiment.model_dump()) == experiment
-    assert Experiment.model_validate(experiment.model_dump(mode="json")) == experiment
     again = Experiment.model_validate_json(experiment.model_dump_json())
-    assert (again, again.digest) == (experiment, experiment.digest)
+    assert (again, digest(again)) == (experiment, digest(experiment))
+    assert recorded(as_written(experiment)) == experiment
+    assert digest(recorded(yaml.safe_load(experiment_file(experiment)))) == digest(experiment)
 
 
 @given(experiments())
@@ -234,7 +242,20 @@ def test_every_run_has_one_key_and_the_key_says_it(experiment):
     assert [RunKey.parse(run.id) for run in runs] == list(runs)
 
 
-@pytest.mark.parametrize("text", ["", "a/b", "a/b/c", "a/b/-1", "a/b/01", "a/b/4294967296", "../b/1", "a/b/1/2", "a/b c/1"])
+def test_a_run_of_a_suite_names_its_task():
+    task = {"name": "wind", "environment": "LunarLander-v3", "environment_kwargs": {"enable_wind": True}, "training_steps": 7}
+    suite = built(**SHORT_FORM, experiment_id="x").model_copy(update={"tasks": (Task(**task), Task(**task | {"name": "b"}))})
+    ids = [run.id for run in suite.runs]
+    assert ids[:4] == ["x/baseline/wind/0", "x/fast/wind/0", "x/baseline/b/0", "x/fast/b/0"]
+    assert [RunKey.parse(each) for each in ids] == list(suite.runs)
+    trained = suite.configuration(suite.runs[1])
+    assert (trained.name, trained.environment_kwargs, trained.training_steps) == ("fast", {"enable_wind": True}, 7)
+    assert trained.hyperparameters == suite.arm("fast").hyperparameters
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a/b", "a/b/c", "a/b/-1", "a/b/01", "a/b/4294967296", "../b/1", "a/b/../2", "a/b/c/d/2", "a/b/c/", "a/b c/1"]
+)
 def test_no_run_key(text):
     with pytest.raises(ValueError):  # noqa: PT011 - what it says is of no interest
         RunKey.parse(text)
@@ -318,6 +339,6 @@ def test_a_shape_that_means_nothing_is_refused_with_the_place(data):
 
 
 def test_importing_the_model_imports_nothing_heavy():
-    code = "import sys, lander.protocol.experiment, lander.protocol.files; print(*sys.modules)"
+    code = "import sys, lander.protocol.experiment, lander.experiments.parsing; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert {"numpy", "torch", "yaml", "gymnasium", "stable_baselines3"}.isdisjoint(modules)

@@ -12,9 +12,12 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from lander.experiments.file_formats import LARGEST_FILE
+from lander.experiments.parsing import parse_experiment, read_experiment
+from lander.experiments.writing import as_written
+from lander.protocol.digests import digest
 from lander.protocol.errors import ConfigurationError
-from lander.protocol.experiment import Experiment
-from lander.protocol.files import LARGEST_FILE, parse_experiment, read_experiment
+from tests.recorded import recorded
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SHORT = {
@@ -26,7 +29,7 @@ SHORT = {
     "variants": {"fast": {"hyperparameters": {"learning_rate": 1e-3}}, "lr.0.01": {"training_steps": 2000}},
 }
 SEED = json.loads((EXAMPLES / "seed.json").read_text())
-NORMAL = Experiment(**SHORT).model_dump(mode="json")
+NORMAL = as_written(recorded(SHORT))
 
 
 def parse(data, *overrides, **options):
@@ -91,12 +94,12 @@ def test_json_yaml_and_toml_say_the_same(tmp_path):
     texts = {"a.json": json.dumps(SHORT), "a.yaml": yaml.dump(SHORT), "a.YML": yaml.dump(SHORT), "a.toml": toml}
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
-    assert {read_experiment(tmp_path / name)[0].digest for name in texts} == {Experiment(**SHORT).digest}
+    assert {digest(read_experiment(tmp_path / name)[0]) for name in texts} == {digest(recorded(SHORT))}
 
 
 def test_a_byte_order_mark_is_no_content(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps(SHORT), encoding="utf-8-sig")
-    assert read_experiment(tmp_path / "a.json")[0] == Experiment(**SHORT)
+    assert read_experiment(tmp_path / "a.json")[0] == recorded(SHORT)
 
 
 @pytest.mark.parametrize(
@@ -437,4 +440,4 @@ def test_an_override_is_what_editing_the_file_would_have_been(steps, base):
 @pytest.mark.parametrize("data", [SHORT, SEED, NORMAL])
 def test_what_was_parsed_parses_to_itself(data):
     experiment = parse(data)
-    assert parse_experiment(experiment.model_dump(mode="json"), source="again") == (experiment, ())
+    assert parse_experiment(as_written(experiment), source="again") == (experiment, ())

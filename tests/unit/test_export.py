@@ -17,9 +17,9 @@ from lander.protocol.errors import UsageError
 from lander.protocol.experiment import EVALUATION_SEED
 from lander.reports.export import formats
 from lander.reports.export.formats import default_directory, export
-from lander.reports.export.tables import KINDS, tables
-from lander.store.event_store import said
-from lander.store.reader import Reader
+from lander.reports.export.table_files import KINDS, tables
+from lander.store.log.event_store import said
+from lander.store.log.reader import Reader
 from tests.chronicle import OTHER, RUN, attempt, sha256, steps, tell
 from tests.exports import EPISODES, EVALUATIONS, HYPERPARAMETERS, METRICS, SUPERSEDED, contents, told
 

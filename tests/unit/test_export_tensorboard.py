@@ -13,9 +13,9 @@ from lander.protocol.errors import UsageError
 from lander.protocol.events import MetricsLogged
 from lander.reports.export.formats import export
 from lander.reports.export.tensorboard import Following
-from lander.store.event_store import said
-from lander.store.reader import Reader
-from lander.store.record import Record
+from lander.store.log.event_store import said
+from lander.store.log.reader import Reader
+from lander.store.records.run_record import Record
 from tests.chronicle import OTHER, RUN, attempt, begun, checkpoint, tell
 from tests.exports import METRICS, first_attempt, logged, metrics, second_attempt, told
 
@@ -169,7 +169,7 @@ def test_one_that_was_killed_while_it_followed_is_replaced_as_any_other(followed
 def follow(home, output, monkeypatch, *meanwhile):
     """The exit code of `--follow`; each of `meanwhile` is done while it waits."""
     turns = iter(meanwhile)
-    monkeypatch.setattr("lander.cli.export.time.sleep", lambda seconds: next(turns)())
+    monkeypatch.setattr("lander.cli.commands.export.time.sleep", lambda seconds: next(turns)())
     code = main(["export", "x", "--to", "tensorboard", "--follow", "--output", str(output), "--home", str(home)])
     assert next(turns, None) is None
     return code

@@ -12,8 +12,8 @@ import pytest
 from lander.protocol.errors import UsageError
 from lander.reports.export.formats import export
 from lander.reports.export.surroundings import only
-from lander.store.reader import Reader
-from lander.store.record import Record
+from lander.store.log.reader import Reader
+from lander.store.records.run_record import Record
 from tests.chronicle import OTHER, RUN, sha256
 from tests.exports import HYPERPARAMETERS, METRICS, told
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lander.protocol.errors import LanderError, UsageError
-from lander.reports.film import grid, write_film
+from lander.reports.render.video_file import grid, write_film
 from tests.screening import screen
 
 

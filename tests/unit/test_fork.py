@@ -10,31 +10,33 @@ from functools import partial
 import gymnasium
 import pytest
 
-from lander.cli.conduct import recorded
-from lander.cli.forking import fork_request
+from lander.app.conduct import recorded
+from lander.app.forking import fork_request
+from lander.experiments.fork_rules import UNFIT
+from lander.experiments.hyperparameters import ALGORITHMS, accepted
+from lander.experiments.parsing import parse_experiment
+from lander.experiments.writing import as_written
+from lander.home.layout import artifact_path
 from lander.protocol import commands as c
 from lander.protocol import events as e
+from lander.protocol.digests import content, digest
 from lander.protocol.errors import ConfigurationError, NotFoundError
-from lander.protocol.files import parse_experiment
-from lander.protocol.fork import UNFIT
-from lander.protocol.hyperparameters import ALGORITHMS, accepted
-from lander.protocol.layout import artifact_path
 from lander.protocol.wire import decode_event, encode_event
-from lander.reports.comparison import findings
-from lander.reports.verdict import verdict
-from lander.store import artifacts
-from lander.store.ancestry import Ancestor, ancestry, episodes_with_past
-from lander.store.artifacts import Retention, garbage
-from lander.store.backup import back_up
-from lander.store.check import check
-from lander.store.checkpoints import checkpoints_by_run, files_of
-from lander.store.event_store import said
-from lander.store.reader import Reader
-from lander.store.rebuild import rebuild
-from lander.store.record import Record
-from lander.store.sections import sections, wanted_at
-from lander.store.status import status
-from lander.supervisor.effects import StartAttempt
+from lander.reports.analysis.comparison import findings
+from lander.reports.render.verdict import verdict
+from lander.store.log.event_store import said
+from lander.store.log.reader import Reader
+from lander.store.projections.rebuild import rebuild
+from lander.store.projections.status import status
+from lander.store.records.ancestry import Ancestor, ancestry, episodes_with_past
+from lander.store.records.checkpoint_record import checkpoints_by_run, files_of
+from lander.store.records.run_record import Record
+from lander.store.records.sections import sections, wanted_at
+from lander.store.upkeep import retention
+from lander.store.upkeep.backup import back_up
+from lander.store.upkeep.integrity import check
+from lander.store.upkeep.retention import Retention, garbage
+from lander.supervisor.core.effects import StartAttempt
 from tests.chronicle import RUN, attempt, begun, checkpoint, episode, steps, tell
 from tests.desk import Desk
 from tests.histories import checkpoint as paper
@@ -142,19 +144,19 @@ def test_other_refusals_name_the_field():
 
 
 def test_an_experiment_that_is_no_fork_has_the_digest_it_always_had():
-    without = experiment().model_dump(mode="json", exclude={"experiment_id", "origin"})
-    text = json.dumps(without, sort_keys=True, separators=(",", ":"))
-    assert experiment().digest == hashlib.sha256(text.encode()).hexdigest()
-    assert fork_of({0: paper(4)}, name="x").digest != experiment().digest
-    assert fork_of({0: paper(4)}).digest != fork_of({0: paper(5)}).digest
+    assert "origin" not in content(experiment())
+    text = json.dumps(content(experiment()), sort_keys=True, separators=(",", ":"))
+    assert digest(experiment()) == hashlib.sha256(text.encode()).hexdigest()
+    assert digest(fork_of({0: paper(4)}, name="x")) != digest(experiment())
+    assert digest(fork_of({0: paper(4)})) != digest(fork_of({0: paper(5)}))
 
 
 def test_a_fork_is_named_after_its_origin_and_comes_back_from_the_log_and_from_json():
     wanted = fork_of({0: paper(4, pages=("a" * 64,), finished=True)}, name=None)
-    assert wanted.experiment_id == f"x-fork-{wanted.digest[:8]}"
-    event = decode_event("ExperimentSubmitted", encode_event(submitted(wanted)))
+    assert wanted.experiment_id == f"x-fork-{digest(wanted)[:8]}"
+    event = decode_event(e.ExperimentSubmitted.kind, encode_event(submitted(wanted)))
     assert event.experiment == wanted
-    assert parse_experiment(wanted.model_dump(mode="json"), source="f")[0] == wanted
+    assert parse_experiment(as_written(wanted), source="f")[0] == wanted
     assert e.CheckpointCommitted.forked(wanted, 0) == paper(4, pages=("a" * 64,), finished=True)
 
 
@@ -245,10 +247,10 @@ def desk_with_origin(cpus=2):
 
 
 def starts(desk):
+    orders = [one.order for one in desk.last.effects if isinstance(one, StartAttempt)]
     return {
-        one.run: (one.origin and one.origin.step, [each.step for each in one.checkpoints], one.new_episodes)
-        for one in desk.last.effects
-        if isinstance(one, StartAttempt)
+        order.run: (order.origin and order.origin.step, [each.step for each in order.checkpoints], order.new_episodes)
+        for order in orders
     }
 
 
@@ -387,7 +389,7 @@ def test_it_is_verified_from_where_it_was_forked(home):
 
 
 def everything_touched_long_ago(home):
-    for path in artifacts.stored(home):
+    for path in retention.stored(home):
         os.utime(path, (1.0, 1.0))
 
 
@@ -406,7 +408,7 @@ def test_what_was_forked_from_is_never_collected(home):
 
 def test_without_what_is_inherited_it_would_be(home, monkeypatch):
     """The control."""
-    monkeypatch.setattr("lander.store.checkpoints.Checkpoints.inherited", ())
+    monkeypatch.setattr("lander.store.records.checkpoint_record.Checkpoints.inherited", ())
     everything_touched_long_ago(home)
     with Reader(home) as reader:
         assert len(garbage(reader, Retention(keep=1, keep_every=0), now=1e9).files) == 4  # with the page of the one at 4

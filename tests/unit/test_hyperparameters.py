@@ -5,7 +5,7 @@ import inspect
 import pytest
 from pydantic import ValidationError
 
-from lander.protocol.hyperparameters import (
+from lander.experiments.hyperparameters import (
     ALGORITHMS,
     EXCLUDED,
     EXCLUDED_POLICY_KWARGS,

@@ -8,8 +8,8 @@ import zmq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lander.home.keys import KeyPair, load, load_or_create, of_attempt
 from lander.protocol.errors import HomeError
-from lander.supervisor.keys import KeyPair, load, load_or_create, of_attempt
 
 SUPERVISOR = KeyPair(*(half.decode() for half in zmq.curve_keypair()))
 

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from lander.protocol import events as e
 from lander.protocol.errors import NotFoundError, StoreError
-from lander.store import lineage as lineage_module
-from lander.store.checkpoints import checkpoints_by_run
-from lander.store.event_store import said
-from lander.store.lineage import Lineage, Start
-from lander.store.reader import Reader
-from lander.store.record import Record
+from lander.store.log.event_store import said
+from lander.store.log.reader import Reader
+from lander.store.records import lineage as lineage_module
+from lander.store.records.checkpoint_record import checkpoints_by_run
+from lander.store.records.lineage import Lineage, Start
+from lander.store.records.run_record import Record
 from tests.chronicle import RUN, attempt, begun, checkpoint, episode, steps, tell
 
 STARTS = st.lists(st.integers(0, 50), max_size=6).map(lambda froms: [Start(epoch, at) for epoch, at in enumerate(froms, 1)])

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from lander.cli import live, text
+from lander.app import live_view, status_text
 
 
 def run(name="baseline", seed=0, **fields):
@@ -28,7 +28,7 @@ def experiment(*runs, state="running", hypothesis="More is\nbetter"):
 
 def drawn(status, width=120, height=40):
     console = Console(file=io.StringIO(), width=width, height=height, color_system=None, force_terminal=True)
-    console.print(live.picture([status], width, height))
+    console.print(live_view.picture([status], width, height))
     return console.file.getvalue().splitlines()
 
 
@@ -63,7 +63,7 @@ def test_the_last_picture_is_whole():
 
 
 def test_lines_tell_each_change_once(capsys):
-    lines = live.Lines()
+    lines = live_view.Lines()
     lines.show(experiment(run(), state="queued"))
     lines.show(experiment(run(state="starting", attempt=1)))
     lines.show(experiment(running()))
@@ -81,8 +81,8 @@ def test_lines_tell_each_change_once(capsys):
 
 def test_lines_tell_of_progress_now_and_then(capsys, monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(live.time, "monotonic", lambda: now[0])
-    lines = live.Lines()
+    monkeypatch.setattr(live_view.time, "monotonic", lambda: now[0])
+    lines = live_view.Lines()
     for second in range(31):
         now[0] = float(second)
         lines.show(experiment(running()))
@@ -92,17 +92,17 @@ def test_lines_tell_of_progress_now_and_then(capsys, monkeypatch):
 
 def test_lines_go_on_in_silence_when_nobody_reads(monkeypatch):
     class Closed(io.StringIO):
-        def write(self, text):
+        def write(self, status_text):
             raise BrokenPipeError
 
     monkeypatch.setattr("sys.stdout", Closed())
-    lines = live.Lines()
+    lines = live_view.Lines()
     lines.show(experiment(run()))
     lines.show(experiment(running()))
 
 
 def test_quiet_shows_nothing(capsys):
-    with live.live_view(quiet=True) as show:
+    with live_view.live_view(quiet=True) as show:
         show(experiment(running()))
     assert capsys.readouterr().out == ""
 
@@ -118,13 +118,13 @@ def test_quiet_shows_nothing(capsys):
     ],
 )
 def test_a_state_tells_what_it_alone_does_not(fields, words):
-    assert text.state(run(**fields)) == words
+    assert status_text.state(run(**fields)) == words
 
 
 @pytest.mark.parametrize(("seconds", "written"), [(0.2, "0:00"), (7, "0:07"), (750, "12:30"), (11_100, "3:05:00")])
 def test_durations(seconds, written):
-    assert text.duration(seconds) == written
+    assert status_text.duration(seconds) == written
 
 
 def test_numbers_that_are_none_are_dashes():
-    assert (text.number(None), text.number(float("nan")), text.number(-1234.56)) == ("–", "–", "-1,234.6")
+    assert (status_text.number(None), status_text.number(float("nan")), status_text.number(-1234.56)) == ("–", "–", "-1,234.6")

@@ -2,8 +2,8 @@
 
 import pytest
 
+from lander.home.lock import LOCK, HomeLock, is_full, is_locked, show_full
 from lander.protocol.errors import HomeError
-from lander.store.lock import LOCK, HomeLock, is_full, is_locked, show_full
 
 
 def test_a_full_disk_shows_as_long_as_somebody_holds_the_lock(tmp_path):

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from lander.actors.modules import look_in
+from lander.actors.environment.import_path import look_in
 
 
 @pytest.mark.parametrize("first", [False, True], ids=["last", "the negative control: first"])

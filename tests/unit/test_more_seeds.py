@@ -2,10 +2,11 @@
 
 import pytest
 
+from lander.experiments.parsing import parse_experiment, with_more_seeds
+from lander.experiments.writing import as_written
 from lander.protocol.errors import ConfigurationError
-from lander.protocol.experiment import Experiment
-from lander.protocol.files import parse_experiment, with_more_seeds
 from tests.histories import experiment
+from tests.recorded import recorded
 
 
 def seeds(found):
@@ -18,9 +19,9 @@ def test_the_seeds_that_follow_are_added_to_every_arm():
 
 def test_arms_with_seeds_of_their_own_get_the_same_ones():
     """So that these pair up, and none stands twice."""
-    form = experiment(seeds=[0, 1]).model_dump()
+    form = as_written(experiment(seeds=[0, 1]))
     form["arms"][1]["seeds"] = [3]
-    assert seeds(with_more_seeds(Experiment.model_validate(form), "+2")) == [(0, 1, 4, 5), (3, 4, 5)]
+    assert seeds(with_more_seeds(recorded(form), "+2")) == [(0, 1, 4, 5), (3, 4, 5)]
 
 
 def test_the_rest_of_the_experiment_stays():

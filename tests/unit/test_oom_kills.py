@@ -1,6 +1,6 @@
 """Which SIGKILL was the kernel's, for want of memory: each of its kills explains one death."""
 
-from lander.actors.process import OomKills, count_oom_kills
+from lander.actors.host.linux_process import OomKills, count_oom_kills
 
 
 class Kernel:

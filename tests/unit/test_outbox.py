@@ -7,8 +7,8 @@ import zmq
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lander.actors import mailbox as mailbox_module
-from lander.actors.mailbox import Mailbox
+from lander.actors.trainer import mailbox as mailbox_module
+from lander.actors.trainer.mailbox import Mailbox
 from lander.protocol.commands import Acknowledged
 from lander.protocol.events import WarningRaised
 from lander.protocol.wire import decode, decode_event, encode

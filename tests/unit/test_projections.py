@@ -5,10 +5,10 @@ import contextlib
 import pytest
 
 from lander.protocol import events as e
-from lander.store.event_store import said
-from lander.store.reader import DATABASE, Reader
-from lander.store.sqlite import SqliteEventStore
-from lander.store.status import status
+from lander.store.log.event_store import said
+from lander.store.log.reader import DATABASE, Reader
+from lander.store.projections.status import status
+from lander.store.writers.sqlite_store import SqliteEventStore
 from tests.histories import checkpoint, experiment, steps, submitted
 
 RUN = "x/baseline/0"
@@ -132,7 +132,7 @@ async def test_the_model_of_an_extended_run_is_shown_until_it_trains_again(story
     model = e.ModelSaved(step=1000, path="m.zip", sha256="s")
     await story.attempt(1, steps(0, 1000, 1), model)
     await story.supervisor(e.AttemptEnded(epoch=1, cause="completed"), e.RunCompleted())
-    await story.store.append(said("x", e.ExperimentExtended(experiment=experiment("x", training_steps=4000)), at=1))
+    await story.store.append(said("x", e.StepsAdded(arms=("baseline", "v"), training_steps=4000), at=1))
     await story.supervisor(e.RunResumed(reason="extended"))
     assert story.shown("state", "total_steps", "percent", "cause") == ("queued", 4000, 25.0, None)
     with Reader(story.home) as reader:

@@ -10,8 +10,8 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from lander.actors import generators
-from lander.actors.recording import TERMINATED, TRUNCATED, EnvironmentFailedError, RecordedEnvironment, Recording
+from lander.actors.environment import generators
+from lander.actors.environment.recording import TERMINATED, TRUNCATED, EnvironmentFailedError, RecordedEnvironment, Recording
 from lander.protocol.arrays import unpack
 from lander.protocol.events import EpisodeFinished, StepsRecorded
 

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stable_baselines3.common.buffers import DictReplayBuffer, ReplayBuffer
 
-from lander.actors import replay_pages
-from lander.actors.replay_pages import ReplayPages
-from lander.actors.tree import digest
-from lander.protocol.layout import artifact_path
+from lander.actors.state import replay_pages
+from lander.actors.state.replay_pages import ReplayPages
+from lander.actors.state.tree import digest
+from lander.home.layout import artifact_path
 
 SEEN = spaces.Box(-1, 1, (3,), np.float32)
 DONE = spaces.Discrete(4)

@@ -13,19 +13,19 @@ from pathlib import Path
 import pytest
 
 from lander.protocol import events as e
-from lander.reports import numbers
-from lander.reports import page as pages
-from lander.reports.characters import learning_curves
-from lander.reports.comparison import findings
-from lander.reports.drawing import svg
-from lander.reports.findings import Estimate
-from lander.reports.markdown import markdown
-from lander.reports.material import gather
-from lander.reports.plots import plots
-from lander.reports.text import as_json, as_text
-from lander.store.ancestry import Ancestor
-from lander.store.event_store import said
-from lander.store.reader import Reader
+from lander.reports.analysis.comparison import findings
+from lander.reports.analysis.findings import Estimate
+from lander.reports.analysis.material import gather
+from lander.reports.render import numbers
+from lander.reports.render import page as pages
+from lander.reports.render.characters import learning_curves
+from lander.reports.render.drawing import svg
+from lander.reports.render.markdown import markdown
+from lander.reports.render.plots import plots
+from lander.reports.render.text_report import as_json, as_text
+from lander.store.log.event_store import said
+from lander.store.log.reader import Reader
+from lander.store.records.ancestry import Ancestor
 from tests import showcase
 from tests.chronicle import attempt, begun, episode, steps, tell
 

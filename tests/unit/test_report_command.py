@@ -9,11 +9,11 @@ import pytest
 from lander.cli.main import main
 from lander.protocol import events as e
 from lander.protocol.errors import LanderError
-from lander.reports import publication
-from lander.reports.comparison import findings
-from lander.store.event_store import said
-from lander.store.reader import Reader
-from lander.store.record import Record
+from lander.reports.analysis.comparison import findings
+from lander.reports.render import publication
+from lander.store.log.event_store import said
+from lander.store.log.reader import Reader
+from lander.store.records.run_record import Record
 from tests import showcase
 from tests.chronicle import RUN, attempt, begun, episode, steps, tell
 

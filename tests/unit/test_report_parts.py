@@ -8,18 +8,20 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lander.experiments.writing import experiment_file
 from lander.protocol import events as e
-from lander.protocol.experiment import Experiment
-from lander.reports import characters, drawing, numbers
-from lander.reports.configuration import differences, experiment_file
-from lander.reports.curves import Band
-from lander.reports.findings import Estimate
-from lander.reports.statistics import profile
-from lander.reports.usage import Usage, usage
-from lander.store.event_store import said
-from lander.store.reader import Reader
+from lander.protocol.digests import digest
+from lander.reports.analysis.configuration import differences
+from lander.reports.analysis.curves import Band
+from lander.reports.analysis.findings import Estimate
+from lander.reports.analysis.statistics import profile
+from lander.reports.analysis.usage import Usage, usage
+from lander.reports.render import characters, drawing, numbers
+from lander.store.log.event_store import said
+from lander.store.log.reader import Reader
 from tests import showcase
 from tests.chronicle import begun, tell
+from tests.recorded import recorded
 
 # --- configurations ---------------------------------------------------------------------------------------------------
 
@@ -27,7 +29,7 @@ from tests.chronicle import begun, tell
 def test_the_file_is_short_and_gives_the_experiment_back():
     wanted = showcase.wanted()
     text = experiment_file(wanted)
-    assert Experiment.model_validate(yaml.safe_load(text)) == wanted
+    assert recorded(yaml.safe_load(text)) == wanted
     assert "baseline:" in text
     assert "max_retries" not in text
 
@@ -57,12 +59,13 @@ def test_whatever_the_arms_are_the_file_gives_them_back(baseline, variant, anoth
     form = {"algorithm": "PPO", "environment": "LunarLander-v3", "training_steps": 1000, "seeds": [0], "hypothesis": hypothesis}
     form |= {"arms": [{"name": "b", "role": "baseline", **baseline}]}
     form["arms"] += [{"name": name, "role": "variant", **arm} for name, arm in (("v", variant), ("w", another))]
-    wanted = Experiment.model_validate({"experiment_id": "x"} | form)
-    assert Experiment.model_validate(yaml.safe_load(experiment_file(wanted))) == wanted
+    wanted = recorded({"experiment_id": "x"} | form)
+    again = recorded(yaml.safe_load(experiment_file(wanted)))
+    assert (again.experiment_id, digest(again)) == ("x", digest(wanted))
 
 
 def test_divergences_name_what_an_arm_leaves_unsaid():
-    wanted = Experiment.model_validate(
+    wanted = recorded(
         {
             "algorithm": "PPO",
             "environment": "LunarLander-v3",

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lander.cli.main import main
+from lander.experiments.hyperparameters import ALGORITHMS, accepted
+from lander.experiments.parsing import parse_experiment, read_experiment
+from lander.experiments.schema import MEANINGS, experiment_schema
+from lander.experiments.specification import ArmSpec, ExperimentSpec, ResourceLimitsSpec
 from lander.protocol.errors import ConfigurationError
-from lander.protocol.experiment import Arm, Experiment, ResourceLimits
-from lander.protocol.files import parse_experiment, read_experiment
-from lander.protocol.hyperparameters import ALGORITHMS, accepted
-from lander.protocol.schema import MEANINGS, experiment_schema
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "docs" / "reference" / "experiment.schema.json"
@@ -98,7 +98,7 @@ def test_the_schema_is_a_schema():
 
 def test_every_setting_has_a_meaning_and_every_meaning_a_setting():
     spellings = {"baseline", "variants", "variant", "baseline_config", "variant_config", "seed"}
-    settings = {*Experiment.model_fields, *Arm.model_fields, *ResourceLimits.model_fields}
+    settings = {*ExperimentSpec.model_fields, *ArmSpec.model_fields, *ResourceLimitsSpec.model_fields}
     assert MEANINGS.keys() == settings | spellings
 
 

@@ -11,10 +11,11 @@ import pytest
 from lander.protocol import events as e
 from lander.protocol.errors import HomeError, StoreError
 from lander.protocol.lifecycle import ImpossibleTransitionError
-from lander.store import chain, connection, sqlite
-from lander.store.event_store import Batch, said
-from lander.store.reader import DATABASE, SCHEMA_VERSION, Reader, consequential, open_reader
-from lander.store.sqlite import SqliteEventStore
+from lander.store.log import chain
+from lander.store.log.event_store import Batch, said
+from lander.store.log.reader import DATABASE, SCHEMA_VERSION, Reader, consequential, open_reader
+from lander.store.writers import sqlite_store, writer_connection
+from lander.store.writers.sqlite_store import SqliteEventStore
 from tests.histories import experiment, submitted
 
 RUN = "x/baseline/0"
@@ -88,14 +89,14 @@ def commits(path):
 
 async def test_the_pragmas_are_in_force_long_after_they_were_set(store):
     await store.append(warn("a"))
-    for name, value in connection.PRAGMAS.items():
+    for name, value in writer_connection.PRAGMAS.items():
         ((found,),) = await store._connection.execute_fetchall(f"PRAGMA {name}")
         assert (name, found) == (name, value)
     assert raw(store.path, "PRAGMA journal_mode") == [[("wal",)]]
 
 
 async def test_a_pragma_that_does_not_hold_is_noticed(path, monkeypatch):
-    monkeypatch.setitem(connection.PRAGMAS, "journal_mode", "telepathy")
+    monkeypatch.setitem(writer_connection.PRAGMAS, "journal_mode", "telepathy")
     with pytest.raises(StoreError, match="did not take PRAGMA journal_mode = telepathy"):
         await SqliteEventStore.open(path)
 
@@ -193,7 +194,7 @@ async def test_what_waits_is_committed_together(store):
 
 
 async def test_a_commit_has_a_bound(store, monkeypatch):
-    monkeypatch.setattr(sqlite, "MAX_GROUP", 10)
+    monkeypatch.setattr(sqlite_store, "MAX_GROUP", 10)
     before = len(commits(store.path))
     await asyncio.gather(*(store.append(warn(str(number))) for number in range(100)))
     assert len(commits(store.path)) - before >= 10
@@ -244,7 +245,7 @@ async def test_however_many_events_make_a_commit_all_are_stored_in_order(store, 
 
 
 async def test_a_full_disk_acknowledges_nothing_loses_nothing_and_goes_on(path, monkeypatch):
-    monkeypatch.setattr(sqlite, "FULL_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(sqlite_store, "FULL_RETRY_SECONDS", 0.01)
     async with opened(path) as store:
         await store.append(*beginning())
         ((pages,),) = await store._connection.execute_fetchall("PRAGMA page_count")
@@ -253,7 +254,7 @@ async def test_a_full_disk_acknowledges_nothing_loses_nothing_and_goes_on(path, 
         await store.became_full.wait()
         queued_later = store.append(warn("later"))
         assert not large.done()
-        assert stored(path) == ["ExperimentSubmitted1", "RunQueued2", "RunQueued3"]
+        assert stored(path) == ["ExperimentSubmitted.21", "RunQueued2", "RunQueued3"]
         with contextlib.closing(open_reader(path)) as reader:
             assert chain.verify(reader) == 3
         assert store.full
@@ -267,7 +268,7 @@ async def test_a_full_disk_acknowledges_nothing_loses_nothing_and_goes_on(path, 
 @pytest.mark.parametrize("code", ["SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE"])
 async def test_whatever_cannot_grow_is_waited_for(store, monkeypatch, code):
     """A quota, and the index of the write-ahead log, fail by other names than a full disk."""
-    monkeypatch.setattr(sqlite, "FULL_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(sqlite_store, "FULL_RETRY_SECONDS", 0.01)
     _fails_with(operational_error(code))(store, monkeypatch)
     appended = store.append(warn("small"))
     async with asyncio.timeout(10):
@@ -279,7 +280,7 @@ async def test_whatever_cannot_grow_is_waited_for(store, monkeypatch, code):
 
 
 async def test_closing_with_a_full_disk_refuses_what_waits(path, monkeypatch):
-    monkeypatch.setattr(sqlite, "FULL_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(sqlite_store, "FULL_RETRY_SECONDS", 0.01)
     store = await Watched.open(path)
     await store.append(*beginning())
     await store._connection.execute_fetchall("PRAGMA max_page_count = 1")
@@ -327,13 +328,13 @@ async def test_a_commit_that_fails_fails_everybody_who_waits_and_leaves_nothing_
     assert len(stored(store.path)) == 3
 
 
-@pytest.mark.parametrize("most", [1, sqlite.MAX_GROUP], ids=["sealed by an append", "sealed by the writer"])
+@pytest.mark.parametrize("most", [1, sqlite_store.MAX_GROUP], ids=["sealed by an append", "sealed by the writer"])
 async def test_a_commit_that_cannot_be_sealed_fails_everybody_who_waits(store, monkeypatch, most):
     def fail(*arguments):
         raise MemoryError("no room for a hash")
 
     with monkeypatch.context() as patched:
-        patched.setattr(sqlite, "MAX_GROUP", most)
+        patched.setattr(sqlite_store, "MAX_GROUP", most)
         patched.setattr(chain, "link", fail)
         futures = [store.append(warn(str(number))) for number in range(3)]
         async with asyncio.timeout(10):

@@ -9,8 +9,8 @@ import scipy.stats
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lander.reports import statistics
-from lander.reports.power import MOST_MORE, more_seeds
+from lander.reports.analysis import statistics
+from lander.reports.analysis.power import MOST_MORE, more_seeds
 
 OURS = [231.5, 198.2, 247.9, 240.1, 102.7, 251.3, 229.9, 236.6]
 THEIRS = [210.4, 188.0, 230.2, 155.1, 99.9, 214.0, 221.5, 148.8]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from lander.actors.tree import digest, pack, unpack
+from lander.actors.state.tree import digest, pack, unpack
 
 ARRAYS = arrays.arrays(
     st.sampled_from([np.float32, np.float64, np.int64, np.uint8, np.bool_, np.uint32]),

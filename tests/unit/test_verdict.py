@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from lander.reports.findings import ArmFinding, Contrast, Estimate, Findings, RunFinding
-from lander.reports.verdict import method, verdict
+from lander.reports.analysis.findings import ArmFinding, Contrast, Estimate, Findings, RunFinding
+from lander.reports.render.verdict import method, verdict
 
 COSTS = dict.fromkeys(("wall_seconds", "cpu_seconds", "steps_per_second"))
 

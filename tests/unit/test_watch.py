@@ -3,8 +3,8 @@
 import pytest
 
 from lander.protocol.events import ResourcesSampled, TrainerUsage
-from lander.supervisor.decide import HostGone, LimitReached, Stalled, Tick
-from lander.supervisor.watch import CPU_SECONDS, HOST_SILENCE_SECONDS, LOOK_SECONDS, Watch
+from lander.supervisor.core.decide import HostGone, LimitReached, Stalled, Tick
+from lander.supervisor.core.watchdog import CPU_SECONDS, HOST_SILENCE_SECONDS, LOOK_SECONDS, Watch
 from tests.desk import Desk
 
 A, B = "x/baseline/0", "x/v/0"

@@ -7,11 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lander.experiments.execution import execution_with
 from lander.protocol import events as e
 from lander.protocol.commands import COMMAND_TYPES, Ping, SubmitExperiment
 from lander.protocol.errors import WireError
-from lander.protocol.events import EVENT_TYPES, UPCASTERS
+from lander.protocol.events import EVENT_TYPES
+from lander.protocol.upcasters import UPCASTERS, Upcaster
 from lander.protocol.wire import decode, decode_event, encode, encode_event
+from tests.histories import experiment
 from tests.messages import ANY_COMMAND, ANY_EVENT, COMMANDS, EVENTS
 
 MB = 1_000_000
@@ -154,9 +157,8 @@ def test_a_manifest_is_no_deeper_than_can_be_written_down_again():
         manifest = {}
         for _ in range(depth):
             manifest = {"a": manifest}
-        arm = {"name": "a", "role": "baseline", "algorithm": "PPO", "environment": "x", "training_steps": 1, "seeds": [0]}
-        experiment = {"arms": [arm, arm | {"name": "b", "role": "variant"}]}
-        return msgpack.packb(["SubmitExperiment", {"experiment": experiment, "execution": {}, "manifest": manifest}])
+        fields = {"experiment": experiment().model_dump(), "execution": execution_with().model_dump(), "manifest": manifest}
+        return msgpack.packb(["SubmitExperiment", fields])
 
     command = decode(submission(10))
     assert isinstance(command, SubmitExperiment)
@@ -212,8 +214,8 @@ def test_a_refusal_names_the_place():
 
 
 def test_retired_kinds_are_brought_up_to_date_step_by_step(monkeypatch):
-    monkeypatch.setitem(UPCASTERS, "Warned", lambda body: ("Warned.2", {"text": body["words"]}))
-    monkeypatch.setitem(UPCASTERS, "Warned.2", lambda body: ("WarningRaised", {"message": body["text"]}))
+    monkeypatch.setitem(UPCASTERS, "Warned", Upcaster("Warned.2", lambda body: {"text": body["words"]}))
+    monkeypatch.setitem(UPCASTERS, "Warned.2", Upcaster("WarningRaised", lambda body: {"message": body["text"]}))
     body = msgpack.packb({"words": "old"})
     assert decode_event("Warned", body) == e.WarningRaised(message="old")
     assert decode_event("Warned.2", msgpack.packb({"text": "newer"})) == e.WarningRaised(message="newer")
@@ -222,5 +224,5 @@ def test_retired_kinds_are_brought_up_to_date_step_by_step(monkeypatch):
 
 
 def test_an_upcaster_leaves_other_kinds_alone(monkeypatch):
-    monkeypatch.setitem(UPCASTERS, "Warned", lambda body: ("WarningRaised", {"message": "upcast"}))
+    monkeypatch.setitem(UPCASTERS, "Warned", Upcaster("WarningRaised", lambda body: {"message": "upcast"}))
     assert decode_event("WarningRaised", msgpack.packb({"message": "today"})) == e.WarningRaised(message="today")

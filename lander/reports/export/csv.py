@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from lander.reports.export.tables import tables
-from lander.reports.tables import write_csv
-from lander.store.reader import Reader
+from lander.reports.analysis.tidy_tables import write_csv
+from lander.reports.export.table_files import tables
+from lander.store.log.reader import Reader
 
 
 def write(reader: Reader, target: str, directory: Path) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from lander.protocol.durable import abandoned, flush, make_directory, publish, unfinished
+from lander.home.durable_files import abandoned, flush, make_directory, publish, unfinished
 from lander.protocol.errors import UsageError
-from lander.store.check import sha256_of
+from lander.store.upkeep.integrity import sha256_of
 
 ABOUT: Final = "export.json"
 """Says what a directory holds, and which files in it an export wrote: by their SHA-256, or null while one still grows."""

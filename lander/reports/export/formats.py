@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from lander.protocol.errors import LanderError, UsageError
 from lander.reports.export.directory import replacing
-from lander.store.reader import Reader
+from lander.store.log.reader import Reader
 
 Write = Callable[[Reader, str, Path], None]
 """Writes what counts of a target's runs into a directory."""

@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from typing import IO
 
+from lander.reports.analysis.tidy_tables import Table
 from lander.reports.export.plain import plain
-from lander.reports.export.tables import tables
-from lander.reports.tables import Table
-from lander.store.reader import Reader
+from lander.reports.export.table_files import tables
+from lander.store.log.reader import Reader
 
 
 def write(reader: Reader, target: str, directory: Path) -> None:

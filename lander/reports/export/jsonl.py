@@ -5,8 +5,8 @@ from pathlib import Path
 
 from lander.protocol.events import SUPERVISOR, Event
 from lander.reports.export.plain import moment, plain
-from lander.store.reader import Reader, StoredEvent
-from lander.store.record import Record
+from lander.store.log.reader import Reader, StoredEvent
+from lander.store.records.run_record import Record
 
 
 def write(reader: Reader, target: str, directory: Path) -> None:

@@ -16,10 +16,10 @@ from typing import Any, Final, TypeVar
 
 from lander.protocol.errors import UsageError
 from lander.protocol.states import RunState
-from lander.reports.export.runs import Run, runs_of
+from lander.reports.export.exported_runs import Run, runs_of
 from lander.reports.export.surroundings import only
-from lander.store.reader import Reader
-from lander.store.record import Record
+from lander.store.log.reader import Reader
+from lander.store.records.run_record import Record
 
 T = TypeVar("T")
 

@@ -8,9 +8,9 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lander.reports.export.tables import KINDS, Kind, tables
-from lander.reports.tables import Cell, Row, Table
-from lander.store.reader import Reader
+from lander.reports.analysis.tidy_tables import Cell, Row, Table
+from lander.reports.export.table_files import KINDS, Kind, tables
+from lander.store.log.reader import Reader
 
 ROWS: Final = 16_384
 """Of a group: so many are held in memory."""

@@ -19,11 +19,11 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from lander.protocol.events import Event as LogEvent
 from lander.protocol.events import MetricsLogged, TrainingStarted
 from lander.reports.export.directory import note
+from lander.reports.export.exported_runs import Run, runs_of
 from lander.reports.export.formats import Exported
-from lander.reports.export.runs import Run, runs_of
-from lander.store.lineage import Lineage, Start
-from lander.store.reader import Reader
-from lander.store.record import Record
+from lander.store.log.reader import Reader
+from lander.store.records.lineage import Lineage, Start
+from lander.store.records.run_record import Record
 
 _FILE: Final = "events.out.tfevents.lander-ctl"
 _TOLD: Final = (TrainingStarted.kind, MetricsLogged.kind)

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from lander.reports.export.runs import Run, runs_of
+from lander.reports.export.exported_runs import Run, runs_of
 from lander.reports.export.surroundings import only
-from lander.store.reader import Reader
-from lander.store.record import Record
+from lander.store.log.reader import Reader
+from lander.store.records.run_record import Record
 
 _PROJECT: Final = "lander-ctl"
 _QUIET: Final = {

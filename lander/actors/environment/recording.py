@@ -1,0 +1,202 @@
+"""Every step of every environment, as it happened: a wrapper that appends, and a recording that makes events of it.
+
+The wrapper sits right around the environment (outside SB3's `Monitor`, inside the vector environment): it sees the action
+as the environment receives it and the reward in float64, before `DummyVecEnv` rounds it to float32 and `VecNormalize`
+scales it. It changes nothing that passes through, so the run's bits are those of an unrecorded one.
+"""
+
+import contextlib
+from collections.abc import Sequence
+from typing import Any, Final, Self
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from lander.actors.environment import generators
+from lander.protocol.arrays import pack
+from lander.protocol.events import EpisodeFinished, StepsRecorded
+
+TERMINATED: Final = 1
+TRUNCATED: Final = 2
+
+
+OUT_OF_MEMORY: Final = (MemoryError, torch.OutOfMemoryError)
+"""The machine's failures, whoever meets them: the next attempt may not."""
+
+
+class EnvironmentFailedError(Exception):
+    """The environment raised; its own exception is the cause."""
+
+    @classmethod
+    def of(cls, name: str, where: str, error: Exception) -> Self:
+        """That of the environment with this name, when this was asked of it."""
+        return cls(f"{name} failed in {where}: {type(error).__name__}: {error}")
+
+
+class BlamedEnvironment(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Says, by a name, whose failure it is when the environment raises."""
+
+    def __init__(self, env: gymnasium.Env[Any, Any], name: str) -> None:
+        super().__init__(env)
+        self._name = name
+
+    def step(self, action: Any) -> Any:
+        try:
+            return self.env.step(action)
+        except OUT_OF_MEMORY:
+            raise
+        except Exception as error:
+            raise EnvironmentFailedError.of(self._name, "step()", error) from error
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        try:
+            return self.env.reset(seed=seed, options=options)
+        except OUT_OF_MEMORY:
+            raise
+        except Exception as error:
+            raise EnvironmentFailedError.of(self._name, "reset()", error) from error
+
+    def close(self) -> None:
+        with contextlib.suppress(Exception):  # it has been played, and nothing depends on how it leaves
+            self.env.close()
+
+
+class RecordedEnvironment(BlamedEnvironment):
+    """Appends each step to plain lists; per step that is all it does."""
+
+    def __init__(self, env: gymnasium.Env[Any, Any], recording: "Recording") -> None:
+        super().__init__(env, f"environment {len(recording.environments)}")
+        self._recording = recording
+        self.index = recording.enlist(self)
+        self.actions: list[Any] = []
+        self.rewards: list[float] = []
+        self.endings: list[tuple[int, int]] = []
+        self.steps = 0
+        """Steps taken before those in the lists."""
+        self.episode_start = 0
+        self.episode_return = 0.0
+        self.reset_seed: int | None = None
+        self.reset_rng = b""
+        self.since_reset: list[Any] = []
+        """The actions of the episode under way, for the day it has to be played again."""
+        self.observation: Any = None
+        self._copies_actions = not isinstance(env.action_space, gymnasium.spaces.Discrete)
+
+    def step(self, action: Any) -> Any:
+        # An environment may scribble on the array it was given; a single integer cannot be scribbled on.
+        action_kept = action.copy() if self._copies_actions else action
+        result = super().step(action)
+        self.actions.append(action_kept)
+        self.since_reset.append(action_kept)
+        self.observation = result[0]
+        reward = float(result[1])
+        self.rewards.append(reward)
+        self.episode_return += reward
+        if result[2] or result[3]:
+            self._finish_episode(terminated=bool(result[2]), truncated=bool(result[3]))
+        return result
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        self.reset_seed = seed
+        self.reset_rng = generators.pack(getattr(self.env.unwrapped, "np_random", None)) if seed is None else b""
+        self.episode_start = self.steps + len(self.rewards)
+        self.episode_return = 0.0
+        self.since_reset = []
+        result = super().reset(seed=seed, options=options)
+        self.observation = result[0]
+        return result
+
+    def replay(self, action: Any) -> None:
+        """Take a step that has been recorded before, to come back to where it led."""
+        self.since_reset.append(action)
+        self.observation, reward, *_ = self.env.step(np.copy(action) if self._copies_actions else action)
+        self.episode_return += float(reward)
+
+    def begin_at(self, steps: int, episode_start: int, episode_return: float) -> None:
+        """Count from here: `steps` were recorded before, the episode under way began after `episode_start` of them."""
+        self.actions, self.rewards, self.endings = [], [], []
+        self.steps, self.episode_start, self.episode_return = steps, episode_start, episode_return
+
+    def _finish_episode(self, *, terminated: bool, truncated: bool) -> None:
+        self.endings.append((len(self.rewards) - 1, TERMINATED * terminated + TRUNCATED * truncated))
+        end = self.steps + len(self.rewards)
+        n_envs = self._recording.n_envs
+        self._recording.episodes.append(
+            EpisodeFinished(
+                env=self.index,
+                first_step=self.episode_start * n_envs,
+                last_step=end * n_envs,
+                length=end - self.episode_start,
+                episode_return=self.episode_return,
+                truncated=truncated,
+                reset_seed=self.reset_seed,
+                reset_rng=self.reset_rng,
+            )
+        )
+
+    def forget(self, count: int) -> None:
+        """Drop the first `count` steps from the lists; they have been recorded."""
+        self.steps += count
+        del self.actions[:count]
+        del self.rewards[:count]
+        self.endings = [(step - count, ending) for step, ending in self.endings if step >= count]
+
+
+class Recording:
+    """What the environments of one run did since it was last taken."""
+
+    def __init__(self, n_envs: int) -> None:
+        self.n_envs = n_envs
+        self.episodes: list[EpisodeFinished] = []
+        self.environments: list[RecordedEnvironment] = []
+
+    def enlist(self, environment: RecordedEnvironment) -> int:
+        """Add an environment; returns its index in the vector environment."""
+        self.environments.append(environment)
+        return len(self.environments) - 1
+
+    def take(self) -> list[StepsRecorded | EpisodeFinished]:
+        """The events since the last call, episodes after the steps they are made of.
+
+        Only whole vector steps: where an environment raised, those before it in the vector are one step ahead.
+        """
+        steps = self._steps()
+        done = self.environments[0].steps * self.n_envs
+        episodes = [episode for episode in self.episodes if episode.last_step <= done]
+        self.episodes = [episode for episode in self.episodes if episode.last_step > done]
+        return [*steps, *episodes]
+
+    def _steps(self) -> list[StepsRecorded]:
+        environments = self.environments
+        count = min(len(environment.rewards) for environment in environments)
+        if count == 0:
+            return []
+        endings = np.zeros((count, self.n_envs), np.uint8)
+        for environment in environments:
+            for step, ending in environment.endings:
+                if step < count:
+                    endings[step, environment.index] = ending
+        event = StepsRecorded(
+            first_step=environments[0].steps * self.n_envs,
+            actions=pack(_small(_stack([environment.actions[:count] for environment in environments]))),
+            rewards=pack(_stack([environment.rewards[:count] for environment in environments]).astype(np.float64, copy=False)),
+            endings=pack(endings),
+        )
+        for environment in environments:
+            environment.forget(count)
+        return [event]
+
+
+def _stack(columns: Sequence[Sequence[Any]]) -> npt.NDArray[Any]:
+    """One list per environment → an array indexed [vector step, environment, …]."""
+    return np.stack([np.asarray(column) for column in columns], axis=1)
+
+
+def _small(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Integers in the smallest type that holds them all; floats as they are."""
+    if array.dtype.kind not in "iu":
+        return array
+    low, high = int(array.min()), int(array.max())
+    return array.astype(np.min_scalar_type(high if low >= 0 else min(low, -1 - high)))

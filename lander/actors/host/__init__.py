@@ -1,0 +1,1 @@
+"""The machine: the host agent, the zygote that forks trainers, the guard, and what is measured."""

@@ -1,0 +1,230 @@
+"""The host agent: starts, watches, measures and ends the trainers of one machine.
+
+It decides nothing. The supervisor says what to start and what to end; the agent says what started, what ended and how. When
+the supervisor is away it carries on, and on its return says what is alive; when it stays away too long, the agent ends its
+trainers and leaves rather than haunt the machine. SIGTERM has it leave in good order: its trainers write their checkpoints,
+and how they ended is in the log before it goes.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+import uvloop
+import zmq
+import zmq.asyncio
+from zmq.utils.monitor import recv_monitor_message
+
+from lander.actors.host.guard import end_marked, mark_of
+from lander.actors.host.measuring import MB, Gpus, Meter
+from lander.actors.host.trainers import LEAVE_SECONDS, Trainers
+from lander.actors.trainer.mailbox import Connection, connect
+from lander.protocol.commands import (
+    Command,
+    DismissHost,
+    EndTrainer,
+    ExitNoted,
+    JoinHost,
+    Rejoin,
+    ReportResources,
+    StartTrainer,
+    TrainerExited,
+    TrainerKey,
+)
+from lander.protocol.errors import WireError
+from lander.protocol.wire import decode, encode
+
+SAMPLE_SECONDS: Final = 2.0
+REPEAT_SECONDS: Final = 2.0
+SEND_SECONDS: Final = 1.0
+CHECKPOINT_SECONDS: Final = 30.0
+"""How long trainers may take to reach their boundary and write a checkpoint, when the agent was told to leave."""
+ALONE_SECONDS: Final = 600.0
+"""How long trainers may go on without a supervisor."""
+
+
+class Settings(Connection):
+    """What the agent is told at its start, as JSON on its standard input."""
+
+    name: str
+    home: str
+    public_key: str
+    secret_key: str
+
+
+class Host:
+    """The agent of one machine; `run` is its whole life."""
+
+    def __init__(self, settings: Settings, incarnation: str) -> None:
+        self._settings = settings
+        self._incarnation = incarnation
+        self._home = Path(settings.home)
+        self._connection = Connection(endpoint=settings.endpoint, server_key=settings.server_key)
+        self._trainers = Trainers(self._home, self._connection, self._exited)
+        self._gpus = Gpus()
+        self._meter = Meter(self._home, self._gpus)
+        self._exits: dict[TrainerKey, TrainerExited] = {}
+        self._alone_since: float | None = time.monotonic()
+        self._done = asyncio.Event()
+        self._leaving = False
+        self._noted = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._socket = zmq.asyncio.Context.instance().socket(zmq.DEALER)
+
+    async def run(self) -> None:
+        """Serve until dismissed, or until the supervisor has been away too long."""
+        end_marked(mark_of(self._home))  # what an agent before this one left behind, if even its guard was killed
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._leave)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # held back by whoever started us
+        self._trainers.open()
+        monitor = self._socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
+        connect(self._connection, self._settings.public_key, self._settings.secret_key, self._socket)
+        for work in (self._listen(), self._watch_connection(monitor), self._measure(), self._repeat_exits()):
+            self._spawn(work)
+        await self._done.wait()
+        await self._end_everything()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._reap)
+
+    def _reap(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            print(f"host agent: {error!r}", file=sys.stderr, flush=True)
+            self._done.set()
+
+    def _exited(self, report: TrainerExited) -> None:
+        self._exits[TrainerKey(run=report.run, epoch=report.epoch)] = report
+        self._spawn(self._tell(report))
+
+    # ------------------------------------------------------------------------------------------------ the supervisor
+
+    async def _tell(self, command: Command) -> None:
+        """Say something, unless the supervisor is away, or turns out to be: whatever matters is said again when it is back."""
+        if self._alone_since is None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SEND_SECONDS):
+                    await self._socket.send(encode(command))
+
+    async def _listen(self) -> None:
+        while True:
+            frame = await self._socket.recv()
+            try:
+                await self._obey(decode(frame))
+            except WireError as error:
+                print(f"host agent: cannot read the supervisor: {error}", file=sys.stderr, flush=True)
+
+    async def _obey(self, command: Command) -> None:
+        match command:
+            case StartTrainer(order=order):
+                if TrainerKey(run=order.run, epoch=order.epoch) not in self._exits and not self._leaving:
+                    self._trainers.start(command)
+            case EndTrainer(run=run, epoch=epoch, grace=grace, traceback=traceback):
+                self._spawn(self._trainers.end(TrainerKey(run=run, epoch=epoch), grace, grace, traceback=traceback))
+            case ExitNoted(run=run, epoch=epoch):
+                self._exits.pop(TrainerKey(run=run, epoch=epoch), None)
+                self._noted.set()
+            case Rejoin():
+                await self._join()
+            case DismissHost():
+                self._done.set()
+            case _:
+                raise WireError(f"a host agent does not take {command.kind}")
+
+    async def _watch_connection(self, monitor: zmq.asyncio.Socket) -> None:
+        """Say who we are at every connection; leave when there has been none for too long."""
+        while True:
+            if await monitor.poll(1000):
+                message = await recv_monitor_message(monitor)
+                if message["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                    self._alone_since = None
+                    await self._join()
+                else:
+                    self._alone_since = self._alone_since or time.monotonic()
+            if self._alone_since is not None and time.monotonic() - self._alone_since > ALONE_SECONDS:
+                self._done.set()
+
+    async def _join(self) -> None:
+        await self._tell(
+            JoinHost(
+                name=self._settings.name,
+                pid=os.getpid(),
+                incarnation=self._incarnation,
+                cpus=() if self._leaving else tuple(sorted(os.sched_getaffinity(0))),
+                gpus=self._gpus.names,
+                memory_mb=psutil.virtual_memory().total / MB,
+                trainers=self._trainers.keys,
+            )
+        )
+        await self._tell_exits()
+
+    async def _repeat_exits(self) -> None:
+        while True:
+            await asyncio.sleep(REPEAT_SECONDS)
+            await self._tell_exits()
+
+    async def _tell_exits(self) -> None:
+        for report in list(self._exits.values()):
+            await self._tell(report)
+
+    async def _measure(self) -> None:
+        while True:
+            await asyncio.sleep(SAMPLE_SECONDS)
+            try:
+                sample = self._meter.measure(self._trainers.measured())
+            except (OSError, psutil.Error) as error:  # one measurement missed must not cost a trainer its life
+                print(f"host agent: cannot measure: {error}", file=sys.stderr, flush=True)
+            else:
+                await self._tell(ReportResources(sample=sample))
+
+    # ------------------------------------------------------------------------------------------------ leaving
+
+    def _leave(self) -> None:
+        """In good order: offer no slots any more, have every trainer end at its boundary, and see its end noted."""
+        if not self._leaving:
+            self._leaving = True
+            self._spawn(self._take_leave())
+
+    async def _take_leave(self) -> None:
+        await self._join()
+        await self._trainers.end_all(CHECKPOINT_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LEAVE_SECONDS):
+                while self._exits and self._alone_since is None:
+                    await self._noted.wait()
+                    self._noted.clear()
+        self._done.set()
+
+    async def _end_everything(self) -> None:
+        await self._trainers.end_all(LEAVE_SECONDS)
+        for task in list(self._tasks):
+            task.cancel()
+        self._trainers.close()
+        self._socket.close(linger=0)
+
+
+def main() -> None:
+    """`python -m lander.actors.host.agent HOME [INCARNATION]`, settings as JSON on standard input."""
+    settings = Settings(**json.loads(sys.stdin.readline()))
+    incarnation = sys.argv[2] if len(sys.argv) > 2 else secrets.token_hex(8)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    async def serve() -> None:
+        await Host(settings, incarnation).run()
+
+    uvloop.run(serve())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,250 @@
+"""Can this experiment run with what is installed here? Asked before anything starts.
+
+`check` looks: the environment exists and takes its arguments, the algorithm can act in it, the policy can see it, the device
+is there. `build_everything` builds: every environment and every model, exactly as a trainer would.
+"""
+
+import contextlib
+import inspect
+import os
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib.metadata import version
+from typing import Any, Final
+
+import gymnasium
+from gymnasium import spaces
+
+from lander.actors.environment.import_path import look_in
+from lander.actors.host.measuring import Gpus
+from lander.protocol.errors import ConfigurationError
+from lander.protocol.experiment import Arm, Experiment
+from lander.protocol.refusals import did_you_mean, shown
+
+Problem = tuple[str, str]
+"""A field of an arm, and what is wrong with it."""
+Space = spaces.Space[Any]
+Spaces = tuple[Space, Space]
+"""What an environment shows, and what can be done in it."""
+
+_ANY_ACTIONS: Final = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
+ACTIONS: Final[Mapping[str, tuple[type[Space], ...]]] = {
+    "A2C": _ANY_ACTIONS,
+    "DDPG": (spaces.Box,),
+    "DQN": (spaces.Discrete,),
+    "PPO": _ANY_ACTIONS,
+    "SAC": (spaces.Box,),
+    "TD3": (spaces.Box,),
+}
+"""The action spaces of each algorithm (`supported_action_spaces` in Stable-Baselines3's constructors)."""
+OBSERVATIONS: Final = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
+"""What Stable-Baselines3 turns into numbers (`preprocess_obs`), alone or as the values of one Dict."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Built:
+    """An arm as it was built for validation; `warnings` is what Stable-Baselines3 had to say about it."""
+
+    arm: str
+    observations: str
+    actions: str
+    parameters: int
+    warnings: tuple[str, ...]
+
+
+def check(experiment: Experiment, source: str, directory: str = "") -> None:
+    """Raise `ConfigurationError`, one line per problem, if something that is installed here cannot do what is asked.
+
+    Modules of environments are looked for where its trainers will: in `directory` (default: the working directory), too.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        look_in(directory or os.getcwd())  # noqa: PTH109 - sys.path holds strings
+    _raise(source, {arm.name: list(_problems(arm)) for arm in experiment.arms})
+    if experiment.origin is not None:
+        _raise(source, {arm.name: list(_strangeness(experiment.baseline, arm)) for arm in experiment.arms})
+
+
+def build_everything(experiment: Experiment, source: str) -> tuple[Built, ...]:
+    """Build all environments and models of what was checked, and let go of them; raises `ConfigurationError` for what fails."""
+    built: list[Built] = []
+    problems: dict[str, list[Problem]] = {arm.name: [] for arm in experiment.arms}
+    for arm in experiment.arms:
+        try:
+            built.append(_build(arm))
+        except Exception as error:
+            problems[arm.name].append(("hyperparameters", f"cannot be built: {_said(error)}"))
+    _raise(source, problems)
+    return tuple(built)
+
+
+def _raise(source: str, problems: Mapping[str, list[Problem]]) -> None:
+    """Says what all arms share once, and what is one arm's under its name."""
+    lines: dict[str, None] = {}
+    for name, found in problems.items():
+        for field, sentence in found:
+            shared = all((field, sentence) in theirs for theirs in problems.values())
+            lines[f"{source}: {field if shared else f'{name}.{field}'}: {sentence}"] = None
+    if lines:
+        raise ConfigurationError("\n".join(lines))
+
+
+def _problems(arm: Arm) -> Iterator[Problem]:
+    if arm.device == "cuda" and (reason := _no_cuda()):
+        yield "device", f"found 'cuda'; {reason}; must be cpu here"
+    try:
+        observations, actions = _spaces(arm)
+    except Exception as error:
+        yield _unbuildable(arm, error)
+        return
+    yield from _unseeable(arm, observations)
+    yield from _unplayable(arm, actions)
+
+
+def _spaces(arm: Arm) -> Spaces:
+    """What an arm's environment shows, and what can be done in it; raises whatever it raises when it is built."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what Gymnasium advises, it will advise in the run's log
+        arguments: dict[str, Any] = arm.environment_kwargs
+        env = gymnasium.make(arm.environment, **arguments)
+        with contextlib.suppress(Exception):
+            env.close()
+    return env.observation_space, env.action_space
+
+
+def _strangeness(baseline: Arm, arm: Arm) -> Iterator[Problem]:
+    """What an arm of a fork has that the policy it goes on with has never seen."""
+    if arm.environment_kwargs == baseline.environment_kwargs:
+        return
+    for old, new, what in zip(_spaces(baseline), _spaces(arm), ("shows", "takes"), strict=True):
+        if old != new:
+            found = f"with these, {arm.environment} {what} {_short(new)}, and where it was forked {_short(old)}"
+            yield "environment_kwargs", f"{found}; the policy would not fit"
+
+
+def _no_cuda() -> str:
+    if not Gpus().names:
+        return "this machine has no NVIDIA GPU with a working driver"
+    installed = version("torch")
+    return f"the torch installed here ({installed}) was built without CUDA" if installed.endswith("+cpu") else ""
+
+
+# --- the environment --------------------------------------------------------------------------------------------------
+
+
+def _unbuildable(arm: Arm, error: Exception) -> Problem:
+    """Which field made Gymnasium refuse, and why."""
+    unexpected = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+    match error:
+        case gymnasium.error.DependencyNotInstalled():
+            return "environment", f"found {shown(arm.environment)}, which needs more than is installed: {_said(error)}"
+        case gymnasium.error.UnregisteredEnv() | gymnasium.error.DeprecatedEnv() | ModuleNotFoundError():
+            return "environment", _unknown(arm.environment, error)
+        case TypeError() if unexpected and unexpected[1] in arm.environment_kwargs:
+            known = _arguments(arm.environment)
+            hint = did_you_mean(unexpected[1], known) or (f"; must be one of {', '.join(known)}" if known else "")
+            return f"environment_kwargs.{unexpected[1]}", f"unknown argument of {arm.environment}{hint}"
+    return "environment_kwargs" if arm.environment_kwargs else "environment", f"cannot be built: {_said(error)}"
+
+
+def _unknown(name: str, error: Exception) -> str:
+    """What to say of an environment that is not there: the nearest that is, or how to bring one's own."""
+    if ":" in name:
+        reason = _said(error).partition(". ")[0]
+        return f"found {shown(name)}: {reason}; must be MODULE:ENV_ID, a module that can be imported here and registers the id"
+    if name.startswith("ALE/"):
+        return f"found {shown(name)}; Atari games are another package's: pip install ale-py, and write ale_py:{name}"
+    known = {each.casefold(): each for each in gymnasium.registry}
+    near = [known[each] for each in get_close_matches(name.casefold(), known, n=3, cutoff=0.6)]
+    hint = f"did you mean {', '.join(near)}?" if near else "write MODULE:ENV_ID for one that another package registers"
+    return f"found {shown(name)}, which Gymnasium does not have; {hint}"
+
+
+def _arguments(name: str) -> tuple[str, ...]:
+    """The arguments that an environment's constructor names."""
+    with contextlib.suppress(Exception):
+        entry = gymnasium.spec(name.rpartition(":")[2]).entry_point
+        creator = gymnasium.envs.registration.load_env_creator(entry) if isinstance(entry, str) else entry
+        if creator is not None:
+            named = inspect.signature(creator).parameters.values()
+            return tuple(each.name for each in named if each.kind != each.VAR_KEYWORD and each.name != "render_mode")
+    return ()
+
+
+# --- the spaces -------------------------------------------------------------------------------------------------------
+
+
+def _unseeable(arm: Arm, space: Space) -> Iterator[Problem]:
+    policy = str(arm.hyperparameters.get("policy", "MlpPolicy"))
+    parts = list(space.spaces.values()) if isinstance(space, spaces.Dict) else [space]
+    if not all(isinstance(part, OBSERVATIONS) for part in parts):
+        kinds = ", ".join(kind.__name__ for kind in OBSERVATIONS)
+        yield "environment", f"{arm.environment} shows {_short(space)}; Stable-Baselines3 takes {kinds} or one Dict of them"
+    elif isinstance(space, spaces.Dict) != (policy == "MultiInputPolicy"):
+        wanted = "MultiInputPolicy" if policy != "MultiInputPolicy" else "MlpPolicy or CnnPolicy"
+        yield (
+            "hyperparameters.policy",
+            f"found {shown(policy)}; must be {wanted}, since {arm.environment} shows {_short(space)}",
+        )
+    elif policy == "CnnPolicy" and not _is_image(space):
+        yield "hyperparameters.policy", f"found 'CnnPolicy'; must be MlpPolicy, since {arm.environment} shows {_short(space)}"
+
+
+def _is_image(space: Space) -> bool:
+    return isinstance(space, spaces.Box) and len(space.shape) == 3 and space.dtype == "uint8"
+
+
+def _unplayable(arm: Arm, space: Space) -> Iterator[Problem]:
+    able = [name for name, kinds in ACTIONS.items() if isinstance(space, kinds)]
+    if not able:
+        yield "environment", f"{arm.environment} takes {_short(space)} actions, which no algorithm here can give"
+    elif arm.algorithm not in able:
+        wanted = f"must be one of {', '.join(able)} for the {_short(space)} actions of {arm.environment}"
+        yield "algorithm", f"found {shown(arm.algorithm)}; {wanted}{_other_actions(arm)}"
+    elif isinstance(space, spaces.Box) and not space.is_bounded():
+        yield "environment", f"{arm.environment} takes {_short(space)} actions without bounds; Stable-Baselines3 needs bounds"
+
+
+def _other_actions(arm: Arm) -> str:
+    """Some environments come with either kind of actions."""
+    if "continuous" not in _arguments(arm.environment):
+        return ""
+    continuous = not arm.environment_kwargs.get("continuous", False)
+    return f", or set environment_kwargs.continuous: {str(continuous).lower()}"
+
+
+# --- building ---------------------------------------------------------------------------------------------------------
+
+
+def _build(arm: Arm) -> Built:
+    from lander.actors.sb3.algorithms import build_environment, build_model
+
+    with warnings.catch_warnings(record=True) as raised:
+        warnings.simplefilter("always", UserWarning)
+        env = build_environment(arm, arm.seeds[0])
+        try:
+            model = build_model(arm, arm.seeds[0], env)
+        finally:
+            env.close()
+    return Built(
+        arm=arm.name,
+        observations=_short(env.observation_space),
+        actions=_short(env.action_space),
+        parameters=sum(parameter.numel() for parameter in model.policy.parameters()),
+        warnings=tuple(dict.fromkeys(" ".join(str(each.message).split()) for each in raised)),
+    )
+
+
+def _short(space: Space) -> str:
+    """A space without its bounds, which can fill a screen."""
+    if isinstance(space, spaces.Dict):
+        return f"Dict({', '.join(space.spaces)})"
+    return f"Box{space.shape}" if isinstance(space, spaces.Box) else str(space)
+
+
+def _said(error: Exception) -> str:
+    """An exception in one line, without the colours that some libraries put in."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    return f"{type(error).__name__}: {' '.join(text.split())}"[:500]

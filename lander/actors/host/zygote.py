@@ -1,0 +1,210 @@
+"""The zygote: a process that has imported and run everything once, and forks trainers from itself.
+
+A fork takes milliseconds and shares the two hundred megabytes of torch; a fresh interpreter needs seconds and its own.
+It has one thread and never touches CUDA, which is what makes forking it safe. Its host agent talks to it over a socket pair,
+one packet a message; it dies with its host, and its trainers die with it. What its trainers have started then is left to its
+guard (`guard.py`).
+
+    host → zygote   msgpack [StartTrainer frame, log path]
+    zygote → host   msgpack ["ready"] · ["forked", run, epoch, pid] · ["exited", run, epoch, exit code, signal, oom]
+"""
+
+import faulthandler
+import gc
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgpack
+
+from lander.actors.environment.import_path import look_in
+from lander.actors.host.guard import MARK, Guard, end_group, end_marked, mark_of
+from lander.actors.host.linux_process import OomKills, die_with_parent, signal_name
+from lander.protocol.commands import StartTrainer, TrainerOrder
+from lander.protocol.wire import decode
+
+PACKET_BYTES: Final = 1 << 17
+
+
+@dataclass(frozen=True)
+class _Child:
+    """A trainer; `oom_kills` is what the kernel had counted when it started."""
+
+    run: str
+    epoch: int
+    pid: int
+    oom_kills: int
+
+
+class Zygote:
+    """The loop: fork when asked, report what ended."""
+
+    def __init__(self, host: socket.socket, home: Path, connection: Any, guard: Guard) -> None:
+        self._host = host
+        self._home = home
+        self._connection = connection
+        self._guard = guard
+        self._oom_kills = OomKills()
+        self._selector = selectors.DefaultSelector()
+
+    def serve(self) -> None:
+        """Until the host closes its end."""
+        self._selector.register(self._host, selectors.EVENT_READ)
+        self._selector.register(os.pidfd_open(self._guard.pid), selectors.EVENT_READ, self._guard)
+        self._say("ready")
+        while True:
+            for key, _ in self._selector.select():
+                match key.data:
+                    case _Child():
+                        self._bury(key.data, key.fd)
+                    case Guard():
+                        self._replace_guard(key.fd)
+                    case _:
+                        packet = self._host.recv(PACKET_BYTES)
+                        if not packet:
+                            return
+                        self._start(*msgpack.unpackb(packet))
+
+    def _say(self, *words: object) -> None:
+        self._host.send(msgpack.packb(words))
+
+    def _replace_guard(self, pidfd: int) -> None:
+        self._forget(pidfd)
+        os.waitpid(self._guard.pid, 0)
+        self._guard.let_go()
+        trainers = [key.data.pid for key in self._selector.get_map().values() if isinstance(key.data, _Child)]
+        self._guard = Guard(mark_of(self._home, os.getpid()), tuple(trainers))
+        self._selector.register(os.pidfd_open(self._guard.pid), selectors.EVENT_READ, self._guard)
+
+    def _forget(self, pidfd: int) -> None:
+        self._selector.unregister(pidfd)
+        os.close(pidfd)
+
+    def _start(self, frame: bytes, log: str) -> None:
+        command = decode(frame)
+        if not isinstance(command, StartTrainer):
+            raise TypeError(f"a zygote starts trainers and nothing else, not {command.kind}")
+        order = command.order
+        oom_kills = self._oom_kills.so_far()
+        parent = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            self._become_trainer(command, Path(log), parent)
+        self._guard.watch(pid)
+        self._selector.register(os.pidfd_open(pid), selectors.EVENT_READ, _Child(order.run, order.epoch, pid, oom_kills))
+        self._say("forked", order.run, order.epoch, pid)
+
+    def _become_trainer(self, command: StartTrainer, log: Path, parent: int) -> None:
+        """In the child: cut every tie to the zygote, pin the process, train, and leave without returning."""
+        status = 1
+        try:
+            die_with_parent(parent)
+            os.setsid()  # a group of its own, so that what an environment starts can be ended with it
+            self._cut_ties()
+            _redirect_output(log)
+            faulthandler.register(signal.SIGUSR1, all_threads=True)  # where it is stuck, should it be asked
+            os.environ[MARK] = mark_of(self._home, parent, os.getpid())
+            _pin(command.order)
+            look_in(command.order.directory)
+            from lander.actors.trainer.trainer import train
+
+            status = train(command, self._connection, self._home)
+        except BaseException:
+            import traceback
+
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+
+    def _cut_ties(self) -> None:
+        """Close what was inherited: the zygote's ears, its siblings' descriptors, and above all the guard's pipe."""
+        self._guard.let_go()
+        for key in self._selector.get_map().values():
+            if key.data is not None:
+                os.close(key.fd)
+        self._selector.close()
+        self._host.close()
+
+    def _bury(self, child: _Child, pidfd: int) -> None:
+        """Report how a trainer ended, and end whatever it left."""
+        info = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOWAIT)
+        # Before reaping: while the zombie is there, its id is still its own.
+        end_group(child.pid)
+        end_marked(mark_of(self._home, os.getpid(), child.pid))
+        self._guard.dismiss(child.pid)
+        os.waitpid(child.pid, 0)
+        self._forget(pidfd)
+        exited = info is not None and info.si_code == os.CLD_EXITED
+        status = info.si_status if info is not None else 0
+        self._say(
+            "exited",
+            child.run,
+            child.epoch,
+            status if exited else None,
+            None if exited else signal_name(status),
+            not exited and status == signal.SIGKILL and self._oom_kills.explains(child.oom_kills),
+        )
+
+
+def _redirect_output(log: Path) -> None:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+
+
+def _pin(order: TrainerOrder) -> None:
+    """One core, one thread, and either the GPU it was given or none."""
+    os.sched_setaffinity(0, {order.cpu})
+    os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # as NVML counts, which measures them
+    os.environ["CUDA_VISIBLE_DEVICES"] = "" if order.gpu is None else str(order.gpu)
+
+
+def warm_up() -> None:
+    """Import and run everything once, so that no trainer pays for it."""
+    import torch
+
+    torch.set_num_threads(1)
+    # Checking every distribution's arguments costs a sixth of PPO's time and changes no result.
+    torch.distributions.Distribution.set_default_validate_args(False)
+    from stable_baselines3 import DQN, PPO, SAC
+    from stable_baselines3.common.logger import Logger
+
+    import lander.actors.trainer.trainer  # noqa: F401 - imported here so that every trainer has it
+
+    small: Any = {"device": "cpu", "learning_starts": 2, "buffer_size": 16, "batch_size": 2}
+    for model, steps in (
+        (PPO("MlpPolicy", "LunarLander-v3", device="cpu", n_steps=64, batch_size=64, n_epochs=1), 64),
+        (DQN("MlpPolicy", "CartPole-v1", **small), 8),
+        (SAC("MlpPolicy", "Pendulum-v1", **small), 4),
+    ):
+        model.set_logger(Logger(folder=None, output_formats=[]))  # its own would leave a directory in /tmp
+        model.learn(steps)
+    gc.freeze()  # what is here now is never collected, so its pages stay shared with the trainers
+
+
+def main() -> None:
+    """`python -m lander.actors.host.zygote HOST_PID FD HOME CONNECTION`, as the host agent starts it."""
+    host_pid, descriptor, home, connection = sys.argv[1:]
+    die_with_parent(int(host_pid))
+    for number in (signal.SIGINT, signal.SIGTERM):  # sent to everything at once: its agent lets the trainers finish first
+        signal.signal(number, signal.SIG_IGN)
+    guard = Guard(mark_of(Path(home), os.getpid()))  # before there is much to share, and before the first trainer
+    warm_up()
+    from lander.actors.trainer.mailbox import Connection
+
+    with socket.socket(fileno=int(descriptor)) as host:
+        Zygote(host, Path(home), Connection(**json.loads(connection)), guard).serve()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""The zygote as its host agent has it: started as a program, given orders, listened to, and replaced when it dies."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import msgpack
+
+from lander.actors.host.zygote import PACKET_BYTES
+from lander.actors.trainer.mailbox import Connection
+
+RESTART_SECONDS: Final = 1.0
+"""Between a zygote's death and the next one: a machine that cannot warm one up is not to be kept busy trying."""
+_THREAD_CAPS: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+class ZygoteProcess:
+    """One zygote after the other; `hear` is called with each thing it says, and with `("died",)` when it does."""
+
+    def __init__(self, home: Path, connection: Connection, hear: Callable[[tuple[Any, ...]], None]) -> None:
+        self._home = home
+        self._connection = connection
+        self._hear = hear
+        self._orders: deque[bytes] = deque()
+        self._stopped = False
+
+    def start(self) -> None:
+        """Have a zygote; it takes orders at once, and carries them out when it is warm."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        command = [sys.executable, "-m", "lander.actors.host.zygote", str(os.getpid()), str(theirs.fileno())]
+        self._process = subprocess.Popen(
+            [*command, str(self._home), self._connection.model_dump_json()],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            env=os.environ | dict.fromkeys(_THREAD_CAPS, "1") | {"PYTORCH_NVML_BASED_CUDA_CHECK": "1"},
+        )
+        theirs.close()
+        ours.setblocking(False)
+        self._channel = ours
+        asyncio.get_running_loop().add_reader(ours.fileno(), self._readable)
+        self._send_orders()
+
+    def order(self, frame: bytes, log: Path) -> None:
+        """Have a trainer forked, by the next zygote if there is none just now; raises `OSError` if it cannot be asked for."""
+        packet = msgpack.packb((frame, str(log)))
+        if len(packet) > PACKET_BYTES:
+            raise OSError(f"an order of {len(packet)} bytes is over the limit of {PACKET_BYTES}")
+        self._orders.append(packet)
+        if self._channel.fileno() >= 0:
+            self._send_orders()
+
+    def _send_orders(self) -> None:
+        """As many as it takes: one that is frozen or still warming up must not hold up its host."""
+        loop = asyncio.get_running_loop()
+        try:
+            while self._orders:
+                self._channel.send(self._orders[0])
+                self._orders.popleft()
+            loop.remove_writer(self._channel.fileno())
+        except BlockingIOError:
+            loop.add_writer(self._channel.fileno(), self._send_orders)
+        except OSError:  # it is dead, which is about to be heard; what it was ordered to start dies with it
+            self._orders.clear()
+
+    def _readable(self) -> None:
+        try:
+            packet = self._channel.recv(PACKET_BYTES)
+        except BlockingIOError:
+            return
+        except ConnectionResetError:  # it died with orders unread
+            packet = b""
+        if packet:
+            self._hear(msgpack.unpackb(packet, use_list=False))
+            return
+        self._close()
+        self._process.wait()
+        self._hear(("died",))
+        if not self._stopped:
+            asyncio.get_running_loop().call_later(RESTART_SECONDS, self._replace)
+
+    def _replace(self) -> None:
+        if not self._stopped:
+            self.start()
+
+    def _close(self) -> None:
+        if self._channel.fileno() >= 0:
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(self._channel.fileno())
+            loop.remove_writer(self._channel.fileno())
+            self._channel.close()
+        self._orders.clear()
+
+    def stop(self) -> None:
+        """End it, and with it whatever trainer is left."""
+        self._stopped = True
+        self._close()
+        self._process.kill()
+        self._process.wait()

@@ -1,0 +1,106 @@
+"""What a configuration leaves unsaid: the defaults of the installed Stable-Baselines3, read from its source.
+
+An experiment records them when it is submitted, so that a later version with other defaults trains the same thing. They are
+read and not imported, so that submitting does not wait for torch. Only plain data can be recorded: a default that is a class or
+a function is left out, but for activation functions, which have names.
+"""
+
+import ast
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from lander.protocol.experiment import Arm, Experiment
+
+Defaults = Mapping[str, object]
+
+
+class _Constructor(NamedTuple):
+    """Where a constructor stands: a file of Stable-Baselines3, and the class in it."""
+
+    file: str
+    name: str
+
+
+_ALGORITHMS: Final = {
+    name: _Constructor(f"{name.lower()}/{name.lower()}.py", name) for name in ("A2C", "DDPG", "DQN", "PPO", "SAC", "TD3")
+}
+_ACTOR_CRITIC: Final = _Constructor("common/policies.py", "ActorCriticPolicy")
+_TD3_POLICY: Final = _Constructor("td3/policies.py", "TD3Policy")
+_POLICIES: Final = {
+    "A2C": _ACTOR_CRITIC,
+    "DDPG": _TD3_POLICY,
+    "DQN": _Constructor("dqn/policies.py", "DQNPolicy"),
+    "PPO": _ACTOR_CRITIC,
+    "SAC": _Constructor("sac/policies.py", "SACPolicy"),
+    "TD3": _TD3_POLICY,
+}
+_NORMALIZE: Final = _Constructor("common/vec_env/vec_normalize.py", "VecNormalize")
+_NOISE: Final = _Constructor("common/noise.py", "OrnsteinUhlenbeckActionNoise")
+_NOT_RECORDED: Final = frozenset({"seed", "device", "verbose", "tensorboard_log", "training", "_init_setup_model"})
+"""Arguments that are said elsewhere, or that decide no bit."""
+_GIVEN: Final = {"policy": frozenset({"use_sde"}), "policy of DDPG": frozenset({"use_sde", "n_critics"})}
+"""Arguments of a policy that its algorithm always gives it."""
+_ACTIVATIONS: Final = {"ReLU": "relu", "Tanh": "tanh", "ELU": "elu", "LeakyReLU": "leaky_relu", "SiLU": "silu", "GELU": "gelu"}
+
+
+def with_defaults(experiment: Experiment) -> Experiment:
+    """The experiment with what its arms leave unsaid; an arm that knows it already keeps what it knows."""
+    arms = tuple(arm if arm.defaults else arm.model_copy(update={"defaults": defaults_of(arm)}) for arm in experiment.arms)
+    return experiment.model_copy(update={"arms": arms})
+
+
+def defaults_of(arm: Arm) -> dict[str, object]:
+    """What is installed here takes for granted, for each thing that is built from the arm."""
+    given = _GIVEN.get(f"policy of {arm.algorithm}", _GIVEN["policy"])
+    policy = {name: value for name, value in installed(_POLICIES[arm.algorithm]).items() if name not in given}
+    found = {"algorithm": installed(_ALGORITHMS[arm.algorithm]), "policy": policy}
+    if arm.hyperparameters.get("normalize"):
+        found["normalize"] = installed(_NORMALIZE)
+    if arm.hyperparameters.get("action_noise"):
+        found["action_noise"] = installed(_NOISE)
+    return {name: dict(values) for name, values in found.items()}
+
+
+def changed(arm: Arm, part: str) -> dict[str, Any]:
+    """The recorded defaults of a part that are not what is installed here: these have to be said, so that nothing changes."""
+    recorded, here = arm.defaults.get(part), defaults_of(arm).get(part, {})
+    if not isinstance(recorded, Mapping) or not isinstance(here, Mapping):
+        return {}
+    return {name: value for name, value in recorded.items() if name in here and here[name] != value}
+
+
+@cache
+def installed(constructor: _Constructor) -> Defaults:
+    """The defaults of a constructor that are plain data, by argument."""
+    tree = ast.parse((_package() / constructor.file).read_text("utf-8"))
+    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    methods = {node.name: node for node in classes[constructor.name].body if isinstance(node, ast.FunctionDef)}
+    return {name: value for name, value in _defaults(methods["__init__"].args) if name not in _NOT_RECORDED}
+
+
+def _package() -> Path:
+    found = find_spec("stable_baselines3")
+    if found is None or found.origin is None:
+        raise ModuleNotFoundError("stable-baselines3 is not installed")
+    return Path(found.origin).parent
+
+
+def _defaults(arguments: ast.arguments) -> Iterator[tuple[str, object]]:
+    named = [*arguments.posonlyargs, *arguments.args]
+    pairs = [*zip(reversed(named), reversed(arguments.defaults), strict=False)][::-1]
+    pairs += [
+        (name, value) for name, value in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if value is not None
+    ]
+    for argument, default in pairs:
+        if isinstance(default, ast.Attribute):
+            if default.attr in _ACTIVATIONS:
+                yield argument.arg, _ACTIVATIONS[default.attr]
+            continue
+        try:
+            value = ast.literal_eval(default)
+        except ValueError:
+            continue
+        yield argument.arg, list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,351 @@
+"""What a training consists of besides its environments and its replay buffer, each part with how to take it and put it back.
+
+Everything is put back *in place*: Stable-Baselines3 hands the same noise, policy and optimizer objects around, so a new
+object would leave the old one in use. What a part holds comes from reading the code of Stable-Baselines3's six algorithms; a
+test leaves out each of them in turn and sees the bits differ.
+"""
+
+import random
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+import gymnasium
+import numpy as np
+import torch
+from stable_baselines3 import DQN
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.distributions import StateDependentNoiseDistribution
+from stable_baselines3.common.noise import ActionNoise, OrnsteinUhlenbeckActionNoise, VectorizedActionNoise
+from stable_baselines3.common.running_mean_std import RunningMeanStd
+
+from lander.actors.environment import generators
+from lander.actors.state.tree import Tree
+
+
+class Ingredient(NamedTuple):
+    """One part of a model's state: `take` gives it as a tree, `restore` puts such a tree back."""
+
+    name: str
+    take: Callable[[BaseAlgorithm], Tree]
+    restore: Callable[[BaseAlgorithm, Tree], None]
+
+
+# ---------------------------------------------------------------------------------------------------- counters
+
+_COUNTERS: Final = ("num_timesteps", "_n_updates", "_episode_num", "_n_calls")
+
+
+def _take_counters(model: BaseAlgorithm) -> Tree:
+    return {name: getattr(model, name) for name in _COUNTERS if hasattr(model, name)}
+
+
+def _restore_counters(model: BaseAlgorithm, tree: Tree) -> None:
+    for name, value in tree.items():
+        setattr(model, name, value)
+    model._num_timesteps_at_start = model.num_timesteps  # `time/fps` is that of this attempt
+    # What follows from how far it has come is computed anew: the training may be longer now than it was to be then.
+    model._update_current_progress_remaining(model.num_timesteps, model._total_timesteps)
+    if isinstance(model, DQN):
+        model.exploration_rate = model.exploration_schedule(model._current_progress_remaining)
+
+
+# ---------------------------------------------------------------------------------------------------- networks
+
+
+def _take_policy(model: BaseAlgorithm) -> Tree:
+    return {name: _array(tensor) for name, tensor in model.policy.state_dict().items()}
+
+
+def _restore_policy(model: BaseAlgorithm, tree: Tree) -> None:
+    model.policy.load_state_dict({name: _tensor(array) for name, array in tree.items()})
+
+
+def optimizers(model: BaseAlgorithm) -> Iterator[tuple[str, torch.optim.Optimizer]]:
+    """A model's optimizers, and where it keeps them."""
+    for name in model._get_torch_save_params()[0]:
+        found: Any = model
+        for step in name.split("."):
+            found = getattr(found, step)
+        if isinstance(found, torch.optim.Optimizer):
+            yield name, found
+
+
+def _take_optimizers(model: BaseAlgorithm) -> Tree:
+    return {name: _as_tree(optimizer.state_dict()) for name, optimizer in optimizers(model)}
+
+
+def _restore_optimizers(model: BaseAlgorithm, tree: Tree) -> None:
+    for name, optimizer in optimizers(model):
+        if name not in tree:  # a fork may begin to learn SAC's entropy coefficient
+            continue
+        state = tree[name]
+        optimizer.load_state_dict(
+            {
+                "state": {int(index): _from_tree(values) for index, values in state["state"].items()},
+                "param_groups": [
+                    {key: tuple(value) if key == "betas" else value for key, value in group.items()}
+                    for group in state["param_groups"]
+                ],
+            }
+        )
+
+
+def _take_variables(model: BaseAlgorithm) -> Tree:
+    """Tensors that belong to no network, such as SAC's `log_ent_coef`."""
+    return {name: _array(getattr(model, name)) for name in model._get_torch_save_params()[1]}
+
+
+def _restore_variables(model: BaseAlgorithm, tree: Tree) -> None:
+    for name in model._get_torch_save_params()[1]:
+        if name in tree and name != "ent_coef_tensor":  # what is set and not learned, a fork may have set otherwise
+            getattr(model, name).data.copy_(_tensor(tree[name]))  # in place: its optimizer holds this very tensor
+
+
+def _noise_matrices(model: BaseAlgorithm) -> Iterator[tuple[str, StateDependentNoiseDistribution]]:
+    for name in ("policy", "actor"):
+        distribution = getattr(getattr(model, name, None), "action_dist", None)
+        if isinstance(distribution, StateDependentNoiseDistribution):
+            yield name, distribution
+
+
+def _take_noise_matrices(model: BaseAlgorithm) -> Tree:
+    """What generalised state-dependent exploration has drawn for the steps to come."""
+    return {
+        name: [_array(distribution.exploration_mat), _array(distribution.exploration_matrices)]
+        for name, distribution in _noise_matrices(model)
+    }
+
+
+def _restore_noise_matrices(model: BaseAlgorithm, tree: Tree) -> None:
+    for name, distribution in _noise_matrices(model):
+        one, many = tree[name]
+        distribution.exploration_mat = _tensor(one).to(model.device)
+        distribution.exploration_matrices = _tensor(many).to(model.device)
+
+
+# ---------------------------------------------------------------------------------------------------- observations
+
+_OBSERVATIONS: Final = ("_last_obs", "_last_original_obs", "_last_episode_starts")
+
+
+def _take_observations(model: BaseAlgorithm) -> Tree:
+    return {name: _laid_out(getattr(model, name)) for name in _OBSERVATIONS if getattr(model, name, None) is not None}
+
+
+def _restore_observations(model: BaseAlgorithm, tree: Tree) -> None:
+    for name, value in tree.items():
+        setattr(model, name, _lay_out(value))
+
+
+def _laid_out(observation: Any) -> Tree:
+    """With its layout in memory: a convolution rounds differently for an image whose channels lie elsewhere."""
+    if isinstance(observation, dict):
+        return {"keys": {key: _laid_out(value) for key, value in observation.items()}}
+    return {"values": observation, "strides": observation.strides}
+
+
+def _lay_out(tree: Tree) -> Any:
+    if "keys" in tree:
+        return {key: _lay_out(value) for key, value in tree["keys"].items()}
+    values, strides = tree["values"], tree["strides"]
+    size = sum((length - 1) * stride for length, stride in zip(values.shape, strides, strict=True)) // values.itemsize + 1
+    observation = np.lib.stride_tricks.as_strided(np.empty(size, values.dtype), values.shape, strides)
+    observation[...] = values
+    return observation
+
+
+_EPISODE_INFOS: Final = ("ep_info_buffer", "ep_success_buffer")
+
+
+def _take_episode_infos(model: BaseAlgorithm) -> Tree:
+    """The last episodes, for `rollout/ep_rew_mean`; not when they ended, which is no part of the state."""
+    return {name: [_without_time(info) for info in getattr(model, name) or ()] for name in _EPISODE_INFOS}
+
+
+def _without_time(info: Any) -> Any:
+    if isinstance(info, Mapping):
+        return {key: _plain(value) for key, value in info.items() if key != "t"}
+    return _plain(info)
+
+
+def _restore_episode_infos(model: BaseAlgorithm, tree: Tree) -> None:
+    for name in _EPISODE_INFOS:
+        infos = [{**info, "t": 0.0} if isinstance(info, dict) else info for info in tree[name]]
+        setattr(model, name, deque(infos, maxlen=model._stats_window_size))
+
+
+def _take_metrics(model: BaseAlgorithm) -> Tree:
+    """What is recorded for the next log: on-policy algorithms log before they train, so all of `train/…` waits for that."""
+    waiting = {name: _plain(value) for name, value in model.logger.name_to_value.items() if not name.startswith("time/")}
+    return {
+        "values": {name: value for name, value in waiting.items() if isinstance(value, int | float)},
+        "excluded": {name: model.logger.name_to_excluded[name] for name in waiting},
+    }
+
+
+def _restore_metrics(model: BaseAlgorithm, tree: Tree) -> None:
+    model.logger.name_to_value.update(tree["values"])
+    model.logger.name_to_excluded.update({name: tuple(excluded) for name, excluded in tree["excluded"].items()})
+
+
+# ---------------------------------------------------------------------------------------------------- normalisation
+
+
+def _take_normalization(model: BaseAlgorithm) -> Tree:
+    normalize = model.get_vec_normalize_env()
+    if normalize is None:
+        return None
+    return {
+        "observations": _statistics(normalize.obs_rms) if normalize.norm_obs else None,
+        "returns": _statistics(normalize.ret_rms),
+        "discounted": normalize.returns,
+        "last_observations": normalize.old_obs,
+        "last_rewards": normalize.old_reward,
+    }
+
+
+def _statistics(of: Any) -> Tree:
+    if isinstance(of, dict):
+        return {key: _statistics(value) for key, value in of.items()}
+    return {"mean": np.asarray(of.mean), "var": np.asarray(of.var), "count": of.count}
+
+
+def _restore_normalization(model: BaseAlgorithm, tree: Tree) -> None:
+    normalize = model.get_vec_normalize_env()
+    if normalize is None:
+        return
+    if normalize.norm_obs:
+        _restore_statistics(normalize.obs_rms, tree["observations"])
+    _restore_statistics(normalize.ret_rms, tree["returns"])
+    normalize.returns = tree["discounted"]
+    normalize.old_obs = tree["last_observations"]
+    normalize.old_reward = tree["last_rewards"]
+
+
+def _restore_statistics(of: RunningMeanStd | dict[str, RunningMeanStd], tree: Tree) -> None:
+    if isinstance(of, dict):
+        for key, value in of.items():
+            _restore_statistics(value, tree[key])
+        return
+    of.mean, of.var, of.count = _number_or_array(tree["mean"]), _number_or_array(tree["var"]), tree["count"]
+
+
+def _number_or_array(value: Any) -> Any:
+    """`RunningMeanStd` keeps a single number as a NumPy scalar, which a 0-dimensional array would not be."""
+    return value[()] if value.ndim == 0 else value
+
+
+# ---------------------------------------------------------------------------------------------------- noise on actions
+
+
+def _noises(noise: ActionNoise | None) -> list[OrnsteinUhlenbeckActionNoise]:
+    """The ones that remember: one for each environment, or one for all, or none."""
+    each = noise.noises if isinstance(noise, VectorizedActionNoise) else [noise]
+    return [one for one in each if isinstance(one, OrnsteinUhlenbeckActionNoise)]
+
+
+def _take_action_noise(model: BaseAlgorithm) -> Tree:
+    return [noise.noise_prev for noise in _noises(getattr(model, "action_noise", None))]
+
+
+def _restore_action_noise(model: BaseAlgorithm, tree: Tree) -> None:
+    for noise, previous in zip(_noises(getattr(model, "action_noise", None)), tree, strict=True):
+        noise.noise_prev = previous
+
+
+# ---------------------------------------------------------------------------------------------------- random generators
+
+
+def _take_python_generator(model: BaseAlgorithm) -> Tree:
+    version, words, gauss = random.getstate()
+    return {"version": version, "words": np.asarray(words, np.uint32), "gauss": gauss}
+
+
+def _restore_python_generator(model: BaseAlgorithm, tree: Tree) -> None:
+    random.setstate((tree["version"], tuple(tree["words"].tolist()), tree["gauss"]))
+
+
+def _take_numpy_generator(model: BaseAlgorithm) -> Tree:
+    name, words, position, has_gauss, gauss = np.random.get_state(legacy=True)
+    return {"name": name, "words": words, "position": int(position), "has_gauss": int(has_gauss), "gauss": float(gauss)}
+
+
+def _restore_numpy_generator(model: BaseAlgorithm, tree: Tree) -> None:
+    np.random.set_state((tree["name"], tree["words"], tree["position"], tree["has_gauss"], tree["gauss"]))
+
+
+def _take_torch_generator(model: BaseAlgorithm) -> Tree:
+    cuda = torch.cuda.get_rng_state(model.device).numpy() if model.device.type == "cuda" else None
+    return {"cpu": torch.get_rng_state().numpy(), "cuda": cuda}
+
+
+def _restore_torch_generator(model: BaseAlgorithm, tree: Tree) -> None:
+    torch.set_rng_state(torch.from_numpy(tree["cpu"]))
+    if tree["cuda"] is not None:
+        torch.cuda.set_rng_state(torch.from_numpy(tree["cuda"]), model.device)
+
+
+def _spaces(model: BaseAlgorithm) -> Iterator[gymnasium.Space[Any]]:
+    """Every space that random actions are drawn from: the model's, and each environment's."""
+    yield model.action_space
+    if model.env is not None:
+        yield from model.env.get_attr("action_space")
+
+
+def _take_spaces(model: BaseAlgorithm) -> Tree:
+    return [generators.pack(space.np_random) for space in _spaces(model)]
+
+
+def _restore_spaces(model: BaseAlgorithm, tree: Tree) -> None:
+    for space, packed in zip(_spaces(model), tree, strict=True):
+        space._np_random = generators.unpack(packed)
+
+
+INGREDIENTS: Final = (
+    Ingredient("counters", _take_counters, _restore_counters),
+    Ingredient("policy", _take_policy, _restore_policy),
+    Ingredient("optimizers", _take_optimizers, _restore_optimizers),
+    Ingredient("variables", _take_variables, _restore_variables),
+    Ingredient("noise_matrices", _take_noise_matrices, _restore_noise_matrices),
+    Ingredient("observations", _take_observations, _restore_observations),
+    Ingredient("episode_infos", _take_episode_infos, _restore_episode_infos),
+    Ingredient("metrics", _take_metrics, _restore_metrics),
+    Ingredient("normalization", _take_normalization, _restore_normalization),
+    Ingredient("action_noise", _take_action_noise, _restore_action_noise),
+    Ingredient("python_generator", _take_python_generator, _restore_python_generator),
+    Ingredient("numpy_generator", _take_numpy_generator, _restore_numpy_generator),
+    Ingredient("torch_generator", _take_torch_generator, _restore_torch_generator),
+    Ingredient("spaces", _take_spaces, _restore_spaces),
+)
+
+
+# ---------------------------------------------------------------------------------------------------- trees and tensors
+
+
+def _array(tensor: torch.Tensor) -> Any:
+    return tensor.detach().cpu().numpy()
+
+
+def _tensor(array: Any) -> torch.Tensor:
+    return torch.from_numpy(np.array(array))
+
+
+def _as_tree(value: Any) -> Tree:
+    """An optimizer's state as a tree: tensors as arrays, numbered parameters under their number as text."""
+    if isinstance(value, torch.Tensor):
+        return _array(value)
+    if isinstance(value, dict):
+        return {str(key): _as_tree(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_tree(inner) for inner in value]
+    return value
+
+
+def _from_tree(values: dict[str, Tree]) -> dict[str, Any]:
+    return {key: _tensor(value) if isinstance(value, np.ndarray) else value for key, value in values.items()}
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's scalars as Python's."""
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,120 @@
+"""An episode from the record, played again: reset as it was reset, given the actions it was given.
+
+Every reward and how it ended must be those of the record, bit for bit: what is shown is what happened, or it is not shown.
+"""
+
+import os
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+
+from lander.actors.environment.recording import TERMINATED, TRUNCATED, EnvironmentFailedError, RecordedEnvironment, Recording
+from lander.actors.sb3.algorithms import build_single_environment
+from lander.actors.state import environment_replay
+from lander.protocol.errors import LanderError, UsageError
+from lander.protocol.events import EpisodeFinished
+from lander.protocol.experiment import Arm
+
+Array = npt.NDArray[Any]
+Frame = npt.NDArray[np.uint8]
+FRAMES_PER_SECOND: Final = 30.0
+"""Where an environment does not say how fast it wants to be seen."""
+_PICTURES: Final = "rgb_array"
+
+
+class DifferentEpisodeError(LanderError):
+    """What was played is not what was recorded; says at which step they part."""
+
+
+def play(environment: RecordedEnvironment, of: str, episode: EpisodeFinished, *recorded: Array) -> Iterator[int]:
+    """Play an episode as it was recorded (actions, rewards, endings, indexed [step]), yielding 0, 1, 2 … steps taken.
+
+    Raises `DifferentEpisodeError`, its message beginning with `of`, at the first step that comes out otherwise.
+    """
+    actions, rewards, endings = recorded
+    environment.begin_at(0, 0, 0.0)  # lets go of what was played before
+    try:
+        if problem := environment_replay.begin(environment, episode.reset_seed, episode.reset_rng):
+            raise DifferentEpisodeError(f"{of} cannot be played again: {problem}")
+        yield 0
+        for step, (action, reward, ending) in enumerate(zip(_as_given(actions), rewards, endings, strict=True), 1):
+            ended = environment.step(action)[2:4]
+            where = f"at step {step:,} of {episode.length:,} in its"
+            _compare(of, where, "reward", environment.rewards[-1], float(reward))
+            _compare(of, where, "ending", _as_recorded(*ended), int(ending))
+            yield step
+    except EnvironmentFailedError as error:
+        raise DifferentEpisodeError(f"{of} failed when it was played again: {error}") from error
+    _compare(of, "in its", "return", environment.episode_return, episode.episode_return)
+
+
+def _as_given(actions: Array) -> Array:
+    """Stable-Baselines3 gives every integer in 64 bits; the record keeps them in fewer."""
+    return actions.astype(np.int64) if actions.dtype.kind in "iu" else actions
+
+
+def _as_recorded(terminated: bool, truncated: bool) -> int:
+    return TERMINATED * bool(terminated) + TRUNCATED * bool(truncated)
+
+
+def _compare(of: str, where: str, what: str, played: float, recorded: float) -> None:
+    if struct.pack("d", played) != struct.pack("d", recorded):
+        raise DifferentEpisodeError(
+            f"{of} differs {where} {what}: {played!r} when it is played again, and {recorded!r} in the record"
+        )
+
+
+# --- environments to play in, and to look at --------------------------------------------------------------------------
+
+
+@contextmanager
+def stage(arm: Arm, *, drawn: bool = False) -> Iterator[RecordedEnvironment]:
+    """One environment as the training of this arm has them; `drawn` if it is to be looked at.
+
+    Raises `UsageError` where it cannot be built here, or is not to be seen.
+    """
+    environment = RecordedEnvironment(_built(arm, drawn), Recording(1))
+    try:
+        if drawn and _PICTURES not in (environment.metadata.get("render_modes") or ()):
+            raise UsageError(f"{arm.environment} cannot be drawn: it has no render mode {_PICTURES}")
+        yield environment
+    finally:
+        environment.close()
+
+
+def _built(arm: Arm, drawn: bool) -> gymnasium.Env[Any, Any]:
+    """The environment itself; a drawing is made in memory, so that it needs no screen, and no sound either."""
+    if drawn:
+        arm = arm.model_copy(update={"environment_kwargs": {**arm.environment_kwargs, "render_mode": _PICTURES}})
+        for driver in ("SDL_VIDEODRIVER", "SDL_AUDIODRIVER"):
+            os.environ.setdefault(driver, "dummy")
+    try:
+        return build_single_environment(arm)
+    except Exception as error:
+        raise UsageError(f"{arm.environment} cannot be built here: {_said(error)}") from error
+
+
+def draw(environment: gymnasium.Env[Any, Any]) -> Frame:
+    """What is to be seen of it now, indexed [row, column, colour]; raises `UsageError` where that is no picture."""
+    name = environment.spec.id if environment.spec is not None else type(environment.unwrapped).__name__
+    try:
+        picture = np.asarray(environment.render())
+    except Exception as error:
+        raise UsageError(f"{name} cannot be drawn here: {_said(error)}") from error
+    if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
+        raise UsageError(f"{name} cannot be drawn: it renders {picture.dtype} of shape {picture.shape}, and no RGB picture")
+    return picture
+
+
+def frames_per_second(environment: gymnasium.Env[Any, Any]) -> float:
+    """How fast it wants to be seen."""
+    return float(environment.metadata.get("render_fps") or FRAMES_PER_SECOND)
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -1,0 +1,1 @@
+"""The Python API: values in, values out."""

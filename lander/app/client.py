@@ -1,0 +1,264 @@
+"""Talking to the supervisor of a home, and starting one where there is none."""
+
+import contextlib
+import getpass
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import zmq
+
+from lander.home import address, keys
+from lander.home.lock import is_locked
+from lander.protocol import errors
+from lander.protocol.commands import OPERATE, Accepted, Command, Ping, Refused, ShutDown, StopTarget
+from lander.protocol.errors import ConflictError, HomeError, LanderError, LeavingError, NotFoundError
+from lander.protocol.wire import MAX_MESSAGE, decode, encode
+from lander.store.log.reader import Reader
+
+ANSWER_SECONDS: Final = 30.0
+LEAVE_SECONDS: Final = 60.0
+_LOOK_MILLISECONDS: Final = 200
+
+
+def running(home: Path) -> address.Beacon | None:
+    """The supervisor that serves this home now, if one does; a beacon left by a crash does not count."""
+    found = address.read(home) if is_locked(home) else None
+    return found if found is not None and Path(f"/proc/{found.pid}").exists() else None
+
+
+def start(home: Path) -> bool:
+    """Have a supervisor serve this home; returns whether one had to be started. Raises `HomeError` if it cannot."""
+    if _serves(home):
+        return False
+    _make_home(home)
+    with (home / "supervisor.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "lander.supervisor", str(home.resolve())],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,  # out of reach of this terminal's Ctrl-C, from the beginning
+        )
+    said = _first_line(process)
+    process.wait()  # it has gone into the background
+    if said.get("ready"):
+        return True
+    if _serves(home):  # somebody else started one at the same moment
+        return False
+    raise _error(str(said.get("error", "HomeError")), str(said.get("detail", f"see {home / 'supervisor.log'}")))
+
+
+def _serves(home: Path) -> bool:
+    """Whether a supervisor answers; waits for one that is just starting, and for one that is leaving or not yet buried."""
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while is_locked(home):
+        try:
+            with connected(home) as client:
+                client.ask(Ping(), seconds=2.0)
+                return True
+        except LeavingError:
+            deadline = time.monotonic() + ANSWER_SECONDS  # it takes its time: what trains writes its checkpoint first
+        except LanderError:
+            pass
+        if time.monotonic() > deadline:
+            raise HomeError(f"{home}: locked by a supervisor that does not answer; see its supervisor.log")
+        time.sleep(_LOOK_MILLISECONDS / 10_000)
+    return False
+
+
+def _once_it_has_started(home: Path) -> address.Beacon | None:
+    """As `running`; waits for a supervisor that holds the home and cannot be found: one that is starting, or has left."""
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while (found := running(home)) is None and is_locked(home) and time.monotonic() < deadline:
+        time.sleep(_LOOK_MILLISECONDS / 10_000)
+    return found
+
+
+def _make_home(home: Path) -> None:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        if not os.access(home, os.W_OK | os.X_OK):
+            raise PermissionError(13, "Permission denied")
+    except OSError as error:
+        raise HomeError(f"{home}: cannot be used as a home: {error.strerror}; choose another --home") from error
+
+
+def _first_line(process: "subprocess.Popen[bytes]") -> dict[str, object]:
+    """What a starting supervisor says of itself; empty if it ended without a word.
+
+    It may take its time, with a large log of an older version: its own log tells how far it is.
+    """
+    if process.stdout is None:
+        return {}
+    with process.stdout as pipe:
+        line = pipe.readline()
+    with contextlib.suppress(ValueError):
+        return dict(json.loads(line))
+    return {}
+
+
+@contextlib.contextmanager
+def connected(home: Path) -> Iterator["Client"]:
+    """A client of the home's supervisor; raises `NotFoundError` where none runs."""
+    found = _once_it_has_started(home)
+    if found is None:
+        raise NotFoundError(f"{home}: no supervisor is running; start one with lander-ctl up")
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    dealer = context.socket(zmq.DEALER)
+    try:
+        pair = keys.load(home, "client")
+        dealer.curve_serverkey = found.public_key.encode()
+        dealer.curve_publickey, dealer.curve_secretkey = pair.public.encode(), pair.secret.encode()
+        dealer.setsockopt(zmq.LINGER, 0)
+        dealer.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE)
+        dealer.connect(found.endpoint)
+        yield Client(dealer, found)
+    finally:
+        dealer.close(linger=0)
+        context.term()
+
+
+class Client:
+    """One conversation: ask, and wait for the answer."""
+
+    def __init__(self, dealer: "zmq.Socket[bytes]", supervisor: address.Beacon) -> None:
+        self._socket = dealer
+        self.supervisor = supervisor
+
+    def ask(self, command: Command, seconds: float = ANSWER_SECONDS) -> Accepted:
+        """The supervisor's answer; raises the error it refuses with, or `NotFoundError` if it does not answer."""
+        self._socket.send(encode(command))
+        deadline = time.monotonic() + seconds
+        alive = True  # looked at before polling, so that an answer just before the end is heard
+        while not self._socket.poll(_LOOK_MILLISECONDS):
+            if time.monotonic() > deadline or not alive:
+                raise NotFoundError(f"the supervisor (process {self.supervisor.pid}) does not answer; see its supervisor.log")
+            alive = Path(f"/proc/{self.supervisor.pid}").exists()
+        match decode(self._socket.recv()):
+            case Accepted() as accepted:
+                return accepted
+            case Refused(error=error, detail=detail):
+                raise _error(error, detail)
+            case other:
+                raise LanderError(f"the supervisor answered with {other.kind}; client and supervisor differ in version")
+
+
+def _error(name: str, detail: str) -> LanderError:
+    """The error of ours with this name."""
+    found = getattr(errors, name, LanderError)
+    return found(detail) if isinstance(found, type) and issubclass(found, LanderError) else LanderError(detail)
+
+
+def shut_down(home: Path, *, only_if_idle: bool = False) -> bool:
+    """Have the home's supervisor leave, and wait until it has; returns whether one was there.
+
+    A crashed one has left its host agent and trainers behind: another is started, to bring them down in good order.
+    """
+    if address.read(home) is not None and not is_locked(home):
+        start(home)
+    found = _once_it_has_started(home)
+    if found is None:
+        return False
+    with contextlib.suppress(NotFoundError), connected(home) as client:  # it may be gone before its answer is out
+        client.ask(ShutDown(only_if_idle=only_if_idle))
+    deadline = time.monotonic() + LEAVE_SECONDS
+    with contextlib.suppress(ProcessLookupError):
+        pidfd = os.pidfd_open(found.pid)
+        try:
+            poll = select.poll()
+            poll.register(pidfd, select.POLLIN)
+            if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+                raise LanderError(f"the supervisor (process {found.pid}) is still busy leaving; see its supervisor.log")
+        finally:
+            os.close(pidfd)
+    return True
+
+
+def let_go(home: Path) -> None:
+    """Have the supervisor leave as soon as nobody uses it, if it is still there."""
+    if running(home) is not None:
+        with contextlib.suppress(ConflictError):
+            shut_down(home, only_if_idle=True)
+
+
+def stay(home: Path) -> tuple[str, bool]:
+    """Have a supervisor serve the home, and remain whether or not somebody lets it go.
+
+    Returns what it has to say of itself, and whether it had to be started.
+    """
+    accepted, started = _ask_starting(home, Ping(stay=True))
+    return accepted.detail, started
+
+
+def ask_starting(home: Path, command: Command) -> tuple[Accepted, bool]:
+    """Ask the home's supervisor, started if none serves it; returns its answer, and whether it had to be started.
+
+    One that was started in vain, or for nothing that would go on now, leaves again.
+    """
+    accepted, started = _ask_starting(home, command)
+    if started:
+        with Reader(home) as reader:
+            needed = reader.under_way()
+        if not needed:
+            let_go(home)
+    return accepted, started
+
+
+def _ask_starting(home: Path, command: Command) -> tuple[Accepted, bool]:
+    deadline = time.monotonic() + LEAVE_SECONDS
+    while True:
+        started = start(home)
+        try:
+            with connected(home) as client:
+                return client.ask(command), started
+        except BaseException as error:
+            if not _left_meanwhile(home, error) or time.monotonic() > deadline:
+                if started:
+                    let_go(home)
+                raise
+        time.sleep(_LOOK_MILLISECONDS / 1000)
+
+
+def _left_meanwhile(home: Path, error: BaseException) -> bool:
+    """Whether nobody answered because the supervisor, somebody else's, had its time up just then."""
+    return isinstance(error, LeavingError) or (isinstance(error, NotFoundError) and running(home) is None)
+
+
+def go_on(home: Path, kind: str, target: str) -> Accepted:
+    """Ask for a target to go on; of the supervisor, which a crash or a reboot may have taken, so that it is started first."""
+    with Reader(home) as reader:
+        reader.runs(target)
+    return ask_starting(home, operation(kind, target))[0]
+
+
+def operate(home: Path, kind: str, target: str) -> Accepted:
+    """Ask one of `OPERATE` for a target; returns before it is done."""
+    with connected(home) as client:
+        return client.ask(operation(kind, target))
+
+
+def operation(kind: str, target: str) -> Command:
+    """One of `OPERATE`, in the name of whoever runs this process."""
+    return {each.kind: each for each in OPERATE}[kind](target=target, operator=_operator())
+
+
+def stop(home: Path, target: str) -> Accepted:
+    """Have a target stopped; returns before it is."""
+    return operate(home, StopTarget.kind, target)
+
+
+def _operator() -> str:
+    """`user@host`; a number where the user has no name, as in many containers."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"

@@ -1,0 +1,138 @@
+"""What a policy does, filmed: on given seeds, or in the episodes of an evaluation."""
+
+import struct
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import partial
+from math import isnan
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from lander.actors.environment.recording import EnvironmentFailedError, RecordedEnvironment
+from lander.actors.trainer.evaluation import Played, perform
+from lander.actors.trainer.isolated_rng import apart
+from lander.actors.trainer.playback import DifferentEpisodeError, draw, frames_per_second, stage
+from lander.actors.trainer.saved_policy import Policy
+from lander.app.chosen_policies import chosen, load
+from lander.app.episode_player import alone_or_after
+from lander.app.replay_subject import arm_of
+from lander.protocol.errors import LanderError
+from lander.protocol.events import EvaluationFinished
+from lander.protocol.experiment import Arm, RunKey
+from lander.reports.analysis.findings import ArmFinding, Findings, RunFinding
+from lander.reports.analysis.run_histories import final_of
+from lander.reports.render.numbers import number
+from lander.reports.render.video_file import SUFFIX, Frame, grid, write_film
+from lander.store.log.reader import Reader
+from lander.store.records.run_record import Record
+
+SMALL: Final = 320
+"""Pixels, of a film in a report."""
+
+
+class Filmed(NamedTuple):
+    """What became of a film: what each of its episodes came to, its frames, and how many of them a second."""
+
+    played: dict[int, Played]
+    frames: int
+    rate: float
+
+
+def film_policy(policy: Policy, arm: Arm, seeds: Sequence[int], path: Path) -> Filmed:
+    """An episode on each of these seeds, side by side; raises what `stage` and `write_film` raise, and `LanderError`."""
+    played: dict[int, Played] = {}
+    with ExitStack() as stages:
+        environments = {seed: stages.enter_context(stage(arm, drawn=True)) for seed in seeds}
+        rate = frames_per_second(environments[seeds[0]])
+        tiles = {f"seed {seed}": apart(_pictures(policy, each, seed, played)) for seed, each in environments.items()}
+        return Filmed(played, write_film(path, grid(tiles), rate), rate)
+
+
+def _pictures(policy: Policy, environment: RecordedEnvironment, seed: int, played: dict[int, Played]) -> Iterator[Frame]:
+    """Those of one episode; notes in `played` what it has come to by each."""
+    try:
+        for so_far in perform(policy, environment, seed):
+            played[seed] = so_far
+            yield draw(environment)
+    except EnvironmentFailedError as error:
+        raise LanderError(f"seed {seed}: {error}") from error
+
+
+# --- for a report -----------------------------------------------------------------------------------------------------
+
+
+class _Episode(NamedTuple):
+    """An episode of a run's final evaluation; they are ranked by their returns, and then by where they were played."""
+
+    episode_return: float
+    run: str
+    place: int
+    evaluation: EvaluationFinished
+
+
+def films(reader: Reader, findings: Findings, directory: Path) -> dict[str, list[tuple[str, Path]]]:
+    """The best, the median and the worst episode of each arm's final evaluations, as small films with their titles.
+
+    Each is played by the policy of the run's last checkpoint. Raises `DifferentEpisodeError` where it does not come to what
+    was recorded, and what loading the policy and filming raise.
+    """
+    ranked = {arm.name: _ranked(reader, arm) for arm in findings.arms}
+    with warnings.catch_warnings(action="ignore"):  # what the runs' logs have said before
+        return {arm: [_film(reader, title, episode, directory) for title, episode in found] for arm, found in ranked.items()}
+
+
+def _ranked(reader: Reader, arm: ArmFinding) -> list[tuple[str, _Episode]]:
+    completed = [run for run in arm.runs if run.state == "completed"]
+    played = sorted(episode for run in completed for episode in _final_episodes(reader, run))
+    middle = [("median", played[(len(played) - 1) // 2])] if len(played) > 2 else []
+    return [("best", played[-1]), *middle, ("worst", played[0])][: len(played)] if played else []
+
+
+def _final_episodes(reader: Reader, run: RunFinding) -> Iterator[_Episode]:
+    """Those that came to a number, which alone can be ranked."""
+    final = final_of(Record(reader, run.run).evaluations(), run.step)
+    for place, episode_return in enumerate(final.returns if final else ()):
+        if final and not isnan(episode_return):
+            yield _Episode(episode_return, run.run, place, final)
+
+
+def _film(reader: Reader, title: str, episode: _Episode, directory: Path) -> tuple[str, Path]:
+    key = RunKey.parse(episode.run)
+    arm = arm_of(reader, episode.run)
+    policy = load(reader.home, episode.run, arm, chosen(reader, episode.run, str(episode.evaluation.step)))
+    path = directory / f"{key.arm}-{title}{SUFFIX}"
+    write = partial(_write, policy, arm, path, episode)
+    alone_or_after(write, partial(write, range(episode.place)))
+    return f"{title}: {number(episode.episode_return)} (seed {key.seed})", path
+
+
+def _write(policy: Policy, arm: Arm, path: Path, episode: _Episode, before: Sequence[int] = ()) -> None:
+    """Film an episode, alone or after those that were played before it in the same environment, which may remember them."""
+    with stage(arm, drawn=True) as environment:
+        seeds = [episode.evaluation.first_seed + place for place in before]
+        write_film(path, _as_recorded(policy, environment, episode, seeds), frames_per_second(environment), width=SMALL)
+
+
+def _as_recorded(policy: Policy, environment: RecordedEnvironment, episode: _Episode, before: Iterable[int]) -> Iterator[Frame]:
+    for seed in before:
+        for _ in perform(policy, environment, seed):
+            pass
+    seed = episode.evaluation.first_seed + episode.place
+    played: dict[int, Played] = {}
+    yield from _pictures(policy, environment, seed, played)
+    if words := difference(episode.evaluation, seed, played[seed]):
+        raise DifferentEpisodeError(f"{episode.run}: {words}")
+
+
+def difference(evaluation: EvaluationFinished, seed: int, played: Played) -> str:
+    """In which way an episode came out otherwise than the evaluation's on this seed; empty if it did not, or there is none."""
+    place = seed - evaluation.first_seed
+    if not 0 <= place < len(evaluation.returns):
+        return ""
+    recorded = Played(evaluation.returns[place], evaluation.lengths[place])
+    if struct.pack("dq", *played) != struct.pack("dq", *recorded):
+        what = f"episode {place + 1} of the evaluation at step {evaluation.step:,}"
+        told = f"{recorded.episode_return!r} in {recorded.length:,} steps in the record"
+        return f"{what} comes to {played.episode_return!r} in {played.length:,} steps, and {told}"
+    return ""

@@ -1,0 +1,135 @@
+"""A section of a recorded run, trained once more in a scratch home, by a supervisor of its own.
+
+The scratch log is written as if the run had been there before: the same experiment, its other runs skipped, and, where the
+section begins at a checkpoint, an earlier attempt that wrote it. The supervisor then does what it always does.
+"""
+
+import asyncio
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from math import gcd
+from pathlib import Path
+from typing import Final
+
+from lander.app import client
+from lander.app.conduct import PERIOD, Interruption
+from lander.home.layout import artifact_path
+from lander.protocol import events as e
+from lander.protocol.errors import LanderError, NotFoundError
+from lander.protocol.experiment import Experiment, ResourceLimits
+from lander.protocol.states import TERMINAL
+from lander.store.log.event_store import Batch, said
+from lander.store.log.reader import DATABASE, Reader
+from lander.store.projections.status import RunStatus, status
+from lander.store.records.checkpoint_record import files_of
+from lander.store.records.run_record import Record
+from lander.store.records.sections import Section
+from lander.store.upkeep.integrity import sha256_of
+from lander.store.writers.sqlite_store import SqliteEventStore
+
+_MOST_CHECKPOINTS: Final = 10
+"""Times as many as were recorded, so that those at odd steps (where it was stopped, or was best) are met, too."""
+
+
+def prepare(scratch: Path, source: Reader, run: str, section: Section) -> None:
+    """Make `scratch` a home in which this run, and nothing else, is waiting to be trained."""
+    if section.checkpoint is not None:
+        _bring(scratch, source.home, run, section.checkpoint)
+    submission = source.submission(section.experiment.experiment_id)
+    steps = [found.step for found in Record(source, run).checkpoints() if section.after < found.step <= section.until]
+    experiment = _alone(section.experiment, _frequency(steps, section))
+    directory = source.execution(section.experiment.experiment_id).directory
+    execution = e.Execution(mode="sequential", monitoring=False, directory=directory)
+    submitted = e.ExperimentSubmitted.of(experiment, execution, submission.manifest)
+    scratch.mkdir(parents=True, exist_ok=True)
+    asyncio.run(_write(scratch, _history(submitted, run, section)))
+
+
+def _alone(experiment: Experiment, frequency: int) -> Experiment:
+    """The same as far as bits go; what was recorded of an earlier day's patience does not matter here, nor evaluations."""
+    changes = {
+        "checkpoint_frequency": frequency,
+        "eval_episodes": 0,
+        "resource_limits": ResourceLimits(),
+        "on_failure": "abort",
+        "max_retries": 0,
+    }
+    return experiment.model_copy(update=changes)
+
+
+def _frequency(steps: list[int], section: Section) -> int:
+    """One at which there will be a checkpoint wherever there is one in the section, if that does not take too many."""
+    common, extent = gcd(*steps), section.until - section.after
+    return common if common * len(steps) * _MOST_CHECKPOINTS >= extent else section.experiment.checkpoint_frequency
+
+
+def _history(submitted: e.ExperimentSubmitted, run: str, section: Section) -> list[Batch]:
+    experiment = submitted.experiment
+    told = [said(experiment.experiment_id, submitted)]
+    told += [said(each.id, e.RunQueued()) for each in experiment.runs]
+    told += [said(each.id, e.RunSkipped(cause="not verified")) for each in experiment.runs if each.id != run]
+    if section.checkpoint is not None:
+        start = e.TrainingStarted(epoch=1, pid=1, n_envs=1, device=experiment.baseline.device)
+        told += [
+            said(experiment.experiment_id, e.ExperimentStarted()),
+            said(run, e.AttemptStarted(epoch=1, host="local", cpu=0)),
+            said(run, start, section.checkpoint, producer=1),
+            said(run, e.AttemptEnded(epoch=1, cause="preempted")),
+            said(run, e.RunQueued(reason="verification")),
+        ]
+    return told
+
+
+async def _write(home: Path, told: list[Batch]) -> None:
+    store = await SqliteEventStore.open(home / DATABASE)
+    try:
+        for batch in told:
+            await store.append(batch)
+    finally:
+        await store.close()
+
+
+def _bring(scratch: Path, home: Path, run: str, checkpoint: e.CheckpointCommitted) -> None:
+    """The checkpoint's files: linked where that can be, since nobody changes them."""
+    for sha256 in files_of(checkpoint):
+        source, target = artifact_path(home, sha256), artifact_path(scratch, sha256)
+        if not source.exists() or sha256_of(source) != sha256:
+            gone = f"{run}: the checkpoint at step {checkpoint.step} is gone or damaged"
+            raise NotFoundError(f"{gone} ({source}); take another --from")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            target.hardlink_to(source)
+        except FileExistsError:
+            continue
+        except OSError:  # another file system
+            shutil.copy2(source, target)
+
+
+def reenact(scratch: Path, run: str, until: int, tell: Callable[[RunStatus], object]) -> None:
+    """Train the run until it has passed a timestep and written the checkpoint there, if it writes one there.
+
+    Leaves no process behind. Raises `LanderError` if it fails, `KeyboardInterrupt` if the user wants no more.
+    """
+    with Interruption(signal.SIGHUP) as interruption:  # nobody is left to hear of it when the terminal is closed
+        client.start(scratch)
+        try:
+            with Reader(scratch) as reader:
+                while not _done(standing := status(reader, run)["experiments"][0]["runs"][0], until):
+                    tell(standing)
+                    if interruption.wished:
+                        raise KeyboardInterrupt("interrupted: nothing was verified")
+                    if client.running(scratch) is None:
+                        raise LanderError(f"{run}: the supervisor that re-executed it is gone")
+                    time.sleep(PERIOD)
+        finally:
+            client.shut_down(scratch)
+
+
+def _done(run: RunStatus, until: int) -> bool:
+    if run["state"] in TERMINAL and run["state"] != "completed":
+        detail = (run["detail"] or "").strip().splitlines() or ["nothing more is known"]
+        raise LanderError(f"{run['id']}: its re-execution {run['state']}: {run['cause']}: {detail[-1]}")
+    reached = run["checkpoint"] is not None and run["checkpoint"]["step"] >= until
+    return run["state"] == "completed" or reached

@@ -1,0 +1,33 @@
+"""What is played again, and where the film of it lies."""
+
+from pathlib import Path
+from typing import Final
+
+from lander.actors.environment.import_path import look_in
+from lander.protocol.errors import UsageError
+from lander.protocol.experiment import Arm, RunKey
+from lander.store.log.reader import Reader
+
+MOST_AT_ONCE: Final = 25
+"""Episodes in one film."""
+
+
+def only_run(reader: Reader, name: str) -> None:
+    """Raise `UsageError` or `NotFoundError` unless this names one run."""
+    if (runs := reader.runs(name)) != [name]:
+        raise UsageError(f"{name}: names {len(runs)} runs; name one, such as {runs[0]}")
+
+
+def arm_of(reader: Reader, run: str) -> Arm:
+    """The arm of a run, its environment's module importable as it was for its trainers."""
+    key = RunKey.parse(run)
+    look_in(reader.execution(key.experiment).directory)
+    return reader.experiment(key.experiment).configuration(key)
+
+
+def film_path(home: Path, run: str, which: str) -> Path:
+    """Where a film of a run lies if nobody says otherwise."""
+    from lander.app.conduct import results_directory
+
+    key = RunKey.parse(run)
+    return results_directory(home, key.experiment) / "videos" / f"{key.arm}-{key.seed}-{which}.mp4"

@@ -1,0 +1,1 @@
+"""The commands of `lander-ctl`, a file each: they parse and print, and nothing else."""

@@ -1,0 +1,30 @@
+"""`lander-ctl backup`: a consistent copy while training runs."""
+
+from pathlib import Path
+
+import click
+
+from lander.cli.options import Settings, common
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@common()
+@click.pass_obj
+def backup(settings: Settings, path: Path) -> int:
+    """Copy the home to PATH, which becomes a home.
+
+    The log as of one moment, and every checkpoint and model it names; training may go on meanwhile. PATH appears when it
+    is whole, and not at all if it cannot be. lander-ctl up --home PATH carries on from there.
+
+    \b
+    Example:
+      lander-ctl backup /backups/results-monday && lander-ctl check --home /backups/results-monday
+    """
+    from lander.store.upkeep.backup import back_up
+
+    made = back_up(settings.home, path)
+    click.echo(f"{path}: the log up to position {made.position:,}, and {made.files:,} files, {made.size / 1e6:,.1f} MB")
+    for name in made.lost:
+        click.echo(f"lander-ctl: warning: artifact {name} is missing or damaged, and not in the backup", err=True)
+    return 1 if made.lost else 0

@@ -1,0 +1,37 @@
+"""`lander-ctl diff`: where two runs part."""
+
+from pathlib import Path
+
+import click
+
+from lander.cli.options import Settings, common
+
+
+@click.command()
+@click.argument("run")
+@click.argument("other")
+@click.option("--other-home", type=click.Path(path_type=Path), metavar="DIR", help="The home of OTHER, if it is another.")
+@common()
+@click.pass_obj
+def diff(settings: Settings, run: str, other: str, other_home: Path | None) -> int:
+    """Name the first step at which two runs differ, and in what.
+
+    Actions, rewards and endings of every step, then the weights and the whole state at the checkpoints that both have.
+    RUN and OTHER are EXPERIMENT/ARM/SEED. The exit code is 0 if they are equal, and 1 if not.
+
+    \b
+    Examples:
+      lander-ctl diff demo/baseline/0 demo/fast/0
+      lander-ctl diff demo/fast/0 demo/fast/0 --other-home /backups/results-monday
+    """
+    from lander.app.replay_subject import only_run
+    from lander.reports.analysis.divergence import as_text, compare
+    from lander.store.log.reader import Reader
+    from lander.store.records.run_record import Record
+
+    with Reader(settings.home) as reader, Reader(other_home or settings.home) as others:
+        for of, name in ((reader, run), (others, other)):
+            only_run(of, name)
+        found = compare(Record(reader, run), Record(others, other))
+    click.echo(as_text(found))
+    return 0 if found.equal else 1

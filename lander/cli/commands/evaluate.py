@@ -1,0 +1,164 @@
+"""`lander-ctl evaluate`: how good a policy is that was saved."""
+
+import json
+import sys
+import warnings
+from math import isfinite, nan
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from lander.cli.options import Settings, common
+from lander.protocol.errors import LanderError, NotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from lander.app.chosen_policies import Saved
+    from lander.protocol.events import EvaluationFinished
+    from lander.store.log.reader import Reader
+
+HEADINGS: Final = ("run", "step", "episodes", "mean return", "lowest", "highest")
+WIDTHS: Final = (11, 8, 20, 10, 10)
+"""Of the columns after the first."""
+
+
+@click.command()
+@click.argument("target")
+@click.option(
+    "--episodes", type=click.IntRange(1, 10_000), metavar="N", help="How many (as many as the experiment's evaluations have)."
+)
+@click.option("--at", metavar="STEP|last|best|final", help="Which checkpoint (default: the last); best in evaluation.")
+@click.option("--json", "as_json", is_flag=True, help="Every return and length, for programs.")
+@common()
+@click.pass_obj
+def evaluate(settings: Settings, target: str, episodes: int | None, at: str | None, as_json: bool) -> int:
+    """Tell how well saved policies play.
+
+    They play without exploring.
+
+    TARGET is a run, an arm or an experiment, of which every run that has a checkpoint is evaluated, or the path of a model
+    that one of them saved. The episodes have the seeds of every evaluation, so that what was evaluated while it trained gives
+    the same returns once more. Nothing is recorded, and no file is unpickled. A run that cannot be evaluated is named and left
+    out, and the exit code is then not 0.
+
+    \b
+    Examples:
+      lander-ctl evaluate demo
+      lander-ctl evaluate demo/fast/0 --at best --episodes 100
+      lander-ctl evaluate results/experiments/demo/models/fast-0-final.zip
+    """
+    from lander.store.log.reader import Reader
+
+    with Reader(settings.home) as reader, warnings.catch_warnings(action="ignore"):  # what the run's log has said before
+        found, missing = _meant(reader, target, at)
+        codes = [_left_out(NotFoundError(sentence)) for sentence in missing]
+        done = _each(reader, found, episodes, codes)
+        for line in [_as_json(done)] if as_json else _lines([saved.run for saved in found], done):
+            click.echo(line)
+    return max(codes, default=0)
+
+
+def _meant(reader: "Reader", target: str, at: str | None) -> "tuple[list[Saved], list[str]]":
+    """The policies, and a sentence for each run that has none; a file is meant only where no target has its name."""
+    from lander.app.chosen_policies import policies, policy_of_model
+
+    path = Path(target)
+    if path.suffix != ".zip" and (reader.states(target) or not path.is_file()):
+        return policies(reader, target, at or "last")
+    if not path.is_file():
+        raise NotFoundError(f"{target}: no such file")
+    if at is not None:
+        raise UsageError(f"--at {at}: {target} is of one step only; leave --at out")
+    return [policy_of_model(reader, path)], []
+
+
+def _each(
+    reader: "Reader", found: "Sequence[Saved]", episodes: int | None, codes: list[int]
+) -> "Iterator[tuple[str, EvaluationFinished]]":
+    """Evaluate one after the other; what fails is told, and its exit code added to `codes`."""
+    for saved in found:
+        try:
+            evaluation = _evaluated(reader, saved, episodes)
+        except LanderError as error:
+            codes.append(_left_out(error))
+        else:
+            yield saved.run, evaluation
+
+
+def _left_out(error: LanderError) -> int:
+    click.echo(f"lander-ctl: {error}", err=True)
+    return error.exit_code
+
+
+def _evaluated(reader: "Reader", saved: "Saved", episodes: int | None) -> "EvaluationFinished":
+    """Raises `LanderError` where the policy cannot be loaded or its environment fails."""
+    from lander.actors.environment.recording import EnvironmentFailedError
+    from lander.actors.trainer.evaluation import as_event, evaluate
+    from lander.app.chosen_policies import load
+    from lander.app.replay_subject import arm_of
+    from lander.experiments.specification import ExperimentSpec
+    from lander.protocol.experiment import RunKey
+
+    arm, name = arm_of(reader, saved.run), RunKey.parse(saved.run).experiment
+    usual = reader.experiment(name).eval_episodes or ExperimentSpec.model_fields["eval_episodes"].default
+    _tell(f"evaluating {saved.run} at step {saved.checkpoint.step:,}")
+    try:
+        policy = load(reader.home, saved.run, arm, saved.checkpoint)
+        return as_event(saved.checkpoint.step, evaluate(policy, arm, episodes or usual))
+    except EnvironmentFailedError as error:
+        raise LanderError(f"{saved.run}: {error}") from error
+    finally:
+        _tell("")
+
+
+def _tell(what: str) -> None:
+    """What is going on, for whoever is watching: it may take a while."""
+    if sys.stderr.isatty():
+        click.echo(f"\r\x1b[K{what}\r", err=True, nl=False)
+
+
+# --- showing it -------------------------------------------------------------------------------------------------------
+
+
+def _lines(runs: "Sequence[str]", done: "Iterator[tuple[str, EvaluationFinished]]") -> "Iterator[str]":
+    """A table whose rows can be shown as they come."""
+    widest = max(map(len, runs))
+    for number, (run, each) in enumerate(done):
+        if number == 0:
+            yield _line(widest, *HEADINGS)
+        yield _line(widest, *_row(run, each))
+
+
+def _line(widest: int, run: str, *numbers: str) -> str:
+    return "  ".join([run.ljust(widest), *map(str.rjust, numbers, WIDTHS)])
+
+
+def _row(run: str, evaluation: "EvaluationFinished") -> tuple[str, ...]:
+    """What is no number, or not finite, is shown as what it is; the spread and the extremes are those of numbers."""
+    import numpy as np
+
+    returns = np.asarray(evaluation.returns)
+    numbers = returns[~np.isnan(returns)]
+    spread = float(np.std(returns, ddof=1)) if len(returns) > 1 else nan
+    mean = f"{evaluation.mean_return:,.1f}" + (f" ± {spread:,.1f}" if isfinite(spread) else "")
+    extremes = (f"{value:,.1f}" for value in ((numbers.min(), numbers.max()) if numbers.size else (nan, nan)))
+    return run, f"{evaluation.step:,}", f"{len(returns):,}", mean, *extremes
+
+
+def _as_json(found: "Iterable[tuple[str, EvaluationFinished]]") -> str:
+    from lander.reports.export.plain import plain
+
+    told: list[dict[str, Any]] = [
+        {
+            "run": run,
+            "step": each.step,
+            "first_seed": each.first_seed,
+            "mean_return": each.mean_return,
+            "returns": each.returns,
+            "lengths": each.lengths,
+        }
+        for run, each in found
+    ]
+    return json.dumps({"evaluations": plain(told)}, indent=2, ensure_ascii=False, allow_nan=False)

@@ -1,0 +1,77 @@
+"""`lander-ctl events`: the log itself, event by event."""
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from lander.cli.options import FOLLOW_SECONDS, Settings, common
+
+if TYPE_CHECKING:
+    from lander.store.log.reader import Reader
+
+
+@click.command()
+@click.argument("target", required=False)
+@click.option("--kind", "kinds", multiple=True, metavar="KIND", help="Only events of this kind; may be given several times.")
+@click.option("--after", type=click.IntRange(min=0), default=0, metavar="POS", help="Only events after this position.")
+@click.option("-f", "--follow", is_flag=True, help="Go on: with a TARGET until it has ended, without one until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with every value in full.")
+@common()
+@click.pass_obj
+def events(settings: Settings, target: str | None, kinds: tuple[str, ...], after: int, follow: bool, as_json: bool) -> int:
+    """Print the log, event by event.
+
+    Everything, or what happened to a TARGET (or to a host: host:local).
+
+    With --json nothing is left out: actions, rewards and endings are lists indexed [vector step][environment], floats
+    are written so that they read back as the same bits, bytes are hexadecimal, times are UTC.
+
+    \b
+    Examples:
+      lander-ctl events demo/fast/1 --kind EpisodeFinished --follow
+      lander-ctl events demo --kind StepsRecorded --json | jq -c '{stream, first_step, rewards}'
+    """
+    from lander.store.log.reader import Reader
+
+    _refuse_unknown(kinds)
+    with Reader(settings.home) as reader:
+        while True:
+            goes_on = follow and _goes_on(reader, target)
+            after = _print_from(reader, target, kinds, after, as_json)
+            if not goes_on:
+                return 0
+            time.sleep(FOLLOW_SECONDS)
+
+
+def _goes_on(reader: "Reader", target: str | None) -> bool:
+    """Whether more events may come; a host (`host:local`) never ends."""
+    return target is None or ":" in target or bool(reader.unfinished(target))
+
+
+def _print_from(reader: "Reader", target: str | None, kinds: tuple[str, ...], after: int, as_json: bool) -> int:
+    """Print what was recorded after a position, up to now; returns the position up to which that is."""
+    import sys
+
+    from lander.cli.event_lines import plain_line
+    from lander.reports.export.jsonl import json_line
+
+    until = reader.position()
+    write = json_line if as_json else plain_line
+    for stored in reader.events(target, kinds, after, until):
+        print(write(stored))
+    sys.stdout.flush()
+    return max(after, until)
+
+
+def _refuse_unknown(kinds: tuple[str, ...]) -> None:
+    if not kinds:
+        return
+    from lander.protocol.errors import UsageError
+    from lander.protocol.events import EVENT_TYPES
+    from lander.protocol.refusals import did_you_mean
+
+    known = tuple(EVENT_TYPES)
+    for kind in kinds:
+        if kind not in known:
+            raise UsageError(f"--kind: no such kind of event: {kind}{did_you_mean(kind, known)}")

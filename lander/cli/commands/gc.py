@@ -1,0 +1,56 @@
+"""`lander-ctl gc`: delete the checkpoints that nobody needs any more."""
+
+import time
+
+import click
+
+from lander.cli.options import Settings, common
+from lander.store.upkeep import retention
+
+
+@click.command()
+@click.option("--delete", is_flag=True, help="Do it; without this, only tell what would be deleted.")
+@click.option(
+    "--keep", type=click.IntRange(min=1), default=retention.KEEP, show_default=True, metavar="N", help="Keep each run's last N."
+)
+@click.option(
+    "--keep-every",
+    type=click.IntRange(min=0),
+    default=retention.KEEP_EVERY,
+    show_default=True,
+    metavar="M",
+    help="Keep every Mth of them all; 0 keeps none for that reason.",
+)
+@common()
+@click.pass_obj
+def gc(settings: Settings, delete: bool, keep: int, keep_every: int) -> int:
+    """Tell which checkpoints nobody needs; --delete them.
+
+    Of each run the last ones are kept, every Mth, the one with the best mean return, the best in evaluation, those with which
+    training was complete, and those that were forked. Files that no event mentions are leftovers of crashes, and go when they
+    are older than an hour. While any run has not ended, everything younger than that is left alone.
+
+    \b
+    Examples:
+      lander-ctl gc
+      lander-ctl gc --delete --keep 1 --keep-every 0
+    """
+    from lander.store.log.reader import Reader
+
+    with Reader(settings.home) as reader:
+        found = retention.garbage(reader, retention.Retention(keep, keep_every), time.time())
+    for run, (of, kept) in found.runs.items():
+        if kept < of:
+            click.echo(f"{run}: {kept} of {of} checkpoints are kept")
+    if not found.files:
+        click.echo(f"{settings.home}: nothing to delete")
+    elif delete:
+        click.echo(f"{settings.home}: deleted {_what(*retention.delete(settings.home, found))}")
+    else:
+        what = _what(len(found.files), found.size)
+        click.echo(f"{settings.home}: would delete {what}; lander-ctl gc --delete does it")
+    return 0
+
+
+def _what(files: int, size: int) -> str:
+    return f"{files:,} files, {size / 1e6:,.1f} MB"

@@ -1,0 +1,72 @@
+"""`lander-ctl logs`: what the trainers' processes printed."""
+
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from lander.cli.options import FOLLOW_SECONDS, Settings, common
+
+
+@click.command()
+@click.argument("target")
+@click.option("-f", "--follow", is_flag=True, help="Go on until the target has ended.")
+@common()
+@click.pass_obj
+def logs(settings: Settings, target: str, follow: bool) -> int:
+    """Print what a TARGET's processes wrote.
+
+    That is: tracebacks, and whatever its environments print.
+
+    \b
+    Example:
+      lander-ctl logs demo/fast/1 --follow
+    """
+    from lander.store.log.reader import Reader
+
+    with Reader(settings.home) as reader:
+        files = {run: _file(settings.home, run) for run in reader.runs(target)}
+        tail = Tail(files)
+        while True:
+            ended = not (follow and reader.unfinished(target))
+            tail.print_new()
+            if ended:
+                break
+            time.sleep(FOLLOW_SECONDS)
+    if not tail.printed:
+        click.echo(f"lander-ctl: {target}: nothing was printed; lander-ctl events {target} tells what happened", err=True)
+    return 0
+
+
+def _file(home: Path, run: str) -> Path:
+    experiment, arm, seed = run.split("/")
+    return home / "experiments" / experiment / "logs" / f"{arm}-{seed}.log"
+
+
+class Tail:
+    """Prints what is new in each of some files, under the file's name where there are several."""
+
+    def __init__(self, files: Mapping[str, Path]) -> None:
+        self.printed = False
+        self._files = files
+        self._offsets = dict.fromkeys(files, 0)
+        self._last = next(iter(files)) if len(files) == 1 else ""
+
+    def print_new(self) -> None:
+        """Print what was written since the last time."""
+        for name, path in self._files.items():
+            if path.exists() and path.stat().st_size > self._offsets[name]:
+                self._print(name, path)
+        sys.stdout.flush()
+
+    def _print(self, name: str, path: Path) -> None:
+        if name != self._last:
+            print(f"{'' if not self._last else chr(10)}==> {name} <==")
+        self._last, self.printed = name, True
+        with path.open("rb") as file:
+            file.seek(self._offsets[name])
+            for chunk in iter(lambda: file.read(1 << 16), b""):
+                sys.stdout.write(chunk.decode("utf-8", "replace"))
+            self._offsets[name] = file.tell()

@@ -1,0 +1,205 @@
+"""What a person may ask for a target: `stop`, `pause`, `resume`, `retry`, `skip` and `checkpoint`."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from lander.cli.commands.wait import wait_while
+from lander.cli.options import Settings, common
+
+if TYPE_CHECKING:
+    from lander.protocol.commands import Accepted
+    from lander.store.log.reader import Reader
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _no_wait(text: str) -> Callable[[F], F]:
+    return click.option("--no-wait", is_flag=True, help=f"Return as soon as the supervisor knows, not when {text}.")
+
+
+@click.command()
+@click.argument("target")
+@_no_wait("the runs have ended")
+@common()
+@click.pass_obj
+def stop(settings: Settings, target: str, no_wait: bool) -> int:
+    """Stop a TARGET before its time.
+
+    What waits does not start; what trains writes a checkpoint at its next boundary and ends. Nothing is lost: lander-ctl
+    resume, or running the experiment again, goes on from there. Stopping what has ended already does nothing.
+
+    \b
+    Examples:
+      lander-ctl stop demo
+      lander-ctl stop demo/fast/1
+    """
+    from lander.store.log.reader import Reader
+
+    with Reader(settings.home) as reader:
+        of = len(reader.runs(target))
+        before = reader.unfinished(target)
+        accepted = _ask(settings.home, "StopTarget", target)
+        if not no_wait:
+            wait_while(reader, settings.home, lambda: reader.unfinished(target))
+        states = reader.states(target)
+        still = len(reader.unfinished(target))
+    stopped = f"stopped {_of(sum(states[run] == 'stopped' for run in before), of)}"
+    click.echo(f"{target}: {accepted.detail or stopped + (f'; {still} are stopping' if still else '')}")
+    return 0
+
+
+@click.command()
+@click.argument("target")
+@_no_wait("the runs are paused")
+@common()
+@click.pass_obj
+def pause(settings: Settings, target: str, no_wait: bool) -> int:
+    """Pause a TARGET, to go on later.
+
+    What trains writes a checkpoint at its next boundary and frees its slot; what waits does not start. lander-ctl resume
+    goes on exactly from there.
+
+    \b
+    Example:
+      lander-ctl pause demo && lander-ctl resume demo
+    """
+    from lander.store.log.reader import Reader
+
+    with Reader(settings.home) as reader:
+        of = len(reader.runs(target))
+        accepted = _ask(settings.home, "PauseTarget", target)
+        if not no_wait:
+            wait_while(reader, settings.home, lambda: reader.under_way(target))
+        still = len(reader.under_way(target))
+        paused = f"{_of(sum(state == 'paused' for state in reader.states(target).values()), of)} paused"
+    click.echo(f"{target}: {accepted.detail or paused + (f'; {still} are about to be' if still else '')}")
+    return 0
+
+
+@click.command()
+@click.argument("target")
+@common()
+@click.pass_obj
+def resume(settings: Settings, target: str) -> int:
+    """Go on with a TARGET that is paused or has ended.
+
+    Runs that are paused, stopped, failed or skipped continue exactly from their last checkpoint. A supervisor is started
+    if none runs.
+
+    \b
+    Example:
+      lander-ctl resume demo && lander-ctl wait demo
+    """
+    return _go_on(settings.home, "ResumeTarget", target, "goes on")
+
+
+@click.command()
+@click.argument("target")
+@common()
+@click.pass_obj
+def retry(settings: Settings, target: str) -> int:
+    """Try a TARGET again that failed or was skipped.
+
+    From its last checkpoint, its failures forgiven. What waits for its next try waits no longer. A supervisor is started
+    if none runs.
+
+    \b
+    Example:
+      lander-ctl retry demo/fast/1
+    """
+    return _go_on(settings.home, "RetryTarget", target, "is tried again")
+
+
+@click.command()
+@click.argument("target")
+@_no_wait("the runs have ended")
+@common()
+@click.pass_obj
+def skip(settings: Settings, target: str, no_wait: bool) -> int:
+    """Have an experiment go on without a TARGET.
+
+    Its runs are left out of the verdict. lander-ctl resume or retry takes them in again.
+
+    \b
+    Example:
+      lander-ctl skip demo/fast/1
+    """
+    from lander.store.log.reader import Reader
+
+    with Reader(settings.home) as reader:
+        of = len(reader.runs(target))
+        accepted = _ask(settings.home, "SkipTarget", target)
+        if not no_wait:
+            wait_while(reader, settings.home, lambda: reader.unfinished(target))
+        skipped = _of(sum(state == "skipped" for state in reader.states(target).values()), of)
+    click.echo(f"{target}: {accepted.detail or f'skipped {skipped}'}")
+    return 0
+
+
+@click.command()
+@click.argument("target")
+@_no_wait("the checkpoints are written")
+@common()
+@click.pass_obj
+def checkpoint(settings: Settings, target: str, no_wait: bool) -> int:
+    """Have what trains of a TARGET write a checkpoint now.
+
+    That is: at its next boundary. Training goes on.
+
+    \b
+    Example:
+      lander-ctl checkpoint demo/fast/1
+    """
+    from lander.store.log.reader import Reader
+
+    with Reader(settings.home) as reader:
+        reader.runs(target)
+        training = _training(reader, target)
+        after = reader.position()
+        accepted = _ask(settings.home, "CheckpointTarget", target)
+        if accepted.detail or no_wait:
+            click.echo(f"{target}: {accepted.detail or f'asked {_of(len(training), len(training))}'}")
+            return 0
+        wait_while(reader, settings.home, lambda: _still_without(reader, training, after))
+        written = {run: step for run in training for step in _checkpoints_since(reader, run, after)}
+    for run, step in written.items():
+        click.echo(f"{run}: checkpoint at step {step:,}")
+    return 0
+
+
+def _go_on(home: Path, kind: str, target: str, done: str) -> int:
+    from lander.app import client
+
+    click.echo(f"{target}: {client.go_on(home, kind, target).detail or done}")
+    return 0
+
+
+def _ask(home: Path, kind: str, target: str) -> "Accepted":
+    from lander.app import client
+
+    return client.operate(home, kind, target)
+
+
+def _training(reader: "Reader", target: str | None = None) -> list[str]:
+    return [run for run, state in reader.states(target).items() if state == "running"]
+
+
+def _still_without(reader: "Reader", runs: list[str], after: int) -> list[str]:
+    """Those that train and have written no checkpoint since a position."""
+    training = _training(reader)
+    return [run for run in runs if run in training and not _checkpoints_since(reader, run, after)]
+
+
+def _checkpoints_since(reader: "Reader", run: str, after: int) -> list[int]:
+    """The steps of the checkpoints written after a position."""
+    from lander.protocol.events import CheckpointCommitted
+
+    events = (stored.decode() for stored in reader.events(run, [CheckpointCommitted.kind], after))
+    return [event.step for event in events if isinstance(event, CheckpointCommitted)]
+
+
+def _of(count: int, of: int) -> str:
+    return f"{count} of {of} run{'s' if of != 1 else ''}"

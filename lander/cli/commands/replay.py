@@ -1,0 +1,107 @@
+"""`lander-ctl replay`: any episode of a training, played once more from the log, and filmed."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from math import inf, isnan
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lander.app.replay_subject import MOST_AT_ONCE
+from lander.cli.options import Settings, common
+from lander.protocol.errors import NotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from lander.protocol.events import EpisodeFinished
+    from lander.store.records.run_record import Record
+
+
+@click.command()
+@click.argument("run")
+@click.option(
+    "--episode",
+    "words",
+    multiple=True,
+    required=True,
+    metavar="N|best|worst|last|all",
+    help=f"Which; may be given several times. A film shows {MOST_AT_ONCE} at most.",
+)
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), metavar="PATH", help="The film: an .mp4 file.")
+@click.option("--check", is_flag=True, help="Only compare with the record; make no film.")
+@click.option("--fps", type=click.FloatRange(1, 240), metavar="N", help="Frames per second (default: the environment's own).")
+@common()
+@click.pass_obj
+def replay(settings: Settings, run: str, words: tuple[str, ...], output: Path | None, check: bool, fps: float | None) -> int:
+    """Play episodes of a RUN's training once more, and film them.
+
+    From the log alone: the environment is built as it was, its random generator put where it stood at that reset, and the
+    recorded actions taken. Every reward, and how the episode ended, must be as recorded, bit for bit; else there is no film.
+    Episodes are counted 1, 2, 3 … as they finished; several are shown side by side.
+
+    \b
+    Examples:
+      lander-ctl replay demo/fast/0 --episode best
+      lander-ctl replay demo/fast/0 --episode 1 --episode last --output progress.mp4
+      lander-ctl replay demo/fast/0 --episode all --check
+    """
+    from lander.app.replay_subject import arm_of, film_path, only_run
+    from lander.store.log.reader import Reader
+    from lander.store.records.episodes import numbered
+    from lander.store.records.run_record import Record
+
+    if check and (output is not None or fps is not None):
+        raise UsageError(f"--check makes no film; leave {'--output' if output is not None else '--fps'} out")
+    if fps is not None and isnan(fps):
+        raise UsageError("--fps: found nan; must be a number")
+    with Reader(settings.home) as reader, warnings.catch_warnings(action="ignore"):  # what the run's log has said before
+        only_run(reader, run)
+        record = Record(reader, run)
+        episodes = numbered(record)
+        chosen = choose(record, episodes, words)
+
+        from lander.app.episode_player import Player
+
+        player = Player(
+            record, arm_of(reader, run), episodes, click.echo, lambda error: click.echo(f"lander-ctl: {error}", err=True)
+        )
+        if check:
+            return 0 if player.check(chosen) else 1
+        which = f"episode{'s' if len(chosen) > 1 else ''}-{'-'.join(map(str, chosen))}"
+        player.film(chosen, output or film_path(settings.home, run, which), fps)
+    return 0
+
+
+def choose(record: "Record", episodes: "Mapping[int, EpisodeFinished]", words: Sequence[str]) -> list[int]:
+    """The numbers of the episodes that these words mean, each once; raises `UsageError` or `NotFoundError`."""
+    if not episodes:
+        raise NotFoundError(f"{record.run}: no episode has finished yet")
+    ranked = sorted(episodes, key=lambda number: _rank(episodes[number].episode_return))
+    worst = next((number for number in ranked if not isnan(episodes[number].episode_return)), ranked[0])
+    meanings = {"best": [ranked[-1]], "worst": [worst], "last": [max(episodes)], "all": sorted(episodes)}
+    chosen: dict[int, None] = {}
+    for word in words:
+        if word not in meanings and not word.isdecimal():
+            raise UsageError(f"--episode {word}: must be a number, best, worst, last or all")
+        found = meanings[word] if word in meanings else [int(word)]
+        if found[0] not in episodes:
+            raise NotFoundError(_unknown(record, episodes, found[0]))
+        chosen |= dict.fromkeys(found)
+    return list(chosen)
+
+
+def _unknown(record: "Record", episodes: "Mapping[int, EpisodeFinished]", number: int) -> str:
+    from lander.store.records.episodes import finished_by
+
+    known = f"{record.run}: there is no episode {number}; recorded are {min(episodes):,} to {max(episodes):,}"
+    whose = finished_by(record, number)
+    return known if whose is None else f"{known}; it was played by {whose}, which this run continues: replay that"
+
+
+def _rank(episode_return: float) -> float:
+    """What is no number is worse than any, so that nothing is better for it."""
+    return -inf if isnan(episode_return) else episode_return
+
+
+def _complain(error: Exception) -> None:
+    click.echo(f"lander-ctl: {error}", err=True)

@@ -1,0 +1,182 @@
+"""`lander-ctl report`: what an experiment showed."""
+
+import math
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+import click
+
+from lander.cli.options import Settings, common
+
+if TYPE_CHECKING:
+    from lander.reports.analysis.findings import Findings
+    from lander.store.log.reader import Reader
+
+Form = Literal["text", "json", "md", "html", "csv"]
+_FORMS: Final = ("text", "json", "md", "html", "csv")
+_PLAIN_WIDTH: Final = 100
+_COLOURS: Final = ("white", "bright_blue", "bright_red", "green", "magenta", "yellow", "cyan")
+"""The terminal's own, in the order of the arms; as near to those of the figures as it has them."""
+
+
+@click.command()
+@click.argument("experiment")
+@click.option("--format", "form", type=click.Choice(_FORMS), default="text", show_default=True)
+@click.option("--output", type=click.Path(path_type=Path), metavar="PATH", help="Write it there: a file, for csv a directory.")
+@click.option("--threshold", type=float, metavar="RETURN", help="Time the runs to this mean return.  [default: the baseline's]")
+@click.option("--videos", is_flag=True, help="With html: film the best, median and worst evaluation episode of each arm.")
+@common()
+@click.pass_obj
+def report(settings: Settings, experiment: str, form: Form, output: Path | None, threshold: float | None, videos: bool) -> int:
+    """Say what an EXPERIMENT showed.
+
+    The verdict, the numbers behind it, and what to keep in mind.
+
+    text and json go to standard output, md without its pictures, too. html writes everything (one page that needs nothing
+    else, the same as Markdown and JSON, each figure as PNG and SVG) to reports/ in the experiment's directory, csv its tables:
+    one row for each episode, evaluation episode and metric. An experiment that has not ended is reported as it stands.
+
+    \b
+    Examples:
+      lander-ctl report demo
+      lander-ctl report demo --format html --videos
+      lander-ctl report demo --format md --output demo.md
+    """
+    from lander.reports.analysis.comparison import findings
+    from lander.store.log.reader import Reader
+
+    _check(experiment, form, output, threshold, videos)
+    with Reader(settings.home) as reader, reader.snapshot():
+        found = findings(reader, experiment, threshold=threshold)
+        if form in ("text", "json"):
+            _say(_written(reader, found, form, output), output)
+        else:
+            _WRITERS[form](reader, found, output, videos)
+    return 0
+
+
+def _check(experiment: str, form: str, output: Path | None, threshold: float | None, videos: bool) -> None:
+    """Raise `UsageError` for what cannot be done, before anything is."""
+    from lander.protocol.errors import UsageError
+
+    if "/" in experiment:
+        name = experiment.partition("/")[0]
+        raise UsageError(f"{experiment}: a report is of a whole experiment; lander-ctl report {name} has all its runs")
+    if threshold is not None and not math.isfinite(threshold):
+        raise UsageError(f"--threshold: found {threshold}; must be a number")
+    if videos and form != "html":
+        raise UsageError(f"--videos: does not go together with --format {form}; films are shown by html")
+    if output is not None and form != "csv" and output.is_dir():
+        raise UsageError(f"--output: {output} is a directory; name a file in it")
+    if output is not None and form == "csv" and output.is_file():
+        raise UsageError(f"--output: {output} is a file; csv is several, so name a directory")
+    if output is not None and not output.absolute().parent.is_dir():
+        raise UsageError(f"--output: {output.parent}: no such directory")
+
+
+# --- in the terminal --------------------------------------------------------------------------------------------------
+
+
+def in_terminal(reader: "Reader", found: "Findings") -> str:
+    """The verdict, the arms, their learning curves drawn with characters, what to keep in mind."""
+    from lander.reports.analysis.material import bands, learning_curves
+    from lander.reports.render.characters import learning_curves as drawn
+    from lander.reports.render.text_report import as_text
+
+    picture = drawn([arm.name for arm in found.arms], bands(found, learning_curves(reader, found)), _width(), _paint)
+    return as_text(found, picture)
+
+
+def _width() -> int:
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else _PLAIN_WIDTH
+
+
+def _paint(text: str, arm: int) -> str:
+    """In colour; what prints it leaves that out where it does not go to a terminal."""
+    return click.style(text, fg=_COLOURS[arm % len(_COLOURS)])
+
+
+def _written(reader: "Reader", found: "Findings", form: str, output: Path | None) -> str:
+    from lander.reports.render.text_report import as_json
+
+    text = as_json(found) if form == "json" else in_terminal(reader, found)
+    return text if output is None else click.unstyle(text)
+
+
+def _say(text: str, output: Path | None) -> None:
+    if output is None:
+        click.echo(text)
+        return
+    from lander.reports.render.publication import write
+
+    write(output, text + "\n")
+
+
+# --- as files ---------------------------------------------------------------------------------------------------------
+
+
+def _markdown(reader: "Reader", found: "Findings", output: Path | None, videos: bool) -> None:
+    from lander.reports.analysis.material import gather
+    from lander.reports.render.markdown import markdown
+    from lander.reports.render.publication import write_markdown
+
+    material = gather(reader, found)
+    if output is None:
+        click.echo(markdown(material), nl=False)
+    else:
+        write_markdown(material, output)
+
+
+def _page(reader: "Reader", found: "Findings", output: Path | None, videos: bool) -> None:
+    from lander.reports.analysis.material import gather
+    from lander.reports.render.publication import write_page, write_report
+
+    material = gather(reader, found)
+    films = _films(reader, found) if videos else None
+    for arm in (arm for arm, shown in (films or {}).items() if not shown):
+        click.echo(f"lander-ctl: {arm}: no film, since no completed run of it was evaluated at its end", err=True)
+    if output is None:
+        click.echo(write_report(material, _reports(reader, found), films))
+    else:
+        write_page(material, output, films)
+
+
+def _films(reader: "Reader", found: "Findings") -> "dict[str, list[tuple[str, Path]]]":
+    from lander.app.conduct import results_directory
+    from lander.app.films import films
+    from lander.home.durable_files import make_directory
+
+    directory = results_directory(reader.home, found.experiment) / "videos"
+    make_directory(directory)
+    return films(reader, found, directory)
+
+
+def _tables(reader: "Reader", found: "Findings", output: Path | None, videos: bool) -> None:
+    from lander.home.durable_files import make_directory
+    from lander.reports.analysis.material import gather
+    from lander.reports.render.publication import write_tables
+
+    directory = output or _reports(reader, found)
+    make_directory(directory)
+    for path in write_tables(reader, gather(reader, found), directory):
+        click.echo(path)
+
+
+def _reports(reader: "Reader", found: "Findings") -> Path:
+    from lander.app.conduct import results_directory
+    from lander.home.durable_files import make_directory
+    from lander.reports.render.publication import REPORTS
+
+    directory = results_directory(reader.home, found.experiment) / REPORTS
+    make_directory(directory)
+    return directory
+
+
+_WRITERS: Final[dict[str, "Callable[[Reader, Findings, Path | None, bool], None]"]] = {
+    "md": _markdown,
+    "html": _page,
+    "csv": _tables,
+}

@@ -1,0 +1,78 @@
+"""`lander-ctl up` and `down`: the supervisor as a background service."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from lander.cli.options import Settings, common
+
+if TYPE_CHECKING:
+    from lander.store.log.reader import Reader
+
+
+@click.command()
+@common()
+@click.pass_obj
+def up(settings: Settings) -> int:
+    """Have a supervisor serve the home.
+
+    It carries on with whatever was left unfinished there, from its last checkpoints. Does nothing where one is running
+    already.
+
+    \b
+    Example:
+      lander-ctl up --home /data/results
+    """
+    from lander.app import client
+
+    left = _unfinished(settings)
+    told, started = client.stay(settings.home)
+    found = client.running(settings.home)
+    whose = f" (process {found.pid})" if found is not None else ""
+    click.echo(f"{settings.home}: supervisor {'started' if started else 'already running'}{whose}{told and f'; {told}'}")
+    for name, (open_runs, paused, of) in left.items():
+        if started and open_runs:
+            click.echo(f"{name}: carries on with {open_runs} of {of} run{'s' if of != 1 else ''}")
+        if started and paused:
+            is_paused = f"{paused} of {of} run{'s are' if of != 1 else ' is'} paused"
+            click.echo(f"{name}: {is_paused}; lander-ctl resume {name} goes on with {'them' if paused != 1 else 'it'}")
+    return 0
+
+
+@click.command()
+@common()
+@click.pass_obj
+def down(settings: Settings) -> int:
+    """End every process, then the supervisor.
+
+    What trains writes a checkpoint first; lander-ctl up carries on from there. Does nothing where no supervisor runs.
+
+    \b
+    Example:
+      lander-ctl down
+    """
+    from lander.app import client
+
+    was_running = client.shut_down(settings.home)
+    left = sum(open_runs for open_runs, _, _ in _unfinished(settings).values())
+    rest = f"; lander-ctl up carries on with {left} unfinished run{'s' if left != 1 else ''}" if left else ""
+    click.echo(f"{settings.home}: " + (f"supervisor stopped{rest}" if was_running else "no supervisor is running"))
+    return 0
+
+
+def _unfinished(settings: Settings) -> dict[str, tuple[int, int, int]]:
+    """For each experiment under way: runs that go on by themselves, runs that are paused, and runs in all."""
+    from lander.protocol.errors import HomeError, NotFoundError
+    from lander.store.log.reader import Reader
+
+    try:
+        with Reader(settings.home) as reader:
+            counts = {name: _counts(reader, name) for name in dict.fromkeys(run.split("/")[0] for run in reader.unfinished())}
+    except (NotFoundError, HomeError):  # nothing there yet, or of an older version: the supervisor is to see to that
+        return {}
+    return counts
+
+
+def _counts(reader: "Reader", experiment: str) -> tuple[int, int, int]:
+    open_runs, unfinished = len(reader.under_way(experiment)), len(reader.unfinished(experiment))
+    return open_runs, unfinished - open_runs, len(reader.states(experiment))

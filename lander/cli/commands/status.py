@@ -1,0 +1,148 @@
+"""`lander-ctl status`: how things stand. As a whole process it must be quick, so it imports only what it needs."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lander.cli.options import FOLLOW_SECONDS, Settings, common
+
+if TYPE_CHECKING:
+    from lander.store.log.reader import Reader
+    from lander.store.projections.status import ExperimentStatus, Status
+
+
+@click.command()
+@click.argument("target", required=False)
+@click.option("--watch", is_flag=True, help="Keep showing it; a TARGET until it ends, everything until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object (with --watch, one a line whenever something changed).")
+@click.option("--at", type=click.IntRange(min=0), metavar="POSITION", help="As it was when the log had come to POSITION.")
+@common()
+@click.pass_obj
+def status(settings: Settings, target: str | None, watch: bool, as_json: bool, at: int | None) -> int:
+    """Show how experiments stand.
+
+    Every experiment, or the runs that TARGET names.
+
+    \b
+    Examples:
+      lander-ctl status
+      lander-ctl status demo/fast --watch
+      lander-ctl status --json | jq '.experiments[].runs[] | {id, state, percent}'
+      lander-ctl status demo --at 1000
+    """
+    from lander.store.log.reader import Reader
+
+    if watch and at is not None:
+        raise click.UsageError("--at does not go with --watch: the past does not change", click.get_current_context())
+    with Reader(settings.home) as reader:
+        if at is not None:
+            _look_back(reader, target, as_json, at)
+        elif watch:
+            _watch(reader, target, as_json)
+        else:
+            _print(reader, target, as_json)
+            _warn(reader, settings.home, target)
+    return 0
+
+
+def _look_back(reader: "Reader", target: str | None, as_json: bool, at: int) -> None:
+    """How things stood; the position goes to standard error, since it may be an earlier one than was asked for."""
+    import sys
+
+    from lander.cli.commands.check import progress
+    from lander.store.projections.rebuild import rebuild
+
+    with (
+        progress(shown=sys.stderr.isatty()) as tell,
+        rebuild(reader, at, lambda done, of: tell("going back", done, of)) as past,
+    ):
+        _print(past, target, as_json)
+        within = f", the last commit before position {at:,}" if past.position() != at else ""
+        click.echo(f"lander-ctl: this is how things stood at position {past.position():,}{within}", err=True)
+
+
+def _print(reader: "Reader", target: str | None, as_json: bool) -> "Status":
+    from lander.store.projections.status import status as read
+
+    found = read(reader, target)
+    click.echo(_json(found, indent=2) if as_json else _plain(found))
+    return found
+
+
+def _json(found: "Status", indent: int | None = None) -> str:
+    """The status as the documented object, which leaves out what is told in sentences (`events --json` has it)."""
+    import json
+
+    def documented(run: Any) -> dict[str, Any]:
+        return {name: value for name, value in run.items() if name not in ("detail", "why")}
+
+    experiments = [{**each, "runs": [documented(run) for run in each["runs"]]} for each in found["experiments"]]
+    return json.dumps({**found, "experiments": experiments}, indent=indent, allow_nan=False)
+
+
+def _plain(found: "Status") -> str:
+    if not found["experiments"]:
+        return "no experiments yet"
+    return "\n\n".join(_block(experiment) for experiment in found["experiments"])
+
+
+def _block(experiment: "ExperimentStatus") -> str:
+    from lander.app import status_text
+
+    rows = [status_text.HEADINGS, *(status_text.cells(run) for run in experiment["runs"])]
+    table = [f"  {line}" for line in status_text.aligned(rows, words=2)]
+    given_up = [f"  {run['arm']}/{run['seed']} given up: {run['why']}" for run in experiment["runs"] if run["why"]]
+    return "\n".join([status_text.heading(experiment), *table, f"  {status_text.overall(experiment)}", *given_up])
+
+
+def _warn(reader: "Reader", home: Path, target: str | None) -> None:
+    """What nobody supervises is not going on, whatever was recorded last; nor is what nobody can record."""
+    from lander.home.lock import is_full, is_locked
+
+    if is_full(home):
+        click.echo(f"lander-ctl: {home}: no space left on the disk: trainers wait, and go on when there is room", err=True)
+    if not is_locked(home) and reader.under_way(target):
+        click.echo("lander-ctl: no supervisor is running: this is how things stood; lander-ctl up carries on", err=True)
+
+
+def _watch(reader: "Reader", target: str | None, as_json: bool) -> None:
+    import sys
+
+    if as_json or not sys.stdout.isatty():
+        _watch_plainly(reader, target, as_json)
+        return
+    from rich.console import Console
+
+    from lander.app.live_view import tables
+    from lander.store.projections.status import status as read
+
+    with tables(Console(highlight=False)) as show:
+        while True:
+            ended = not reader.unfinished(target)
+            experiments = read(reader, target)["experiments"]
+            show(experiments if target is not None else _current(experiments))
+            if target is not None and ended:
+                return
+            time.sleep(FOLLOW_SECONDS)
+
+
+def _current(experiments: "list[ExperimentStatus]") -> "list[ExperimentStatus]":
+    """Those under way, or the latest if none is: a screen has no room for history."""
+    return [each for each in experiments if each["state"] in ("queued", "running")] or experiments[-1:]
+
+
+def _watch_plainly(reader: "Reader", target: str | None, as_json: bool) -> None:
+    from lander.store.projections.status import status as read
+
+    position = -1
+    while True:
+        ended = not reader.unfinished(target)
+        if reader.position() != position:
+            found = read(reader, target)
+            position = found["position"]
+            print(_json(found) if as_json else f"{_plain(found)}\n", flush=True)
+        if target is not None and ended:
+            return
+        time.sleep(FOLLOW_SECONDS if as_json else 4 * FOLLOW_SECONDS)

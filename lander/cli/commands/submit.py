@@ -1,0 +1,43 @@
+"""`lander-ctl submit`: hand an experiment to the supervisor and be free."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lander.cli.options import Settings, common, experiment_options, request_from
+
+if TYPE_CHECKING:
+    from lander.app.conduct import Request
+
+
+@click.command()
+@experiment_options
+@common()
+@click.pass_obj
+def submit(settings: Settings, /, **options: Any) -> int:
+    """Hand an experiment to the supervisor.
+
+    A supervisor is started if none runs, and goes on when this terminal is closed. What was stopped, failed or interrupted
+    goes on from its last checkpoints. The experiment's id is printed, alone, on standard output.
+
+    \b
+    Example:
+      id=$(lander-ctl submit examples/demo.yaml) && lander-ctl wait "$id" && lander-ctl report "$id"
+    """
+    wanted = request_from(**options)
+    if options["mode"] == "validation":
+        from lander.cli.commands.validate import validate_request
+
+        return validate_request(wanted)
+    return hand_over(wanted, settings)
+
+
+def hand_over(wanted: "Request", settings: Settings) -> int:
+    """Give an experiment to the supervisor, and print its id; returns the exit code."""
+    from lander.app import conduct
+
+    accepted, _ = conduct.submit(wanted, settings.home)
+    if accepted.detail:
+        click.echo(f"lander-ctl: {accepted.subject}: {accepted.detail}", err=True)
+    click.echo(accepted.subject)
+    return 0

@@ -1,0 +1,44 @@
+"""`lander-ctl validate`: build everything, train nothing."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lander.cli.options import common, experiment_options, request_from
+
+if TYPE_CHECKING:
+    from lander.app.conduct import Request
+
+
+@click.command()
+@experiment_options
+@common()
+def validate(**options: Any) -> int:
+    """Build everything, train nothing.
+
+    Every environment and every model of the experiment is built as a trainer would build it. What is wrong is said in
+    one line each, and the exit code is 2. Nothing is written and no supervisor is needed.
+
+    \b
+    Example:
+      lander-ctl validate examples/demo.yaml variants.fast.hyperparameters.batch_size=100
+    """
+    return validate_request(request_from(**options))
+
+
+def validate_request(wanted: "Request", quiet: bool = False) -> int:
+    """Build everything and tell what was built; raises `ConfigurationError` for what cannot be."""
+    from lander.actors.host.requirements import build_everything
+
+    experiment = wanted.experiment
+    built = build_everything(experiment, wanted.source)
+    for each in built:
+        for warning in each.warnings:
+            click.echo(f"warning: {each.arm}: {warning}", err=True)
+    if quiet:
+        return 0
+    for arm, each in zip(experiment.arms, built, strict=True):
+        what = f"{arm.algorithm} on {arm.environment}, {each.observations} → {each.actions}, {each.parameters:,} parameters"
+        click.echo(f"{arm.name}: {what}; {len(arm.seeds)} × {arm.training_steps:,} steps")
+    click.echo(f"{experiment.experiment_id}: valid, {len(experiment.runs)} runs; nothing was trained")
+    return 0

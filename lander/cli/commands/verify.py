@@ -1,0 +1,95 @@
+"""`lander-ctl verify`: whether a run comes out the same once more."""
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lander.cli.options import Settings, common
+from lander.protocol.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lander.store.log.reader import Reader
+    from lander.store.projections.status import RunStatus
+    from lander.store.records.sections import Section
+
+
+@click.command()
+@click.argument("run")
+@click.option("--from", "after", type=click.IntRange(min=0), default=0, metavar="STEP", help="From the checkpoint at STEP.")
+@click.option("--to", "until", type=click.IntRange(min=1), metavar="STEP", help="Up to the checkpoint at STEP.")
+@common()
+@click.pass_obj
+def verify(settings: Settings, run: str, after: int, until: int | None) -> int:
+    """Re-execute a RUN and compare every bit.
+
+    It is trained once more, in a scratch home of its own, from its beginning or from one of its checkpoints. Every action,
+    reward and ending is compared, and the digest of the whole state at every checkpoint. A run that was extended, or that
+    could only go on inexactly, is verified in sections, each from the checkpoint from which it went on. The exit code is 0
+    if all are equal, and 1 if not.
+
+    \b
+    Examples:
+      lander-ctl verify demo/fast/0
+      lander-ctl verify demo/fast/0 --from 20480 --to 40960
+    """
+    from lander.app.replay_subject import only_run
+    from lander.store.log.reader import Reader
+    from lander.store.records.sections import sections
+
+    if until is not None and until <= after:
+        raise UsageError(f"--to {until}: must come after --from {after}")
+    with Reader(settings.home) as reader:
+        only_run(reader, run)
+        equal = [_verify(reader, run, section) for section in sections(reader, run, after, until)]
+    return 0 if all(equal) else 1
+
+
+def _verify(reader: "Reader", run: str, section: "Section") -> bool:
+    from lander.app.reexecution import prepare, reenact
+    from lander.reports.analysis.divergence import compare, extent, lines
+    from lander.store.log.reader import Reader
+    from lander.store.projections.status import status
+    from lander.store.records.run_record import Record
+
+    with tempfile.TemporaryDirectory(prefix="lander-verify-") as directory:
+        scratch = Path(directory)
+        prepare(scratch, reader, run, section)
+        reenact(scratch, run, section.until, _tell if sys.stderr.isatty() else lambda standing: None)
+        with Reader(scratch) as again:
+            found = compare(Record(reader, run), Record(again, run), section.after, section.until)
+            resumed = status(again, run)["experiments"][0]["runs"][0]["resume"]
+    where = f"{run}: steps {section.after + 1:,} to {section.until:,}"
+    if found.equal:
+        click.echo(f"{where} come out the same once more: {extent(found)} compared")
+    else:
+        click.echo(f"{where} do NOT come out the same once more ({extent(found)} compared; first as recorded, then now)")
+        click.echo("\n".join(f"  {line}" for line in lines(found)))
+    for note in _notes(section, found.checkpoints, resumed):
+        click.echo(f"  note: {note}")
+    return found.equal
+
+
+def _notes(section: "Section", checkpoints: int, resumed: str | None) -> "Iterator[str]":
+    """What to keep in mind of a comparison; `resumed` is how the re-execution went on from where the section begins."""
+    if section.inexact:
+        yield (
+            f"the run went on at step {section.after:,} with new episodes, because those under way could not be continued;"
+            " verified is what came of that"
+        )
+    elif resumed == "inexact":
+        yield (
+            f"its episodes at step {section.after:,} could not be continued once more, and new ones were begun;"
+            " compared with an uninterrupted record, that says nothing about the run: choose another --from"
+        )
+    if not checkpoints:
+        yield "no checkpoint of the record was met, so only actions, rewards and endings were compared"
+
+
+def _tell(standing: "RunStatus") -> None:
+    total = standing["total_steps"]
+    click.echo(f"\r\x1b[Kre-executing: step {standing['step']:,} of {total:,}\r", err=True, nl=False)

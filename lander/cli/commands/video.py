@@ -1,0 +1,68 @@
+"""`lander-ctl video`: what the policy of a run does."""
+
+import warnings
+from pathlib import Path
+
+import click
+
+from lander.app.replay_subject import MOST_AT_ONCE
+from lander.cli.options import Settings, common
+
+
+@click.command()
+@click.argument("run")
+@click.option("--at", default="last", show_default=True, metavar="STEP|last|best|final", help="Which checkpoint.")
+@click.option(
+    "--episodes",
+    type=click.IntRange(1, MOST_AT_ONCE),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="How many, side by side.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - MOST_AT_ONCE),
+    metavar="SEED",
+    help="Of the first episode; the next have the seeds after it (default: those of an evaluation).",
+)
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), metavar="PATH", help="The film: an .mp4 file.")
+@common()
+@click.pass_obj
+def video(settings: Settings, run: str, at: str, episodes: int, seed: int | None, output: Path | None) -> int:
+    """Film the policy of a RUN.
+
+    It plays without exploring, each episode on a seed of its own: by default those on which it was evaluated, which are the
+    same for every run.
+
+    \b
+    Examples:
+      lander-ctl video demo/fast/0
+      lander-ctl video demo/fast/0 --at best --episodes 4 --output four.mp4
+    """
+    from lander.app.chosen_policies import chosen, load
+    from lander.app.replay_subject import arm_of, film_path, only_run
+    from lander.protocol.experiment import EVALUATION_SEED
+    from lander.store.log.reader import Reader
+    from lander.store.records.run_record import Record
+
+    first = EVALUATION_SEED if seed is None else seed
+    seeds = range(first, first + episodes)
+    with Reader(settings.home) as reader:
+        only_run(reader, run)
+        arm = arm_of(reader, run)
+        checkpoint = chosen(reader, run, at)
+        evaluations = [each for each in Record(reader, run).evaluations() if each.step == checkpoint.step]
+    which = f"step-{checkpoint.step}-seed-{first}{f'-to-{seeds[-1]}' if episodes > 1 else ''}"
+    path = output or film_path(settings.home, run, which)
+
+    from lander.app.films import difference, film_policy
+
+    with warnings.catch_warnings(action="ignore"):  # what the run's log has said before
+        filmed = film_policy(load(settings.home, run, arm, checkpoint), arm, seeds, path)
+    for each, played in filmed.played.items():
+        click.echo(f"step {checkpoint.step:,}, seed {each}: {played.length:,} steps, return {played.episode_return:.2f}")
+        for words in filter(None, (difference(evaluation, each, played) for evaluation in evaluations)):
+            click.echo(f"warning: {run}: {words}: the film shows others", err=True)
+    click.echo(f"{path}: {filmed.frames:,} frames, {filmed.rate:g} a second")
+    return 0

@@ -1,0 +1,78 @@
+"""`lander-ctl wait`: until something has ended."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lander.cli.options import FOLLOW_SECONDS, Settings, common
+from lander.protocol.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from lander.store.log.reader import Reader
+
+
+@click.command()
+@click.argument("target", required=False)
+@common()
+@click.pass_obj
+def wait(settings: Settings, target: str | None) -> int:
+    """Wait until TARGET or everything has ended.
+
+    What is paused has not ended: somebody may resume it.
+
+    The exit code is 0 only if every run completed, 1 if one did not, 3 if nobody is there to finish what is unfinished.
+
+    \b
+    Example:
+      lander-ctl wait demo && lander-ctl report demo
+    """
+    from lander.app import status_text
+    from lander.store.log.reader import Reader
+    from lander.store.projections.status import every_run_completed, status
+
+    with Reader(settings.home) as reader:
+        if target is not None:
+            reader.runs(target)
+        wait_until_ended(reader, settings.home, target)
+        experiments = status(reader, target)["experiments"]
+    for experiment in experiments:
+        click.echo(f"{experiment['id']}: {status_text.overall(experiment)}")
+    return 0 if every_run_completed(experiments) else 1
+
+
+def wait_until_ended(reader: "Reader", home: Path, target: str | None) -> None:
+    """Return when every run of the target has ended; raises `NotFoundError` when nobody is there to end them."""
+    wait_while(reader, home, lambda: reader.unfinished(target))
+
+
+def wait_while(reader: "Reader", home: Path, open_runs: Callable[[], list[str]]) -> None:
+    """Return when no run is open any more; raises `NotFoundError` when nobody is there to close one."""
+    from lander.home.lock import is_locked
+
+    told = False
+    while True:
+        supervised = is_locked(home)  # asked first, so that an end that was recorded last is seen
+        runs = open_runs()
+        if not runs:
+            return
+        if not supervised:
+            raise _nobody_there(reader, runs)
+        if not told and _all_paused(reader, runs):
+            click.echo(f"lander-ctl: all that has not ended is paused; lander-ctl resume {runs[0]} goes on", err=True)
+            told = True
+        time.sleep(FOLLOW_SECONDS)
+
+
+def _all_paused(reader: "Reader", runs: list[str]) -> bool:
+    states = reader.states()
+    return all(states[run] == "paused" for run in runs)
+
+
+def _nobody_there(reader: "Reader", runs: list[str]) -> NotFoundError:
+    what = f"{runs[0]} and {len(runs) - 1} more have" if len(runs) > 1 else f"{runs[0]} has"
+    paused = f"lander-ctl resume {runs[0]} goes on with what is paused"
+    next_step = paused if _all_paused(reader, runs) else "lander-ctl up carries on"
+    return NotFoundError(f"{what} not ended, and no supervisor is running; {next_step}")

@@ -1,0 +1,38 @@
+"""Events as lines for people."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel
+
+from lander.protocol.events import PackedArray
+from lander.store.log.reader import StoredEvent
+
+_SHORT = 60
+
+
+def plain_line(stored: StoredEvent) -> str:
+    """An event in one line: position, time of day, stream, kind, and the fields that fit."""
+    at = datetime.fromtimestamp(stored.at / 1e6).astimezone().strftime("%H:%M:%S.%f")[:-3]
+    fields = [f"{name}={short}" for name, value in stored.decode() if (short := _short(value))]
+    return f"{stored.position:>8}  {at}  {stored.stream}  {stored.kind}  {' '.join(fields)}".rstrip()
+
+
+def _short(value: Any) -> str:
+    """A value in a few characters; nothing for what takes more than a line to say."""
+    match value:
+        case PackedArray():
+            return f"{value.dtype}{list(value.shape)}"
+        case BaseModel() | bytes() | None | "" | ():
+            return ""
+        case float():
+            return f"{value:.6g}"
+        case Mapping():
+            return "{" + ", ".join(f"{name}: {_short(each)}" for name, each in value.items())[:_SHORT] + "}"
+        case str():
+            last = value.strip().rpartition("\n")[2]
+            return last if len(last) <= 2 * _SHORT else f"{last[: 2 * _SHORT]}…"
+        case list() | tuple():
+            return f"[{', '.join(map(_short, value))}]"
+    return str(value)

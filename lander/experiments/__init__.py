@@ -1,0 +1,1 @@
+"""What people write: files, spellings, hyperparameters, overrides and fork rules, made into values of the protocol."""

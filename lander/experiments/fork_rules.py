@@ -1,0 +1,85 @@
+"""What may be different in a fork, an experiment whose runs go on from the checkpoints of other runs.
+
+The baseline goes on as it was; a variant goes on with a change: the same past, one difference. A checkpoint fits whoever builds
+the same networks, optimizers, buffers and environments, so a change may concern how they are used and not what they are.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from lander.protocol.experiment import Arm, Origin
+from lander.protocol.refusals import shown
+
+_NETWORKS: Final = "the networks in the checkpoint would not fit"
+_BUFFER: Final = "the replay buffer in the checkpoint would not fit"
+_OPTIMIZER: Final = "the optimizer goes on as it is in the checkpoint"
+UNFIT: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("policy", "policy_kwargs", "use_sde"), _NETWORKS),
+    **dict.fromkeys(("buffer_size", "optimize_memory_usage", "replay_buffer_kwargs"), _BUFFER),
+    **dict.fromkeys(("use_rms_prop", "rms_prop_eps"), _OPTIMIZER),
+    "n_envs": "the checkpoint holds the episodes of as many environments as there were",
+}
+"""The hyperparameters that cannot be changed at a checkpoint, and why."""
+
+Misfit = tuple[tuple[str | int, ...], str]
+"""A place in an experiment, and what is wrong with it."""
+
+
+def misfits(origin: Origin, arms: Sequence[Arm]) -> Iterator[Misfit]:
+    """What keeps these arms, the baseline first, from going on from where they were forked."""
+    forked = {branch.seed: branch.step for branch in origin.branches}
+    for index, arm in enumerate(arms):
+        if unknown := [seed for seed in arm.seeds if seed not in forked]:
+            known = f"must be seeds that were forked, {', '.join(map(str, forked))}"
+            words = f"found {unknown[0]}; {known}: have more trained in {origin.experiment}, and fork that anew"
+            yield ("arms", index, "seeds"), words
+        begun = max((forked[seed] for seed in arm.seeds if seed in forked), default=0)
+        if arm.training_steps <= begun:
+            words = f"found {arm.training_steps}; must be more than {begun}, the step at which it was forked: training_steps=N"
+            yield ("arms", index, "training_steps"), words
+        for path, why in _changes(arms[0], arm):
+            yield ("arms", index, *path), f"cannot be changed by a fork: {why}"
+
+
+def _changes(baseline: Arm, variant: Arm) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The settings of a variant that differ from the baseline's and must not."""
+    for name in ("algorithm", "environment", "device"):
+        if (before := getattr(baseline, name)) != getattr(variant, name):
+            yield (name,), f"what is forked has {shown(before)}"
+    if baseline.algorithm != variant.algorithm:
+        return
+    old, new = baseline.hyperparameters, variant.hyperparameters
+    for name in dict.fromkeys((*old, *new)):
+        if old.get(name) != new.get(name) and (why := _unfit(name, old.get(name), new.get(name))):
+            yield ("hyperparameters", name), why
+
+
+def _unfit(name: str, old: Any, new: Any) -> str:
+    """Why this hyperparameter cannot change so; empty where it can."""
+    match name:
+        case "normalize":
+            return _unfit_normalization(old, new)
+        case "action_noise" if _remembers(old) != _remembers(new):
+            return "Ornstein-Uhlenbeck noise remembers what it was, and other noise does not"
+        case "ent_coef" if _learned(old) and _learned(new):
+            return "it has been learned by now, and goes on as it is in the checkpoint"
+    return UNFIT.get(name, "")
+
+
+def _unfit_normalization(old: Any, new: Any) -> str:
+    before, after = ((dict(each) if isinstance(each, Mapping) else {}) if each else None for each in (old, new))
+    if before is None or after is None:
+        return (
+            "the checkpoint holds no statistics to go on with" if before is None else "what was learned is of normalized data"
+        )
+    shown_differently = [key for key in ("norm_obs", "norm_obs_keys") if before.get(key) != after.get(key)]
+    return "its statistics are of other observations" if shown_differently else ""
+
+
+def _remembers(noise: Any) -> bool:
+    return bool(noise) and noise["type"] == "ornstein_uhlenbeck"
+
+
+def _learned(coefficient: Any) -> bool:
+    """SAC's default is `auto`; PPO and A2C learn none, and write a number."""
+    return coefficient is None or isinstance(coefficient, str)

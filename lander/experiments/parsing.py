@@ -1,0 +1,108 @@
+"""An experiment file and overrides → an `Experiment` to be recorded, or one plain line for each thing that is wrong.
+
+Reading never raises anything but `ConfigurationError`, whatever the file holds.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from lander.experiments.file_formats import read_data
+from lander.experiments.overrides import apply_override, set_everywhere
+from lander.experiments.problems import lines, refused
+from lander.experiments.specification import ExperimentSpec
+from lander.experiments.spellings import WrittenExperiment
+from lander.protocol.experiment import Experiment
+from lander.protocol.refusals import shown
+
+
+def read_experiment(
+    path: Path,
+    overrides: Sequence[str] = (),
+    *,
+    experiment_id: str | None = None,
+    seeds: str | None = None,
+    checkpoint_frequency: int | None = None,
+    eval_frequency: int | None = None,
+    eval_episodes: int | None = None,
+) -> tuple[Experiment, tuple[str, ...]]:
+    """The experiment in a JSON, YAML or TOML file, and what the user should be told about it.
+
+    `overrides` are `KEY=VALUE`: a key that begins with an arm's name changes that arm, any other changes every arm.
+    `seeds` such as `0-4` replace every arm's. Raises `ConfigurationError`, one line per problem.
+    """
+    source = str(path)
+    try:
+        data = read_data(path)
+    except OSError as error:
+        raise refused(source, [f"cannot be read: {error.strerror or error}"]) from None
+    except RecursionError:
+        raise refused(source, ["nested too deeply"]) from None
+    except ValueError as error:
+        raise refused(source, [str(error)]) from None
+    return parse_experiment(
+        data,
+        source=source,
+        overrides=overrides,
+        experiment_id=experiment_id,
+        seeds=seeds,
+        checkpoint_frequency=checkpoint_frequency,
+        eval_frequency=eval_frequency,
+        eval_episodes=eval_episodes,
+    )
+
+
+def parse_experiment(
+    data: object,
+    *,
+    source: str,
+    overrides: Sequence[str] = (),
+    experiment_id: str | None = None,
+    seeds: str | None = None,
+    checkpoint_frequency: int | None = None,
+    eval_frequency: int | None = None,
+    eval_episodes: int | None = None,
+) -> tuple[Experiment, tuple[str, ...]]:
+    """The same as `read_experiment`, from the data that a file holds; `source` is what errors call it."""
+    if not isinstance(data, Mapping):
+        raise refused(source, [f"found {shown(data)}; must be a mapping of settings, such as algorithm: PPO"])
+    options = {
+        "experiment_id": experiment_id,
+        "checkpoint_frequency": checkpoint_frequency,
+        "eval_frequency": eval_frequency,
+        "eval_episodes": eval_episodes,
+    }
+    try:
+        written = WrittenExperiment.of(deepcopy(dict(data)))
+        for override in overrides:
+            apply_override(written, override)
+        if seeds is not None and seeds.startswith("+"):
+            again = f"lander-ctl run --experiment-id ID --seeds {seeds}"
+            raise ValueError(f"seeds: found {seeds}, which adds to an experiment that is recorded, not to a file: {again}")
+        if seeds is not None:
+            set_everywhere(written, ["seeds"], seeds)
+        written.top |= {key: value for key, value in options.items() if value is not None}
+        normal, notices = written.resolve()
+        return ExperimentSpec.model_validate(normal).recorded(), notices
+    except ValidationError as error:
+        raise refused(source, lines(written, error)) from None
+    except RecursionError:
+        raise refused(source, ["nested too deeply"]) from None
+    except ValueError as error:
+        raise refused(source, [str(error)]) from None
+
+
+def with_more_seeds(experiment: Experiment, more: str) -> Experiment:
+    """The experiment with so many more seeds for every arm (`+5`): those that follow on the largest of any arm.
+
+    Raises `ConfigurationError` for anything that is no such number; the seeds are checked where the experiment is read again.
+    """
+    if not re.fullmatch(r"\+[1-9][0-9]{0,4}", more):
+        raise refused(experiment.experiment_id, [f"seeds: found {shown(more)}; must be like +5 to add five, or like 0-4"])
+    first = max(seed for arm in experiment.arms for seed in arm.seeds) + 1
+    added = range(first, first + int(more))
+    arms = tuple(arm.model_copy(update={"seeds": (*arm.seeds, *added)}) for arm in experiment.arms)
+    return experiment.model_copy(update={"arms": arms})

@@ -1,0 +1,85 @@
+"""What is wrong with an experiment, in plain lines: file, field as the user wrote it, what was found, what is allowed."""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from pydantic import ValidationError
+
+from lander.experiments.allowed import Allowed
+from lander.experiments.hyperparameters import accepted
+from lander.experiments.overrides import as_hyperparameter
+from lander.experiments.specification import EXPERIMENT_KEYS, ArmSpec, ExperimentSpec, ResourceLimitsSpec
+from lander.experiments.spellings import ARM_KEYS, SPELLINGS, Location, WrittenExperiment
+from lander.protocol.errors import ConfigurationError
+from lander.protocol.refusals import did_you_mean, shown
+
+MOST_LINES: Final = 20  # of one message
+LONGEST_LINE: Final = 1_000
+
+
+def refused(source: str, problems: Iterable[str]) -> ConfigurationError:
+    """One line for each problem, each said once, and no more of them than anybody reads."""
+    lines: dict[str, None] = {}
+    for problem in problems:
+        if len(lines) == MOST_LINES:
+            lines[f"{source}: and more"] = None
+            break
+        lines[_printable(f"{source}: {problem}")] = None
+    return ConfigurationError("\n".join(lines))
+
+
+def _printable(line: str) -> str:
+    """One line that any terminal can show: what a file smuggles into a key must not break the message."""
+    short = line if len(line) <= LONGEST_LINE else line[:LONGEST_LINE] + "…"
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in short)
+
+
+_KINDS: Final = {
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "tuple_type": "a list",
+    "invalid_key": "text, as every key",
+}
+
+
+def lines(written: WrittenExperiment, error: ValidationError) -> Iterator[str]:
+    for each in error.errors(include_url=False):
+        location = each["loc"]
+        match each["type"]:
+            case "refused":
+                problem = each["msg"]
+            case "missing":
+                problem = f"missing; must be {_wanted(location)}"
+            case "extra_forbidden":
+                problem = _unknown(written, location)
+            case kind:
+                problem = f"found {shown(each['input'])}; must be {_KINDS.get(kind, 'plain data')}"
+        field = written.where(location)
+        yield f"{field}: {problem}" if field else problem
+
+
+def _wanted(location: Location) -> str:
+    """What is allowed where something required is missing."""
+    fields = ArmSpec.model_fields | ExperimentSpec.model_fields
+    field = fields.get(str(location[-1]))
+    words = [each.words for each in field.metadata if isinstance(each, Allowed)] if field else []
+    return words[0] if words else (field and field.description) or "given"
+
+
+def _unknown(written: WrittenExperiment, location: Location) -> str:
+    """What to say of a key that nobody knows: the nearest that somebody does."""
+    *outer, name = location
+    match outer:
+        case ["arms", int(index), "hyperparameters", *path]:
+            algorithm = str(written.settings(written.arms[index])["algorithm"])
+            known = accepted(algorithm, [str(step) for step in path])
+            hint = did_you_mean(name, known) or f"; must be one of {', '.join(sorted(known))}"
+            return f"unknown {'key' if path else f'hyperparameter of {algorithm}'}{hint}"
+        case ["arms", int()]:
+            known = ARM_KEYS
+        case ["resource_limits"]:
+            known = tuple(ResourceLimitsSpec.model_fields)
+        case _:
+            known = (*EXPERIMENT_KEYS, *ARM_KEYS, *(key for spelling in SPELLINGS for key in spelling))
+    hint = as_hyperparameter(name) or did_you_mean(name, known)
+    return "unknown key" + (hint or f"; must be one of {', '.join(known)}")

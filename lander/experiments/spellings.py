@@ -1,0 +1,203 @@
+"""The spellings of an experiment file, and the normal form that each of them means.
+
+The normal form lists all `arms`, each complete. It may be written itself; or in short, as `baseline` and `variants`, where a
+variant says only what differs; or as two complete configurations, `baseline_config` and `variant_config`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Final, NamedTuple, Self
+
+from lander.protocol.refusals import shown
+
+MOST_ARMS: Final = 1_000
+ARM_KEYS: Final[tuple[str, ...]] = (
+    "algorithm",
+    "environment",
+    "environment_kwargs",
+    "training_steps",
+    "seeds",
+    "device",
+    "hyperparameters",
+    "seed",
+)
+"""What an arm may say, at the top of a file for all of them."""
+SPELLINGS: Final = (("arms",), ("baseline_config", "variant_config"), ("baseline", "variants", "variant"))
+
+
+class Successor(NamedTuple):
+    """What runs in place of an environment that goes by another name now, and why."""
+
+    environment: str
+    environment_kwargs: dict[str, object]
+    reason: str = "no longer exists in Gymnasium"
+
+
+_CONTINUOUS: Final[dict[str, object]] = {"continuous": True}
+SUCCESSORS: Final[Mapping[str, Successor]] = {
+    "LunarLander-v2": Successor("LunarLander-v3", {}),
+    "LunarLanderContinuous-v2": Successor("LunarLander-v3", _CONTINUOUS),
+    "LunarLanderContinuous-v3": Successor("LunarLander-v3", _CONTINUOUS, "is another name for it"),
+    "BipedalWalker-v2": Successor("BipedalWalker-v3", {}),
+    "BipedalWalkerHardcore-v2": Successor("BipedalWalkerHardcore-v3", {}),
+}
+
+Location = Sequence[str | int]
+
+
+def resolve(data: Mapping[str, object]) -> tuple[dict[str, object], tuple[str, ...]]:
+    """Any spelling of an experiment as the normal form, not yet validated, and what the user should be told about it.
+
+    Raises `ValueError`, `<field>: <what is wrong>`, where the shape of the data leaves no normal form to validate.
+    """
+    return WrittenExperiment.of(data).resolve()
+
+
+@dataclass
+class WrittenArm:
+    """One arm as written: `settings` stand in the user's data under `prefix`, as in `variants.fast.`."""
+
+    prefix: str
+    settings: dict[str, object]
+    identity: dict[str, object]  # name and role, where the place decides them and not the settings
+
+
+@dataclass
+class WrittenExperiment:
+    """An experiment as the user wrote it: `resolve` says what it means, `where` finds where a thing was said.
+
+    What an arm leaves unsaid holds from the top level, in every spelling. In the short form a variant also takes what
+    the baseline says; but one that names another algorithm does not take the baseline's hyperparameters, since they
+    speak of an algorithm that it does not run.
+    """
+
+    top: dict[str, object]
+    shared: dict[str, object]
+    arms: list[WrittenArm]
+    short: bool
+
+    @classmethod
+    def of(cls, data: Mapping[str, object]) -> Self:
+        """Reads any spelling; raises as `resolve` does."""
+        rest = {key: value for key, value in data.items() if (key, value) != ("experiment_id", None)}
+        spellings = [found for spelling in SPELLINGS if (found := [key for key in spelling if key in rest])]
+        if len(spellings) > 1:
+            raise ValueError(f"{spellings[1][0]}: does not go together with {spellings[0][0]}; use one of the two")
+        short = not spellings or spellings[0][0] in SPELLINGS[-1]
+        arms = list(_take_arms(rest))
+        if len(arms) > MOST_ARMS:
+            raise ValueError(f"{'variants' if short else 'arms'}: found {len(arms)} arms; must be at most {MOST_ARMS}")
+        shared = {key: rest.pop(key) for key in ARM_KEYS if key in rest}
+        return cls(rest, shared, arms, short)
+
+    def resolve(self) -> tuple[dict[str, object], tuple[str, ...]]:
+        """The normal form, not yet validated, and the notices."""
+        complete = [{**arm.identity, **self.settings(arm)} for arm in self.arms]
+        notices = dict.fromkeys(notice for arm in complete for notice in _succeed(arm))
+        return {**self.top, "arms": complete}, tuple(notices)
+
+    def settings(self, arm: WrittenArm) -> dict[str, object]:
+        """All that holds for the arm, wherever it was said."""
+        return _merge(self._layers(arm))
+
+    def where(self, location: Location) -> str:
+        """The place in the user's data of what stands at `location` in the normal form."""
+        if len(location) < 2 or location[0] != "arms":
+            return "variants" if self.short and location == ("arms",) else dotted(location)
+        arm, path = self.arms[int(location[1])], location[2:]
+        if not path or path[0] in arm.identity:
+            return arm.prefix.removesuffix(".")
+        names = list(takewhile(lambda step: isinstance(step, str), path))  # places in a list are not told apart
+        for length in range(len(names), 0, -1):
+            for prefix, settings in reversed(self._layers(arm)):
+                if path[0] == "seeds" and "seed" in settings:
+                    return f"{prefix}seed"
+                if stands(settings, names[:length]):
+                    return prefix + dotted(path)
+        return dotted(path) if self.short else arm.prefix + dotted(path)
+
+    def _layers(self, arm: WrittenArm) -> list[tuple[str, dict[str, object]]]:
+        """Where the arm's settings may stand, as prefix and settings; a later one has the last word."""
+        layers = [("", self.shared), (arm.prefix, arm.settings)]
+        baseline = self.arms[0]
+        if self.short and arm is not baseline:
+            theirs = baseline.settings.get("algorithm", self.shared.get("algorithm"))
+            foreign = {"hyperparameters"} if arm.settings.get("algorithm", theirs) != theirs else set()
+            layers.insert(1, (baseline.prefix, {k: v for k, v in baseline.settings.items() if k not in foreign}))
+        return layers
+
+
+def dotted(location: Location) -> str:
+    """`("arms", 0, "name")` as `arms[0].name`."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location).removeprefix(".")
+
+
+def mapping(value: object, where: str) -> dict[str, object]:
+    """A copy of what must be a mapping, or nothing at all; raises `ValueError` that names `where`."""
+    if value is None or isinstance(value, Mapping):
+        return dict(value or {})
+    raise ValueError(f"{where}: found {shown(value)}; must be a mapping")
+
+
+def _take_arms(rest: dict[str, object]) -> Iterator[WrittenArm]:
+    """Takes the arms out of the user's data, the baseline first where the spelling decides it."""
+    if "arms" in rest:
+        listed = rest.pop("arms")
+        if not isinstance(listed, list | tuple):
+            raise ValueError(f"arms: found {shown(listed)}; must be a list of arms")
+        for index, settings in enumerate(listed):
+            yield WrittenArm(f"arms[{index}].", mapping(settings, f"arms[{index}]"), {})
+    elif "baseline_config" in rest or "variant_config" in rest:
+        for role in ("baseline", "variant"):
+            if f"{role}_config" not in rest:
+                raise ValueError(f"{role}_config: missing; must be a complete configuration")
+            yield _arm(f"{role}_config", rest.pop(f"{role}_config"), role, role)
+    else:
+        yield _arm("baseline", rest.pop("baseline", None), "baseline", "baseline")
+        if "variant" in rest:
+            yield _arm("variant", rest.pop("variant"), "variant", "variant")
+        for name, settings in mapping(rest.pop("variants", None), "variants").items():
+            yield _arm(f"variants.{name}", settings, name, "variant")
+
+
+def _arm(where: str, settings: object, name: object, role: str) -> WrittenArm:
+    written = mapping(settings, where)
+    for key in {"name", "role"} & written.keys():
+        raise ValueError(f"{where}.{key}: cannot be set here; this arm is {shown(name)}, a {role}")
+    return WrittenArm(f"{where}.", written, {"name": name, "role": role})
+
+
+def _merge(layers: list[tuple[str, dict[str, object]]]) -> dict[str, object]:
+    merged: dict[str, object] = {}
+    for prefix, settings in layers:
+        if "seed" in settings and "seeds" in settings:
+            raise ValueError(f"{prefix}seed: does not go together with seeds; use one or the other")
+        for key, value in settings.items():
+            if key in ("hyperparameters", "environment_kwargs"):
+                merged[key] = {**mapping(merged.get(key), key), **mapping(value, prefix + key)}
+            elif key == "seed":
+                merged["seeds"] = [value]
+            else:
+                merged[key] = value
+    return merged
+
+
+def _succeed(arm: dict[str, object]) -> Iterator[str]:
+    """Puts its successor in place of an environment that has one, and says so."""
+    written = arm.get("environment")
+    if isinstance(written, str) and written in SUCCESSORS:
+        name, implied, reason = SUCCESSORS[written]
+        given = mapping(arm.get("environment_kwargs"), "environment_kwargs")
+        arm |= {"environment": name, "environment_kwargs": {**implied, **given}}
+        adding = " with continuous: true" if implied.keys() - given.keys() else ""
+        yield f"{written} {reason}; running {name}{adding} in its place"
+
+
+def stands(settings: object, path: Location) -> bool:
+    """Whether there is something at `path` in the settings."""
+    for step in path:
+        if not isinstance(settings, Mapping) or step not in settings:
+            return False
+        settings = settings[step]
+    return True

@@ -1,0 +1,78 @@
+"""A recorded experiment as people write one: the data of a file that asks for the same again."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from lander.experiments.file_formats import parse_yaml
+from lander.experiments.parsing import parse_experiment
+from lander.protocol.digests import digest
+from lander.protocol.errors import ConfigurationError
+from lander.protocol.experiment import Arm, Experiment
+
+NESTED: Final = ("hyperparameters", "environment_kwargs")
+_RECORDED_ONLY: Final = {"defaults", "scheduled", "defaulted"}
+
+
+def as_written(experiment: Experiment) -> dict[str, Any]:
+    """The experiment in the normal form, with what its author wrote and no defaults."""
+    unsaid = {"arms", "tasks", "origin", *experiment.defaulted, "defaulted"}
+    top = experiment.model_dump(mode="json", exclude=unsaid)
+    origin = {} if experiment.origin is None else {"origin": experiment.origin.model_dump(mode="json")}
+    return {**top, **origin, "arms": [arm_as_written(arm) for arm in experiment.arms]}
+
+
+def arm_as_written(arm: Arm) -> dict[str, Any]:
+    """One arm of the normal form."""
+    return arm.model_dump(mode="json", exclude={*arm.defaulted, *_RECORDED_ONLY})
+
+
+def experiment_file(experiment: Experiment) -> str:
+    """The experiment as a YAML file that says no more than it must; reading it gives the experiment back, id included.
+
+    One that this version would not read as it was meant is written in the normal form.
+    """
+    forms = (_short(experiment), as_written(experiment))  # there is what the short form cannot say
+    texts = [_yaml(form, unicode) for unicode in (True, False) for form in forms]  # and text that has to be escaped
+    return next((text for text in texts if _means(text, experiment)), texts[1])
+
+
+def _yaml(form: dict[str, Any], unicode: bool) -> str:
+    import yaml
+
+    return str(yaml.safe_dump(form, sort_keys=False, allow_unicode=unicode, width=100, default_flow_style=None))
+
+
+def _means(text: str, experiment: Experiment) -> bool:
+    try:
+        read, _ = parse_experiment(parse_yaml(text), source="experiment")
+    except (ConfigurationError, ValueError):
+        return False
+    return (read.experiment_id, digest(read)) == (experiment.experiment_id, digest(experiment))
+
+
+def _short(experiment: Experiment) -> dict[str, Any]:
+    """What all arms say the same at the top, the rest of the baseline, and of each variant what differs from that."""
+    top = as_written(experiment)
+    baseline, *variants = ({name: arm[name] for name in arm if name not in ("name", "role")} for arm in top.pop("arms"))
+    common = {name: value for name, value in baseline.items() if all(arm.get(name) == value for arm in variants)}
+    own = {name: value for name, value in baseline.items() if name not in common}
+    changes = {arm.name: _change(baseline, settings) for arm, settings in zip(experiment.variants, variants, strict=True)}
+    named = {"experiment_id": experiment.experiment_id, "hypothesis": experiment.hypothesis}
+    return {**named, **common, **top, "baseline": own, "variants": changes}
+
+
+def _change(baseline: Mapping[str, Any], variant: Mapping[str, Any]) -> dict[str, Any]:
+    changed = {}
+    for name, value in variant.items():
+        before = baseline.get(name)
+        if name in NESTED and before is not None:
+            value = {key: each for key, each in value.items() if key not in before or before[key] != each}
+        if value != before and value != {}:
+            changed[name] = value
+    return changed
+
+
+def written_value(value: object) -> str:
+    """A value as people write it in a file or an override."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,64 @@
+"""How a recorded experiment grows: what it is after each event that adds to it or changes how it is carried out. Pure."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from lander.protocol.events import (
+    ArmAdded,
+    Event,
+    Execution,
+    ExperimentRestated,
+    SeedsAdded,
+    SettingsChanged,
+    StepsAdded,
+)
+from lander.protocol.experiment import Arm, Experiment
+
+Growth = ArmAdded | SeedsAdded | StepsAdded | SettingsChanged | ExperimentRestated
+
+
+def grown(experiment: Experiment, event: Growth) -> Experiment:
+    """The experiment after the event."""
+    return _GROWS[type(event)](experiment, event)
+
+
+def execution_after(execution: Execution, event: Growth) -> Execution:
+    """How it is carried out after the event."""
+    return getattr(event, "execution", None) or execution
+
+
+def _with_arm(experiment: Experiment, event: ArmAdded) -> Experiment:
+    return experiment.model_copy(update={"arms": (*experiment.arms, event.arm)})
+
+
+def _with_seeds(experiment: Experiment, event: SeedsAdded) -> Experiment:
+    return _with(experiment, event.arms, lambda arm: {"seeds": tuple(dict.fromkeys((*arm.seeds, *event.seeds)))})
+
+
+def _with_steps(experiment: Experiment, event: StepsAdded) -> Experiment:
+    return _with(experiment, event.arms, lambda arm: {"training_steps": event.training_steps})
+
+
+def _with(experiment: Experiment, names: tuple[str, ...], changes: Callable[[Arm], dict[str, object]]) -> Experiment:
+    named = frozenset(names)
+    arms = tuple(arm.model_copy(update=changes(arm)) if arm.name in named else arm for arm in experiment.arms)
+    return experiment.model_copy(update={"arms": arms})
+
+
+def _with_settings(experiment: Experiment, event: SettingsChanged) -> Experiment:
+    """A default that is changed is none any more."""
+    changes = {} if event.settings is None else dict(event.settings)
+    changed = {name for name, value in changes.items() if getattr(experiment, name) != value}
+    defaulted = tuple(name for name in experiment.defaulted if name not in changed)
+    return experiment.model_copy(update=changes | {"defaulted": defaulted})
+
+
+_GROWS: Final[Mapping[type[Event], Callable[[Experiment, Any], Experiment]]] = {
+    ArmAdded: _with_arm,
+    SeedsAdded: _with_seeds,
+    StepsAdded: _with_steps,
+    SettingsChanged: _with_settings,
+    ExperimentRestated: lambda _, event: event.experiment,
+}
+
+GROWTH_KINDS: Final = tuple(event_type.kind for event_type in _GROWS)

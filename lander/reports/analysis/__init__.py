@@ -1,0 +1,1 @@
+"""The numbers: from the log to findings, and to what a report draws."""

@@ -1,0 +1,176 @@
+"""What whoever believes an experiment's findings should keep in mind: one plain sentence each."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from lander.protocol.experiment import Arm, Experiment
+from lander.protocol.states import in_words
+from lander.reports.analysis.findings import ArmFinding, Contrast, Measure
+from lander.reports.analysis.judgement import FEWEST_SEEDS
+from lander.reports.analysis.run_histories import Past
+from lander.store.log.reader import RETURN_WINDOW
+
+FEW_SEEDS: Final = 5
+MOST_MEAN_OF_ALL: Final = 3
+"""Seeds up to which the middle half of the returns is all of them."""
+_MOST_NAMED: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What caveats follow from: the experiment as submitted and as it is now, its runs, and what was found.
+
+    `looks` is how often there were more seeds, steps or episodes of evaluation after results could be seen.
+    """
+
+    submitted: Experiment
+    wanted: Experiment
+    runs: Sequence[Past]
+    measure: Measure
+    arms: Sequence[ArmFinding]
+    contrasts: Sequence[Contrast]
+    looks: int
+
+    @property
+    def completed(self) -> list[Past]:
+        """The runs that were trained to their end."""
+        return [run for run in self.runs if run.completed]
+
+
+def caveats(told: Told) -> Iterator[str]:
+    """All of them, what weighs most first."""
+    yield from _of_missing_runs(told)
+    yield from _of_comparability(told)
+    yield from _of_seeds(told)
+    yield from _of_episodes(told)
+    yield from _of_extension(told.submitted, told.wanted)
+    yield from _of_fork(told.submitted)
+    yield from _of_arms(told.wanted.arms)
+
+
+def _of_missing_runs(told: Told) -> Iterator[str]:
+    missing = [run for run in told.runs if not run.completed]
+    if missing:
+        yield f"{len(missing)} of {len(told.runs)} runs did not complete and are left out: {_named(missing)}"
+    silent = [run for run in told.completed if run.final(told.measure) is None]
+    if silent:
+        yield f"no return is known of {_named(silent)}: it finished no episode, or its returns are not numbers"
+    inexact = [run for run in told.completed if run.run["resume"] == "inexact"]
+    if inexact:
+        yield f"after an interruption, these could not go on bit by bit, and began a new episode instead: {_named(inexact)}"
+
+
+def _of_comparability(told: Told) -> Iterator[str]:
+    baseline, *variants = told.arms
+    compared = {contrast.variant: contrast for contrast in told.contrasts}
+    for variant in variants:
+        if variant.name not in compared:
+            without = " and ".join(arm.name for arm in (baseline, variant) if not arm.returns)
+            yield f"{variant.name} cannot be compared with {baseline.name}: there is no final return of {without}"
+        elif baseline.returns.keys() != variant.returns.keys():
+            lacking = filter(None, (_lacking(baseline, variant), _lacking(variant, baseline)))
+            yield f"seeds are missing ({'; '.join(lacking)}), so {_what_is_compared(compared[variant.name])}"
+    for variant in variants:
+        if told.measure == "evaluation" and (trained := _otherwise_in_training(told, baseline.name, variant.name)):
+            yield trained
+
+
+def _what_is_compared(contrast: Contrast) -> str:
+    if contrast.paired:
+        return f"only the {contrast.compared} that both have are compared"
+    return f"runs are compared as two groups and not seed by seed, the first {contrast.compared} of each"
+
+
+def _lacking(arm: ArmFinding, other: ArmFinding) -> str:
+    seeds = [str(seed) for seed in other.returns if seed not in arm.returns]
+    return f"{arm.name} lacks {_shortened(seeds)}" if seeds else ""
+
+
+def _otherwise_in_training(told: Told, baseline: str, variant: str) -> str | None:
+    """Said where the variant is ahead in evaluation and behind in training, or the other way round."""
+    ahead = []
+    for measure in ("evaluation", "training"):
+        finals = {
+            name: [final for run in told.completed if run.run["arm"] == name and (final := run.final(measure)) is not None]
+            for name in (variant, baseline)
+        }
+        if not all(finals.values()):
+            return None
+        ours, theirs = (sum(values) / len(values) for values in finals.values())
+        ahead.append(ours - theirs)
+    if ahead[0] * ahead[1] >= 0:
+        return None
+    words = ["ahead of" if each > 0 else "behind" for each in ahead]
+    return f"{variant} is {words[0]} {baseline} in evaluation and {words[1]} it in its last {RETURN_WINDOW} training episodes"
+
+
+def _of_seeds(told: Told) -> Iterator[str]:
+    counts = {arm.name: len(arm.returns) for arm in told.arms if arm.returns}
+    if not counts:
+        return
+    fewest = min(counts.values())
+    if fewest == 1:
+        yield "one seed says nothing about spread: a difference may well be chance"
+    elif fewest < FEW_SEEDS:
+        never = f"there is no verdict from fewer than {FEWEST_SEEDS}, and " if fewest < FEWEST_SEEDS else ""
+        yield f"{fewest} seeds are few: {never}with fewer than {FEW_SEEDS}, chance is rarely told from an effect"
+    if any(1 < count <= MOST_MEAN_OF_ALL for count in counts.values()):
+        yield f"of {MOST_MEAN_OF_ALL} seeds or fewer, the interquartile mean is the mean"
+    if told.looks:
+        times = "once" if told.looks == 1 else f"{told.looks} times"
+        yield (
+            f"seeds, steps or evaluations were added {times} after results could be seen; who goes on until there is a result"
+            " will get one, so p-values are doubled each time"
+        )
+
+
+def _of_episodes(told: Told) -> Iterator[str]:
+    evaluated = [run.final_evaluation for run in told.completed]
+    if told.measure == "training":
+        if any(evaluated):
+            yield "not every completed run was evaluated at its end, so what they returned in training is compared"
+        short = [run for run in told.completed if 0 < run.episodes < RETURN_WINDOW]
+        if short:
+            runs = f"{len(short)} completed run{'s' if len(short) > 1 else ''}"
+            since = " since the fork" if told.submitted.origin else ""
+            yield f"fewer than {RETURN_WINDOW} episodes were finished by {runs}{since}: the mean is over fewer"
+    elif len({(each.first_seed, len(each.returns)) for each in evaluated if each}) > 1:
+        yield "the runs were not all evaluated on the same episodes"
+
+
+def _of_extension(submitted: Experiment, wanted: Experiment) -> Iterator[str]:
+    for old, new in zip(submitted.arms, wanted.arms, strict=True):
+        if new.training_steps != old.training_steps and new.scheduled:
+            yield (
+                f"{new.name} was extended from {old.training_steps:,} to {new.training_steps:,} training steps, and its"
+                f" {' and '.join(new.scheduled)} took another course than with all the steps from the start"
+            )
+
+
+def _of_fork(submitted: Experiment) -> Iterator[str]:
+    if (origin := submitted.origin) is not None:
+        of = f"{origin.experiment}/{origin.arm}"
+        yield f"all runs go on from checkpoints of {of}: what is found is what a change does from there on, not from the start"
+
+
+def _of_arms(arms: Sequence[Arm]) -> Iterator[str]:
+    if len({arm.training_steps for arm in arms}) > 1:
+        named = [f"{arm.name} for {arm.training_steps:,} steps" for arm in arms]
+        yield f"the arms are not trained equally long: {_shortened(named)}"
+    if any((arm.environment, arm.environment_kwargs) != (arms[0].environment, arms[0].environment_kwargs) for arm in arms):
+        named = [f"{arm.name} in {_environment(arm)}" for arm in arms]
+        yield f"the arms do not play the same environment, nor are they evaluated in the same: {_shortened(named)}"
+
+
+def _environment(arm: Arm) -> str:
+    settings = ", ".join(f"{key}={value}" for key, value in sorted(arm.environment_kwargs.items()))
+    return f"{arm.environment} ({settings})" if settings else arm.environment
+
+
+def _named(runs: Sequence[Past]) -> str:
+    return _shortened([f"{run.run['arm']}/{run.run['seed']} ({in_words(run.run['state'], run.run['cause'])})" for run in runs])
+
+
+def _shortened(names: Sequence[str]) -> str:
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else "")

@@ -1,0 +1,182 @@
+"""An experiment's findings: every arm by itself, and every variant against the baseline, from the log alone."""
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from math import fsum
+
+from lander.protocol.experiment import Arm, Experiment
+from lander.protocol.states import SETTLED
+from lander.reports.analysis import statistics
+from lander.reports.analysis.caveats import Told, caveats
+from lander.reports.analysis.findings import LEVEL, ArmFinding, Contrast, Estimate, Findings, RunFinding, Withheld
+from lander.reports.analysis.judgement import FEWEST_SEEDS, Judgement, Sample, judge
+from lander.reports.analysis.power import more_seeds
+from lander.reports.analysis.run_histories import Past, known, measure_of, pasts, run_finding
+from lander.store.log.reader import Reader
+from lander.store.projections.status import status
+
+
+def findings(reader: Reader, experiment: str, *, threshold: float | None = None) -> Findings:
+    """What the experiment found, as it stands.
+
+    `threshold` is the mean return of the last 100 episodes that runs are timed to; by default what the baseline's runs had at
+    their end, on average. Raises `NotFoundError` naming the nearest ids.
+    """
+    with reader.snapshot():
+        return _findings(reader, experiment, threshold)
+
+
+def _findings(reader: Reader, experiment: str, threshold: float | None) -> Findings:
+    submitted, wanted = reader.submission(experiment).experiment, reader.experiment(experiment)
+    standing = status(reader, experiment)
+    (found,) = standing["experiments"]
+    runs = pasts(reader, experiment, found["runs"])
+    measure = measure_of(runs)
+    aim = _default_threshold(runs, wanted.baseline.name) if threshold is None else threshold
+    each = [run_finding(run, measure, aim) for run in runs]
+    arms = [_arm(arm, [run for run in each if run.arm == arm.name]) for arm in wanted.arms]
+    looks = _looks(reader, experiment)
+    contrasts = _contrasts(arms, looks)
+    told = Told(submitted, wanted, runs, measure, arms, contrasts, looks)
+    return Findings(
+        experiment=experiment,
+        hypothesis=found["hypothesis"],
+        state=found["state"],
+        position=standing["position"],
+        measure=measure,
+        threshold=aim,
+        arms=tuple(arms),
+        contrasts=tuple(contrasts),
+        caveats=tuple(caveats(told)),
+        origin=None if submitted.origin is None else f"{submitted.origin.experiment}/{submitted.origin.arm}",
+    )
+
+
+def _default_threshold(runs: Sequence[Past], baseline: str) -> float | None:
+    finals = [run.final("training") for run in runs if run.completed and run.run["arm"] == baseline]
+    numbers = [final for final in finals if final is not None]
+    return known(fsum(numbers) / len(numbers)) if numbers else None
+
+
+def _looks(reader: Reader, experiment: str) -> int:
+    """How often there were more seeds, training steps or episodes of evaluation after results could be seen."""
+    plans = {plan.at: _plan(plan.experiment) for plan in reader.plans(experiment)}  # what is added at once has one time
+    return sum(before != after for before, after in pairwise(plans.values()))
+
+
+def _plan(experiment: Experiment) -> tuple[object, ...]:
+    """What another result may come of."""
+    return experiment.eval_episodes, *((arm.seeds, arm.training_steps) for arm in experiment.arms)
+
+
+def _arm(arm: Arm, runs: Sequence[RunFinding]) -> ArmFinding:
+    returns = {run.seed: run.final for run in runs if run.final is not None}
+    finals = list(returns.values())
+    completed = [run for run in runs if run.state == "completed"]
+    reached = [run for run in completed if run.steps_to_threshold is not None]
+    times = [run.total_steps if run.steps_to_threshold is None else run.steps_to_threshold for run in completed]
+    return ArmFinding(
+        name=arm.name,
+        role=arm.role,
+        seeds=tuple(run.seed for run in runs),
+        runs=tuple(runs),
+        returns=returns,
+        mean=statistics.mean(finals),
+        median=statistics.median(finals),
+        iqm=statistics.interquartile_mean(finals),
+        spread=statistics.spread(finals),
+        best=statistics.mean([best for run in completed if (best := known(run.best)) is not None]),
+        area=statistics.mean([area for run in completed if (area := known(run.area)) is not None]),
+        reached=len(reached),
+        steps_to_threshold=_within(statistics.mean(times), 0, max(arm.training_steps, *times)) if reached else None,
+        wall_seconds=_mean(run.wall_seconds for run in completed),
+        cpu_seconds=_mean(run.cpu_seconds for run in completed),
+        steps_per_second=_mean(run.steps_per_second for run in completed),
+    )
+
+
+def _within(found: Estimate | None, least: float, most: float) -> Estimate | None:
+    """The estimate, its interval without what cannot be: that holds the true value as often as before."""
+    if found is None or found.low is None or found.high is None:
+        return found
+    return Estimate(value=found.value, low=max(least, found.low), high=min(most, found.high))
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    given = [value for value in values if value is not None]
+    return fsum(given) / len(given) if given else None
+
+
+# --- variant against baseline -----------------------------------------------------------------------------------------
+
+
+def _contrasts(arms: Sequence[ArmFinding], looks: int) -> list[Contrast]:
+    """Every variant that can be compared."""
+    baseline, *variants = arms
+    compared = [variant for variant in variants if variant.returns and baseline.returns]
+    samples = [Sample.of(variant.returns, baseline.returns) for variant in compared]
+    severe = judge([_severe(variant, baseline) for variant in compared], looks)
+    ended = all(run.state in SETTLED for arm in arms for run in arm.runs)
+    level = LEVEL / (max(1, len(compared)) * 2 ** (looks + 1))
+    return [
+        _contrast(variant, baseline, sample, judgement, _withheld(judgement, strict, ended), level)
+        for variant, sample, judgement, strict in zip(compared, samples, judge(samples, looks), severe, strict=True)
+    ]
+
+
+def _severe(variant: ArmFinding, baseline: ArmFinding) -> Sample:
+    """The sample, had every run that was lost returned the least of all."""
+    least = min(*variant.returns.values(), *baseline.returns.values())
+    ours, theirs = ({run.seed: least if run.final is None else run.final for run in arm.runs} for arm in (variant, baseline))
+    return Sample.of(ours, theirs)
+
+
+def _withheld(judgement: Judgement, severe: Judgement, ended: bool) -> Withheld | None:
+    if judgement.decision == "undecided":
+        return None
+    if not ended:
+        return "unfinished"
+    return None if judgement.decision == severe.decision else "failures"
+
+
+def _contrast(
+    variant: ArmFinding,
+    baseline: ArmFinding,
+    sample: Sample,
+    judgement: Judgement,
+    withheld: Withheld | None,
+    level: float,
+) -> Contrast:
+    """`level` is what a p-value will have to be below once seeds were added."""
+    ours, theirs, paired = sample
+    rank_test, rank_p_value = statistics.rank_test(ours, theirs, paired)
+    undecided = judgement.decision == "undecided"
+    return Contrast(
+        variant=variant.name,
+        baseline=baseline.name,
+        paired=paired,
+        compared=len(ours),
+        difference=judgement.test.difference,
+        area=_area(variant, baseline),
+        better=sum(a > b for a, b in zip(ours, theirs, strict=True)) if paired else None,
+        probability_of_improvement=statistics.probability_of_improvement(ours, theirs),
+        effect_size=statistics.effect_size(ours, theirs),
+        test=judgement.test.test,
+        p_value=judgement.test.p_value,
+        p_adjusted=judgement.p_adjusted,
+        rank_test=rank_test,
+        rank_p_value=rank_p_value,
+        decision="undecided" if withheld else judgement.decision,
+        withheld=withheld,
+        more_seeds=more_seeds(ours, theirs, paired, level, FEWEST_SEEDS) if undecided else None,
+    )
+
+
+def _area(variant: ArmFinding, baseline: ArmFinding) -> Estimate | None:
+    """The difference of the areas under the learning curves, over the runs that are compared where they have one."""
+    ours, theirs = map(_areas, (variant, baseline))
+    return statistics.compare(*Sample.of(ours, theirs)).difference if ours and theirs else None
+
+
+def _areas(arm: ArmFinding) -> dict[int, float]:
+    return {run.seed: area for run in arm.runs if (area := known(run.area)) is not None}

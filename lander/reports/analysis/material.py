@@ -1,0 +1,67 @@
+"""What a report is made of: what was found, and what of the record its figures draw."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lander.protocol.events import EvaluationFinished
+from lander.protocol.experiment import Experiment
+from lander.reports.analysis.curves import Band, Curve, band, learning_curve
+from lander.reports.analysis.findings import ArmFinding, Findings, RunFinding
+from lander.reports.analysis.usage import Usage, usage
+from lander.store.log.reader import Reader
+from lander.store.records.ancestry import Ancestor, ancestry, episodes_with_past
+from lander.store.records.run_record import Record
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Material:
+    """Everything a report shows; `curves`, `evaluations`, `usage` and `ancestry` by run, `bands` by arm, where there is one.
+
+    `experiment` is what it is now, `manifest` where and with what versions it was asked for.
+    """
+
+    findings: Findings
+    experiment: Experiment
+    manifest: Mapping[str, Any]
+    curves: Mapping[str, Curve]
+    bands: Mapping[str, Band]
+    evaluations: Mapping[str, tuple[EvaluationFinished, ...]]
+    usage: Mapping[str, Usage]
+    ancestry: Mapping[str, tuple[Ancestor, ...]]
+
+
+def gather(reader: Reader, findings: Findings) -> Material:
+    """Read from the log what the report on these findings shows."""
+    runs = [run.run for arm in findings.arms for run in arm.runs]
+    curves = learning_curves(reader, findings)
+    evaluations = {run: found for run in runs if (found := Record(reader, run).evaluations())}
+    return Material(
+        findings=findings,
+        experiment=reader.experiment(findings.experiment),
+        manifest=reader.submission(findings.experiment).manifest,
+        curves=curves,
+        bands=bands(findings, curves),
+        evaluations=evaluations,
+        usage=usage(reader, findings.experiment),
+        ancestry={run: past for run in runs if (past := ancestry(reader, run))},
+    )
+
+
+def learning_curves(reader: Reader, findings: Findings) -> dict[str, Curve]:
+    """The learning curve of every run that finished an episode."""
+    found = {}
+    for run in (run for arm in findings.arms for run in arm.runs):
+        if episodes := episodes_with_past(reader, run.run):
+            found[run.run] = learning_curve(episodes, run.total_steps, until=run.step)
+    return found
+
+
+def bands(findings: Findings, curves: Mapping[str, Curve]) -> dict[str, Band]:
+    """The band of every arm: over its completed runs, or over all that there are where none is completed."""
+    chosen = {arm.name: [curves[run.run] for run in _shown(arm) if run.run in curves] for arm in findings.arms}
+    return {name: band(theirs) for name, theirs in chosen.items() if theirs}
+
+
+def _shown(arm: ArmFinding) -> Sequence[RunFinding]:
+    return [run for run in arm.runs if run.state == "completed"] or arm.runs

@@ -1,0 +1,80 @@
+"""Tidy tables of what was recorded: one row per episode, per evaluation episode, per metric point.
+
+Only what counts is in them (`store.record`). Rows come one at a time, so that no table is ever held whole; a value that is
+not known is empty, one that is not a number is `nan`.
+"""
+
+import csv
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import IO, Final, NamedTuple
+
+from lander.protocol.experiment import RunKey
+from lander.store.log.reader import Reader
+from lander.store.records.run_record import Record
+
+Cell = str | int | float | bool | None
+Row = tuple[Cell, ...]
+
+
+class Table(NamedTuple):
+    """The names of the columns, and the rows."""
+
+    columns: tuple[str, ...]
+    rows: Iterable[Row]
+
+
+RUN: Final = ("run", "arm", "seed")
+"""The columns that every row of a run begins with."""
+
+
+def episodes(reader: Reader, runs: Iterable[str]) -> Table:
+    """The training episodes: `episode` counts them 1, 2, 3 … in the order they finished; steps are the run's timesteps."""
+    columns = ("episode", "env", "first_step", "last_step", "length", "return", "truncated")
+    return Table(RUN + columns, _of_each(reader, runs, _episodes))
+
+
+def _episodes(record: Record) -> Iterator[Row]:
+    for number, each in enumerate(record.episodes(), record.episodes_before + 1):
+        yield number, each.env, each.first_step, each.last_step, each.length, each.episode_return, each.truncated
+
+
+def evaluations(reader: Reader, runs: Iterable[str]) -> Table:
+    """The episodes of evaluations: `step` is the policy's timestep, `evaluation_seed` what the episode was reset with."""
+    columns = ("step", "final", "evaluation_seed", "length", "return")
+    return Table(RUN + columns, _of_each(reader, runs, _evaluations))
+
+
+def _evaluations(record: Record) -> Iterator[Row]:
+    for each in record.evaluations():
+        for index, (achieved, length) in enumerate(zip(each.returns, each.lengths, strict=True)):
+            yield each.step, each.final, each.first_seed + index, length, achieved
+
+
+def metrics(reader: Reader, runs: Iterable[str]) -> Table:
+    """What Stable-Baselines3's logger said, one row for each value."""
+    return Table((*RUN, "step", "name", "value"), _of_each(reader, runs, _metrics))
+
+
+def _metrics(record: Record) -> Iterator[Row]:
+    return ((each.step, name, value) for each in record.metrics() for name, value in each.values.items())
+
+
+def _of_each(reader: Reader, runs: Iterable[str], rows: Callable[[Record], Iterator[Row]]) -> Iterator[Row]:
+    for run in runs:
+        key = RunKey.parse(run)
+        for row in rows(Record(reader, run)):
+            yield run, key.arm, key.seed, *row
+
+
+RECORDED: Final[Mapping[str, Callable[[Reader, Iterable[str]], Table]]] = {
+    "episodes": episodes,
+    "evaluations": evaluations,
+    "metrics": metrics,
+}
+
+
+def write_csv(table: Table, file: IO[str]) -> None:
+    """Write a table as RFC 4180 has it, but with plain line ends; floats so that reading gives the same bits."""
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(table.columns)
+    writer.writerows(table.rows)

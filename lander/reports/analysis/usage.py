@@ -1,0 +1,54 @@
+"""What each run used while it trained: its share of a processor and its memory, from the hosts' samples."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lander.store.log.reader import Reader
+from lander.store.records.usage_samples import samples
+
+_GAP: Final = 3.0
+"""Samples further apart than this many times the usual distance are not joined: nothing was trained between."""
+_POINTS: Final = 200
+"""As many as a figure can show."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Samples in order: seconds in training (of all attempts, without the time between), CPU in percent of one core, memory
+    of the process and its children in MB."""
+
+    seconds: npt.NDArray[np.float64]
+    cpu_percent: npt.NDArray[np.float64]
+    memory_mb: npt.NDArray[np.float64]
+
+    @property
+    def peak_memory_mb(self) -> float:
+        """The most it was seen with."""
+        return float(self.memory_mb.max())
+
+    def thinned(self) -> "Usage":
+        """No more samples than a figure can show: means over neighbours."""
+        size = -(-len(self.seconds) // _POINTS)
+        starts = np.arange(0, len(self.seconds), size)
+        counts = np.diff([*starts, len(self.seconds)])
+        return Usage(*(np.add.reduceat(column, starts) / counts for column in (self.seconds, self.cpu_percent, self.memory_mb)))
+
+
+def usage(reader: Reader, experiment: str) -> dict[str, Usage]:
+    """What the runs of an experiment used, by run; those that were never measured are left out."""
+    found: dict[str, list[tuple[int, float, float]]] = {run: [] for run in reader.runs(experiment)}
+    for at, _, used in samples(reader, experiment):
+        if used.run in found:
+            found[used.run].append((at, used.cpu_percent, used.memory_mb))
+    return {run: _usage(samples) for run, samples in found.items() if samples}
+
+
+def _usage(samples: list[tuple[int, float, float]]) -> Usage:
+    at, cpu, memory = (np.asarray(column, np.float64) for column in zip(*sorted(samples), strict=True))
+    apart = np.diff(at) / 1e6
+    usual = float(np.median(apart)) if len(apart) else 0.0
+    trained = np.concatenate([[0.0], np.cumsum(np.where(apart > _GAP * usual, usual, apart))])
+    return Usage(trained, cpu, memory)

@@ -1,0 +1,1 @@
+"""Findings shown: as text, Markdown, a page, figures and films."""

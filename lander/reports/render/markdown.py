@@ -1,0 +1,132 @@
+"""The report as Markdown: the same in short, for a README or an issue; its pictures are files beside it."""
+
+import html
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from lander.experiments.writing import experiment_file
+from lander.protocol.states import in_words
+from lander.reports.analysis.configuration import differences
+from lander.reports.analysis.findings import ArmFinding, Contrast, Findings, RunFinding
+from lander.reports.analysis.material import Material
+from lander.reports.render import numbers
+from lander.reports.render.summary import ABOUT, lineage, manifest, notice, question, reached, steps_to, summary
+from lander.reports.render.verdict import method, verdict
+
+
+def markdown(material: Material, pictures: Iterable[str] = (), prefix: str = "") -> str:
+    """The report; `pictures` are the names of the figures that lie beside it, as `<prefix><name>.png`."""
+    return "\n".join(_lines(material, list(pictures), prefix)) + "\n"
+
+
+def _lines(material: Material, pictures: Sequence[str], prefix: str) -> Iterator[str]:
+    findings = material.findings
+    yield from (
+        f"# {_plain(question(findings))}",
+        "",
+        _plain(f"{summary(material)}. {findings.experiment}: {findings.state}."),
+        "",
+    )
+    for said in filter(None, (lineage(material), notice(findings))):
+        yield from (f"**{_plain(said)}**", "")
+    for sentence in verdict(findings):
+        decision, _, words = sentence.partition(": ")
+        yield from (f"**{_plain(decision)}**: {_plain(words)}", "")
+    yield from (f"- {_plain(caveat)}" for caveat in findings.caveats)
+    yield ""
+    if settings := differences(material.experiment):
+        yield "## What differs"
+        yield from _table(
+            ["setting", *(arm.name for arm in findings.arms)], [[found.name, *found.values] for found in settings]
+        )
+    for name in pictures:
+        yield from (f"![{ABOUT[name].title}]({prefix}{name}.png)", "", _plain(ABOUT[name].caption), "")
+    if any(arm.returns for arm in findings.arms):
+        yield "## Final performance"
+        yield from _table(_headings(findings), map(_arm, findings.arms))
+        yield from _table(_CONTRAST, map(_contrast, findings.contrasts))
+        yield from (f"{_plain(' '.join(method(findings)))}", "")
+    yield "## Runs"
+    yield from _table(_RUN, (_run(run) for arm in findings.arms for run in arm.runs))
+    yield from (
+        "## Reproduce it",
+        "",
+        f"With this file, `lander-ctl run {findings.experiment}.yaml` asks for the same experiment"
+        + (f", in a home that holds {_plain(findings.origin)}." if findings.origin else "."),
+        "",
+    )
+    yield from (_fenced(experiment_file(material.experiment), "yaml"), "")
+    yield from (f"- {name}: {_plain(value)}" for name, value in manifest(material.manifest))
+    yield f"- log: up to position {findings.position:,}"
+
+
+def _headings(findings: Findings) -> Sequence[str]:
+    returns = ("mean", "median", "interquartile mean", "spread", "best", "area under the curve")
+    return ("arm", "runs", *returns, steps_to(findings), "time per run", "CPU time", "steps/s")
+
+
+def _arm(arm: ArmFinding) -> Sequence[str]:
+    return (
+        arm.name,
+        f"{len(arm.returns)} of {len(arm.runs)}",
+        *(numbers.estimated(found) for found in (arm.mean, arm.median, arm.iqm)),
+        numbers.number(arm.spread),
+        *(numbers.estimated(found) for found in (arm.best, arm.area)),
+        f"{numbers.estimated(arm.steps_to_threshold, numbers.whole)} {reached(arm)}".rstrip(),
+        numbers.duration(arm.wall_seconds),
+        numbers.duration(arm.cpu_seconds),
+        numbers.whole(arm.steps_per_second),
+    )
+
+
+_CONTRAST = ("variant", "difference", "in area", "pairs won", "P(improvement)", "effect size", "test", "p", "p, corrected")
+
+
+def _contrast(contrast: Contrast) -> Sequence[str]:
+    return (
+        contrast.variant,
+        numbers.estimated(contrast.difference),
+        numbers.estimated(contrast.area),
+        numbers.NOTHING if contrast.better is None else f"{contrast.better} of {contrast.compared}",
+        numbers.estimated(contrast.probability_of_improvement, numbers.percent),
+        numbers.number(contrast.effect_size),
+        contrast.test,
+        numbers.p_value(contrast.p_value),
+        numbers.p_value(contrast.p_adjusted),
+    )
+
+
+_RUN = ("run", "state", "steps", "episodes", "final", "best", "attempts", "time", "steps/s")
+
+
+def _run(run: RunFinding) -> Sequence[str]:
+    return (
+        f"{run.arm}/{run.seed}",
+        in_words(run.state, run.cause) + (" (inexact)" if run.resume == "inexact" else ""),
+        numbers.whole(run.step),
+        numbers.whole(run.episodes),
+        numbers.number(run.final),
+        numbers.number(run.best),
+        str(run.attempts),
+        numbers.duration(run.wall_seconds),
+        numbers.whole(run.steps_per_second),
+    )
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Names to the left, all else to the right; nothing where there are no rows."""
+    lines = [f"| {' | '.join(map(_plain, row))} |" for row in rows]
+    if lines:
+        yield from ("", f"| {' | '.join(headings)} |", f"|---|{'--:|' * (len(headings) - 1)}", *lines, "")
+
+
+def _plain(text: str) -> str:
+    """Text of anybody's in which nothing is markup."""
+    return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", html.escape(" ".join(text.split()), quote=False))
+
+
+def _fenced(text: str, language: str) -> str:
+    """Text as it is, whatever it holds."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text}{fence}"

@@ -1,0 +1,98 @@
+"""The report as one HTML page that needs nothing else: no network, no script, every figure and film within it."""
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from lander.experiments.writing import experiment_file
+from lander.protocol.states import in_words
+from lander.reports.analysis.configuration import UNSAID, differences
+from lander.reports.analysis.findings import ArmFinding, Estimate
+from lander.reports.analysis.material import Material
+from lander.reports.render import numbers
+from lander.reports.render.drawing import colour, inline
+from lander.reports.render.summary import ABOUT, lineage, manifest, notice, question, reached, steps_to, summary
+from lander.reports.render.verdict import method, verdict
+
+Films = Mapping[str, Sequence[tuple[str, Path]]]
+"""Of each arm, films by their titles."""
+
+
+def page(material: Material, figures: Mapping[str, bytes], films: Films | None = None) -> str:
+    """The page; `figures` are the plots by their names, as SVG files."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    templates = PackageLoader("lander.reports.render", "templates")
+    environment = Environment(loader=templates, autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
+    environment.filters |= _FILTERS
+    findings = material.findings
+    settings = differences(material.experiment)
+    contrasts = {contrast.variant: contrast for contrast in findings.contrasts}
+    sentences = [sentence.partition(": ") for sentence in verdict(findings)]
+    css, _, _ = templates.get_source(environment, "page.css")
+    return environment.get_template("page.html").render(
+        findings=findings,
+        question=question(findings),
+        summary=summary(material),
+        notice=notice(findings),
+        lineage=lineage(material),
+        verdicts=[
+            (arm.name, contrasts.get(arm.name), decision, words)
+            for arm, (decision, _, words) in zip(findings.arms[1:], sentences, strict=True)
+        ],
+        settings=settings,
+        unsaid=any(UNSAID in setting.values for setting in settings),
+        completed=any(arm.returns for arm in findings.arms),
+        method=method(findings),
+        in_words=in_words,
+        steps_to=steps_to(findings),
+        about=ABOUT,
+        colours={arm.name: colour(index) for index, arm in enumerate(findings.arms)},
+        figures={name: Markup(inline(drawn, name)) for name, drawn in figures.items()},  # our own drawing, escaped by its maker
+        usage=material.usage,
+        films={arm: [(title, _film(path)) for title, path in shown] for arm, shown in (films or {}).items() if shown},
+        experiment_file=experiment_file(material.experiment),
+        manifest=list(manifest(material.manifest)),
+        css=Markup(css),  # a file of our own
+    )
+
+
+def _film(path: Path) -> str:
+    return f"data:video/mp4;base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def _plain(value: Any) -> str:
+    """A value for programs: all its digits, nothing where there is none."""
+    return "" if value is None or (isinstance(value, float) and not math.isfinite(value)) else str(value)
+
+
+def _spread_out(found: Estimate | None, write: numbers.Write = numbers.number) -> Any:
+    """An estimate, and its interval in small print beneath."""
+    return numbers.NOTHING if found is None else write(found.value) + _small(numbers.interval(found, write))
+
+
+def _reached(arm: ArmFinding) -> Any:
+    return _small(reached(arm))
+
+
+def _small(text: str) -> Any:
+    from markupsafe import Markup
+
+    return Markup("<small>{}</small>").format(text) if text else Markup("")
+
+
+_FILTERS: Final[Mapping[str, Any]] = {
+    "plain": _plain,
+    "number": numbers.number,
+    "whole": numbers.whole,
+    "duration": numbers.duration,
+    "p_value": numbers.p_value,
+    "reached": _reached,
+    "spread_out": _spread_out,
+    "spread_out_whole": partial(_spread_out, write=numbers.whole),
+    "spread_out_share": partial(_spread_out, write=numbers.percent),
+}

@@ -1,0 +1,133 @@
+"""What a report says in words beside the verdict, the same in every form it takes."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from lander.protocol.experiment import Arm
+from lander.protocol.states import UNDER_WAY, in_words
+from lander.reports.analysis.findings import ArmFinding, Findings
+from lander.reports.analysis.material import Material
+from lander.reports.render import numbers
+
+_MOST_SEEDS: Final = 12
+
+
+def question(findings: Findings) -> str:
+    """What was to be found out, or the experiment's name where nobody said."""
+    return " ".join(findings.hypothesis.split()) or findings.experiment
+
+
+def notice(findings: Findings) -> str:
+    """What must be known before anything else is believed: that it has not ended, or that nothing came of it; else nothing."""
+    runs = [run for arm in findings.arms for run in arm.runs]
+    done = sum(run.state == "completed" for run in runs)
+    if findings.state in UNDER_WAY:
+        return f"Not finished: {done} of {len(runs)} runs have completed. This is how things stand."
+    if done:
+        return f"{findings.state.capitalize()}: {done} of {len(runs)} runs have completed." if findings.unfinished else ""
+    causes = dict.fromkeys(in_words(run.state, run.cause) for run in runs)
+    return f"No run completed, so there is nothing to conclude. What became of them: {', '.join(causes)}."
+
+
+def summary(material: Material) -> str:
+    """What was trained, and how much of it."""
+    arms = material.experiment.arms
+    parts = [_said(arms, "algorithm"), f"on {_said(arms, 'environment')}", f"for {_steps(arms)} timesteps", _seeds(arms)]
+    return " ".join(parts)
+
+
+def _said(arms: Sequence[Arm], name: str) -> str:
+    return " and ".join(dict.fromkeys(str(getattr(arm, name)) for arm in arms))
+
+
+def _steps(arms: Sequence[Arm]) -> str:
+    return " or ".join(dict.fromkeys(f"{arm.training_steps:,}" for arm in arms))
+
+
+def _seeds(arms: Sequence[Arm]) -> str:
+    seeds = list(dict.fromkeys(seed for arm in arms for seed in arm.seeds))
+    if len(seeds) > _MOST_SEEDS:
+        return f"with {len(seeds)} seeds"
+    return f"with {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}"
+
+
+def steps_to(findings: Findings) -> str:
+    """The heading of the steps to the threshold."""
+    return "steps to threshold" if findings.threshold is None else f"steps to {numbers.number(findings.threshold)}"
+
+
+def reached(arm: ArmFinding) -> str:
+    """How many of an arm's completed runs came to the threshold, where not all did."""
+    completed = sum(run.state == "completed" for run in arm.runs)
+    return f"({arm.reached} of {completed} runs)" if arm.reached < completed else ""
+
+
+def lineage(material: Material) -> str:
+    """Which runs a fork continues, and from where; nothing where it is none."""
+    last = [past[-1] for past in material.ancestry.values()]
+    if not last:
+        return ""
+    runs = list(dict.fromkeys(f"{found.run} at step {found.until:,}" for found in last))
+    rest = f" and {len(runs) - _MOST_SEEDS} more" if len(runs) > _MOST_SEEDS else ""
+    return f"A fork: its runs go on from {', '.join(runs[:_MOST_SEEDS])}{rest}."
+
+
+def manifest(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Where and with what the experiment was asked for, as far as it was said, line by line."""
+    git = told.get("git") or {}
+    machine = told.get("machine") or {}
+    if argv := told.get("argv"):
+        yield "asked for with", " ".join(["lander-ctl", *(str(word) for word in argv[1:])])
+    if commit := git.get("commit"):
+        yield "commit", f"{commit}{' (with changes)' if git.get('dirty') else ''}"
+    if versions := told.get("versions"):
+        yield "versions", ", ".join(f"{name} {version}" for name, version in versions.items())
+    if machine:
+        named = [machine.get("cpu"), machine.get("platform"), *machine.get("gpus", ())]
+        yield "machine", ", ".join(str(each) for each in named if each)
+
+
+class About(NamedTuple):
+    """What a figure shows: in a few words, and how to read it."""
+
+    title: str
+    caption: str
+
+
+ABOUT: Final[Mapping[str, About]] = {
+    "differences": About(
+        "Difference of each variant to the baseline",
+        "Each variant minus the baseline, with its 95 % confidence interval: right of zero, the variant returned more. The"
+        " intervals are each for itself; the decision is corrected for how many there are.",
+    ),
+    "branching": About(
+        "Branching", "The runs that this fork continues, and where its arms part. Up to there they are one, step by step."
+    ),
+    "learning-curves": About(
+        "Learning curves",
+        "Thin: each run. Bold: the mean of an arm's completed runs (of all its runs where none is), with its 95 % bootstrap"
+        " band over seeds where there are four or more.",
+    ),
+    "evaluation-curves": About(
+        "Returns in evaluation",
+        "The policy of each moment, playing without exploration, the same episodes for every run. Thin: each run. Bold: the"
+        " mean of an arm.",
+    ),
+    "final-returns": About(
+        "Final returns",
+        "Each completed run, and the interquartile mean of its arm; of four runs or more, with its 95 % interval.",
+    ),
+    "performance-profile": About(
+        "Performance profile",
+        "The share of an arm's runs that returned more than each value; of four runs or more, with 95 % intervals.",
+    ),
+    "steps-to-threshold": About(
+        "Steps to the threshold",
+        "When each run's learning curve first came to the threshold, and the mean of its arm. Runs that never did are hollow,"
+        " and count with all their training steps.",
+    ),
+    "resources": About(
+        "Resource use", "What each run used while it trained: its process with all its children, by the host's samples."
+    ),
+}
+"""Every figure, by its name."""

@@ -1,0 +1,70 @@
+"""Findings as a person reads them in a terminal, and as JSON."""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from lander.reports.analysis.findings import ArmFinding, Findings
+from lander.reports.render import numbers
+from lander.reports.render.summary import notice, reached, steps_to
+from lander.reports.render.verdict import verdict
+
+
+def as_json(findings: Findings) -> str:
+    """The verdict and the findings as one JSON object, its fields as they are named in Python; what is no number is null."""
+    said = {"verdict": verdict(findings), "notice": notice(findings)}
+    return json.dumps(said | _finite(asdict(findings)), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    match value:
+        case float() if not math.isfinite(value):
+            return None
+        case dict():
+            return {str(name): _finite(each) for name, each in value.items()}
+        case list() | tuple():
+            return [_finite(each) for each in value]
+    return value
+
+
+def as_text(findings: Findings, picture: Sequence[str] = ()) -> str:
+    """The verdict, a table of the arms, a picture if one is given, and what to keep in mind."""
+    return "\n".join(_lines(findings, picture))
+
+
+def _lines(findings: Findings, picture: Sequence[str]) -> Iterator[str]:
+    hypothesis = " ".join(findings.hypothesis.split())
+    yield f"{findings.experiment}: {findings.state}" + (f" – {hypothesis}" if hypothesis else "")
+    if said := notice(findings):
+        yield said
+    yield from verdict(findings)
+    yield ""
+    yield from _aligned([_headings(findings), *(_row(arm) for arm in findings.arms)])
+    yield from ("", *picture) if picture else ()
+    yield from ("", *(f"note: {caveat}" for caveat in findings.caveats)) if findings.caveats else ()
+
+
+def _headings(findings: Findings) -> tuple[str, ...]:
+    return ("arm", "runs", "mean return", "interquartile mean", steps_to(findings), "time", "steps/s")
+
+
+def _row(arm: ArmFinding) -> tuple[str, ...]:
+    return (
+        arm.name,
+        f"{len(arm.returns)} of {len(arm.runs)}",
+        numbers.estimated(arm.mean),
+        numbers.estimated(arm.iqm),
+        f"{numbers.whole(arm.steps_to_threshold.value if arm.steps_to_threshold else None)} {reached(arm)}".rstrip(),
+        numbers.duration(arm.wall_seconds),
+        numbers.whole(arm.steps_per_second),
+    )
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Names to the left, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for first, *rest in rows:
+        cells = [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
+        yield "  ".join([f"  {first.ljust(widths[0])}", *cells])

@@ -1,0 +1,155 @@
+"""The verdict: what an experiment's findings mean for its question, in sentences.
+
+One paragraph for each variant, in the order of the file; beside them stand the findings' own `caveats`.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from lander.protocol.states import UNDER_WAY
+from lander.reports.analysis.bootstrap import CONFIDENCE, FEWEST
+from lander.reports.analysis.caveats import FEW_SEEDS
+from lander.reports.analysis.curves import FEWEST_EPISODES
+from lander.reports.analysis.findings import ArmFinding, Contrast, Findings, Measure
+from lander.reports.analysis.judgement import FEWEST_SEEDS
+from lander.reports.analysis.power import MOST_MORE, POWER
+from lander.reports.render import numbers
+from lander.store.log.reader import RETURN_WINDOW
+
+MEASURED: Final[dict[Measure, str]] = {
+    "evaluation": "in evaluation",
+    "training": f"in the last {RETURN_WINDOW} episodes of training",
+}
+"""Where a final return was achieved, as a part of a sentence."""
+
+
+def verdict(findings: Findings) -> list[str]:
+    """For each variant the decision, the numbers it rests on, and what would help where there is none."""
+    contrasts = {contrast.variant: contrast for contrast in findings.contrasts}
+    return [_paragraph(findings, variant.name, contrasts.get(variant.name)) for variant in findings.arms[1:]]
+
+
+def _paragraph(findings: Findings, variant: str, contrast: Contrast | None) -> str:
+    so_far = " so far" if findings.unfinished else ""
+    compared = [arm for arm in findings.arms if arm.name in (findings.arms[0].name, variant)]
+    if contrast is None:
+        without = " and none of ".join(arm.name for arm in compared if not arm.returns)
+        said, decision = f"no run of {without} has completed with a return", "undecided"
+    else:
+        said, decision = _finding(findings, contrast), contrast.decision
+    said += "".join(f"; {_lost(arm)}" for arm in compared if arm.lost)
+    return " ".join(
+        [f"{decision.capitalize()}{so_far}: {said}.", *_remedy(findings, contrast, any(arm.lost for arm in compared))]
+    )
+
+
+def _lost(arm: ArmFinding) -> str:
+    runs = len(arm.runs)
+    return f"{arm.lost} of {runs} run{'s' if runs > 1 else ''} of {arm.name} came to nothing"
+
+
+def _finding(findings: Findings, contrast: Contrast) -> str:
+    """What was found, as one sentence without its end."""
+    gap, where = contrast.difference, MEASURED[findings.measure]
+    amount, *bounds = numbers.alike(abs(gap.value), *(bound for bound in (gap.low, gap.high) if bound is not None))
+    how = f"{amount} {'more' if gap.value > 0 else 'less'} than" if gap.value else "as much as"
+    interval = f", {numbers.percent(CONFIDENCE)} interval {' to '.join(bounds)}" if bounds else ""
+    pairs = f"{contrast.compared} seed{'s' if contrast.compared > 1 else ''}"
+    wins = f", and did better with {contrast.better} of {pairs}" if contrast.paired else ""
+    return f"{contrast.variant} returned {how} {contrast.baseline} {where}{interval} ({_evidence(contrast)}){wins}"
+
+
+def _evidence(contrast: Contrast) -> str:
+    """The test, what it was made with, and what came of it."""
+    count = contrast.compared
+    sample = f"{count} seed{'s' if count > 1 else ''}" if contrast.paired else f"{count} runs of each"
+    if contrast.p_value is None or contrast.p_adjusted is None:
+        return f"{sample}, too few for a test"
+    told = f"{contrast.test} over {sample}, {_p(contrast.p_value)}"
+    if contrast.p_adjusted == contrast.p_value:
+        return told
+    return f"{told}, and {_p(contrast.p_adjusted)} corrected for the number of tests"
+
+
+def _p(value: float) -> str:
+    shown = numbers.p_value(value)
+    return f"p {shown}" if shown.startswith("<") else f"p = {shown}"
+
+
+def _remedy(findings: Findings, contrast: Contrast | None, lost: bool) -> Iterator[str]:
+    """What to do about a question that is undecided."""
+    if contrast is not None and contrast.decision != "undecided":
+        return
+    if findings.state in UNDER_WAY:
+        yield "Not all runs of the experiment have ended."
+    elif findings.unfinished:
+        yield "There is no verdict before every run is over, or stopping at the right moment would make one:"
+        yield f"lander-ctl resume {findings.experiment} goes on."
+    elif lost:
+        if contrast is not None and contrast.withheld == "failures":
+            yield "It would be decided by those that completed, but not if the others had returned the least of all."
+        yield f"Once their cause is mended, lander-ctl retry {findings.experiment} tries them again."
+    elif contrast is not None:
+        yield from _more(findings, contrast)
+
+
+def _more(findings: Findings, contrast: Contrast) -> Iterator[str]:
+    """Whether more seeds would help."""
+    if contrast.p_value is None:
+        yield f"One seed shows nothing of what is chance: {_addition(findings, FEW_SEEDS - contrast.compared)}."
+    elif contrast.more_seeds is not None:
+        more = f"{contrast.more_seeds} more seed{'s' if contrast.more_seeds > 1 else ''}"
+        yield f"If difference and spread are what they seem, about {more} would decide"
+        yield f"with {numbers.percent(POWER)} probability ({_addition(findings, contrast.more_seeds)})."
+    elif contrast.difference.value == 0 and contrast.difference.low is None:
+        yield "They returned the same to the last digit: only another task, or another number of steps, could tell them apart."
+    else:
+        yield f"Even {MOST_MORE} more seeds would probably not decide: beside the spread between seeds the difference is small."
+
+
+def _addition(findings: Findings, more: int) -> str:
+    """How to come to so many more seeds; a fork can be given none but those that were forked."""
+    if findings.origin is not None:
+        return f"fork {findings.origin} anew with {more} more of its seeds, trained there first if need be"
+    return f"lander-ctl run --experiment-id {findings.experiment} --seeds +{more} adds {more}"
+
+
+# --- how --------------------------------------------------------------------------------------------------------------
+
+
+def method(findings: Findings) -> list[str]:
+    """How the numbers come about, for whoever wants to know: a sentence each."""
+    return list(_method(findings))
+
+
+def _method(findings: Findings) -> Iterator[str]:
+    if findings.measure == "evaluation":
+        yield "A run's final return is its mean in the evaluation after its last training step: the same episodes for all runs."
+    else:
+        yield f"A run's final return is the mean return of its last {RETURN_WINDOW} training episodes, exploration included."
+    yield (
+        f"Where {FEWEST_SEEDS} seeds or more completed in both arms, differences are taken seed by seed and tested by the"
+        " paired t-test; else as many runs of each by Welch's; where there is no spread at all, by rearranging the runs."
+        " Beside it stands a test that looks at ranks only."
+    )
+    yield (
+        "The decision follows from the first test alone, corrected for the number of variants (Holm) and for every time that"
+        " seeds, steps or evaluations were added. There is none before every run is over, nor from fewer than"
+        f" {FEWEST_SEEDS} seeds; and where runs came to nothing, only one that would stand had they returned the least of all."
+    )
+    yield (
+        "Intervals of means and of their differences are Student's; those of medians, interquartile means, probabilities of"
+        " improvement and of curves are percentiles of bootstrap samples, too narrow for fewer than about ten seeds, and not"
+        f" given for fewer than {FEWEST}. Each is for itself, not corrected for how many there are."
+    )
+    yield "A best return is the highest of several that are measured with some error: too high, and more so the more there are."
+    yield (
+        "The probability of improvement is that of any run of the variant against any of the baseline, ties counted half; the"
+        " effect size is Hedges' g, in standard deviations between the seeds of an arm."
+    )
+    if findings.threshold is not None:
+        (aim,) = numbers.alike(findings.threshold)
+        yield (
+            f"The threshold is a mean return of {aim} over the last {RETURN_WINDOW} training episodes, {FEWEST_EPISODES} at"
+            " least; in the mean of the steps to it, runs that never came to it count with all their training steps."
+        )

@@ -1,0 +1,60 @@
+"""What every event store promises, whatever it keeps its events in."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+from lander.home.clock import now_microseconds
+from lander.protocol.errors import StoreError
+from lander.protocol.events import SUPERVISOR, Event, NewEvent, Recorded
+from lander.protocol.wire import encode_event
+
+
+class Batch(NamedTuple):
+    """Events of one producer for one stream, numbered from `first_seq`; None numbers them on from the last."""
+
+    stream: str
+    producer: int
+    first_seq: int | None
+    events: Sequence[NewEvent]
+
+
+class SequenceGapError(StoreError):
+    """Events are missing before this batch; append them first. `last_seq` is the last one the store has."""
+
+    def __init__(self, stream: str, producer: int, last_seq: int) -> None:
+        super().__init__(f"{stream}: producer {producer} left out events after its number {last_seq}")
+        self.last_seq = last_seq
+
+
+CommitListener = Callable[[Sequence[Recorded]], None]
+
+
+class EventStore(Protocol):
+    """An append-only log with one writer.
+
+    `append` takes its place in the log at once, without awaiting; its future is done when the batches are durable, all of
+    them or none, and gives for each the number of its producer's last durable event. What was appended before is skipped,
+    so repeating a batch is harmless. The future raises `SequenceGapError` if a batch starts too late.
+    """
+
+    full: bool
+    """There is no room: nothing is acknowledged until there is, and what is appended meanwhile waits in memory."""
+
+    def append(self, *batches: Batch) -> "asyncio.Future[list[int]]": ...
+
+    def consequential(self) -> Iterator[Recorded]:
+        """Every event but telemetry, in order: all that decisions are made from."""
+        ...
+
+    def listen(self, listener: CommitListener) -> None:
+        """Call `listener` with the events of each commit, in order of position, as soon as it is durable."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+def said(stream: str, *events: Event, at: int | None = None, producer: int = SUPERVISOR) -> Batch:
+    """A batch of events to be numbered on from the producer's last."""
+    at = now_microseconds() if at is None else at
+    return Batch(stream, producer, None, [NewEvent(at, event, encode_event(event)) for event in events])

@@ -1,0 +1,254 @@
+"""Reading the log and its projections, without a word to the supervisor: read-only SQLite.
+
+Plain `sqlite3`, not aiosqlite, and pydantic only where events are decoded: readers are short programs that must start fast.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
+
+from lander.protocol.errors import HomeError, NotFoundError
+from lander.protocol.states import TERMINAL, RunState
+from lander.protocol.targets import matches
+from lander.store.log.schema import CONSEQUENTIAL
+
+if TYPE_CHECKING:
+    from lander.protocol.events import Event, Execution, ExperimentSubmitted, Recorded
+    from lander.protocol.experiment import Experiment
+    from lander.store.log.plans import Plan
+
+DATABASE: Final = "events.db"
+"""The event store's file name in the home."""
+SCHEMA_VERSION: Final = 4
+RETURN_WINDOW: Final = 100
+"""Episodes a mean return looks back on, as Stable-Baselines3's `ep_rew_mean` does."""
+
+_PAGE: Final = 1024
+
+
+class StoredEvent(NamedTuple):
+    """A row of the log, its body as it is stored; `decode` gives the event."""
+
+    position: int
+    stream: str
+    producer: int
+    seq: int
+    kind: str
+    at: int
+    body: bytes
+
+    def decode(self) -> "Event":
+        """The event itself, in today's shape; raises `WireError` if the log holds what this version cannot read."""
+        from lander.protocol.wire import decode_event
+
+        return decode_event(self.kind, self.body)
+
+
+class Episode(NamedTuple):
+    """A finished episode that counts: the run's timestep at its end, its length in steps, its return."""
+
+    last_step: int
+    length: int
+    episode_return: float
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """A read-only connection; raises `HomeError` if there is no readable event store at `path`."""
+    connection = None
+    try:
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute("PRAGMA busy_timeout = 5000")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        check_version(version, path)
+    except (sqlite3.Error, HomeError) as error:
+        if connection is not None:
+            connection.close()
+        if isinstance(error, HomeError):
+            raise
+        raise HomeError(f"{path}: cannot be read as an event store: {error}") from error
+    return connection
+
+
+def check_version(version: int, path: Path) -> None:
+    """Raise `HomeError` if a file with this schema version is not ours to use."""
+    if version > SCHEMA_VERSION:
+        raise HomeError(f"{path}: written by a newer version (schema {version}, known {SCHEMA_VERSION}); upgrade lander-ctl")
+    if version < 1:
+        raise HomeError(f"{path}: not an event store")
+    if version < SCHEMA_VERSION:
+        raise HomeError(f"{path}: written by an older version (schema {version}); lander-ctl up brings it up to date")
+
+
+def _as_stored(kinds: Sequence[str]) -> list[str]:
+    """These kinds of events under every name that a version wrote them as."""
+    if not kinds:
+        return []
+    from lander.protocol.upcasters import written_as
+
+    return [name for kind in kinds for name in written_as(kind)]
+
+
+def consequential(connection: sqlite3.Connection) -> "Iterator[Recorded]":
+    """Every event but telemetry, in order; its cost does not depend on how much telemetry lies between."""
+    from lander.protocol.events import Recorded
+    from lander.protocol.wire import decode_event
+
+    rows = connection.execute(
+        "SELECT e.position, s.name, e.producer, e.seq, e.kind, e.at, e.body FROM events e JOIN streams s ON s.id = e.stream"
+        f" WHERE e.{CONSEQUENTIAL} ORDER BY e.position"
+    )
+    for position, stream, producer, seq, kind, at, body in rows:
+        yield Recorded(position, stream, producer, seq, at, decode_event(kind, body))
+
+
+class Reader:
+    """The log as it stands, read afresh at every call; use as a context manager.
+
+    Raises `NotFoundError` where the home holds no event store yet. A `connection` may be given to read what is kept
+    elsewhere than in the home's file (`rebuild`).
+    """
+
+    def __init__(self, home: Path, connection: sqlite3.Connection | None = None) -> None:
+        path = home / DATABASE
+        if connection is None and not path.exists():
+            raise NotFoundError(f"{home}: nothing recorded here yet; is --home right?")
+        self.home = home
+        self.connection = open_reader(path) if connection is None else connection
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self.connection.close()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Whatever is read inside is as of one moment."""
+        if self.connection.in_transaction:
+            yield
+            return
+        self.connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self.connection.execute("COMMIT")
+
+    def position(self) -> int:
+        """The position of the last event."""
+        (position,) = self.connection.execute("SELECT position FROM bookmark").fetchone()
+        return int(position)
+
+    def events(
+        self, target: str | None = None, kinds: Sequence[str] = (), after: int = 0, until: int | None = None
+    ) -> Iterator[StoredEvent]:
+        """The events after position `after`, of a target and of kinds where given; fetched page by page."""
+        streams = self._streams(target)
+        if target is not None and not streams:
+            raise NotFoundError(self._unknown(target))
+        condition, values = "", list[object]()
+        for column, allowed in (("stream", streams if target is not None else ()), ("kind", _as_stored(kinds))):
+            if allowed:
+                condition += f" AND e.{column} IN ({', '.join('?' * len(allowed))})"
+                values.extend(allowed)
+        query = (
+            "SELECT e.position, s.name, e.producer, e.seq, e.kind, e.at, e.body FROM events e JOIN streams s ON s.id = e.stream"
+            f" WHERE e.position > ? AND e.position <= ?{condition} ORDER BY e.position LIMIT {_PAGE}"
+        )
+        last = until if until is not None else self.position()
+        # A statement for each page: one left open while somebody reads would keep the write-ahead log from ever shrinking.
+        while page := self.connection.execute(query, [after, last, *values]).fetchall():
+            yield from (StoredEvent(*row) for row in page)
+            after = page[-1][0]
+
+    def plans(self, name: str) -> "list[Plan]":
+        """Everything the experiment was to be, from its submission on; raises `NotFoundError` naming the nearest ids."""
+        from lander.store.log.plans import PLAN_KINDS, PLANS_OF_ONE, plans
+
+        found = plans(self.connection.execute(PLANS_OF_ONE, (name, *PLAN_KINDS)).fetchall())
+        if not found:
+            raise NotFoundError(self._unknown(name))
+        return found
+
+    def experiment(self, name: str) -> "Experiment":
+        """What the experiment is now: as it was submitted, and has grown since; raises as `plans` does."""
+        return self.plans(name)[-1].experiment
+
+    def execution(self, name: str) -> "Execution":
+        """How the experiment is carried out now; raises as `plans` does."""
+        return self.plans(name)[-1].execution
+
+    def submission(self, name: str) -> "ExperimentSubmitted":
+        """What was submitted under this id; raises `NotFoundError` naming the nearest ids."""
+        from lander.protocol.events import ExperimentSubmitted
+        from lander.protocol.wire import decode_event
+
+        row = self.connection.execute(
+            "SELECT e.kind, e.body FROM experiments x JOIN events e ON e.position = x.submitted WHERE x.id = ?", (name,)
+        ).fetchone()
+        event = None if row is None else decode_event(*row)
+        if not isinstance(event, ExperimentSubmitted):
+            raise NotFoundError(self._unknown(name))
+        return event
+
+    def episodes(self, run: str) -> list[Episode]:
+        """The run's finished episodes that count, in the order they finished."""
+        rows = self.connection.execute(
+            'SELECT e.last_step, e.length, e."return" FROM episodes e JOIN progress p ON p.id = e.run'
+            " WHERE p.run = ? ORDER BY e.number",
+            (run,),
+        )
+        return [Episode(step, length, float("nan") if value is None else value) for step, length, value in rows]
+
+    def runs(self, target: str) -> list[str]:
+        """The ids of the runs a target names, in order; raises `NotFoundError` with the nearest names."""
+        rows = self.connection.execute("SELECT run FROM progress WHERE experiment = ? ORDER BY id", (target.split("/", 1)[0],))
+        found = [run for (run,) in rows if matches(target, run)]
+        if not found:
+            raise NotFoundError(self._unknown(target))
+        return found
+
+    def unfinished(self, target: str | None = None) -> list[str]:
+        """The runs of a target, or all runs, that have not ended; none for a target that does not exist."""
+        return [run for run, state in self.states(target).items() if state not in TERMINAL]
+
+    def under_way(self, target: str | None = None) -> list[str]:
+        """Those of the unfinished that go on by themselves: all but the paused."""
+        return [run for run, state in self.states(target).items() if state not in TERMINAL and state != "paused"]
+
+    def states(self, target: str | None = None) -> dict[str, RunState]:
+        """The state of each run of a target, or of all runs."""
+        rows = self.connection.execute("SELECT run, state FROM progress ORDER BY id")
+        return {run: state for run, state in rows if target is None or matches(target, run)}
+
+    def models(self, experiment: str) -> dict[str, Path]:
+        """The final models that an experiment's runs have saved, by run."""
+        rows = self.connection.execute(
+            "SELECT run, model FROM progress WHERE experiment = ? AND model IS NOT NULL ORDER BY id", (experiment,)
+        )
+        return {run: self.home / model for run, model in rows}
+
+    def stream(self, name: str) -> int:
+        """The number of one stream; raises `NotFoundError` with the nearest names."""
+        row = self.connection.execute("SELECT id FROM streams WHERE name = ?", (name,)).fetchone()
+        if row is None:
+            raise NotFoundError(self._unknown(name))
+        return int(row[0])
+
+    def _streams(self, target: str | None) -> list[int]:
+        if target is None:
+            return []
+        rows = self.connection.execute(
+            "SELECT id FROM streams WHERE name = ?1 OR substr(name, 1, length(?1) + 1) = ?1 || '/'", (target,)
+        )
+        return [number for (number,) in rows]
+
+    def _unknown(self, target: str) -> str:
+        from difflib import get_close_matches
+
+        names = [name for (name,) in self.connection.execute("SELECT id FROM experiments UNION SELECT run FROM progress")]
+        near = get_close_matches(target, names, n=3, cutoff=0.4)
+        return f"{target}: no such experiment or run" + (f"; did you mean {', '.join(near)}?" if near else "")

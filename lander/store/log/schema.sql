@@ -1,0 +1,109 @@
+-- The event store. One connection writes; everybody else opens the file read-only.
+-- The log only ever grows by new tables; the projections may change, and are made anew from it (`upgrade.py`).
+-- `user_version` counts the versions of both.
+
+CREATE TABLE streams (
+    id   INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE events (
+    position INTEGER PRIMARY KEY,
+    stream   INTEGER NOT NULL REFERENCES streams (id),
+    producer INTEGER NOT NULL,
+    seq      INTEGER NOT NULL,
+    kind     TEXT    NOT NULL,
+    at       INTEGER NOT NULL,
+    body     BLOB    NOT NULL,
+    UNIQUE (stream, producer, seq)
+) STRICT;
+
+-- What decisions are made from, found without reading the telemetry between. The reader repeats the condition verbatim.
+CREATE INDEX events_of_consequence ON events (position)
+    WHERE kind NOT IN ('StepsRecorded', 'EpisodeFinished', 'MetricsLogged', 'ResourcesSampled');
+
+CREATE TRIGGER events_are_not_changed BEFORE UPDATE ON events
+BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
+CREATE TRIGGER events_are_not_deleted BEFORE DELETE ON events
+BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
+
+-- One row for each commit: the SHA-256 of the commit before and of every row of this one.
+CREATE TABLE commits (
+    last_position INTEGER PRIMARY KEY,
+    chain         BLOB NOT NULL
+) STRICT;
+
+CREATE TRIGGER commits_are_not_changed BEFORE UPDATE ON commits
+BEGIN SELECT RAISE(ABORT, 'commits are append-only'); END;
+CREATE TRIGGER commits_are_not_deleted BEFORE DELETE ON commits
+BEGIN SELECT RAISE(ABORT, 'commits are append-only'); END;
+
+-- Projections: what the events say, kept at hand. Everything below can be rebuilt from event 1.
+
+CREATE TABLE bookmark (
+    id       INTEGER PRIMARY KEY CHECK (id = 1),
+    position INTEGER NOT NULL
+) STRICT;
+INSERT INTO bookmark (id, position) VALUES (1, 0);
+
+CREATE TABLE experiments (
+    id           TEXT PRIMARY KEY,
+    state        TEXT    NOT NULL,
+    hypothesis   TEXT    NOT NULL,
+    submitted    INTEGER NOT NULL,   -- position of its ExperimentSubmitted
+    submitted_at INTEGER NOT NULL,
+    ended_at     INTEGER
+) STRICT;
+
+CREATE TABLE progress (
+    id            INTEGER PRIMARY KEY,
+    run           TEXT    NOT NULL UNIQUE,
+    experiment    TEXT    NOT NULL,
+    arm           TEXT    NOT NULL,
+    seed          INTEGER NOT NULL,
+    state         TEXT    NOT NULL,
+    cause         TEXT,
+    detail        TEXT,
+    why           TEXT,              -- no further attempt is made
+    attempt       INTEGER NOT NULL,
+    trained       INTEGER NOT NULL,  -- the last attempt whose training started: its words count, up to where the next continues
+    resume        TEXT,
+    host          TEXT,
+    device        TEXT,
+    pid           INTEGER,
+    step          INTEGER NOT NULL,
+    total_steps   INTEGER NOT NULL,
+    episodes      INTEGER NOT NULL,
+    started_at    INTEGER,           -- of the training of this attempt; NULL while it is starting
+    started_step  INTEGER NOT NULL,
+    last_at       INTEGER,           -- of the last steps recorded
+    model         TEXT,
+    model_sha256  TEXT
+) STRICT;
+CREATE INDEX progress_of_experiment ON progress (experiment, id);
+
+CREATE TABLE episodes (
+    run       INTEGER NOT NULL REFERENCES progress (id),
+    number    INTEGER NOT NULL,      -- 1, 2, 3 … within the run, in the order they finished
+    last_step INTEGER NOT NULL,
+    length    INTEGER NOT NULL,
+    "return"  REAL,                  -- NULL stands for not-a-number
+    PRIMARY KEY (run, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE checkpoints (
+    run      INTEGER NOT NULL REFERENCES progress (id),
+    step     INTEGER NOT NULL,
+    digest   TEXT    NOT NULL,
+    position INTEGER NOT NULL,       -- of its CheckpointCommitted
+    PRIMARY KEY (run, step)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE resources (
+    run            INTEGER PRIMARY KEY REFERENCES progress (id),
+    at             INTEGER NOT NULL,
+    cpu_percent    REAL    NOT NULL,
+    memory_mb      REAL    NOT NULL,
+    gpu_percent    REAL,
+    peak_memory_mb REAL    NOT NULL
+) STRICT;

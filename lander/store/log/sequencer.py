@@ -1,0 +1,41 @@
+"""Gives events their place: positions over the store, running numbers per producer, each event exactly once."""
+
+from itertools import count
+
+from lander.protocol.events import Recorded
+from lander.store.log.event_store import Batch, SequenceGapError
+
+
+class Sequencer:
+    """The numbers handed out so far; pure, so that every store orders and drops duplicates in the same way."""
+
+    def __init__(self, position: int = 0) -> None:
+        self.position = position
+        self._last_seq: dict[tuple[str, int], int] = {}
+
+    def recall(self, stream: str, producer: int, last_seq: int) -> None:
+        """Continue after `last_seq`, which an earlier process handed out."""
+        self._last_seq[stream, producer] = last_seq
+
+    def last_seq(self, stream: str, producer: int) -> int:
+        """The producer's last number in the stream; 0 before its first."""
+        return self._last_seq.get((stream, producer), 0)
+
+    def check(self, batch: Batch) -> None:
+        """Raise `SequenceGapError` if events are missing before this batch."""
+        last = self.last_seq(batch.stream, batch.producer)
+        if batch.first_seq is not None and batch.first_seq > last + 1:
+            raise SequenceGapError(batch.stream, batch.producer, last)
+
+    def place(self, batch: Batch) -> list[tuple[Recorded, bytes]]:
+        """Number what is new in the batch and leave out what is not; the batch must have passed `check`."""
+        last = self.last_seq(batch.stream, batch.producer)
+        known = 0 if batch.first_seq is None else last + 1 - batch.first_seq
+        new = batch.events[known:] if known else batch.events
+        placed = [
+            (Recorded(position, batch.stream, batch.producer, seq, entry.at, entry.event), entry.body)
+            for position, seq, entry in zip(count(self.position + 1), count(last + 1), new, strict=False)
+        ]
+        self.position += len(placed)
+        self._last_seq[batch.stream, batch.producer] = last + len(placed)
+        return placed

@@ -1,0 +1,315 @@
+"""What the events say, kept at hand: one fold from events to the rows of the projection tables.
+
+The rows live in memory while the store is open; `apply` changes them, `drain` gives the SQL that brings the tables up to
+date. The writer runs it in the transaction of the events themselves, with the bookmark, so tables and log cannot differ.
+Superseding (an attempt that continues at step S) happens here too, when its training starts: the log keeps everything, the
+projections what counts.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, fields
+from typing import Any, Final, get_args
+
+from lander.protocol import events as e
+from lander.protocol.experiment import Experiment, RunKey
+from lander.protocol.growth import Growth, grown
+from lander.protocol.lifecycle import next_experiment_state, next_run_state
+from lander.protocol.states import LIVE, UNDER_WAY, ExperimentState, RunState
+from lander.store.log.statements import Statement
+
+
+@dataclass(slots=True)
+class ExperimentRow:
+    """A row of `experiments`."""
+
+    id: str
+    state: ExperimentState
+    hypothesis: str
+    submitted: int
+    submitted_at: int
+    ended_at: int | None = None
+
+
+@dataclass(slots=True)
+class ProgressRow:
+    """A row of `progress`: one run, as its events leave it."""
+
+    id: int
+    run: str
+    experiment: str
+    arm: str
+    seed: int
+    total_steps: int
+    state: RunState = "queued"
+    cause: str | None = None
+    detail: str | None = None
+    why: str | None = None
+    attempt: int = 0
+    trained: int = 0
+    resume: str | None = None
+    host: str | None = None
+    device: str | None = None
+    pid: int | None = None
+    step: int = 0
+    episodes: int = 0
+    started_at: int | None = None
+    started_step: int = 0
+    last_at: int | None = None
+    model: str | None = None
+    model_sha256: str | None = None
+
+
+@dataclass(slots=True)
+class ResourcesRow:
+    """A row of `resources`: a run's latest measurement, and the most memory it was seen with."""
+
+    run: int
+    at: int
+    cpu_percent: float
+    memory_mb: float
+    gpu_percent: float | None
+    peak_memory_mb: float
+
+
+def _columns(row_type: type[Any]) -> list[str]:
+    return [field.name for field in fields(row_type)]
+
+
+def _upsert(table: str, row_type: type[Any], key: str) -> str:
+    names = _columns(row_type)
+    update = ", ".join(f"{name} = excluded.{name}" for name in names if name != key)
+    marks = ", ".join("?" * len(names))
+    return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks}) ON CONFLICT ({key}) DO UPDATE SET {update}"
+
+
+def select(table: str, row_type: type[Any]) -> str:
+    """The query that reads a table in the order of its row type's fields."""
+    return f"SELECT {', '.join(_columns(row_type))} FROM {table}"
+
+
+_PUT_EXPERIMENT: Final = _upsert("experiments", ExperimentRow, "id")
+_PUT_PROGRESS: Final = _upsert("progress", ProgressRow, "id")
+_PUT_RESOURCES: Final = _upsert("resources", ResourcesRow, "run")
+_ADD_EPISODE: Final = 'INSERT INTO episodes (run, number, last_step, length, "return") VALUES (?, ?, ?, ?, ?)'
+_SUPERSEDE_EPISODES: Final = "DELETE FROM episodes WHERE run = ? AND (last_step > ? OR number > ?)"
+_ADD_CHECKPOINT: Final = (
+    "INSERT INTO checkpoints (run, step, digest, position) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (run, step) DO UPDATE SET digest = excluded.digest, position = excluded.position"
+)
+_SUPERSEDE_CHECKPOINTS: Final = "DELETE FROM checkpoints WHERE run = ?1 AND (step > ?2 OR ?2 = 0)"
+_MOVE_BOOKMARK: Final = "UPDATE bookmark SET position = ? WHERE id = 1"
+
+
+class Projections:
+    """The fold and its rows; knows SQL text but no database."""
+
+    def __init__(
+        self,
+        experiments: Iterable[ExperimentRow] = (),
+        progress: Iterable[ProgressRow] = (),
+        resources: Iterable[ResourcesRow] = (),
+        position: int = 0,
+        recorded: Mapping[str, Experiment] | None = None,
+    ) -> None:
+        self.experiments = {row.id: row for row in experiments}
+        self.progress = {row.run: row for row in progress}
+        self.resources = {row.run: row for row in resources}
+        self.position = position
+        self._recorded = dict(recorded or {})
+        """Every experiment as it is now: what is added to it is added to that."""
+        self._changed_experiments: set[str] = set()
+        self._changed_progress: set[str] = set()
+        self._changed_resources: set[int] = set()
+        self._children: list[Statement] = []
+        """What becomes of episodes and checkpoints, in the order in which it was said."""
+
+    def apply(self, recorded: e.Recorded) -> None:
+        """Fold one event in; events must come in the order of their positions."""
+        self.position = recorded.position
+        handler = _HANDLERS.get(type(recorded.event))
+        if handler is not None:
+            handler(self, recorded, recorded.event)
+
+    def drain(self) -> list[Statement]:
+        """The SQL for everything that changed since the last call, in the order to run it."""
+        statements = [
+            Statement(_PUT_EXPERIMENT, [astuple(self.experiments[key]) for key in sorted(self._changed_experiments)]),
+            Statement(_PUT_PROGRESS, [astuple(self.progress[key]) for key in sorted(self._changed_progress)]),
+            Statement(_PUT_RESOURCES, [astuple(self.resources[key]) for key in sorted(self._changed_resources)]),
+            *self._children,
+            Statement(_MOVE_BOOKMARK, [(self.position,)]),
+        ]
+        self._changed_experiments.clear()
+        self._changed_progress.clear()
+        self._changed_resources.clear()
+        self._children = []
+        return [statement for statement in statements if statement.rows]
+
+    # ------------------------------------------------------------------------------------------------ experiments
+
+    def _submitted(self, recorded: e.Recorded, event: e.ExperimentSubmitted) -> None:
+        experiment = self._recorded[recorded.stream] = event.experiment
+        self.experiments[recorded.stream] = ExperimentRow(
+            recorded.stream, "queued", experiment.hypothesis, recorded.position, recorded.at
+        )
+        self._changed_experiments.add(recorded.stream)
+        for run in experiment.runs:
+            self._add_run(experiment, run)
+
+    def _add_run(self, experiment: Experiment, run: RunKey) -> None:
+        forked = e.CheckpointCommitted.forked(experiment, run.seed)
+        step, episodes = (0, 0) if forked is None else (forked.step, forked.episodes)
+        self.progress[run.id] = ProgressRow(
+            id=len(self.progress) + 1,
+            run=run.id,
+            experiment=run.experiment,
+            arm=run.arm,
+            seed=run.seed,
+            total_steps=experiment.configuration(run).training_steps,
+            step=step,
+            started_step=step,
+            episodes=episodes,
+        )
+        self._changed_progress.add(run.id)
+
+    def _grown(self, recorded: e.Recorded, event: Growth) -> None:
+        experiment = self._recorded[recorded.stream] = grown(self._recorded[recorded.stream], event)
+        for run in experiment.runs:
+            if run.id not in self.progress:
+                self._add_run(experiment, run)
+            self.progress[run.id].total_steps = experiment.configuration(run).training_steps
+            self._changed_progress.add(run.id)
+
+    def _experiment_moved(self, recorded: e.Recorded, event: e.Event) -> None:
+        row = self.experiments[recorded.stream]
+        row.state = next_experiment_state(row.state, event.kind)
+        row.ended_at = None if row.state in UNDER_WAY else recorded.at
+        self._changed_experiments.add(recorded.stream)
+
+    # ------------------------------------------------------------------------------------------------ runs
+
+    def _run_moved(self, recorded: e.Recorded, event: e.Event) -> None:
+        row = self.progress[recorded.stream]
+        row.state = next_run_state(row.state, event.kind)
+        self._changed_progress.add(recorded.stream)
+
+    def _resumed(self, recorded: e.Recorded, event: e.RunResumed) -> None:
+        self._run_moved(recorded, event)
+        row = self.progress[recorded.stream]
+        row.cause = row.detail = row.why = None
+
+    def _given_up(self, recorded: e.Recorded, event: e.RunFailed | e.RunSkipped) -> None:
+        self._run_moved(recorded, event)
+        self.progress[recorded.stream].why = event.why or None
+
+    def _attempt_started(self, recorded: e.Recorded, event: e.AttemptStarted) -> None:
+        """What was recorded before stands until its training starts: only that says where it continues."""
+        self._run_moved(recorded, event)
+        row = self.progress[recorded.stream]
+        row.attempt, row.host = event.epoch, event.host
+        row.device = f"cpu:{event.cpu}" if event.gpu is None else f"cuda:{event.gpu}"
+        row.pid = row.started_at = row.last_at = row.cause = row.detail = row.why = None
+
+    def _attempt_ended(self, recorded: e.Recorded, event: e.AttemptEnded) -> None:
+        self._run_moved(recorded, event)
+        row = self.progress[recorded.stream]
+        row.cause, row.detail, row.pid = event.named_cause, event.detail, None
+
+    # ------------------------------------------------------------------------------------------------ training
+
+    def _training_started(self, recorded: e.Recorded, event: e.TrainingStarted) -> None:
+        row = self.progress[recorded.stream]
+        if row.attempt == recorded.producer and row.state in LIVE:  # else its last word came after its end was noted
+            self._run_moved(recorded, event)
+            row.pid, row.started_at = event.pid, recorded.at
+        if recorded.producer > row.trained:
+            self._supersede(row, recorded.producer, event)
+
+    def _supersede(self, row: ProgressRow, producer: int, event: e.TrainingStarted) -> None:
+        """From here on this attempt's words count, and of the earlier ones what they said up to where it continues."""
+        lasting = event.from_step and row.resume == "inexact"  # however exactly it goes on, what came before is not mended
+        row.trained, row.resume = producer, "inexact" if lasting else event.resume
+        row.step = row.started_step = event.from_step
+        row.episodes = event.from_episode
+        row.model = row.model_sha256 = None
+        self._children += [
+            Statement(_SUPERSEDE_EPISODES, [(row.id, event.from_step, event.from_episode)]),
+            Statement(_SUPERSEDE_CHECKPOINTS, [(row.id, event.from_step)]),
+        ]
+        self._changed_progress.add(row.run)
+
+    def _counts(self, recorded: e.Recorded) -> ProgressRow | None:
+        """The row of the run whose trainer says this, if its words count."""
+        row = self.progress[recorded.stream]
+        if row.trained != recorded.producer:
+            return None
+        self._changed_progress.add(row.run)
+        return row
+
+    def _steps_recorded(self, recorded: e.Recorded, event: e.StepsRecorded) -> None:
+        if row := self._counts(recorded):
+            row.step, row.last_at = event.last_step, recorded.at
+
+    def _episode_finished(self, recorded: e.Recorded, event: e.EpisodeFinished) -> None:
+        if row := self._counts(recorded):
+            row.episodes += 1
+            self._add_child(_ADD_EPISODE, (row.id, row.episodes, event.last_step, event.length, event.episode_return))
+
+    def _checkpoint_committed(self, recorded: e.Recorded, event: e.CheckpointCommitted) -> None:
+        if row := self._counts(recorded):
+            self._add_child(_ADD_CHECKPOINT, (row.id, event.step, event.digest, recorded.position))
+
+    def _add_child(self, sql: str, values: tuple[Any, ...]) -> None:
+        if not self._children or self._children[-1].sql is not sql:
+            self._children.append(Statement(sql, []))
+        self._children[-1].rows.append(values)
+
+    def _model_saved(self, recorded: e.Recorded, event: e.ModelSaved) -> None:
+        if event.which == "final" and (row := self._counts(recorded)):
+            row.model, row.model_sha256 = event.path, event.sha256
+
+    # ------------------------------------------------------------------------------------------------ hosts
+
+    def _resources_sampled(self, recorded: e.Recorded, event: e.ResourcesSampled) -> None:
+        for usage in event.trainers:
+            progress = self.progress.get(usage.run)
+            if progress is None or progress.attempt != usage.epoch:
+                continue
+            before = self.resources.get(progress.id)
+            peak = max(usage.memory_mb, before.peak_memory_mb if before else 0.0)
+            self.resources[progress.id] = ResourcesRow(
+                progress.id, recorded.at, usage.cpu_percent, usage.memory_mb, usage.gpu_percent, peak
+            )
+            self._changed_resources.add(progress.id)
+
+
+_Handler = Callable[[Projections, e.Recorded, Any], None]
+
+_HANDLERS: Final[Mapping[type[e.Event], _Handler]] = {
+    e.ExperimentSubmitted: Projections._submitted,
+    e.ExperimentStarted: Projections._experiment_moved,
+    e.ExperimentCompleted: Projections._experiment_moved,
+    e.ExperimentFailed: Projections._experiment_moved,
+    e.ExperimentStopped: Projections._experiment_moved,
+    e.ExperimentResumed: Projections._experiment_moved,
+    **dict.fromkeys(get_args(Growth), Projections._grown),
+    e.RunQueued: Projections._run_moved,
+    e.AttemptStarted: Projections._attempt_started,
+    e.StopRequested: Projections._run_moved,
+    e.AttemptEnded: Projections._attempt_ended,
+    e.RunPaused: Projections._run_moved,
+    e.RunResumed: Projections._resumed,
+    e.RunCompleted: Projections._run_moved,
+    e.RunFailed: Projections._given_up,
+    e.RunStopped: Projections._run_moved,
+    e.RunSkipped: Projections._given_up,
+    e.TrainingStarted: Projections._training_started,
+    e.StepsRecorded: Projections._steps_recorded,
+    e.EpisodeFinished: Projections._episode_finished,
+    e.CheckpointCommitted: Projections._checkpoint_committed,
+    e.ModelSaved: Projections._model_saved,
+    e.ResourcesSampled: Projections._resources_sampled,
+}
+
+TABLES: Final[Sequence[str]] = ("resources", "checkpoints", "episodes", "progress", "experiments")
+"""Every projection table, children first."""

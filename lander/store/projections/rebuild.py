@@ -1,0 +1,63 @@
+"""The projections as the log alone gives them: folded from event 1, up to any position, into tables in memory.
+
+For whoever asks how things stood, and whoever checks that the tables that are kept say what the log says.
+"""
+
+import sqlite3
+from collections.abc import Callable
+from typing import Final
+
+from lander.protocol.errors import NotFoundError
+from lander.protocol.events import Recorded
+from lander.store.log import schema
+from lander.store.log.reader import Reader
+from lander.store.log.statements import Statement
+from lander.store.projections.projections import Projections
+
+_EVERY: Final = 4096
+"""Events between two writes to the tables: no more than these wait in memory."""
+_WHOLE_COMMITS: Final = "SELECT coalesce(max(last_position), 0) FROM commits WHERE last_position <= ?"
+
+Progress = Callable[[int, int], object]
+"""Called with (events done, events in all)."""
+
+
+def rebuild(reader: Reader, position: int | None = None, progress: Progress = lambda done, of: None) -> Reader:
+    """A reader of the projections as they were at `position` (default: now); it has no events, and must be closed.
+
+    Within a commit nobody ever saw them: they are those after the last whole commit, and `position()` says which that is.
+    Raises `NotFoundError` for a position beyond the end, `WireError` where an event cannot be read.
+    """
+    end = reader.position()
+    until = end if position is None else position
+    if not 0 <= until <= end:
+        raise NotFoundError(f"position {until}: the log ends at position {end}")
+    (until,) = reader.connection.execute(_WHOLE_COMMITS, (until,)).fetchone()
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        connection.executescript(schema.script())
+        connection.execute("BEGIN")
+        fold_into(connection, reader, until, progress)
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.close()
+        raise
+    return Reader(reader.home, connection)
+
+
+def fold_into(connection: sqlite3.Connection, reader: Reader, until: int, progress: Progress = lambda done, of: None) -> None:
+    """Fold the reader's log up to a position into empty projection tables."""
+    projections = Projections()
+    for stored in reader.events(until=until):
+        position, stream, producer, seq, _, at, _ = stored
+        projections.apply(Recorded(position, stream, producer, seq, at, stored.decode()))
+        if position % _EVERY == 0:
+            _write(connection, projections.drain())
+            progress(position, until)
+    _write(connection, projections.drain())
+    progress(until, until)
+
+
+def _write(connection: sqlite3.Connection, statements: list[Statement]) -> None:
+    for sql, rows in statements:
+        connection.executemany(sql, rows)

@@ -1,0 +1,166 @@
+"""The status of experiments, as `lander-ctl status --json` prints it: a function of the projections.
+
+Its cost depends on the number of runs asked for, not on what they recorded.
+"""
+
+from collections.abc import Sequence
+from math import fsum
+from typing import Any, Final, TypedDict
+
+from lander.protocol.states import LIVE, ExperimentState, RunState
+from lander.protocol.targets import matches
+from lander.store.log.reader import RETURN_WINDOW, Reader
+
+
+class CheckpointStatus(TypedDict):
+    """The last checkpoint that counts."""
+
+    step: int
+    digest: str
+
+
+class ResourcesStatus(TypedDict):
+    """The last measurement: CPU in percent of one core, resident memory in MB."""
+
+    cpu_percent: float
+    memory_mb: float
+    gpu_percent: float | None
+
+
+class RunStatus(TypedDict):
+    """One run."""
+
+    id: str
+    arm: str
+    seed: int
+    state: RunState
+    cause: str | None
+    detail: str | None
+    why: str | None
+    step: int
+    total_steps: int
+    percent: float
+    steps_per_second: float | None
+    eta_seconds: float | None
+    episodes: int
+    mean_return: float | None
+    attempt: int
+    resume: str | None
+    host: str | None
+    device: str | None
+    pid: int | None
+    checkpoint: CheckpointStatus | None
+    resources: ResourcesStatus | None
+
+
+class ExperimentStatus(TypedDict):
+    """One experiment with its runs."""
+
+    id: str
+    state: ExperimentState
+    hypothesis: str
+    runs: list[RunStatus]
+
+
+class Status(TypedDict):
+    """Everything asked for, as of a position in the log."""
+
+    position: int
+    experiments: list[ExperimentStatus]
+
+
+_RUNS: Final = """
+    SELECT p.id AS number, p.run AS id, p.arm, p.seed, p.state, p.cause, p.detail, p.why, p.step, p.total_steps, p.episodes,
+           p.attempt, p.resume, p.host, p.device, p.pid, p.started_at, p.started_step, p.last_at,
+           r.cpu_percent, r.memory_mb, r.gpu_percent
+    FROM progress p LEFT JOIN resources r ON r.run = p.id AND r.at >= p.started_at
+    WHERE p.experiment = ? ORDER BY p.id
+"""
+_CHECKPOINT: Final = "SELECT step, digest FROM checkpoints WHERE run = ? ORDER BY step DESC LIMIT 1"
+_RETURNS: Final = 'SELECT "return" FROM episodes WHERE run = ? ORDER BY number DESC LIMIT ?'
+
+
+def status(reader: Reader, target: str | None = None) -> Status:
+    """The status of a target, or of everything; raises `NotFoundError` for a target that does not exist."""
+    if target is not None:
+        reader.runs(target)
+    with reader.snapshot():
+        wanted = target.split("/", 1)[0] if target is not None else None
+        rows = reader.connection.execute(
+            "SELECT id, state, hypothesis FROM experiments WHERE ?1 IS NULL OR id = ?1 ORDER BY submitted", (wanted,)
+        ).fetchall()
+        experiments: list[ExperimentStatus] = [
+            {"id": id_, "state": state, "hypothesis": hypothesis, "runs": _runs(reader, id_, target)}
+            for id_, state, hypothesis in rows
+        ]
+        return {"position": reader.position(), "experiments": experiments}
+
+
+def _runs(reader: Reader, experiment: str, target: str | None) -> list[RunStatus]:
+    cursor = reader.connection.execute(_RUNS, (experiment,))
+    names = [column[0] for column in cursor.description]
+    rows = [dict(zip(names, row, strict=True)) for row in cursor]
+    return [_run(reader, row) for row in rows if target is None or matches(target, row["id"])]
+
+
+def _run(reader: Reader, row: dict[str, Any]) -> RunStatus:
+    speed = _steps_per_second(row)
+    left = row["total_steps"] - row["step"]
+    return {
+        "id": row["id"],
+        "arm": row["arm"],
+        "seed": row["seed"],
+        "state": row["state"],
+        "cause": row["cause"],
+        "detail": row["detail"],
+        "why": row["why"],
+        "step": row["step"],
+        "total_steps": row["total_steps"],
+        "percent": min(100.0, round(100 * row["step"] / row["total_steps"], 2)),
+        "steps_per_second": speed,
+        "eta_seconds": round(max(0, left) / speed, 1) if speed and row["state"] in LIVE else None,
+        "episodes": row["episodes"],
+        "mean_return": _mean_return(reader, row["number"]),
+        "attempt": row["attempt"],
+        "resume": row["resume"],
+        "host": row["host"],
+        "device": row["device"],
+        "pid": row["pid"],
+        "checkpoint": _checkpoint(reader, row["number"]),
+        "resources": _resources(row) if row["state"] in LIVE else None,
+    }
+
+
+def _steps_per_second(row: dict[str, Any]) -> float | None:
+    """Over the whole of the present attempt: PPO alternates between acting and learning, so short windows jump."""
+    if row["started_at"] is None or row["last_at"] is None or row["last_at"] <= row["started_at"]:
+        return None
+    seconds: float = (row["last_at"] - row["started_at"]) / 1e6
+    steps: int = row["step"] - row["started_step"]
+    return round(steps / seconds, 1)
+
+
+def _checkpoint(reader: Reader, number: int) -> CheckpointStatus | None:
+    row = reader.connection.execute(_CHECKPOINT, (number,)).fetchone()
+    return None if row is None else {"step": row[0], "digest": row[1]}
+
+
+def _mean_return(reader: Reader, number: int) -> float | None:
+    returns = [value for (value,) in reader.connection.execute(_RETURNS, (number, RETURN_WINDOW))]
+    if not returns or None in returns:
+        return None
+    try:
+        return fsum(returns) / len(returns)
+    except (ValueError, OverflowError):  # infinities of both signs, or numbers whose sum is none
+        return None
+
+
+def _resources(row: dict[str, Any]) -> ResourcesStatus | None:
+    if row["memory_mb"] is None:
+        return None
+    return {name: row[name] for name in ("cpu_percent", "memory_mb", "gpu_percent")}  # type: ignore[return-value]  # the keys are the type's own
+
+
+def every_run_completed(experiments: Sequence[ExperimentStatus]) -> bool:
+    """Whether there is nothing to regret: the exit code 0 of `run` and `wait`."""
+    return all(run["state"] == "completed" for experiment in experiments for run in experiment["runs"])

@@ -1,0 +1,116 @@
+"""The episodes of a run, each with all its steps: what its environment was given, and what came back.
+
+Read batch by batch, since one episode may lie across many batches, and the episodes of environments that step together
+across one another; only the batches that an episode still waits for are held.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import NamedTuple
+
+import numpy as np
+
+from lander.protocol.arrays import unpack
+from lander.protocol.errors import NotFoundError
+from lander.protocol.events import EpisodeFinished, StepsRecorded
+from lander.store.records.run_record import Array, Record
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEpisode:
+    """A finished episode with its steps, as arrays indexed [step]; `number` is 1, 2, 3 … in the order they finished."""
+
+    number: int
+    finished: EpisodeFinished
+    actions: Array
+    rewards: Array
+    endings: Array
+
+
+class _Batch(NamedTuple):
+    """Steps as arrays indexed [vector step, environment], and the run's timesteps before and after them."""
+
+    first_step: int
+    last_step: int
+    columns: tuple[Array, ...]
+
+
+def numbered(record: Record) -> dict[int, EpisodeFinished]:
+    """The run's episodes that count, by number; a forked run goes on counting."""
+    return dict(enumerate(record.episodes(), record.episodes_before + 1))
+
+
+def finished_by(record: Record, number: int) -> str | None:
+    """The run that finished the episode of this number: this one, or one that it continues; None where there is none."""
+    if number > record.episodes_before:
+        return record.run if number in numbered(record) else None
+    origin = record.origin()
+    return None if origin is None else finished_by(origin, number)
+
+
+def recorded_episodes(record: Record, wanted: Mapping[int, EpisodeFinished]) -> Iterator[RecordedEpisode]:
+    """These of the run's episodes, by number, in the order they finished.
+
+    Raises `NotFoundError` for one whose steps are not all recorded, naming those that are.
+    """
+    waiting = sorted(wanted.items())
+    begins = list(accumulate((episode.first_step for _, episode in reversed(waiting)), min))  # the last: of all that wait
+    window: list[_Batch] = []
+    for batch in _batches(record, begins[-1] if begins else 0):
+        if not waiting:
+            return
+        window = [each for each in window if each.last_step > begins[-1]]
+        if batch.last_step > begins[-1]:
+            window.append(_unpacked(batch))
+        while waiting and waiting[0][1].last_step <= batch.last_step:
+            begins.pop()
+            yield _cut(record.run, *waiting.pop(0), window)
+    for number, episode in waiting:
+        yield _cut(record.run, number, episode, window)
+
+
+def _batches(record: Record, after: int) -> Iterator[StepsRecorded]:
+    """All that there are; where an episode began before the run was forked, what it was forked from comes first."""
+    beginning = record.lineage.beginning
+    if after < beginning and (origin := record.origin()) is not None:
+        yield from (batch for batch in _batches(origin, after) if batch.last_step <= beginning)
+    yield from record.batches_there_are()
+
+
+def _unpacked(batch: StepsRecorded) -> _Batch:
+    return _Batch(batch.first_step, batch.last_step, tuple(map(unpack, (batch.actions, batch.rewards, batch.endings))))
+
+
+def _cut(run: str, number: int, episode: EpisodeFinished, window: Sequence[_Batch]) -> RecordedEpisode:
+    """The steps of an episode, out of what the window holds."""
+    parts = [batch for batch in window if batch.last_step > episode.first_step and batch.first_step < episode.last_step]
+    columns = [np.concatenate(column) for column in zip(*(_columns(episode, batch) for batch in parts), strict=True)]
+    if not columns or len(columns[0]) != episode.length:
+        raise NotFoundError(f"{run}: episode {number} is not recorded in full: {_extent(episode, parts)}")
+    return RecordedEpisode(number, episode, *columns)
+
+
+def _columns(episode: EpisodeFinished, batch: _Batch) -> tuple[Array, ...]:
+    """What a batch holds of an episode."""
+    n_envs = batch.columns[0].shape[1]
+    first, last = ((step - batch.first_step) // n_envs for step in (episode.first_step, episode.last_step))
+    return tuple(column[max(0, first) : last, episode.env] for column in batch.columns)
+
+
+def _extent(episode: EpisodeFinished, parts: Sequence[_Batch]) -> str:
+    ranges: list[tuple[int, int]] = []
+    for part in parts:
+        first, last = max(part.first_step, episode.first_step), min(part.last_step, episode.last_step)
+        begin = ranges.pop()[0] if ranges and ranges[-1][1] == first else first
+        ranges.append((begin, last))
+    there = " and ".join(f"{first + 1:,} to {last:,}" for first, last in ranges) or "none"
+    return f"of its steps {episode.first_step + 1:,} to {episode.last_step:,} only {there} are there"
+
+
+def past(record: Record, episodes: Mapping[int, EpisodeFinished], number: int) -> dict[int, EpisodeFinished]:
+    """The episodes that the same environment had behind it, since the attempt began in which this one ended."""
+    this = episodes[number]
+    began = max((start for start in record.lineage.starts if start.from_step < this.last_step), default=None)
+    since = began.from_step if began is not None else 0
+    return {each: it for each, it in episodes.items() if it.env == this.env and since < it.last_step <= this.first_step}

@@ -1,0 +1,169 @@
+"""The effective record of a run: its steps, episodes and checkpoints as if it had never been interrupted.
+
+Read from the log alone, superseded attempts left out (`lineage`), as it stood when the record was opened.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lander.protocol.arrays import unpack
+from lander.protocol.errors import StoreError
+from lander.protocol.events import (
+    SUPERVISOR,
+    CheckpointCommitted,
+    EpisodeFinished,
+    EvaluationFinished,
+    Event,
+    MetricsLogged,
+    ModelSaved,
+    StepsRecorded,
+    TrainingStarted,
+)
+from lander.protocol.wire import decode_event
+from lander.store.log.reader import Reader
+from lander.store.log.schema import CONSEQUENTIAL
+from lander.store.records.ancestry import ancestry
+from lander.store.records.checkpoint_record import latest_by_step
+from lander.store.records.lineage import Lineage, Start
+
+Array = npt.NDArray[Any]
+_PAGE: Final = 1024
+
+_RARE: Final = (
+    "SELECT producer, seq, kind, body FROM events INDEXED BY events_of_consequence"
+    f" WHERE {CONSEQUENTIAL} AND stream = ? AND producer > ? AND kind = ? AND position <= ? ORDER BY producer, seq"
+)
+_FREQUENT: Final = (
+    "SELECT producer, seq, at, kind, body FROM events"
+    " WHERE stream = ? AND (producer, seq) > (?, ?) AND kind = ? AND position <= ?"
+    f" ORDER BY producer, seq LIMIT {_PAGE}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Environment steps in order, as arrays indexed [vector step, environment]."""
+
+    actions: Array
+    rewards: Array
+    endings: Array
+
+    @property
+    def n_envs(self) -> int:
+        """Environments that step together; 0 before the first step."""
+        return int(self.rewards.shape[1])
+
+    @property
+    def count(self) -> int:
+        """How many timesteps these are."""
+        return int(self.rewards.size)
+
+    def between(self, after: int, until: int | None) -> "Steps":
+        """Those after so many, up to so many."""
+        n_envs = max(1, self.n_envs)
+        chosen = slice(after // n_envs, None if until is None else until // n_envs)
+        return Steps(self.actions[chosen], self.rewards[chosen], self.endings[chosen])
+
+
+_NO_STEPS: Final = Steps(*(np.zeros((0, 0)) for _ in range(3)))
+
+
+class Record:
+    """What one run did, as far as it counts; raises `NotFoundError` for a run that does not exist."""
+
+    def __init__(self, reader: Reader, run: str) -> None:
+        self.run = run
+        self._reader = reader
+        self._stream = reader.stream(run)
+        self._until = reader.position()
+        starts = [(epoch, event) for epoch, event in self._rare(TrainingStarted.kind) if isinstance(event, TrainingStarted)]
+        self.lineage = Lineage(Start(epoch, event.from_step) for epoch, event in starts)
+        self.episodes_before = min(((event.from_step, event.from_episode) for _, event in starts), default=(0, 0))[1]
+        """Episodes that had finished where the run begins: none but where it was forked."""
+
+    def origin(self) -> "Record | None":
+        """The run from which it was forked, if it was."""
+        ancestors = ancestry(self._reader, self.run)
+        return Record(self._reader, ancestors[-1].run) if ancestors else None
+
+    def checkpoints(self) -> tuple[CheckpointCommitted, ...]:
+        """The checkpoints that count, in order, one for each step."""
+        found = self._effective(self._rare(CheckpointCommitted.kind))
+        return latest_by_step(event for event in found if isinstance(event, CheckpointCommitted))
+
+    def evaluations(self) -> tuple[EvaluationFinished, ...]:
+        """The evaluations that count, in order, one for each step."""
+        found = self._effective(self._rare(EvaluationFinished.kind))
+        return tuple({event.step: event for event in found if isinstance(event, EvaluationFinished)}.values())
+
+    def models(self) -> tuple[ModelSaved, ...]:
+        """The models that were saved and count, the last under each name."""
+        found = self._effective(self._rare(ModelSaved.kind))
+        return tuple({event.path: event for event in found if isinstance(event, ModelSaved)}.values())
+
+    def episodes(self) -> list[EpisodeFinished]:
+        """The episodes that count, in the order they finished."""
+        found = self._effective(self._frequent(EpisodeFinished.kind))
+        return [event for event in found if isinstance(event, EpisodeFinished)]
+
+    def metrics(self) -> Iterator[MetricsLogged]:
+        """The metrics that count, in order."""
+        return (event for _, event in self.dated_metrics())
+
+    def dated_metrics(self) -> Iterator[tuple[int, MetricsLogged]]:
+        """The metrics that count, in order, each with when it was said (microseconds since the Unix epoch)."""
+        for epoch, at, event in self._dated(MetricsLogged.kind):
+            if isinstance(event, MetricsLogged) and self.lineage.counts_event(epoch, event):
+                yield at, event
+
+    def batches(self, after: int = 0) -> Iterator[StepsRecorded]:
+        """The batches of steps that count, in order, all of them or those that go beyond a timestep.
+
+        Raises `StoreError` if steps are missing between them.
+        """
+        begin = at = max(after, self.lineage.beginning)
+        for event in self.batches_there_are():
+            if event.last_step > begin:
+                if max(event.first_step, begin) != at:
+                    raise StoreError(f"{self.run}: the record goes from step {at} to step {event.first_step}; it should join")
+                at = event.last_step
+                yield event
+
+    def batches_there_are(self) -> Iterator[StepsRecorded]:
+        """The same, for whoever does not mind that some are missing."""
+        found = self._effective(self._frequent(StepsRecorded.kind))
+        return (event for event in found if isinstance(event, StepsRecorded))
+
+    def steps(self, after: int = 0, until: int | None = None) -> Steps:
+        """The steps that count after a timestep (or all), up to another; some 20 bytes of memory for each."""
+        begin = max(after, self.lineage.beginning)
+        batches = [each for each in self.batches(after) if each.rewards.shape[0] and (until is None or each.first_step < until)]
+        if not batches:
+            return _NO_STEPS
+        packed = [(batch.actions, batch.rewards, batch.endings) for batch in batches]
+        steps = Steps(*(np.concatenate([unpack(array) for array in column]) for column in zip(*packed, strict=True)))
+        return steps.between(begin - batches[0].first_step, None if until is None else until - batches[0].first_step)
+
+    def _effective(self, found: Iterator[tuple[int, Event]]) -> Iterator[Event]:
+        return (event for epoch, event in found if self.lineage.counts_event(epoch, event))
+
+    def _rare(self, kind: str) -> Iterator[tuple[int, Event]]:
+        """Events of consequence, found without reading the telemetry between."""
+        values = (self._stream, SUPERVISOR, kind, self._until)
+        for said_in, _, kind_, body in self._reader.connection.execute(_RARE, values).fetchall():
+            yield said_in, decode_event(kind_, body)
+
+    def _frequent(self, kind: str) -> Iterator[tuple[int, Event]]:
+        return ((said_in, event) for said_in, _, event in self._dated(kind))
+
+    def _dated(self, kind: str) -> Iterator[tuple[int, int, Event]]:
+        """Telemetry, page by page, each with its epoch and when it was said."""
+        epoch, seq = SUPERVISOR, 2**62
+        while page := self._reader.connection.execute(_FREQUENT, (self._stream, epoch, seq, kind, self._until)).fetchall():
+            for said_in, _, at, kind_, body in page:
+                yield said_in, at, decode_event(kind_, body)
+            epoch, seq, *_ = page[-1]

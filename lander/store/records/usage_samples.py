@@ -1,0 +1,31 @@
+"""What trainers were measured to use, from the hosts' samples."""
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from lander.protocol.events import ResourcesSampled, TrainerUsage
+from lander.protocol.wire import decode_event
+from lander.store.log.reader import Reader
+
+_SAMPLES: Final = (
+    "SELECT e.at, substr(s.name, 6), e.kind, e.body FROM streams s JOIN events e ON e.stream = s.id"
+    f" WHERE substr(s.name, 1, 5) = 'host:' AND e.kind = '{ResourcesSampled.kind}'"
+    " AND e.position > (SELECT submitted FROM experiments WHERE id = ?) ORDER BY e.position"
+)
+"""Found by the hosts' streams, which are short: what trainers said is not read."""
+
+
+class Sample(NamedTuple):
+    """One measurement of one trainer, with the host's name and its clock in microseconds since 1970."""
+
+    at: int
+    host: str
+    usage: TrainerUsage
+
+
+def samples(reader: Reader, experiment: str) -> Iterator[Sample]:
+    """Every measurement of any trainer since an experiment was submitted, of every attempt, in order."""
+    for at, host, kind, body in reader.connection.execute(_SAMPLES, (experiment,)):
+        sample = decode_event(kind, body)
+        for usage in sample.trainers if isinstance(sample, ResourcesSampled) else ():
+            yield Sample(at, host, usage)

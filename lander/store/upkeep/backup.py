@@ -1,0 +1,132 @@
+"""A copy of a home that is whole and consistent, made while the home is in use.
+
+The log is copied first, as of one moment; then the files which that copy names, so that nothing it names can be missing.
+All of it is built beside the final name, made durable and renamed: there is a whole backup, or none.
+"""
+
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+from lander.home.durable_files import flush
+from lander.home.layout import ARTIFACTS, artifact_path
+from lander.protocol.errors import HomeError, StoreError
+from lander.store.log.reader import DATABASE, Reader, open_reader
+from lander.store.records.checkpoint_record import Checkpoints, checkpoints_by_run, files_of
+from lander.store.upkeep.integrity import sha256_of
+from lander.store.upkeep.retention import COLLECTED, excused
+
+
+class Backup(NamedTuple):
+    """What was copied: up to which position, how many files and bytes; and which named files are missing or damaged."""
+
+    position: int
+    files: int
+    size: int
+    lost: tuple[str, ...]
+
+
+def back_up(home: Path, target: Path) -> Backup:
+    """Make `target` a home that holds what `home` holds now, its keys and logs left out.
+
+    Raises `HomeError` if there is something at `target` or it cannot be written, `StoreError` if the copy is not whole.
+    """
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise HomeError(f"{target}: exists already; choose another PATH")
+    with Reader(home):
+        pass  # there is something to back up
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as error:
+        raise HomeError(f"{target}: cannot be written: {error.strerror}; choose another PATH") from error
+    try:
+        made = _build(home, unfinished)
+        unfinished.chmod(0o755)
+        unfinished.replace(target)
+        flush(target.parent)
+    except OSError as error:
+        raise HomeError(f"{target}: cannot be written: {error.strerror}; nothing was left there") from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return made
+
+
+def _build(home: Path, copy: Path) -> Backup:
+    _copy_log(home / DATABASE, copy / DATABASE)
+    with Reader(copy) as reader:
+        position = reader.position()
+        runs = checkpoints_by_run(reader)
+    wanted = _artifacts(runs)
+    copied = list(_copy_files(home, copy, wanted))
+    lost = sorted(wanted - {path.name for path in copied})
+    for models in sorted((home / "experiments").glob("*/models")):
+        copied += _copy_tree(models, copy / models.relative_to(home))
+    _flush_directories(copy)
+    return Backup(position, len(copied), sum(path.stat().st_size for path in copied), _unexplained(home, lost, runs))
+
+
+def _copy_log(path: Path, copy: Path) -> None:
+    """One read transaction over the whole log, then a look at what came of it."""
+    with closing(open_reader(path)) as connection:
+        connection.execute("PRAGMA query_only = OFF")  # else SQLite writes no other file either; this one it still cannot
+        try:
+            connection.execute("VACUUM INTO ?", (str(copy),))
+        except sqlite3.OperationalError as error:
+            raise HomeError(f"{copy.parent}: cannot be written: {error}") from error
+    with closing(sqlite3.connect(copy)) as connection:
+        problems = [text for (text,) in connection.execute("PRAGMA integrity_check(1)")]
+    if problems != ["ok"]:
+        raise StoreError(f"{path}: its copy is damaged: {problems[0]}; look at it with lander-ctl check")
+    flush(copy)
+
+
+def _artifacts(runs: dict[str, Checkpoints]) -> set[str]:
+    """The names of all files that the copied log names."""
+    return {sha256 for found in runs.values() for checkpoint in found.named for sha256 in files_of(checkpoint)}
+
+
+def _copy_files(home: Path, copy: Path, names: set[str]) -> Iterator[Path]:
+    for name in sorted(names):
+        target = artifact_path(copy, name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _copied(artifact_path(home, name), target)
+        except FileNotFoundError:
+            continue
+        if sha256_of(target) == name:
+            yield target
+        else:
+            target.unlink()
+    if (home / ARTIFACTS / COLLECTED).exists():
+        (copy / ARTIFACTS).mkdir(exist_ok=True)
+        _copied(home / ARTIFACTS / COLLECTED, copy / ARTIFACTS / COLLECTED)
+
+
+def _copy_tree(source: Path, target: Path) -> Iterator[Path]:
+    for path in sorted(source.iterdir()):
+        if path.is_file() and not path.name.startswith("."):
+            target.mkdir(parents=True, exist_ok=True)
+            yield _copied(path, target / path.name)
+
+
+def _copied(source: Path, target: Path) -> Path:
+    shutil.copy2(source, target)
+    flush(target)
+    return target
+
+
+def _unexplained(home: Path, lost: list[str], runs: dict[str, Checkpoints]) -> tuple[str, ...]:
+    """Those without a good reason; asked last, so that what was collected meanwhile has one."""
+    gone = excused(home, runs)
+    return tuple(name for name in lost if name not in gone)
+
+
+def _flush_directories(top: Path) -> None:
+    for directory, _, _ in os.walk(top):
+        flush(Path(directory))

@@ -1,0 +1,217 @@
+"""Whether a home is what it should be: the file, its schema, the hash chain, the numbers, the projections, the artifacts.
+
+Never writes. The log is read in one transaction, so that a supervisor may go on meanwhile; files are hashed after it.
+"""
+
+import hashlib
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from itertools import zip_longest
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from lander.home.layout import artifact_path
+from lander.protocol.errors import HomeError, LanderError
+from lander.store.log import chain, schema
+from lander.store.log.reader import Reader
+from lander.store.projections.projections import TABLES
+from lander.store.projections.rebuild import rebuild
+from lander.store.records.checkpoint_record import checkpoints_by_run, files_of
+from lander.store.records.run_record import Record
+from lander.store.upkeep.retention import excused
+
+_MOST_NAMED: Final = 3
+
+
+class Finding(NamedTuple):
+    """What was found of one part; `detail` says what was looked at, or what is wrong with it."""
+
+    part: str
+    ok: bool
+    detail: str
+
+
+class Reference(NamedTuple):
+    """A file that the log names, the SHA-256 it must have, and who names it."""
+
+    path: Path
+    sha256: str
+    of: str
+
+
+Tell = Callable[[str, int, int], object]
+"""Called with (the part, units done, units in all), so that a long check can be watched."""
+
+
+class _Wrong(Exception):  # noqa: N818 - not an error of ours but a finding
+    """A part is not as it should be."""
+
+
+def check(home: Path, tell: Tell = lambda part, done, of: None) -> Iterator[Finding]:
+    """A finding for each part, as it is looked at; raises `NotFoundError` where there is no log."""
+    try:
+        opened = Reader(home)
+    except HomeError as error:
+        yield Finding("file", False, str(error))
+        return
+    with opened as reader:
+        reader.connection.execute("BEGIN")
+        parts: dict[str, Callable[[], str]] = {
+            "file": lambda: _file(reader.connection),
+            "schema": lambda: _schema(reader.connection),
+            "hash chain": lambda: _chain(reader.connection),
+            "sequences": lambda: _sequences(reader.connection),
+            "projections": lambda: _projections(reader, tell),
+        }
+        for part, look in parts.items():
+            yield _finding(part, look)
+        try:
+            checkpoints, models = _checkpoint_files(reader), _model_files(reader)
+            reader.connection.execute("COMMIT")
+        except Exception as error:  # as in `_finding`
+            yield Finding("artifacts", False, _words(error))
+            return
+        yield _finding("artifacts", lambda: _files("artifacts", checkpoints, lambda: _checkpoint_files(reader), tell))
+        yield _finding("models", lambda: _files("models", models, lambda: _model_files(reader), tell))
+
+
+def _finding(part: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(part, True, look())
+    except Exception as error:  # a damaged file does anything to its readers: text that is no text, rows that lead nowhere
+        return Finding(part, False, _words(error))
+
+
+def _words(error: Exception) -> str:
+    expected = isinstance(error, (_Wrong, LanderError, sqlite3.Error, OSError))
+    return str(error) if expected else f"cannot be read: {type(error).__name__}: {error}"
+
+
+# --- the log ----------------------------------------------------------------------------------------------------------
+
+
+def _file(connection: sqlite3.Connection) -> str:
+    problems = [text for (text,) in connection.execute("PRAGMA integrity_check(3)")]
+    if problems != ["ok"]:
+        raise _Wrong(f"SQLite finds it damaged: {'; '.join(problems)}")
+    (pages,), (size,) = (connection.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "page_size"))
+    return f"{pages * size / 1e6:,.1f} MB, read without an error"
+
+
+def _schema(connection: sqlite3.Connection) -> str:
+    found = _definitions(connection)
+    with closing(sqlite3.connect(":memory:")) as fresh:
+        fresh.executescript(schema.script())
+        wanted = _definitions(fresh)
+    missing, added = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
+    changed = sorted(key for key in wanted.keys() & found.keys() if wanted[key] != found[key])
+    for word, keys in (("missing", missing), ("not ours", added), ("changed", changed)):
+        if keys:
+            raise _Wrong(f"{word}: {', '.join(f'{kind} {name}' for kind, name, _ in keys)}")
+    return f"{len(found)} tables, indexes and triggers as they should be"
+
+
+def _definitions(connection: sqlite3.Connection) -> dict[tuple[str, str, str], str | None]:
+    """What the schema consists of, the indexes that SQLite makes by itself included: by type, name and table."""
+    rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master")
+    return {(kind, name, table): sql for kind, name, table, sql in rows}
+
+
+def _chain(connection: sqlite3.Connection) -> str:
+    sealed = chain.verify(connection)
+    (bookmark,) = connection.execute("SELECT position FROM bookmark").fetchone()
+    if bookmark != sealed:
+        raise _Wrong(f"the log ends at position {sealed}, but position {bookmark} was reached: its end was cut off")
+    (commits,) = connection.execute("SELECT count(*) FROM commits").fetchone()
+    return f"{sealed:,} events in {commits:,} commits, each as it was sealed"
+
+
+def _sequences(connection: sqlite3.Connection) -> str:
+    rows = connection.execute(
+        "SELECT s.name, e.producer, min(e.seq), max(e.seq), count(*)"
+        " FROM events e LEFT JOIN streams s ON s.id = e.stream GROUP BY e.stream, e.producer"
+    ).fetchall()
+    for name, producer, first, last, count in rows:
+        if name is None:
+            raise _Wrong("events belong to a stream that has no name")
+        if (first, last) != (1, count):
+            raise _Wrong(f"{name}: of producer {producer} there are {count} events, numbered {first} to {last}")
+    return f"{len(rows):,} producers, every event numbered 1, 2, 3 …"
+
+
+def _projections(reader: Reader, tell: Tell) -> str:
+    with rebuild(reader, progress=lambda done, of: tell("projections", done, of)) as fresh:
+        rows = sum(_compare(table, reader.connection, fresh.connection) for table in TABLES)
+    return f"{rows:,} rows equal a rebuild from event 1"
+
+
+def _compare(table: str, kept: sqlite3.Connection, fresh: sqlite3.Connection) -> int:
+    """Rows of the table; their first column or two is the key."""
+    names = [name for _, name, *_ in fresh.execute(f"PRAGMA table_info({table})")]
+    query = "SELECT {} FROM {} ORDER BY 1, 2".format(", ".join(f'"{name}"' for name in names), table)
+    rows = 0
+    for ours, rebuilt in zip_longest(kept.execute(query), fresh.execute(query)):
+        if ours != rebuilt:
+            key = (ours or rebuilt)[:2]
+            differing = [name for name, a, b in zip(names, ours or (), rebuilt or (), strict=False) if a != b]
+            how = f"differs in {', '.join(differing)}" if differing else "is missing" if rebuilt else "does not belong there"
+            raise _Wrong(f"{table}: row {key} {how}; the events say otherwise")
+        rows += 1
+    return rows
+
+
+# --- the files it names -----------------------------------------------------------------------------------------------
+
+
+def _checkpoint_files(reader: Reader) -> dict[Path, Reference]:
+    runs = checkpoints_by_run(reader)
+    gone = excused(reader.home, runs)
+    return {
+        path: Reference(path, sha256, f"the checkpoint of {run} at step {checkpoint.step}")
+        for run, found in runs.items()
+        for checkpoint in found.named
+        for sha256 in files_of(checkpoint)
+        if (path := artifact_path(reader.home, sha256)).exists() or sha256 not in gone
+    }
+
+
+def _model_files(reader: Reader) -> dict[Path, Reference]:
+    """Of the runs that are done: one that goes on may be about to replace its models."""
+    rows = reader.connection.execute("SELECT run FROM progress WHERE state = 'completed' ORDER BY id")
+    return {
+        path: Reference(path, saved.sha256, f"the {saved.which} model of {run}")
+        for (run,) in rows
+        for saved in Record(reader, run).models()
+        for path in (reader.home / saved.path,)
+    }
+
+
+def _files(part: str, named: dict[Path, Reference], again: Callable[[], dict[Path, Reference]], tell: Tell) -> str:
+    """Hash every file; what is wrong is looked up `again`, since the log and the files may have moved on together."""
+    wrong = []
+    for done, reference in enumerate(named.values()):
+        tell(part, done, len(named))
+        if _problem(reference):
+            wrong.append(reference.path)
+    now = again() if wrong else {}
+    problems = [problem for path in wrong if path in now and (problem := _problem(now[path]))]
+    if problems:
+        rest = f" and {len(problems) - _MOST_NAMED} more" if len(problems) > _MOST_NAMED else ""
+        raise _Wrong("; ".join(problems[:_MOST_NAMED]) + rest)
+    size = sum(path.stat().st_size for path in named if path.exists())
+    return f"{len(named):,} files, {size / 1e6:,.1f} MB, each as its name or the log says"
+
+
+def _problem(reference: Reference) -> str:
+    try:
+        content = sha256_of(reference.path)
+    except FileNotFoundError:
+        return f"{reference.path} is missing: {reference.of}"
+    return "" if content == reference.sha256 else f"{reference.path} is damaged: {reference.of}"
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

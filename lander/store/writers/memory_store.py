@@ -1,0 +1,50 @@
+"""An event store that forgets: for tests and dry runs, held to the same contract as the real one."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+
+from lander.protocol.events import TELEMETRY_KINDS, Recorded
+from lander.store.log.event_store import Batch, CommitListener, SequenceGapError
+from lander.store.log.sequencer import Sequencer
+from lander.store.projections.projections import Projections
+
+
+class MemoryEventStore:
+    """Keeps events in a list; satisfies `EventStore`."""
+
+    def __init__(self) -> None:
+        self.full = False
+        self.events: list[Recorded] = []
+        self.projections = Projections()
+        self._sequencer = Sequencer()
+        self._listeners: list[CommitListener] = []
+
+    def append(self, *batches: Batch) -> "asyncio.Future[list[int]]":
+        done: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
+        try:
+            done.set_result(self._append(batches))
+        except SequenceGapError as error:
+            done.set_exception(error)
+        return done
+
+    def _append(self, batches: Sequence[Batch]) -> list[int]:
+        for batch in batches:  # all or nothing: a gap anywhere must show before anything is numbered
+            self._sequencer.check(batch)
+        placed = [recorded for batch in batches for recorded, _ in self._sequencer.place(batch)]
+        self.events.extend(placed)
+        for recorded in placed:
+            self.projections.apply(recorded)
+        self.projections.drain()
+        if placed:
+            for listener in self._listeners:
+                listener(placed)
+        return [self._sequencer.last_seq(batch.stream, batch.producer) for batch in batches]
+
+    def consequential(self) -> Iterator[Recorded]:
+        return (recorded for recorded in self.events if recorded.event.kind not in TELEMETRY_KINDS)
+
+    def listen(self, listener: CommitListener) -> None:
+        self._listeners.append(listener)
+
+    async def close(self) -> None:
+        pass

@@ -1,0 +1,271 @@
+"""The event store on disk: one writer task, group commit, and the projections in the same transaction.
+
+Events get their place as they are appended, and gather while a commit is on its way to the disk; the next commit takes them
+all. An append is done only after COMMIT is, with `synchronous=FULL`: what was acknowledged is on the disk.
+"""
+
+import asyncio
+import contextlib
+import logging
+import sqlite3
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from lander.protocol.errors import StoreError
+from lander.protocol.events import Recorded
+from lander.store.log import chain
+from lander.store.log.event_store import Batch, CommitListener, SequenceGapError
+from lander.store.log.plans import PLAN_KINDS, PLANS_OF_ALL, experiments_of
+from lander.store.log.reader import consequential, open_reader
+from lander.store.log.sequencer import Sequencer
+from lander.store.log.statements import Statement
+from lander.store.projections.projections import ExperimentRow, ProgressRow, Projections, ResourcesRow, select
+from lander.store.writers.writer_connection import WriterConnection, open_writer
+
+LOG: Final = logging.getLogger(__name__)
+MAX_GROUP: Final = 8192
+"""Events in one commit; bounds the time and memory of a transaction."""
+FULL_RETRY_SECONDS: Final = 1.0
+_NO_ROOM: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE})
+"""Errors that mean that something could not grow: the file, what a quota allows, the index of the write-ahead log.
+
+A failed fsync is not among them: what was written before may be lost, and to try again would not tell.
+"""
+
+_INSERT_EVENTS: Final = "INSERT INTO events (position, stream, producer, seq, kind, at, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_INSERT_STREAMS: Final = "INSERT INTO streams (id, name) VALUES (?, ?)"
+_INSERT_COMMIT: Final = "INSERT INTO commits (last_position, chain) VALUES (?, ?)"
+
+
+_LAST_SEQS: Final = """
+WITH RECURSIVE heard (stream, producer) AS (
+    SELECT id, (SELECT min(producer) FROM events WHERE stream = id) FROM streams
+    UNION ALL
+    SELECT stream, (SELECT min(e.producer) FROM events e WHERE e.stream = heard.stream AND e.producer > heard.producer)
+    FROM heard WHERE producer IS NOT NULL
+)
+SELECT name, producer, (SELECT max(seq) FROM events e WHERE e.stream = heard.stream AND e.producer = heard.producer)
+FROM heard JOIN streams ON id = stream WHERE producer IS NOT NULL
+"""
+"""Every producer's last number in every stream: from one to the next by the index, however many events lie between."""
+
+
+@dataclass(slots=True)
+class _Append:
+    done: "asyncio.Future[list[int]]"
+    told: list[int] | SequenceGapError = field(default_factory=list)
+    """What it is told after the commit: of a gap, too, since the last number that it tells may be of an event in it."""
+
+
+@dataclass(slots=True)
+class _Commit:
+    """A transaction: what is appended gathers in it, then it is sealed, and run as often as it takes."""
+
+    streams: list[tuple[int, str]] = field(default_factory=list)
+    """Those that appear for the first time."""
+    rows: list[chain.Row] = field(default_factory=list)
+    recorded: list[Recorded] = field(default_factory=list)
+    appends: list[_Append] = field(default_factory=list)
+    statements: list[Statement] = field(default_factory=list)
+
+
+class SqliteEventStore:
+    """Satisfies `EventStore`; open it with `open`, and close it."""
+
+    def __init__(self, path: Path, connection: WriterConnection) -> None:
+        self.path = path
+        self.full = False
+        """The disk is full: nothing is acknowledged until there is room."""
+        self._connection = connection
+        self._gathering = _Commit()
+        self._sealed: deque[_Commit] = deque()
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._failure: StoreError | None = None
+        self._streams: dict[str, int] = {}
+        self._chain = chain.GENESIS
+        self._sequencer = Sequencer()
+        self.projections = Projections()
+        self._listeners: list[CommitListener] = []
+
+    @classmethod
+    async def open(cls, path: Path) -> "SqliteEventStore":
+        """Open or create the store at `path`; raises `HomeError` where that cannot be done."""
+        store = cls(path, await open_writer(path))
+        try:
+            await store._recall()
+        except BaseException:
+            await store._connection.close()  # its thread would keep the process from ending
+            raise
+        store._writer = asyncio.create_task(store._write(), name="event store writer")
+        return store
+
+    _writer: asyncio.Task[None]
+
+    def append(self, *batches: Batch) -> "asyncio.Future[list[int]]":
+        append = _Append(asyncio.get_running_loop().create_future())
+        if self._failure is not None:
+            append.done.set_exception(self._failure)
+            return append.done
+        self._gathering.appends.append(append)
+        try:
+            append.told = self._place(batches)
+            if len(self._gathering.rows) >= MAX_GROUP:
+                self._seal()
+        except SequenceGapError as gap:
+            append.told = gap
+        except Exception as error:  # whatever it is, those who wait must hear of it
+            self._fail(error)
+        self._wake.set()
+        return append.done
+
+    def consequential(self) -> Iterator[Recorded]:
+        with contextlib.closing(open_reader(self.path)) as connection:
+            yield from consequential(connection)
+
+    def listen(self, listener: CommitListener) -> None:
+        self._listeners.append(listener)
+
+    async def close(self) -> None:
+        """Commit what is appended and close the file; with no room for it on the disk, it is refused."""
+        self._closing = True
+        self._wake.set()
+        try:
+            await self._writer
+        finally:
+            await self._connection.close()
+
+    # ------------------------------------------------------------------------------------------------ gathering
+
+    def _place(self, batches: Sequence[Batch]) -> list[int]:
+        """Give events their place in the log; returns each batch's last number."""
+        for batch in batches:
+            self._sequencer.check(batch)  # all or nothing: a gap must show before anything is numbered
+        for batch in batches:
+            self._gather(batch)
+        return [self._sequencer.last_seq(batch.stream, batch.producer) for batch in batches]
+
+    def _gather(self, batch: Batch) -> None:
+        placed = self._sequencer.place(batch)
+        stream = self._stream(batch.stream) if placed else 0
+        for recorded, body in placed:
+            position, _, producer, seq, at, event = recorded
+            self._gathering.rows.append((position, stream, producer, seq, event.kind, at, body))
+            self._gathering.recorded.append(recorded)
+            self.projections.apply(recorded)
+
+    def _stream(self, name: str) -> int:
+        if name not in self._streams:
+            self._streams[name] = len(self._streams) + 1
+            self._gathering.streams.append((self._streams[name], name))
+        return self._streams[name]
+
+    def _seal(self) -> None:
+        """Make a transaction of what has gathered; done while the one before it runs, where there is enough for two."""
+        commit, self._gathering = self._gathering, _Commit()
+        self._sealed.append(commit)  # first, so that those who wait for it are found if the rest of this fails
+        if commit.rows:
+            self._chain = chain.link(self._chain, commit.streams, commit.rows)
+            commit.statements = [
+                Statement(_INSERT_STREAMS, commit.streams),
+                Statement(_INSERT_EVENTS, commit.rows),
+                Statement(_INSERT_COMMIT, [(self._sequencer.position, self._chain)]),
+                *self.projections.drain(),
+            ]
+
+    # ------------------------------------------------------------------------------------------------ the writer task
+
+    async def _write(self) -> None:
+        """The one task that writes. It is never cancelled: a cancelled statement would leave its transaction open."""
+        commit = None
+        try:
+            while commit := await self._next():
+                if commit.recorded:
+                    await self._run(commit)
+                self._announce(commit)
+        except Exception as error:  # whatever it is, those who wait must hear of it
+            self._fail(error, commit)
+
+    async def _next(self) -> _Commit | None:
+        """The next transaction to run; None once all is written and the store is to be closed."""
+        while not self._sealed:
+            if self._gathering.appends:
+                self._seal()
+            elif self._closing:
+                return None
+            else:
+                self._wake.clear()
+                await self._wake.wait()
+        return self._sealed.popleft()
+
+    async def _run(self, commit: _Commit) -> None:
+        """Run the transaction; where the disk is full, again and again until there is room."""
+        while True:
+            try:
+                await self._connection.transact(commit.statements)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode not in _NO_ROOM or self._closing:
+                    raise
+                if not self.full:
+                    LOG.error("%s: no space left (%s); nothing is acknowledged until there is", self.path, error)
+                self.full = True
+                await asyncio.sleep(FULL_RETRY_SECONDS)
+            else:
+                if self.full:
+                    LOG.warning("%s: there is space again", self.path)
+                self.full = False
+                return
+
+    def _announce(self, commit: _Commit) -> None:
+        if commit.recorded:
+            for listener in self._listeners:
+                listener(commit.recorded)
+        for append in commit.appends:
+            if append.done.done():  # its caller may have been cancelled; the events are recorded all the same
+                continue
+            if isinstance(append.told, SequenceGapError):
+                append.done.set_exception(append.told)
+            else:
+                append.done.set_result(append.told)
+
+    def _fail(self, error: Exception, commit: _Commit | None = None) -> None:
+        """Nothing more can be written, for a reason that waiting does not mend; what is failed was never acknowledged."""
+        self._failure = StoreError(f"{self.path}: cannot write any more: {error}; restart the supervisor")
+        for waiting in [commit or _Commit(), *self._sealed, self._gathering]:
+            for append in waiting.appends:
+                if not append.done.done():
+                    append.done.set_exception(self._failure)
+        self._sealed.clear()
+        self._gathering = _Commit()
+
+    # ------------------------------------------------------------------------------------------------ where we were
+
+    async def _recall(self) -> None:
+        """Read where the last process left off."""
+        rows = await self._connection.execute_fetchall("SELECT id, name FROM streams")
+        self._streams = {name: number for number, name in rows}
+        rows = list(
+            await self._connection.execute_fetchall(
+                "SELECT last_position, chain FROM commits ORDER BY last_position DESC LIMIT 1"
+            )
+        )
+        if rows:
+            position, self._chain = rows[0]
+            self._sequencer = Sequencer(position)
+            for stream, producer, last_seq in await self._connection.execute_fetchall(_LAST_SEQS):
+                self._sequencer.recall(stream, producer, last_seq)
+        self.projections = await self._stored_projections()
+
+    async def _stored_projections(self) -> Projections:
+        fetch = self._connection.execute_fetchall
+        ((position,),) = await fetch("SELECT position FROM bookmark")
+        return Projections(
+            (ExperimentRow(*row) for row in await fetch(select("experiments", ExperimentRow))),
+            (ProgressRow(*row) for row in await fetch(select("progress", ProgressRow))),
+            (ResourcesRow(*row) for row in await fetch(select("resources", ResourcesRow))),
+            position,
+            experiments_of((name, at, kind, body) for name, at, kind, body in await fetch(PLANS_OF_ALL, PLAN_KINDS)),
+        )

@@ -1,0 +1,97 @@
+"""How the event store's one writer opens its file: the pragmas, set and read back, and the schema.
+
+SQLite before 3.51.3 can lose a commit that races a checkpoint made by *another* connection (the WAL-reset bug described at
+sqlite.org/wal.html). Hence the rule: one connection writes and checkpoints, every other one is read-only.
+"""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import aiosqlite
+
+from lander.protocol.errors import HomeError, StoreError
+from lander.store.log import schema
+from lander.store.log.reader import SCHEMA_VERSION, check_version
+from lander.store.log.statements import Statement, in_blocks
+from lander.store.writers.upgrade import upgrade
+
+PRAGMAS: Final[Mapping[str, str | int]] = {
+    "journal_mode": "wal",
+    "synchronous": 2,  # FULL: an acknowledged event survives a power cut
+    "busy_timeout": 5000,
+    "trusted_schema": 0,
+    "recursive_triggers": 1,  # without it REPLACE passes the append-only triggers by
+    "journal_size_limit": 64 << 20,
+    "foreign_keys": 0,  # every reference is made by the writer in the same transaction; checking each row costs 20 %
+}
+"""Each is set and read back."""
+
+
+class WriterConnection(aiosqlite.Connection):
+    """The one connection that writes; runs a whole transaction in one turn of its thread.
+
+    Awaiting each statement would hand every one of them back to a loop that has thousands of events to decode meanwhile.
+    """
+
+    async def transact(self, statements: Sequence[Statement]) -> None:
+        """Run the statements in one transaction; on any error nothing of it has happened."""
+        await self._execute(_transact, self._conn, statements)  # type: ignore[no-untyped-call]  # aiosqlite leaves it untyped
+
+    async def upgrade(self, path: Path) -> None:
+        """Bring a store of an older version up to date, in one transaction; raises `WireError` if its log cannot be read."""
+        await self._execute(upgrade, self._conn, path)  # type: ignore[no-untyped-call]  # aiosqlite leaves it untyped
+
+
+def _transact(connection: sqlite3.Connection, statements: Sequence[Statement]) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for statement in statements:
+            for sql, rows in in_blocks(statement):
+                connection.executemany(sql, rows)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # where the disk is full, SQLite has rolled back already
+            connection.execute("ROLLBACK")
+        raise
+
+
+async def open_writer(path: Path) -> WriterConnection:
+    """The one connection that may write; creates the file and its schema where there is none.
+
+    Raises `HomeError` if the file cannot be opened or is no event store, `StoreError` if a pragma does not hold.
+    """
+    connection = WriterConnection(lambda: sqlite3.connect(path, isolation_level=None), iter_chunk_size=64)
+    await connection
+    try:
+        await _set_pragmas(connection)
+        await _ensure_schema(connection, path)
+    except sqlite3.Error as error:
+        await connection.close()
+        raise HomeError(f"{path}: cannot be used as an event store: {error}") from error
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
+
+
+async def _set_pragmas(connection: aiosqlite.Connection) -> None:
+    for name, value in PRAGMAS.items():
+        await connection.execute(f"PRAGMA {name} = {value}")
+        async with connection.execute(f"PRAGMA {name}") as cursor:
+            row = await cursor.fetchone()
+        if row is None or row[0] != value:
+            raise StoreError(f"SQLite did not take PRAGMA {name} = {value} (it says {row and row[0]})")
+
+
+async def _ensure_schema(connection: WriterConnection, path: Path) -> None:
+    async with connection.execute("PRAGMA user_version") as cursor:
+        row = await cursor.fetchone()
+    version = row[0] if row else 0
+    if 0 < version < SCHEMA_VERSION:
+        await connection.upgrade(path)
+    elif version == 0:
+        await connection.executescript(f"BEGIN IMMEDIATE;\n{schema.script()}\nPRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;")
+    else:
+        check_version(version, path)

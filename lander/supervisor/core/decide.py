@@ -1,0 +1,88 @@
+"""The decision core: (state, message, now) → events to record, effects to carry out, and an answer.
+
+Pure: no clock, no socket, no file. Each handler says events into a `Draft`, which folds them at once, so that what is
+decided next already knows of them. The shell records the events, at the time `now`, and only then carries out the effects.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from lander.protocol import commands as c
+from lander.protocol import events as e
+from lander.protocol.errors import NotFoundError, UsageError
+from lander.supervisor.core import attempts, hosts, target_commands
+from lander.supervisor.core.decision import Draft
+from lander.supervisor.core.messages import Drain, HostGone, LimitReached, Stalled, Tick
+from lander.supervisor.core.placement import next_placement
+from lander.supervisor.core.standing import Run
+from lander.supervisor.core.state import State
+from lander.supervisor.core.submission import submit
+
+__all__ = ["Draft", "Drain", "HostGone", "LimitReached", "Stalled", "Tick", "decide"]
+
+
+def decide(state: State, message: object, now: float, leaving: bool = False) -> Draft:
+    """What follows from a message; the draft's events, effects and answer are the decision.
+
+    While the supervisor is `leaving`, from `Drain` on, nothing is placed: what is queued waits for the next one. A bad
+    request is answered with `Refused`; whatever is raised is a defect, and ends the supervisor rather than be mistaken for one.
+    """
+    draft = Draft(state, now)
+    handler = _HANDLERS[type(message)]
+    try:
+        handler(draft, message)
+    except (UsageError, NotFoundError) as error:
+        return Draft(state, now, answer=c.Refused(error=type(error).__name__, detail=str(error)))
+    if not leaving and not isinstance(message, Drain):
+        _place_runs(draft)
+    _close_experiments(draft)
+    return draft
+
+
+def _place_runs(draft: Draft) -> None:
+    """Fill the free slots."""
+    while (placement := next_placement(draft.state, draft.now)) is not None:
+        run, (host, cpu, gpu) = placement
+        if draft.state.experiments[run.experiment].state == "queued":
+            draft.say(run.experiment, e.ExperimentStarted())
+        draft.say(run.id, e.AttemptStarted(epoch=run.epoch + 1, host=host.name, cpu=cpu, gpu=gpu))
+        placed = draft.state.runs[run.id]
+        if placed.attempt is not None:
+            draft.start(placed, placed.attempt)
+
+
+def _close_experiments(draft: Draft) -> None:
+    """Give every experiment whose runs are all over its own end."""
+    for name in draft.state.under_way:
+        if draft.state.experiments[name].exhausted:
+            draft.say(name, _conclusion(draft.state.runs_of(name)))
+
+
+def _conclusion(runs: list[Run]) -> e.Event:
+    failed = [run.id for run in runs if run.state == "failed"]
+    stopped = [run for run in runs if run.state == "stopped"]
+    if failed and all(run.stop_reason == "aborted" for run in stopped):
+        return e.ExperimentFailed(detail=f"failed: {', '.join(failed)}")
+    if stopped:
+        return e.ExperimentStopped()
+    if all(run.state == "skipped" for run in runs):
+        return e.ExperimentFailed(detail="every run was skipped, and none completed")
+    return e.ExperimentCompleted()
+
+
+_HANDLERS: Final[Mapping[type[Any], Callable[[Draft, Any], None]]] = {
+    c.SubmitExperiment: submit,
+    c.StopTarget: target_commands.stop,
+    c.PauseTarget: target_commands.pause,
+    c.ResumeTarget: target_commands.resume,
+    c.RetryTarget: target_commands.retry,
+    c.SkipTarget: target_commands.skip,
+    c.CheckpointTarget: target_commands.checkpoint,
+    c.JoinHost: hosts.join_host,
+    HostGone: hosts.host_gone,
+    c.TrainerExited: attempts.trainer_exited,
+    Stalled: attempts.stalled,
+    LimitReached: attempts.limit_reached,
+    Drain: attempts.drain,
+    Tick: lambda draft, message: None,
+}

@@ -1,0 +1,80 @@
+"""A decision in the making: what is said, what shall be done, and the turns of phrase that every decision is made of."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from lander.protocol import commands as c
+from lander.protocol import events as e
+from lander.supervisor.core.effects import Effect, EndAttempt, StartAttempt
+from lander.supervisor.core.restart_policy import STOP_GRACE
+from lander.supervisor.core.standing import Attempt, Run
+from lander.supervisor.core.state import State, evolve
+
+ResumeReason = Literal["resumed", "retried", "extended"]
+Said = tuple[str, e.Event]
+"""A stream and what is said in it."""
+
+
+@dataclass
+class Draft:
+    """A decision in the making; `state` is where things will stand once its events are recorded at the time `now`."""
+
+    state: State
+    now: float
+    events: list[Said] = field(default_factory=list)
+    effects: list[Effect] = field(default_factory=list)
+    answer: c.Command | None = None
+
+    def say(self, stream: str, event: e.Event) -> None:
+        """Record an event, and let everything decided after it know."""
+        self.events.append((stream, event))
+        recorded = e.Recorded(0, stream, e.SUPERVISOR, 0, e.microseconds(self.now), event)
+        self.state = evolve(self.state, recorded)
+
+    def start(self, run: Run, attempt: Attempt) -> None:
+        """Have an attempt started that is recorded."""
+        standing = self.state.experiments[run.experiment]
+        elsewhere = run.arm.environment_kwargs != standing.experiment.baseline.environment_kwargs
+        order = c.TrainerOrder(
+            run=run.id,
+            epoch=attempt.epoch,
+            arm=run.arm,
+            seed=run.seed,
+            cpu=attempt.cpu,
+            gpu=attempt.gpu,
+            monitoring=standing.execution.monitoring,
+            directory=standing.execution.directory,
+            checkpoint_frequency=standing.experiment.checkpoint_frequency,
+            eval_frequency=standing.experiment.eval_frequency,
+            eval_episodes=standing.experiment.eval_episodes,
+            checkpoints=run.checkpoints,
+            origin=run.origin,
+            new_episodes=run.origin is not None and elsewhere,
+        )
+        self.effects.append(StartAttempt(host=attempt.host, order=order))
+
+    def end(self, run: Run, attempt: Attempt, grace: float = STOP_GRACE, traceback: bool = False) -> None:
+        """Have an attempt ended."""
+        order = EndAttempt(host=attempt.host, run=run.id, epoch=attempt.epoch, grace=grace, traceback=traceback)
+        self.effects.append(order)
+
+    def ask_to_end(self, run: Run, attempt: Attempt, reason: e.StopReason) -> None:
+        """A live run shall end at its next boundary; of several reasons the last one said holds."""
+        if attempt.stop_reason != reason:
+            self.say(run.id, e.StopRequested(reason=reason))
+        self.end(run, attempt)
+
+    def end_again(self, run: Run, attempt: Attempt) -> None:
+        """Repeat the order to end an attempt that was asked to: once may not have been enough, or not have arrived."""
+        stuck = attempt.stop_reason == "stalled"
+        self.end(run, attempt, grace=0.0 if stuck else STOP_GRACE, traceback=stuck)
+
+    def resume(self, run: Run, reason: ResumeReason) -> None:
+        """A run that is paused, over or about to be goes on; its experiment with it."""
+        self.reopen(run.experiment)
+        self.say(run.id, e.RunResumed(reason=reason))
+
+    def reopen(self, experiment: str) -> None:
+        """An experiment that had ended is under way again."""
+        if not self.state.experiments[experiment].under_way:
+            self.say(experiment, e.ExperimentResumed())

@@ -1,0 +1,317 @@
+"""Where everything stands: one fold over the events of consequence, and nothing else builds state.
+
+`evolve` is pure. It believes the log: an event that cannot be is a defect and raises; an event of an attempt that is over
+is history and changes nothing but what can be continued from.
+
+States are values: an older one stays as it was. What one event changes is small (a page of runs, a few bits, the handful
+of runs that are live), so that neither an event nor a decision costs more when there are ten thousand runs.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache, partial, reduce
+from typing import Any, Final, get_args
+
+from lander.protocol import events as e
+from lander.protocol.experiment import Experiment, RunKey
+from lander.protocol.growth import Growth, execution_after, grown
+from lander.protocol.lifecycle import next_experiment_state, next_run_state
+from lander.supervisor.core.catalogue import Catalogue
+from lander.supervisor.core.standing import Attempt, ExperimentStanding, Failure, Host, Run
+
+KEPT_CHECKPOINTS: Final = 3
+"""As many of a run's last checkpoints are offered to its next attempt, in case the files of the last are damaged."""
+NO_FAILURE: Final[frozenset[e.Cause]] = frozenset({"completed", "stopped", "paused", "preempted", "limit_exceeded"})
+"""Ends of an attempt that say nothing against trying again."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """All of it. The catalogues are in order of submission; the rest is found in them, too, and kept at hand."""
+
+    experiments: Catalogue[ExperimentStanding] = field(default_factory=Catalogue)
+    runs: Catalogue[Run] = field(default_factory=Catalogue)
+    hosts: Mapping[str, Host] = field(default_factory=dict)
+    under_way: tuple[str, ...] = ()
+    """The experiments that have not ended, in the order in which they are served."""
+    live: tuple[str, ...] = ()
+    """The runs that have an attempt."""
+    delayed: Mapping[str, float] = field(default_factory=dict)
+    """The queued runs that may not start before a time."""
+
+    def runs_of(self, experiment: str) -> list[Run]:
+        """The runs of one experiment, in the order of their turns."""
+        return [self.runs[run] for run in self.experiments[experiment].order]
+
+    def attempt(self, run: str, epoch: int) -> Attempt | None:
+        """The attempt, if it is the one that counts now."""
+        attempt = self.runs[run].attempt if run in self.runs else None
+        return attempt if attempt is not None and attempt.epoch == epoch else None
+
+    def attempts(self) -> Iterator[tuple[Run, Attempt]]:
+        """Every run that has an attempt, with it."""
+        for name in self.live:
+            run = self.runs[name]
+            if run.attempt is not None:
+                yield run, run.attempt
+
+    @property
+    def waiting(self) -> bool:
+        """Some run is queued."""
+        return any(self.experiments[name].queued for name in self.under_way)
+
+    @property
+    def idle(self) -> bool:
+        """Nothing trains, and nothing would without somebody asking; paused runs may wait for that."""
+        return not self.live and not self.waiting
+
+
+def fold(events: Iterable[e.Recorded], start: State | None = None) -> State:
+    """The state after these events."""
+    return reduce(evolve, events, start or State())
+
+
+def evolve(state: State, recorded: e.Recorded) -> State:
+    """The state after one more event."""
+    handler = _HANDLERS.get(type(recorded.event))
+    return state if handler is None else handler(state, recorded, recorded.event)
+
+
+def _put_run(state: State, run: Run) -> State:
+    """The one place where a run is replaced, and with it what is kept at hand about it."""
+    before = state.runs[run.id]
+    state = replace(state, runs=state.runs.put(run.id, run))
+    if run.state != before.state:
+        moved = state.experiments[run.experiment].moved(run)
+        state = replace(state, experiments=state.experiments.put(run.experiment, moved))
+    if run.live != before.live:
+        live = (*state.live, run.id) if run.live else tuple(name for name in state.live if name != run.id)
+        state = replace(state, live=live)
+    until = run.not_before if run.state == "queued" and run.not_before else None
+    if until != state.delayed.get(run.id):
+        others = {name: time for name, time in state.delayed.items() if name != run.id}
+        state = replace(state, delayed=others if until is None else {**others, run.id: until})
+    return state
+
+
+def _change_run(state: State, name: str, **changes: Any) -> State:
+    return _put_run(state, replace(state.runs[name], **changes))
+
+
+# ---------------------------------------------------------------------------------------------------- experiments
+
+
+def _submitted(state: State, recorded: e.Recorded, event: e.ExperimentSubmitted) -> State:
+    runs = _runs(event.experiment, event.execution, {})
+    standing = replace(_standing(event.experiment, event.execution, runs), digest_rule=event.digest_rule)
+    return replace(
+        state,
+        experiments=state.experiments.extended([(recorded.stream, standing)]),
+        runs=state.runs.extended((run.id, run) for run in runs),
+        under_way=(*state.under_way, recorded.stream),
+    )
+
+
+def _grown(state: State, recorded: e.Recorded, event: Growth) -> State:
+    before, catalogue = state.experiments[recorded.stream], state.runs
+    experiment, execution = grown(before.experiment, event), execution_after(before.execution, event)
+    runs = _runs(experiment, execution, catalogue)
+    if added := [run for run in runs if run.id not in catalogue]:
+        catalogue = catalogue.extended((run.id, run) for run in added)
+    for run in runs:
+        catalogue = catalogue.put(run.id, run)
+    standing = replace(_standing(experiment, execution, runs), state=before.state, digest_rule=before.digest_rule)
+    return replace(state, runs=catalogue, experiments=state.experiments.put(recorded.stream, standing))
+
+
+def _runs(experiment: Experiment, execution: e.Execution, known: Mapping[str, Run]) -> list[Run]:
+    """Its runs in the order of their turns: those that are known as they stand, the others as they begin."""
+    forked = partial(e.CheckpointCommitted.forked, experiment)
+    arm = cache(lambda name, task: experiment.configuration(RunKey(experiment.experiment_id, name, 0, task)))
+    return [
+        replace(known[key.id], arm=arm(key.arm, key.task), place=place)
+        if key.id in known
+        else Run(key.id, key.experiment, arm(key.arm, key.task), key.seed, place, forked(key.seed))
+        for place, key in enumerate(_turns(experiment, execution))
+    ]
+
+
+def _turns(experiment: Experiment, execution: e.Execution) -> list[RunKey]:
+    """Its runs in the order of their turns."""
+    keys = list(experiment.runs)
+    if execution.mode == "sequential":
+        turns = {arm.name: turn for turn, arm in enumerate(experiment.arms)}
+        keys.sort(key=lambda key: turns[key.arm])
+    return keys
+
+
+def _standing(experiment: Experiment, execution: e.Execution, runs: Sequence[Run]) -> ExperimentStanding:
+    """An experiment with these runs, in the order of their turns."""
+
+    def places(of: Callable[[Run], bool]) -> int:
+        return sum(1 << run.place for run in runs if of(run))
+
+    return ExperimentStanding(
+        experiment,
+        execution,
+        order=tuple(run.id for run in runs),
+        on_cuda=places(lambda run: run.arm.device == "cuda"),
+        queued=places(lambda run: run.state == "queued"),
+        live=places(lambda run: run.live),
+        paused=places(lambda run: run.state == "paused"),
+    )
+
+
+def _experiment_moved(state: State, recorded: e.Recorded, event: e.Event) -> State:
+    name = recorded.stream
+    before = state.experiments[name]
+    standing = replace(before, state=next_experiment_state(before.state, event.kind))
+    state = replace(state, experiments=state.experiments.put(name, standing))
+    if standing.under_way == before.under_way:
+        return state
+    others = tuple(each for each in state.under_way if each != name)
+    return replace(state, under_way=(*others, name) if standing.under_way else others)
+
+
+# ---------------------------------------------------------------------------------------------------- runs
+
+
+def _run_moved(state: State, recorded: e.Recorded, event: e.Event, **changes: Any) -> State:
+    run = state.runs[recorded.stream]
+    return _put_run(state, replace(run, state=next_run_state(run.state, event.kind), **changes))
+
+
+def _queued(state: State, recorded: e.Recorded, event: e.RunQueued) -> State:
+    return _run_moved(state, recorded, event, not_before=event.not_before)
+
+
+def _stopped(state: State, recorded: e.Recorded, event: e.RunStopped) -> State:
+    return _run_moved(state, recorded, event, stop_reason=event.reason)
+
+
+def _resumed(state: State, recorded: e.Recorded, event: e.RunResumed) -> State:
+    state = _change_attempt(state, recorded.stream, stop_reason="resumed")
+    return _run_moved(state, recorded, event, failures=(), not_before=0.0, stop_reason=None)
+
+
+def _attempt_started(state: State, recorded: e.Recorded, event: e.AttemptStarted) -> State:
+    attempt = Attempt(event.epoch, event.host, event.cpu, event.gpu, seconds(recorded.at))
+    return _run_moved(state, recorded, event, epoch=event.epoch, attempt=attempt)
+
+
+def _stop_requested(state: State, recorded: e.Recorded, event: e.StopRequested) -> State:
+    state = _run_moved(state, recorded, event)
+    return _change_attempt(state, recorded.stream, stop_reason=event.reason)
+
+
+def _attempt_ended(state: State, recorded: e.Recorded, event: e.AttemptEnded) -> State:
+    run, at = state.runs[recorded.stream], seconds(recorded.at)
+    failures, took = run.failures, run.seconds
+    if event.cause not in NO_FAILURE:
+        failures = (*failures, Failure(at, event.cause, event.step))
+    if run.attempt is not None and event.cause != "lost_contact":  # who knows when that was: the machine may have been off
+        took += max(0.0, at - run.attempt.at)
+    return _run_moved(state, recorded, event, attempt=None, failures=failures, seconds=took)
+
+
+def _limit_exceeded(state: State, recorded: e.Recorded, event: e.ResourceLimitExceeded) -> State:
+    attempt = state.attempt(recorded.stream, event.epoch)
+    return state if attempt is None else _change_attempt(state, recorded.stream, exceeded=(*attempt.exceeded, event))
+
+
+def _change_attempt(state: State, name: str, **changes: Any) -> State:
+    attempt = state.runs[name].attempt
+    return state if attempt is None else _change_run(state, name, attempt=replace(attempt, **changes))
+
+
+# ---------------------------------------------------------------------------------------------------- what trainers say
+
+
+def _is_current(state: State, recorded: e.Recorded) -> bool:
+    return state.attempt(recorded.stream, recorded.producer) is not None
+
+
+def _training_started(state: State, recorded: e.Recorded, event: e.TrainingStarted) -> State:
+    run = state.runs[recorded.stream]
+    if recorded.producer > run.trained:
+        checkpoints = _not_superseded(run.checkpoints, event.from_step)
+        state = _change_run(state, run.id, trained=recorded.producer, checkpoints=checkpoints)
+    return _run_moved(state, recorded, event) if _is_current(state, recorded) else state
+
+
+def _not_superseded(checkpoints: tuple[e.CheckpointCommitted, ...], from_step: int) -> tuple[e.CheckpointCommitted, ...]:
+    """Those that lie on the way to where an attempt continues; one that begins anew leaves none."""
+    return tuple(each for each in checkpoints if 0 < each.step <= from_step)
+
+
+def _checkpoint_committed(state: State, recorded: e.Recorded, event: e.CheckpointCommitted) -> State:
+    run = state.runs[recorded.stream]
+    if recorded.producer != run.trained:
+        return _change_run(state, run.id, written_bytes=run.written_bytes + event.written_bytes)
+    before = (each for each in run.checkpoints if each.step < event.step)
+    return _change_run(
+        state,
+        run.id,
+        checkpoints=(event, *before)[:KEPT_CHECKPOINTS],
+        written_bytes=run.written_bytes + event.written_bytes,
+        failures=tuple(replace(failure, outlived=True) for failure in run.failures),
+    )
+
+
+def _model_saved(state: State, recorded: e.Recorded, event: e.ModelSaved) -> State:
+    final = event.which == "final" and _is_current(state, recorded)
+    return _change_attempt(state, recorded.stream, model_saved=True) if final else state
+
+
+def _training_ended(state: State, recorded: e.Recorded, event: e.TrainingEnded) -> State:
+    return _change_attempt(state, recorded.stream, last_word=event) if _is_current(state, recorded) else state
+
+
+# ---------------------------------------------------------------------------------------------------- hosts
+
+
+def _host_joined(state: State, recorded: e.Recorded, event: e.HostJoined) -> State:
+    name = recorded.stream.removeprefix("host:")
+    host = Host(name, event.pid, event.incarnation, event.cpus, event.gpus)
+    return replace(state, hosts={**state.hosts, name: host})
+
+
+def _host_gone(state: State, recorded: e.Recorded, event: e.Event) -> State:
+    name = recorded.stream.removeprefix("host:")
+    return replace(state, hosts={**state.hosts, name: replace(state.hosts[name], online=False)})
+
+
+def seconds(at: int) -> float:
+    """The time of an event in seconds since 1970."""
+    return at / 1_000_000
+
+
+_Handler = Callable[[State, e.Recorded, Any], State]
+
+_HANDLERS: Final[Mapping[type[e.Event], _Handler]] = {
+    e.ExperimentSubmitted: _submitted,
+    e.ExperimentStarted: _experiment_moved,
+    e.ExperimentCompleted: _experiment_moved,
+    e.ExperimentFailed: _experiment_moved,
+    e.ExperimentStopped: _experiment_moved,
+    e.ExperimentResumed: _experiment_moved,
+    **dict.fromkeys(get_args(Growth), _grown),
+    e.RunQueued: _queued,
+    e.AttemptStarted: _attempt_started,
+    e.StopRequested: _stop_requested,
+    e.AttemptEnded: _attempt_ended,
+    e.ResourceLimitExceeded: _limit_exceeded,
+    e.RunPaused: _run_moved,
+    e.RunResumed: _resumed,
+    e.RunCompleted: _run_moved,
+    e.RunFailed: _run_moved,
+    e.RunStopped: _stopped,
+    e.RunSkipped: _run_moved,
+    e.TrainingStarted: _training_started,
+    e.CheckpointCommitted: _checkpoint_committed,
+    e.ModelSaved: _model_saved,
+    e.TrainingEnded: _training_ended,
+    e.HostJoined: _host_joined,
+    e.HostLeft: _host_gone,
+    e.HostLost: _host_gone,
+}
