@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "run": "lander.cli.commands.run",
     "submit": "lander.cli.commands.submit",
     "validate": "lander.cli.commands.validate",
+    "schema": "lander.cli.commands.schema",
     "status": "lander.cli.commands.status",
     "wait": "lander.cli.commands.wait",
     **dict.fromkeys(("stop", "pause", "resume", "retry", "skip", "checkpoint"), "lander.cli.commands.operate"),
