@@ -28,8 +28,8 @@ LEAVE_SECONDS: Final = 60.0
 _LOOK_MILLISECONDS: Final = 200
 
 
-def running(home: Path) -> address.Beacon | None:
-    """The supervisor that serves this home now, if one does; a beacon left by a crash does not count."""
+def running(home: Path) -> address.Address | None:
+    """The supervisor that serves this home now, if one does; an address left by a crash does not count."""
     found = address.read(home) if is_locked(home) else None
     return found if found is not None and Path(f"/proc/{found.pid}").exists() else None
 
@@ -74,7 +74,7 @@ def _serves(home: Path) -> bool:
     return False
 
 
-def _once_it_has_started(home: Path) -> address.Beacon | None:
+def _once_it_has_started(home: Path) -> address.Address | None:
     """As `running`; waits for a supervisor that holds the home and cannot be found: one that is starting, or has left."""
     deadline = time.monotonic() + ANSWER_SECONDS
     while (found := running(home)) is None and is_locked(home) and time.monotonic() < deadline:
@@ -129,7 +129,7 @@ def connected(home: Path) -> Iterator["Client"]:
 class Client:
     """One conversation: ask, and wait for the answer."""
 
-    def __init__(self, dealer: "zmq.Socket[bytes]", supervisor: address.Beacon) -> None:
+    def __init__(self, dealer: "zmq.Socket[bytes]", supervisor: address.Address) -> None:
         self._socket = dealer
         self.supervisor = supervisor
 

@@ -17,7 +17,7 @@ FOLLOW_SECONDS: Final = 0.25
 
 
 @dataclass
-class Settings:
+class CommandSettings:
     """What holds for every command, wherever on the command line it was said."""
 
     home: Path = field(default_factory=lambda: Path("results"))
@@ -26,7 +26,7 @@ class Settings:
 
 def _keep(context: click.Context, parameter: click.Parameter, value: object) -> None:
     """Notes an option that was given; the same option left out in another place does not undo it."""
-    settings = context.find_object(Settings)
+    settings = context.find_object(CommandSettings)
     if settings is None or not value:
         return
     if value == Path():
@@ -137,8 +137,8 @@ def execution_said(mode: str | None, max_workers: int | None, no_monitoring: boo
 
 
 def _home() -> Path:
-    settings = click.get_current_context().find_object(Settings)
-    return (settings or Settings()).home
+    settings = click.get_current_context().find_object(CommandSettings)
+    return (settings or CommandSettings()).home
 
 
 def _file_and_overrides(

@@ -77,7 +77,7 @@ class Supervisor:
         bound = await self.gate.open(port)
         self._same_port = bound == port
         try:
-            address.light(self._home, address.Beacon(self.gate.endpoint, os.getpid(), self.public_key))
+            address.write(self._home, address.Address(self.gate.endpoint, os.getpid(), self.public_key))
             self._attend_local_host()
         except BaseException:
             await self.gate.close()
@@ -109,7 +109,7 @@ class Supervisor:
         """Close the gate. Whoever has left dismisses the local host first; if this was no leave, the next one adopts it."""
         if self._left.is_set():
             await self._dismiss_local_host()
-            address.extinguish(self._home)
+            address.remove(self._home)
         await self.gate.close()
 
     async def _dismiss_local_host(self) -> None:
@@ -185,7 +185,7 @@ class Supervisor:
         if self._store.full:
             return  # unacknowledged, so it will be said again; to keep every repetition would fill the memory, too
         try:
-            self._intake.take(key, command)
+            self._intake.store(key, command)
         except WireError as error:
             self._end_conversation(key, run, epoch, str(error))
         else:
@@ -214,16 +214,16 @@ class Supervisor:
                 self._shut_down(key, message.only_if_idle)
                 continue
             now = time.time()
-            draft = decide(self.state, message, now, leaving=self._leaving.is_set())
-            if draft.events:
+            decision = decide(self.state, message, now, leaving=self._leaving.is_set())
+            if decision.events:
                 at = e.microseconds(now)
-                await self._store.append(*(said(stream, event, at=at) for stream, event in draft.events))
-            journal.write(self._home, draft.events)
-            self._revoke_ended(draft.events)
-            for effect in draft.effects:
+                await self._store.append(*(said(stream, event, at=at) for stream, event in decision.events))
+            journal.write(self._home, decision.events)
+            self._revoke_ended(decision.events)
+            for effect in decision.effects:
                 self._carry_out(effect)
-            if draft.answer is not None:
-                self.gate.send(key, draft.answer)
+            if decision.answer is not None:
+                self.gate.send(key, decision.answer)
             if isinstance(message, c.TrainerExited) and self.state.attempt(message.run, message.epoch) is None:
                 self.gate.send(key, c.ExitNoted(run=message.run, epoch=message.epoch))
             self._wake.set()

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from lander.cli.main import COMMANDS, cli
-from lander.cli.options import Settings
+from lander.cli.options import CommandSettings
 from lander.experiments.file_formats import parse_yaml
 from lander.experiments.hyperparameters import ALGORITHMS, accepted
 from lander.experiments.parsing import parse_experiment, read_experiment
@@ -104,7 +104,7 @@ def _generated_blocks():
 def test_every_command_in_the_documents_is_understood(words, monkeypatch):
     """Parsed, and not carried out: its options exist, their values have the right types, and nothing is missing."""
     monkeypatch.chdir(ROOT)
-    context = cli.make_context("lander-ctl", list(words), obj=Settings())
+    context = cli.make_context("lander-ctl", list(words), obj=CommandSettings())
     command, *rest = [*context._protected_args, *context.args]
     assert command in COMMANDS
     cli.get_command(context, command).make_context(command, rest, parent=context)
@@ -117,7 +117,7 @@ def test_every_command_has_an_example():
 
 
 def test_wrong_commands_would_be_found():
-    context = cli.make_context("lander-ctl", ["status"], obj=Settings())
+    context = cli.make_context("lander-ctl", ["status"], obj=CommandSettings())
     with pytest.raises(click.UsageError):
         cli.get_command(context, "status").make_context("status", ["--wach"], parent=context)
 
