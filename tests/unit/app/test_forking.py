@@ -10,8 +10,8 @@ from functools import partial
 import gymnasium
 import pytest
 
-from lander.app.conduct import recorded
 from lander.app.forking import fork_request
+from lander.app.requests import recorded
 from lander.experiments.fork_rules import UNFIT
 from lander.experiments.hyperparameters import ALGORITHMS, accepted
 from lander.experiments.parsing import parse_experiment
