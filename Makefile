@@ -7,11 +7,12 @@ INSTALLED := $(VENV)/.installed
 ZOO := .venv-zoo
 ZOO_INSTALLED := $(ZOO)/.installed
 
-.PHONY: demo test check format bench chaos mutants versions browser clean help
+.PHONY: demo test coverage check format bench chaos mutants versions browser clean help
 
 help:
 	@echo "make demo    train two arms with two seeds each on LunarLander-v3 and print the verdict (under 3 minutes)"
 	@echo "make test    every test but those that take minutes"
+	@echo "make coverage the same tests, and then every line of lander/ that none of them ran (about twice as long)"
 	@echo "make check   ruff, mypy --strict, import law"
 	@echo "make bench   measure every promised number; writes benchmarks/RESULTS.md (about 10 minutes, on a quiet machine)"
 	@echo "make chaos   kill and freeze everything at random, more than 500 times (about 20 minutes; SEED=N repeats one)"
@@ -23,8 +24,16 @@ help:
 demo: $(INSTALLED)
 	$(BIN)/lander-ctl run examples/demo.yaml
 
+PYTEST := pytest --numprocesses logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
+
 test: $(INSTALLED)
-	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadscope
+	$(BIN)/$(PYTEST)
+
+coverage: $(INSTALLED)
+	rm -rf .coverage
+	$(BIN)/coverage run -m $(PYTEST)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 chaos: SEED ?= $(shell shuf -i 1-1000000 -n 1)
 chaos: $(INSTALLED)
@@ -67,4 +76,4 @@ $(ZOO_INSTALLED): constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(ZOO) .venv-oldest .venv-newest build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(ZOO) .venv-oldest .venv-newest build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
