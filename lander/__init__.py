@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from lander.api.experiments import skip as skip
     from lander.api.experiments import stop as stop
     from lander.api.experiments import validate as validate
+    from lander.experiments.specification import ExperimentSpec as Experiment
     from lander.protocol.errors import ConfigurationError as ConfigurationError
     from lander.protocol.errors import LanderError as LanderError
     from lander.protocol.errors import NotFoundError as NotFoundError
-    from lander.protocol.experiment import Experiment as Experiment
     from lander.reports.analysis.findings import Findings as Findings
 
 __all__ = [
@@ -55,7 +55,7 @@ __all__ = [
 _HOMES: Final = {
     "ArmOutcome": "lander.api.experiments",
     "ConfigurationError": "lander.protocol.errors",
-    "Experiment": "lander.protocol.experiment",
+    "Experiment": "lander.experiments.specification",
     "Findings": "lander.reports.analysis.findings",
     "LanderError": "lander.protocol.errors",
     "NotFoundError": "lander.protocol.errors",

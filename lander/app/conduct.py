@@ -227,8 +227,3 @@ def _abandon(home: Path, name: str) -> None:
         client.stop(home, name)
         while time.monotonic() < deadline and status(reader, name)["experiments"][0]["state"] in UNDER_WAY:
             time.sleep(PERIOD)
-
-
-def results_directory(home: Path, name: str) -> Path:
-    """Where an experiment's logs, models and reports lie."""
-    return home / "experiments" / name

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lander.app import status_text
 from lander.app.conduct import Show
+from lander.protocol.states import LIVE, TERMINAL, UNDER_WAY
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -27,7 +28,6 @@ _STYLES: Final = {
     "stopped": "yellow",
     "skipped": "magenta",
 }
-_LIVE: Final = ("running", "starting", "stopping")
 _ROOM: Final = {"checkpoint": 126, "steps": 110, "cpu": 110, "memory": 76, "steps/s": 66}
 """What is left out on narrow screens: the width from which on there is room for it."""
 _LINES_AROUND: Final = 5
@@ -71,12 +71,12 @@ class Lines:
             self._unread = True
 
     def _news(self, experiment: "ExperimentStatus") -> Iterator[str]:
-        if self._changed(experiment["id"], experiment["state"]) and experiment["state"] in ("queued", "running"):
+        if self._changed(experiment["id"], experiment["state"]) and experiment["state"] in UNDER_WAY:
             yield status_text.heading(experiment)
         for run in experiment["runs"]:
             if self._changed(run["id"], status_text.state(run)) and run["state"] != "queued":
                 yield f"{run['id']}: {_news_of(run)}"
-        if experiment["state"] not in ("queued", "running"):
+        if experiment["state"] not in UNDER_WAY:
             yield status_text.heading(experiment)
         elif time.monotonic() - self._told_at >= PLAIN_SECONDS:
             self._told_at = time.monotonic()
@@ -89,7 +89,7 @@ class Lines:
 
 def _news_of(run: "RunStatus") -> str:
     words = status_text.state(run)
-    if run["state"] in status_text.OVER and run["step"]:
+    if run["state"] in TERMINAL and run["step"]:
         words += f" after {run['step']:,} steps"
         words += f", mean return {status_text.number(run['mean_return'])}" if run["mean_return"] is not None else ""
     return words
@@ -111,7 +111,7 @@ def picture(experiments: Sequence["ExperimentStatus"], width: int, height: int) 
     """Experiments as tables that fit on a screen; whole once everything has ended, since then the screen may scroll."""
     from rich.console import Group
 
-    ended = all(experiment["state"] not in ("queued", "running") for experiment in experiments)
+    ended = all(experiment["state"] not in UNDER_WAY for experiment in experiments)
     room = 10**6 if ended else max(3, height // max(1, len(experiments)) - _LINES_AROUND)
     return Group(*(part for experiment in experiments for part in _parts(experiment, width, room)))
 
@@ -130,7 +130,7 @@ def _parts(experiment: "ExperimentStatus", width: int, room: int) -> Iterator["R
 
 def _most_interesting(runs: Sequence["RunStatus"], room: int) -> list["RunStatus"]:
     """All of them, or as many as there is room for: those that train, that failed or are paused, that will train next."""
-    ranks = {**dict.fromkeys(_LIVE, 0), "failed": 1, "skipped": 1, "paused": 1, "queued": 2}
+    ranks = {**dict.fromkeys(LIVE, 0), "failed": 1, "skipped": 1, "paused": 1, "queued": 2}
     ranked = sorted(range(len(runs)), key=lambda index: (ranks.get(runs[index]["state"], 3), index))
     return [runs[index] for index in sorted(ranked[:room])]
 

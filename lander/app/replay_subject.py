@@ -1,6 +1,5 @@
 """What is played again, and where the film of it lies."""
 
-from pathlib import Path
 from typing import Final
 
 from lander.actors.environment.import_path import look_in
@@ -23,11 +22,3 @@ def arm_of(reader: Reader, run: str) -> Arm:
     key = RunKey.parse(run)
     look_in(reader.execution(key.experiment).directory)
     return reader.experiment(key.experiment).configuration(key)
-
-
-def film_path(home: Path, run: str, which: str) -> Path:
-    """Where a film of a run lies if nobody says otherwise."""
-    from lander.app.conduct import results_directory
-
-    key = RunKey.parse(run)
-    return results_directory(home, key.experiment) / "videos" / f"{key.arm}-{key.seed}-{which}.mp4"

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from lander.protocol.states import in_words
+from lander.protocol.states import SUMMARY_ORDER, TERMINAL, in_words
 
 if TYPE_CHECKING:
     from lander.store.projections.status import ExperimentStatus, RunStatus
@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 NOTHING: Final = "–"
 HEADINGS: Final = ("run", "state", "steps", "done", "steps/s", "return", "left", "checkpoint", "cpu", "memory")
 """What `cells` gives; the first two are words, the rest are numbers."""
-OVER: Final = ("completed", "failed", "stopped", "skipped")
-_OPEN: Final = ("running", "starting", "stopping", "queued", "paused")
 
 
 def cells(run: "RunStatus") -> tuple[str, ...]:
@@ -36,7 +34,7 @@ def cells(run: "RunStatus") -> tuple[str, ...]:
 def state(run: "RunStatus") -> str:
     """The state, with the cause where the state alone does not tell, the attempt where it is not the first, and what became
     of its past where that is not simply continued."""
-    marks = [f"attempt {run['attempt']}"] if run["attempt"] > 1 and run["state"] not in OVER else []
+    marks = [f"attempt {run['attempt']}"] if run["attempt"] > 1 and run["state"] not in TERMINAL else []
     marks += ["started over"] if run["attempt"] > 1 and run["state"] == "running" and run["resume"] == "fresh" else []
     marks += ["inexact"] if run["resume"] == "inexact" else []
     return in_words(run["state"], run["cause"]) + (f" ({', '.join(marks)})" if marks else "")
@@ -71,9 +69,9 @@ def overall(experiment: "ExperimentStatus") -> str:
     runs = experiment["runs"]
     done = sum(min(run["step"], run["total_steps"]) for run in runs) / max(1, sum(run["total_steps"] for run in runs))
     speed = sum(run["steps_per_second"] or 0.0 for run in runs if run["state"] == "running")
-    left = sum(max(0, run["total_steps"] - run["step"]) for run in runs if run["state"] not in (*OVER, "paused"))
+    left = sum(max(0, run["total_steps"] - run["step"]) for run in runs if run["state"] not in TERMINAL | {"paused"})
     pace = f", about {duration(left / speed)} left at {speed:,.0f} steps/s" if speed else ""
-    counts = {name: sum(run["state"] == name for run in runs) for name in (*OVER, *_OPEN)}
+    counts = {name: sum(run["state"] == name for run in runs) for name in SUMMARY_ORDER}
     words = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     return f"{100 * done:.0f}%{pace} – {len(runs)} run{'s' if len(runs) != 1 else ''}: {words}"
 

@@ -77,6 +77,7 @@ def experiment_options(function: F) -> F:
                 help="Seeds for every arm, such as 0-4 or 1,7; +5 adds five to those of --experiment-id.",
             ),
             click.option("--no-monitoring", is_flag=True, help="Do not measure the processor and memory that runs use."),
+            click.option("--no-shortcuts", is_flag=True, help="Train by SB3's own code alone: the same bits, slower."),
             click.option(
                 "--checkpoint-frequency",
                 type=click.IntRange(min=1),
@@ -107,6 +108,7 @@ def request_from(
     mode: str | None,
     max_workers: int | None,
     no_monitoring: bool,
+    no_shortcuts: bool,
     experiment_id: str | None,
     **reading: Any,
 ) -> "Request":
@@ -117,8 +119,7 @@ def request_from(
     from lander.app.conduct import recorded, request
 
     file, overrides = _file_and_overrides(words, config, experiment_id)
-    given = {"mode": mode, "max_workers": max_workers, "monitoring": False if no_monitoring else None}
-    execution = {name: value for name, value in given.items() if value is not None}
+    execution = execution_said(mode, max_workers, no_monitoring, no_shortcuts)
     if file is None and experiment_id is not None:
         found = recorded(_home(), experiment_id, overrides, execution=execution, **reading)
     else:
@@ -126,6 +127,13 @@ def request_from(
     for notice in found.notices:
         click.echo(f"warning: {notice}", err=True)
     return found
+
+
+def execution_said(mode: str | None, max_workers: int | None, no_monitoring: bool, no_shortcuts: bool) -> dict[str, Any]:
+    """What was said of how to carry an experiment out."""
+    switches = {"monitoring": False if no_monitoring else None, "no_shortcuts": no_shortcuts or None}
+    given = {"mode": mode, "max_workers": max_workers, **switches}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _home() -> Path:

@@ -167,6 +167,7 @@ class TrainerOrder(Model):
     cpu: int
     gpu: int | None = None
     monitoring: bool
+    shortcuts: bool
     directory: str = ""
     checkpoint_frequency: Number
     eval_frequency: Number | None = None

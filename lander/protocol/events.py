@@ -58,6 +58,8 @@ class Execution(Model):
     mode: Mode
     monitoring: bool
     max_workers: int | None = Field(default=None, ge=1)
+    no_shortcuts: bool = False
+    """Train by Stable-Baselines3's own code alone, without leaving out work that changes no bit."""
     directory: str = ""
     """Where modules that register environments (`module:EnvId`) are looked for: where the experiment was submitted."""
 

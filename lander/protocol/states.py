@@ -11,6 +11,13 @@ TERMINAL: Final[frozenset[RunState]] = frozenset({"completed", "failed", "stoppe
 """Nothing more happens by itself."""
 SETTLED: Final[frozenset[RunState]] = TERMINAL - {"stopped"}
 """As planned or not, it is over; what was stopped is meant to go on."""
+RESUMABLE: Final[frozenset[RunState]] = TERMINAL - {"completed"} | {"paused"}
+"""Ends, and rests, that somebody may think better of, even before they are reached."""
+SUMMARY_ORDER: Final[tuple[RunState, ...]] = (
+    *("completed", "failed", "stopped", "skipped"),
+    *("running", "starting", "stopping", "queued", "paused"),
+)
+"""As a summary counts them: what has ended first."""
 UNDER_WAY: Final[frozenset[ExperimentState]] = frozenset({"queued", "running"})
 """Not yet ended."""
 

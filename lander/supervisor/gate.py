@@ -21,6 +21,7 @@ import zmq.asyncio
 from zmq.utils import z85
 from zmq.utils.monitor import recv_monitor_message
 
+from lander.home.heartbeat import set_heartbeat
 from lander.home.keys import KeyPair
 from lander.protocol.commands import CLIENT, HOST, TRAINER, Command, Fenced, Refused
 from lander.protocol.errors import LanderError, WireError
@@ -98,9 +99,7 @@ class Gate:
         self._router.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE)
         self._router.setsockopt(zmq.LINGER, 0)
         self._router.setsockopt(zmq.HANDSHAKE_IVL, 5000)
-        self._router.setsockopt(zmq.HEARTBEAT_IVL, 2000)
-        self._router.setsockopt(zmq.HEARTBEAT_TIMEOUT, 6000)
-        self._router.setsockopt(zmq.HEARTBEAT_TTL, 6000)
+        set_heartbeat(self._router)
         bound = self._bind(port)
         self.endpoint = f"tcp://127.0.0.1:{bound}"
         asyncio.get_running_loop().add_reader(self._router.FD, self._readable.set)

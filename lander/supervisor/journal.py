@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from lander.home.layout import experiment_log
 from lander.protocol.events import Event
 
 LOG: Final = logging.getLogger(__name__)
@@ -18,7 +19,7 @@ def write(home: Path, decided: Iterable[tuple[str, Event]]) -> None:
         line = f"{stream}: {_describe(event)}"
         LOG.info(line)
         if ":" not in stream:  # a host's own stream concerns no experiment
-            _append(home / "experiments" / stream.partition("/")[0] / "logs" / "experiment.log", line)
+            _append(experiment_log(home, stream.partition("/")[0]), line)
 
 
 def _append(path: Path, line: str) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from lander.actors.trainer.callback import Supervised
+from lander.actors.trainer.supervision_callback import SupervisionCallback
 from lander.actors.trainer.trainer import TrainingSession
 from lander.protocol.commands import TrainerOrder
 from lander.protocol.events import CheckpointCommitted, StepsRecorded, TrainingEnded, TrainingStarted
@@ -77,6 +77,7 @@ class InProcessTraining:
             origin=origin,
             new_episodes=new_episodes,
             monitoring=True,
+            shortcuts=True,
         )
         session: Any = TrainingSession(order, self, self.home)  # type: ignore[arg-type]  # all that is asked of a mailbox
         session.build()
@@ -114,12 +115,12 @@ class InProcessTraining:
         return kept
 
 
-def _cut(callback: Supervised, after: int) -> None:
+def _cut(callback: SupervisionCallback, after: int) -> None:
     on_step = callback._on_step
 
     def cutting() -> bool:
         if callback.n_calls >= after:
-            callback._exchanged_at = 0.0
+            callback._exchange._at = 0.0
             raise CutError
         return on_step()
 

@@ -130,6 +130,7 @@ ORDERS = st.builds(
     cpu=COUNTS,
     gpu=optional(COUNTS),
     monitoring=st.booleans(),
+    shortcuts=st.booleans(),
     directory=TEXT,
     checkpoint_frequency=NUMBERS,
     eval_frequency=optional(NUMBERS),

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from lander.actors.host.zygote_process import ZygoteProcess
 from lander.actors.trainer.mailbox import Connection
+from lander.home.layout import trainer_log
 from lander.protocol.commands import StartTrainer, TrainerExited, TrainerKey, TrainerOrder
 from lander.protocol.experiment import RunKey
 from lander.protocol.wire import encode
@@ -71,8 +72,7 @@ class Trainers:
         key = TrainerKey(run=order.run, epoch=order.epoch)
         if key in self._trainers:
             return
-        run = RunKey.parse(order.run)
-        log = self._home / "experiments" / run.experiment / "logs" / f"{run.arm}-{run.seed}.log"
+        log = trainer_log(self._home, RunKey.parse(order.run))
         self._trainers[key] = _Trainer(order, log)
         try:
             self._zygote.order(encode(command), log)

@@ -15,7 +15,6 @@ from typing import Any, Final
 
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.utils import safe_mean
 
 from lander.actors.environment.recording import Recording
 from lander.actors.state import environment_replay
@@ -24,6 +23,7 @@ from lander.actors.state.state_parts import INGREDIENTS
 from lander.actors.state.tree import Tree, digest, pack, unpack
 from lander.home.artifacts import read_artifact, write_artifact
 from lander.protocol.events import CheckpointCommitted, EvaluationFinished
+from lander.protocol.returns import mean_return
 
 VERSION: Final = 1
 """Of what the tree holds; a checkpoint of another version is not used."""
@@ -177,6 +177,4 @@ def _spelled(versions: dict[str, str]) -> str:
 
 def _mean_return(model: BaseAlgorithm) -> float | None:
     """SB3's `rollout/ep_rew_mean`."""
-    if not model.ep_info_buffer:
-        return None
-    return float(safe_mean([info["r"] for info in model.ep_info_buffer]))
+    return mean_return([float(info["r"]) for info in model.ep_info_buffer or ()])

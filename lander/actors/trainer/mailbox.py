@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 import zmq
 
 from lander.home.clock import now_microseconds
+from lander.home.heartbeat import set_heartbeat
 from lander.protocol.commands import Acknowledged, Append, Fenced, StopTraining, TakeCheckpoint
 from lander.protocol.errors import LanderError, WireError
 from lander.protocol.events import Event
@@ -55,9 +56,7 @@ def connect(connection: Connection, public_key: str, secret_key: str, socket: zm
     socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE)
     socket.setsockopt(zmq.RECONNECT_IVL, 100)
     socket.setsockopt(zmq.RECONNECT_IVL_MAX, 5000)
-    socket.setsockopt(zmq.HEARTBEAT_IVL, 2000)
-    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 6000)
-    socket.setsockopt(zmq.HEARTBEAT_TTL, 6000)
+    set_heartbeat(socket)
     socket.connect(connection.endpoint)
 
 

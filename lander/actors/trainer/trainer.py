@@ -22,11 +22,18 @@ from lander.actors.environment.recording import EnvironmentFailedError, Recorded
 from lander.actors.sb3.algorithms import build_environment, build_model, count_environments
 from lander.actors.sb3.shortcuts import take_shortcuts
 from lander.actors.state.checkpoint import Checkpoints, Training
-from lander.actors.trainer.callback import Continuation, LeaveTrainingError, NonFiniteError, Supervised
+from lander.actors.trainer.best_model import BestModel
+from lander.actors.trainer.checkpointing import Checkpointing
+from lander.actors.trainer.continuation import Continuation, restore
+from lander.actors.trainer.disk_patience import until_there_is_room
 from lander.actors.trainer.evaluation import Evaluations
+from lander.actors.trainer.exchange import Exchange
+from lander.actors.trainer.finiteness import NonFiniteError, has_non_finite_parameters
 from lander.actors.trainer.mailbox import Connection, FencedError, Mailbox, connect
 from lander.actors.trainer.run_logger import RunLogger, learn_options
 from lander.actors.trainer.saved_model import save_model
+from lander.actors.trainer.supervision_callback import LeaveTrainingError, SupervisionCallback
+from lander.home.layout import model_path
 from lander.protocol.commands import StartTrainer, TrainerOrder
 from lander.protocol.events import (
     Cause,
@@ -123,28 +130,30 @@ class TrainingSession:
         recording = Recording(count_environments(arm))
         env = build_environment(arm, self._order.seed, partial(RecordedEnvironment, recording=recording))
         self._model = build_model(arm, self._order.seed, env)
-        take_shortcuts(self._model)
-        logger = RunLogger(self._mailbox, self._model)
-        self._model.set_logger(logger)
+        if self._order.shortcuts:
+            take_shortcuts(self._model)
+        batch_steps = _batch_steps(env.action_space, recording.n_envs)
         checkpoints = Checkpoints(Training(self._model, recording, self._order.seed), self._home)
-        self._callback = Supervised(
-            self._mailbox,
-            recording,
-            checkpoints,
-            logger,
+        self._callback = self._supervision(self._model, checkpoints, Exchange(self._mailbox, recording, batch_steps))
+
+    def _supervision(self, model: BaseAlgorithm, checkpoints: Checkpoints, exchange: Exchange) -> SupervisionCallback:
+        """All that happens beside training, ready to begin where this attempt takes up."""
+        order, mailbox = self._order, self._mailbox
+        logger = RunLogger(mailbox, model)
+        model.set_logger(logger)
+        evaluations = Evaluations(
+            model, order.arm, frequency=order.eval_frequency, episodes=order.eval_episodes, sign_of_life=self._sign_of_life
+        )
+        best = model_path(self._home, RunKey.parse(order.run), "best")
+        continuation = self._load(checkpoints)
+        return SupervisionCallback(
+            mailbox,
+            exchange,
+            Checkpointing(checkpoints, evaluations, mailbox, order.checkpoint_frequency),
+            evaluations,
+            BestModel(best, partial(self._save, "best"), evaluations),
+            None if continuation is None else partial(restore, continuation, model, checkpoints, evaluations, logger, mailbox),
             self._announce,
-            continuation=self._load(checkpoints),
-            evaluations=Evaluations(
-                self._model,
-                arm,
-                frequency=self._order.eval_frequency,
-                episodes=self._order.eval_episodes,
-                sign_of_life=self._sign_of_life,
-            ),
-            best_model=self._home / self._path("best"),
-            save_best=partial(self._save, "best"),
-            frequency=self._order.checkpoint_frequency,
-            batch_steps=_batch_steps(env.action_space, recording.n_envs),
         )
 
     def _load(self, checkpoints: Checkpoints) -> Continuation | None:
@@ -199,7 +208,7 @@ class TrainingSession:
             self._callback.exchange()
         if self.step < total or not self._callback.finish():
             return TrainingEnded(epoch=self._order.epoch, cause="stopped", step=self.step)
-        self._callback.until_there_is_room(partial(self._save, "final"))
+        until_there_is_room(self._mailbox, partial(self._save, "final"), f"at step {self.step}")
         return TrainingEnded(epoch=self._order.epoch, cause="completed", step=self.step)
 
     @property
@@ -210,9 +219,7 @@ class TrainingSession:
 
     def has_non_finite_parameters(self) -> bool:
         """Whether a crash is explained by parameters that are no longer numbers."""
-        if self._model is None:
-            return False
-        return not all(bool(torch.isfinite(parameter).all()) for parameter in self._model.policy.parameters())
+        return self._model is not None and has_non_finite_parameters(self._model)
 
     def _sign_of_life(self) -> None:
         """Speak and listen during an evaluation, and leave it when asked to stop: what it has played can be played again."""
@@ -221,15 +228,10 @@ class TrainingSession:
             raise LeaveTrainingError
 
     def _save(self, which: Which) -> str:
-        path = self._path(which)
+        path = model_path(Path(), RunKey.parse(self._order.run), which)  # as the log has it: seen from the home
         sha256 = save_model(self._trained, self._home / path)
         self._mailbox.say(ModelSaved(step=self.step, path=str(path), sha256=sha256, which=which))
         return sha256
-
-    def _path(self, which: Which) -> Path:
-        """Where one of the run's models lies, seen from the home."""
-        run = RunKey.parse(self._order.run)
-        return Path("experiments") / run.experiment / "models" / f"{run.arm}-{run.seed}-{which}.zip"
 
 
 def _batch_steps(space: gymnasium.Space[Any], n_envs: int) -> int:

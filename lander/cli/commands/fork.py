@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lander.cli.options import Settings, common
+from lander.cli.options import Settings, common, execution_said
 
 if TYPE_CHECKING:
     from lander.protocol.experiment import Experiment
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @click.option("--mode", type=click.Choice(["sequential", "parallel"]), help="One run after the other, or many at once.")
 @click.option("--max-workers", type=click.IntRange(min=1), metavar="N", help="At most N runs at once.")
 @click.option("--no-monitoring", is_flag=True, help="Do not measure the processor and memory that runs use.")
+@click.option("--no-shortcuts", is_flag=True, help="Train by SB3's own code alone: the same bits, slower.")
 @click.option("--submit", "only_submit", is_flag=True, help="Hand it to the supervisor and print its id, as submit does.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors and warnings.")
 @common()
@@ -54,8 +55,7 @@ def fork(
     from lander.cli.commands.run import carry_out
     from lander.cli.commands.submit import hand_over
 
-    given = {"mode": how["mode"], "max_workers": how["max_workers"], "monitoring": False if how["no_monitoring"] else None}
-    execution = {name: value for name, value in given.items() if value is not None}
+    execution = execution_said(how["mode"], how["max_workers"], how["no_monitoring"], how["no_shortcuts"])
     if training_steps is not None:
         overrides = (*overrides, f"training_steps={training_steps}")
     chosen = {"experiment_id": experiment_id, "seeds": how["seeds"]}

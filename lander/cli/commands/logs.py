@@ -41,8 +41,10 @@ def logs(settings: Settings, target: str, follow: bool) -> int:
 
 
 def _file(home: Path, run: str) -> Path:
-    experiment, arm, seed = run.split("/")
-    return home / "experiments" / experiment / "logs" / f"{arm}-{seed}.log"
+    from lander.home.layout import trainer_log
+    from lander.protocol.experiment import RunKey
+
+    return trainer_log(home, RunKey.parse(run))
 
 
 class Tail:

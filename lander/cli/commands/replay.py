@@ -45,7 +45,9 @@ def replay(settings: Settings, run: str, words: tuple[str, ...], output: Path | 
       lander-ctl replay demo/fast/0 --episode 1 --episode last --output progress.mp4
       lander-ctl replay demo/fast/0 --episode all --check
     """
-    from lander.app.replay_subject import arm_of, film_path, only_run
+    from lander.app.replay_subject import arm_of, only_run
+    from lander.home.layout import film_path
+    from lander.protocol.experiment import RunKey
     from lander.store.log.reader import Reader
     from lander.store.records.episodes import numbered
     from lander.store.records.run_record import Record
@@ -68,7 +70,7 @@ def replay(settings: Settings, run: str, words: tuple[str, ...], output: Path | 
         if check:
             return 0 if player.check(chosen) else 1
         which = f"episode{'s' if len(chosen) > 1 else ''}-{'-'.join(map(str, chosen))}"
-        player.film(chosen, output or film_path(settings.home, run, which), fps)
+        player.film(chosen, output or film_path(settings.home, RunKey.parse(run), which), fps)
     return 0
 
 

@@ -145,11 +145,11 @@ def _page(reader: "Reader", found: "Findings", output: Path | None, videos: bool
 
 
 def _films(reader: "Reader", found: "Findings") -> "dict[str, list[tuple[str, Path]]]":
-    from lander.app.conduct import results_directory
     from lander.app.films import films
     from lander.home.durable_files import make_directory
+    from lander.home.layout import films_directory
 
-    directory = results_directory(reader.home, found.experiment) / "videos"
+    directory = films_directory(reader.home, found.experiment)
     make_directory(directory)
     return films(reader, found, directory)
 
@@ -166,11 +166,10 @@ def _tables(reader: "Reader", found: "Findings", output: Path | None, videos: bo
 
 
 def _reports(reader: "Reader", found: "Findings") -> Path:
-    from lander.app.conduct import results_directory
     from lander.home.durable_files import make_directory
-    from lander.reports.render.publication import REPORTS
+    from lander.home.layout import reports_directory
 
-    directory = results_directory(reader.home, found.experiment) / REPORTS
+    directory = reports_directory(reader.home, found.experiment)
     make_directory(directory)
     return directory
 

@@ -69,11 +69,13 @@ def _tell_of_failures(standing: "ExperimentStatus", verbose: bool) -> None:
 
 
 def _print_verdict(home: Path, name: str) -> None:
-    from lander.app.conduct import results_directory
     from lander.cli.commands.report import in_terminal
+    from lander.home.layout import experiment_directory
     from lander.reports.analysis.comparison import findings
     from lander.store.log.reader import Reader
 
     with Reader(home) as reader, reader.snapshot():
         click.echo(f"\n{in_terminal(reader, findings(reader, name))}\n")
-    click.echo(f"models and logs are in {results_directory(home, name)}; lander-ctl report {name} --format html makes a page")
+    click.echo(
+        f"models and logs are in {experiment_directory(home, name)}; lander-ctl report {name} --format html makes a page"
+    )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lander.cli.options import FOLLOW_SECONDS, Settings, common
+from lander.protocol.states import UNDER_WAY
 
 if TYPE_CHECKING:
     from lander.store.log.reader import Reader
@@ -130,7 +131,7 @@ def _watch(reader: "Reader", target: str | None, as_json: bool) -> None:
 
 def _current(experiments: "list[ExperimentStatus]") -> "list[ExperimentStatus]":
     """Those under way, or the latest if none is: a screen has no room for history."""
-    return [each for each in experiments if each["state"] in ("queued", "running")] or experiments[-1:]
+    return [each for each in experiments if each["state"] in UNDER_WAY] or experiments[-1:]
 
 
 def _watch_plainly(reader: "Reader", target: str | None, as_json: bool) -> None:

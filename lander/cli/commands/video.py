@@ -41,8 +41,9 @@ def video(settings: Settings, run: str, at: str, episodes: int, seed: int | None
       lander-ctl video demo/fast/0 --at best --episodes 4 --output four.mp4
     """
     from lander.app.chosen_policies import chosen, load
-    from lander.app.replay_subject import arm_of, film_path, only_run
-    from lander.protocol.experiment import EVALUATION_SEED
+    from lander.app.replay_subject import arm_of, only_run
+    from lander.home.layout import film_path
+    from lander.protocol.experiment import EVALUATION_SEED, RunKey
     from lander.store.log.reader import Reader
     from lander.store.records.run_record import Record
 
@@ -54,7 +55,7 @@ def video(settings: Settings, run: str, at: str, episodes: int, seed: int | None
         checkpoint = chosen(reader, run, at)
         evaluations = [each for each in Record(reader, run).evaluations() if each.step == checkpoint.step]
     which = f"step-{checkpoint.step}-seed-{first}{f'-to-{seeds[-1]}' if episodes > 1 else ''}"
-    path = output or film_path(settings.home, run, which)
+    path = output or film_path(settings.home, RunKey.parse(run), which)
 
     from lander.app.films import difference, film_policy
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from lander.protocol.experiment import Arm, Experiment
+from lander.protocol.returns import RETURN_WINDOW
 from lander.protocol.states import in_words
 from lander.reports.analysis.findings import ArmFinding, Contrast, Measure
 from lander.reports.analysis.judgement import FEWEST_SEEDS
 from lander.reports.analysis.run_histories import Past
-from lander.store.log.reader import RETURN_WINDOW
 
 FEW_SEEDS: Final = 5
 MOST_MEAN_OF_ALL: Final = 3

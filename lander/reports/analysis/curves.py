@@ -10,9 +10,10 @@ from typing import Final
 
 import numpy as np
 
+from lander.protocol.returns import RETURN_WINDOW
 from lander.reports.analysis import bootstrap
 from lander.reports.analysis.bootstrap import Floats, Integers
-from lander.store.log.reader import RETURN_WINDOW, Episode
+from lander.store.log.reader import Episode
 
 FEWEST_EPISODES: Final = 10
 """Fewer than these have no mean that a best or a threshold could be read off."""

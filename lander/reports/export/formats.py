@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from lander.home.layout import exports_directory
 from lander.protocol.errors import LanderError, UsageError
 from lander.reports.export.directory import replacing
 from lander.store.log.reader import Reader
@@ -66,7 +67,7 @@ def export(reader: Reader, target: str, form: str, output: Path | None = None) -
 def default_directory(home: Path, target: str, form: str) -> Path:
     """`<home>/experiments/<id>/exports/<format>`, the arm and the seed behind it where it is of those alone."""
     experiment, *rest = target.split("/")
-    return home / "experiments" / experiment / "exports" / "-".join([form, *rest])
+    return exports_directory(home, experiment) / "-".join([form, *rest])
 
 
 def writer(form: str) -> Write:

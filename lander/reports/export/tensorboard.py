@@ -18,11 +18,11 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from lander.protocol.events import Event as LogEvent
 from lander.protocol.events import MetricsLogged, TrainingStarted
+from lander.protocol.lineage import Lineage, Start
 from lander.reports.export.directory import note
 from lander.reports.export.exported_runs import Run, runs_of
 from lander.reports.export.formats import Exported
 from lander.store.log.reader import Reader
-from lander.store.records.lineage import Lineage, Start
 from lander.store.records.run_record import Record
 
 _FILE: Final = "events.out.tfevents.lander-ctl"

@@ -8,11 +8,11 @@ from typing import Final
 
 import numpy as np
 
+from lander.protocol.returns import RETURN_WINDOW
 from lander.reports.analysis.bootstrap import Floats, Integers
 from lander.reports.analysis.curves import Band
 from lander.reports.analysis.run_histories import LARGEST_RETURN
 from lander.reports.render.numbers import number, whole
-from lander.store.log.reader import RETURN_WINDOW
 
 Paint = Callable[[str, int], str]
 """Gives a text the colour of an arm, by its place."""

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from lander.protocol.returns import RETURN_WINDOW
 from lander.reports.analysis.bootstrap import Floats, Integers
 from lander.reports.analysis.findings import ArmFinding, Estimate, Findings
 from lander.reports.analysis.material import Material
 from lander.reports.analysis.run_histories import LARGEST_RETURN, known
 from lander.reports.analysis.statistics import profile
 from lander.reports.render.drawing import INK, QUIET, Style, figure, number_axis, settings, style, thousands
-from lander.store.log.reader import RETURN_WINDOW
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -17,8 +17,6 @@ from lander.reports.render.summary import ABOUT
 from lander.reports.render.text_report import as_json
 from lander.store.log.reader import Reader
 
-REPORTS: Final = "reports"
-"""The directory within an experiment's in which its reports lie."""
 PAGE: Final = "report.html"
 
 

@@ -6,6 +6,7 @@ One paragraph for each variant, in the order of the file; beside them stand the 
 from collections.abc import Iterator
 from typing import Final
 
+from lander.protocol.returns import RETURN_WINDOW
 from lander.protocol.states import UNDER_WAY
 from lander.reports.analysis.bootstrap import CONFIDENCE, FEWEST
 from lander.reports.analysis.caveats import FEW_SEEDS
@@ -14,7 +15,6 @@ from lander.reports.analysis.findings import ArmFinding, Contrast, Findings, Mea
 from lander.reports.analysis.judgement import FEWEST_SEEDS
 from lander.reports.analysis.power import MOST_MORE, POWER
 from lander.reports.render import numbers
-from lander.store.log.reader import RETURN_WINDOW
 
 MEASURED: Final[dict[Measure, str]] = {
     "evaluation": "in evaluation",

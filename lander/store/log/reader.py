@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 DATABASE: Final = "events.db"
 """The event store's file name in the home."""
 SCHEMA_VERSION: Final = 4
-RETURN_WINDOW: Final = 100
-"""Episodes a mean return looks back on, as Stable-Baselines3's `ep_rew_mean` does."""
 
 _PAGE: Final = 1024
 

@@ -8,12 +8,14 @@ projections what counts.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
+from functools import partial
 from typing import Any, Final, get_args
 
 from lander.protocol import events as e
 from lander.protocol.experiment import Experiment, RunKey
 from lander.protocol.growth import Growth, grown
 from lander.protocol.lifecycle import next_experiment_state, next_run_state
+from lander.protocol.lineage import SUPERSEDED_SQL
 from lander.protocol.states import LIVE, UNDER_WAY, ExperimentState, RunState
 from lander.store.log.statements import Statement
 
@@ -91,12 +93,13 @@ _PUT_EXPERIMENT: Final = _upsert("experiments", ExperimentRow, "id")
 _PUT_PROGRESS: Final = _upsert("progress", ProgressRow, "id")
 _PUT_RESOURCES: Final = _upsert("resources", ResourcesRow, "run")
 _ADD_EPISODE: Final = 'INSERT INTO episodes (run, number, last_step, length, "return") VALUES (?, ?, ?, ?, ?)'
-_SUPERSEDE_EPISODES: Final = "DELETE FROM episodes WHERE run = ? AND (last_step > ? OR number > ?)"
+_SUPERSEDED: Final = partial(SUPERSEDED_SQL.format, from_step="?2")
+_SUPERSEDE_EPISODES: Final = f"DELETE FROM episodes WHERE run = ?1 AND ({_SUPERSEDED(step='last_step')} OR number > ?3)"
 _ADD_CHECKPOINT: Final = (
     "INSERT INTO checkpoints (run, step, digest, position) VALUES (?, ?, ?, ?)"
     " ON CONFLICT (run, step) DO UPDATE SET digest = excluded.digest, position = excluded.position"
 )
-_SUPERSEDE_CHECKPOINTS: Final = "DELETE FROM checkpoints WHERE run = ?1 AND (step > ?2 OR ?2 = 0)"
+_SUPERSEDE_CHECKPOINTS: Final = f"DELETE FROM checkpoints WHERE run = ?1 AND {_SUPERSEDED(step='step')}"
 _MOVE_BOOKMARK: Final = "UPDATE bookmark SET position = ? WHERE id = 1"
 
 

@@ -4,12 +4,12 @@ Its cost depends on the number of runs asked for, not on what they recorded.
 """
 
 from collections.abc import Sequence
-from math import fsum
 from typing import Any, Final, TypedDict
 
+from lander.protocol.returns import RETURN_WINDOW, mean_return
 from lander.protocol.states import LIVE, ExperimentState, RunState
 from lander.protocol.targets import matches
-from lander.store.log.reader import RETURN_WINDOW, Reader
+from lander.store.log.reader import Reader
 
 
 class CheckpointStatus(TypedDict):
@@ -146,13 +146,7 @@ def _checkpoint(reader: Reader, number: int) -> CheckpointStatus | None:
 
 
 def _mean_return(reader: Reader, number: int) -> float | None:
-    returns = [value for (value,) in reader.connection.execute(_RETURNS, (number, RETURN_WINDOW))]
-    if not returns or None in returns:
-        return None
-    try:
-        return fsum(returns) / len(returns)
-    except (ValueError, OverflowError):  # infinities of both signs, or numbers whose sum is none
-        return None
+    return mean_return([value for (value,) in reader.connection.execute(_RETURNS, (number, RETURN_WINDOW))])
 
 
 def _resources(row: dict[str, Any]) -> ResourcesStatus | None:

@@ -7,11 +7,11 @@ from typing import Final, NamedTuple
 
 from lander.protocol.events import CheckpointCommitted, TrainingStarted
 from lander.protocol.experiment import Experiment
+from lander.protocol.lineage import Lineage, Start
 from lander.protocol.wire import decode_event
 from lander.store.log.plans import PLAN_KINDS, PLANS_OF_ALL, experiments_of
 from lander.store.log.reader import Reader
 from lander.store.log.schema import CONSEQUENTIAL
-from lander.store.records.lineage import Lineage, Start
 
 _SAID: Final = (
     "SELECT s.name, e.producer, e.kind, e.body FROM events e INDEXED BY events_of_consequence JOIN streams s ON s.id = e.stream"

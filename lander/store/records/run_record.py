@@ -23,12 +23,12 @@ from lander.protocol.events import (
     StepsRecorded,
     TrainingStarted,
 )
+from lander.protocol.lineage import Lineage, Start
 from lander.protocol.wire import decode_event
 from lander.store.log.reader import Reader
 from lander.store.log.schema import CONSEQUENTIAL
 from lander.store.records.ancestry import ancestry
 from lander.store.records.checkpoint_record import latest_by_step
-from lander.store.records.lineage import Lineage, Start
 
 Array = npt.NDArray[Any]
 _PAGE: Final = 1024

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lander.home.durable_files import flush
-from lander.home.layout import ARTIFACTS, artifact_path
+from lander.home.layout import ARTIFACTS, EXPERIMENTS, artifact_path
 from lander.protocol.errors import HomeError, StoreError
 from lander.store.log.reader import DATABASE, Reader, open_reader
 from lander.store.records.checkpoint_record import Checkpoints, checkpoints_by_run, files_of
@@ -65,7 +65,7 @@ def _build(home: Path, copy: Path) -> Backup:
     wanted = _artifacts(runs)
     copied = list(_copy_files(home, copy, wanted))
     lost = sorted(wanted - {path.name for path in copied})
-    for models in sorted((home / "experiments").glob("*/models")):
+    for models in sorted((home / EXPERIMENTS).glob("*/models")):
         copied += _copy_tree(models, copy / models.relative_to(home))
     _flush_directories(copy)
     return Backup(position, len(copied), sum(path.stat().st_size for path in copied), _unexplained(home, lost, runs))

@@ -7,6 +7,7 @@ from lander.supervisor.core.messages import Drain, LimitReached, Stalled
 from lander.supervisor.core.restart_policy import BACKOFF_START, after_failure, attempt_ended
 from lander.supervisor.core.standing import Run
 from lander.supervisor.core.state import NO_FAILURE
+from lander.supervisor.core.stop_reasons import MEANINGS
 
 _DETAIL_CHARACTERS = 2000
 """Of a failure's detail, its end: that is where a traceback says what happened."""
@@ -68,31 +69,26 @@ def attempt_over(draft: Draft, run: str, ended: e.AttemptEnded) -> None:
     if ended.cause == "completed":
         draft.say(run, e.RunCompleted())
         return
-    match wish:
-        case "operator" | "aborted":
-            draft.say(run, e.RunStopped(reason=wish))
-        case "pause":
+    becomes, requeued = (MEANINGS[wish].becomes, MEANINGS[wish].requeued) if wish is not None else (None, "")
+    match becomes:
+        case "stopped" if wish == "limit" and _on_limit(draft, run) == "pause":
+            draft.say(run, e.RunPaused(reason="limit"))
+        case "stopped":
+            draft.say(run, e.RunStopped(reason=str(wish)))
+        case "paused":
             draft.say(run, e.RunPaused(reason="operator"))
-        case "skip":
+        case "skipped":
             draft.say(run, e.RunSkipped(cause="operator"))
-        case "limit":
-            _limited(draft, draft.state.runs[run])
-        case "shutdown" if ended.cause in NO_FAILURE:
-            draft.say(run, e.RunQueued(reason="the supervisor left"))
-        case "resumed" if ended.cause in NO_FAILURE:
-            draft.say(run, e.RunQueued(reason="resumed"))
+        case _ if requeued and ended.cause in NO_FAILURE:
+            draft.say(run, e.RunQueued(reason=requeued))
         case _ if ended.cause in NO_FAILURE:  # whoever asked it to end may mean the machine: do not return at once
             draft.say(run, e.RunQueued(not_before=draft.now + BACKOFF_START, reason="a signal asked it to end"))
         case _:
             _failed(draft, draft.state.runs[run], ended)
 
 
-def _limited(draft: Draft, run: Run) -> None:
-    """It used more than it may, and has ended for that."""
-    if draft.state.experiments[run.experiment].experiment.on_limit == "pause":
-        draft.say(run.id, e.RunPaused(reason="limit"))
-    else:
-        draft.say(run.id, e.RunStopped(reason="limit"))
+def _on_limit(draft: Draft, run: str) -> str:
+    return draft.state.experiments[draft.state.runs[run].experiment].experiment.on_limit
 
 
 def _failed(draft: Draft, run: Run, ended: e.AttemptEnded) -> None:

@@ -43,6 +43,7 @@ class Draft:
             cpu=attempt.cpu,
             gpu=attempt.gpu,
             monitoring=standing.execution.monitoring,
+            shortcuts=not standing.execution.no_shortcuts,
             directory=standing.execution.directory,
             checkpoint_frequency=standing.experiment.checkpoint_frequency,
             eval_frequency=standing.experiment.eval_frequency,

@@ -1,6 +1,5 @@
 """What a failure means and what follows: the causes, the retries and their delays. In OTP's words, the restart strategy."""
 
-from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 from zlib import crc32
 
@@ -8,6 +7,7 @@ from lander.protocol.commands import TrainerExited
 from lander.protocol.events import AttemptEnded, Cause
 from lander.protocol.experiment import Experiment
 from lander.supervisor.core.standing import Attempt, Failure, Run
+from lander.supervisor.core.stop_reasons import MEANINGS
 
 STOP_GRACE: Final = 20.0
 """Seconds from asking to SIGTERM, and from SIGTERM to SIGKILL: what trains comes to its next boundary meanwhile, most in a
@@ -15,17 +15,6 @@ second or two; what does not within twice this is ended without a checkpoint."""
 BACKOFF_START: Final = 1.0
 BACKOFF_LIMIT: Final = 60.0
 
-ENDED_AS: Final[Mapping[str, Cause]] = {
-    "operator": "stopped",
-    "aborted": "stopped",
-    "skip": "stopped",
-    "pause": "paused",
-    "shutdown": "preempted",
-    "resumed": "preempted",
-    "limit": "limit_exceeded",
-    "stalled": "stalled",
-}
-"""The cause of an end that was asked for, by the reason it was asked for."""
 NEVER_RETRIED: Final[frozenset[Cause]] = frozenset({"config_error"})
 """Causes that another attempt would meet again for certain."""
 DETERMINISTIC: Final[frozenset[Cause]] = frozenset({"non_finite", "environment_error"})
@@ -78,7 +67,7 @@ def _cause(attempt: Attempt, exit_: TrainerExited) -> Cause:
         return word
     if word == "stopped" or exit_.signal is not None:
         if attempt.stop_reason is not None:
-            return ENDED_AS[attempt.stop_reason]
+            return MEANINGS[attempt.stop_reason].cause
         if word == "stopped" or exit_.signal == "SIGTERM":
             return "preempted"  # somebody else asked it to end: the machine may be going down
     if exit_.lost:
@@ -88,7 +77,7 @@ def _cause(attempt: Attempt, exit_: TrainerExited) -> Cause:
 
 def lost(attempt: Attempt, detail: str) -> AttemptEnded:
     """The end of an attempt nobody can see any more."""
-    cause: Cause = ENDED_AS[attempt.stop_reason] if attempt.stop_reason is not None else "lost_contact"
+    cause: Cause = MEANINGS[attempt.stop_reason].cause if attempt.stop_reason is not None else "lost_contact"
     return AttemptEnded(epoch=attempt.epoch, cause=cause, detail=detail)
 
 

@@ -1,21 +1,11 @@
 """What is known of each run, experiment and host: the values that the state is made of."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
 
 from lander.protocol import events as e
 from lander.protocol.experiment import Arm, Experiment
 from lander.protocol.states import LIVE, TERMINAL, UNDER_WAY, ExperimentState, RunState
-
-_ENDS_AS: Final[Mapping[str | None, RunState]] = {
-    "operator": "stopped",
-    "aborted": "stopped",
-    "limit": "stopped",
-    "pause": "paused",
-    "skip": "skipped",
-}
-"""What becomes of a run that was asked to end, by the reason, unless somebody thinks better of it; a `limit` may pause, too."""
+from lander.supervisor.core.stop_reasons import MEANINGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +76,8 @@ class Run:
     @property
     def expected(self) -> RunState:
         """The state it will have once it has ended as it was asked to; the one it has where nobody did."""
-        return self.state if self.attempt is None else _ENDS_AS.get(self.attempt.stop_reason, self.state)
+        reason = self.attempt.stop_reason if self.attempt is not None else None
+        return self.state if reason is None else MEANINGS[reason].becomes or self.state
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from lander.protocol import events as e
 from lander.protocol.experiment import Experiment, RunKey
 from lander.protocol.growth import Growth, execution_after, grown
 from lander.protocol.lifecycle import next_experiment_state, next_run_state
+from lander.protocol.lineage import outlives
 from lander.supervisor.core.catalogue import Catalogue
 from lander.supervisor.core.standing import Attempt, ExperimentStanding, Failure, Host, Run
 
@@ -234,14 +235,9 @@ def _is_current(state: State, recorded: e.Recorded) -> bool:
 def _training_started(state: State, recorded: e.Recorded, event: e.TrainingStarted) -> State:
     run = state.runs[recorded.stream]
     if recorded.producer > run.trained:
-        checkpoints = _not_superseded(run.checkpoints, event.from_step)
+        checkpoints = tuple(each for each in run.checkpoints if outlives(each.step, event.from_step))
         state = _change_run(state, run.id, trained=recorded.producer, checkpoints=checkpoints)
     return _run_moved(state, recorded, event) if _is_current(state, recorded) else state
-
-
-def _not_superseded(checkpoints: tuple[e.CheckpointCommitted, ...], from_step: int) -> tuple[e.CheckpointCommitted, ...]:
-    """Those that lie on the way to where an attempt continues; one that begins anew leaves none."""
-    return tuple(each for each in checkpoints if 0 < each.step <= from_step)
 
 
 def _checkpoint_committed(state: State, recorded: e.Recorded, event: e.CheckpointCommitted) -> State:

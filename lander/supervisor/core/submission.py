@@ -9,9 +9,9 @@ from lander.protocol.digests import content
 from lander.protocol.errors import ConfigurationError, ConflictError, NotFoundError
 from lander.protocol.experiment import Arm, Experiment, Settings
 from lander.protocol.growth import Growth
+from lander.protocol.states import RESUMABLE
 from lander.supervisor.core.decision import Draft
 from lander.supervisor.core.standing import ExperimentStanding
-from lander.supervisor.core.target_commands import RESUMABLE
 
 MAX_ARM_BYTES: Final = 64 << 10
 """An arm travels to its trainer in one packet."""
@@ -159,7 +159,7 @@ def _larger(old: Arm, new: Arm) -> Arm:
 def _changes(known: ExperimentStanding, wanted: Experiment, execution: e.Execution) -> list[str]:
     """What is different from now on, in words; the directory that it is submitted from is not worth any."""
     named = [name for name in CHANGEABLE if getattr(known.experiment, name) != getattr(wanted, name)]
-    ways = ("mode", "max_workers", "monitoring")
+    ways = ("mode", "max_workers", "monitoring", "no_shortcuts")
     named += [name for name in ways if getattr(known.execution, name) != getattr(execution, name)]
     old, new = known.experiment, wanted
     extended = [f"{more} more run{'s' if more > 1 else ''}"] if (more := len(new.runs) - len(old.runs)) else []

@@ -6,20 +6,17 @@ said is the one that holds.
 """
 
 from collections.abc import Callable
-from typing import Final
 
 from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.protocol.errors import NotFoundError
-from lander.protocol.states import RunState
+from lander.protocol.states import RESUMABLE
 from lander.protocol.targets import matches
 from lander.supervisor.core.decision import Draft
 from lander.supervisor.core.effects import RequestCheckpoint
 from lander.supervisor.core.standing import Run
 
 Operation = c.StopTarget | c.PauseTarget | c.ResumeTarget | c.RetryTarget | c.SkipTarget | c.CheckpointTarget
-RESUMABLE: Final[frozenset[RunState]] = frozenset({"paused", "stopped", "failed", "skipped"})
-"""Ends, and rests, that somebody may think better of, even before they are reached."""
 
 
 def stop(draft: Draft, message: c.StopTarget) -> None:

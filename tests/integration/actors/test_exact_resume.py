@@ -17,7 +17,7 @@ import pytest
 from lander.actors.state import checkpoint as checkpoint_module
 from lander.actors.state import environment_replay, state_parts
 from lander.actors.state.replay_pages import ReplayPages
-from lander.actors.trainer import callback as callback_module
+from lander.actors.trainer import disk_patience
 from lander.actors.trainer import trainer as trainer_module
 from lander.experiments.writing import arm_as_written
 from lander.home.artifacts import read_artifact
@@ -398,7 +398,7 @@ class FullDisk:
 
 
 def test_with_a_full_disk_training_goes_on_and_its_end_waits(tmp_path, monkeypatch):
-    monkeypatch.setattr(callback_module, "ROOM_SECONDS", 0.0)
+    monkeypatch.setattr(disk_patience, "ROOM_SECONDS", 0.0)
     whole = rehearsal("ppo", tmp_path / "whole")
     whole.train()
     full = rehearsal("ppo", tmp_path / "full")

@@ -43,6 +43,7 @@ class Agent:
             seed=0,
             cpu=min(os.sched_getaffinity(0)),
             monitoring=True,
+            shortcuts=True,
             checkpoint_frequency=10_000,
         )
         self.say(c.StartTrainer(order=order, public_key=pair.public, secret_key=pair.secret))

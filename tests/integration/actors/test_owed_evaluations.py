@@ -15,7 +15,7 @@ from lander.actors.state.tree import pack, unpack
 from lander.actors.trainer import evaluation as evaluation_module
 from lander.actors.trainer import saved_model as saved_model_module
 from lander.actors.trainer import trainer as trainer_module
-from lander.actors.trainer.callback import Supervised
+from lander.actors.trainer.best_model import BestModel
 from lander.actors.trainer.evaluation import Played
 from lander.actors.trainer.saved_model import model_sha256
 from lander.app import client
@@ -333,7 +333,7 @@ def test_a_best_model_of_which_nobody_heard_does_not_stay(tmp_path, monkeypatch,
 
 def test_that_comparison_can_fail(tmp_path, monkeypatch):
     killed = unheard(tmp_path, monkeypatch, (1.0, 2.0, 0.5, 0.4, 0.3, 0.2, 0.1), 128)
-    monkeypatch.setattr(Supervised, "_agree_on_the_best", lambda self: None)
+    monkeypatch.setattr(BestModel, "agree", lambda self, step: None)
     killed.continue_()
     assert on_disk(killed) != as_the_log_says(killed)
 

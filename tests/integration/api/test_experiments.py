@@ -111,7 +111,7 @@ def test_a_script_forks_and_exports(used):
 
 def test_a_script_pauses_resumes_skips_and_retries(used):
     lab = LiveHome(used)
-    lab.submit(lander.Experiment.model_validate(TINY | {"experiment_id": "verbs", "training_steps": 10_000_000}))
+    lab.submit(lander.Experiment.model_validate(TINY | {"experiment_id": "verbs", "training_steps": 10_000_000}).recorded())
     lab.wait(lambda: all(run["step"] for run in lab.status("verbs")["runs"]), "steps")
     lander.pause("verbs", home=used)
     lab.wait_state("verbs/fast/0", "paused")

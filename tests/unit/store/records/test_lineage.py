@@ -1,5 +1,7 @@
 """Which events of a run count, and the effective record that is made of them."""
 
+import contextlib
+import sqlite3
 import tempfile
 from pathlib import Path
 
@@ -9,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lander.protocol import events as e
+from lander.protocol import lineage as lineage_module
 from lander.protocol.errors import NotFoundError, StoreError
+from lander.protocol.lineage import SUPERSEDED_SQL, Lineage, Start, outlives
 from lander.store.log.event_store import said
 from lander.store.log.reader import Reader
-from lander.store.records import lineage as lineage_module
 from lander.store.records.checkpoint_record import checkpoints_by_run
-from lander.store.records.lineage import Lineage, Start
 from lander.store.records.run_record import Record
 from tests.support.written_homes import RUN, attempt, begun, checkpoint, episode, steps, tell
 
@@ -142,3 +144,12 @@ def test_a_run_that_did_nothing_has_an_empty_record(home):
         assert (record.steps().count, record.steps().n_envs, record.checkpoints()) == (0, 0, ())
         with pytest.raises(NotFoundError, match="did you mean"):
             Record(reader, "x/w/0")
+
+
+@pytest.mark.parametrize("from_step", [0, 1, 7])
+def test_the_rule_in_sql_is_the_rule(from_step):
+    superseded = SUPERSEDED_SQL.format(step="?1", from_step="?2")
+    with contextlib.closing(sqlite3.connect(":memory:")) as database:
+        for step in range(1, 10):
+            ((said,),) = database.execute(f"SELECT {superseded}", (step, from_step))
+            assert bool(said) == (not outlives(step, from_step))

@@ -28,6 +28,7 @@ from lander.supervisor.core.placement import Slot
 from lander.supervisor.core.restart_policy import Verdict
 from lander.supervisor.core.standing import ExperimentStanding
 from lander.supervisor.core.state import State, evolve, fold
+from lander.supervisor.core.stop_reasons import MEANINGS, StopMeaning
 from tests.support.decision_invariants import (
     checkpoints_are_of_the_lineage,
     effects_speak_of_the_log,
@@ -459,7 +460,7 @@ def _deciding_as_if_it_stayed(current, message, now, leaving):
 BROKEN = {
     "slots are given twice": (placement, "_free_slots", _everybody_gets_the_first_slot),
     "a supervisor that leaves starts what waits": (core, "decide", _deciding_as_if_it_stayed),
-    "superseded checkpoints are offered": (state, "_not_superseded", lambda checkpoints, from_step: checkpoints),
+    "superseded checkpoints are offered": (state, "outlives", lambda step, from_step: True),
     "checkpoints are offered without end": (state, "KEPT_CHECKPOINTS", 99),
     "exhausted experiments are forgotten": (ExperimentStanding, "exhausted", False),
     "what ended is resumed without its experiment": (Draft, "reopen", lambda draft, experiment: None),
@@ -467,7 +468,11 @@ BROKEN = {
     "experiments never end": (core, "_close_experiments", lambda draft: None),
     "old attempts count": (state, "_is_current", lambda current, recorded: True),
     "failures are retried for ever": (attempts, "after_failure", lambda *_: Verdict("retry", 0.0, "retry 1 of 1")),
-    "what is being aborted is left behind": (standing, "_ENDS_AS", {"operator": "stopped", "pause": "paused"}),
+    "what is being aborted is left behind": (
+        standing,
+        "MEANINGS",
+        MEANINGS | dict.fromkeys(("aborted", "limit", "skip"), StopMeaning("stopped", None)),
+    ),
     "stops are forgotten": (Draft, "ask_to_end", lambda draft, run, attempt, reason: None),
 }
 

@@ -1,0 +1,150 @@
+"""What supervision adds to `learn`: speaking and listening now and then, and checkpoints at rollout boundaries.
+
+A *boundary* is where Stable-Baselines3 calls `on_rollout_start`: everything learned is in the parameters, nothing is half
+collected. There, and only there, a training can be put down and taken up again without a bit's difference.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+from stable_baselines3.common.callbacks import BaseCallback
+
+from lander.actors.environment.recording import EnvironmentFailedError
+from lander.actors.trainer.best_model import BestModel
+from lander.actors.trainer.checkpointing import Checkpointing
+from lander.actors.trainer.continuation import Restored
+from lander.actors.trainer.disk_patience import try_to_write
+from lander.actors.trainer.evaluation import Evaluations, as_metrics
+from lander.actors.trainer.exchange import Exchange
+from lander.actors.trainer.finiteness import check_finite
+from lander.actors.trainer.mailbox import Mailbox
+from lander.protocol.events import MetricsLogged, Resume
+
+
+class LeaveTrainingError(Exception):
+    """Raised at a boundary to end `learn`, which offers no other way out between two rollouts."""
+
+
+class SupervisionCallback(BaseCallback):
+    """SB3's callback, reduced to a comparison of integers on all but a few steps.
+
+    `restore` puts back what is to be continued, None where training begins; `announce` says where training starts.
+    """
+
+    def __init__(
+        self,
+        mailbox: Mailbox,
+        exchange: Exchange,
+        checkpointing: Checkpointing,
+        evaluations: Evaluations,
+        best_model: BestModel,
+        restore: Callable[[], Restored] | None,
+        announce: Callable[[int, int, Resume], None],
+    ) -> None:
+        super().__init__()
+        self._mailbox = mailbox
+        self._exchange = exchange
+        self._checkpointing = checkpointing
+        self._evaluations = evaluations
+        self._best_model = best_model
+        self._restore = restore
+        self._announce = announce
+        self._begun = False
+        self._checked_updates = 0
+        self._finished = False
+        """The checkpoint of the end of training is there."""
+
+    # ------------------------------------------------------------------------------------------------ at every step
+
+    def _on_step(self) -> bool:
+        if self.n_calls >= self._exchange.next:
+            self._exchange.make(self.n_calls)
+        return True
+
+    def exchange(self) -> None:
+        """Say what happened since the last time."""
+        self._exchange.make(self.n_calls)
+
+    # ------------------------------------------------------------------------------------------------ at boundaries
+
+    def _on_rollout_start(self) -> None:
+        if not self._begun:
+            self._begin()
+            return
+        if self.model._n_updates != self._checked_updates:
+            self._check_finite()
+        improved = self._evaluations.due(self.num_timesteps) and self._evaluate()
+        wanted = self._mailbox.stop_requested or self._mailbox.checkpoint_requested
+        if improved or wanted or self._checkpointing.due(self.num_timesteps):
+            self._pause_at_boundary()
+
+    def _begin(self) -> None:
+        """The first boundary of this attempt: restore what is to be continued, and say that training starts."""
+        self._begun = True
+        restored, self._restore = self._restore() if self._restore is not None else Restored("fresh", 0, False), None
+        self._exchange.episodes, self._finished = restored.episodes, restored.done
+        step = self.num_timesteps = self.model.num_timesteps
+        self._checkpointing.note(step, finished=self._finished)
+        self._evaluations.begin_at(step)
+        self._announce(step, restored.episodes, restored.how)
+        self._exchange.begin()
+        agree = partial(self._best_model.agree, step)
+        try_to_write(self._mailbox, agree, f"the best model is not what it should be at step {step}")
+        if restored.done or self._mailbox.stop_requested:
+            raise LeaveTrainingError
+        if self._evaluations.owed:
+            self._evaluate()
+            self._pause_at_boundary()
+
+    def finish(self) -> bool:
+        """What follows the last step: the last evaluation, and the checkpoint with which training is complete.
+
+        Returns False where it is left before that.
+        """
+        if self._evaluations.owed or (self._evaluations.wanted_at_the_end and not self._finished):
+            try:
+                self._evaluate(final=True)
+            except LeaveTrainingError:
+                return False
+        self._checkpoint(finished=True)
+        return True
+
+    def _evaluate(self, *, final: bool = False) -> bool:
+        """Say how good the policy is now; returns whether it is the best so far.
+
+        Where that cannot be finished, what was trained until here is kept, and the evaluation is owed.
+        """
+        self._check_finite()
+        self.exchange()
+        try:
+            evaluation = self._evaluations.make(final=final)
+        except (LeaveTrainingError, EnvironmentFailedError):
+            self._checkpoint(finished=final)
+            raise
+        self._mailbox.say(evaluation)
+        self._mailbox.say(MetricsLogged(step=evaluation.step, values=as_metrics(evaluation)))
+        self.exchange()
+        return self._evaluations.improved()
+
+    def _pause_at_boundary(self) -> None:
+        """Write a checkpoint, and leave if that is wanted."""
+        self.exchange()
+        self._checkpoint()
+        if self._mailbox.stop_requested:
+            raise LeaveTrainingError
+
+    def _checkpoint(self, *, finished: bool = False) -> None:
+        """Write a checkpoint of this boundary, and after it the best model where this is the best."""
+        self._mailbox.checkpoint_requested = False
+        step = self.num_timesteps
+        if self._checkpointing.is_written(step, finished=finished):
+            return
+        self._check_finite()
+        written = self._checkpointing.write(step, self._exchange.episodes, finished=finished)
+        if written and self._best_model.is_due(step):
+            try_to_write(self._mailbox, self._best_model.keep, f"the best model was not saved at step {step}")
+        self._mailbox.exchange()
+
+    def _check_finite(self) -> None:
+        self._checked_updates = self.model._n_updates
+        check_finite(self.model)

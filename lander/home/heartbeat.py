@@ -1,0 +1,15 @@
+"""Heartbeats of connections: how soon a peer that is silent, or a cable that is cut, is noticed."""
+
+from typing import Any, Final
+
+import zmq
+
+INTERVAL_MS: Final = 2000
+TIMEOUT_MS: Final = 6000
+
+
+def set_heartbeat(socket: "zmq.Socket[Any]") -> None:
+    """Have libzmq's own thread send heartbeats on this socket, and close a connection on which none come."""
+    socket.setsockopt(zmq.HEARTBEAT_IVL, INTERVAL_MS)
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, TIMEOUT_MS)
+    socket.setsockopt(zmq.HEARTBEAT_TTL, TIMEOUT_MS)
