@@ -54,7 +54,7 @@ class EventStore(Protocol):
     async def close(self) -> None: ...
 
 
-def said(stream: str, *events: Event, at: int | None = None, producer: int = SUPERVISOR) -> Batch:
+def batch_of(stream: str, *events: Event, at: int | None = None, producer: int = SUPERVISOR) -> Batch:
     """A batch of events to be numbered on from the producer's last."""
     at = now_microseconds() if at is None else at
     return Batch(stream, producer, None, [NewEvent(at, event, encode_event(event)) for event in events])

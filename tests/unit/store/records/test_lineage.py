@@ -14,7 +14,7 @@ from lander.protocol import events as e
 from lander.protocol import lineage as lineage_module
 from lander.protocol.errors import NotFoundError, StoreError
 from lander.protocol.lineage import SUPERSEDED_SQL, Lineage, Start, outlives
-from lander.store.log.event_store import said
+from lander.store.log.event_store import batch_of
 from lander.store.log.reader import Reader
 from lander.store.records.checkpoint_record import checkpoints_by_run
 from lander.store.records.run_record import Record
@@ -99,8 +99,8 @@ def home(tmp_path):
             from_step=4,
             from_episode=1,
         ),
-        said(RUN, e.AttemptStarted(epoch=3, host="local", cpu=0)),
-        said(RUN, e.AttemptEnded(epoch=3, cause="lost_contact")),
+        batch_of(RUN, e.AttemptStarted(epoch=3, host="local", cpu=0)),
+        batch_of(RUN, e.AttemptEnded(epoch=3, cause="lost_contact")),
         *attempt(4, steps(6, 10), checkpoint(home, 10), episode(10, 30.0), from_step=6, from_episode=2),
     )
     return home
