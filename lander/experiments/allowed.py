@@ -45,12 +45,12 @@ def one_of(*names: str) -> Allowed:
     return Allowed("one of " + ", ".join(names), names)
 
 
-def whole(value: object) -> object:
+def integer_if_whole(value: object) -> object:
     """A whole float as the int it means, so that `1e5` counts steps as well as `100_000` does."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def refusing(check: Callable[[str], bool]) -> Callable[[str], str]:
+def checked_by(check: Callable[[str], bool]) -> Callable[[str], str]:
     """A pydantic validator for text that passes a check; what it says of other text is left to `Allowed`."""
 
     def validate(text: str) -> str:

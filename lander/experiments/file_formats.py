@@ -12,7 +12,7 @@ from lander.protocol.refusals import shown
 if TYPE_CHECKING:
     import yaml
 
-LARGEST_FILE: Final = 2**20
+MAX_FILE_BYTES: Final = 2**20
 
 
 def read_data(path: Path) -> object:
@@ -26,8 +26,8 @@ def _text(path: Path) -> str:
     if not path.is_file():
         raise ValueError(f"is {'a directory' if path.is_dir() else 'not a regular file'}; must be a file")
     with path.open("rb") as file:
-        content = file.read(LARGEST_FILE + 1)
-    if len(content) > LARGEST_FILE:
+        content = file.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
         raise ValueError("is larger than 1 MiB, which no experiment is")
     try:
         text = content.decode("utf-8-sig")

@@ -21,11 +21,11 @@ UNFIT: Final[Mapping[str, str]] = {
 }
 """The hyperparameters that cannot be changed at a checkpoint, and why."""
 
-Misfit = tuple[tuple[str | int, ...], str]
+ForkProblem = tuple[tuple[str | int, ...], str]
 """A place in an experiment, and what is wrong with it."""
 
 
-def misfits(origin: Origin, arms: Sequence[Arm]) -> Iterator[Misfit]:
+def fork_problems(origin: Origin, arms: Sequence[Arm]) -> Iterator[ForkProblem]:
     """What keeps these arms, the baseline first, from going on from where they were forked."""
     forked = {branch.seed: branch.step for branch in origin.branches}
     for index, arm in enumerate(arms):
@@ -33,10 +33,10 @@ def misfits(origin: Origin, arms: Sequence[Arm]) -> Iterator[Misfit]:
             known = f"must be seeds that were forked, {', '.join(map(str, forked))}"
             words = f"found {unknown[0]}; {known}: have more trained in {origin.experiment}, and fork that anew"
             yield ("arms", index, "seeds"), words
-        begun = max((forked[seed] for seed in arm.seeds if seed in forked), default=0)
-        if arm.training_steps <= begun:
-            words = f"found {arm.training_steps}; must be more than {begun}, the step at which it was forked: training_steps=N"
-            yield ("arms", index, "training_steps"), words
+        forked_at = max((forked[seed] for seed in arm.seeds if seed in forked), default=0)
+        if arm.training_steps <= forked_at:
+            least = f"must be more than {forked_at}, the step at which it was forked: training_steps=N"
+            yield ("arms", index, "training_steps"), f"found {arm.training_steps}; {least}"
         for path, why in _changes(arms[0], arm):
             yield ("arms", index, *path), f"cannot be changed by a fork: {why}"
 
@@ -59,9 +59,9 @@ def _unfit(name: str, old: Any, new: Any) -> str:
     match name:
         case "normalize":
             return _unfit_normalization(old, new)
-        case "action_noise" if _remembers(old) != _remembers(new):
+        case "action_noise" if _is_ornstein_uhlenbeck(old) != _is_ornstein_uhlenbeck(new):
             return "Ornstein-Uhlenbeck noise remembers what it was, and other noise does not"
-        case "ent_coef" if _learned(old) and _learned(new):
+        case "ent_coef" if _is_learned(old) and _is_learned(new):
             return "it has been learned by now, and goes on as it is in the checkpoint"
     return UNFIT.get(name, "")
 
@@ -72,14 +72,14 @@ def _unfit_normalization(old: Any, new: Any) -> str:
         return (
             "the checkpoint holds no statistics to go on with" if before is None else "what was learned is of normalized data"
         )
-    shown_differently = [key for key in ("norm_obs", "norm_obs_keys") if before.get(key) != after.get(key)]
-    return "its statistics are of other observations" if shown_differently else ""
+    changed = [key for key in ("norm_obs", "norm_obs_keys") if before.get(key) != after.get(key)]
+    return "its statistics are of other observations" if changed else ""
 
 
-def _remembers(noise: Any) -> bool:
+def _is_ornstein_uhlenbeck(noise: Any) -> bool:
     return bool(noise) and noise["type"] == "ornstein_uhlenbeck"
 
 
-def _learned(coefficient: Any) -> bool:
+def _is_learned(coefficient: Any) -> bool:
     """SAC's default is `auto`; PPO and A2C learn none, and write a number."""
     return coefficient is None or isinstance(coefficient, str)

@@ -25,8 +25,8 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
-from lander.experiments.allowed import Allowed, Type, one_of, whole
-from lander.protocol.plain import LARGEST, plain
+from lander.experiments.allowed import Allowed, Type, integer_if_whole, one_of
+from lander.protocol.plain import MAX_INTEGER, plain
 from lander.protocol.refusals import refusal
 
 # --- the types that the tables are made of ----------------------------------------------------------------------------
@@ -35,7 +35,7 @@ from lander.protocol.refusals import refusal
 _NUMBER_ABOVE_ZERO = r"\+?(?=[0-9._]*[1-9])([0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)([eE][-+]?[0-9]+)?$"
 
 
-def _starting_with(prefix: str) -> AfterValidator:
+def _prefixed_number(prefix: str) -> AfterValidator:
     """Text that is `<prefix><number above 0>`, with the number written in one canonical way."""
 
     def check(text: str) -> str:
@@ -47,23 +47,23 @@ def _starting_with(prefix: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _written(prefix: str) -> WithJsonSchema:
+def _number_pattern(prefix: str) -> WithJsonSchema:
     """The same, for the JSON Schema."""
     return WithJsonSchema({"type": "string", "pattern": f"^{prefix}{_NUMBER_ABOVE_ZERO}"})
 
 
 def _at_least(least: int) -> Type:
-    bounds = Field(ge=least, le=LARGEST)
-    return Annotated[int, Strict(), bounds, BeforeValidator(whole), Allowed(f"a whole number of at least {least}")]
+    bounds = Field(ge=least, le=MAX_INTEGER)
+    return Annotated[int, Strict(), bounds, BeforeValidator(integer_if_whole), Allowed(f"a whole number of at least {least}")]
 
 
 _Finite = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 _Positive = Annotated[_Finite, Field(gt=0)]
 _NotNegative = Annotated[_Finite, Field(ge=0)]
-_Count = Annotated[int, Strict(), Field(ge=1, le=LARGEST), BeforeValidator(whole)]
-_Linear = Annotated[str, Strict(), _starting_with("lin_"), _written("lin_")]
+_Count = Annotated[int, Strict(), Field(ge=1, le=MAX_INTEGER), BeforeValidator(integer_if_whole)]
+_Linear = Annotated[str, Strict(), _prefixed_number("lin_"), _number_pattern("lin_")]
 _Auto = Literal["auto"]
-_AutoFrom = Annotated[str, Strict(), _starting_with("auto_"), _written("auto_")]
+_AutoFrom = Annotated[str, Strict(), _prefixed_number("auto_"), _number_pattern("auto_")]
 _Layers = list[_Count]
 _ActorAndValue = dict[Literal["pi", "vf"], _Layers]
 _ActorAndQ = Annotated[dict[Literal["pi", "qf"], _Layers], Field(min_length=2)]  # Stable-Baselines3 asserts both
@@ -103,7 +103,7 @@ class Group:
     """A mapping of settings: each name's type or sub-group, and why some names of SB3's are refused."""
 
     settings: Mapping[str, Type]
-    otherwise: Type = Annotated[None, Allowed("a mapping or null")]  # the type of what may stand in its place
+    alternative: Type = Annotated[None, Allowed("a mapping or null")]  # the type of what may stand in its place
     required: frozenset[str] = frozenset()
     refused: Mapping[str, str] = field(default_factory=dict)
 
@@ -138,7 +138,7 @@ _NORMALIZE = Group(
     _all(_SWITCH, "norm_obs norm_reward")
     | _all(_POSITIVE, "clip_obs clip_reward epsilon")
     | {"gamma": _FRACTION, "norm_obs_keys": _KEYS},
-    otherwise=Annotated[bool, Strict(), Allowed("true, false, or a mapping of VecNormalize's arguments")],
+    alternative=Annotated[bool, Strict(), Allowed("true, false, or a mapping of VecNormalize's arguments")],
 )
 _ACTION_NOISE = Group(
     {"type": _NOISE, "sigma": _SIGMA, "mean": _MEAN, "theta": _NOT_NEGATIVE, "dt": _POSITIVE},
@@ -225,12 +225,12 @@ def validate_hyperparameters(algorithm: str, mapping: Mapping[str, object]) -> d
 def _validated(group: Group, value: object) -> object:
     if isinstance(value, Mapping):
         return _model(group).model_validate(dict(value)).model_dump(mode="json", exclude_unset=True)
-    return _otherwise(group).validate_python(value)
+    return _alternative(group).validate_python(value)
 
 
 @cache
-def _otherwise(group: Group) -> TypeAdapter[object]:
-    return TypeAdapter(group.otherwise)
+def _alternative(group: Group) -> TypeAdapter[object]:
+    return TypeAdapter(group.alternative)
 
 
 @cache

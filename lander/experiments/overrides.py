@@ -9,7 +9,7 @@ from copy import deepcopy
 from lander.experiments.file_formats import parse_yaml
 from lander.experiments.hyperparameters import ALGORITHMS, accepted
 from lander.experiments.specification import EXPERIMENT_KEYS
-from lander.experiments.spellings import ARM_KEYS, WrittenArm, WrittenExperiment, stands
+from lander.experiments.spellings import ARM_KEYS, WrittenArm, WrittenExperiment, has_path
 from lander.protocol.refusals import did_you_mean, shown
 
 
@@ -24,7 +24,7 @@ def apply_override(written: WrittenExperiment, override: str) -> None:
         if path[0] in EXPERIMENT_KEYS:
             _put(written.top, path, value)
         elif path[0] in ARM_KEYS:
-            set_everywhere(written, *_in_plural(path, value))
+            set_in_every_arm(written, *_in_plural(path, value))
         else:
             arm, rest = _named_arm(written, ".".join(path))
             _set_in_arm(written, arm, *_in_plural(rest, value))
@@ -64,10 +64,10 @@ def _set_in_arm(written: WrittenExperiment, arm: WrittenArm, path: list[str], va
     _put(arm.settings, path, value)
 
 
-def set_everywhere(written: WrittenExperiment, path: list[str], value: object) -> None:
+def set_in_every_arm(written: WrittenExperiment, path: list[str], value: object) -> None:
     """Sets what is at `path` in every arm, wherever it was said before."""
     for arm in written.arms:
-        if len(path) > 2 and stands(arm.settings, path[:2]):
+        if len(path) > 2 and has_path(arm.settings, path[:2]):
             _put(arm.settings, path, value)
         else:
             _clear(arm.settings, path)

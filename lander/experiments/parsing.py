@@ -11,8 +11,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from lander.experiments.file_formats import read_data
-from lander.experiments.overrides import apply_override, set_everywhere
-from lander.experiments.problems import lines, refused
+from lander.experiments.overrides import apply_override, set_in_every_arm
+from lander.experiments.problems import configuration_error, problem_lines
 from lander.experiments.specification import ExperimentSpec
 from lander.experiments.spellings import WrittenExperiment
 from lander.protocol.experiment import Experiment
@@ -38,11 +38,11 @@ def read_experiment(
     try:
         data = read_data(path)
     except OSError as error:
-        raise refused(source, [f"cannot be read: {error.strerror or error}"]) from None
+        raise configuration_error(source, [f"cannot be read: {error.strerror or error}"]) from None
     except RecursionError:
-        raise refused(source, ["nested too deeply"]) from None
+        raise configuration_error(source, ["nested too deeply"]) from None
     except ValueError as error:
-        raise refused(source, [str(error)]) from None
+        raise configuration_error(source, [str(error)]) from None
     return parse_experiment(
         data,
         source=source,
@@ -68,7 +68,7 @@ def parse_experiment(
 ) -> tuple[Experiment, tuple[str, ...]]:
     """The same as `read_experiment`, from the data that a file holds; `source` is what errors call it."""
     if not isinstance(data, Mapping):
-        raise refused(source, [f"found {shown(data)}; must be a mapping of settings, such as algorithm: PPO"])
+        raise configuration_error(source, [f"found {shown(data)}; must be a mapping of settings, such as algorithm: PPO"])
     options = {
         "experiment_id": experiment_id,
         "checkpoint_frequency": checkpoint_frequency,
@@ -83,16 +83,16 @@ def parse_experiment(
             again = f"lander-ctl run --experiment-id ID --seeds {seeds}"
             raise ValueError(f"seeds: found {seeds}, which adds to an experiment that is recorded, not to a file: {again}")
         if seeds is not None:
-            set_everywhere(written, ["seeds"], seeds)
+            set_in_every_arm(written, ["seeds"], seeds)
         written.top |= {key: value for key, value in options.items() if value is not None}
         normal, notices = written.resolve()
         return ExperimentSpec.model_validate(normal).recorded(), notices
     except ValidationError as error:
-        raise refused(source, lines(written, error)) from None
+        raise configuration_error(source, problem_lines(written, error)) from None
     except RecursionError:
-        raise refused(source, ["nested too deeply"]) from None
+        raise configuration_error(source, ["nested too deeply"]) from None
     except ValueError as error:
-        raise refused(source, [str(error)]) from None
+        raise configuration_error(source, [str(error)]) from None
 
 
 def with_more_seeds(experiment: Experiment, more: str) -> Experiment:
@@ -101,7 +101,8 @@ def with_more_seeds(experiment: Experiment, more: str) -> Experiment:
     Raises `ConfigurationError` for anything that is no such number; the seeds are checked where the experiment is read again.
     """
     if not re.fullmatch(r"\+[1-9][0-9]{0,4}", more):
-        raise refused(experiment.experiment_id, [f"seeds: found {shown(more)}; must be like +5 to add five, or like 0-4"])
+        problem = f"seeds: found {shown(more)}; must be like +5 to add five, or like 0-4"
+        raise configuration_error(experiment.experiment_id, [problem])
     first = max(seed for arm in experiment.arms for seed in arm.seeds) + 1
     added = range(first, first + int(more))
     arms = tuple(arm.model_copy(update={"seeds": (*arm.seeds, *added)}) for arm in experiment.arms)

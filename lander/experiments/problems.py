@@ -13,15 +13,15 @@ from lander.experiments.spellings import ARM_KEYS, SPELLINGS, Location, WrittenE
 from lander.protocol.errors import ConfigurationError
 from lander.protocol.refusals import did_you_mean, shown
 
-MOST_LINES: Final = 20  # of one message
-LONGEST_LINE: Final = 1_000
+MAX_LINES: Final = 20  # of one message
+MAX_LINE_LENGTH: Final = 1_000
 
 
-def refused(source: str, problems: Iterable[str]) -> ConfigurationError:
+def configuration_error(source: str, problems: Iterable[str]) -> ConfigurationError:
     """One line for each problem, each said once, and no more of them than anybody reads."""
     lines: dict[str, None] = {}
     for problem in problems:
-        if len(lines) == MOST_LINES:
+        if len(lines) == MAX_LINES:
             lines[f"{source}: and more"] = None
             break
         lines[_printable(f"{source}: {problem}")] = None
@@ -30,7 +30,7 @@ def refused(source: str, problems: Iterable[str]) -> ConfigurationError:
 
 def _printable(line: str) -> str:
     """One line that any terminal can show: what a file smuggles into a key must not break the message."""
-    short = line if len(line) <= LONGEST_LINE else line[:LONGEST_LINE] + "…"
+    short = line if len(line) <= MAX_LINE_LENGTH else line[:MAX_LINE_LENGTH] + "…"
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in short)
 
 
@@ -42,14 +42,14 @@ _KINDS: Final = {
 }
 
 
-def lines(written: WrittenExperiment, error: ValidationError) -> Iterator[str]:
+def problem_lines(written: WrittenExperiment, error: ValidationError) -> Iterator[str]:
     for each in error.errors(include_url=False):
         location = each["loc"]
         match each["type"]:
             case "refused":
                 problem = each["msg"]
             case "missing":
-                problem = f"missing; must be {_wanted(location)}"
+                problem = f"missing; must be {_allowed_words(location)}"
             case "extra_forbidden":
                 problem = _unknown(written, location)
             case kind:
@@ -58,7 +58,7 @@ def lines(written: WrittenExperiment, error: ValidationError) -> Iterator[str]:
         yield f"{field}: {problem}" if field else problem
 
 
-def _wanted(location: Location) -> str:
+def _allowed_words(location: Location) -> str:
     """What is allowed where something required is missing."""
     fields = ArmSpec.model_fields | ExperimentSpec.model_fields
     field = fields.get(str(location[-1]))

@@ -23,17 +23,17 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
-from lander.experiments.allowed import Allowed, one_of, refusing, whole
-from lander.experiments.fork_rules import misfits
+from lander.experiments.allowed import Allowed, checked_by, integer_if_whole, one_of
+from lander.experiments.fork_rules import fork_problems
 from lander.experiments.hyperparameters import ALGORITHMS, validate_hyperparameters
 from lander.experiments.spellings import resolve
 from lander.protocol.digests import digest
 from lander.protocol.experiment import (
     ENVIRONMENT_NAME,
     IDENTIFIER,
-    LARGEST_SEED,
-    MOST_EVALUATED,
-    MOST_SEEDS,
+    MAX_EVAL_EPISODES,
+    MAX_SEED,
+    MAX_SEEDS,
     Arm,
     Experiment,
     Origin,
@@ -41,7 +41,7 @@ from lander.protocol.experiment import (
     is_environment_name,
     is_identifier,
 )
-from lander.protocol.plain import LARGEST, PlainData
+from lander.protocol.plain import MAX_INTEGER, PlainData
 from lander.protocol.refusals import refusal, shown
 
 
@@ -53,15 +53,15 @@ def _seed_range(value: object) -> object:
     for part in value.replace(" ", "").split(","):
         bounds = re.fullmatch(r"([0-9]{1,10})(?:-([0-9]{1,10}))?", part)
         first, last = (int(bounds[1]), int(bounds[2] or bounds[1])) if bounds else (1, 0)
-        if not 0 <= last - first < MOST_SEEDS - len(seeds):
-            raise refusal(f"found {shown(value)}; must be seeds and ranges such as 0-4 or 1,7, at most {MOST_SEEDS}")
+        if not 0 <= last - first < MAX_SEEDS - len(seeds):
+            raise refusal(f"found {shown(value)}; must be seeds and ranges such as 0-4 or 1,7, at most {MAX_SEEDS}")
         seeds += range(first, last + 1)
     return seeds
 
 
 def _distinct_seeds(seeds: tuple[int, ...]) -> tuple[int, ...]:
-    if not 0 < len(seeds) <= MOST_SEEDS:
-        raise refusal(f"found {len(seeds) or 'no'} seeds; must be 1 to {MOST_SEEDS}, such as [0, 1, 2]")
+    if not 0 < len(seeds) <= MAX_SEEDS:
+        raise refusal(f"found {len(seeds) or 'no'} seeds; must be 1 to {MAX_SEEDS}, such as [0, 1, 2]")
     seed, times = Counter(seeds).most_common(1)[0]
     if times > 1:
         raise refusal(f"found seed {seed} {times} times; must stand once")
@@ -70,18 +70,18 @@ def _distinct_seeds(seeds: tuple[int, ...]) -> tuple[int, ...]:
 
 _NAME: Final = "1 to 64 letters, digits, '.', '_' or '-', no '..', beginning with a letter or digit"
 _ENVIRONMENT: Final = "the name of a Gymnasium environment, such as LunarLander-v3"
-_Name = Annotated[str, Strict(), AfterValidator(refusing(is_identifier))]
+_Name = Annotated[str, Strict(), AfterValidator(checked_by(is_identifier))]
 _Identifier = Annotated[_Name, Allowed(_NAME, pattern=f"^{IDENTIFIER}$")]
-_Environment = Annotated[str, Strict(), AfterValidator(refusing(is_environment_name))]
+_Environment = Annotated[str, Strict(), AfterValidator(checked_by(is_environment_name))]
 _EnvironmentName = Annotated[_Environment, Allowed(_ENVIRONMENT, pattern=f"^{ENVIRONMENT_NAME}$")]
-_Int = Annotated[int, Strict(), BeforeValidator(whole)]
-_AboveZero = Annotated[_Int, Field(ge=1, le=LARGEST), Allowed("a whole number above 0")]
-_ZeroOrMore = Annotated[_Int, Field(ge=0, le=LARGEST), Allowed("a whole number of at least 0")]
-_Seed = Annotated[_Int, Field(ge=0, le=LARGEST_SEED), Allowed(f"a whole number from 0 to {LARGEST_SEED}")]
+_Int = Annotated[int, Strict(), BeforeValidator(integer_if_whole)]
+_AboveZero = Annotated[_Int, Field(ge=1, le=MAX_INTEGER), Allowed("a whole number above 0")]
+_ZeroOrMore = Annotated[_Int, Field(ge=0, le=MAX_INTEGER), Allowed("a whole number of at least 0")]
+_Seed = Annotated[_Int, Field(ge=0, le=MAX_SEED), Allowed(f"a whole number from 0 to {MAX_SEED}")]
 SeedsSpec = Annotated[tuple[_Seed, ...], BeforeValidator(_seed_range), AfterValidator(_distinct_seeds)]
 _Bound = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
 _Limit = Annotated[_Bound | None, Allowed("a number above 0, or null for no limit")]
-_Episodes = Annotated[_ZeroOrMore, Field(le=MOST_EVALUATED), Allowed(f"a whole number from 0 to {MOST_EVALUATED}")]
+_Episodes = Annotated[_ZeroOrMore, Field(le=MAX_EVAL_EPISODES), Allowed(f"a whole number from 0 to {MAX_EVAL_EPISODES}")]
 
 
 class _Spec(BaseModel):
@@ -102,7 +102,7 @@ class ArmSpec(_Spec):
     environment: _EnvironmentName
     environment_kwargs: PlainData = Field(default_factory=dict)
     training_steps: _AboveZero
-    seeds: SeedsSpec = Field(description=f"1 to {MOST_SEEDS} seeds, such as [0, 1, 2]")
+    seeds: SeedsSpec = Field(description=f"1 to {MAX_SEEDS} seeds, such as [0, 1, 2]")
     device: Annotated[Literal["cpu", "cuda"], Allowed("cpu or cuda")] = "cpu"
     hyperparameters: dict[str, object] = Field(default_factory=dict)
 
@@ -183,12 +183,12 @@ class ExperimentSpec(_Spec):
         named = rest | {"experiment_id": self.experiment_id or "unnamed"}
         limits = ResourceLimits(**self.resource_limits.model_dump())
         experiment = Experiment(**named, arms=tuple(arms), resource_limits=limits, defaulted=self.defaulted)
-        _refuse_misfits(experiment)
+        _refuse_fork_problems(experiment)
         return experiment if self.experiment_id else experiment.model_copy(update={"experiment_id": _derived_id(experiment)})
 
 
-def _refuse_misfits(experiment: Experiment) -> None:
-    problems = [] if experiment.origin is None else list(misfits(experiment.origin, experiment.arms))
+def _refuse_fork_problems(experiment: Experiment) -> None:
+    problems = [] if experiment.origin is None else list(fork_problems(experiment.origin, experiment.arms))
     if problems:
         found = [InitErrorDetails(type=refusal(words), loc=place, input=None) for place, words in problems]
         raise ValidationError.from_exception_data("Experiment", found)

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, Self
 
 from lander.protocol.refusals import shown
 
-MOST_ARMS: Final = 1_000
+MAX_ARMS: Final = 1_000
 ARM_KEYS: Final[tuple[str, ...]] = (
     "algorithm",
     "environment",
@@ -86,15 +86,15 @@ class WrittenExperiment:
             raise ValueError(f"{spellings[1][0]}: does not go together with {spellings[0][0]}; use one of the two")
         short = not spellings or spellings[0][0] in SPELLINGS[-1]
         arms = list(_take_arms(rest))
-        if len(arms) > MOST_ARMS:
-            raise ValueError(f"{'variants' if short else 'arms'}: found {len(arms)} arms; must be at most {MOST_ARMS}")
+        if len(arms) > MAX_ARMS:
+            raise ValueError(f"{'variants' if short else 'arms'}: found {len(arms)} arms; must be at most {MAX_ARMS}")
         shared = {key: rest.pop(key) for key in ARM_KEYS if key in rest}
         return cls(rest, shared, arms, short)
 
     def resolve(self) -> tuple[dict[str, object], tuple[str, ...]]:
         """The normal form, not yet validated, and the notices."""
         complete = [{**arm.identity, **self.settings(arm)} for arm in self.arms]
-        notices = dict.fromkeys(notice for arm in complete for notice in _succeed(arm))
+        notices = dict.fromkeys(notice for arm in complete for notice in _replace_environment(arm))
         return {**self.top, "arms": complete}, tuple(notices)
 
     def settings(self, arm: WrittenArm) -> dict[str, object]:
@@ -113,7 +113,7 @@ class WrittenExperiment:
             for prefix, settings in reversed(self._layers(arm)):
                 if path[0] == "seeds" and "seed" in settings:
                     return f"{prefix}seed"
-                if stands(settings, names[:length]):
+                if has_path(settings, names[:length]):
                     return prefix + dotted(path)
         return dotted(path) if self.short else arm.prefix + dotted(path)
 
@@ -183,7 +183,7 @@ def _merge(layers: list[tuple[str, dict[str, object]]]) -> dict[str, object]:
     return merged
 
 
-def _succeed(arm: dict[str, object]) -> Iterator[str]:
+def _replace_environment(arm: dict[str, object]) -> Iterator[str]:
     """Puts its successor in place of an environment that has one, and says so."""
     written = arm.get("environment")
     if isinstance(written, str) and written in SUCCESSORS:
@@ -194,7 +194,7 @@ def _succeed(arm: dict[str, object]) -> Iterator[str]:
         yield f"{written} {reason}; running {name}{adding} in its place"
 
 
-def stands(settings: object, path: Location) -> bool:
+def has_path(settings: object, path: Location) -> bool:
     """Whether there is something at `path` in the settings."""
     for step in path:
         if not isinstance(settings, Mapping) or step not in settings:

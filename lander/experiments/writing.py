@@ -16,8 +16,8 @@ _RECORDED_ONLY: Final = {"defaults", "scheduled", "defaulted"}
 
 def as_written(experiment: Experiment) -> dict[str, Any]:
     """The experiment in the normal form, with what its author wrote and no defaults."""
-    unsaid = {"arms", "tasks", "origin", *experiment.defaulted, "defaulted"}
-    top = experiment.model_dump(mode="json", exclude=unsaid)
+    excluded = {"arms", "tasks", "origin", *experiment.defaulted, "defaulted"}
+    top = experiment.model_dump(mode="json", exclude=excluded)
     origin = {} if experiment.origin is None else {"origin": experiment.origin.model_dump(mode="json")}
     return {**top, **origin, "arms": [arm_as_written(arm) for arm in experiment.arms]}
 
@@ -34,7 +34,7 @@ def experiment_file(experiment: Experiment) -> str:
     """
     forms = (_short(experiment), as_written(experiment))  # there is what the short form cannot say
     texts = [_yaml(form, unicode) for unicode in (True, False) for form in forms]  # and text that has to be escaped
-    return next((text for text in texts if _means(text, experiment)), texts[1])
+    return next((text for text in texts if _reads_back_as(text, experiment)), texts[1])
 
 
 def _yaml(form: dict[str, Any], unicode: bool) -> str:
@@ -43,7 +43,7 @@ def _yaml(form: dict[str, Any], unicode: bool) -> str:
     return str(yaml.safe_dump(form, sort_keys=False, allow_unicode=unicode, width=100, default_flow_style=None))
 
 
-def _means(text: str, experiment: Experiment) -> bool:
+def _reads_back_as(text: str, experiment: Experiment) -> bool:
     try:
         read, _ = parse_experiment(parse_yaml(text), source="experiment")
     except (ConfigurationError, ValueError):

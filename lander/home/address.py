@@ -7,7 +7,7 @@ from typing import Final
 
 from lander.home.durable_files import unfinished
 
-BEACON: Final = "supervisor.json"
+ADDRESS_FILE: Final = "supervisor.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +26,15 @@ class Address:
 
 def write(home: Path, address: Address) -> None:
     """Write the address, whole or not at all; raises `OSError` where there is no room for it."""
-    with unfinished(home / BEACON) as file:
+    with unfinished(home / ADDRESS_FILE) as file:
         file.write_text(json.dumps(asdict(address)) + "\n", "utf-8")
-        file.replace(home / BEACON)
+        file.replace(home / ADDRESS_FILE)
 
 
 def read(home: Path) -> Address | None:
     """The address, if there is one that can be read."""
     try:
-        address = Address(**json.loads((home / BEACON).read_text("utf-8")))
+        address = Address(**json.loads((home / ADDRESS_FILE).read_text("utf-8")))
         return address if address.port else None
     except (OSError, ValueError, TypeError, AttributeError):
         return None
@@ -42,4 +42,4 @@ def read(home: Path) -> Address | None:
 
 def remove(home: Path) -> None:
     """Remove the address."""
-    (home / BEACON).unlink(missing_ok=True)
+    (home / ADDRESS_FILE).unlink(missing_ok=True)

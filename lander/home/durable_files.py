@@ -14,7 +14,7 @@ from pathlib import Path
 @contextlib.contextmanager
 def unfinished(path: Path) -> Iterator[Path]:
     """A name beside `path` that only this process uses, to write to and `publish`; nothing is left of it if that fails."""
-    file = path.with_name(f"{_unfinished(path)}{os.getpid()}{path.suffix}")
+    file = path.with_name(f"{_temporary_prefix(path)}{os.getpid()}{path.suffix}")
     try:
         yield file
     finally:
@@ -23,11 +23,11 @@ def unfinished(path: Path) -> Iterator[Path]:
 
 def clear_abandoned(path: Path) -> None:
     """Delete what processes that are gone have left `unfinished` beside `path`."""
-    for file in abandoned(path.parent, _unfinished(path), path.suffix):
+    for file in abandoned(path.parent, _temporary_prefix(path), path.suffix):
         file.unlink(missing_ok=True)
 
 
-def _unfinished(path: Path) -> str:
+def _temporary_prefix(path: Path) -> str:
     return f".{path.stem}."
 
 

@@ -13,7 +13,7 @@ from typing import Final, Self
 from lander.protocol.errors import HomeError
 
 LOCK: Final = "lock"
-LOOK_SECONDS: Final = 0.2
+LOCK_WAIT_SECONDS: Final = 0.2
 _ROOM: Final = b"."
 _FULL: Final = b"F"
 
@@ -30,13 +30,13 @@ class HomeLock:
             raise HomeError(f"{home}: cannot be used as a home: {error.strerror}; choose another --home") from error
 
     def __enter__(self) -> Self:
-        if not self._try_for(LOOK_SECONDS):
+        if not self._lock_within(LOCK_WAIT_SECONDS):
             os.close(self._descriptor)
             raise HomeError(f"{self._path.parent}: another supervisor is using this home; stop it with lander-ctl down")
         os.pwrite(self._descriptor, _ROOM, 0)  # what a supervisor that was killed may have said last
         return self
 
-    def _try_for(self, seconds: float) -> bool:
+    def _lock_within(self, seconds: float) -> bool:
         """Take the lock; `is_locked` in another process may hold it for the blink of an eye."""
         deadline = time.monotonic() + seconds
         while True:
@@ -79,7 +79,7 @@ def show_full(home: Path, full: bool) -> None:
 def is_full(home: Path) -> bool:
     """Whether the supervisor that serves this home says that its disk is full; False where none does."""
     try:
-        said = (home / LOCK).read_bytes()
+        content = (home / LOCK).read_bytes()
     except OSError:
         return False
-    return said == _FULL and is_locked(home)
+    return content == _FULL and is_locked(home)

@@ -18,12 +18,12 @@ from pydantic import Field, model_validator
 from lander.protocol.digests import RULE, digest
 from lander.protocol.experiment import Arm, Experiment, Identifier, Seeds, Settings, Steps
 from lander.protocol.model import Count, Digest, Message, Model
-from lander.protocol.plain import LARGEST, PlainData
+from lander.protocol.plain import MAX_INTEGER, PlainData
 
 SUPERVISOR: Final = 0
 """The producer number of the supervisor's own events."""
 
-Number = Annotated[int, Field(ge=1, le=LARGEST)]
+Number = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
 """From 1."""
 Measure = Annotated[float, Field(allow_inf_nan=False)]
 """A measurement: NaN is how SQLite spells NULL, and a table of measurements has no place for it."""
@@ -307,7 +307,7 @@ class StepsRecorded(Message):
         shape = self.rewards.shape
         if len(shape) != 2 or self.endings.shape != shape or self.actions.shape[:2] != shape:
             raise ValueError("actions, rewards and endings are of the same vector steps and environments")
-        if self.last_step > LARGEST:
+        if self.last_step > MAX_INTEGER:
             raise ValueError("more steps than can be counted")
         return self
 

@@ -12,12 +12,12 @@ from typing import Annotated, Final, Literal, NamedTuple, Self, TypeVar
 from pydantic import AfterValidator, Field
 
 from lander.protocol.model import Count, Digest, Model
-from lander.protocol.plain import LARGEST, PlainData
+from lander.protocol.plain import MAX_INTEGER, PlainData
 from lander.protocol.refusals import refusal, shown
 
-MOST_SEEDS: Final = 10_000  # of one arm; beyond these lies a typing error, and a great many processes
-MOST_EVALUATED: Final = 10_000  # episodes of one evaluation
-LARGEST_SEED: Final = 2**32 - 1
+MAX_SEEDS: Final = 10_000  # of one arm; beyond these lies a typing error, and a great many processes
+MAX_EVAL_EPISODES: Final = 10_000  # episodes of one evaluation
+MAX_SEED: Final = 2**32 - 1
 EVALUATION_SEED: Final = 1_000_000_000
 """The seed of an evaluation's first episode, and of each next the next: far from any that a training is likely to use."""
 
@@ -61,9 +61,9 @@ def _of_distinct_names(named: "tuple[N, ...]") -> "tuple[N, ...]":
 
 Identifier = Annotated[str, AfterValidator(_identifier)]
 EnvironmentName = Annotated[str, AfterValidator(_environment_name)]
-Steps = Annotated[int, Field(ge=1, le=LARGEST)]
-Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
-Seeds = Annotated[tuple[Seed, ...], Field(min_length=1, max_length=MOST_SEEDS), AfterValidator(_distinct)]
+Steps = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
+Seeds = Annotated[tuple[Seed, ...], Field(min_length=1, max_length=MAX_SEEDS), AfterValidator(_distinct)]
 Limit = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -121,7 +121,7 @@ class Settings(Model):
     on_limit: Literal["warn", "pause", "stop"]
     checkpoint_frequency: Steps
     eval_frequency: Steps | None
-    eval_episodes: Annotated[int, Field(ge=0, le=MOST_EVALUATED)]
+    eval_episodes: Annotated[int, Field(ge=0, le=MAX_EVAL_EPISODES)]
 
 
 class Branch(Model):
@@ -182,7 +182,7 @@ class RunKey(NamedTuple):
         names = (experiment, arm, *task)
         if len(task) <= 1 and all(map(is_identifier, names)) and re.fullmatch(r"0|[1-9][0-9]{0,9}", seed):
             key = cls(experiment, arm, int(seed), *task)
-            if key.seed <= LARGEST_SEED:
+            if key.seed <= MAX_SEED:
                 return key
         raise ValueError(f"{shown(text)} is not a run; write EXPERIMENT/ARM/SEED")
 

@@ -17,9 +17,9 @@ from lander.protocol.experiment import Arm, Experiment
 Growth = ArmAdded | SeedsAdded | StepsAdded | SettingsChanged | ExperimentRestated
 
 
-def grown(experiment: Experiment, event: Growth) -> Experiment:
+def experiment_after(experiment: Experiment, event: Growth) -> Experiment:
     """The experiment after the event."""
-    return _GROWS[type(event)](experiment, event)
+    return _HANDLERS[type(event)](experiment, event)
 
 
 def execution_after(execution: Execution, event: Growth) -> Execution:
@@ -53,7 +53,7 @@ def _with_settings(experiment: Experiment, event: SettingsChanged) -> Experiment
     return experiment.model_copy(update=changes | {"defaulted": defaulted})
 
 
-_GROWS: Final[Mapping[type[Event], Callable[[Experiment, Any], Experiment]]] = {
+_HANDLERS: Final[Mapping[type[Event], Callable[[Experiment, Any], Experiment]]] = {
     ArmAdded: _with_arm,
     SeedsAdded: _with_seeds,
     StepsAdded: _with_steps,
@@ -61,4 +61,4 @@ _GROWS: Final[Mapping[type[Event], Callable[[Experiment, Any], Experiment]]] = {
     ExperimentRestated: lambda _, event: event.experiment,
 }
 
-GROWTH_KINDS: Final = tuple(event_type.kind for event_type in _GROWS)
+GROWTH_KINDS: Final = tuple(event_type.kind for event_type in _HANDLERS)

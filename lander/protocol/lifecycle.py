@@ -64,8 +64,8 @@ EXPERIMENT_TRANSITIONS: Final[Mapping[tuple[ExperimentState, str], ExperimentSta
     ("stopped", e.ExperimentResumed.kind): "running",
 }
 
-_MOVES_RUNS: Final = frozenset(kind for _, kind in RUN_TRANSITIONS)
-_MOVES_EXPERIMENTS: Final = frozenset(kind for _, kind in EXPERIMENT_TRANSITIONS)
+_RUN_KINDS: Final = frozenset(kind for _, kind in RUN_TRANSITIONS)
+_EXPERIMENT_KINDS: Final = frozenset(kind for _, kind in EXPERIMENT_TRANSITIONS)
 
 
 class ImpossibleTransitionError(LanderError):
@@ -74,7 +74,7 @@ class ImpossibleTransitionError(LanderError):
 
 def next_run_state(state: RunState, kind: str) -> RunState:
     """The run's state after an event of this kind; events that are not about its life leave it as it is."""
-    if kind not in _MOVES_RUNS:
+    if kind not in _RUN_KINDS:
         return state
     try:
         return RUN_TRANSITIONS[state, kind]
@@ -84,7 +84,7 @@ def next_run_state(state: RunState, kind: str) -> RunState:
 
 def next_experiment_state(state: ExperimentState, kind: str) -> ExperimentState:
     """The experiment's state after an event of this kind in its own stream."""
-    if kind not in _MOVES_EXPERIMENTS:
+    if kind not in _EXPERIMENT_KINDS:
         return state
     try:
         return EXPERIMENT_TRANSITIONS[state, kind]

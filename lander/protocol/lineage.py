@@ -20,13 +20,13 @@ from lander.protocol.events import (
 )
 
 
-def outlives(step: int, from_step: int) -> bool:
+def still_counts(step: int, from_step: int) -> bool:
     """Whether what was said of timesteps up to `step` still counts, once a later attempt has continued at `from_step`."""
     return 0 < step <= from_step
 
 
 SUPERSEDED_SQL: Final = "({step} > {from_step} OR {from_step} = 0)"
-"""The opposite of `outlives` in SQL, for steps above 0; a test holds the two together."""
+"""The opposite of `still_counts` in SQL, for steps above 0; a test holds the two together."""
 
 
 class Start(NamedTuple):
@@ -49,7 +49,7 @@ class Lineage:
 
     def counts(self, epoch: int, step: int) -> bool:
         """Whether what attempt `epoch` said of timesteps up to `step` belongs to the run."""
-        return all(start.epoch <= epoch or outlives(step, start.from_step) for start in self.starts)
+        return all(start.epoch <= epoch or still_counts(step, start.from_step) for start in self.starts)
 
     def counts_event(self, epoch: int, event: Event) -> bool:
         """The same for an event of a trainer; one that speaks of no step counts."""

@@ -4,9 +4,9 @@ from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lander.protocol.plain import LARGEST
+from lander.protocol.plain import MAX_INTEGER
 
-Count = Annotated[int, Field(ge=0, le=LARGEST)]
+Count = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
 """From 0; no larger than SQLite can hold, since what a trainer says must not be able to stop the writer."""
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 """A SHA-256 in hex; also the name of a file in `artifacts/`, so nothing else may pass for one."""

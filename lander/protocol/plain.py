@@ -7,9 +7,9 @@ from pydantic import AfterValidator
 
 from lander.protocol.refusals import refusal, shown
 
-LARGEST: Final = 2**63 - 1
+MAX_INTEGER: Final = 2**63 - 1
 """The largest whole number that the log (msgpack, SQLite) can hold."""
-DEEPEST: Final = 20
+MAX_DEPTH: Final = 20
 """Plain data nested deeper than this is an accident or an attack."""
 
 
@@ -20,13 +20,13 @@ def plain(value: object, depth: int = 0) -> object:
             return value
         case str() if is_text(value):
             return value
-        case int() if abs(value) <= LARGEST:
+        case int() if abs(value) <= MAX_INTEGER:
             return value
         case float() if math.isfinite(value):
             return value
-        case list() | tuple() if depth < DEEPEST:
+        case list() | tuple() if depth < MAX_DEPTH:
             return [plain(each, depth + 1) for each in value]
-        case dict() if depth < DEEPEST and all(map(is_text, value)):
+        case dict() if depth < MAX_DEPTH and all(map(is_text, value)):
             return {key: plain(each, depth + 1) for key, each in value.items()}
     raise refusal(f"found {shown(value)}; must be plain data: text, finite numbers, true, false, lists, mappings")
 

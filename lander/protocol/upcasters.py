@@ -88,7 +88,7 @@ UPCASTERS: Final[dict[str, Upcaster]] = {
 """Retired kind → what it is now."""
 
 
-def written_as(kind: str) -> tuple[str, ...]:
+def stored_kinds(kind: str) -> tuple[str, ...]:
     """Every kind that an event of this kind may be stored under: its own, and those that were retired for it."""
     older = [retired for retired, upcaster in UPCASTERS.items() if upcaster.kind == kind]
-    return (kind, *(name for each in older for name in written_as(each)))
+    return (kind, *(name for each in older for name in stored_kinds(each)))

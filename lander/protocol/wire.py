@@ -87,7 +87,7 @@ def decode_event(kind: str, body: bytes) -> Event:
 def _unpack_checked(data: bytes) -> Any:
     """Unpack what may hold long arrays."""
     if len(data) <= MAX_FRAME and (b"\xdc" in data or b"\xdd" in data):
-        _walk(data)
+        _check_lengths(data)
     return _unpack(data, _unpack_long)
 
 
@@ -100,7 +100,7 @@ def _unpack(data: bytes, unpack: Callable[[bytes], Any]) -> Any:
         raise WireError(f"not msgpack within limits: {error}") from error
 
 
-def _walk(data: bytes) -> None:
+def _check_lengths(data: bytes) -> None:
     """Raise unless every array has the elements it declares.
 
     msgpack allocates an array at its declared length before it reads the first element, so a kilobyte of headers within

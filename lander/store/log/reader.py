@@ -85,9 +85,9 @@ def _as_stored(kinds: Sequence[str]) -> list[str]:
     """These kinds of events under every name that a version wrote them as."""
     if not kinds:
         return []
-    from lander.protocol.upcasters import written_as
+    from lander.protocol.upcasters import stored_kinds
 
-    return [name for kind in kinds for name in written_as(kind)]
+    return [name for kind in kinds for name in stored_kinds(kind)]
 
 
 def consequential(connection: sqlite3.Connection) -> "Iterator[Recorded]":

@@ -13,7 +13,7 @@ class Sequencer:
         self.position = position
         self._last_seq: dict[tuple[str, int], int] = {}
 
-    def recall(self, stream: str, producer: int, last_seq: int) -> None:
+    def restore(self, stream: str, producer: int, last_seq: int) -> None:
         """Continue after `last_seq`, which an earlier process handed out."""
         self._last_seq[stream, producer] = last_seq
 

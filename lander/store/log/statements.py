@@ -1,4 +1,4 @@
-"""SQL with its rows, and many rows to a statement: a third faster, and Python's lock is let go of for a whole block."""
+"""SQL with its rows, and many rows to a statement: a third faster, and Python's lock is let go of for a full block."""
 
 from collections.abc import Iterator
 from itertools import chain
@@ -20,10 +20,10 @@ def in_blocks(statement: Statement) -> Iterator[Statement]:
     sql, rows = statement
     head, values, marks = sql.rpartition(" VALUES ")
     for size in BLOCKS if values and marks.endswith("?)") else ():
-        whole = len(rows) - len(rows) % size
-        if whole:
-            blocks = [tuple(chain.from_iterable(rows[first : first + size])) for first in range(0, whole, size)]
+        full = len(rows) - len(rows) % size
+        if full:
+            blocks = [tuple(chain.from_iterable(rows[first : first + size])) for first in range(0, full, size)]
             yield Statement(f"{head} VALUES {', '.join([marks] * size)}", blocks)
-            rows = rows[whole:]
+            rows = rows[full:]
     if rows:
         yield Statement(sql, rows)

@@ -13,7 +13,7 @@ from lander.store.log.plans import PLAN_KINDS, PLANS_OF_ALL, experiments_of
 from lander.store.log.reader import Reader
 from lander.store.log.schema import CONSEQUENTIAL
 
-_SAID: Final = (
+_CHECKPOINTS_AND_STARTS: Final = (
     "SELECT s.name, e.producer, e.kind, e.body FROM events e INDEXED BY events_of_consequence JOIN streams s ON s.id = e.stream"
     f" WHERE e.{CONSEQUENTIAL} AND e.kind IN (?, ?) ORDER BY e.stream, e.producer, e.seq"
 )
@@ -57,7 +57,7 @@ def best_evaluated(checkpoints: Sequence[CheckpointCommitted]) -> int | None:
     return best_of([each.evaluation if each.evaluation_episodes == episodes else None for each in checkpoints])
 
 
-def nearest(steps: Iterable[int], wanted: int) -> str:
+def nearest_steps(steps: Iterable[int], wanted: int) -> str:
     """The three steps closest to another, in order, as one would list them."""
     return ", ".join(map(str, sorted(sorted(steps, key=lambda step: abs(step - wanted))[:3])))
 
@@ -71,26 +71,26 @@ def checkpoints_by_run(reader: Reader) -> dict[str, RunCheckpoints]:
     )
     origins = {key.id: origin for key, origin in forked if origin is not None}
     starts: dict[str, list[Start]] = defaultdict(list)
-    said: dict[str, list[tuple[int, CheckpointCommitted]]] = defaultdict(list)
+    committed: dict[str, list[tuple[int, CheckpointCommitted]]] = defaultdict(list)
     kinds = (TrainingStarted.kind, CheckpointCommitted.kind)
-    for run, epoch, kind, body in reader.connection.execute(_SAID, kinds).fetchall():
+    for run, epoch, kind, body in reader.connection.execute(_CHECKPOINTS_AND_STARTS, kinds).fetchall():
         match decode_event(kind, body):
             case TrainingStarted() as started:
                 starts[run].append(Start(epoch, started.from_step))
             case CheckpointCommitted() as checkpoint:
-                said[run].append((epoch, checkpoint))
-    runs = dict.fromkeys((*said, *origins))
-    return {run: _divided(Lineage(starts[run]), said[run])._replace(origin=origins.get(run)) for run in runs}
+                committed[run].append((epoch, checkpoint))
+    runs = dict.fromkeys((*committed, *origins))
+    return {run: _split(Lineage(starts[run]), committed[run])._replace(origin=origins.get(run)) for run in runs}
 
 
 def _experiments(reader: Reader) -> Iterable[Experiment]:
     return experiments_of(reader.connection.execute(PLANS_OF_ALL, PLAN_KINDS)).values()
 
 
-def _divided(lineage: Lineage, said: list[tuple[int, CheckpointCommitted]]) -> RunCheckpoints:
-    effective = latest_by_step(checkpoint for epoch, checkpoint in said if lineage.counts(epoch, checkpoint.step))
+def _split(lineage: Lineage, committed: list[tuple[int, CheckpointCommitted]]) -> RunCheckpoints:
+    effective = latest_by_step(checkpoint for epoch, checkpoint in committed if lineage.counts(epoch, checkpoint.step))
     chosen = set(map(id, effective))
-    return RunCheckpoints(effective, tuple(checkpoint for _, checkpoint in said if id(checkpoint) not in chosen))
+    return RunCheckpoints(effective, tuple(checkpoint for _, checkpoint in committed if id(checkpoint) not in chosen))
 
 
 def latest_by_step(checkpoints: Iterable[CheckpointCommitted]) -> tuple[CheckpointCommitted, ...]:

@@ -11,7 +11,7 @@ from lander.store.log.reader import Reader
 from lander.store.log.schema import CONSEQUENTIAL
 from lander.store.records.usage_samples import samples
 
-LONGEST_SAMPLE: Final = 10.0
+MAX_SAMPLE_SECONDS: Final = 10.0
 """Seconds that a measurement speaks for at most: they are made every two, and a longer silence is no measurement."""
 
 _STARTS: Final = (
@@ -59,11 +59,11 @@ def _processor_seconds(
         return {}
     measured: dict[tuple[str, int], float] = {}
     before = {key: attempt.start for key, attempt in attempts.items()}
-    end = max(each.end for each in attempts.values()) + int(LONGEST_SAMPLE * 1e6)
+    end = max(each.end for each in attempts.values()) + int(MAX_SAMPLE_SECONDS * 1e6)
     for at, _, usage in samples(reader, experiment):
         key = usage.run, usage.epoch
         if key in attempts and before[key] < at <= end:
-            seconds = min((at - before[key]) / 1e6, LONGEST_SAMPLE)
+            seconds = min((at - before[key]) / 1e6, MAX_SAMPLE_SECONDS)
             measured[key] = measured.get(key, 0.0) + usage.cpu_percent / 100 * seconds
             before[key] = at
     return measured

@@ -36,17 +36,17 @@ class _Batch(NamedTuple):
     columns: tuple[Array, ...]
 
 
-def numbered(record: Record) -> dict[int, EpisodeFinished]:
+def episodes_by_number(record: Record) -> dict[int, EpisodeFinished]:
     """The run's episodes that count, by number; a forked run goes on counting."""
     return dict(enumerate(record.episodes(), record.episodes_before + 1))
 
 
-def finished_by(record: Record, number: int) -> str | None:
+def run_that_finished(record: Record, number: int) -> str | None:
     """The run that finished the episode of this number: this one, or one that it continues; None where there is none."""
     if number > record.episodes_before:
-        return record.run if number in numbered(record) else None
+        return record.run if number in episodes_by_number(record) else None
     origin = record.origin()
-    return None if origin is None else finished_by(origin, number)
+    return None if origin is None else run_that_finished(origin, number)
 
 
 def recorded_episodes(record: Record, wanted: Mapping[int, EpisodeFinished]) -> Iterator[RecordedEpisode]:
@@ -75,7 +75,7 @@ def _batches(record: Record, after: int) -> Iterator[StepsRecorded]:
     beginning = record.lineage.beginning
     if after < beginning and (origin := record.origin()) is not None:
         yield from (batch for batch in _batches(origin, after) if batch.last_step <= beginning)
-    yield from record.batches_there_are()
+    yield from record.available_batches()
 
 
 def _unpacked(batch: StepsRecorded) -> _Batch:
@@ -108,7 +108,7 @@ def _extent(episode: EpisodeFinished, parts: Sequence[_Batch]) -> str:
     return f"of its steps {episode.first_step + 1:,} to {episode.last_step:,} only {there} are there"
 
 
-def past(record: Record, episodes: Mapping[int, EpisodeFinished], number: int) -> dict[int, EpisodeFinished]:
+def earlier_episodes(record: Record, episodes: Mapping[int, EpisodeFinished], number: int) -> dict[int, EpisodeFinished]:
     """The episodes that the same environment had behind it, since the attempt began in which this one ended."""
     this = episodes[number]
     began = max((start for start in record.lineage.starts if start.from_step < this.last_step), default=None)

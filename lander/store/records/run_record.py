@@ -33,11 +33,11 @@ from lander.store.records.checkpoint_record import latest_by_step
 Array = npt.NDArray[Any]
 _PAGE: Final = 1024
 
-_RARE: Final = (
+_CONSEQUENTIAL: Final = (
     "SELECT producer, seq, kind, body FROM events INDEXED BY events_of_consequence"
     f" WHERE {CONSEQUENTIAL} AND stream = ? AND producer > ? AND kind = ? AND position <= ? ORDER BY producer, seq"
 )
-_FREQUENT: Final = (
+_TELEMETRY: Final = (
     "SELECT producer, seq, at, kind, body FROM events"
     " WHERE stream = ? AND (producer, seq) > (?, ?) AND kind = ? AND position <= ?"
     f" ORDER BY producer, seq LIMIT {_PAGE}"
@@ -80,7 +80,8 @@ class Record:
         self._reader = reader
         self._stream = reader.stream(run)
         self._until = reader.position()
-        starts = [(epoch, event) for epoch, event in self._rare(TrainingStarted.kind) if isinstance(event, TrainingStarted)]
+        found = self._consequential(TrainingStarted.kind)
+        starts = [(epoch, event) for epoch, event in found if isinstance(event, TrainingStarted)]
         self.lineage = Lineage(Start(epoch, event.from_step) for epoch, event in starts)
         self.episodes_before = min(((event.from_step, event.from_episode) for _, event in starts), default=(0, 0))[1]
         """Episodes that had finished where the run begins: none but where it was forked."""
@@ -92,22 +93,22 @@ class Record:
 
     def checkpoints(self) -> tuple[CheckpointCommitted, ...]:
         """The checkpoints that count, in order, one for each step."""
-        found = self._effective(self._rare(CheckpointCommitted.kind))
+        found = self._effective(self._consequential(CheckpointCommitted.kind))
         return latest_by_step(event for event in found if isinstance(event, CheckpointCommitted))
 
     def evaluations(self) -> tuple[EvaluationFinished, ...]:
         """The evaluations that count, in order, one for each step."""
-        found = self._effective(self._rare(EvaluationFinished.kind))
+        found = self._effective(self._consequential(EvaluationFinished.kind))
         return tuple({event.step: event for event in found if isinstance(event, EvaluationFinished)}.values())
 
     def models(self) -> tuple[ModelSaved, ...]:
         """The models that were saved and count, the last under each name."""
-        found = self._effective(self._rare(ModelSaved.kind))
+        found = self._effective(self._consequential(ModelSaved.kind))
         return tuple({event.path: event for event in found if isinstance(event, ModelSaved)}.values())
 
     def episodes(self) -> list[EpisodeFinished]:
         """The episodes that count, in the order they finished."""
-        found = self._effective(self._frequent(EpisodeFinished.kind))
+        found = self._effective(self._telemetry(EpisodeFinished.kind))
         return [event for event in found if isinstance(event, EpisodeFinished)]
 
     def metrics(self) -> Iterator[MetricsLogged]:
@@ -116,7 +117,7 @@ class Record:
 
     def dated_metrics(self) -> Iterator[tuple[int, MetricsLogged]]:
         """The metrics that count, in order, each with when it was said (microseconds since the Unix epoch)."""
-        for epoch, at, event in self._dated(MetricsLogged.kind):
+        for epoch, at, event in self._timed_telemetry(MetricsLogged.kind):
             if isinstance(event, MetricsLogged) and self.lineage.counts_event(epoch, event):
                 yield at, event
 
@@ -126,16 +127,16 @@ class Record:
         Raises `StoreError` if steps are missing between them.
         """
         begin = at = max(after, self.lineage.beginning)
-        for event in self.batches_there_are():
+        for event in self.available_batches():
             if event.last_step > begin:
                 if max(event.first_step, begin) != at:
                     raise StoreError(f"{self.run}: the record goes from step {at} to step {event.first_step}; it should join")
                 at = event.last_step
                 yield event
 
-    def batches_there_are(self) -> Iterator[StepsRecorded]:
+    def available_batches(self) -> Iterator[StepsRecorded]:
         """The same, for whoever does not mind that some are missing."""
-        found = self._effective(self._frequent(StepsRecorded.kind))
+        found = self._effective(self._telemetry(StepsRecorded.kind))
         return (event for event in found if isinstance(event, StepsRecorded))
 
     def steps(self, after: int = 0, until: int | None = None) -> Steps:
@@ -151,19 +152,19 @@ class Record:
     def _effective(self, found: Iterator[tuple[int, Event]]) -> Iterator[Event]:
         return (event for epoch, event in found if self.lineage.counts_event(epoch, event))
 
-    def _rare(self, kind: str) -> Iterator[tuple[int, Event]]:
+    def _consequential(self, kind: str) -> Iterator[tuple[int, Event]]:
         """Events of consequence, found without reading the telemetry between."""
         values = (self._stream, SUPERVISOR, kind, self._until)
-        for said_in, _, kind_, body in self._reader.connection.execute(_RARE, values).fetchall():
-            yield said_in, decode_event(kind_, body)
+        for producer, _, kind_, body in self._reader.connection.execute(_CONSEQUENTIAL, values).fetchall():
+            yield producer, decode_event(kind_, body)
 
-    def _frequent(self, kind: str) -> Iterator[tuple[int, Event]]:
-        return ((said_in, event) for said_in, _, event in self._dated(kind))
+    def _telemetry(self, kind: str) -> Iterator[tuple[int, Event]]:
+        return ((producer, event) for producer, _, event in self._timed_telemetry(kind))
 
-    def _dated(self, kind: str) -> Iterator[tuple[int, int, Event]]:
+    def _timed_telemetry(self, kind: str) -> Iterator[tuple[int, int, Event]]:
         """Telemetry, page by page, each with its epoch and when it was said."""
         epoch, seq = SUPERVISOR, 2**62
-        while page := self._reader.connection.execute(_FREQUENT, (self._stream, epoch, seq, kind, self._until)).fetchall():
-            for said_in, _, at, kind_, body in page:
-                yield said_in, at, decode_event(kind_, body)
+        while page := self._reader.connection.execute(_TELEMETRY, (self._stream, epoch, seq, kind, self._until)).fetchall():
+            for producer, _, at, kind_, body in page:
+                yield producer, at, decode_event(kind_, body)
             epoch, seq, *_ = page[-1]

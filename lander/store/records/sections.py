@@ -11,12 +11,12 @@ from typing import Final, NamedTuple
 from lander.protocol.errors import NotFoundError, UsageError
 from lander.protocol.events import CheckpointCommitted, TrainingStarted
 from lander.protocol.experiment import Experiment, RunKey
-from lander.protocol.growth import GROWTH_KINDS, Growth, grown
+from lander.protocol.growth import GROWTH_KINDS, Growth, experiment_after
 from lander.store.log.reader import Reader
-from lander.store.records.checkpoint_record import nearest
+from lander.store.records.checkpoint_record import nearest_steps
 from lander.store.records.run_record import Record
 
-_TELLING: Final = (*GROWTH_KINDS, TrainingStarted.kind)
+_SECTION_KINDS: Final = (*GROWTH_KINDS, TrainingStarted.kind)
 
 
 class Section(NamedTuple):
@@ -51,7 +51,7 @@ def sections(reader: Reader, run: str, after: int = 0, until: int | None = None)
     last = max(checkpoints, default=0) if until is None else until
     for bound in (after, last):
         if bound and bound not in checkpoints:
-            hint = f"the nearest are at {nearest(checkpoints, bound)}" if checkpoints else "it has none"
+            hint = f"the nearest are at {nearest_steps(checkpoints, bound)}" if checkpoints else "it has none"
             raise UsageError(f"{run}: there is no checkpoint at step {bound}; {hint}")
     if last <= after:
         raise NotFoundError(f"{run}: no checkpoint after step {after}, so there is nothing to verify yet")
@@ -64,7 +64,7 @@ def sections(reader: Reader, run: str, after: int = 0, until: int | None = None)
     ]
 
 
-def wanted_at(reader: Reader, run: str, step: int) -> Experiment:
+def experiment_at(reader: Reader, run: str, step: int) -> Experiment:
     """The experiment as it was while the run was trained up to this step; as it was submitted, if that is where it begins."""
     before = [begin.experiment for begin in _beginnings(reader, run) if begin.step < step]
     return before[-1] if before else reader.submission(RunKey.parse(run).experiment).experiment
@@ -81,10 +81,10 @@ def _beginnings(reader: Reader, run: str) -> list[_Beginning]:
     key = RunKey.parse(run)
     wanted = reader.submission(key.experiment).experiment
     found: list[_Beginning] = []
-    for stored in reader.events(key.experiment, _TELLING):
+    for stored in reader.events(key.experiment, _SECTION_KINDS):
         event = stored.decode()
         if isinstance(event, Growth):
-            wanted = grown(wanted, event)
+            wanted = experiment_after(wanted, event)
         elif isinstance(event, TrainingStarted) and stored.stream == run:
             while found and found[-1].step >= event.from_step:
                 found.pop()

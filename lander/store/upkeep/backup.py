@@ -96,7 +96,7 @@ def _copy_files(home: Path, copy: Path, names: set[str]) -> Iterator[Path]:
         target = artifact_path(copy, name)
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            _copied(artifact_path(home, name), target)
+            _copy_file(artifact_path(home, name), target)
         except FileNotFoundError:
             continue
         if sha256_of(target) == name:
@@ -105,17 +105,17 @@ def _copy_files(home: Path, copy: Path, names: set[str]) -> Iterator[Path]:
             target.unlink()
     if (home / ARTIFACTS / COLLECTED).exists():
         (copy / ARTIFACTS).mkdir(exist_ok=True)
-        _copied(home / ARTIFACTS / COLLECTED, copy / ARTIFACTS / COLLECTED)
+        _copy_file(home / ARTIFACTS / COLLECTED, copy / ARTIFACTS / COLLECTED)
 
 
 def _copy_tree(source: Path, target: Path) -> Iterator[Path]:
     for path in sorted(source.iterdir()):
         if path.is_file() and not path.name.startswith("."):
             target.mkdir(parents=True, exist_ok=True)
-            yield _copied(path, target / path.name)
+            yield _copy_file(path, target / path.name)
 
 
-def _copied(source: Path, target: Path) -> Path:
+def _copy_file(source: Path, target: Path) -> Path:
     shutil.copy2(source, target)
     flush(target)
     return target

@@ -22,7 +22,7 @@ KEEP: Final = 3
 KEEP_EVERY: Final = 10
 UNTOUCHED_SECONDS: Final = 3600.0
 """How long a file must have lain about before it is taken for a leftover: a checkpoint is announced after it is written."""
-CLOCK_SECONDS: Final = 1.0
+MAX_CLOCK_LAG_SECONDS: Final = 1.0
 """How far a file system's clock may be behind ours, at the most."""
 COLLECTED: Final = "collected"
 
@@ -75,10 +75,10 @@ def garbage(reader: Reader, retention: Retention, now: float) -> Garbage:
     kept = {run: retention.kept(found.effective) for run, found in runs.items()}
     needed = _files(checkpoint for run, found in runs.items() for checkpoint in (*kept[run], *found.inherited))
     known = _files(checkpoint for found in runs.values() for checkpoint in found.named)
-    quiet = not reader.unfinished()
+    all_ended = not reader.unfinished()
     files, size = [], 0
-    for path in stored(reader.home):
-        if path.name in needed or (_touched(path, now - UNTOUCHED_SECONDS) and not (quiet and path.name in known)):
+    for path in artifact_files(reader.home):
+        if path.name in needed or (_touched(path, now - UNTOUCHED_SECONDS) and not (all_ended and path.name in known)):
             continue
         files.append(path)
         size += _size(path)
@@ -90,7 +90,7 @@ def _files(checkpoints: Iterable[CheckpointCommitted]) -> set[str]:
     return {sha256 for checkpoint in checkpoints for sha256 in files_of(checkpoint)}
 
 
-def stored(home: Path) -> Iterator[Path]:
+def artifact_files(home: Path) -> Iterator[Path]:
     """Every file of `artifacts/`, unfinished ones included."""
     for directory in sorted((home / ARTIFACTS).glob("??")):
         yield from sorted(path for path in directory.iterdir() if path.is_file())
@@ -118,11 +118,11 @@ def delete(home: Path, found: Garbage) -> tuple[int, int]:
     files = size = 0
     if not found.files:
         return files, size
-    with _alone(home):
+    with _exclusive(home):
         before = {sha256 for sha256 in collected(home) if not artifact_path(home, sha256).exists()}
-        _note(home, before | {path.name for path in found.files})
+        _record_collected(home, before | {path.name for path in found.files})
         for path in found.files:
-            if not _touched(path, found.at - CLOCK_SECONDS):
+            if not _touched(path, found.at - MAX_CLOCK_LAG_SECONDS):
                 size += _size(path)
                 path.unlink(missing_ok=True)
                 files += 1
@@ -130,7 +130,7 @@ def delete(home: Path, found: Garbage) -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def _alone(home: Path) -> Iterator[None]:
+def _exclusive(home: Path) -> Iterator[None]:
     """One collection at a time: two would each forget what the other has noted."""
     descriptor = os.open(home / ARTIFACTS, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -154,7 +154,7 @@ def collected(home: Path) -> frozenset[str]:
         return frozenset()
 
 
-def _note(home: Path, names: Iterable[str]) -> None:
+def _record_collected(home: Path, names: Iterable[str]) -> None:
     path = home / ARTIFACTS / COLLECTED
     with unfinished(path) as file:
         file.write_text("".join(f"{name}\n" for name in sorted(names)), "ascii")

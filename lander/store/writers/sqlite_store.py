@@ -41,14 +41,14 @@ _INSERT_COMMIT: Final = "INSERT INTO commits (last_position, chain) VALUES (?, ?
 
 
 _LAST_SEQS: Final = """
-WITH RECURSIVE heard (stream, producer) AS (
+WITH RECURSIVE producers (stream, producer) AS (
     SELECT id, (SELECT min(producer) FROM events WHERE stream = id) FROM streams
     UNION ALL
-    SELECT stream, (SELECT min(e.producer) FROM events e WHERE e.stream = heard.stream AND e.producer > heard.producer)
-    FROM heard WHERE producer IS NOT NULL
+    SELECT stream, (SELECT min(e.producer) FROM events e WHERE e.stream = producers.stream AND e.producer > producers.producer)
+    FROM producers WHERE producer IS NOT NULL
 )
-SELECT name, producer, (SELECT max(seq) FROM events e WHERE e.stream = heard.stream AND e.producer = heard.producer)
-FROM heard JOIN streams ON id = stream WHERE producer IS NOT NULL
+SELECT name, producer, (SELECT max(seq) FROM events e WHERE e.stream = producers.stream AND e.producer = producers.producer)
+FROM producers JOIN streams ON id = stream WHERE producer IS NOT NULL
 """
 """Every producer's last number in every stream: from one to the next by the index, however many events lie between."""
 
@@ -56,7 +56,7 @@ FROM heard JOIN streams ON id = stream WHERE producer IS NOT NULL
 @dataclass(slots=True)
 class _Append:
     done: "asyncio.Future[list[int]]"
-    told: list[int] | SequenceGapError = field(default_factory=list)
+    result: list[int] | SequenceGapError = field(default_factory=list)
     """What it is told after the commit: of a gap, too, since the last number that it tells may be of an event in it."""
 
 
@@ -96,7 +96,7 @@ class SqliteEventStore:
         """Open or create the store at `path`; raises `HomeError` where that cannot be done."""
         store = cls(path, await open_writer(path))
         try:
-            await store._recall()
+            await store._restore()
         except BaseException:
             await store._connection.close()  # its thread would keep the process from ending
             raise
@@ -112,11 +112,11 @@ class SqliteEventStore:
             return append.done
         self._gathering.appends.append(append)
         try:
-            append.told = self._place(batches)
+            append.result = self._place(batches)
             if len(self._gathering.rows) >= MAX_GROUP:
                 self._seal()
         except SequenceGapError as gap:
-            append.told = gap
+            append.result = gap
         except Exception as error:  # whatever it is, those who wait must hear of it
             self._fail(error)
         self._wake.set()
@@ -226,10 +226,10 @@ class SqliteEventStore:
         for append in commit.appends:
             if append.done.done():  # its caller may have been cancelled; the events are recorded all the same
                 continue
-            if isinstance(append.told, SequenceGapError):
-                append.done.set_exception(append.told)
+            if isinstance(append.result, SequenceGapError):
+                append.done.set_exception(append.result)
             else:
-                append.done.set_result(append.told)
+                append.done.set_result(append.result)
 
     def _fail(self, error: Exception, commit: _Commit | None = None) -> None:
         """Nothing more can be written, for a reason that waiting does not mend; what is failed was never acknowledged."""
@@ -243,7 +243,7 @@ class SqliteEventStore:
 
     # ------------------------------------------------------------------------------------------------ where we were
 
-    async def _recall(self) -> None:
+    async def _restore(self) -> None:
         """Read where the last process left off."""
         rows = await self._connection.execute_fetchall("SELECT id, name FROM streams")
         self._streams = {name: number for number, name in rows}
@@ -256,7 +256,7 @@ class SqliteEventStore:
             position, self._chain = rows[0]
             self._sequencer = Sequencer(position)
             for stream, producer, last_seq in await self._connection.execute_fetchall(_LAST_SEQS):
-                self._sequencer.recall(stream, producer, last_seq)
+                self._sequencer.restore(stream, producer, last_seq)
         self.projections = await self._stored_projections()
 
     async def _stored_projections(self) -> Projections:

@@ -13,7 +13,7 @@ from lander.store.projections.projections import TABLES
 from lander.store.projections.rebuild import fold_into
 
 LOG: Final = logging.getLogger(__name__)
-TELL_SECONDS: Final = 5.0
+PROGRESS_SECONDS: Final = 5.0
 
 
 def upgrade(connection: sqlite3.Connection, path: Path) -> None:
@@ -23,7 +23,7 @@ def upgrade(connection: sqlite3.Connection, path: Path) -> None:
         connection.executescript(f"BEGIN IMMEDIATE;\n{drops}\n{schema.projections()}")
         (last,) = connection.execute("SELECT coalesce(max(position), 0) FROM events").fetchone()
         LOG.info("%s: written by an older version; bringing it up to date (%d events)", path, last)
-        fold_into(connection, Reader(path.parent, connection), last, _teller(path))
+        fold_into(connection, Reader(path.parent, connection), last, _progress_logger(path))
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
         LOG.info("%s: up to date", path)
@@ -33,14 +33,14 @@ def upgrade(connection: sqlite3.Connection, path: Path) -> None:
         raise
 
 
-def _teller(path: Path) -> Callable[[int, int], None]:
+def _progress_logger(path: Path) -> Callable[[int, int], None]:
     """Log how far it is, now and then: of millions of events, somebody may wonder whether it hangs."""
-    told = time.monotonic()
+    last_logged = time.monotonic()
 
-    def tell(done: int, of: int) -> None:
-        nonlocal told
-        if time.monotonic() - told >= TELL_SECONDS:
-            told = time.monotonic()
+    def log_progress(done: int, of: int) -> None:
+        nonlocal last_logged
+        if time.monotonic() - last_logged >= PROGRESS_SECONDS:
+            last_logged = time.monotonic()
             LOG.info("%s: %d of %d events", path, done, of)
 
-    return tell
+    return log_progress

@@ -155,7 +155,7 @@ def test_what_completed_meanwhile_was_not_stopped(home, monkeypatch, capsys):
 
 
 async def test_bringing_a_large_log_up_to_date_is_told(home, monkeypatch, caplog):
-    monkeypatch.setattr(upgrade, "TELL_SECONDS", 0.0)
+    monkeypatch.setattr(upgrade, "PROGRESS_SECONDS", 0.0)
     monkeypatch.setattr(rebuilding, "_EVERY", 5)
     with Reader(home) as reader:
         events = reader.position()

@@ -31,7 +31,7 @@ from lander.store.projections.status import status
 from lander.store.records.ancestry import Ancestor, ancestry, episodes_with_past
 from lander.store.records.checkpoint_record import checkpoints_by_run, files_of
 from lander.store.records.run_record import Record
-from lander.store.records.sections import sections, wanted_at
+from lander.store.records.sections import experiment_at, sections
 from lander.store.upkeep import retention
 from lander.store.upkeep.backup import back_up
 from lander.store.upkeep.integrity import check
@@ -168,7 +168,7 @@ def test_at_its_first_step_it_is_forked_as_what_it_was_forked_from(home):
     with pytest.raises(NotFoundError, match="f/v/0: has no checkpoint at step 5; the nearest are at 4, 8, 10"):
         fork_request(home, "f/v", "5", ["gamma=0.9"], execution={})
     with Reader(home) as reader:
-        assert [wanted_at(reader, run, 4).experiment_id for run in (RUN, "f/v/0", "g/v/0")] == ["x", "f", "g"]
+        assert [experiment_at(reader, run, 4).experiment_id for run in (RUN, "f/v/0", "g/v/0")] == ["x", "f", "g"]
 
 
 def test_a_fork_without_a_checkpoint_of_its_own_has_none_to_choose_but_its_first(home):

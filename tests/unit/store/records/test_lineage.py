@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lander.protocol import events as e
 from lander.protocol import lineage as lineage_module
 from lander.protocol.errors import NotFoundError, StoreError
-from lander.protocol.lineage import SUPERSEDED_SQL, Lineage, Start, outlives
+from lander.protocol.lineage import SUPERSEDED_SQL, Lineage, Start, still_counts
 from lander.store.log.event_store import batch_of
 from lander.store.log.reader import Reader
 from lander.store.records.checkpoint_record import checkpoints_by_run
@@ -152,4 +152,4 @@ def test_the_rule_in_sql_is_the_rule(from_step):
     with contextlib.closing(sqlite3.connect(":memory:")) as database:
         for step in range(1, 10):
             ((said,),) = database.execute(f"SELECT {superseded}", (step, from_step))
-            assert bool(said) == (not outlives(step, from_step))
+            assert bool(said) == (not still_counts(step, from_step))

@@ -460,7 +460,7 @@ def _deciding_as_if_it_stayed(current, message, now, leaving):
 BROKEN = {
     "slots are given twice": (placement, "_free_slots", _everybody_gets_the_first_slot),
     "a supervisor that leaves starts what waits": (core, "decide", _deciding_as_if_it_stayed),
-    "superseded checkpoints are offered": (state, "outlives", lambda step, from_step: True),
+    "superseded checkpoints are offered": (state, "still_counts", lambda step, from_step: True),
     "checkpoints are offered without end": (state, "KEPT_CHECKPOINTS", 99),
     "exhausted experiments are forgotten": (ExperimentStanding, "exhausted", False),
     "what ended is resumed without its experiment": (Decision, "reopen", lambda decision, experiment: None),
