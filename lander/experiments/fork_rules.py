@@ -1,7 +1,8 @@
-"""What may be different in a fork, an experiment whose runs go on from the checkpoints of other runs.
+"""What a fork may change. A fork is an experiment whose runs continue from the checkpoints of other runs.
 
-The baseline goes on as it was; a variant goes on with a change: the same past, one difference. A checkpoint fits whoever builds
-the same networks, optimizers, buffers and environments, so a change may concern how they are used and not what they are.
+The baseline continues unchanged and each variant with a change, so both share one past and differ in one thing. A checkpoint
+can be loaded only into the same networks, optimizers, buffers and environments: a change may concern their use, not their
+shape.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,14 +20,14 @@ UNFIT: Final[Mapping[str, str]] = {
     **dict.fromkeys(("use_rms_prop", "rms_prop_eps"), _OPTIMIZER),
     "n_envs": "the checkpoint holds the episodes of as many environments as there were",
 }
-"""The hyperparameters that cannot be changed at a checkpoint, and why."""
+"""The hyperparameters that cannot change at a checkpoint, and why."""
 
 ForkProblem = tuple[tuple[str | int, ...], str]
-"""A place in an experiment, and what is wrong with it."""
+"""A location in an experiment, and what is wrong there."""
 
 
 def fork_problems(origin: Origin, arms: Sequence[Arm]) -> Iterator[ForkProblem]:
-    """What keeps these arms, the baseline first, from going on from where they were forked."""
+    """The reasons why these arms, the baseline first, cannot continue from the origin's checkpoints."""
     forked = {branch.seed: branch.step for branch in origin.branches}
     for index, arm in enumerate(arms):
         if unknown := [seed for seed in arm.seeds if seed not in forked]:
@@ -42,7 +43,7 @@ def fork_problems(origin: Origin, arms: Sequence[Arm]) -> Iterator[ForkProblem]:
 
 
 def _changes(baseline: Arm, variant: Arm) -> Iterator[tuple[tuple[str, ...], str]]:
-    """The settings of a variant that differ from the baseline's and must not."""
+    """The settings in which a variant differs from the baseline and must not."""
     for name in ("algorithm", "environment", "device"):
         if (before := getattr(baseline, name)) != getattr(variant, name):
             yield (name,), f"what is forked has {shown(before)}"
@@ -55,7 +56,7 @@ def _changes(baseline: Arm, variant: Arm) -> Iterator[tuple[tuple[str, ...], str
 
 
 def _unfit(name: str, old: Any, new: Any) -> str:
-    """Why this hyperparameter cannot change so; empty where it can."""
+    """Why this hyperparameter cannot change in this way; empty if it can."""
     match name:
         case "normalize":
             return _unfit_normalization(old, new)
@@ -81,5 +82,5 @@ def _is_ornstein_uhlenbeck(noise: Any) -> bool:
 
 
 def _is_learned(coefficient: Any) -> bool:
-    """SAC's default is `auto`; PPO and A2C learn none, and write a number."""
+    """SAC's default is `auto`, which is learned; for PPO and A2C the coefficient is always a number."""
     return coefficient is None or isinstance(coefficient, str)

@@ -1,6 +1,6 @@
-"""An experiment file and overrides → an `Experiment` to be recorded, or one plain line for each thing that is wrong.
+"""From an experiment file and overrides to an `Experiment` to be recorded, or to one line for each problem.
 
-Reading never raises anything but `ConfigurationError`, whatever the file holds.
+Reading raises only `ConfigurationError`, whatever the file contains.
 """
 
 import re
@@ -29,10 +29,10 @@ def read_experiment(
     eval_frequency: int | None = None,
     eval_episodes: int | None = None,
 ) -> tuple[Experiment, tuple[str, ...]]:
-    """The experiment in a JSON, YAML or TOML file, and what the user should be told about it.
+    """The experiment in a JSON, YAML or TOML file, and the notices for the user about it.
 
-    `overrides` are `KEY=VALUE`: a key that begins with an arm's name changes that arm, any other changes every arm.
-    `seeds` such as `0-4` replace every arm's. Raises `ConfigurationError`, one line per problem.
+    `overrides` are `KEY=VALUE`: a key that begins with an arm's name changes that arm; any other key changes every arm. `seeds`
+    such as `0-4` replace the seeds of every arm. Raises `ConfigurationError`, one line per problem.
     """
     source = str(path)
     try:
@@ -66,7 +66,7 @@ def parse_experiment(
     eval_frequency: int | None = None,
     eval_episodes: int | None = None,
 ) -> tuple[Experiment, tuple[str, ...]]:
-    """The same as `read_experiment`, from the data that a file holds; `source` is what errors call it."""
+    """The same as `read_experiment`, from the data of a file; `source` is the name of the data in errors."""
     if not isinstance(data, Mapping):
         raise configuration_error(source, [f"found {shown(data)}; must be a mapping of settings, such as algorithm: PPO"])
     options = {
@@ -96,9 +96,9 @@ def parse_experiment(
 
 
 def with_more_seeds(experiment: Experiment, more: str) -> Experiment:
-    """The experiment with so many more seeds for every arm (`+5`): those that follow on the largest of any arm.
+    """The experiment with more seeds for every arm (`+5` adds five), which follow the largest seed of any arm.
 
-    Raises `ConfigurationError` for anything that is no such number; the seeds are checked where the experiment is read again.
+    Raises `ConfigurationError` for any other text; the seeds are validated when the experiment is parsed again.
     """
     if not re.fullmatch(r"\+[1-9][0-9]{0,4}", more):
         problem = f"seeds: found {shown(more)}; must be like +5 to add five, or like 0-4"

@@ -1,4 +1,4 @@
-"""What is wrong with an experiment, in plain lines: file, field as the user wrote it, what was found, what is allowed."""
+"""The problems of an experiment as lines: file, field as the user wrote it, the value found, the values allowed."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -18,7 +18,7 @@ MAX_LINE_LENGTH: Final = 1_000
 
 
 def configuration_error(source: str, problems: Iterable[str]) -> ConfigurationError:
-    """One line for each problem, each said once, and no more of them than anybody reads."""
+    """An error with one line for each distinct problem, up to `MAX_LINES`."""
     lines: dict[str, None] = {}
     for problem in problems:
         if len(lines) == MAX_LINES:
@@ -29,7 +29,7 @@ def configuration_error(source: str, problems: Iterable[str]) -> ConfigurationEr
 
 
 def _printable(line: str) -> str:
-    """One line that any terminal can show: what a file smuggles into a key must not break the message."""
+    """One line that any terminal can show, because a key in a file may contain control characters."""
     short = line if len(line) <= MAX_LINE_LENGTH else line[:MAX_LINE_LENGTH] + "…"
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in short)
 
@@ -59,7 +59,7 @@ def problem_lines(written: WrittenExperiment, error: ValidationError) -> Iterato
 
 
 def _allowed_words(location: Location) -> str:
-    """What is allowed where something required is missing."""
+    """The allowed values of a required field that is missing."""
     fields = ArmSpec.model_fields | ExperimentSpec.model_fields
     field = fields.get(str(location[-1]))
     words = [each.words for each in field.metadata if isinstance(each, Allowed)] if field else []
@@ -67,7 +67,7 @@ def _allowed_words(location: Location) -> str:
 
 
 def _unknown(written: WrittenExperiment, location: Location) -> str:
-    """What to say of a key that nobody knows: the nearest that somebody does."""
+    """The message for an unknown key, with the most similar known key."""
     *outer, name = location
     match outer:
         case ["arms", int(index), "hyperparameters", *path]:

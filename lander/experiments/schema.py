@@ -57,7 +57,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "name": "The name of the arm.",
     "role": "The first arm is the baseline, each other arm is a variant.",
 }
-"""What each setting is for, in a sentence."""
+"""The purpose of each setting in one sentence."""
 
 _REQUIRED: Final = ("algorithm", "environment", "training_steps", "seeds")
 _TWO_CONFIGURATIONS: Final = ("baseline_config", "variant_config")
@@ -65,7 +65,7 @@ _ONE_OF_EACH: Final = ("baseline", "variant", *_TWO_CONFIGURATIONS)
 _SHORT: Final = ("baseline", "variants", "variant")
 _CONSTRAINTS: Final = {"ge": "minimum", "le": "maximum", "gt": "exclusiveMinimum", "lt": "exclusiveMaximum"}
 _GROUPED: Final = "^[1-9][0-9]*(_[0-9]+)+$"
-"""A number such as 100_000 is text to an editor that reads YAML 1.2, and a number to lander-ctl."""
+"""A number such as 100_000 is text for an editor that reads YAML 1.2, and a number for lander-ctl."""
 _SEED_RANGE: Final = "^ *[0-9]{1,10} *(- *[0-9]{1,10} *)?(, *[0-9]{1,10} *(- *[0-9]{1,10} *)?)*$"
 
 
@@ -129,13 +129,13 @@ def _arm_settings() -> Schema:
     numbers = {**found["seeds"], "minItems": 1, "maxItems": MAX_SEEDS, "uniqueItems": True}
     found["seed"] = found["seeds"]["items"]
     found["seeds"] = {"anyOf": [numbers, {"type": "string", "pattern": _SEED_RANGE}]}
-    found["hyperparameters"] = {"type": ["object", "null"]}  # what is in it depends on the algorithm
+    found["hyperparameters"] = {"type": ["object", "null"]}  # its content depends on the algorithm
     found["environment_kwargs"]["type"] = ["object", "null"]
     return found
 
 
 def _listed_arm(role: str) -> Schema:
-    """An arm in the list `arms`: it says its name and its role."""
+    """An arm in the list `arms`, with its name and role."""
     own = {"name": _plain(ArmSpec, "name"), "role": {"const": role}}
     settings = {**own, **_arm_settings()}
     return {
@@ -155,7 +155,7 @@ def _plain(model: type[ArmSpec] | type[ExperimentSpec], name: str) -> Schema:
 
 @cache
 def _fields(model: type[ArmSpec] | type[ExperimentSpec]) -> Schema:
-    """What pydantic writes of a model's fields."""
+    """The schema that pydantic generates for a model's fields."""
     fields: Schema = _inlined(model.model_json_schema())["properties"]
     return fields
 
@@ -165,7 +165,7 @@ def _described(name: str, schema: Schema) -> Schema:
 
 
 def _group(group: Group) -> Schema:
-    """A mapping of hyperparameters; `null`, or what else the group allows, may stand in its place."""
+    """A mapping of hyperparameters; `null`, or the group's alternative, may replace it."""
     settings = {name: _group(entry) if isinstance(entry, Group) else _type(entry) for name, entry in group.settings.items()}
     mapping: Schema = {"type": "object", "properties": settings, "additionalProperties": False}
     if group.required:
@@ -210,7 +210,7 @@ def _any_of(*choices: Schema) -> Schema:
 
 
 def _has(name: str) -> Schema:
-    """The setting is given; `seed` is another way to give `seeds`."""
+    """The setting is given; `seed` counts as `seeds`."""
     if name == "seeds":
         return {"type": "object", "anyOf": [{"required": ["seeds"]}, {"required": ["seed"]}]}
     return {"type": "object", "required": [name]}
@@ -225,13 +225,13 @@ def _without(*names: str) -> Iterator[Schema]:
 
 
 def _own_algorithm() -> Iterator[Schema]:
-    """An arm that names its algorithm."""
+    """The rule for an arm that names its algorithm."""
     for algorithm in ALGORITHMS:
         yield {"if": _uses(algorithm), "then": _hyperparameters_of(algorithm)}
 
 
 def _by_algorithm() -> Iterator[Schema]:
-    """Arms that take their algorithm from the top level or from the baseline, and hyperparameters at the top level."""
+    """The rules for arms that inherit their algorithm from the top level or the baseline, and for top-level hyperparameters."""
     for algorithm in ALGORITHMS:
         accepts = _hyperparameters_of(algorithm)
         inherited = {"if": {"not": {"type": "object", "required": ["algorithm"]}}, "then": accepts}
@@ -264,7 +264,7 @@ def _hyperparameters_of(algorithm: str) -> Schema:
 
 
 def _inlined(schema: Schema) -> Schema:
-    """The schema without references: each definition stands where it is used."""
+    """The schema without references: each definition is copied to where it is used."""
     definitions = schema.pop("$defs", {})
 
     def inline(part: Any) -> Any:
@@ -279,7 +279,7 @@ def _inlined(schema: Schema) -> Schema:
 
 
 def _cleaned(part: Any) -> Any:
-    """No titles, no bounds beyond any use, the words of draft 7, and 100_000 where a number may stand."""
+    """Remove titles and bounds that are only integer limits, use the keywords of draft 7, and allow 100_000 for a number."""
     if isinstance(part, list):
         return [_cleaned(each) for each in part]
     if not isinstance(part, Mapping):

@@ -1,7 +1,7 @@
-"""What an experiment file may say, checked: every setting with its type, its words and today's default.
+"""The validation of an experiment file: every setting with its type, its error message and today's default.
 
-`ExperimentSpec` takes any spelling (`spellings.py`), and gives the experiment to be recorded: plain, complete, and read ever
-after without what stands here.
+`ExperimentSpec` accepts any spelling (`spellings.py`), and returns the experiment to be recorded: plain and complete, so that
+reading it later does not need this file.
 """
 
 import re
@@ -46,7 +46,7 @@ from lander.protocol.refusals import refusal, shown
 
 
 def _seed_range(value: object) -> object:
-    """`0-2,9` as the seeds it means; anything but text is left to the type."""
+    """`0-2,9` as the seeds it denotes; a value that is not text is left to the type."""
     if not isinstance(value, str):
         return value
     seeds: list[int] = []
@@ -89,12 +89,12 @@ class _Spec(BaseModel):
 
     @property
     def defaulted(self) -> tuple[str, ...]:
-        """The fields that nobody wrote, in their order."""
+        """The fields that the user did not write, in their order."""
         return tuple(name for name in type(self).model_fields if name not in self.model_fields_set)
 
 
 class ArmSpec(_Spec):
-    """One arm, complete but for the defaults of its hyperparameters."""
+    """One arm, complete except for the defaults of its hyperparameters."""
 
     name: _Identifier
     role: Annotated[Literal["baseline", "variant"], one_of("baseline", "variant")]
@@ -109,12 +109,12 @@ class ArmSpec(_Spec):
     @field_validator("hyperparameters")
     @classmethod
     def _accepted_by_the_algorithm(cls, given: dict[str, object], info: ValidationInfo) -> dict[str, object]:
-        algorithm = info.data.get("algorithm")  # missing where it was itself refused
+        algorithm = info.data.get("algorithm")  # missing if it was itself refused
         return validate_hyperparameters(algorithm, given) if algorithm else given
 
     @property
     def scheduled(self) -> tuple[str, ...]:
-        """The settings that are functions of the whole training: with other training steps they take another course."""
+        """The settings that are functions of training progress, so a change of `training_steps` changes their values."""
         linear = [f"{key}={value}" for key, value in self.hyperparameters.items() if str(value).startswith("lin_")]
         return (*linear, "exploration_fraction") if self.algorithm == "DQN" else tuple(linear)
 
@@ -133,10 +133,10 @@ class ResourceLimitsSpec(_Spec):
 
 
 class ExperimentSpec(_Spec):
-    """An experiment file: what is compared, how often, and what to do when a run fails.
+    """An experiment file: what is compared, with how many runs, and what to do when a run fails.
 
-    Accepts every spelling that a file may use, so `ExperimentSpec(**the_file)` works. Raises pydantic's `ValidationError`, and
-    `ValueError` where the shape of the data leaves nothing to check.
+    Accepts every spelling of a file, so `ExperimentSpec(**the_file)` works. Raises pydantic's `ValidationError`, or
+    `ValueError` if the data has no shape that can be validated.
     """
 
     experiment_id: _Identifier = ""  # without one, it is derived from the content
@@ -177,7 +177,7 @@ class ExperimentSpec(_Spec):
         return arms
 
     def recorded(self) -> Experiment:
-        """The experiment to be recorded, with an id; raises `ValidationError` where a fork does not fit its origin."""
+        """The experiment to be recorded, with an id; raises `ValidationError` if a fork does not fit its origin."""
         arms = [Arm(**arm.recorded()) for arm in self.arms]
         rest = {name: getattr(self, name) for name in type(self).model_fields if name not in ("arms", "resource_limits")}
         named = rest | {"experiment_id": self.experiment_id or "unnamed"}
@@ -195,7 +195,7 @@ def _refuse_fork_problems(experiment: Experiment) -> None:
 
 
 def _derived_id(experiment: Experiment) -> str:
-    """An id made of the content: the same file has the same one."""
+    """An id derived from the content, so that the same file gets the same id."""
     arm, origin = experiment.baseline, experiment.origin
     words = (f"{arm.algorithm}-{arm.environment}" if origin is None else f"{origin.experiment}-fork").lower()
     slug = re.sub(r"[^a-z0-9]+", "-", words).strip("-")[:50]
@@ -203,4 +203,4 @@ def _derived_id(experiment: Experiment) -> str:
 
 
 EXPERIMENT_KEYS: Final = tuple(key for key in ExperimentSpec.model_fields if key != "arms")
-"""What a file may say of the experiment as a whole."""
+"""The settings of the experiment as a whole."""

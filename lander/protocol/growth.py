@@ -1,4 +1,4 @@
-"""How a recorded experiment grows: what it is after each event that adds to it or changes how it is carried out. Pure."""
+"""How a recorded experiment changes: its value after each event that adds to it or changes its settings. Pure."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -23,7 +23,7 @@ def experiment_after(experiment: Experiment, event: Growth) -> Experiment:
 
 
 def execution_after(execution: Execution, event: Growth) -> Execution:
-    """How it is carried out after the event."""
+    """The execution of the experiment after the event."""
     return getattr(event, "execution", None) or execution
 
 
@@ -46,7 +46,7 @@ def _with(experiment: Experiment, names: tuple[str, ...], changes: Callable[[Arm
 
 
 def _with_settings(experiment: Experiment, event: SettingsChanged) -> Experiment:
-    """A default that is changed is none any more."""
+    """Apply the new settings; a changed setting is no longer listed as defaulted."""
     changes = {} if event.settings is None else dict(event.settings)
     changed = {name for name, value in changes.items() if getattr(experiment, name) != value}
     defaulted = tuple(name for name in experiment.defaulted if name not in changed)

@@ -1,4 +1,4 @@
-"""Plain data: what JSON, YAML and msgpack can all carry, within limits."""
+"""Plain data: the values that JSON, YAML and msgpack can all represent, within limits."""
 
 import math
 from typing import Annotated, Final
@@ -8,13 +8,13 @@ from pydantic import AfterValidator
 from lander.protocol.refusals import refusal, shown
 
 MAX_INTEGER: Final = 2**63 - 1
-"""The largest whole number that the log (msgpack, SQLite) can hold."""
+"""The largest integer that the log (msgpack, SQLite) can hold."""
 MAX_DEPTH: Final = 20
-"""Plain data nested deeper than this is an accident or an attack."""
+"""Deeper nesting is refused, as an error or an attack."""
 
 
 def plain(value: object, depth: int = 0) -> object:
-    """A copy of `value`, if it is plain data; raises a refusal otherwise."""
+    """A copy of `value` as plain data; raises a refusal if it is not."""
     match value:
         case None | bool():
             return value
@@ -32,7 +32,7 @@ def plain(value: object, depth: int = 0) -> object:
 
 
 def is_text(value: object) -> bool:
-    """Whether it is text that UTF-8 can carry: a lone surrogate is not."""
+    """Whether it is a string that UTF-8 can encode; a lone surrogate is not."""
     return isinstance(value, str) and value == value.encode(errors="replace").decode()
 
 
