@@ -1,9 +1,8 @@
-"""What the events say, kept at hand: one fold from events to the rows of the projection tables.
+"""The fold from events to the rows of the projection tables.
 
-The rows live in memory while the store is open; `apply` changes them, `drain` gives the SQL that brings the tables up to
-date. The writer runs it in the transaction of the events themselves, with the bookmark, so tables and log cannot differ.
-Superseding (an attempt that continues at step S) happens here too, when its training starts: the log keeps everything, the
-projections what counts.
+The rows live in memory while the store is open; `apply` changes them, `drain` gives the SQL that updates the tables. The writer
+runs this SQL in the transaction of the events, with the bookmark, so tables and log cannot differ. An attempt that continues at
+step S supersedes earlier rows when its training starts: the log keeps everything, the projections only what counts.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -34,7 +33,7 @@ class ExperimentRow:
 
 @dataclass(slots=True)
 class ProgressRow:
-    """A row of `progress`: one run, as its events leave it."""
+    """A row of `progress`: the current state of one run."""
 
     id: int
     run: str
@@ -63,7 +62,7 @@ class ProgressRow:
 
 @dataclass(slots=True)
 class ResourcesRow:
-    """A row of `resources`: a run's latest measurement, and the most memory it was seen with."""
+    """A row of `resources`: a run's latest measurement, and its highest measured memory."""
 
     run: int
     at: int
@@ -104,7 +103,7 @@ _MOVE_BOOKMARK: Final = "UPDATE bookmark SET position = ? WHERE id = 1"
 
 
 class Projections:
-    """The fold and its rows; knows SQL text but no database."""
+    """The fold and its rows; it produces SQL text but needs no database."""
 
     def __init__(
         self,
@@ -119,12 +118,12 @@ class Projections:
         self.resources = {row.run: row for row in resources}
         self.position = position
         self._recorded = dict(recorded or {})
-        """Every experiment as it is now: what is added to it is added to that."""
+        """The current value of every experiment, to which the next event is applied."""
         self._changed_experiments: set[str] = set()
         self._changed_progress: set[str] = set()
         self._changed_resources: set[int] = set()
         self._children: list[Statement] = []
-        """What becomes of episodes and checkpoints, in the order in which it was said."""
+        """Pending changes of episodes and checkpoints, in the order of their events."""
 
     def apply(self, recorded: e.Recorded) -> None:
         """Fold one event in; events must come in the order of their positions."""
@@ -134,7 +133,7 @@ class Projections:
             handler(self, recorded, recorded.event)
 
     def drain(self) -> list[Statement]:
-        """The SQL for everything that changed since the last call, in the order to run it."""
+        """The SQL for everything that changed since the last call, in the order in which it must run."""
         statements = [
             Statement(_PUT_EXPERIMENT, [astuple(self.experiments[key]) for key in sorted(self._changed_experiments)]),
             Statement(_PUT_PROGRESS, [astuple(self.progress[key]) for key in sorted(self._changed_progress)]),
@@ -206,7 +205,7 @@ class Projections:
         self.progress[recorded.stream].why = event.why or None
 
     def _attempt_started(self, recorded: e.Recorded, event: e.AttemptStarted) -> None:
-        """What was recorded before stands until its training starts: only that says where it continues."""
+        """Keep the record of the earlier attempts: only the start of training says where this one continues."""
         self._run_state_changed(recorded, event)
         row = self.progress[recorded.stream]
         row.attempt, row.host = event.epoch, event.host
@@ -222,14 +221,14 @@ class Projections:
 
     def _training_started(self, recorded: e.Recorded, event: e.TrainingStarted) -> None:
         row = self.progress[recorded.stream]
-        if row.attempt == recorded.producer and row.state in LIVE:  # else its last word came after its end was noted
+        if row.attempt == recorded.producer and row.state in LIVE:  # else the event arrived after `AttemptEnded`
             self._run_state_changed(recorded, event)
             row.pid, row.started_at = event.pid, recorded.at
         if recorded.producer > row.trained:
             self._supersede(row, recorded.producer, event)
 
     def _supersede(self, row: ProgressRow, producer: int, event: e.TrainingStarted) -> None:
-        """From here on this attempt's words count, and of the earlier ones what they said up to where it continues."""
+        """From here on this attempt's events count, and the earlier ones' only up to the step where it continues."""
         # An exact resume does not repair an inexact one before it; only a start from step 0 does.
         stays_inexact = event.from_step and row.resume == "inexact"
         row.trained, row.resume = producer, "inexact" if stays_inexact else event.resume
@@ -243,7 +242,7 @@ class Projections:
         self._changed_progress.add(row.run)
 
     def _row_if_current(self, recorded: e.Recorded) -> ProgressRow | None:
-        """The row of the run whose trainer says this, if its words count."""
+        """The row of the run, if the event comes from the attempt whose events count."""
         row = self.progress[recorded.stream]
         if row.trained != recorded.producer:
             return None

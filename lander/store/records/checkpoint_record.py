@@ -1,4 +1,4 @@
-"""Every checkpoint that the log knows of, run by run: those that count, those that were superseded, one it was forked from."""
+"""Every checkpoint in the log, by run: those that count, those that are superseded, and the origin of a fork."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ _CHECKPOINTS_AND_STARTS: Final = (
 
 
 class RunCheckpoints(NamedTuple):
-    """One run's checkpoints, in the order of its attempts; `origin` is another run's, from which it was forked."""
+    """One run's checkpoints, in the order of its attempts; `origin` is another run's checkpoint, from which it was forked."""
 
     effective: tuple[CheckpointCommitted, ...]
     superseded: tuple[CheckpointCommitted, ...]
@@ -28,42 +28,42 @@ class RunCheckpoints(NamedTuple):
 
     @property
     def named(self) -> tuple[CheckpointCommitted, ...]:
-        """All of them."""
+        """All checkpoints."""
         return (*self.superseded, *self.effective, *self.inherited)
 
     @property
     def inherited(self) -> tuple[CheckpointCommitted, ...]:
-        """The origin, where there is one."""
+        """The origin, if there is one."""
         return () if self.origin is None else (self.origin,)
 
 
 def files_of(checkpoint: CheckpointCommitted) -> tuple[str, ...]:
-    """The SHA-256 of each file that the checkpoint consists of."""
+    """The SHA-256 of each file of the checkpoint."""
     return (checkpoint.sha256, *checkpoint.pages)
 
 
 def best_of(means: Sequence[float | None]) -> int | None:
-    """The index of the highest; the first of those that are equal, and None where none is a number."""
+    """The index of the highest mean, the first among equals; None if no mean is a number."""
     numbers = [(-mean, index) for index, mean in enumerate(means) if mean is not None and not isnan(mean)]
     return min(numbers)[1] if numbers else None
 
 
 def best_evaluated(checkpoints: Sequence[CheckpointCommitted]) -> int | None:
-    """The index of the best in evaluation, of those that were evaluated with as many episodes as the last that was.
+    """The index of the best in evaluation, among those evaluated with as many episodes as the last evaluated one.
 
-    A mean of few episodes is sooner high by chance, and would never be beaten by one of many.
+    A mean over few episodes is more often high by chance, and a mean over many could then never beat it.
     """
     episodes = next((each.evaluation_episodes for each in reversed(checkpoints) if each.evaluation is not None), 0)
     return best_of([each.evaluation if each.evaluation_episodes == episodes else None for each in checkpoints])
 
 
 def nearest_steps(steps: Iterable[int], wanted: int) -> str:
-    """The three steps closest to another, in order, as one would list them."""
+    """The three steps closest to `wanted`, in ascending order, as text."""
     return ", ".join(map(str, sorted(sorted(steps, key=lambda step: abs(step - wanted))[:3])))
 
 
 def checkpoints_by_run(reader: Reader) -> dict[str, RunCheckpoints]:
-    """The checkpoints of every run that has any, or was forked from one."""
+    """The checkpoints of every run that has any or was forked."""
     forked = (
         (key, CheckpointCommitted.forked(experiment, key.seed))
         for experiment in _experiments(reader)
@@ -94,5 +94,5 @@ def _split(lineage: Lineage, committed: list[tuple[int, CheckpointCommitted]]) -
 
 
 def latest_by_step(checkpoints: Iterable[CheckpointCommitted]) -> tuple[CheckpointCommitted, ...]:
-    """One for each step: an attempt that is stopped where it began says again what the one before said."""
+    """The last checkpoint for each step: an attempt that stops at its start commits the same step again."""
     return tuple({checkpoint.step: checkpoint for checkpoint in checkpoints}.values())

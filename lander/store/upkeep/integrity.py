@@ -1,6 +1,6 @@
-"""Whether a home is what it should be: the file, its schema, the hash chain, the numbers, the projections, the artifacts.
+"""The integrity of a home: the file, its schema, the hash chain, the sequences, the projections, the artifacts.
 
-Never writes. The log is read in one transaction, so that a supervisor may go on meanwhile; files are hashed after it.
+It never writes. The log is read in one transaction, so that a supervisor may continue meanwhile; files are hashed afterwards.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ _MAX_NAMED: Final = 3
 
 
 class Finding(NamedTuple):
-    """What was found of one part; `detail` says what was looked at, or what is wrong with it."""
+    """The result for one part; `detail` says what was checked, or what is wrong."""
 
     part: str
     ok: bool
@@ -33,7 +33,7 @@ class Finding(NamedTuple):
 
 
 class Reference(NamedTuple):
-    """A file that the log names, the SHA-256 it must have, and who names it."""
+    """A file that the log names, the SHA-256 it must have, and the owner that names it."""
 
     path: Path
     sha256: str
@@ -41,15 +41,15 @@ class Reference(NamedTuple):
 
 
 CheckProgress = Callable[[str, int, int], object]
-"""Called with (the part, units done, units in all), so that a long check can be watched."""
+"""Called with (part, units done, units in all), to show the progress of a long check."""
 
 
 class _PartError(Exception):
-    """A part is not as it should be."""
+    """A part is wrong."""
 
 
 def check(home: Path, progress: CheckProgress = lambda part, done, of: None) -> Iterator[Finding]:
-    """A finding for each part, as it is looked at; raises `NotFoundError` where there is no log."""
+    """Yield a finding for each part as soon as it is checked; raises `NotFoundError` if there is no log."""
     try:
         opened = Reader(home)
     except HomeError as error:
@@ -79,7 +79,7 @@ def check(home: Path, progress: CheckProgress = lambda part, done, of: None) -> 
 def _finding(part: str, check_part: Callable[[], str]) -> Finding:
     try:
         return Finding(part, True, check_part())
-    except Exception as error:  # a damaged file does anything to its readers: text that is no text, rows that lead nowhere
+    except Exception as error:  # a damaged file can raise anything: invalid text, references to missing rows
         return Finding(part, False, _describe(error))
 
 
@@ -113,7 +113,7 @@ def _schema(connection: sqlite3.Connection) -> str:
 
 
 def _definitions(connection: sqlite3.Connection) -> dict[tuple[str, str, str], str | None]:
-    """What the schema consists of, the indexes that SQLite makes by itself included: by type, name and table."""
+    """The schema's objects, including the indexes that SQLite makes by itself: by type, name and table."""
     rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master")
     return {(kind, name, table): sql for kind, name, table, sql in rows}
 
@@ -147,7 +147,7 @@ def _projections(reader: Reader, progress: CheckProgress) -> str:
 
 
 def _compare(table: str, kept: sqlite3.Connection, fresh: sqlite3.Connection) -> int:
-    """Rows of the table; their first column or two is the key."""
+    """The number of rows of the table; the first one or two columns are its key."""
     names = [name for _, name, *_ in fresh.execute(f"PRAGMA table_info({table})")]
     query = "SELECT {} FROM {} ORDER BY 1, 2".format(", ".join(f'"{name}"' for name in names), table)
     rows = 0
@@ -177,7 +177,7 @@ def _checkpoint_files(reader: Reader) -> dict[Path, Reference]:
 
 
 def _model_files(reader: Reader) -> dict[Path, Reference]:
-    """Of the runs that are done: one that goes on may be about to replace its models."""
+    """The models of completed runs; a run that continues may replace its models during the check."""
     rows = reader.connection.execute("SELECT run FROM progress WHERE state = 'completed' ORDER BY id")
     return {
         path: Reference(path, saved.sha256, f"the {saved.which} model of {run}")
@@ -188,7 +188,7 @@ def _model_files(reader: Reader) -> dict[Path, Reference]:
 
 
 def _files(part: str, named: dict[Path, Reference], again: Callable[[], dict[Path, Reference]], progress: CheckProgress) -> str:
-    """Hash every file; what is wrong is looked up `again`, since the log and the files may have moved on together."""
+    """Hash every file. The wrong ones are looked up `again`, since log and files may both have changed meanwhile."""
     wrong = []
     for done, reference in enumerate(named.values()):
         progress(part, done, len(named))

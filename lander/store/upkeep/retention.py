@@ -1,7 +1,7 @@
-"""What of `artifacts/` is worth keeping, and the collection of the rest.
+"""Retention: which files of `artifacts/` are kept, and the collection of the rest.
 
-RunCheckpoints share files (the pages of a replay buffer), so a file goes only when no checkpoint that is kept consists of it.
-What was collected is noted in `artifacts/collected`, so that a file that is gone for no good reason can be told from it.
+Checkpoints share files (the pages of a replay buffer), so a file is deleted only if no kept checkpoint uses it. Deleted files
+are listed in `artifacts/collected`, to distinguish them from files that are lost.
 """
 
 import contextlib
@@ -21,23 +21,23 @@ from lander.store.records.checkpoint_record import RunCheckpoints, best_evaluate
 KEEP: Final = 3
 KEEP_EVERY: Final = 10
 UNTOUCHED_SECONDS: Final = 3600.0
-"""How long a file must have lain about before it is taken for a leftover: a checkpoint is announced after it is written."""
+"""The minimum age of a leftover file: a checkpoint is recorded only after its files are written."""
 MAX_CLOCK_LAG_SECONDS: Final = 1.0
-"""How far a file system's clock may be behind ours, at the most."""
+"""The most that a file system's clock may be behind ours."""
 COLLECTED: Final = "collected"
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How many of a run's last checkpoints are kept, and every how manieth of all; 0 keeps none for that reason."""
+    """Keep the last `keep` checkpoints of a run, and each `keep_every`th of all; 0 disables a rule."""
 
     keep: int = KEEP
     keep_every: int = KEEP_EVERY
 
     def kept(self, checkpoints: Sequence[CheckpointCommitted]) -> list[CheckpointCommitted]:
-        """Of a lineage's checkpoints, in order: the last, each nth, the best, and those that end a training.
+        """The kept ones of a lineage's checkpoints, in order: the last, each nth, the best, and the finished.
 
-        There is a best by mean return, and one by evaluation.
+        The best by mean return and the best by evaluation are both kept.
         """
         best = {best_of([each.mean_return for each in checkpoints]), best_evaluated(checkpoints)}
         return [
@@ -51,13 +51,14 @@ class Retention:
 
 
 MINIMUM_RETENTION: Final = Retention(keep=1, keep_every=0)
-"""What every collection keeps, whatever else it was asked to."""
+"""What every collection keeps, whatever its options."""
 
 
 @dataclass(frozen=True, slots=True)
 class Garbage:
-    """Files that nothing needed at a time (seconds since 1970), the bytes they take, and for each run how many checkpoints
-    it has and how many are kept."""
+    """Files that nothing needs at a time (seconds since 1970), their size in bytes, and for each run the numbers of its
+    checkpoints and of those kept.
+    """
 
     at: float
     files: tuple[Path, ...]
@@ -66,10 +67,10 @@ class Garbage:
 
 
 def garbage(reader: Reader, retention: Retention, now: float) -> Garbage:
-    """What could be deleted at `now` (seconds since 1970). Reads the log first, then looks at the files.
+    """The files that can be deleted at `now` (seconds since 1970). Reads the log first, then the files.
 
-    While any run may still train, whatever was touched lately is left alone: it may just be being made, or made again, bit
-    for bit, by a run that goes back or by another of the same configuration, and be about to be announced.
+    While any run may still train, recently touched files are kept: a run may just be writing them, or writing an identical file
+    again, for a checkpoint that is not yet recorded.
     """
     runs = checkpoints_by_run(reader)
     kept = {run: retention.kept(found.effective) for run, found in runs.items()}
@@ -91,7 +92,7 @@ def _files(checkpoints: Iterable[CheckpointCommitted]) -> set[str]:
 
 
 def artifact_files(home: Path) -> Iterator[Path]:
-    """Every file of `artifacts/`, unfinished ones included."""
+    """Every file of `artifacts/`, including unfinished ones."""
     for directory in sorted((home / ARTIFACTS).glob("??")):
         yield from sorted(path for path in directory.iterdir() if path.is_file())
 
@@ -99,7 +100,7 @@ def artifact_files(home: Path) -> Iterator[Path]:
 def _touched(path: Path, since: float) -> bool:
     try:
         return path.stat().st_mtime > since
-    except FileNotFoundError:  # an unfinished file that has just been given its name
+    except FileNotFoundError:  # an unfinished file that has just been renamed
         return True
 
 
@@ -111,9 +112,10 @@ def _size(path: Path) -> int:
 
 
 def delete(home: Path, found: Garbage) -> tuple[int, int]:
-    """Delete what `garbage` found, but for what was touched since; that it was collected is durable before the first is gone.
+    """Delete the files of `garbage`, except those touched since; the list of collected files is durable before the first
+    deletion.
 
-    Returns how many files went, and their bytes.
+    Returns the number of deleted files, and their bytes.
     """
     files = size = 0
     if not found.files:
@@ -131,7 +133,7 @@ def delete(home: Path, found: Garbage) -> tuple[int, int]:
 
 @contextlib.contextmanager
 def _exclusive(home: Path) -> Iterator[None]:
-    """One collection at a time: two would each forget what the other has noted."""
+    """One collection at a time: two at once would each lose the other's additions to the list."""
     descriptor = os.open(home / ARTIFACTS, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -141,13 +143,13 @@ def _exclusive(home: Path) -> Iterator[None]:
 
 
 def expected_missing(home: Path, runs: Mapping[str, RunCheckpoints]) -> frozenset[str]:
-    """The names of the files that may be missing: collected, and needed by nothing that every collection keeps."""
+    """The names of files that may be missing: they were collected, and `MINIMUM_RETENTION` does not need them."""
     needed = ((*MINIMUM_RETENTION.kept(found.effective), *found.inherited) for found in runs.values())
     return collected(home) - _files(checkpoint for each in needed for checkpoint in each)
 
 
 def collected(home: Path) -> frozenset[str]:
-    """The names of the files that were once deleted because nothing needed them."""
+    """The names of the files that were deleted because nothing needed them."""
     try:
         return frozenset((home / ARTIFACTS / COLLECTED).read_text("ascii").split())
     except FileNotFoundError:

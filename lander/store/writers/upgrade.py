@@ -1,4 +1,4 @@
-"""An event store of an older version, brought up to date: its log stays as it is, its projections are made of it anew."""
+"""The upgrade of an older event store: its log stays unchanged, and its projections are rebuilt from the log."""
 
 import logging
 import sqlite3
@@ -17,7 +17,7 @@ PROGRESS_SECONDS: Final = 5.0
 
 
 def upgrade(connection: sqlite3.Connection, path: Path) -> None:
-    """Do it in one transaction: the file is of this version, or as it was; raises `WireError` if an event cannot be read."""
+    """Upgrade in one transaction, so the file is current or unchanged; raises `WireError` if an event cannot be read."""
     drops = "\n".join(f"DROP TABLE IF EXISTS {table};" for table in (*TABLES, "bookmark"))
     try:
         connection.executescript(f"BEGIN IMMEDIATE;\n{drops}\n{schema.projections()}")
@@ -34,7 +34,7 @@ def upgrade(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _progress_logger(path: Path) -> Callable[[int, int], None]:
-    """Log how far it is, now and then: of millions of events, somebody may wonder whether it hangs."""
+    """Log the progress at intervals, because millions of events take long and the user must see that it has not hung."""
     last_logged = time.monotonic()
 
     def log_progress(done: int, of: int) -> None:
