@@ -19,7 +19,7 @@ from lander.home.lock import show_full
 from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.protocol.errors import ConflictError, HomeError, LeavingError, WireError
-from lander.store.log.event_store import EventStore, said
+from lander.store.log.event_store import EventStore, batch_of
 from lander.supervisor import journal
 from lander.supervisor.core.decide import Drain, HostGone, Tick, decide
 from lander.supervisor.core.effects import Effect, EndAttempt, RequestCheckpoint, StartAttempt
@@ -119,7 +119,7 @@ class Supervisor:
         if host is not None and host.online:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(FULL_SECONDS):
-                    await self._store.append(said(e.host_stream(LOCAL_HOST), e.HostLeft()))
+                    await self._store.append(batch_of(e.host_stream(LOCAL_HOST), e.HostLeft()))
 
     # ------------------------------------------------------------------------------------------------ receiving
 
@@ -169,7 +169,7 @@ class Supervisor:
     def _measured(self, host: str, sample: e.ResourcesSampled) -> None:
         self._watch.measured(self.state, sample, time.time())
         if not self._store.full:
-            self._store.append(said(e.host_stream(host), sample)).add_done_callback(_ignore)
+            self._store.append(batch_of(e.host_stream(host), sample)).add_done_callback(_ignore)
 
     def _turned_away(self) -> str:
         counted = ", ".join(f"{number} {reason}" for reason, number in self.gate.refusals.items() if number)
@@ -200,7 +200,7 @@ class Supervisor:
         self.gate.send(key, c.Fenced(detail=f"said something that is not understood: {problem}"))
         self._revoke(run, epoch)
         warning = e.WarningRaised(message=f"attempt {epoch} said something that is not understood, and is ended: {problem}")
-        self._store.append(said(run, warning)).add_done_callback(_ignore)
+        self._store.append(batch_of(run, warning)).add_done_callback(_ignore)
 
     def _committed(self, recorded: Sequence[e.Recorded]) -> None:
         for event in recorded:
@@ -220,7 +220,7 @@ class Supervisor:
             decision = decide(self.state, message, now, leaving=self._leaving.is_set())
             if decision.events:
                 at = e.microseconds(now)
-                await self._store.append(*(said(stream, event, at=at) for stream, event in decision.events))
+                await self._store.append(*(batch_of(stream, event, at=at) for stream, event in decision.events))
             journal.write(self._home, decision.events)
             self._revoke_ended(decision.events)
             for effect in decision.effects:

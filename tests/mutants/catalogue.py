@@ -132,7 +132,7 @@ MUTANTS = (
     Mutant(
         "superseded steps counted",
         "lander/protocol/lineage.py",
-        "all(start.epoch <= epoch or outlives(step, start.from_step) for start in self.starts)",
+        "all(start.epoch <= epoch or still_counts(step, start.from_step) for start in self.starts)",
         "bool(self.starts)",
         ("tests/unit/store/records/test_lineage.py",),
     ),

@@ -12,7 +12,7 @@ from lander.protocol import events as e
 from lander.protocol.commands import Ping, ShutDown
 from lander.protocol.errors import ConflictError, NotFoundError
 from lander.protocol.events import CheckpointCommitted, TrainingStarted
-from lander.store.log.event_store import said
+from lander.store.log.event_store import batch_of
 from tests.integration.supervisor.test_supervision import attempts, long_experiment
 from tests.support.live_home import LiveHome
 from tests.support.written_homes import begun, tell
@@ -127,8 +127,8 @@ def test_a_supervisor_that_was_started_for_nothing_leaves_again(tmp_path):
     begun(home)
     tell(
         home,
-        said("x", e.ExperimentStopped()),
-        *(said(f"x/{run}/0", e.RunStopped(reason="operator")) for run in ("baseline", "v")),
+        batch_of("x", e.ExperimentStopped()),
+        *(batch_of(f"x/{run}/0", e.RunStopped(reason="operator")) for run in ("baseline", "v")),
     )
     lab = LiveHome(home)
     try:
