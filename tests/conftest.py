@@ -50,6 +50,8 @@ def _nothing_goes_on_in_a_shared_home(request) -> Iterator[None]:
         live_home = request.getfixturevalue(name)
         with Reader(live_home.home) as reader:
             unfinished = {run.split("/")[0] for run in reader.unfinished()}
+        if unfinished:
+            live_home.start()  # should the test have failed while there was no supervisor
         for experiment in unfinished:
             live_home.stop(experiment)
             live_home.wait_ended(experiment)

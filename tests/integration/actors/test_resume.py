@@ -15,7 +15,7 @@ from lander.store.records.run_record import Record
 from tests import hooks
 from tests.support.interrupted_runs import differences, kill_each, starts, submit_twins, twin_of
 from tests.support.live_home import LiveHome
-from tests.support.matrix import COVERING, of_cells
+from tests.support.matrix import REPRESENTATIVE, of_cells
 from tests.support.processes import kill, living
 
 pytestmark = pytest.mark.timeout(240)
@@ -29,7 +29,7 @@ def recorded(lab, run):
 
 
 def test_killed_three_times_a_run_has_the_bits_of_its_undisturbed_twin(shared_lab):
-    wanted = of_cells("killed-thrice", COVERING, eval_frequency=1000, eval_episodes=1)
+    wanted = of_cells("killed-thrice", REPRESENTATIVE, eval_frequency=1000, eval_episodes=1)
     twin = submit_twins(shared_lab, wanted)
     kill_each(shared_lab, wanted)
     assert shared_lab.wait_ended(wanted.experiment_id)["state"] == "completed"
@@ -96,7 +96,7 @@ def test_without_checkpoints_it_starts_over_and_says_so(shared_lab):
 
 def test_while_the_artifacts_cannot_be_written_training_goes_on_and_resumes_from_the_last_good_checkpoint(shared_lab):
     cells = [("PPO", 1, False), ("A2C", 1, False)]
-    wanted = of_cells("no-room", cells, seed=5, times=4, checkpoint_frequency=500)  # another seed: no file is there already
+    wanted = of_cells("no-room", cells, seed=5, times=2, checkpoint_frequency=500)  # another seed: no file is there already
     run = wanted.runs[0].id
     twin = submit_twins(shared_lab, wanted)
     shared_lab.wait(lambda: shared_lab.run(run)["checkpoint"] is not None, "a checkpoint")

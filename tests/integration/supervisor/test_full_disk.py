@@ -98,9 +98,10 @@ def no_room(*arguments):
 
 
 @pytest.mark.parametrize("where", [(Path, "write_text"), (Supervisor, "_look_around")], ids=["at its start", "later"])
-def test_a_supervisor_that_fails_leaves_its_trainers_to_the_next(lab, monkeypatch, where):
-    lab.submit(long_experiment("full"))
-    before = lab.wait_state(RUN, "running")
+def test_a_supervisor_that_fails_leaves_its_trainers_to_the_next(restarted_lab, monkeypatch, where):
+    lab, run = restarted_lab, f"full-{where[1].strip('_')}/baseline/0"
+    lab.submit(long_experiment(run.partition("/")[0]))
+    before = lab.wait_state(run, "running")
     os.kill(lab.process("lander.supervisor"), signal.SIGKILL)
     lab.wait(lambda: not is_locked(lab.home), "it to be gone")
     monkeypatch.setattr(starting, "tune_interpreter", lambda: None)
@@ -111,8 +112,8 @@ def test_a_supervisor_that_fails_leaves_its_trainers_to_the_next(lab, monkeypatc
     monkeypatch.undo()
     assert not list(lab.home.glob(".supervisor.json*"))
     lab.start()
-    lab.wait(lambda: lab.run(RUN)["step"] > before["step"] + 1000, "it to go on")
-    assert (lab.run(RUN)["attempt"], lab.run(RUN)["pid"]) == (1, before["pid"])
+    lab.wait(lambda: lab.run(run)["step"] > before["step"] + 1000, "it to go on")
+    assert (lab.run(run)["attempt"], lab.run(run)["pid"]) == (1, before["pid"])
 
 
 async def test_exits_that_cannot_be_noted_do_not_pile_up(disk):

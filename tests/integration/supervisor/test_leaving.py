@@ -34,34 +34,37 @@ def goes_on(lab, run, attempt):
     assert continued_from(lab, run)[-1] == last
 
 
-def test_what_a_leaving_supervisor_interrupts_the_next_one_carries_on(lab):
+def test_what_a_leaving_supervisor_interrupts_the_next_one_carries_on(restarted_lab):
     wanted = long_experiment("interrupted")
-    lab.submit(wanted)
-    leave = (lambda: client.shut_down(lab.home), lambda: os.kill(lab.process("lander.supervisor"), signal.SIGTERM))
+    restarted_lab.submit(wanted)
+    leave = (
+        lambda: client.shut_down(restarted_lab.home),
+        lambda: os.kill(restarted_lab.process("lander.supervisor"), signal.SIGTERM),
+    )
     for attempt in (1, 2):
         for run in wanted.runs:
-            lab.wait_state(run.id, "running")
+            restarted_lab.wait_state(run.id, "running")
         leave[attempt - 1]()
-        lab.wait(lambda: not lab.processes(), "everything to be gone")
-        assert lab.status("interrupted")["state"] == "running"
+        restarted_lab.wait(lambda: not restarted_lab.processes(), "everything to be gone")
+        assert restarted_lab.status("interrupted")["state"] == "running"
         for run in wanted.runs:
-            assert lab.run(run.id)["state"] == "queued"
-            assert attempts(lab, run.id) == ["preempted"] * attempt
-        lab.start()
+            assert restarted_lab.run(run.id)["state"] == "queued"
+            assert attempts(restarted_lab, run.id) == ["preempted"] * attempt
+        restarted_lab.start()
         for run in wanted.runs:
-            goes_on(lab, run.id, attempt=attempt + 1)
-    assert lab.stored("interrupted", "RunFailed") == []
+            goes_on(restarted_lab, run.id, attempt=attempt + 1)
+    assert restarted_lab.stored("interrupted", "RunFailed") == []
 
 
-def test_a_host_told_to_leave_has_its_trainers_write_their_checkpoints(lab):
+def test_a_host_told_to_leave_has_its_trainers_write_their_checkpoints(restarted_lab):
     wanted = long_experiment("moved")
-    lab.submit(wanted)
+    restarted_lab.submit(wanted)
     for run in wanted.runs:
-        lab.wait_state(run.id, "running")
-    os.kill(lab.process("lander.actors.host.agent"), signal.SIGTERM)
+        restarted_lab.wait_state(run.id, "running")
+    os.kill(restarted_lab.process("lander.actors.host.agent"), signal.SIGTERM)
     for run in wanted.runs:
-        goes_on(lab, run.id, attempt=2)
-        assert attempts(lab, run.id) == ["preempted"]
+        goes_on(restarted_lab, run.id, attempt=2)
+        assert attempts(restarted_lab, run.id) == ["preempted"]
 
 
 def test_a_supervisor_leaves_when_idle_if_it_was_asked_to_and_nobody_asked_it_to_stay(lab):
