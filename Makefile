@@ -7,13 +7,14 @@ INSTALLED := $(VENV)/.installed
 ZOO := .venv-zoo
 ZOO_INSTALLED := $(ZOO)/.installed
 
-.PHONY: demo test coverage check format bench chaos mutants versions browser clean help
+.PHONY: demo test coverage check docs format bench chaos mutants versions browser clean help
 
 help:
 	@echo "make demo    train two arms with two seeds each on LunarLander-v3 and print the verdict (under 3 minutes)"
 	@echo "make test    every test but those that take minutes"
 	@echo "make coverage the same tests, and then every line of lander/ that none of them ran (about twice as long)"
 	@echo "make check   ruff, mypy --strict, import law"
+	@echo "make docs    build the documentation into build/docs; a broken link is an error"
 	@echo "make bench   measure every promised number; writes benchmarks/RESULTS.md (about 10 minutes, on a quiet machine)"
 	@echo "make chaos   kill and freeze everything at random, more than 500 times (about 20 minutes; SEED=N repeats one)"
 	@echo "make mutants sow known defects in copies of the source, and see each of them caught (about 5 minutes)"
@@ -53,6 +54,9 @@ check: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(INSTALLED)
+	$(BIN)/mkdocs build --strict --quiet
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .

@@ -17,9 +17,8 @@ import zmq
 
 from lander.home import address, keys
 from lander.home.lock import is_locked
-from lander.protocol import errors
 from lander.protocol.commands import OPERATE, Accepted, Command, Ping, Refused, ShutDown, StopTarget
-from lander.protocol.errors import ConflictError, HomeError, LanderError, LeavingError, NotFoundError
+from lander.protocol.errors import ConflictError, HomeError, LanderError, LeavingError, NotFoundError, from_code
 from lander.protocol.wire import MAX_MESSAGE, decode, encode
 from lander.store.log.reader import Reader
 
@@ -28,8 +27,8 @@ LEAVE_SECONDS: Final = 60.0
 _LOOK_MILLISECONDS: Final = 200
 
 
-def running(home: Path) -> address.Beacon | None:
-    """The supervisor that serves this home now, if one does; a beacon left by a crash does not count."""
+def running(home: Path) -> address.Address | None:
+    """The supervisor that serves this home now, if one does; an address left by a crash does not count."""
     found = address.read(home) if is_locked(home) else None
     return found if found is not None and Path(f"/proc/{found.pid}").exists() else None
 
@@ -53,7 +52,7 @@ def start(home: Path) -> bool:
         return True
     if _serves(home):  # somebody else started one at the same moment
         return False
-    raise _error(str(said.get("error", "HomeError")), str(said.get("detail", f"see {home / 'supervisor.log'}")))
+    raise from_code(str(said.get("error", HomeError.code)), str(said.get("detail", f"see {home / 'supervisor.log'}")))
 
 
 def _serves(home: Path) -> bool:
@@ -74,7 +73,7 @@ def _serves(home: Path) -> bool:
     return False
 
 
-def _once_it_has_started(home: Path) -> address.Beacon | None:
+def _once_it_has_started(home: Path) -> address.Address | None:
     """As `running`; waits for a supervisor that holds the home and cannot be found: one that is starting, or has left."""
     deadline = time.monotonic() + ANSWER_SECONDS
     while (found := running(home)) is None and is_locked(home) and time.monotonic() < deadline:
@@ -129,7 +128,7 @@ def connected(home: Path) -> Iterator["Client"]:
 class Client:
     """One conversation: ask, and wait for the answer."""
 
-    def __init__(self, dealer: "zmq.Socket[bytes]", supervisor: address.Beacon) -> None:
+    def __init__(self, dealer: "zmq.Socket[bytes]", supervisor: address.Address) -> None:
         self._socket = dealer
         self.supervisor = supervisor
 
@@ -146,15 +145,9 @@ class Client:
             case Accepted() as accepted:
                 return accepted
             case Refused(error=error, detail=detail):
-                raise _error(error, detail)
+                raise from_code(error, detail)
             case other:
                 raise LanderError(f"the supervisor answered with {other.kind}; client and supervisor differ in version")
-
-
-def _error(name: str, detail: str) -> LanderError:
-    """The error of ours with this name."""
-    found = getattr(errors, name, LanderError)
-    return found(detail) if isinstance(found, type) and issubclass(found, LanderError) else LanderError(detail)
 
 
 def shut_down(home: Path, *, only_if_idle: bool = False) -> bool:

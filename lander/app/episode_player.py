@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from lander.actors.environment.recording import RecordedEnvironment
-from lander.actors.trainer.playback import DifferentEpisodeError, draw, frames_per_second, play, stage
+from lander.actors.trainer.playback import DifferentEpisodeError, draw, frames_per_second, open_replay_env, play
 from lander.app.replay_subject import MOST_AT_ONCE
 from lander.protocol.errors import UsageError
 from lander.protocol.events import EpisodeFinished
@@ -77,12 +77,12 @@ class Player:
 
         def go_on() -> None:
             if index not in stages:
-                stages[index] = open_stages.enter_context(stage(self._arm))
+                stages[index] = open_stages.enter_context(open_replay_env(self._arm))
             _exhaust(self._play(stages[index], episode))
 
         def begin_anew() -> None:
             with ExitStack() as attempt:
-                environment = attempt.enter_context(stage(self._arm))
+                environment = attempt.enter_context(open_replay_env(self._arm))
                 _exhaust(self._play(environment, episode, self._past(episode)))
                 stages[index] = environment
                 open_stages.push(attempt.pop_all())
@@ -106,7 +106,7 @@ class Player:
         self, episodes: Sequence[RecordedEpisode], path: Path, fps: float | None, *, after_others: bool = False
     ) -> tuple[int, float]:
         with ExitStack() as stages:
-            environments = [stages.enter_context(stage(self._arm, drawn=True)) for _ in episodes]
+            environments = [stages.enter_context(open_replay_env(self._arm, drawn=True)) for _ in episodes]
             rate = fps or frames_per_second(environments[0])
             tiles = {
                 _caption(episode): self._pictures(environment, episode, self._past(episode) if after_others else ())

@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 
 from lander.actors.environment.recording import EnvironmentFailedError, RecordedEnvironment
 from lander.actors.trainer.evaluation import Played, perform
-from lander.actors.trainer.isolated_rng import apart
-from lander.actors.trainer.playback import DifferentEpisodeError, draw, frames_per_second, stage
+from lander.actors.trainer.isolated_rng import with_isolated_rng
+from lander.actors.trainer.playback import DifferentEpisodeError, draw, frames_per_second, open_replay_env
 from lander.actors.trainer.saved_policy import Policy
 from lander.app.chosen_policies import chosen, load
 from lander.app.episode_player import alone_or_after
@@ -43,9 +43,11 @@ def film_policy(policy: Policy, arm: Arm, seeds: Sequence[int], path: Path) -> F
     """An episode on each of these seeds, side by side; raises what `stage` and `write_film` raise, and `LanderError`."""
     played: dict[int, Played] = {}
     with ExitStack() as stages:
-        environments = {seed: stages.enter_context(stage(arm, drawn=True)) for seed in seeds}
+        environments = {seed: stages.enter_context(open_replay_env(arm, drawn=True)) for seed in seeds}
         rate = frames_per_second(environments[seeds[0]])
-        tiles = {f"seed {seed}": apart(_pictures(policy, each, seed, played)) for seed, each in environments.items()}
+        tiles = {
+            f"seed {seed}": with_isolated_rng(_pictures(policy, each, seed, played)) for seed, each in environments.items()
+        }
         return Filmed(played, write_film(path, grid(tiles), rate), rate)
 
 
@@ -109,7 +111,7 @@ def _film(reader: Reader, title: str, episode: _Episode, directory: Path) -> tup
 
 def _write(policy: Policy, arm: Arm, path: Path, episode: _Episode, before: Sequence[int] = ()) -> None:
     """Film an episode, alone or after those that were played before it in the same environment, which may remember them."""
-    with stage(arm, drawn=True) as environment:
+    with open_replay_env(arm, drawn=True) as environment:
         seeds = [episode.evaluation.first_seed + place for place in before]
         write_film(path, _as_recorded(policy, environment, episode, seeds), frames_per_second(environment), width=SMALL)
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from lander.actors.environment.import_path import look_in
+from lander.actors.environment.import_path import add_import_path
 from lander.protocol.errors import UsageError
 from lander.protocol.experiment import Arm, RunKey
 from lander.store.log.reader import Reader
@@ -20,5 +20,5 @@ def only_run(reader: Reader, name: str) -> None:
 def arm_of(reader: Reader, run: str) -> Arm:
     """The arm of a run, its environment's module importable as it was for its trainers."""
     key = RunKey.parse(run)
-    look_in(reader.execution(key.experiment).directory)
+    add_import_path(reader.execution(key.experiment).directory)
     return reader.experiment(key.experiment).configuration(key)

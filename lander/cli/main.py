@@ -10,7 +10,7 @@ from typing import Final
 
 import click
 
-from lander.cli.options import Settings, common
+from lander.cli.options import CommandSettings, common
 from lander.protocol.errors import LanderError
 
 INTERRUPTED: Final = 130
@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "run": "lander.cli.commands.run",
     "submit": "lander.cli.commands.submit",
     "validate": "lander.cli.commands.validate",
+    "schema": "lander.cli.commands.schema",
     "status": "lander.cli.commands.status",
     "wait": "lander.cli.commands.wait",
     **dict.fromkeys(("stop", "pause", "resume", "retry", "skip", "checkpoint"), "lander.cli.commands.operate"),
@@ -93,7 +94,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command line (this process's own by default); returns the exit code."""
     if "_LANDER_CTL_COMPLETE" in os.environ:
         cli.main(prog_name="lander-ctl")  # click completes the command line of a shell, and exits
-    settings = Settings()
+    settings = CommandSettings()
     try:
         code = _invoke(sys.argv[1:] if arguments is None else arguments, settings)
         if sys.stdout:  # None where whoever started us has closed it
@@ -109,7 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _tell(error, settings.verbose)
 
 
-def _invoke(arguments: list[str], settings: Settings) -> int:
+def _invoke(arguments: list[str], settings: CommandSettings) -> int:
     try:
         with cli.make_context("lander-ctl", arguments, obj=settings) as context:
             code = cli.invoke(context)

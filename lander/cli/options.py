@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from lander.app.conduct import Request
+    from lander.app.requests import Request
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -17,7 +17,7 @@ FOLLOW_SECONDS: Final = 0.25
 
 
 @dataclass
-class Settings:
+class CommandSettings:
     """What holds for every command, wherever on the command line it was said."""
 
     home: Path = field(default_factory=lambda: Path("results"))
@@ -26,7 +26,7 @@ class Settings:
 
 def _keep(context: click.Context, parameter: click.Parameter, value: object) -> None:
     """Notes an option that was given; the same option left out in another place does not undo it."""
-    settings = context.find_object(Settings)
+    settings = context.find_object(CommandSettings)
     if settings is None or not value:
         return
     if value == Path():
@@ -116,7 +116,7 @@ def request_from(
 
     Without a file it is the experiment of that id as it was recorded, overrides and options applied.
     """
-    from lander.app.conduct import recorded, request
+    from lander.app.requests import recorded, request
 
     file, overrides = _file_and_overrides(words, config, experiment_id)
     execution = execution_said(mode, max_workers, no_monitoring, no_shortcuts)
@@ -137,8 +137,8 @@ def execution_said(mode: str | None, max_workers: int | None, no_monitoring: boo
 
 
 def _home() -> Path:
-    settings = click.get_current_context().find_object(Settings)
-    return (settings or Settings()).home
+    settings = click.get_current_context().find_object(CommandSettings)
+    return (settings or CommandSettings()).home
 
 
 def _file_and_overrides(

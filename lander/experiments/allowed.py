@@ -5,7 +5,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
-from pydantic import GetCoreSchemaHandler, ValidationError
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from lander.protocol.refusals import did_you_mean, refusal, shown
@@ -17,14 +18,20 @@ Type: TypeAlias = Any  # whatever pydantic accepts as a type
 class Allowed:
     """Annotation that turns every refusal of a type into one sentence: `found …; must be <words>`.
 
-    With `names`, the value must moreover be one of them.
+    With `names`, the value must moreover be one of them. `pattern` is what the type's own validator demands of a text, for the
+    JSON Schema.
     """
 
     words: str
     names: tuple[str, ...] = ()
+    pattern: str = ""
 
     def __get_pydantic_core_schema__(self, source: Type, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_wrap_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        more = {"enum": list(self.names) or None, "pattern": self.pattern or None, "description": self.words}
+        return handler(schema) | {name: value for name, value in more.items() if value is not None}
 
     def _check(self, value: object, validate: core_schema.ValidatorFunctionWrapHandler) -> object:
         if not self.names or value in self.names:

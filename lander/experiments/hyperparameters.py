@@ -20,6 +20,7 @@ from pydantic import (
     Strict,
     TypeAdapter,
     ValidationError,
+    WithJsonSchema,
     create_model,
 )
 from pydantic_core import InitErrorDetails
@@ -29,6 +30,9 @@ from lander.protocol.plain import LARGEST, plain
 from lander.protocol.refusals import refusal
 
 # --- the types that the tables are made of ----------------------------------------------------------------------------
+
+
+_NUMBER_ABOVE_ZERO = r"\+?(?=[0-9._]*[1-9])([0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)([eE][-+]?[0-9]+)?$"
 
 
 def _starting_with(prefix: str) -> AfterValidator:
@@ -43,6 +47,11 @@ def _starting_with(prefix: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _written(prefix: str) -> WithJsonSchema:
+    """The same, for the JSON Schema."""
+    return WithJsonSchema({"type": "string", "pattern": f"^{prefix}{_NUMBER_ABOVE_ZERO}"})
+
+
 def _at_least(least: int) -> Type:
     bounds = Field(ge=least, le=LARGEST)
     return Annotated[int, Strict(), bounds, BeforeValidator(whole), Allowed(f"a whole number of at least {least}")]
@@ -52,9 +61,9 @@ _Finite = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 _Positive = Annotated[_Finite, Field(gt=0)]
 _NotNegative = Annotated[_Finite, Field(ge=0)]
 _Count = Annotated[int, Strict(), Field(ge=1, le=LARGEST), BeforeValidator(whole)]
-_Linear = Annotated[str, Strict(), _starting_with("lin_")]
+_Linear = Annotated[str, Strict(), _starting_with("lin_"), _written("lin_")]
 _Auto = Literal["auto"]
-_AutoFrom = Annotated[str, Strict(), _starting_with("auto_")]
+_AutoFrom = Annotated[str, Strict(), _starting_with("auto_"), _written("auto_")]
 _Layers = list[_Count]
 _ActorAndValue = dict[Literal["pi", "vf"], _Layers]
 _ActorAndQ = Annotated[dict[Literal["pi", "qf"], _Layers], Field(min_length=2)]  # Stable-Baselines3 asserts both

@@ -29,6 +29,8 @@ from lander.experiments.hyperparameters import ALGORITHMS, validate_hyperparamet
 from lander.experiments.spellings import resolve
 from lander.protocol.digests import digest
 from lander.protocol.experiment import (
+    ENVIRONMENT_NAME,
+    IDENTIFIER,
     LARGEST_SEED,
     MOST_EVALUATED,
     MOST_SEEDS,
@@ -68,8 +70,10 @@ def _distinct_seeds(seeds: tuple[int, ...]) -> tuple[int, ...]:
 
 _NAME: Final = "1 to 64 letters, digits, '.', '_' or '-', no '..', beginning with a letter or digit"
 _ENVIRONMENT: Final = "the name of a Gymnasium environment, such as LunarLander-v3"
-_Identifier = Annotated[str, Strict(), AfterValidator(refusing(is_identifier)), Allowed(_NAME)]
-_EnvironmentName = Annotated[str, Strict(), AfterValidator(refusing(is_environment_name)), Allowed(_ENVIRONMENT)]
+_Name = Annotated[str, Strict(), AfterValidator(refusing(is_identifier))]
+_Identifier = Annotated[_Name, Allowed(_NAME, pattern=f"^{IDENTIFIER}$")]
+_Environment = Annotated[str, Strict(), AfterValidator(refusing(is_environment_name))]
+_EnvironmentName = Annotated[_Environment, Allowed(_ENVIRONMENT, pattern=f"^{ENVIRONMENT_NAME}$")]
 _Int = Annotated[int, Strict(), BeforeValidator(whole)]
 _AboveZero = Annotated[_Int, Field(ge=1, le=LARGEST), Allowed("a whole number above 0")]
 _ZeroOrMore = Annotated[_Int, Field(ge=0, le=LARGEST), Allowed("a whole number of at least 0")]

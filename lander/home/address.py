@@ -11,7 +11,7 @@ BEACON: Final = "supervisor.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Beacon:
+class Address:
     """A supervisor's endpoint, process id and public key."""
 
     endpoint: str
@@ -24,22 +24,22 @@ class Beacon:
         return int(self.endpoint.rpartition(":")[2])
 
 
-def light(home: Path, beacon: Beacon) -> None:
-    """Write the beacon, whole or not at all; raises `OSError` where there is no room for it."""
+def write(home: Path, address: Address) -> None:
+    """Write the address, whole or not at all; raises `OSError` where there is no room for it."""
     with unfinished(home / BEACON) as file:
-        file.write_text(json.dumps(asdict(beacon)) + "\n", "utf-8")
+        file.write_text(json.dumps(asdict(address)) + "\n", "utf-8")
         file.replace(home / BEACON)
 
 
-def read(home: Path) -> Beacon | None:
-    """The beacon, if there is one that can be read."""
+def read(home: Path) -> Address | None:
+    """The address, if there is one that can be read."""
     try:
-        beacon = Beacon(**json.loads((home / BEACON).read_text("utf-8")))
-        return beacon if beacon.port else None
+        address = Address(**json.loads((home / BEACON).read_text("utf-8")))
+        return address if address.port else None
     except (OSError, ValueError, TypeError, AttributeError):
         return None
 
 
-def extinguish(home: Path) -> None:
-    """Remove the beacon."""
+def remove(home: Path) -> None:
+    """Remove the address."""
     (home / BEACON).unlink(missing_ok=True)

@@ -21,15 +21,18 @@ LARGEST_SEED: Final = 2**32 - 1
 EVALUATION_SEED: Final = 1_000_000_000
 """The seed of an evaluation's first episode, and of each next the next: far from any that a training is likely to use."""
 
+IDENTIFIER: Final = r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+ENVIRONMENT_NAME: Final = r"[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,199}"
+
 
 def is_identifier(text: str) -> bool:
     """Whether it can name an experiment or an arm: it is part of ids, and of the names of files."""
-    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text) is not None and ".." not in text
+    return re.fullmatch(IDENTIFIER, text) is not None
 
 
 def is_environment_name(text: str) -> bool:
     """Whether it can name an environment: `LunarLander-v3`, `ALE/Pong-v5`, `module:Id`."""
-    return re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,199}", text) is not None
+    return re.fullmatch(ENVIRONMENT_NAME, text) is not None
 
 
 def _identifier(text: str) -> str:

@@ -25,7 +25,7 @@ class Intake:
         self._on_failure = on_failure
         self._acknowledged: dict[str, int] = {}
 
-    def take(self, key: str, command: c.Append) -> None:
+    def store(self, key: str, command: c.Append) -> None:
         """Store a batch and acknowledge it once it is durable; raises `WireError` if it is not what a trainer may say."""
         batch = Batch(command.run, command.epoch, command.first_seq, _trainer_events(command))
         self._store.append(batch).add_done_callback(partial(self._acknowledge, key))

@@ -148,7 +148,7 @@ MUTANTS = (
     Mutant(
         "an evaluation draws from the generators of the training",
         "lander/actors/trainer/evaluation.py",
-        "            ingredient.restore(model, state)\n",
+        "            part.restore(model, state)\n",
         "            pass\n",
         ("tests/integration/actors/test_evaluation.py::test_a_training_with_evaluations_is_the_training_without[dqn]",),
     ),
@@ -294,7 +294,7 @@ MUTANTS = (
     Mutant(
         "seeds added to what has ended, and nobody trains them",
         "lander/supervisor/core/submission.py",
-        "        draft.reopen(name)\n",
+        "        decision.reopen(name)\n",
         "        pass\n",
         (
             "tests/unit/supervisor/core/test_decide_submission.py::test_a_completed_experiment_gets_more_seeds_and_only_their_runs_train",
@@ -401,8 +401,8 @@ MUTANTS = (
     Mutant(
         "environments looked for where somebody happens to be",
         "lander/actors/host/requirements.py",
-        "look_in(directory or os.getcwd())",
-        "look_in(os.getcwd())",
+        "add_import_path(directory or os.getcwd())",
+        "add_import_path(os.getcwd())",
         ("tests/unit/app/test_forking.py::test_an_environment_is_looked_for_where_it_was_submitted_wherever_one_goes_on",),
     ),
     Mutant(

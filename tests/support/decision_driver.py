@@ -3,7 +3,7 @@
 from lander.experiments.execution import execution_with
 from lander.protocol import commands as c
 from lander.protocol import events as e
-from lander.supervisor.core.decide import Draft, Drain, decide
+from lander.supervisor.core.decide import Decision, Drain, decide
 from lander.supervisor.core.effects import EndAttempt, StartAttempt
 from lander.supervisor.core.state import State, evolve
 from tests.support.histories import HOST, checkpoint, experiment
@@ -18,7 +18,7 @@ class DecisionDriver:
         self.state = State()
         self.now = 1_000_000.0
         self.leaving = False
-        self.last = Draft(self.state, self.now)
+        self.last = Decision(self.state, self.now)
         if cpus:
             self.join(pid, cpus, gpus)
 

@@ -45,7 +45,7 @@ class InProcessTraining:
     def exchange(self) -> None:
         pass
 
-    def beat(self) -> None:
+    def heartbeat(self) -> None:
         if self.beats_left is not None:
             self.beats_left -= 1
             self.stop_requested = self.stop_requested or self.beats_left <= 0

@@ -3,7 +3,7 @@
 import sys
 
 
-def look_in(directory: str) -> None:
+def add_import_path(directory: str) -> None:
     """Let modules in this directory be imported, too; last of all, so that none shadows one that is installed."""
     if directory and directory not in sys.path:
         sys.path.append(directory)

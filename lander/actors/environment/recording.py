@@ -35,7 +35,7 @@ class EnvironmentFailedError(Exception):
         return cls(f"{name} failed in {where}: {type(error).__name__}: {error}")
 
 
-class BlamedEnvironment(gymnasium.Wrapper[Any, Any, Any, Any]):
+class ErrorAttributingWrapper(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Says, by a name, whose failure it is when the environment raises."""
 
     def __init__(self, env: gymnasium.Env[Any, Any], name: str) -> None:
@@ -63,7 +63,7 @@ class BlamedEnvironment(gymnasium.Wrapper[Any, Any, Any, Any]):
             self.env.close()
 
 
-class RecordedEnvironment(BlamedEnvironment):
+class RecordedEnvironment(ErrorAttributingWrapper):
     """Appends each step to plain lists; per step that is all it does."""
 
     def __init__(self, env: gymnasium.Env[Any, Any], recording: "Recording") -> None:
@@ -157,7 +157,7 @@ class Recording:
         self.environments.append(environment)
         return len(self.environments) - 1
 
-    def take(self) -> list[StepsRecorded | EpisodeFinished]:
+    def drain(self) -> list[StepsRecorded | EpisodeFinished]:
         """The events since the last call, episodes after the steps they are made of.
 
         Only whole vector steps: where an environment raised, those before it in the vector are one step ahead.

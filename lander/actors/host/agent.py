@@ -52,7 +52,7 @@ ALONE_SECONDS: Final = 600.0
 """How long trainers may go on without a supervisor."""
 
 
-class Settings(Connection):
+class AgentSettings(Connection):
     """What the agent is told at its start, as JSON on its standard input."""
 
     name: str
@@ -61,10 +61,10 @@ class Settings(Connection):
     secret_key: str
 
 
-class Host:
+class HostAgent:
     """The agent of one machine; `run` is its whole life."""
 
-    def __init__(self, settings: Settings, incarnation: str) -> None:
+    def __init__(self, settings: AgentSettings, incarnation: str) -> None:
         self._settings = settings
         self._incarnation = incarnation
         self._home = Path(settings.home)
@@ -216,12 +216,12 @@ class Host:
 
 def main() -> None:
     """`python -m lander.actors.host.agent HOME [INCARNATION]`, settings as JSON on standard input."""
-    settings = Settings(**json.loads(sys.stdin.readline()))
+    settings = AgentSettings(**json.loads(sys.stdin.readline()))
     incarnation = sys.argv[2] if len(sys.argv) > 2 else secrets.token_hex(8)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     async def serve() -> None:
-        await Host(settings, incarnation).run()
+        await HostAgent(settings, incarnation).run()
 
     uvloop.run(serve())
 

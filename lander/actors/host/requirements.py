@@ -18,7 +18,7 @@ from typing import Any, Final
 import gymnasium
 from gymnasium import spaces
 
-from lander.actors.environment.import_path import look_in
+from lander.actors.environment.import_path import add_import_path
 from lander.actors.host.measuring import Gpus
 from lander.protocol.errors import ConfigurationError
 from lander.protocol.experiment import Arm, Experiment
@@ -61,7 +61,7 @@ def check(experiment: Experiment, source: str, directory: str = "") -> None:
     Modules of environments are looked for where its trainers will: in `directory` (default: the working directory), too.
     """
     with contextlib.suppress(FileNotFoundError):
-        look_in(directory or os.getcwd())  # noqa: PTH109 - sys.path holds strings
+        add_import_path(directory or os.getcwd())  # noqa: PTH109 - sys.path holds strings
     _raise(source, {arm.name: list(_problems(arm)) for arm in experiment.arms})
     if experiment.origin is not None:
         _raise(source, {arm.name: list(_strangeness(experiment.baseline, arm)) for arm in experiment.arms})

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 import msgpack
 
-from lander.actors.environment.import_path import look_in
+from lander.actors.environment.import_path import add_import_path
 from lander.actors.host.guard import MARK, Guard, end_group, end_marked, mark_of
 from lander.actors.host.linux_process import OomKills, die_with_parent, signal_name
 from lander.protocol.commands import StartTrainer, TrainerOrder
@@ -111,7 +111,7 @@ class Zygote:
             faulthandler.register(signal.SIGUSR1, all_threads=True)  # where it is stuck, should it be asked
             os.environ[MARK] = mark_of(self._home, parent, os.getpid())
             _pin(command.order)
-            look_in(command.order.directory)
+            add_import_path(command.order.directory)
             from lander.actors.trainer.trainer import train
 
             status = train(command, self._connection, self._home)

@@ -32,13 +32,13 @@ def take_shortcuts(model: BaseAlgorithm) -> None:
     for network in (model.policy, *model.policy.children()):
         remember_parameters(network)
     if isinstance(model, OnPolicyAlgorithm):
-        look_probabilities_up(model.policy.action_dist)
+        gather_log_prob(model.policy.action_dist)
         if not model.use_sde:
             act_without_gradients(model.policy)
     for _, optimizer in optimizers(model):
         step_all_at_once(optimizer)
     if model.env is not None:
-        copy_plainly(model.env.unwrapped)
+        shallow_copy_infos(model.env.unwrapped)
 
 
 def _give(object_: Any, **methods: Any) -> None:
@@ -205,7 +205,7 @@ def act_without_gradients(policy: torch.nn.Module) -> None:
         _give(policy, __call__=torch.inference_mode()(type(policy).forward))
 
 
-def look_probabilities_up(distribution: Any) -> None:
+def gather_log_prob(distribution: Any) -> None:
     """Read the probability of a choice from its place, without first fitting together shapes that do fit."""
     if type(distribution) is CategoricalDistribution:
         _give(distribution, log_prob=_looked_up)
@@ -246,7 +246,7 @@ def _as_before(optimizer: torch.optim.Optimizer, *_: Any) -> None:
 # --- environments -----------------------------------------------------------------------------------------------------
 
 
-def copy_plainly(env: Any) -> None:
+def shallow_copy_infos(env: Any) -> None:
     """Copy what a step answers without `deepcopy`'s search for what may be shared, where there is nothing to share."""
     if type(env) is DummyVecEnv:
         env.buf_infos = _Infos(env.buf_infos)

@@ -19,7 +19,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from lander.actors.environment.recording import Recording
 from lander.actors.state import environment_replay
 from lander.actors.state.replay_pages import ReplayPages
-from lander.actors.state.state_parts import INGREDIENTS
+from lander.actors.state.state_parts import STATE_PARTS
 from lander.actors.state.tree import Tree, digest, pack, unpack
 from lander.home.artifacts import read_artifact, write_artifact
 from lander.protocol.events import CheckpointCommitted, EvaluationFinished
@@ -31,7 +31,7 @@ VERSIONS: Final = {name: version(name) for name in ("torch", "stable-baselines3"
 """What the bits of a training depend on besides its state; looked up once, in the zygote, since that reads files."""
 
 
-_PARTS: Final = frozenset({"versions", "environments", "replay", *(ingredient.name for ingredient in INGREDIENTS)})
+_PARTS: Final = frozenset({"versions", "environments", "replay", *(part.name for part in STATE_PARTS)})
 BESIDE: Final = ("versions", "evaluations")
 """What a checkpoint holds that is no state of the training: it has no part in the digest."""
 
@@ -69,7 +69,7 @@ class Checkpoints:
         started = time.perf_counter()
         model = self._training.model
         paged_before = self._pages.written_bytes if self._pages is not None else 0
-        state, pages = self._take(episodes, evaluations)
+        state, pages = self._capture(episodes, evaluations)
         content = pack(state)
         sha256 = write_artifact(self._home, content)
         paged = self._pages.written_bytes - paged_before if self._pages is not None else 0
@@ -106,8 +106,8 @@ class Checkpoints:
         problems = [] if new_episodes else self._play_environments(state["environments"])
         if self._pages is not None:
             self._pages.restore(state["replay"])
-        for ingredient in INGREDIENTS:
-            ingredient.restore(self._training.model, state[ingredient.name])
+        for part in STATE_PARTS:
+            part.restore(self._training.model, state[part.name])
         if new_episodes:
             self._leave_episodes(state["environments"])
         if problems or new_episodes:
@@ -132,17 +132,17 @@ class Checkpoints:
             environment.begin_at(state["steps"], state["steps"], 0.0)
         recording.episodes.clear()
 
-    def _take(self, episodes: int, evaluations: Tree) -> tuple[Tree, tuple[str, ...]]:
+    def _capture(self, episodes: int, evaluations: Tree) -> tuple[Tree, tuple[str, ...]]:
         model, recording = self._training.model, self._training.recording
-        replay, pages = (None, ()) if self._pages is None else self._pages.take(model.num_timesteps // recording.n_envs)
+        replay, pages = (None, ()) if self._pages is None else self._pages.capture(model.num_timesteps // recording.n_envs)
         state = {
             "version": VERSION,
             "versions": VERSIONS,
             "episodes": episodes,
             "evaluations": evaluations,
-            "environments": [environment_replay.take(environment) for environment in recording.environments],
+            "environments": [environment_replay.capture(environment) for environment in recording.environments],
             "replay": replay,
-            **{ingredient.name: ingredient.take(model) for ingredient in INGREDIENTS},
+            **{part.name: part.capture(model) for part in STATE_PARTS},
         }
         return state, pages
 

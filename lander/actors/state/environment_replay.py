@@ -19,7 +19,7 @@ from lander.actors.environment.recording import OUT_OF_MEMORY, RecordedEnvironme
 from lander.actors.state.tree import Tree, digest
 
 
-def take(environment: RecordedEnvironment) -> Tree:
+def capture(environment: RecordedEnvironment) -> Tree:
     """The episode under way: how it began, what was done since, and what came of it."""
     return {
         "steps": environment.steps + len(environment.rewards),

@@ -43,7 +43,7 @@ class ReplayPages:
         self._page_rows = max(LEAST_ROWS, -(-self._size // MOST_PAGES))
         self._pages: dict[int, _Page] = {}
 
-    def take(self, added: int) -> tuple[Tree, tuple[str, ...]]:
+    def capture(self, added: int) -> tuple[Tree, tuple[str, ...]]:
         """The buffer as a tree and the names of its pages; writes the pages that are new."""
         first, last = self._full_pages(added)
         self._pages = {number: self._kept(number) or self._write(number) for number in range(first, last)}

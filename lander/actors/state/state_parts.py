@@ -23,11 +23,11 @@ from lander.actors.environment import generators
 from lander.actors.state.tree import Tree
 
 
-class Ingredient(NamedTuple):
-    """One part of a model's state: `take` gives it as a tree, `restore` puts such a tree back."""
+class StatePart(NamedTuple):
+    """One part of a model's state: `capture` gives it as a tree, `restore` puts such a tree back."""
 
     name: str
-    take: Callable[[BaseAlgorithm], Tree]
+    capture: Callable[[BaseAlgorithm], Tree]
     restore: Callable[[BaseAlgorithm, Tree], None]
 
 
@@ -36,7 +36,7 @@ class Ingredient(NamedTuple):
 _COUNTERS: Final = ("num_timesteps", "_n_updates", "_episode_num", "_n_calls")
 
 
-def _take_counters(model: BaseAlgorithm) -> Tree:
+def _capture_counters(model: BaseAlgorithm) -> Tree:
     return {name: getattr(model, name) for name in _COUNTERS if hasattr(model, name)}
 
 
@@ -53,7 +53,7 @@ def _restore_counters(model: BaseAlgorithm, tree: Tree) -> None:
 # ---------------------------------------------------------------------------------------------------- networks
 
 
-def _take_policy(model: BaseAlgorithm) -> Tree:
+def _capture_policy(model: BaseAlgorithm) -> Tree:
     return {name: _array(tensor) for name, tensor in model.policy.state_dict().items()}
 
 
@@ -71,7 +71,7 @@ def optimizers(model: BaseAlgorithm) -> Iterator[tuple[str, torch.optim.Optimize
             yield name, found
 
 
-def _take_optimizers(model: BaseAlgorithm) -> Tree:
+def _capture_optimizers(model: BaseAlgorithm) -> Tree:
     return {name: _as_tree(optimizer.state_dict()) for name, optimizer in optimizers(model)}
 
 
@@ -91,7 +91,7 @@ def _restore_optimizers(model: BaseAlgorithm, tree: Tree) -> None:
         )
 
 
-def _take_variables(model: BaseAlgorithm) -> Tree:
+def _capture_variables(model: BaseAlgorithm) -> Tree:
     """Tensors that belong to no network, such as SAC's `log_ent_coef`."""
     return {name: _array(getattr(model, name)) for name in model._get_torch_save_params()[1]}
 
@@ -109,7 +109,7 @@ def _noise_matrices(model: BaseAlgorithm) -> Iterator[tuple[str, StateDependentN
             yield name, distribution
 
 
-def _take_noise_matrices(model: BaseAlgorithm) -> Tree:
+def _capture_noise_matrices(model: BaseAlgorithm) -> Tree:
     """What generalised state-dependent exploration has drawn for the steps to come."""
     return {
         name: [_array(distribution.exploration_mat), _array(distribution.exploration_matrices)]
@@ -129,7 +129,7 @@ def _restore_noise_matrices(model: BaseAlgorithm, tree: Tree) -> None:
 _OBSERVATIONS: Final = ("_last_obs", "_last_original_obs", "_last_episode_starts")
 
 
-def _take_observations(model: BaseAlgorithm) -> Tree:
+def _capture_observations(model: BaseAlgorithm) -> Tree:
     return {name: _laid_out(getattr(model, name)) for name in _OBSERVATIONS if getattr(model, name, None) is not None}
 
 
@@ -158,7 +158,7 @@ def _lay_out(tree: Tree) -> Any:
 _EPISODE_INFOS: Final = ("ep_info_buffer", "ep_success_buffer")
 
 
-def _take_episode_infos(model: BaseAlgorithm) -> Tree:
+def _capture_episode_infos(model: BaseAlgorithm) -> Tree:
     """The last episodes, for `rollout/ep_rew_mean`; not when they ended, which is no part of the state."""
     return {name: [_without_time(info) for info in getattr(model, name) or ()] for name in _EPISODE_INFOS}
 
@@ -175,7 +175,7 @@ def _restore_episode_infos(model: BaseAlgorithm, tree: Tree) -> None:
         setattr(model, name, deque(infos, maxlen=model._stats_window_size))
 
 
-def _take_metrics(model: BaseAlgorithm) -> Tree:
+def _capture_metrics(model: BaseAlgorithm) -> Tree:
     """What is recorded for the next log: on-policy algorithms log before they train, so all of `train/…` waits for that."""
     waiting = {name: _plain(value) for name, value in model.logger.name_to_value.items() if not name.startswith("time/")}
     return {
@@ -192,7 +192,7 @@ def _restore_metrics(model: BaseAlgorithm, tree: Tree) -> None:
 # ---------------------------------------------------------------------------------------------------- normalisation
 
 
-def _take_normalization(model: BaseAlgorithm) -> Tree:
+def _capture_normalization(model: BaseAlgorithm) -> Tree:
     normalize = model.get_vec_normalize_env()
     if normalize is None:
         return None
@@ -245,7 +245,7 @@ def _noises(noise: ActionNoise | None) -> list[OrnsteinUhlenbeckActionNoise]:
     return [one for one in each if isinstance(one, OrnsteinUhlenbeckActionNoise)]
 
 
-def _take_action_noise(model: BaseAlgorithm) -> Tree:
+def _capture_action_noise(model: BaseAlgorithm) -> Tree:
     return [noise.noise_prev for noise in _noises(getattr(model, "action_noise", None))]
 
 
@@ -257,7 +257,7 @@ def _restore_action_noise(model: BaseAlgorithm, tree: Tree) -> None:
 # ---------------------------------------------------------------------------------------------------- random generators
 
 
-def _take_python_generator(model: BaseAlgorithm) -> Tree:
+def _capture_python_generator(model: BaseAlgorithm) -> Tree:
     version, words, gauss = random.getstate()
     return {"version": version, "words": np.asarray(words, np.uint32), "gauss": gauss}
 
@@ -266,7 +266,7 @@ def _restore_python_generator(model: BaseAlgorithm, tree: Tree) -> None:
     random.setstate((tree["version"], tuple(tree["words"].tolist()), tree["gauss"]))
 
 
-def _take_numpy_generator(model: BaseAlgorithm) -> Tree:
+def _capture_numpy_generator(model: BaseAlgorithm) -> Tree:
     name, words, position, has_gauss, gauss = np.random.get_state(legacy=True)
     return {"name": name, "words": words, "position": int(position), "has_gauss": int(has_gauss), "gauss": float(gauss)}
 
@@ -275,7 +275,7 @@ def _restore_numpy_generator(model: BaseAlgorithm, tree: Tree) -> None:
     np.random.set_state((tree["name"], tree["words"], tree["position"], tree["has_gauss"], tree["gauss"]))
 
 
-def _take_torch_generator(model: BaseAlgorithm) -> Tree:
+def _capture_torch_generator(model: BaseAlgorithm) -> Tree:
     cuda = torch.cuda.get_rng_state(model.device).numpy() if model.device.type == "cuda" else None
     return {"cpu": torch.get_rng_state().numpy(), "cuda": cuda}
 
@@ -293,7 +293,7 @@ def _spaces(model: BaseAlgorithm) -> Iterator[gymnasium.Space[Any]]:
         yield from model.env.get_attr("action_space")
 
 
-def _take_spaces(model: BaseAlgorithm) -> Tree:
+def _capture_spaces(model: BaseAlgorithm) -> Tree:
     return [generators.pack(space.np_random) for space in _spaces(model)]
 
 
@@ -302,21 +302,21 @@ def _restore_spaces(model: BaseAlgorithm, tree: Tree) -> None:
         space._np_random = generators.unpack(packed)
 
 
-INGREDIENTS: Final = (
-    Ingredient("counters", _take_counters, _restore_counters),
-    Ingredient("policy", _take_policy, _restore_policy),
-    Ingredient("optimizers", _take_optimizers, _restore_optimizers),
-    Ingredient("variables", _take_variables, _restore_variables),
-    Ingredient("noise_matrices", _take_noise_matrices, _restore_noise_matrices),
-    Ingredient("observations", _take_observations, _restore_observations),
-    Ingredient("episode_infos", _take_episode_infos, _restore_episode_infos),
-    Ingredient("metrics", _take_metrics, _restore_metrics),
-    Ingredient("normalization", _take_normalization, _restore_normalization),
-    Ingredient("action_noise", _take_action_noise, _restore_action_noise),
-    Ingredient("python_generator", _take_python_generator, _restore_python_generator),
-    Ingredient("numpy_generator", _take_numpy_generator, _restore_numpy_generator),
-    Ingredient("torch_generator", _take_torch_generator, _restore_torch_generator),
-    Ingredient("spaces", _take_spaces, _restore_spaces),
+STATE_PARTS: Final = (
+    StatePart("counters", _capture_counters, _restore_counters),
+    StatePart("policy", _capture_policy, _restore_policy),
+    StatePart("optimizers", _capture_optimizers, _restore_optimizers),
+    StatePart("variables", _capture_variables, _restore_variables),
+    StatePart("noise_matrices", _capture_noise_matrices, _restore_noise_matrices),
+    StatePart("observations", _capture_observations, _restore_observations),
+    StatePart("episode_infos", _capture_episode_infos, _restore_episode_infos),
+    StatePart("metrics", _capture_metrics, _restore_metrics),
+    StatePart("normalization", _capture_normalization, _restore_normalization),
+    StatePart("action_noise", _capture_action_noise, _restore_action_noise),
+    StatePart("python_generator", _capture_python_generator, _restore_python_generator),
+    StatePart("numpy_generator", _capture_numpy_generator, _restore_numpy_generator),
+    StatePart("torch_generator", _capture_torch_generator, _restore_torch_generator),
+    StatePart("spaces", _capture_spaces, _restore_spaces),
 )
 
 

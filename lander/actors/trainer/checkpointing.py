@@ -55,5 +55,5 @@ class Checkpointing:
 
     def _commit(self, episodes: int, *, finished: bool) -> None:
         evaluations = self._evaluations
-        made, known = evaluations.made(), evaluations.take()
+        made, known = evaluations.made(), evaluations.capture()
         self._mailbox.say(self._checkpoints.commit(episodes, finished=finished, evaluation=made, evaluations=known))

@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from lander.actors.environment.recording import OUT_OF_MEMORY, BlamedEnvironment, EnvironmentFailedError
+from lander.actors.environment.recording import OUT_OF_MEMORY, EnvironmentFailedError, ErrorAttributingWrapper
 from lander.actors.sb3.algorithms import build_single_environment
-from lander.actors.state.state_parts import INGREDIENTS
+from lander.actors.state.state_parts import STATE_PARTS
 from lander.actors.state.tree import Tree
 from lander.actors.trainer.saved_policy import Policy
 from lander.protocol.events import EvaluationFinished
@@ -28,7 +28,7 @@ from lander.protocol.experiment import EVALUATION_SEED, Arm
 MOST_STEPS: Final = 100_000
 """At which an episode is cut off where the environment sets no limit: a policy that never fails must not be played for ever."""
 _NAME: Final = "the environment of an evaluation"
-_GENERATORS: Final = tuple(each for each in INGREDIENTS if each.name.endswith("_generator"))
+_GENERATORS: Final = tuple(each for each in STATE_PARTS if each.name.endswith("_generator"))
 
 
 class Played(NamedTuple):
@@ -38,25 +38,25 @@ class Played(NamedTuple):
     length: int
 
 
-def evaluate(policy: Policy, arm: Arm, episodes: int, sign_of_life: Callable[[], object] = lambda: None) -> list[Played]:
-    """Play so many episodes, in an environment of their own; `sign_of_life` is called at each of their steps.
+def evaluate(policy: Policy, arm: Arm, episodes: int, heartbeat: Callable[[], object] = lambda: None) -> list[Played]:
+    """Play so many episodes, in an environment of their own; `heartbeat` is called at each of their steps.
 
     Seeds whatever generators there are in this process, for environments that draw from those. Raises
-    `EnvironmentFailedError` where the environment cannot be built or played, and what `sign_of_life` raises.
+    `EnvironmentFailedError` where the environment cannot be built or played, and what `heartbeat` raises.
     """
     played: list[Played] = []
     with contextlib.closing(_build(arm)) as environment:
         for seed in range(EVALUATION_SEED, EVALUATION_SEED + episodes):
-            played.append(play(policy, environment, seed, sign_of_life))
+            played.append(play(policy, environment, seed, heartbeat))
     return played
 
 
-def play(policy: Policy, environment: gymnasium.Env[Any, Any], seed: int, sign_of_life: Callable[[], object]) -> Played:
+def play(policy: Policy, environment: gymnasium.Env[Any, Any], seed: int, heartbeat: Callable[[], object]) -> Played:
     """One episode, to its end."""
     played = Played(0.0, 0)
     for so_far in perform(policy, environment, seed):
         played = so_far
-        sign_of_life()
+        heartbeat()
     return played
 
 
@@ -91,7 +91,7 @@ def _on_gpus() -> bool:
 
 def _build(arm: Arm) -> gymnasium.Env[Any, Any]:
     try:
-        return BlamedEnvironment(build_single_environment(arm), _NAME)
+        return ErrorAttributingWrapper(build_single_environment(arm), _NAME)
     except OUT_OF_MEMORY:
         raise
     except Exception as error:
@@ -128,7 +128,7 @@ class Evaluations:
     """
 
     def __init__(
-        self, model: BaseAlgorithm, arm: Arm, *, frequency: int | None, episodes: int, sign_of_life: Callable[[], object]
+        self, model: BaseAlgorithm, arm: Arm, *, frequency: int | None, episodes: int, heartbeat: Callable[[], object]
     ) -> None:
         self.best: Best | None = None
         """Over all attempts."""
@@ -138,7 +138,7 @@ class Evaluations:
         self._arm = arm
         self._frequency = frequency if episodes else None
         self._episodes = episodes
-        self._sign_of_life = sign_of_life
+        self._heartbeat = heartbeat
         self._last: EvaluationFinished | None = None
         self._next_step: float = math.inf
         self.begin_at(0)
@@ -161,7 +161,7 @@ class Evaluations:
         """That of the policy as it is, if this attempt has made it."""
         return self._last if self._last is not None and self._last.step == self._model.num_timesteps else None
 
-    def take(self) -> Tree:
+    def capture(self) -> Tree:
         """What whoever continues from this step must know."""
         made = self.made()
         best = self.best._asdict() if self.best is not None else None
@@ -176,13 +176,13 @@ class Evaluations:
     def make(self, *, final: bool = False) -> EvaluationFinished:
         """Evaluate the policy as it is, and change nothing else.
 
-        Raises `EnvironmentFailedError`, and what `sign_of_life` raises: it is owed then.
+        Raises `EnvironmentFailedError`, and what `heartbeat` raises: it is owed then.
         """
         self.owed = True
         started = time.perf_counter()
         try:
             with untouched(self._model):
-                played = evaluate(Policy(self._model), self._arm, self._episodes, self._sign_of_life)
+                played = evaluate(Policy(self._model), self._arm, self._episodes, self._heartbeat)
         except EnvironmentFailedError as error:
             raise EnvironmentFailedError(f"{error} (eval_episodes: 0 trains without evaluations)") from error.__cause__
         seconds = time.perf_counter() - started
@@ -216,15 +216,15 @@ def _known(state: Tree) -> Tree:
 @contextlib.contextmanager
 def untouched(model: BaseAlgorithm) -> Iterator[None]:
     """Whatever is drawn inside, and however the networks are switched, everything is as before afterwards."""
-    generators = [(ingredient, ingredient.take(model)) for ingredient in _GENERATORS]
+    generators = [(part, part.capture(model)) for part in _GENERATORS]
     gpus = torch.cuda.get_rng_state_all() if _on_gpus() else ()
     training = model.policy.training
     try:
         yield
     finally:
         model.policy.set_training_mode(training)
-        for ingredient, state in generators:
-            ingredient.restore(model, state)
+        for part, state in generators:
+            part.restore(model, state)
         torch.cuda.set_rng_state_all(gpus)
 
 

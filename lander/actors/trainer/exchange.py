@@ -31,7 +31,7 @@ class Exchange:
 
     def make(self, calls: int) -> None:
         """Say what happened since the last time, hear what there is to hear, and choose when the next time is."""
-        for event in self._recording.take():
+        for event in self._recording.drain():
             self.episodes += isinstance(event, EpisodeFinished)
             self._mailbox.say(event)
         self._mailbox.exchange()

@@ -10,7 +10,7 @@ import torch
 T = TypeVar("T")
 
 
-def apart(playing: Iterator[T]) -> Iterator[T]:
+def with_isolated_rng(playing: Iterator[T]) -> Iterator[T]:
     """What `playing` yields; what others draw between two of its steps changes nothing for it, nor what it draws for them.
 
     Few environments draw from these generators, as none should; among others they so play as they do alone.

@@ -82,7 +82,7 @@ class Mailbox:
         self._outbox.append(letter)
         self._bytes += len(letter.body)
 
-    def beat(self) -> None:
+    def heartbeat(self) -> None:
         """Exchange, and speak even where there is nothing to say: who is at work on something long is not stalled.
 
         Does nothing when called again too soon.

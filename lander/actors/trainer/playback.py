@@ -73,7 +73,7 @@ def _compare(of: str, where: str, what: str, played: float, recorded: float) -> 
 
 
 @contextmanager
-def stage(arm: Arm, *, drawn: bool = False) -> Iterator[RecordedEnvironment]:
+def open_replay_env(arm: Arm, *, drawn: bool = False) -> Iterator[RecordedEnvironment]:
     """One environment as the training of this arm has them; `drawn` if it is to be looked at.
 
     Raises `UsageError` where it cannot be built here, or is not to be seen.

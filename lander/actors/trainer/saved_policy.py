@@ -11,14 +11,14 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from lander.actors.sb3.algorithms import ALGORITHMS, build_environment, build_model
 from lander.actors.state.checkpoint import read_state
-from lander.actors.state.state_parts import INGREDIENTS
+from lander.actors.state.state_parts import STATE_PARTS
 from lander.actors.state.tree import Tree
 from lander.protocol.errors import NotFoundError, UsageError
 from lander.protocol.events import CheckpointCommitted
 from lander.protocol.experiment import Arm
 
 _OF_A_POLICY: Final = ("policy", "normalization")
-"""The ingredients of a training that decide what its policy does."""
+"""The parts of a training that decide what its policy does."""
 
 
 class Policy:
@@ -88,6 +88,6 @@ def _untrained(arm: Arm, seed: int) -> BaseAlgorithm:
 
 
 def _restore(model: BaseAlgorithm, state: Tree) -> None:
-    for ingredient in INGREDIENTS:
-        if ingredient.name in _OF_A_POLICY:
-            ingredient.restore(model, state[ingredient.name])
+    for part in STATE_PARTS:
+        if part.name in _OF_A_POLICY:
+            part.restore(model, state[part.name])

@@ -142,7 +142,7 @@ class TrainingSession:
         logger = RunLogger(mailbox, model)
         model.set_logger(logger)
         evaluations = Evaluations(
-            model, order.arm, frequency=order.eval_frequency, episodes=order.eval_episodes, sign_of_life=self._sign_of_life
+            model, order.arm, frequency=order.eval_frequency, episodes=order.eval_episodes, heartbeat=self._heartbeat
         )
         best = model_path(self._home, RunKey.parse(order.run), "best")
         continuation = self._load(checkpoints)
@@ -221,9 +221,9 @@ class TrainingSession:
         """Whether a crash is explained by parameters that are no longer numbers."""
         return self._model is not None and has_non_finite_parameters(self._model)
 
-    def _sign_of_life(self) -> None:
+    def _heartbeat(self) -> None:
         """Speak and listen during an evaluation, and leave it when asked to stop: what it has played can be played again."""
-        self._mailbox.beat()
+        self._mailbox.heartbeat()
         if self._mailbox.stop_requested:
             raise LeaveTrainingError
 

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import click
 
-from lander.cli.options import Settings, common
+from lander.cli.options import CommandSettings, common
 
 
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path))
 @common()
 @click.pass_obj
-def backup(settings: Settings, path: Path) -> int:
+def backup(settings: CommandSettings, path: Path) -> int:
     """Copy the home to PATH, which becomes a home.
 
     The log as of one moment, and every checkpoint and model it names; training may go on meanwhile. PATH appears when it

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lander.cli.options import Settings, common
+from lander.cli.options import CommandSettings, common
 
 if TYPE_CHECKING:
     from lander.store.upkeep.integrity import Tell
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 @click.command()
 @common()
 @click.pass_obj
-def check(settings: Settings) -> int:
+def check(settings: CommandSettings) -> int:
     """Verify the log, and every file it names.
 
     The file, its schema, the hash chain, that no event is missing, that what status shows is what the events say, and the

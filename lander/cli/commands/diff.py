@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from lander.cli.options import Settings, common
+from lander.cli.options import CommandSettings, common
 
 
 @click.command()
@@ -13,7 +13,7 @@ from lander.cli.options import Settings, common
 @click.option("--other-home", type=click.Path(path_type=Path), metavar="DIR", help="The home of OTHER, if it is another.")
 @common()
 @click.pass_obj
-def diff(settings: Settings, run: str, other: str, other_home: Path | None) -> int:
+def diff(settings: CommandSettings, run: str, other: str, other_home: Path | None) -> int:
     """Name the first step at which two runs differ, and in what.
 
     Actions, rewards and endings of every step, then the weights and the whole state at the checkpoints that both have.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from lander.cli.options import Settings, common
+from lander.cli.options import CommandSettings, common
 from lander.protocol.errors import LanderError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ WIDTHS: Final = (11, 8, 20, 10, 10)
 @click.option("--json", "as_json", is_flag=True, help="Every return and length, for programs.")
 @common()
 @click.pass_obj
-def evaluate(settings: Settings, target: str, episodes: int | None, at: str | None, as_json: bool) -> int:
+def evaluate(settings: CommandSettings, target: str, episodes: int | None, at: str | None, as_json: bool) -> int:
     """Tell how well saved policies play.
 
     They play without exploring.

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lander.cli.options import FOLLOW_SECONDS, Settings, common
+from lander.cli.options import FOLLOW_SECONDS, CommandSettings, common
 
 if TYPE_CHECKING:
     from lander.store.log.reader import Reader
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with every value in full.")
 @common()
 @click.pass_obj
-def events(settings: Settings, target: str | None, kinds: tuple[str, ...], after: int, follow: bool, as_json: bool) -> int:
+def events(
+    settings: CommandSettings, target: str | None, kinds: tuple[str, ...], after: int, follow: bool, as_json: bool
+) -> int:
     """Print the log, event by event.
 
     Everything, or what happened to a TARGET (or to a host: host:local).

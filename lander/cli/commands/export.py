@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lander.cli.options import FOLLOW_SECONDS, Settings, common
+from lander.cli.options import FOLLOW_SECONDS, CommandSettings, common
 from lander.reports.export import formats
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("-f", "--follow", is_flag=True, help="Go on until the TARGET has ended or Ctrl-C; with --to tensorboard.")
 @common()
 @click.pass_obj
-def export(settings: Settings, target: str, form: str, output: Path | None, follow: bool) -> int:
+def export(settings: CommandSettings, target: str, form: str, output: Path | None, follow: bool) -> int:
     """Write what a TARGET recorded for another tool.
 
     As it counts: what an attempt did beyond the checkpoint from which the next went on is left out. DIR appears when it is

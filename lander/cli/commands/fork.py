@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lander.cli.options import Settings, common, execution_said
+from lander.cli.options import CommandSettings, common, execution_said
 
 if TYPE_CHECKING:
     from lander.protocol.experiment import Experiment
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @common()
 @click.pass_obj
 def fork(
-    settings: Settings,
+    settings: CommandSettings,
     /,
     target: str,
     overrides: tuple[str, ...],

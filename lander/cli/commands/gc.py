@@ -4,7 +4,7 @@ import time
 
 import click
 
-from lander.cli.options import Settings, common
+from lander.cli.options import CommandSettings, common
 from lander.store.upkeep import retention
 
 
@@ -23,7 +23,7 @@ from lander.store.upkeep import retention
 )
 @common()
 @click.pass_obj
-def gc(settings: Settings, delete: bool, keep: int, keep_every: int) -> int:
+def gc(settings: CommandSettings, delete: bool, keep: int, keep_every: int) -> int:
     """Tell which checkpoints nobody needs; --delete them.
 
     Of each run the last ones are kept, every Mth, the one with the best mean return, the best in evaluation, those with which

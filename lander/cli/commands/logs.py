@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from lander.cli.options import FOLLOW_SECONDS, Settings, common
+from lander.cli.options import FOLLOW_SECONDS, CommandSettings, common
 
 
 @click.command()
@@ -15,7 +15,7 @@ from lander.cli.options import FOLLOW_SECONDS, Settings, common
 @click.option("-f", "--follow", is_flag=True, help="Go on until the target has ended.")
 @common()
 @click.pass_obj
-def logs(settings: Settings, target: str, follow: bool) -> int:
+def logs(settings: CommandSettings, target: str, follow: bool) -> int:
     """Print what a TARGET's processes wrote.
 
     That is: tracebacks, and whatever its environments print.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from lander.cli.commands.wait import wait_while
-from lander.cli.options import Settings, common
+from lander.cli.options import CommandSettings, common
 
 if TYPE_CHECKING:
     from lander.protocol.commands import Accepted
@@ -25,7 +25,7 @@ def _no_wait(text: str) -> Callable[[F], F]:
 @_no_wait("the runs have ended")
 @common()
 @click.pass_obj
-def stop(settings: Settings, target: str, no_wait: bool) -> int:
+def stop(settings: CommandSettings, target: str, no_wait: bool) -> int:
     """Stop a TARGET before its time.
 
     What waits does not start; what trains writes a checkpoint at its next boundary and ends. Nothing is lost: lander-ctl
@@ -56,7 +56,7 @@ def stop(settings: Settings, target: str, no_wait: bool) -> int:
 @_no_wait("the runs are paused")
 @common()
 @click.pass_obj
-def pause(settings: Settings, target: str, no_wait: bool) -> int:
+def pause(settings: CommandSettings, target: str, no_wait: bool) -> int:
     """Pause a TARGET, to go on later.
 
     What trains writes a checkpoint at its next boundary and frees its slot; what waits does not start. lander-ctl resume
@@ -83,7 +83,7 @@ def pause(settings: Settings, target: str, no_wait: bool) -> int:
 @click.argument("target")
 @common()
 @click.pass_obj
-def resume(settings: Settings, target: str) -> int:
+def resume(settings: CommandSettings, target: str) -> int:
     """Go on with a TARGET that is paused or has ended.
 
     Runs that are paused, stopped, failed or skipped continue exactly from their last checkpoint. A supervisor is started
@@ -100,7 +100,7 @@ def resume(settings: Settings, target: str) -> int:
 @click.argument("target")
 @common()
 @click.pass_obj
-def retry(settings: Settings, target: str) -> int:
+def retry(settings: CommandSettings, target: str) -> int:
     """Try a TARGET again that failed or was skipped.
 
     From its last checkpoint, its failures forgiven. What waits for its next try waits no longer. A supervisor is started
@@ -118,7 +118,7 @@ def retry(settings: Settings, target: str) -> int:
 @_no_wait("the runs have ended")
 @common()
 @click.pass_obj
-def skip(settings: Settings, target: str, no_wait: bool) -> int:
+def skip(settings: CommandSettings, target: str, no_wait: bool) -> int:
     """Have an experiment go on without a TARGET.
 
     Its runs are left out of the verdict. lander-ctl resume or retry takes them in again.
@@ -144,7 +144,7 @@ def skip(settings: Settings, target: str, no_wait: bool) -> int:
 @_no_wait("the checkpoints are written")
 @common()
 @click.pass_obj
-def checkpoint(settings: Settings, target: str, no_wait: bool) -> int:
+def checkpoint(settings: CommandSettings, target: str, no_wait: bool) -> int:
     """Have what trains of a TARGET write a checkpoint now.
 
     That is: at its next boundary. Training goes on.

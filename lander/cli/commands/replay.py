@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lander.app.replay_subject import MOST_AT_ONCE
-from lander.cli.options import Settings, common
+from lander.cli.options import CommandSettings, common
 from lander.protocol.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 @click.option("--fps", type=click.FloatRange(1, 240), metavar="N", help="Frames per second (default: the environment's own).")
 @common()
 @click.pass_obj
-def replay(settings: Settings, run: str, words: tuple[str, ...], output: Path | None, check: bool, fps: float | None) -> int:
+def replay(
+    settings: CommandSettings, run: str, words: tuple[str, ...], output: Path | None, check: bool, fps: float | None
+) -> int:
     """Play episodes of a RUN's training once more, and film them.
 
     From the log alone: the environment is built as it was, its random generator put where it stood at that reset, and the

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import click
 
-from lander.cli.options import Settings, common
+from lander.cli.options import CommandSettings, common
 
 if TYPE_CHECKING:
     from lander.reports.analysis.findings import Findings
@@ -30,7 +30,9 @@ _COLOURS: Final = ("white", "bright_blue", "bright_red", "green", "magenta", "ye
 @click.option("--videos", is_flag=True, help="With html: film the best, median and worst evaluation episode of each arm.")
 @common()
 @click.pass_obj
-def report(settings: Settings, experiment: str, form: Form, output: Path | None, threshold: float | None, videos: bool) -> int:
+def report(
+    settings: CommandSettings, experiment: str, form: Form, output: Path | None, threshold: float | None, videos: bool
+) -> int:
     """Say what an EXPERIMENT showed.
 
     The verdict, the numbers behind it, and what to keep in mind.

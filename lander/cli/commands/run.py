@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lander.cli.options import Settings, common, experiment_options, request_from
+from lander.cli.options import CommandSettings, common, experiment_options, request_from
 
 if TYPE_CHECKING:
-    from lander.app.conduct import Request
+    from lander.app.requests import Request
     from lander.store.projections.status import ExperimentStatus
 
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors and warnings.")
 @common()
 @click.pass_obj
-def run(settings: Settings, /, quiet: bool, **options: Any) -> int:
+def run(settings: CommandSettings, /, quiet: bool, **options: Any) -> int:
     """Train an experiment, show how it goes, print the verdict.
 
     FILE is JSON, YAML or TOML; KEY=VALUE changes one of its settings. What was stopped, failed or interrupted goes on
@@ -42,7 +42,7 @@ def run(settings: Settings, /, quiet: bool, **options: Any) -> int:
     return carry_out(request_from(**options), settings, quiet)
 
 
-def carry_out(wanted: "Request", settings: Settings, quiet: bool) -> int:
+def carry_out(wanted: "Request", settings: CommandSettings, quiet: bool) -> int:
     """Conduct an experiment, show how it goes, print the verdict; returns the exit code."""
     from lander.app.conduct import conduct
     from lander.app.live_view import live_view

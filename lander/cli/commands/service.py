@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lander.cli.options import Settings, common
+from lander.cli.options import CommandSettings, common
 
 if TYPE_CHECKING:
     from lander.store.log.reader import Reader
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 @click.command()
 @common()
 @click.pass_obj
-def up(settings: Settings) -> int:
+def up(settings: CommandSettings) -> int:
     """Have a supervisor serve the home.
 
     It carries on with whatever was left unfinished there, from its last checkpoints. Does nothing where one is running
@@ -42,7 +42,7 @@ def up(settings: Settings) -> int:
 @click.command()
 @common()
 @click.pass_obj
-def down(settings: Settings) -> int:
+def down(settings: CommandSettings) -> int:
     """End every process, then the supervisor.
 
     What trains writes a checkpoint first; lander-ctl up carries on from there. Does nothing where no supervisor runs.
@@ -60,7 +60,7 @@ def down(settings: Settings) -> int:
     return 0
 
 
-def _unfinished(settings: Settings) -> dict[str, tuple[int, int, int]]:
+def _unfinished(settings: CommandSettings) -> dict[str, tuple[int, int, int]]:
     """For each experiment under way: runs that go on by themselves, runs that are paused, and runs in all."""
     from lander.protocol.errors import HomeError, NotFoundError
     from lander.store.log.reader import Reader

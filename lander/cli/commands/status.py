@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lander.cli.options import FOLLOW_SECONDS, Settings, common
+from lander.cli.options import FOLLOW_SECONDS, CommandSettings, common
 from lander.protocol.states import UNDER_WAY
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--at", type=click.IntRange(min=0), metavar="POSITION", help="As it was when the log had come to POSITION.")
 @common()
 @click.pass_obj
-def status(settings: Settings, target: str | None, watch: bool, as_json: bool, at: int | None) -> int:
+def status(settings: CommandSettings, target: str | None, watch: bool, as_json: bool, at: int | None) -> int:
     """Show how experiments stand.
 
     Every experiment, or the runs that TARGET names.

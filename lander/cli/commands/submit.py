@@ -4,17 +4,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lander.cli.options import Settings, common, experiment_options, request_from
+from lander.cli.options import CommandSettings, common, experiment_options, request_from
 
 if TYPE_CHECKING:
-    from lander.app.conduct import Request
+    from lander.app.requests import Request
 
 
 @click.command()
 @experiment_options
 @common()
 @click.pass_obj
-def submit(settings: Settings, /, **options: Any) -> int:
+def submit(settings: CommandSettings, /, **options: Any) -> int:
     """Hand an experiment to the supervisor.
 
     A supervisor is started if none runs, and goes on when this terminal is closed. What was stopped, failed or interrupted
@@ -32,7 +32,7 @@ def submit(settings: Settings, /, **options: Any) -> int:
     return hand_over(wanted, settings)
 
 
-def hand_over(wanted: "Request", settings: Settings) -> int:
+def hand_over(wanted: "Request", settings: CommandSettings) -> int:
     """Give an experiment to the supervisor, and print its id; returns the exit code."""
     from lander.app import conduct
 

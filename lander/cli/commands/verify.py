@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lander.cli.options import Settings, common
+from lander.cli.options import CommandSettings, common
 from lander.protocol.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option("--to", "until", type=click.IntRange(min=1), metavar="STEP", help="Up to the checkpoint at STEP.")
 @common()
 @click.pass_obj
-def verify(settings: Settings, run: str, after: int, until: int | None) -> int:
+def verify(settings: CommandSettings, run: str, after: int, until: int | None) -> int:
     """Re-execute a RUN and compare every bit.
 
     It is trained once more, in a scratch home of its own, from its beginning or from one of its checkpoints. Every action,

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from lander.app.replay_subject import MOST_AT_ONCE
-from lander.cli.options import Settings, common
+from lander.cli.options import CommandSettings, common
 
 
 @click.command()
@@ -29,7 +29,7 @@ from lander.cli.options import Settings, common
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), metavar="PATH", help="The film: an .mp4 file.")
 @common()
 @click.pass_obj
-def video(settings: Settings, run: str, at: str, episodes: int, seed: int | None, output: Path | None) -> int:
+def video(settings: CommandSettings, run: str, at: str, episodes: int, seed: int | None, output: Path | None) -> int:
     """Film the policy of a RUN.
 
     It plays without exploring, each episode on a seed of its own: by default those on which it was evaluated, which are the

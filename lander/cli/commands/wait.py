@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lander.cli.options import FOLLOW_SECONDS, Settings, common
+from lander.cli.options import FOLLOW_SECONDS, CommandSettings, common
 from lander.protocol.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.argument("target", required=False)
 @common()
 @click.pass_obj
-def wait(settings: Settings, target: str | None) -> int:
+def wait(settings: CommandSettings, target: str | None) -> int:
     """Wait until TARGET or everything has ended.
 
     What is paused has not ended: somebody may resume it.

@@ -9,7 +9,7 @@ from lander.protocol.returns import RETURN_WINDOW
 from lander.protocol.states import in_words
 from lander.reports.analysis.findings import ArmFinding, Contrast, Measure
 from lander.reports.analysis.judgement import FEWEST_SEEDS
-from lander.reports.analysis.run_histories import Past
+from lander.reports.analysis.run_histories import RunHistory
 
 FEW_SEEDS: Final = 5
 MOST_MEAN_OF_ALL: Final = 3
@@ -18,7 +18,7 @@ _MOST_NAMED: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class CaveatInputs:
     """What caveats follow from: the experiment as submitted and as it is now, its runs, and what was found.
 
     `looks` is how often there were more seeds, steps or episodes of evaluation after results could be seen.
@@ -26,19 +26,19 @@ class Told:
 
     submitted: Experiment
     wanted: Experiment
-    runs: Sequence[Past]
+    runs: Sequence[RunHistory]
     measure: Measure
     arms: Sequence[ArmFinding]
     contrasts: Sequence[Contrast]
     looks: int
 
     @property
-    def completed(self) -> list[Past]:
+    def completed(self) -> list[RunHistory]:
         """The runs that were trained to their end."""
         return [run for run in self.runs if run.completed]
 
 
-def caveats(told: Told) -> Iterator[str]:
+def caveats(told: CaveatInputs) -> Iterator[str]:
     """All of them, what weighs most first."""
     yield from _of_missing_runs(told)
     yield from _of_comparability(told)
@@ -49,7 +49,7 @@ def caveats(told: Told) -> Iterator[str]:
     yield from _of_arms(told.wanted.arms)
 
 
-def _of_missing_runs(told: Told) -> Iterator[str]:
+def _of_missing_runs(told: CaveatInputs) -> Iterator[str]:
     missing = [run for run in told.runs if not run.completed]
     if missing:
         yield f"{len(missing)} of {len(told.runs)} runs did not complete and are left out: {_named(missing)}"
@@ -61,7 +61,7 @@ def _of_missing_runs(told: Told) -> Iterator[str]:
         yield f"after an interruption, these could not go on bit by bit, and began a new episode instead: {_named(inexact)}"
 
 
-def _of_comparability(told: Told) -> Iterator[str]:
+def _of_comparability(told: CaveatInputs) -> Iterator[str]:
     baseline, *variants = told.arms
     compared = {contrast.variant: contrast for contrast in told.contrasts}
     for variant in variants:
@@ -87,7 +87,7 @@ def _lacking(arm: ArmFinding, other: ArmFinding) -> str:
     return f"{arm.name} lacks {_shortened(seeds)}" if seeds else ""
 
 
-def _otherwise_in_training(told: Told, baseline: str, variant: str) -> str | None:
+def _otherwise_in_training(told: CaveatInputs, baseline: str, variant: str) -> str | None:
     """Said where the variant is ahead in evaluation and behind in training, or the other way round."""
     ahead = []
     for measure in ("evaluation", "training"):
@@ -105,7 +105,7 @@ def _otherwise_in_training(told: Told, baseline: str, variant: str) -> str | Non
     return f"{variant} is {words[0]} {baseline} in evaluation and {words[1]} it in its last {RETURN_WINDOW} training episodes"
 
 
-def _of_seeds(told: Told) -> Iterator[str]:
+def _of_seeds(told: CaveatInputs) -> Iterator[str]:
     counts = {arm.name: len(arm.returns) for arm in told.arms if arm.returns}
     if not counts:
         return
@@ -125,7 +125,7 @@ def _of_seeds(told: Told) -> Iterator[str]:
         )
 
 
-def _of_episodes(told: Told) -> Iterator[str]:
+def _of_episodes(told: CaveatInputs) -> Iterator[str]:
     evaluated = [run.final_evaluation for run in told.completed]
     if told.measure == "training":
         if any(evaluated):
@@ -168,7 +168,7 @@ def _environment(arm: Arm) -> str:
     return f"{arm.environment} ({settings})" if settings else arm.environment
 
 
-def _named(runs: Sequence[Past]) -> str:
+def _named(runs: Sequence[RunHistory]) -> str:
     return _shortened([f"{run.run['arm']}/{run.run['seed']} ({in_words(run.run['state'], run.run['cause'])})" for run in runs])
 
 

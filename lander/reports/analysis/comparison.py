@@ -7,11 +7,11 @@ from math import fsum
 from lander.protocol.experiment import Arm, Experiment
 from lander.protocol.states import SETTLED
 from lander.reports.analysis import statistics
-from lander.reports.analysis.caveats import Told, caveats
+from lander.reports.analysis.caveats import CaveatInputs, caveats
 from lander.reports.analysis.findings import LEVEL, ArmFinding, Contrast, Estimate, Findings, RunFinding, Withheld
 from lander.reports.analysis.judgement import FEWEST_SEEDS, Judgement, Sample, judge
 from lander.reports.analysis.power import more_seeds
-from lander.reports.analysis.run_histories import Past, known, measure_of, pasts, run_finding
+from lander.reports.analysis.run_histories import RunHistory, known, measure_of, run_finding, run_histories
 from lander.store.log.reader import Reader
 from lander.store.projections.status import status
 
@@ -30,14 +30,14 @@ def _findings(reader: Reader, experiment: str, threshold: float | None) -> Findi
     submitted, wanted = reader.submission(experiment).experiment, reader.experiment(experiment)
     standing = status(reader, experiment)
     (found,) = standing["experiments"]
-    runs = pasts(reader, experiment, found["runs"])
+    runs = run_histories(reader, experiment, found["runs"])
     measure = measure_of(runs)
     aim = _default_threshold(runs, wanted.baseline.name) if threshold is None else threshold
     each = [run_finding(run, measure, aim) for run in runs]
     arms = [_arm(arm, [run for run in each if run.arm == arm.name]) for arm in wanted.arms]
     looks = _looks(reader, experiment)
     contrasts = _contrasts(arms, looks)
-    told = Told(submitted, wanted, runs, measure, arms, contrasts, looks)
+    told = CaveatInputs(submitted, wanted, runs, measure, arms, contrasts, looks)
     return Findings(
         experiment=experiment,
         hypothesis=found["hypothesis"],
@@ -52,7 +52,7 @@ def _findings(reader: Reader, experiment: str, threshold: float | None) -> Findi
     )
 
 
-def _default_threshold(runs: Sequence[Past], baseline: str) -> float | None:
+def _default_threshold(runs: Sequence[RunHistory], baseline: str) -> float | None:
     finals = [run.final("training") for run in runs if run.completed and run.run["arm"] == baseline]
     numbers = [final for final in finals if final is not None]
     return known(fsum(numbers) / len(numbers)) if numbers else None
@@ -115,7 +115,7 @@ def _contrasts(arms: Sequence[ArmFinding], looks: int) -> list[Contrast]:
     baseline, *variants = arms
     compared = [variant for variant in variants if variant.returns and baseline.returns]
     samples = [Sample.of(variant.returns, baseline.returns) for variant in compared]
-    severe = judge([_severe(variant, baseline) for variant in compared], looks)
+    severe = judge([_worst_case_sample(variant, baseline) for variant in compared], looks)
     ended = all(run.state in SETTLED for arm in arms for run in arm.runs)
     level = LEVEL / (max(1, len(compared)) * 2 ** (looks + 1))
     return [
@@ -124,7 +124,7 @@ def _contrasts(arms: Sequence[ArmFinding], looks: int) -> list[Contrast]:
     ]
 
 
-def _severe(variant: ArmFinding, baseline: ArmFinding) -> Sample:
+def _worst_case_sample(variant: ArmFinding, baseline: ArmFinding) -> Sample:
     """The sample, had every run that was lost returned the least of all."""
     least = min(*variant.returns.values(), *baseline.returns.values())
     ours, theirs = ({run.seed: least if run.final is None else run.final for run in arm.runs} for arm in (variant, baseline))

@@ -25,7 +25,7 @@ LARGEST_RETURN: Final = 1e100
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class RunHistory:
     """A run as the log has it; `began` is the timestep at which it was forked, 0 where it was not."""
 
     run: RunStatus
@@ -76,26 +76,26 @@ def known(value: float | None) -> float | None:
     return value if value is not None and isfinite(value) and abs(value) <= LARGEST_RETURN else None
 
 
-def pasts(reader: Reader, experiment: str, runs: Sequence[RunStatus]) -> list[Past]:
+def run_histories(reader: Reader, experiment: str, runs: Sequence[RunStatus]) -> list[RunHistory]:
     """Everything that is read of the log: episodes and what is rare, no steps."""
     paid = costs(reader, experiment)
     return [_past(reader, run, paid) for run in runs]
 
 
-def _past(reader: Reader, run: RunStatus, paid: Mapping[str, Cost]) -> Past:
+def _past(reader: Reader, run: RunStatus, paid: Mapping[str, Cost]) -> RunHistory:
     if run["id"] not in paid:
-        return Past(run, 0, Progress.of([]), (), None)
+        return RunHistory(run, 0, Progress.of([]), (), None)
     record, progress = Record(reader, run["id"]), Progress.of(episodes_with_past(reader, run["id"]))
-    return Past(run, record.lineage.beginning, progress, record.evaluations(), paid[run["id"]])
+    return RunHistory(run, record.lineage.beginning, progress, record.evaluations(), paid[run["id"]])
 
 
-def measure_of(runs: Sequence[Past]) -> Measure:
+def measure_of(runs: Sequence[RunHistory]) -> Measure:
     """By what these runs can be compared: evaluation where every one of them that completed has a final one."""
     completed = [run for run in runs if run.completed]
     return "evaluation" if completed and all(run.final_evaluation for run in completed) else "training"
 
 
-def run_finding(past: Past, measure: Measure, threshold: float | None) -> RunFinding:
+def run_finding(past: RunHistory, measure: Measure, threshold: float | None) -> RunFinding:
     """The run, as findings have it."""
     run = past.run
     best, best_step = past.best(measure)

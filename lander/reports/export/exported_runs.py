@@ -9,7 +9,7 @@ from lander.store.log.reader import Reader
 from lander.store.projections.status import RunStatus, status
 
 
-class Run(NamedTuple):
+class ExportedRun(NamedTuple):
     """One run. Times are microseconds since the Unix epoch: when it was first queued, when its first process started, and
     when its last one ended, if it is over."""
 
@@ -32,20 +32,20 @@ class Run(NamedTuple):
         return _flat(self.configuration)
 
 
-def runs_of(reader: Reader, target: str) -> list[Run]:
+def runs_of(reader: Reader, target: str) -> list[ExportedRun]:
     """The runs of a target, in order; raises `NotFoundError` for one that does not exist."""
     (standing,) = status(reader, target)["experiments"]
     experiment = reader.experiment(standing["id"])
     return [_run(reader, experiment.configuration(RunKey.parse(run["id"])), run) for run in standing["runs"]]
 
 
-def _run(reader: Reader, arm: Arm, standing: RunStatus) -> Run:
+def _run(reader: Reader, arm: Arm, standing: RunStatus) -> ExportedRun:
     moments: dict[str, list[int]] = {kind: [] for kind in (RunQueued.kind, AttemptStarted.kind, AttemptEnded.kind)}
     for stored in reader.events(standing["id"], list(moments)):
         moments[stored.kind].append(stored.at)
     queued, started, ended = moments.values()
     over = standing["state"] in TERMINAL
-    return Run(
+    return ExportedRun(
         key=RunKey.parse(standing["id"]),
         arm=arm,
         status=standing,

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 
 from lander.protocol.errors import UsageError
 from lander.protocol.states import RunState
-from lander.reports.export.exported_runs import Run, runs_of
+from lander.reports.export.exported_runs import ExportedRun, runs_of
 from lander.reports.export.surroundings import only
 from lander.store.log.reader import Reader
 from lander.store.records.run_record import Record
@@ -60,7 +60,7 @@ def _write_all(client: Any, reader: Reader, target: str) -> None:
         _write(client, experiment, reader, run)
 
 
-def _write(client: Any, experiment: str, reader: Reader, run: Run) -> None:
+def _write(client: Any, experiment: str, reader: Reader, run: ExportedRun) -> None:
     from mlflow.entities import Metric, Param
 
     identifier = _created(client, experiment, run)
@@ -81,7 +81,7 @@ def _write(client: Any, experiment: str, reader: Reader, run: Run) -> None:
         client.set_terminated(identifier, status, _milliseconds(run.ended))
 
 
-def _created(client: Any, experiment: str, run: Run) -> str:
+def _created(client: Any, experiment: str, run: ExportedRun) -> str:
     standing = {name: str(run.status[name]) for name in ("state", "cause", "attempt") if run.status[name] is not None}
     tags = {"run": run.key.id, "arm": run.key.arm, "role": run.arm.role, "seed": str(run.key.seed), **standing}
     began = _milliseconds(run.queued if run.started is None else run.started)

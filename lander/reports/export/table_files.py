@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from lander.reports.analysis.run_histories import final_of
 from lander.reports.analysis.tidy_tables import RECORDED, RUN, Row, Table
-from lander.reports.export.exported_runs import Run, runs_of
+from lander.reports.export.exported_runs import ExportedRun, runs_of
 from lander.reports.export.plain import moment
 from lander.store.log.reader import Reader
 from lander.store.records.run_record import Record
@@ -38,7 +38,7 @@ def tables(reader: Reader, target: str) -> dict[str, Table]:
     }
 
 
-def _runs(reader: Reader, runs: list[Run]) -> Table:
+def _runs(reader: Reader, runs: list[ExportedRun]) -> Table:
     """`training_return` is the mean of the last 100 episodes, `evaluation_return` that of the final evaluation."""
     arm = ("role", "algorithm", "environment", "hyperparameters")
     standing = ("state", "cause", "attempts", *_OF_RUN[3:])
@@ -46,7 +46,7 @@ def _runs(reader: Reader, runs: list[Run]) -> Table:
     return Table(columns, (_run(reader, run) for run in runs))
 
 
-def _run(reader: Reader, run: Run) -> Row:
+def _run(reader: Reader, run: ExportedRun) -> Row:
     key, arm = run.key, run.arm
     hyperparameters = json.dumps(arm.hyperparameters, ensure_ascii=False)
     final = final_of(Record(reader, key.id).evaluations(), run.status["step"])

@@ -20,7 +20,7 @@ from lander.protocol.events import Event as LogEvent
 from lander.protocol.events import MetricsLogged, TrainingStarted
 from lander.protocol.lineage import Lineage, Start
 from lander.reports.export.directory import note
-from lander.reports.export.exported_runs import Run, runs_of
+from lander.reports.export.exported_runs import ExportedRun, runs_of
 from lander.reports.export.formats import Exported
 from lander.store.log.reader import Reader
 from lander.store.records.run_record import Record
@@ -111,7 +111,7 @@ class _EventFile:
         self._records = RecordWriter(path.open("ab"))
 
     @classmethod
-    def of(cls, run: Run, directory: Path) -> Self:
+    def of(cls, run: ExportedRun, directory: Path) -> Self:
         """The file of a run; a new one begins with the run's configuration."""
         path = directory / run.key.arm / str(run.key.seed) / _FILE
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -121,7 +121,7 @@ class _EventFile:
             file.begin(run)
         return file
 
-    def begin(self, run: Run) -> None:
+    def begin(self, run: ExportedRun) -> None:
         """Say which version of the format this is, and how the run is configured."""
         began = (run.queued if run.started is None else run.started) / 1e6
         self._add(Event(wall_time=began, file_version="brain.Event:2"))
@@ -151,7 +151,7 @@ class _EventFile:
         self._records.close()
 
 
-def _hyperparameters(run: Run, began: float) -> Any:
+def _hyperparameters(run: ExportedRun, began: float) -> Any:
     """For the HPARAMS tab; what is neither number nor text there is JSON."""
     settings = {name: _scalar(value) for name, value in run.settings.items()}
     summary = hparams_pb(settings, trial_id=run.key.id, start_time_secs=began)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from lander.reports.export.exported_runs import Run, runs_of
+from lander.reports.export.exported_runs import ExportedRun, runs_of
 from lander.reports.export.surroundings import only
 from lander.store.log.reader import Reader
 from lander.store.records.run_record import Record
@@ -42,7 +42,7 @@ def write(reader: Reader, target: str, directory: Path) -> None:
             wandb.teardown()
 
 
-def _write(wandb: Any, reader: Reader, run: Run, directory: Path) -> None:
+def _write(wandb: Any, reader: Reader, run: ExportedRun, directory: Path) -> None:
     identifier = _identifier(run)
     offline = wandb.init(
         project=_PROJECT,
@@ -60,7 +60,7 @@ def _write(wandb: Any, reader: Reader, run: Run, directory: Path) -> None:
     _keep_the_record(run, identifier, directory)
 
 
-def _keep_the_record(run: Run, identifier: str, directory: Path) -> None:
+def _keep_the_record(run: ExportedRun, identifier: str, directory: Path) -> None:
     """Keep the one file that W&B reads, in a directory called as W&B calls it; the rest are logs of how it was written."""
     name = f"run-{identifier}.wandb"
     (written,) = directory.glob(f"wandb/offline-run-*-{identifier}/{name}")
@@ -71,6 +71,6 @@ def _keep_the_record(run: Run, identifier: str, directory: Path) -> None:
     shutil.rmtree(directory / "wandb")
 
 
-def _identifier(run: Run) -> str:
+def _identifier(run: ExportedRun) -> str:
     """The same for every export of the run, and another for a run of the same name in another home."""
     return hashlib.sha256(f"{run.key.id} {run.queued}".encode()).hexdigest()[:16]

@@ -19,7 +19,7 @@ _SAID: Final = (
 )
 
 
-class Checkpoints(NamedTuple):
+class RunCheckpoints(NamedTuple):
     """One run's checkpoints, in the order of its attempts; `origin` is another run's, from which it was forked."""
 
     effective: tuple[CheckpointCommitted, ...]
@@ -62,7 +62,7 @@ def nearest(steps: Iterable[int], wanted: int) -> str:
     return ", ".join(map(str, sorted(sorted(steps, key=lambda step: abs(step - wanted))[:3])))
 
 
-def checkpoints_by_run(reader: Reader) -> dict[str, Checkpoints]:
+def checkpoints_by_run(reader: Reader) -> dict[str, RunCheckpoints]:
     """The checkpoints of every run that has any, or was forked from one."""
     forked = (
         (key, CheckpointCommitted.forked(experiment, key.seed))
@@ -87,10 +87,10 @@ def _experiments(reader: Reader) -> Iterable[Experiment]:
     return experiments_of(reader.connection.execute(PLANS_OF_ALL, PLAN_KINDS)).values()
 
 
-def _divided(lineage: Lineage, said: list[tuple[int, CheckpointCommitted]]) -> Checkpoints:
+def _divided(lineage: Lineage, said: list[tuple[int, CheckpointCommitted]]) -> RunCheckpoints:
     effective = latest_by_step(checkpoint for epoch, checkpoint in said if lineage.counts(epoch, checkpoint.step))
     chosen = set(map(id, effective))
-    return Checkpoints(effective, tuple(checkpoint for _, checkpoint in said if id(checkpoint) not in chosen))
+    return RunCheckpoints(effective, tuple(checkpoint for _, checkpoint in said if id(checkpoint) not in chosen))
 
 
 def latest_by_step(checkpoints: Iterable[CheckpointCommitted]) -> tuple[CheckpointCommitted, ...]:

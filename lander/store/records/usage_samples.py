@@ -15,7 +15,7 @@ _SAMPLES: Final = (
 """Found by the hosts' streams, which are short: what trainers said is not read."""
 
 
-class Sample(NamedTuple):
+class UsageSample(NamedTuple):
     """One measurement of one trainer, with the host's name and its clock in microseconds since 1970."""
 
     at: int
@@ -23,9 +23,9 @@ class Sample(NamedTuple):
     usage: TrainerUsage
 
 
-def samples(reader: Reader, experiment: str) -> Iterator[Sample]:
+def samples(reader: Reader, experiment: str) -> Iterator[UsageSample]:
     """Every measurement of any trainer since an experiment was submitted, of every attempt, in order."""
     for at, host, kind, body in reader.connection.execute(_SAMPLES, (experiment,)):
         sample = decode_event(kind, body)
         for usage in sample.trainers if isinstance(sample, ResourcesSampled) else ():
-            yield Sample(at, host, usage)
+            yield UsageSample(at, host, usage)

@@ -17,9 +17,9 @@ from lander.home.durable_files import flush
 from lander.home.layout import ARTIFACTS, EXPERIMENTS, artifact_path
 from lander.protocol.errors import HomeError, StoreError
 from lander.store.log.reader import DATABASE, Reader, open_reader
-from lander.store.records.checkpoint_record import Checkpoints, checkpoints_by_run, files_of
+from lander.store.records.checkpoint_record import RunCheckpoints, checkpoints_by_run, files_of
 from lander.store.upkeep.integrity import sha256_of
-from lander.store.upkeep.retention import COLLECTED, excused
+from lander.store.upkeep.retention import COLLECTED, expected_missing
 
 
 class Backup(NamedTuple):
@@ -86,7 +86,7 @@ def _copy_log(path: Path, copy: Path) -> None:
     flush(copy)
 
 
-def _artifacts(runs: dict[str, Checkpoints]) -> set[str]:
+def _artifacts(runs: dict[str, RunCheckpoints]) -> set[str]:
     """The names of all files that the copied log names."""
     return {sha256 for found in runs.values() for checkpoint in found.named for sha256 in files_of(checkpoint)}
 
@@ -121,9 +121,9 @@ def _copied(source: Path, target: Path) -> Path:
     return target
 
 
-def _unexplained(home: Path, lost: list[str], runs: dict[str, Checkpoints]) -> tuple[str, ...]:
+def _unexplained(home: Path, lost: list[str], runs: dict[str, RunCheckpoints]) -> tuple[str, ...]:
     """Those without a good reason; asked last, so that what was collected meanwhile has one."""
-    gone = excused(home, runs)
+    gone = expected_missing(home, runs)
     return tuple(name for name in lost if name not in gone)
 
 

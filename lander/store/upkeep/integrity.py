@@ -19,7 +19,7 @@ from lander.store.projections.projections import TABLES
 from lander.store.projections.rebuild import rebuild
 from lander.store.records.checkpoint_record import checkpoints_by_run, files_of
 from lander.store.records.run_record import Record
-from lander.store.upkeep.retention import excused
+from lander.store.upkeep.retention import expected_missing
 
 _MOST_NAMED: Final = 3
 
@@ -166,7 +166,7 @@ def _compare(table: str, kept: sqlite3.Connection, fresh: sqlite3.Connection) ->
 
 def _checkpoint_files(reader: Reader) -> dict[Path, Reference]:
     runs = checkpoints_by_run(reader)
-    gone = excused(reader.home, runs)
+    gone = expected_missing(reader.home, runs)
     return {
         path: Reference(path, sha256, f"the checkpoint of {run} at step {checkpoint.step}")
         for run, found in runs.items()

@@ -1,6 +1,6 @@
 """What of `artifacts/` is worth keeping, and the collection of the rest.
 
-Checkpoints share files (the pages of a replay buffer), so a file goes only when no checkpoint that is kept consists of it.
+RunCheckpoints share files (the pages of a replay buffer), so a file goes only when no checkpoint that is kept consists of it.
 What was collected is noted in `artifacts/collected`, so that a file that is gone for no good reason can be told from it.
 """
 
@@ -16,7 +16,7 @@ from lander.home.durable_files import publish, unfinished
 from lander.home.layout import ARTIFACTS, artifact_path
 from lander.protocol.events import CheckpointCommitted
 from lander.store.log.reader import Reader
-from lander.store.records.checkpoint_record import Checkpoints, best_evaluated, best_of, checkpoints_by_run, files_of
+from lander.store.records.checkpoint_record import RunCheckpoints, best_evaluated, best_of, checkpoints_by_run, files_of
 
 KEEP: Final = 3
 KEEP_EVERY: Final = 10
@@ -50,7 +50,7 @@ class Retention:
         ]
 
 
-LEAST: Final = Retention(keep=1, keep_every=0)
+MINIMUM_RETENTION: Final = Retention(keep=1, keep_every=0)
 """What every collection keeps, whatever else it was asked to."""
 
 
@@ -140,9 +140,9 @@ def _alone(home: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def excused(home: Path, runs: Mapping[str, Checkpoints]) -> frozenset[str]:
+def expected_missing(home: Path, runs: Mapping[str, RunCheckpoints]) -> frozenset[str]:
     """The names of the files that may be missing: collected, and needed by nothing that every collection keeps."""
-    needed = ((*LEAST.kept(found.effective), *found.inherited) for found in runs.values())
+    needed = ((*MINIMUM_RETENTION.kept(found.effective), *found.inherited) for found in runs.values())
     return collected(home) - _files(checkpoint for each in needed for checkpoint in each)
 
 

@@ -1,6 +1,6 @@
 """The decision core: (state, message, now) → events to record, effects to carry out, and an answer.
 
-Pure: no clock, no socket, no file. Each handler says events into a `Draft`, which folds them at once, so that what is
+Pure: no clock, no socket, no file. Each handler says events into a `Decision`, which folds them at once, so that what is
 decided next already knows of them. The shell records the events, at the time `now`, and only then carries out the effects.
 """
 
@@ -11,54 +11,54 @@ from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.protocol.errors import NotFoundError, UsageError
 from lander.supervisor.core import attempts, hosts, target_commands
-from lander.supervisor.core.decision import Draft
-from lander.supervisor.core.messages import Drain, HostGone, LimitReached, Stalled, Tick
+from lander.supervisor.core.decision import Decision
+from lander.supervisor.core.messages import Drain, HostGone, LimitReached, Message, Stalled, Tick
 from lander.supervisor.core.placement import next_placement
-from lander.supervisor.core.standing import Run
+from lander.supervisor.core.standing import RunStanding
 from lander.supervisor.core.state import State
 from lander.supervisor.core.submission import submit
 
-__all__ = ["Draft", "Drain", "HostGone", "LimitReached", "Stalled", "Tick", "decide"]
+__all__ = ["Decision", "Drain", "HostGone", "LimitReached", "Stalled", "Tick", "decide"]
 
 
-def decide(state: State, message: object, now: float, leaving: bool = False) -> Draft:
-    """What follows from a message; the draft's events, effects and answer are the decision.
+def decide(state: State, message: Message, now: float, leaving: bool = False) -> Decision:
+    """What follows from a message; the decision's events, effects and answer are the decision.
 
     While the supervisor is `leaving`, from `Drain` on, nothing is placed: what is queued waits for the next one. A bad
     request is answered with `Refused`; whatever is raised is a defect, and ends the supervisor rather than be mistaken for one.
     """
-    draft = Draft(state, now)
+    decision = Decision(state, now)
     handler = _HANDLERS[type(message)]
     try:
-        handler(draft, message)
+        handler(decision, message)
     except (UsageError, NotFoundError) as error:
-        return Draft(state, now, answer=c.Refused(error=type(error).__name__, detail=str(error)))
+        return Decision(state, now, answer=c.Refused(error=error.code, detail=str(error)))
     if not leaving and not isinstance(message, Drain):
-        _place_runs(draft)
-    _close_experiments(draft)
-    return draft
+        _place_runs(decision)
+    _close_experiments(decision)
+    return decision
 
 
-def _place_runs(draft: Draft) -> None:
+def _place_runs(decision: Decision) -> None:
     """Fill the free slots."""
-    while (placement := next_placement(draft.state, draft.now)) is not None:
+    while (placement := next_placement(decision.state, decision.now)) is not None:
         run, (host, cpu, gpu) = placement
-        if draft.state.experiments[run.experiment].state == "queued":
-            draft.say(run.experiment, e.ExperimentStarted())
-        draft.say(run.id, e.AttemptStarted(epoch=run.epoch + 1, host=host.name, cpu=cpu, gpu=gpu))
-        placed = draft.state.runs[run.id]
+        if decision.state.experiments[run.experiment].state == "queued":
+            decision.say(run.experiment, e.ExperimentStarted())
+        decision.say(run.id, e.AttemptStarted(epoch=run.epoch + 1, host=host.name, cpu=cpu, gpu=gpu))
+        placed = decision.state.runs[run.id]
         if placed.attempt is not None:
-            draft.start(placed, placed.attempt)
+            decision.start(placed, placed.attempt)
 
 
-def _close_experiments(draft: Draft) -> None:
+def _close_experiments(decision: Decision) -> None:
     """Give every experiment whose runs are all over its own end."""
-    for name in draft.state.under_way:
-        if draft.state.experiments[name].exhausted:
-            draft.say(name, _conclusion(draft.state.runs_of(name)))
+    for name in decision.state.under_way:
+        if decision.state.experiments[name].exhausted:
+            decision.say(name, _conclusion(decision.state.runs_of(name)))
 
 
-def _conclusion(runs: list[Run]) -> e.Event:
+def _conclusion(runs: list[RunStanding]) -> e.Event:
     failed = [run.id for run in runs if run.state == "failed"]
     stopped = [run for run in runs if run.state == "stopped"]
     if failed and all(run.stop_reason == "aborted" for run in stopped):
@@ -70,7 +70,7 @@ def _conclusion(runs: list[Run]) -> e.Event:
     return e.ExperimentCompleted()
 
 
-_HANDLERS: Final[Mapping[type[Any], Callable[[Draft, Any], None]]] = {
+_HANDLERS: Final[Mapping[type[Message], Callable[[Decision, Any], None]]] = {
     c.SubmitExperiment: submit,
     c.StopTarget: target_commands.stop,
     c.PauseTarget: target_commands.pause,
@@ -84,5 +84,5 @@ _HANDLERS: Final[Mapping[type[Any], Callable[[Draft, Any], None]]] = {
     Stalled: attempts.stalled,
     LimitReached: attempts.limit_reached,
     Drain: attempts.drain,
-    Tick: lambda draft, message: None,
+    Tick: lambda decision, message: None,
 }

@@ -7,7 +7,7 @@ from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.supervisor.core.effects import Effect, EndAttempt, StartAttempt
 from lander.supervisor.core.restart_policy import STOP_GRACE
-from lander.supervisor.core.standing import Attempt, Run
+from lander.supervisor.core.standing import Attempt, RunStanding
 from lander.supervisor.core.state import State, evolve
 
 ResumeReason = Literal["resumed", "retried", "extended"]
@@ -16,7 +16,7 @@ Said = tuple[str, e.Event]
 
 
 @dataclass
-class Draft:
+class Decision:
     """A decision in the making; `state` is where things will stand once its events are recorded at the time `now`."""
 
     state: State
@@ -31,7 +31,7 @@ class Draft:
         recorded = e.Recorded(0, stream, e.SUPERVISOR, 0, e.microseconds(self.now), event)
         self.state = evolve(self.state, recorded)
 
-    def start(self, run: Run, attempt: Attempt) -> None:
+    def start(self, run: RunStanding, attempt: Attempt) -> None:
         """Have an attempt started that is recorded."""
         standing = self.state.experiments[run.experiment]
         elsewhere = run.arm.environment_kwargs != standing.experiment.baseline.environment_kwargs
@@ -54,23 +54,23 @@ class Draft:
         )
         self.effects.append(StartAttempt(host=attempt.host, order=order))
 
-    def end(self, run: Run, attempt: Attempt, grace: float = STOP_GRACE, traceback: bool = False) -> None:
+    def end(self, run: RunStanding, attempt: Attempt, grace: float = STOP_GRACE, traceback: bool = False) -> None:
         """Have an attempt ended."""
         order = EndAttempt(host=attempt.host, run=run.id, epoch=attempt.epoch, grace=grace, traceback=traceback)
         self.effects.append(order)
 
-    def ask_to_end(self, run: Run, attempt: Attempt, reason: e.StopReason) -> None:
+    def ask_to_end(self, run: RunStanding, attempt: Attempt, reason: e.StopReason) -> None:
         """A live run shall end at its next boundary; of several reasons the last one said holds."""
         if attempt.stop_reason != reason:
             self.say(run.id, e.StopRequested(reason=reason))
         self.end(run, attempt)
 
-    def end_again(self, run: Run, attempt: Attempt) -> None:
+    def end_again(self, run: RunStanding, attempt: Attempt) -> None:
         """Repeat the order to end an attempt that was asked to: once may not have been enough, or not have arrived."""
         stuck = attempt.stop_reason == "stalled"
         self.end(run, attempt, grace=0.0 if stuck else STOP_GRACE, traceback=stuck)
 
-    def resume(self, run: Run, reason: ResumeReason) -> None:
+    def resume(self, run: RunStanding, reason: ResumeReason) -> None:
         """A run that is paused, over or about to be goes on; its experiment with it."""
         self.reopen(run.experiment)
         self.say(run.id, e.RunResumed(reason=reason))

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from lander.supervisor.core.standing import ExperimentStanding, Host, Run
+from lander.supervisor.core.standing import ExperimentStanding, HostStanding, RunStanding
 from lander.supervisor.core.state import State
 
 
 class Slot(NamedTuple):
     """A CPU core of a host, and a GPU where one goes with it."""
 
-    host: Host
+    host: HostStanding
     cpu: int
     gpu: int | None = None
 
@@ -18,7 +18,7 @@ class Slot(NamedTuple):
 class Placement(NamedTuple):
     """A run and the slot it shall have."""
 
-    run: Run
+    run: RunStanding
     slot: Slot
 
 
@@ -41,7 +41,7 @@ def wake_at(state: State, now: float) -> float | None:
     return min((time for time in state.delayed.values() if time > now), default=None)
 
 
-def _startable(state: State, standing: ExperimentStanding, now: float, with_gpu: bool) -> Iterator[Run]:
+def _startable(state: State, standing: ExperimentStanding, now: float, with_gpu: bool) -> Iterator[RunStanding]:
     """In parallel, seed by seed, so that pairs to compare finish together; in sequence, arm by arm, one at a time."""
     sequential = standing.execution.mode == "sequential"
     workers = 1 if sequential else standing.execution.max_workers

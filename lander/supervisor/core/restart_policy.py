@@ -6,7 +6,7 @@ from zlib import crc32
 from lander.protocol.commands import TrainerExited
 from lander.protocol.events import AttemptEnded, Cause
 from lander.protocol.experiment import Experiment
-from lander.supervisor.core.standing import Attempt, Failure, Run
+from lander.supervisor.core.standing import Attempt, Failure, RunStanding
 from lander.supervisor.core.stop_reasons import MEANINGS
 
 STOP_GRACE: Final = 20.0
@@ -19,9 +19,9 @@ NEVER_RETRIED: Final[frozenset[Cause]] = frozenset({"config_error"})
 """Causes that another attempt would meet again for certain."""
 DETERMINISTIC: Final[frozenset[Cause]] = frozenset({"non_finite", "environment_error"})
 """Causes that another attempt will meet again if this one has met them where one before did."""
-THE_MACHINES: Final[frozenset[Cause]] = frozenset({"lost_contact"})
+INFRASTRUCTURE_CAUSES: Final[frozenset[Cause]] = frozenset({"lost_contact"})
 """Causes that are no fault of the run: it is tried again whatever its experiment says of failures, if not too often."""
-MACHINE_RETRIES: Final = 10
+INFRASTRUCTURE_RETRIES: Final = 10
 """How often that is, within the experiment's period: a run may be what brings its machine down."""
 RETRIED_ONCE: Final[frozenset[Cause]] = frozenset({"out_of_memory", "cuda_out_of_memory"})
 """Causes that may have been somebody else's fault, but hardly twice."""
@@ -84,10 +84,10 @@ def lost(attempt: Attempt, detail: str) -> AttemptEnded:
 # ---------------------------------------------------------------------------------------------------- what follows
 
 
-def after_failure(experiment: Experiment, run: Run, now: float) -> Verdict:
+def after_failure(experiment: Experiment, run: RunStanding, now: float) -> Verdict:
     """What follows a failed attempt; `run` has counted it already, as the last of its failures."""
     given_up: Literal["fail", "skip", "abort"] = "fail" if experiment.on_failure == "retry" else experiment.on_failure
-    if given_up != "fail" and run.failures[-1].cause not in THE_MACHINES:
+    if given_up != "fail" and run.failures[-1].cause not in INFRASTRUCTURE_CAUSES:
         return Verdict(given_up, why=f"on_failure is {given_up}")
     failures, retries = _of_the_same_origin(remembered(run.failures, experiment.retry_period, now), experiment)
     why = _hopeless(failures)
@@ -101,9 +101,9 @@ def after_failure(experiment: Experiment, run: Run, now: float) -> Verdict:
 
 def _of_the_same_origin(failures: list[Failure], experiment: Experiment) -> tuple[list[Failure], int]:
     """Those that are the run's, or the machine's, as the last one is; and how many of these are retried."""
-    machines = failures[-1].cause in THE_MACHINES
-    same = [failure for failure in failures if (failure.cause in THE_MACHINES) == machines]
-    return same, MACHINE_RETRIES if machines else experiment.max_retries
+    machines = failures[-1].cause in INFRASTRUCTURE_CAUSES
+    same = [failure for failure in failures if (failure.cause in INFRASTRUCTURE_CAUSES) == machines]
+    return same, INFRASTRUCTURE_RETRIES if machines else experiment.max_retries
 
 
 def remembered(failures: tuple[Failure, ...], period: float, now: float) -> list[Failure]:

@@ -36,7 +36,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RunStanding:
     """One arm with one seed; `place` is its turn among the runs of its experiment."""
 
     id: str
@@ -109,7 +109,7 @@ class ExperimentStanding:
         """Every run is over."""
         return not (self.queued | self.live | self.paused)
 
-    def moved(self, run: Run) -> "ExperimentStanding":
+    def moved(self, run: RunStanding) -> "ExperimentStanding":
         """With the run where its state says it is."""
         bit = 1 << run.place
         return replace(
@@ -121,7 +121,7 @@ class ExperimentStanding:
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
+class HostStanding:
     """A machine's agent and what it offers; `pid` and `incarnation` together tell one agent from the next."""
 
     name: str

@@ -18,7 +18,7 @@ from lander.protocol.growth import Growth, execution_after, grown
 from lander.protocol.lifecycle import next_experiment_state, next_run_state
 from lander.protocol.lineage import outlives
 from lander.supervisor.core.catalogue import Catalogue
-from lander.supervisor.core.standing import Attempt, ExperimentStanding, Failure, Host, Run
+from lander.supervisor.core.standing import Attempt, ExperimentStanding, Failure, HostStanding, RunStanding
 
 KEPT_CHECKPOINTS: Final = 3
 """As many of a run's last checkpoints are offered to its next attempt, in case the files of the last are damaged."""
@@ -31,8 +31,8 @@ class State:
     """All of it. The catalogues are in order of submission; the rest is found in them, too, and kept at hand."""
 
     experiments: Catalogue[ExperimentStanding] = field(default_factory=Catalogue)
-    runs: Catalogue[Run] = field(default_factory=Catalogue)
-    hosts: Mapping[str, Host] = field(default_factory=dict)
+    runs: Catalogue[RunStanding] = field(default_factory=Catalogue)
+    hosts: Mapping[str, HostStanding] = field(default_factory=dict)
     under_way: tuple[str, ...] = ()
     """The experiments that have not ended, in the order in which they are served."""
     live: tuple[str, ...] = ()
@@ -40,7 +40,7 @@ class State:
     delayed: Mapping[str, float] = field(default_factory=dict)
     """The queued runs that may not start before a time."""
 
-    def runs_of(self, experiment: str) -> list[Run]:
+    def runs_of(self, experiment: str) -> list[RunStanding]:
         """The runs of one experiment, in the order of their turns."""
         return [self.runs[run] for run in self.experiments[experiment].order]
 
@@ -49,7 +49,7 @@ class State:
         attempt = self.runs[run].attempt if run in self.runs else None
         return attempt if attempt is not None and attempt.epoch == epoch else None
 
-    def attempts(self) -> Iterator[tuple[Run, Attempt]]:
+    def attempts(self) -> Iterator[tuple[RunStanding, Attempt]]:
         """Every run that has an attempt, with it."""
         for name in self.live:
             run = self.runs[name]
@@ -78,7 +78,7 @@ def evolve(state: State, recorded: e.Recorded) -> State:
     return state if handler is None else handler(state, recorded, recorded.event)
 
 
-def _put_run(state: State, run: Run) -> State:
+def _put_run(state: State, run: RunStanding) -> State:
     """The one place where a run is replaced, and with it what is kept at hand about it."""
     before = state.runs[run.id]
     state = replace(state, runs=state.runs.put(run.id, run))
@@ -125,14 +125,14 @@ def _grown(state: State, recorded: e.Recorded, event: Growth) -> State:
     return replace(state, runs=catalogue, experiments=state.experiments.put(recorded.stream, standing))
 
 
-def _runs(experiment: Experiment, execution: e.Execution, known: Mapping[str, Run]) -> list[Run]:
+def _runs(experiment: Experiment, execution: e.Execution, known: Mapping[str, RunStanding]) -> list[RunStanding]:
     """Its runs in the order of their turns: those that are known as they stand, the others as they begin."""
     forked = partial(e.CheckpointCommitted.forked, experiment)
     arm = cache(lambda name, task: experiment.configuration(RunKey(experiment.experiment_id, name, 0, task)))
     return [
         replace(known[key.id], arm=arm(key.arm, key.task), place=place)
         if key.id in known
-        else Run(key.id, key.experiment, arm(key.arm, key.task), key.seed, place, forked(key.seed))
+        else RunStanding(key.id, key.experiment, arm(key.arm, key.task), key.seed, place, forked(key.seed))
         for place, key in enumerate(_turns(experiment, execution))
     ]
 
@@ -146,10 +146,10 @@ def _turns(experiment: Experiment, execution: e.Execution) -> list[RunKey]:
     return keys
 
 
-def _standing(experiment: Experiment, execution: e.Execution, runs: Sequence[Run]) -> ExperimentStanding:
+def _standing(experiment: Experiment, execution: e.Execution, runs: Sequence[RunStanding]) -> ExperimentStanding:
     """An experiment with these runs, in the order of their turns."""
 
-    def places(of: Callable[[Run], bool]) -> int:
+    def places(of: Callable[[RunStanding], bool]) -> int:
         return sum(1 << run.place for run in runs if of(run))
 
     return ExperimentStanding(
@@ -268,7 +268,7 @@ def _training_ended(state: State, recorded: e.Recorded, event: e.TrainingEnded) 
 
 def _host_joined(state: State, recorded: e.Recorded, event: e.HostJoined) -> State:
     name = recorded.stream.removeprefix("host:")
-    host = Host(name, event.pid, event.incarnation, event.cpus, event.gpus)
+    host = HostStanding(name, event.pid, event.incarnation, event.cpus, event.gpus)
     return replace(state, hosts={**state.hosts, name: host})
 
 

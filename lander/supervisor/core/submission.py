@@ -10,7 +10,7 @@ from lander.protocol.errors import ConfigurationError, ConflictError, NotFoundEr
 from lander.protocol.experiment import Arm, Experiment, Settings
 from lander.protocol.growth import Growth
 from lander.protocol.states import RESUMABLE
-from lander.supervisor.core.decision import Draft
+from lander.supervisor.core.decision import Decision
 from lander.supervisor.core.standing import ExperimentStanding
 
 MAX_ARM_BYTES: Final = 64 << 10
@@ -20,27 +20,27 @@ CHANGEABLE: Final = tuple(Settings.model_fields)
 """What trains is watched by it at once; its checkpoints and evaluations are as it was told when it was started."""
 
 
-def submit(draft: Draft, message: c.SubmitExperiment) -> None:
+def submit(decision: Decision, message: c.SubmitExperiment) -> None:
     """Take an experiment, or go on with the one of this id; raises `ConflictError` where that is another."""
-    known = draft.state.experiments.get(message.experiment.experiment_id)
+    known = decision.state.experiments.get(message.experiment.experiment_id)
     if known is None:
-        _take(draft, message)
+        _take(decision, message)
     else:
-        _go_on(draft, known, message)
+        _go_on(decision, known, message)
 
 
-def _take(draft: Draft, message: c.SubmitExperiment) -> None:
+def _take(decision: Decision, message: c.SubmitExperiment) -> None:
     experiment = message.experiment
     name = experiment.experiment_id
     _check_size(experiment)
-    if experiment.origin is not None and experiment.origin.experiment not in draft.state.experiments:
+    if experiment.origin is not None and experiment.origin.experiment not in decision.state.experiments:
         raise NotFoundError(f"{name}: is a fork of {experiment.origin.experiment}, which is not here; is --home right?")
-    draft.say(name, e.ExperimentSubmitted.of(experiment, message.execution, message.manifest))
+    decision.say(name, e.ExperimentSubmitted.of(experiment, message.execution, message.manifest))
     for notice in message.notices:
-        draft.say(name, e.WarningRaised(message=notice))
+        decision.say(name, e.WarningRaised(message=notice))
     for run in experiment.runs:
-        draft.say(run.id, e.RunQueued())
-    draft.answer = c.Accepted(subject=name)
+        decision.say(run.id, e.RunQueued())
+    decision.answer = c.Accepted(subject=name)
 
 
 def _check_size(experiment: Experiment) -> None:
@@ -53,7 +53,7 @@ def _check_size(experiment: Experiment) -> None:
 # ---------------------------------------------------------------------------------------------------- going on
 
 
-def _go_on(draft: Draft, known: ExperimentStanding, message: c.SubmitExperiment) -> None:
+def _go_on(decision: Decision, known: ExperimentStanding, message: c.SubmitExperiment) -> None:
     """What was interrupted is continued, and from now on as it is asked for; what a person skipped stays skipped.
 
     Raises `ConflictError` where it is another experiment, and where an arm that is training shall have more steps: a trainer
@@ -65,28 +65,28 @@ def _go_on(draft: Draft, known: ExperimentStanding, message: c.SubmitExperiment)
     pairs = zip(known.experiment.arms, wanted.arms, strict=True)
     extended = [(old, new) for old, new in pairs if old.training_steps != new.training_steps]
     longer = {arm.name for arm, _ in extended}
-    if any(run.live and run.arm.name in longer for run in draft.state.runs_of(name)):
+    if any(run.live and run.arm.name in longer for run in decision.state.runs_of(name)):
         raise ConflictError(
             f"{name}: some of its runs are training; to extend it, wait until they have ended, or lander-ctl pause {name} first"
         )
     what = _changes(known, wanted, message.execution)
     before = set(known.order)
     for addition in _growth(known, wanted, message.execution):
-        draft.say(name, addition)
+        decision.say(name, addition)
     for old, new in extended:
-        draft.say(name, e.WarningRaised(message=consequence(old, new)))
-    _queue(draft, [run.id for run in wanted.runs if run.id not in before], name)
+        decision.say(name, e.WarningRaised(message=consequence(old, new)))
+    _queue(decision, [run.id for run in wanted.runs if run.id not in before], name)
     more_episodes = wanted.eval_episodes > known.experiment.eval_episodes  # of the last evaluation of every run
-    resumed = _resume(draft, name, {arm.name for arm in wanted.arms} if more_episodes else longer)
+    resumed = _resume(decision, name, {arm.name for arm in wanted.arms} if more_episodes else longer)
     said = [
         ", ".join(what) or ("continued" if resumed else f"already submitted, and {known.state}"),
         *[consequence(old, new) for old, new in extended if new.scheduled][:NAMED_DIFFERENCES],
         *_kept(message.experiment, wanted),
-        *_kept_evaluations(draft, known.experiment, wanted),
+        *_kept_evaluations(decision, known.experiment, wanted),
     ]
     if resumed:
         said[0] += f": {resumed} runs go on" if resumed > 1 else ": 1 run goes on"
-    draft.answer = c.Accepted(subject=name, detail="; ".join(said))
+    decision.answer = c.Accepted(subject=name, detail="; ".join(said))
 
 
 def _within_reach(standing: ExperimentStanding, asked: Experiment) -> Experiment:
@@ -178,31 +178,31 @@ def _kept(asked: Experiment, wanted: Experiment) -> list[str]:
     return told
 
 
-def _kept_evaluations(draft: Draft, old: Experiment, new: Experiment) -> list[str]:
+def _kept_evaluations(decision: Decision, old: Experiment, new: Experiment) -> list[str]:
     """Said where evaluations are to be others, and a run has completed with those it has."""
     changed = (old.eval_frequency, old.eval_episodes) != (new.eval_frequency, new.eval_episodes)
-    if changed and any(run.state == "completed" for run in draft.state.runs_of(new.experiment_id)):
+    if changed and any(run.state == "completed" for run in decision.state.runs_of(new.experiment_id)):
         return ["runs that have completed keep the evaluations they have"]
     return []
 
 
-def _queue(draft: Draft, added: list[str], name: str) -> None:
+def _queue(decision: Decision, added: list[str], name: str) -> None:
     """The runs of seeds that were added wait for their turns."""
     if added:
-        draft.reopen(name)
+        decision.reopen(name)
     for run in added:
-        draft.say(run, e.RunQueued(reason="added"))
+        decision.say(run, e.RunQueued(reason="added"))
 
 
-def _resume(draft: Draft, name: str, more: Set[str]) -> int:
+def _resume(decision: Decision, name: str, more: Set[str]) -> int:
     """Every run goes on that did not complete, or whose arm has more to do by now, and was not skipped; how many they are."""
-    runs = draft.state.runs_of(name)
+    runs = decision.state.runs_of(name)
     completed = [run for run in runs if run.state == "completed" and run.arm.name in more]
     interrupted = [run for run in runs if run.expected in RESUMABLE - {"skipped"}]
     for run in completed:
-        draft.resume(run, "extended")
+        decision.resume(run, "extended")
     for run in interrupted:
-        draft.resume(run, "resumed")
+        decision.resume(run, "resumed")
     return len(completed) + len(interrupted)
 
 

@@ -12,106 +12,110 @@ from lander.protocol import events as e
 from lander.protocol.errors import NotFoundError
 from lander.protocol.states import RESUMABLE
 from lander.protocol.targets import matches
-from lander.supervisor.core.decision import Draft
+from lander.supervisor.core.decision import Decision
 from lander.supervisor.core.effects import RequestCheckpoint
-from lander.supervisor.core.standing import Run
+from lander.supervisor.core.standing import RunStanding
 
 Operation = c.StopTarget | c.PauseTarget | c.ResumeTarget | c.RetryTarget | c.SkipTarget | c.CheckpointTarget
 
 
-def stop(draft: Draft, message: c.StopTarget) -> None:
+def stop(decision: Decision, message: c.StopTarget) -> None:
     """What is not over ends, and can be resumed."""
 
-    def one(run: Run) -> None:
+    def one(run: RunStanding) -> None:
         if run.attempt is not None:
-            draft.ask_to_end(run, run.attempt, "operator")
+            decision.ask_to_end(run, run.attempt, "operator")
         else:
-            draft.say(run.id, e.RunStopped(reason="operator"))
+            decision.say(run.id, e.RunStopped(reason="operator"))
 
-    _operate(draft, message, "stop", lambda run: not run.over, one)
+    _operate(decision, message, "stop", lambda run: not run.over, one)
 
 
-def pause(draft: Draft, message: c.PauseTarget) -> None:
+def pause(decision: Decision, message: c.PauseTarget) -> None:
     """What is not over frees its slot, or gives up its turn, until somebody resumes it."""
 
-    def one(run: Run) -> None:
+    def one(run: RunStanding) -> None:
         if run.attempt is not None:
-            draft.ask_to_end(run, run.attempt, "pause")
+            decision.ask_to_end(run, run.attempt, "pause")
         else:
-            draft.say(run.id, e.RunPaused(reason="operator"))
+            decision.say(run.id, e.RunPaused(reason="operator"))
 
-    _operate(draft, message, "pause", lambda run: not run.over and run.state != "paused", one)
+    _operate(decision, message, "pause", lambda run: not run.over and run.state != "paused", one)
 
 
-def resume(draft: Draft, message: c.ResumeTarget) -> None:
+def resume(decision: Decision, message: c.ResumeTarget) -> None:
     """What is paused or ended without completing goes on; what is about to be does as soon as its process is gone."""
-    _operate(draft, message, "resume", lambda run: run.expected in RESUMABLE, lambda run: draft.resume(run, "resumed"))
+    _operate(decision, message, "resume", lambda run: run.expected in RESUMABLE, lambda run: decision.resume(run, "resumed"))
 
 
-def retry(draft: Draft, message: c.RetryTarget) -> None:
+def retry(decision: Decision, message: c.RetryTarget) -> None:
     """What failed or was skipped is tried again, and what waits for its retry waits no longer."""
 
-    def one(run: Run) -> None:
+    def one(run: RunStanding) -> None:
         if run.state == "queued":
-            draft.say(run.id, e.RunQueued(reason="retried"))
+            decision.say(run.id, e.RunQueued(reason="retried"))
         else:
-            draft.resume(run, "retried")
+            decision.resume(run, "retried")
 
-    def concerns(run: Run) -> bool:
-        return run.state in ("failed", "skipped") or (run.state == "queued" and run.not_before > draft.now)
+    def concerns(run: RunStanding) -> bool:
+        return run.state in ("failed", "skipped") or (run.state == "queued" and run.not_before > decision.now)
 
-    _operate(draft, message, "retry", concerns, one)
+    _operate(decision, message, "retry", concerns, one)
 
 
-def skip(draft: Draft, message: c.SkipTarget) -> None:
+def skip(decision: Decision, message: c.SkipTarget) -> None:
     """The experiment goes on, or is concluded, without what has not completed."""
 
-    def one(run: Run) -> None:
+    def one(run: RunStanding) -> None:
         if run.attempt is not None:
-            draft.ask_to_end(run, run.attempt, "skip")
+            decision.ask_to_end(run, run.attempt, "skip")
         else:
-            draft.reopen(run.experiment)  # to be concluded anew
-            draft.say(run.id, e.RunSkipped(cause="operator"))
+            decision.reopen(run.experiment)  # to be concluded anew
+            decision.say(run.id, e.RunSkipped(cause="operator"))
 
-    _operate(draft, message, "skip", lambda run: run.state not in ("completed", "skipped"), one)
+    _operate(decision, message, "skip", lambda run: run.state not in ("completed", "skipped"), one)
 
 
-def checkpoint(draft: Draft, message: c.CheckpointTarget) -> None:
+def checkpoint(decision: Decision, message: c.CheckpointTarget) -> None:
     """What trains writes a checkpoint, and goes on."""
 
-    def one(run: Run) -> None:
-        draft.effects.append(RequestCheckpoint(run=run.id, epoch=run.epoch))
+    def one(run: RunStanding) -> None:
+        decision.effects.append(RequestCheckpoint(run=run.id, epoch=run.epoch))
 
-    _operate(draft, message, "checkpoint", lambda run: run.state == "running", one)
+    _operate(decision, message, "checkpoint", lambda run: run.state == "running", one)
 
 
 def _operate(
-    draft: Draft, message: Operation, name: e.OperatorCommand, concerns: Callable[[Run], bool], one: Callable[[Run], None]
+    decision: Decision,
+    message: Operation,
+    name: e.OperatorCommand,
+    concerns: Callable[[RunStanding], bool],
+    one: Callable[[RunStanding], None],
 ) -> None:
     """Do `one` to every run of the target that the operation concerns."""
-    runs = _runs(draft, message.target)
+    runs = _runs(decision, message.target)
     concerned = [run for run in runs if concerns(run)]
     if not concerned:
-        draft.answer = c.Accepted(subject=message.target, detail=f"nothing to {name}: {_states(runs)}")
+        decision.answer = c.Accepted(subject=message.target, detail=f"nothing to {name}: {_states(runs)}")
         return
     asked = e.OperatorCommanded(command=name, target=message.target, operator=message.operator)
-    draft.say(runs[0].experiment, asked)
+    decision.say(runs[0].experiment, asked)
     for run in concerned:
         one(run)
-    draft.answer = c.Accepted(subject=message.target)
+    decision.answer = c.Accepted(subject=message.target)
 
 
-def _runs(draft: Draft, target: str) -> list[Run]:
+def _runs(decision: Decision, target: str) -> list[RunStanding]:
     """The runs of a target; raises `NotFoundError`."""
     experiment = target.partition("/")[0]
-    runs = draft.state.runs_of(experiment) if experiment in draft.state.experiments else []
+    runs = decision.state.runs_of(experiment) if experiment in decision.state.experiments else []
     found = [run for run in runs if matches(target, run.id)]
     if not found:
         raise NotFoundError(f"{target}: no such experiment or run")
     return found
 
 
-def _states(runs: list[Run]) -> str:
+def _states(runs: list[RunStanding]) -> str:
     """`2 runs are completed and 1 is skipped`, or the state of the only one."""
     counts: dict[str, int] = {}
     for run in runs:

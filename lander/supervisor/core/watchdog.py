@@ -14,7 +14,7 @@ from typing import Final
 from lander.protocol import events as e
 from lander.protocol.experiment import Experiment
 from lander.supervisor.core.decide import HostGone, LimitReached, Stalled
-from lander.supervisor.core.standing import Attempt, Run
+from lander.supervisor.core.standing import Attempt, RunStanding
 from lander.supervisor.core.state import State
 
 LOOK_SECONDS: Final = 5.0
@@ -100,7 +100,7 @@ class Watch:
             watched.cpu_over_since = None
         self._heard = dict.fromkeys(self._heard, now)
 
-    def _judge(self, state: State, run: Run, attempt: Attempt, watched: _Watched, now: float) -> Iterator[Alarm]:
+    def _judge(self, state: State, run: RunStanding, attempt: Attempt, watched: _Watched, now: float) -> Iterator[Alarm]:
         if run.state == "stopping":  # its end is on its way, and its host sees to it
             return
         experiment = _experiment(state, run)
@@ -121,7 +121,7 @@ class Watch:
                 yield HostGone(host, f"silent for {HOST_SILENCE_SECONDS:.0f} s")
 
 
-def _uses(run: Run, attempt: Attempt, watched: _Watched, now: float) -> Iterator[tuple[e.LimitName, float]]:
+def _uses(run: RunStanding, attempt: Attempt, watched: _Watched, now: float) -> Iterator[tuple[e.LimitName, float]]:
     yield "memory_mb", watched.memory_mb
     if watched.cpu_over_since is not None and now - watched.cpu_over_since >= CPU_SECONDS:
         yield "cpu_percent", watched.cpu_percent
@@ -129,5 +129,5 @@ def _uses(run: Run, attempt: Attempt, watched: _Watched, now: float) -> Iterator
     yield "wall_hours", (run.seconds + now - attempt.at) / 3600
 
 
-def _experiment(state: State, run: Run) -> Experiment:
+def _experiment(state: State, run: RunStanding) -> Experiment:
     return state.experiments[run.experiment].experiment

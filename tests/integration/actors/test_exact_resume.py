@@ -183,7 +183,7 @@ def test_a_training_cut_off_and_continued_has_the_bits_of_one_that_was_not(name,
     assert name not in ("ppo", "a2c-logs", "dqn") or logged(cut), "nothing of the metrics was compared"
 
 
-# ingredient: a case whose bits depend on it
+# part: a case whose bits depend on it
 NEEDED = {
     "counters": "ppo-4-envs-normalize-lin",
     "policy": "ppo",
@@ -203,21 +203,21 @@ NEEDED = {
 
 
 def test_no_ingredient_goes_without_its_negative_control():
-    assert NEEDED.keys() == {ingredient.name for ingredient in checkpoint_module.INGREDIENTS}
+    assert NEEDED.keys() == {part.name for part in checkpoint_module.STATE_PARTS}
 
 
 @pytest.mark.parametrize("left_out", NEEDED)
 def test_every_ingredient_is_needed(left_out, tmp_path, monkeypatch, never_cut):
     """The negative control: one part not restored, and the bits differ."""
     whole = never_cut(NEEDED[left_out])
-    kept = tuple(each for each in checkpoint_module.INGREDIENTS if each.name != left_out)
-    assert len(kept) == len(checkpoint_module.INGREDIENTS) - 1
+    kept = tuple(each for each in checkpoint_module.STATE_PARTS if each.name != left_out)
+    assert len(kept) == len(checkpoint_module.STATE_PARTS) - 1
 
     restore = checkpoint_module.Checkpoints.restore
 
     def restore_less(self: Any, state: Any, **how: Any) -> Any:
         with monkeypatch.context() as patched:
-            patched.setattr(checkpoint_module, "INGREDIENTS", kept)
+            patched.setattr(checkpoint_module, "STATE_PARTS", kept)
             return restore(self, state, **how)
 
     monkeypatch.setattr(checkpoint_module.Checkpoints, "restore", restore_less)

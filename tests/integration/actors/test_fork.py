@@ -202,8 +202,8 @@ def test_were_it_restored_as_it_was_the_change_would_be_lost(origins, monkeypatc
         for name, array in tree.items():
             getattr(model, name).data.copy_(state_parts._tensor(array))
 
-    replaced = [part._replace(restore=restore) if part.name == "variables" else part for part in state_parts.INGREDIENTS]
-    monkeypatch.setattr("lander.actors.state.checkpoint.INGREDIENTS", replaced)
+    replaced = [part._replace(restore=restore) if part.name == "variables" else part for part in state_parts.STATE_PARTS]
+    monkeypatch.setattr("lander.actors.state.checkpoint.STATE_PARTS", replaced)
     branch = forked(origins("SAC-fixed"), _arm("SAC-fixed", ent_coef=0.5))
     assert branch.weights == origins("SAC-fixed").weights
 

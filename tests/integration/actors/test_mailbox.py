@@ -117,7 +117,7 @@ def test_it_is_shown_now_and_then_however_often_it_could_be(monkeypatch):
     monkeypatch.setattr(mailbox_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
     mailbox = Mailbox(socket, A, 1)
     for _ in range(1000):
-        mailbox.beat()
+        mailbox.heartbeat()
         now[0] += mailbox_module.BEAT_SECONDS / 100
     assert socket.sent == 10
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lander.actors.trainer.evaluation import perform
-from lander.actors.trainer.playback import DifferentEpisodeError, stage
+from lander.actors.trainer.playback import DifferentEpisodeError, open_replay_env
 from lander.app import films as module
 from lander.app.chosen_policies import load
 from lander.app.films import films
@@ -99,7 +99,7 @@ def test_an_environment_that_remembers_is_evaluated_with_its_past_once_more(tmp_
     words = train(tmp_path, lingering, eval_episodes=4)
     log(tmp_path, lingering, words)
     assert [path.exists() for _, path in filmed(tmp_path, tmp_path)["baseline"]] == [True] * 3
-    with Reader(tmp_path) as reader, stage(lingering.baseline) as environment:
+    with Reader(tmp_path) as reader, open_replay_env(lingering.baseline) as environment:
         policy = load(tmp_path, RUN, lingering.baseline, Record(reader, RUN).checkpoints()[-1])
         *_, alone = perform(policy, environment, EVALUATION_SEED + 3)
     assert alone.episode_return != final(words).returns[3]

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from lander.actors.trainer.playback import DifferentEpisodeError, play, stage
+from lander.actors.trainer.playback import DifferentEpisodeError, open_replay_env, play
 from lander.app.replay_subject import arm_of
 from lander.cli.main import main
 from lander.protocol import events as e
@@ -63,7 +63,7 @@ def test_an_environment_that_remembers_is_played_with_its_past(tmp_path, capsys)
     assert replay(tmp_path, "--episode", 4, "--check") == 0
     assert replay(tmp_path, "--episode", 2, "--output", tmp_path / "walk.mp4") == 0
     assert capsys.readouterr().out.count("equal bit for bit") == 2
-    with Reader(tmp_path) as reader, stage(arm_of(reader, RUN)) as environment:
+    with Reader(tmp_path) as reader, open_replay_env(arm_of(reader, RUN)) as environment:
         record = Record(reader, RUN)
         (episode,) = recorded_episodes(record, {4: numbered(record)[4]})
         with pytest.raises(DifferentEpisodeError):
@@ -191,7 +191,7 @@ def test_each_episode_is_played_without_those_before_it(home):
     with Reader(home) as reader:
         record = Record(reader, RUN)
         for episode in recorded_episodes(record, numbered(record)):
-            with stage(LANDER.baseline) as environment:
+            with open_replay_env(LANDER.baseline) as environment:
                 played = list(play(environment, RUN, episode.finished, episode.actions, episode.rewards, episode.endings))
             assert played == list(range(episode.finished.length + 1))
 

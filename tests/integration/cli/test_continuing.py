@@ -10,7 +10,8 @@ from contextlib import closing
 
 import pytest
 
-from lander.app.conduct import recorded, submit
+from lander.app.conduct import submit
+from lander.app.requests import recorded
 from lander.experiments.execution import execution_with
 from lander.protocol.arrays import pack, unpack
 from lander.protocol.events import OperatorCommanded, StepsRecorded

@@ -14,7 +14,7 @@ from lander.protocol import events as e
 from lander.protocol.errors import NotFoundError
 from lander.store.log.reader import Reader
 from lander.store.records.run_record import Record
-from lander.store.upkeep.retention import LEAST
+from lander.store.upkeep.retention import MINIMUM_RETENTION
 from tests.support.live_home import experiment
 from tests.support.written_homes import OTHER, attempt, begun, checkpoint, sha256, tell
 
@@ -156,7 +156,7 @@ def test_the_best_of_equals_is_the_one_that_is_kept(tmp_path):
         steps = {at: policies(reader, OTHER, at)[0][0].checkpoint.step for at in ("best", "last", "8", "1,200", "1_200")}
         known = Record(reader, OTHER).checkpoints()
     assert steps == {"best": 4, "last": 1_200, "8": 8, "1,200": 1_200, "1_200": 1_200}
-    assert [each.step for each in LEAST.kept(known)] == [4, 1_200]
+    assert [each.step for each in MINIMUM_RETENTION.kept(known)] == [4, 1_200]
 
 
 @pytest.mark.parametrize(

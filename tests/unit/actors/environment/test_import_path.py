@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from lander.actors.environment.import_path import look_in
+from lander.actors.environment.import_path import add_import_path
 
 
 @pytest.mark.parametrize("first", [False, True], ids=["last", "the negative control: first"])
@@ -13,7 +13,7 @@ def test_a_file_beside_an_experiment_shadows_nothing(tmp_path, monkeypatch, firs
     (tmp_path / "colorsys.py").write_text("raise RuntimeError('not the one that is meant')")
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path] if first else list(sys.path))
     monkeypatch.delitem(sys.modules, "colorsys", raising=False)
-    look_in(str(tmp_path))
+    add_import_path(str(tmp_path))
     if first:
         with pytest.raises(RuntimeError, match="not the one that is meant"):
             importlib.import_module("colorsys")
@@ -25,5 +25,5 @@ def test_a_directory_is_noted_once_and_none_is_none(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", list(sys.path))
     before = list(sys.path)
     for directory in (str(tmp_path), "", str(tmp_path)):
-        look_in(directory)
+        add_import_path(directory)
     assert sys.path == [*before, str(tmp_path)]

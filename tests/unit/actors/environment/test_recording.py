@@ -52,8 +52,8 @@ def drive(recording, environments, vector_steps, every):
             if terminated or truncated:
                 environment.reset()
         if step % every == 0 or actions.random() < 0.05:
-            events += recording.take()
-    return events + recording.take()
+            events += recording.drain()
+    return events + recording.drain()
 
 
 def joined(events):
@@ -214,7 +214,7 @@ def test_an_environment_may_scribble_on_its_action(space, action):
     given = action.copy()
     environment.step(given)
     assert not given.any()
-    (batch,) = recording.take()
+    (batch,) = recording.drain()
     assert np.array_equal(unpack(batch.actions)[0, 0], action)
     assert unpack(batch.rewards).tolist() == [[float(np.float32(0.1))]]
 
@@ -226,7 +226,7 @@ def test_integer_actions_take_the_least_room_and_keep_their_value(low, high, dty
     environment.reset(seed=SEED)
     for action in (low, high):
         environment.step(np.int64(action))
-    (batch,) = recording.take()
+    (batch,) = recording.drain()
     assert batch.actions.dtype == dtype
     assert unpack(batch.actions)[:, 0].tolist() == [low, high]
 
@@ -266,10 +266,10 @@ def test_a_failure_in_the_middle_of_a_vector_step_leaves_the_whole_ones_before_i
     for _ in range(3):
         step_all()
         if taken_before:
-            events += recording.take()
+            events += recording.drain()
     with pytest.raises(EnvironmentFailedError):
         step_all()  # the first environment has finished its episode in this step; nobody can look its reward up
-    events += recording.take()
+    events += recording.drain()
     assert joined(events)[1].shape == (3, 3)
     assert not [event for event in events if isinstance(event, EpisodeFinished)]
 

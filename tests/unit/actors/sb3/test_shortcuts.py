@@ -342,7 +342,7 @@ def test_no_infos_are_shared_with_an_environment():
             return *self.env.step(action)[:4], self.said
 
     env: Any = make_vec_env("CartPole-v1", wrapper_class=Talkative)
-    shortcuts.copy_plainly(env)
+    shortcuts.shallow_copy_infos(env)
     env.reset()
     observations, _, _, infos = env.step(np.array([0]))
     assert infos[0] == {"words": "none", "list": [1], "TimeLimit.truncated": False}

@@ -64,22 +64,22 @@ def test_it_comes_back_as_it_was(tmp_path_factory, size, stretches, dictionary, 
     for stretch in stretches:
         add(whole, stretch, draw)
         added += stretch
-        tree, names = pages.take(added)
+        tree, names = pages.capture(added)
         other = buffer(size, dictionary=dictionary)
         restored = ReplayPages(other, home)
         restored.load(tree, names)
         restored.restore(tree)
         assert live(other, added) == live(whole, added)
-        assert digest(restored.take(added)[0]) == digest(tree)
+        assert digest(restored.capture(added)[0]) == digest(tree)
     # one who took no checkpoint on the way
-    assert digest(ReplayPages(whole, home).take(added)[0]) == digest(tree)
+    assert digest(ReplayPages(whole, home).capture(added)[0]) == digest(tree)
 
 
 @pytest.mark.parametrize("added", [5, 39, 40, 41, 100])
 def test_the_frugal_variant_comes_back_too(tmp_path, added):
     draw, whole = np.random.default_rng(0), buffer(40, optimize=True)
     add(whole, added, draw)
-    tree, names = ReplayPages(whole, tmp_path).take(added)
+    tree, names = ReplayPages(whole, tmp_path).capture(added)
     other = buffer(40, optimize=True)
     restored = ReplayPages(other, tmp_path)
     restored.load(tree, names)
@@ -97,8 +97,8 @@ def test_the_frugal_variants_digest_knows_nothing_of_its_checkpoints(tmp_path):
         for added in range(1, 49):
             add(whole, 1, draw)
             if added in taken_at:
-                pages.take(added)
-        digests.append(digest(pages.take(48)[0]))
+                pages.capture(added)
+        digests.append(digest(pages.capture(48)[0]))
     assert len(set(digests)) == 1
 
 
@@ -106,23 +106,23 @@ def test_a_page_that_is_gone_is_written_again(tmp_path):
     draw, whole = np.random.default_rng(0), buffer(40)
     add(whole, 20, draw)
     pages = ReplayPages(whole, tmp_path)
-    _, names = pages.take(20)
+    _, names = pages.capture(20)
     artifact_path(tmp_path, names[0]).unlink()
-    assert pages.take(20)[1] == names
+    assert pages.capture(20)[1] == names
     assert artifact_path(tmp_path, names[0]).exists()
 
 
 def test_pages_of_a_damaged_checkpoint_are_not_believed(tmp_path):
     draw, whole = np.random.default_rng(0), buffer(40)
     add(whole, 30, draw)
-    tree, names = ReplayPages(whole, tmp_path).take(30)
+    tree, names = ReplayPages(whole, tmp_path).capture(30)
     artifact_path(tmp_path, names[-1]).unlink()
     fresh = buffer(40)
     pages = ReplayPages(fresh, tmp_path)
     with pytest.raises(FileNotFoundError):
         pages.load(tree, names)
     add(fresh, 30, np.random.default_rng(1))
-    assert names[0] not in pages.take(30)[1]
+    assert names[0] not in pages.capture(30)[1]
 
 
 def test_cutting_episodes_marks_the_newest_row(tmp_path):
@@ -137,10 +137,10 @@ def test_a_checkpoint_costs_what_is_new(tmp_path):
     draw, whole = np.random.default_rng(0), buffer(80)
     pages = ReplayPages(whole, tmp_path)
     add(whole, 64, draw)
-    _, first = pages.take(64)
+    _, first = pages.capture(64)
     paid = pages.written_bytes
     add(whole, 8, draw)
-    _, second = pages.take(72)
+    _, second = pages.capture(72)
     assert second[:-1] == first
     assert pages.written_bytes - paid == paid // 8
 
@@ -149,10 +149,10 @@ def test_equal_rows_elsewhere_are_not_equal_buffers(tmp_path):
     """The negative control of the digest: one number changed in a page, and one in the loose rows."""
     draw, whole = np.random.default_rng(0), buffer(40)
     add(whole, 30, draw)
-    before = digest(ReplayPages(whole, tmp_path).take(30)[0])
+    before = digest(ReplayPages(whole, tmp_path).capture(30)[0])
     for row in (0, 29):
         whole.rewards[row] += 1
-        after = digest(ReplayPages(whole, tmp_path).take(30)[0])
+        after = digest(ReplayPages(whole, tmp_path).capture(30)[0])
         assert after != before
         before = after
 
@@ -160,7 +160,7 @@ def test_equal_rows_elsewhere_are_not_equal_buffers(tmp_path):
 def test_a_damaged_page_is_refused(tmp_path):
     draw, whole = np.random.default_rng(0), buffer(40)
     add(whole, 30, draw)
-    tree, names = ReplayPages(whole, tmp_path).take(30)
+    tree, names = ReplayPages(whole, tmp_path).capture(30)
     path = artifact_path(tmp_path, names[0])
     path.write_bytes(path.read_bytes()[:-1] + b"!")
     with pytest.raises(ValueError, match="damaged"):

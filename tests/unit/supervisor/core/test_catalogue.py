@@ -53,6 +53,6 @@ def test_an_event_costs_no_more_with_many_runs_than_with_few(monkeypatch):
     for seeds in (10, 500):
         copied.clear()
         message = c.SubmitExperiment(experiment=experiment(seeds=range(seeds)), execution=execution_with(), manifest={})
-        draft = decide(State(), message, 0.0)
-        per_event.append(len(copied) / len(draft.events))
+        decision = decide(State(), message, 0.0)
+        per_event.append(len(copied) / len(decision.events))
     assert per_event[1] <= per_event[0] * 1.1 <= 1.2

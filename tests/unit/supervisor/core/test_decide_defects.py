@@ -13,7 +13,7 @@ from lander.protocol.lifecycle import ImpossibleTransitionError
 from lander.store.writers.memory_store import MemoryEventStore
 from lander.supervisor import supervisor as shell
 from lander.supervisor.core import decide as core
-from lander.supervisor.core.decide import Draft, Tick, decide
+from lander.supervisor.core.decide import Decision, Tick, decide
 from lander.supervisor.core.state import State
 from tests.support.histories import HOST, experiment
 from tests.support.peers import PATIENCE
@@ -70,7 +70,7 @@ async def test_an_exit_that_has_ended_nothing_is_not_noted(supervisor, monkeypat
     """It is said again then, and not forgotten with a dead run shown as running for good."""
 
     def forgetful(state, message, now, leaving):
-        return Draft(state, now) if isinstance(message, c.TrainerExited) else decide(state, message, now, leaving)
+        return Decision(state, now) if isinstance(message, c.TrainerExited) else decide(state, message, now, leaving)
 
     if defective:
         monkeypatch.setattr(shell, "decide", forgetful)

@@ -5,7 +5,7 @@ import pytest
 from lander.protocol import events as e
 from lander.supervisor.core.decide import HostGone, LimitReached, Stalled, Tick
 from lander.supervisor.core.placement import wake_at
-from lander.supervisor.core.restart_policy import BACKOFF_LIMIT, MACHINE_RETRIES, STOP_GRACE, backoff, jitter
+from lander.supervisor.core.restart_policy import BACKOFF_LIMIT, INFRASTRUCTURE_RETRIES, STOP_GRACE, backoff, jitter
 from tests.support.decision_driver import SIGNALLED, DecisionDriver
 from tests.support.histories import HOST
 
@@ -220,9 +220,9 @@ def test_what_was_lost_with_its_machine_has_not_failed_by_its_own_doing(on_failu
 def test_what_is_lost_again_and_again_may_be_what_brings_its_machine_down():
     desk = DecisionDriver()
     desk.submit(max_retries=0)
-    for retry in range(1, MACHINE_RETRIES + 1):
+    for retry in range(1, INFRASTRUCTURE_RETRIES + 1):
         desk.exit(A, lost=True, **SIGNALLED)
-        assert desk.said("RunQueued")[0].reason == f"retry {retry} of {MACHINE_RETRIES} after lost_contact(SIGKILL)"
+        assert desk.said("RunQueued")[0].reason == f"retry {retry} of {INFRASTRUCTURE_RETRIES} after lost_contact(SIGKILL)"
         again(desk)
     desk.exit(A, lost=True, **SIGNALLED)
     assert desk.run(A).state == "failed"

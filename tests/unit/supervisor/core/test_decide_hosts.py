@@ -5,7 +5,7 @@ import pytest
 from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.supervisor.core.decide import HostGone, Tick
-from lander.supervisor.core.restart_policy import MACHINE_RETRIES, STOP_GRACE
+from lander.supervisor.core.restart_policy import INFRASTRUCTURE_RETRIES, STOP_GRACE
 from tests.support.decision_driver import DecisionDriver
 from tests.support.histories import HOST
 
@@ -131,7 +131,7 @@ def test_that_its_host_is_lost_is_no_fault_of_the_run_unless_it_happens_too_ofte
     desk = DecisionDriver()
     desk.submit(on_failure=on_failure, max_retries=0)
     desk.complete(B)
-    for pid in range(2, MACHINE_RETRIES + 2):
+    for pid in range(2, INFRASTRUCTURE_RETRIES + 2):
         desk.tell(GONE)
         assert desk.run(A).state == "queued"
         desk.now += 60.0
@@ -156,7 +156,7 @@ def test_a_host_that_offers_no_slots_any_more_keeps_what_it_has_and_gets_nothing
 def test_what_is_aborted_because_another_run_was_lost_with_it_has_ended_as_it_was_asked():
     desk = DecisionDriver()
     desk.submit(on_failure="abort")
-    for pid in range(2, MACHINE_RETRIES + 2):
+    for pid in range(2, INFRASTRUCTURE_RETRIES + 2):
         desk.tell(GONE)
         desk.now += 60.0
         desk.join(pid=pid)

@@ -23,7 +23,7 @@ from lander.store.log.event_store import said
 from lander.store.writers.memory_store import MemoryEventStore
 from lander.supervisor.core import attempts, placement, standing, state
 from lander.supervisor.core import decide as core
-from lander.supervisor.core.decide import Draft, Drain, HostGone, LimitReached, Stalled, Tick, decide
+from lander.supervisor.core.decide import Decision, Drain, HostGone, LimitReached, Stalled, Tick, decide
 from lander.supervisor.core.placement import Slot
 from lander.supervisor.core.restart_policy import Verdict
 from lander.supervisor.core.standing import ExperimentStanding
@@ -88,22 +88,22 @@ class Supervision(RuleBasedStateMachine):
 
     def tell(self, message, meanwhile=None):
         """Decide, record, check; `meanwhile`, a trainer's word is recorded between the decision and its commit."""
-        draft = core.decide(self.state, message, self.now, self.leaving)
+        decision = core.decide(self.state, message, self.now, self.leaving)
         if meanwhile is not None:
             self._append(meanwhile)
-        if draft.events:
-            self._append(*(said(stream, event, at=e.microseconds(self.now)) for stream, event in draft.events))
+        if decision.events:
+            self._append(*(said(stream, event, at=e.microseconds(self.now)) for stream, event in decision.events))
         if meanwhile is None:
-            assert self.state == draft.state
-        if isinstance(draft.answer, c.Refused):  # for a reason, and not because the core contradicts itself
-            assert draft.answer.error in ("NotFoundError", "ConflictError")
-        effects_speak_of_the_log(draft.effects, self.state, self.store.events)
+            assert self.state == decision.state
+        if isinstance(decision.answer, c.Refused):  # for a reason, and not because the core contradicts itself
+            assert decision.answer.error in ("not-found", "conflict")
+        effects_speak_of_the_log(decision.effects, self.state, self.store.events)
         experiments_end_with_their_runs(self.state)
         if self.leaving:
-            assert not any(event.kind == "AttemptStarted" for _, event in draft.events)
-        elif not isinstance(draft.answer, c.Refused):  # a refusal changes nothing, and so fills no slot, either
+            assert not any(event.kind == "AttemptStarted" for _, event in decision.events)
+        elif not isinstance(decision.answer, c.Refused):  # a refusal changes nothing, and so fills no slot, either
             no_slot_is_idle_without_need(self.state, self.now)
-        return draft
+        return decision
 
     def _word(self, pick, kind, cause="completed"):
         """A word of any attempt that ever was; None before there was one."""
@@ -166,12 +166,12 @@ class Supervision(RuleBasedStateMachine):
 
     def submit_and_check(self, wanted, execution):
         known = self.state.experiments.get(wanted.experiment_id)
-        draft = self.tell(c.SubmitExperiment(experiment=wanted, execution=execution, manifest={}))
-        submitted = [event for _, event in draft.events if isinstance(event, e.ExperimentSubmitted)]
+        decision = self.tell(c.SubmitExperiment(experiment=wanted, execution=execution, manifest={}))
+        submitted = [event for _, event in decision.events if isinstance(event, e.ExperimentSubmitted)]
         assert len(submitted) == (known is None)
         if known is None or known.experiment == wanted:
-            assert isinstance(draft.answer, c.Accepted)
-        if known is not None and isinstance(draft.answer, c.Accepted):
+            assert isinstance(decision.answer, c.Accepted)
+        if known is not None and isinstance(decision.answer, c.Accepted):
             standing = self.state.experiments[wanted.experiment_id]
             assert standing.execution == execution
             assert (standing.experiment.on_failure, standing.experiment.on_limit) == (wanted.on_failure, wanted.on_limit)
@@ -260,8 +260,8 @@ class Supervision(RuleBasedStateMachine):
         run = live[pick % len(live)]
         self.exit(run, cause, saved, how)
         if twice:
-            draft = self.exit(run, None, False, how)
-            assert not any(event.kind == "AttemptEnded" for _, event in draft.events)
+            decision = self.exit(run, None, False, how)
+            assert not any(event.kind == "AttemptEnded" for _, event in decision.events)
         if later:
             self.time_passes(60.0, tick=True)
 
@@ -281,8 +281,8 @@ class Supervision(RuleBasedStateMachine):
     )
     def somebody_exits(self, run, epoch, how, meanwhile, kind):
         counts = self.state.attempt(run, epoch) is not None
-        draft = self.tell(c.TrainerExited(run=run, epoch=epoch, **how), self._word(meanwhile, kind))
-        assert counts == any(event.kind == "AttemptEnded" for _, event in draft.events)
+        decision = self.tell(c.TrainerExited(run=run, epoch=epoch, **how), self._word(meanwhile, kind))
+        assert counts == any(event.kind == "AttemptEnded" for _, event in decision.events)
 
     @rule(what=TARGETS, operation=st.sampled_from(c.OPERATE), meanwhile=PICK, kind=WORDS)
     def somebody_asks(self, what, operation, meanwhile, kind):
@@ -290,10 +290,10 @@ class Supervision(RuleBasedStateMachine):
 
     def somebody_asks_for(self, what, operation, meanwhile=None):
         found = any(run == what or run.startswith(what.rstrip("/") + "/") for run in self.state.runs) and what[-1] != "/"
-        draft = self.tell(operation(target=what, operator="me@here"), meanwhile)
-        assert isinstance(draft.answer, c.Accepted if found else c.Refused)
-        asked = [event for _, event in draft.events if isinstance(event, e.OperatorCommanded)]
-        assert len(asked) == (found and not draft.answer.detail)
+        decision = self.tell(operation(target=what, operator="me@here"), meanwhile)
+        assert isinstance(decision.answer, c.Accepted if found else c.Refused)
+        asked = [event for _, event in decision.events if isinstance(event, e.OperatorCommanded)]
+        assert len(asked) == (found and not decision.answer.detail)
         ends = {c.StopTarget: "stopped", c.PauseTarget: "paused", c.SkipTarget: "skipped"}
         if operation in ends and found:
             concerned = [run for run in self.state.runs.values() if run.id == what or run.id.startswith(f"{what}/")]
@@ -318,11 +318,11 @@ class Supervision(RuleBasedStateMachine):
         run = self.state.runs[self.state.live[pick % len(self.state.live)]]
         epoch = run.epoch - late
         if limit is None:
-            draft = self.tell(Stalled(run.id, epoch, 700.0))
+            decision = self.tell(Stalled(run.id, epoch, 700.0))
         else:
-            draft = self.tell(LimitReached(run.id, epoch, limit, 2.0, 1.0))
+            decision = self.tell(LimitReached(run.id, epoch, limit, 2.0, 1.0))
         noticed = (e.ProgressStalled, e.ResourceLimitExceeded, e.StopRequested)
-        assert not late or not any(isinstance(event, noticed) for _, event in draft.events)
+        assert not late or not any(isinstance(event, noticed) for _, event in decision.events)
 
     @precondition(lambda self: not self.leaving)
     @rule(really=st.integers(0, 3))
@@ -463,9 +463,9 @@ BROKEN = {
     "superseded checkpoints are offered": (state, "outlives", lambda step, from_step: True),
     "checkpoints are offered without end": (state, "KEPT_CHECKPOINTS", 99),
     "exhausted experiments are forgotten": (ExperimentStanding, "exhausted", False),
-    "what ended is resumed without its experiment": (Draft, "reopen", lambda draft, experiment: None),
-    "nothing is placed": (core, "_place_runs", lambda draft: None),
-    "experiments never end": (core, "_close_experiments", lambda draft: None),
+    "what ended is resumed without its experiment": (Decision, "reopen", lambda decision, experiment: None),
+    "nothing is placed": (core, "_place_runs", lambda decision: None),
+    "experiments never end": (core, "_close_experiments", lambda decision: None),
     "old attempts count": (state, "_is_current", lambda current, recorded: True),
     "failures are retried for ever": (attempts, "after_failure", lambda *_: Verdict("retry", 0.0, "retry 1 of 1")),
     "what is being aborted is left behind": (
@@ -473,7 +473,7 @@ BROKEN = {
         "MEANINGS",
         MEANINGS | dict.fromkeys(("aborted", "limit", "skip"), StopMeaning("stopped", None)),
     ),
-    "stops are forgotten": (Draft, "ask_to_end", lambda draft, run, attempt, reason: None),
+    "stops are forgotten": (Decision, "ask_to_end", lambda decision, run, attempt, reason: None),
 }
 
 

@@ -1,0 +1,24 @@
+"""`lander-ctl schema`: the JSON Schema of an experiment file, for editors."""
+
+import json
+
+import click
+
+from lander.cli.options import common
+
+
+@click.command()
+@common()
+def schema() -> None:
+    """Print the JSON Schema of the experiment file.
+
+    An editor that reads it completes the names of settings and marks what is wrong. In YAML, a comment in the first line
+    names the file: # yaml-language-server: $schema=experiment.schema.json
+
+    \b
+    Example:
+      lander-ctl schema > experiment.schema.json
+    """
+    from lander.experiments.schema import experiment_schema
+
+    click.echo(json.dumps(experiment_schema(), indent=1, ensure_ascii=False))

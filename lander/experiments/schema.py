@@ -1,0 +1,295 @@
+"""The JSON Schema of an experiment file, for editors: every spelling, and what each algorithm accepts.
+
+It is built from the types that the parser uses. The schema knows less than the parser: it does not compare settings with each
+other (`batch_size` with `n_steps`), and it does not see that two arms have one name. It is stricter in one case: a setting at
+the top level must be allowed for every arm, also where an arm replaces it.
+
+It is in draft 7, because editors support that draft in full.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+
+from lander.experiments.hyperparameters import ALGORITHMS, Group
+from lander.experiments.specification import EXPERIMENT_KEYS, ArmSpec, ExperimentSpec
+from lander.experiments.spellings import ARM_KEYS, MOST_ARMS
+from lander.protocol.experiment import MOST_SEEDS, Origin
+from lander.protocol.plain import LARGEST
+
+Schema = dict[str, Any]
+
+DIALECT: Final = "http://json-schema.org/draft-07/schema#"
+
+MEANINGS: Final[Mapping[str, str]] = {
+    "experiment_id": "The name of the experiment. The default is made of the algorithm, the environment and a digest.",
+    "hypothesis": "The sentence that the experiment tests. Reports show it as their title.",
+    "environment": "A Gymnasium environment id, or module:EnvId for an environment that a Python module of yours registers.",
+    "environment_kwargs": "Arguments of the environment's constructor.",
+    "algorithm": "The algorithm of Stable-Baselines3.",
+    "training_steps": "How many timesteps each run trains.",
+    "seeds": "The seeds: each arm is trained once with each seed. A list, or text such as 0-4 or 1,7.",
+    "seed": "One seed, in place of seeds.",
+    "device": "Where the networks are trained. cuda takes a GPU slot.",
+    "hyperparameters": "Constructor arguments of the algorithm in Stable-Baselines3, and n_envs and normalize.",
+    "on_failure": "What happens to an experiment when a run fails: abort the other runs, retry the run, or skip it.",
+    "max_retries": "How many failures of one run within retry_period are tried again.",
+    "retry_period": "The seconds in which more than max_retries failures are too many.",
+    "stall_timeout": "Seconds without progress after which a trainer is ended and tried again.",
+    "resource_limits": "What one run may use.",
+    "memory_mb": "Resident memory of the trainer and its children, in MB.",
+    "cpu_percent": "Processor time of the trainer, in percent of one core, over about ten seconds.",
+    "disk_gb": "What the checkpoints of the run take, in GB.",
+    "wall_hours": "Hours that all attempts of the run took together.",
+    "on_limit": "What happens to a run that uses more than resource_limits: a warning, a pause, or a stop.",
+    "checkpoint_frequency": "Timesteps between checkpoints. A stop and a pause write a checkpoint, too.",
+    "eval_frequency": "Timesteps between evaluations of the policy. null: one evaluation, at the end.",
+    "eval_episodes": "Episodes of each evaluation. 0: no evaluation.",
+    "origin": "The checkpoints that a fork continues. lander-ctl fork writes this.",
+    "baseline": "The settings of the arm with which the others are compared.",
+    "variants": "The other arms by name. Each one says only what differs from the baseline.",
+    "variant": "One arm named variant, in place of variants.",
+    "baseline_config": "The complete configuration of the baseline.",
+    "variant_config": "The complete configuration of the variant.",
+    "arms": "Every arm in full, the baseline first.",
+    "name": "The name of the arm.",
+    "role": "The first arm is the baseline, each other arm is a variant.",
+}
+"""What each setting is for, in a sentence."""
+
+_NEEDED: Final = ("algorithm", "environment", "training_steps", "seeds")
+_TWO_CONFIGURATIONS: Final = ("baseline_config", "variant_config")
+_ONE_OF_EACH: Final = ("baseline", "variant", *_TWO_CONFIGURATIONS)
+_SHORT: Final = ("baseline", "variants", "variant")
+_CONSTRAINTS: Final = {"ge": "minimum", "le": "maximum", "gt": "exclusiveMinimum", "lt": "exclusiveMaximum"}
+_GROUPED: Final = "^[1-9][0-9]*(_[0-9]+)+$"
+"""A number such as 100_000 is text to an editor that reads YAML 1.2, and a number to lander-ctl."""
+_SEED_RANGE: Final = "^ *[0-9]{1,10} *(- *[0-9]{1,10} *)?(, *[0-9]{1,10} *(- *[0-9]{1,10} *)?)*$"
+
+
+def experiment_schema() -> Schema:
+    """The schema of every file that `lander-ctl run` accepts, as plain data."""
+    settings = _arm_settings()
+    arm = {"$ref": "#/definitions/arm"}
+    spellings: Schema = {
+        "baseline": arm,
+        "variants": {
+            "type": ["object", "null"],
+            "propertyNames": {**_plain(ArmSpec, "name"), "not": {"const": "baseline"}},
+            "additionalProperties": arm,
+            "maxProperties": MOST_ARMS - 1,
+        },
+        "variant": arm,
+        "baseline_config": arm,
+        "variant_config": arm,
+        "arms": {
+            "type": "array",
+            "items": [_listed_arm("baseline")],
+            "additionalItems": _listed_arm("variant"),
+            "minItems": 2,
+            "maxItems": MOST_ARMS,
+        },
+    }
+    properties = {**_experiment_settings(), **settings, **spellings}
+    return {
+        "$schema": DIALECT,
+        "title": "An experiment of lander-ctl",
+        "type": "object",
+        "properties": {name: _described(name, schema) for name, schema in properties.items()},
+        "additionalProperties": False,
+        "allOf": [{"anyOf": [_short_form(), _two_configurations(), _list_of_arms()]}, _not_both_seeds(), *_by_algorithm()],
+        "definitions": {
+            "arm": {
+                "type": ["object", "null"],
+                "properties": {name: _described(name, schema) for name, schema in settings.items()},
+                "additionalProperties": False,
+                "allOf": [_not_both_seeds(), *_own_algorithm()],
+            },
+            **{name: _group(group) for name, group in ALGORITHMS.items()},
+        },
+    }
+
+
+# --- settings ---------------------------------------------------------------------------------------------------------
+
+
+def _experiment_settings() -> Schema:
+    found = {name: _plain(ExperimentSpec, name) for name in EXPERIMENT_KEYS}
+    found["experiment_id"]["type"] = ["string", "null"]
+    limits = found["resource_limits"]["properties"]
+    found["resource_limits"]["properties"] = {name: _described(name, schema) for name, schema in limits.items()}
+    found["origin"] = {"anyOf": [_cleaned(_inlined(Origin.model_json_schema())), {"type": "null"}]}
+    return found
+
+
+def _arm_settings() -> Schema:
+    found = {name: _plain(ArmSpec, name) for name in ARM_KEYS if name != "seed"}
+    numbers = {**found["seeds"], "minItems": 1, "maxItems": MOST_SEEDS, "uniqueItems": True}
+    found["seed"] = found["seeds"]["items"]
+    found["seeds"] = {"anyOf": [numbers, {"type": "string", "pattern": _SEED_RANGE}]}
+    found["hyperparameters"] = {"type": ["object", "null"]}  # what is in it depends on the algorithm
+    found["environment_kwargs"]["type"] = ["object", "null"]
+    return found
+
+
+def _listed_arm(role: str) -> Schema:
+    """An arm in the list `arms`: it says its name and its role."""
+    own = {"name": _plain(ArmSpec, "name"), "role": {"const": role}}
+    settings = {**own, **_arm_settings()}
+    return {
+        "type": "object",
+        "properties": {name: _described(name, schema) for name, schema in settings.items()},
+        "required": ["name", "role"],
+        "additionalProperties": False,
+        "allOf": [_not_both_seeds(), *_own_algorithm()],
+    }
+
+
+def _plain(model: type[ArmSpec] | type[ExperimentSpec], name: str) -> Schema:
+    """The schema of one field of a model."""
+    schema: Schema = _cleaned(_fields(model)[name])
+    return schema
+
+
+@cache
+def _fields(model: type[ArmSpec] | type[ExperimentSpec]) -> Schema:
+    """What pydantic writes of a model's fields."""
+    fields: Schema = _inlined(model.model_json_schema())["properties"]
+    return fields
+
+
+def _described(name: str, schema: Schema) -> Schema:
+    return {"description": MEANINGS[name], **{key: value for key, value in schema.items() if key != "description"}}
+
+
+def _group(group: Group) -> Schema:
+    """A mapping of hyperparameters; `null`, or what else the group allows, may stand in its place."""
+    settings = {name: _group(entry) if isinstance(entry, Group) else _type(entry) for name, entry in group.settings.items()}
+    mapping: Schema = {"type": "object", "properties": settings, "additionalProperties": False}
+    if group.required:
+        mapping["required"] = sorted(group.required)
+    instead = _type(group.otherwise)
+    words = instead.pop("description")
+    if instead == {"type": "null"}:
+        return {**mapping, "type": ["object", "null"]}
+    return {"description": words, "anyOf": [instead, mapping]}
+
+
+def _type(type_: Any) -> Schema:
+    schema: Schema = _cleaned(TypeAdapter(type_).json_schema())
+    return schema
+
+
+# --- which settings go together ---------------------------------------------------------------------------------------
+
+
+def _not_both_seeds() -> Schema:
+    return {"not": {"type": "object", "required": ["seed", "seeds"]}}
+
+
+def _short_form() -> Schema:
+    named = {"required": ["variants"], "properties": {"variants": {"type": "object", "minProperties": 1}}}
+    needed = [_any_of(_has(name), {"required": ["baseline"], "properties": {"baseline": _has(name)}}) for name in _NEEDED]
+    return {"allOf": [_any_of({"required": ["variant"]}, named), *needed, *_without(*_TWO_CONFIGURATIONS, "arms")]}
+
+
+def _two_configurations() -> Schema:
+    needed = [_any_of(_has(name), {"properties": dict.fromkeys(_TWO_CONFIGURATIONS, _has(name))}) for name in _NEEDED]
+    return {"required": list(_TWO_CONFIGURATIONS), "allOf": [*needed, *_without(*_SHORT, "arms")]}
+
+
+def _list_of_arms() -> Schema:
+    needed = [_any_of(_has(name), {"properties": {"arms": {"items": _has(name)}}}) for name in _NEEDED]
+    return {"required": ["arms"], "allOf": [*needed, *_without(*_SHORT, *_TWO_CONFIGURATIONS)]}
+
+
+def _any_of(*choices: Schema) -> Schema:
+    return {"anyOf": list(choices)}
+
+
+def _has(name: str) -> Schema:
+    """The setting is given; `seed` is another way to give `seeds`."""
+    if name == "seeds":
+        return {"type": "object", "anyOf": [{"required": ["seeds"]}, {"required": ["seed"]}]}
+    return {"type": "object", "required": [name]}
+
+
+def _without(*names: str) -> Iterator[Schema]:
+    for name in names:
+        yield {"not": {"required": [name]}}
+
+
+# --- which hyperparameters --------------------------------------------------------------------------------------------
+
+
+def _own_algorithm() -> Iterator[Schema]:
+    """An arm that names its algorithm."""
+    for algorithm in ALGORITHMS:
+        yield {"if": _runs(algorithm), "then": _takes(algorithm)}
+
+
+def _by_algorithm() -> Iterator[Schema]:
+    """Arms that take their algorithm from the top level or from the baseline, and hyperparameters at the top level."""
+    for algorithm in ALGORITHMS:
+        heir = {"if": {"not": {"type": "object", "required": ["algorithm"]}}, "then": _takes(algorithm)}
+        all_heirs: Schema = {**dict.fromkeys(("baseline", *_TWO_CONFIGURATIONS), heir), "arms": {"items": heir}}
+        yield {"if": _runs(algorithm), "then": {"properties": {**_takes(algorithm)["properties"], **all_heirs}}}
+        variants = {"properties": {"variant": heir, "variants": {"additionalProperties": heir}}}
+        baseline_says = {"required": ["baseline"], "properties": {"baseline": {"type": "object", "required": ["algorithm"]}}}
+        from_the_top = {"allOf": [_runs(algorithm), {"not": baseline_says}]}
+        yield {"if": _any_of(from_the_top, _arm_runs("baseline", algorithm)), "then": variants}
+        listed: Schema = {"required": ["arms"], "properties": {"arms": {"contains": _runs(algorithm)}}}
+        not_this = {"additionalProperties": {"not": _runs(algorithm)}}
+        among = {"required": ["variants"], "not": {"properties": {"variants": not_this}}}
+        used = [*(_arm_runs(name, algorithm) for name in _ONE_OF_EACH), listed, among]
+        yield {"if": _any_of(*used), "then": _takes(algorithm)}
+
+
+def _runs(algorithm: str) -> Schema:
+    return {"type": "object", "required": ["algorithm"], "properties": {"algorithm": {"const": algorithm}}}
+
+
+def _arm_runs(name: str, algorithm: str) -> Schema:
+    return {"required": [name], "properties": {name: _runs(algorithm)}}
+
+
+def _takes(algorithm: str) -> Schema:
+    return {"properties": {"hyperparameters": {"$ref": f"#/definitions/{algorithm}"}}}
+
+
+# --- what pydantic writes → draft 7 -----------------------------------------------------------------------------------
+
+
+def _inlined(schema: Schema) -> Schema:
+    """The schema without references: each definition stands where it is used."""
+    definitions = schema.pop("$defs", {})
+
+    def inline(part: Any) -> Any:
+        if isinstance(part, Mapping):
+            if "$ref" in part:
+                return inline({**definitions[part["$ref"].rpartition("/")[2]], **{k: part[k] for k in part if k != "$ref"}})
+            return {key: inline(value) for key, value in part.items()}
+        return [inline(each) for each in part] if isinstance(part, list) else part
+
+    inlined: Schema = inline(schema)
+    return inlined
+
+
+def _cleaned(part: Any) -> Any:
+    """No titles, no bounds beyond any use, the words of draft 7, and 100_000 where a number may stand."""
+    if isinstance(part, list):
+        return [_cleaned(each) for each in part]
+    if not isinstance(part, Mapping):
+        return part
+    found = {
+        _CONSTRAINTS.get(key, key): _cleaned(value)
+        for key, value in part.items()
+        if not (key == "title" and isinstance(value, str)) and value != LARGEST
+    }
+    if "prefixItems" in found:
+        found["items"] = found.pop("prefixItems")
+    if found.get("type") in ("integer", "number"):
+        found |= {"type": [found["type"], "string"], "pattern": _GROUPED}
+    return found
