@@ -105,7 +105,7 @@ def arm(name: str) -> Arm:
     )
 
 
-def rehearsal(name: str, home: Path) -> InProcessTraining:
+def training_of(name: str, home: Path) -> InProcessTraining:
     wanted = arm(name)
     return InProcessTraining(wanted, home, frequency=max(40, wanted.training_steps // 6))
 
@@ -116,7 +116,7 @@ def never_cut(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], InPro
 
     @cache
     def train(name: str) -> InProcessTraining:
-        training = rehearsal(name, tmp_path_factory.mktemp("never_cut"))
+        training = training_of(name, tmp_path_factory.mktemp("never_cut"))
         training.train()
         return training
 
@@ -137,7 +137,7 @@ def arrays(batches: list[StepsRecorded]) -> Iterator[bytes]:
 def cut_and_continued(name: str, home: Path, *, cuts: int = 3, seed: int = 0) -> InProcessTraining:
     """CutError off at so many random moments, and continued each time."""
     draw = random.Random(f"{name} {seed}")
-    cut = rehearsal(name, home)
+    cut = training_of(name, home)
     total = vector_steps(cut.arm)
     attempt = partial(cut.train)
     for number in range(cuts):
@@ -221,7 +221,7 @@ def test_every_ingredient_is_needed(left_out, tmp_path, monkeypatch, never_cut):
             return restore(self, state, **how)
 
     monkeypatch.setattr(checkpoint_module.Checkpoints, "restore", restore_less)
-    cut = rehearsal(NEEDED[left_out], tmp_path / "cut")
+    cut = training_of(NEEDED[left_out], tmp_path / "cut")
     with pytest.raises(CutError):
         cut.train(cut_after=vector_steps(cut.arm) // 2)
     if left_out == "counters":
@@ -251,7 +251,7 @@ def test_the_environments_are_needed(tmp_path, monkeypatch, never_cut):
 def test_even_the_layout_of_an_image_in_memory_is_needed(tmp_path, monkeypatch, never_cut):
     whole = never_cut("image")
     monkeypatch.setattr(state_parts, "_lay_out", lambda tree: tree["values"])
-    cut = rehearsal("image", tmp_path / "cut")
+    cut = training_of("image", tmp_path / "cut")
     with pytest.raises(CutError):
         cut.train(cut_after=80)
     cut.continue_()
@@ -284,7 +284,7 @@ def test_an_environment_that_cannot_be_played_again_continues_and_says_so(tmp_pa
 
 def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path, never_cut):
     whole = never_cut("ppo")
-    cut = rehearsal("ppo", tmp_path / "cut")
+    cut = training_of("ppo", tmp_path / "cut")
     with pytest.raises(CutError):
         cut.train(cut_after=vector_steps(cut.arm) * 3 // 4)
     before, last = cut.lineage()[-2:]
@@ -303,7 +303,7 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path, never_
 @pytest.mark.parametrize("name", ["ppo", "dqn"])
 def test_with_no_checkpoint_left_whole_training_starts_over(name, tmp_path, never_cut):
     whole = never_cut(name)
-    cut = rehearsal(name, tmp_path / "cut")
+    cut = training_of(name, tmp_path / "cut")
     with pytest.raises(CutError):
         cut.train(cut_after=vector_steps(cut.arm) * 3 // 4)
     for checkpoint in cut.lineage():
@@ -315,7 +315,7 @@ def test_with_no_checkpoint_left_whole_training_starts_over(name, tmp_path, neve
 
 def test_a_missing_page_of_the_replay_buffer_is_noticed_before_training(tmp_path, never_cut):
     whole = never_cut("sac-many-pages")
-    cut = rehearsal("sac-many-pages", tmp_path / "cut")
+    cut = training_of("sac-many-pages", tmp_path / "cut")
     with pytest.raises(CutError):
         cut.train(cut_after=2900)
     last = cut.lineage()[-1]
@@ -329,7 +329,7 @@ def test_a_missing_page_of_the_replay_buffer_is_noticed_before_training(tmp_path
 @pytest.mark.parametrize("name", ["ppo", "ppo-sde", "dqn"])
 def test_stopping_writes_a_checkpoint_at_the_next_boundary(name, tmp_path, never_cut):
     whole = never_cut(name)
-    stopped = rehearsal(name, tmp_path / "stopped")
+    stopped = training_of(name, tmp_path / "stopped")
     stopped.frequency = 10**6
     say = stopped.say
 
@@ -350,7 +350,7 @@ def test_stopping_writes_a_checkpoint_at_the_next_boundary(name, tmp_path, never
 def test_a_completed_training_that_is_given_more_steps_is_the_longer_training(name, tmp_path, never_cut):
     """Without schedules, that is: those are functions of the whole."""
     whole = never_cut(name)
-    longer = rehearsal(name, tmp_path / "longer")
+    longer = training_of(name, tmp_path / "longer")
     half = longer.arm.training_steps // 2
     per_rollout = int(str(longer.arm.hyperparameters.get("n_steps", 1)))
     half -= half % per_rollout
@@ -379,7 +379,7 @@ def test_a_training_that_was_done_has_only_its_model_saved(tmp_path):
 
 
 def test_other_versions_of_the_libraries_are_no_exact_continuation(tmp_path, monkeypatch):
-    cut = rehearsal("ppo", tmp_path)
+    cut = training_of("ppo", tmp_path)
     with pytest.raises(CutError):
         cut.train(cut_after=800)
     monkeypatch.setattr(checkpoint_module, "VERSIONS", dict.fromkeys(checkpoint_module.VERSIONS, "99"))
@@ -404,7 +404,7 @@ class FullDisk:
 def test_with_a_full_disk_training_goes_on_and_its_end_waits(tmp_path, monkeypatch, never_cut):
     monkeypatch.setattr(disk_patience, "ROOM_SECONDS", 0.0)
     whole = never_cut("ppo")
-    full = rehearsal("ppo", tmp_path / "full")
+    full = training_of("ppo", tmp_path / "full")
     full.frequency = 10**6
     monkeypatch.setattr(checkpoint_module, "write_artifact", FullDisk(2, checkpoint_module.write_artifact))
     monkeypatch.setattr(trainer_module, "save_model", FullDisk(2, trainer_module.save_model))
@@ -416,7 +416,7 @@ def test_with_a_full_disk_training_goes_on_and_its_end_waits(tmp_path, monkeypat
 
 
 def test_with_a_full_disk_a_periodic_checkpoint_is_left_out(tmp_path, monkeypatch):
-    full = rehearsal("ppo", tmp_path)
+    full = training_of("ppo", tmp_path)
     monkeypatch.setattr(checkpoint_module, "write_artifact", FullDisk(1, checkpoint_module.write_artifact))
     full.train()
     (warning,) = full.heard(WarningRaised)
@@ -426,7 +426,7 @@ def test_with_a_full_disk_a_periodic_checkpoint_is_left_out(tmp_path, monkeypatc
 
 def test_a_checkpoint_that_cannot_be_read_just_now_is_not_passed_over(tmp_path, monkeypatch):
     """Starting over would throw away what another attempt finds as it was."""
-    cut = rehearsal("ppo", tmp_path)
+    cut = training_of("ppo", tmp_path)
     with pytest.raises(CutError):
         cut.train(cut_after=800)
     for error in (MemoryError(), OSError(errno.EIO, "input/output error")):

@@ -32,9 +32,9 @@ def _nowhere_else(monkeypatch, tmp_path):
 @pytest.fixture
 def home(tmp_path):
     """A home that does not exist yet; whatever the test started there must be gone, or is brought down."""
-    lab = LiveHome(tmp_path / "home")
-    yield lab.home
-    lab.close()
+    live_home = LiveHome(tmp_path / "home")
+    yield live_home.home
+    live_home.close()
 
 
 @pytest.fixture
@@ -195,15 +195,15 @@ def test_without_a_command_the_help_is_shown(capsys):
 
 
 @pytest.fixture(scope="module")
-def finished(shared_lab, tmp_path_factory):
+def finished(shared_home, tmp_path_factory):
     """A home whose supervisor is up and has carried out the tiny experiment."""
     path = written(tmp_path_factory.mktemp("tiny") / "tiny.json", TINY)
-    code, output, errors = lander(shared_lab.home, "submit", path)
+    code, output, errors = lander(shared_home.home, "submit", path)
     assert (code, output, errors) == (0, "tiny\n", "")
-    code, output, errors = lander(shared_lab.home, "wait", "tiny")
+    code, output, errors = lander(shared_home.home, "wait", "tiny")
     assert (code, errors) == (0, "")
     assert output.startswith("tiny: 100%")
-    return shared_lab
+    return shared_home
 
 
 RUN_FIELDS = (
