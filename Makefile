@@ -54,6 +54,7 @@ check: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python docs/rooms.py --check
 
 docs: $(INSTALLED)
 	$(BIN)/mkdocs build --strict --quiet

@@ -379,3 +379,33 @@ def test_what_extending_means_for_the_result_is_said(form, whole):
     else:
         assert whole in said
         assert said.endswith("its runs are not what they would have been with all the steps from the start")
+
+
+# --- defaults of another day ------------------------------------------------------------------------------------------
+
+
+def of_another_day(**changes):
+    """The same file, read by a version with other defaults."""
+    wanted = experiment("x")
+    assert set(changes) <= set(wanted.defaulted)
+    arms = tuple(arm.model_copy(update={"defaults": {"algorithm": {"gamma": 0.5}}}) for arm in wanted.arms)
+    return wanted.model_copy(update={**changes, "arms": arms})
+
+
+def test_the_same_file_is_the_same_experiment_whatever_the_defaults_are_by_now():
+    desk = DecisionDriver()
+    desk.submit(experiment("x"))
+    before = desk.state.experiments["x"].experiment
+    desk.submit(of_another_day(max_retries=7, eval_episodes=1))
+    assert desk.last.answer.detail == "already submitted, and running"
+    assert (desk.last.events, desk.state.experiments["x"].experiment) == ([], before)
+
+
+def test_a_default_that_is_written_now_counts():
+    desk = DecisionDriver()
+    desk.submit(experiment("x"))
+    desk.submit(experiment("x", max_retries=7))
+    assert desk.state.experiments["x"].experiment.max_retries == 7
+    assert "max_retries" not in desk.state.experiments["x"].experiment.defaulted
+    desk.submit(of_another_day())
+    assert desk.state.experiments["x"].experiment.max_retries == 3, "what is not said any more is the default of today"
