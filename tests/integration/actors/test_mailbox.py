@@ -93,7 +93,7 @@ async def test_whoever_has_nothing_to_say_can_show_that_it_is_at_work(in_process
         await in_thread(mailbox.settle)
         await in_thread(mailbox.exchange)
         before = len(heard)
-        await in_thread(mailbox.beat)
+        await in_thread(mailbox.heartbeat)
         await in_thread(until, lambda: len(heard) > before)
         await in_thread(speak, mailbox, warnings(4, 5))
         await in_thread(mailbox.settle)

@@ -39,7 +39,7 @@ def test_a_defect_is_raised(monkeypatch, defect):
 @pytest.mark.parametrize("mistake", [UsageError, NotFoundError])
 def test_a_mistake_is_answered(monkeypatch, mistake):
     monkeypatch.setitem(core._HANDLERS, Tick, raising(mistake))
-    assert decide(State(), Tick(), 1.0).answer == c.Refused(error=mistake.__name__, detail="why")
+    assert decide(State(), Tick(), 1.0).answer == c.Refused(error=mistake.code, detail="why")
 
 
 @pytest.fixture

@@ -393,19 +393,19 @@ def of_another_day(**changes):
 
 
 def test_the_same_file_is_the_same_experiment_whatever_the_defaults_are_by_now():
-    desk = DecisionDriver()
-    desk.submit(experiment("x"))
-    before = desk.state.experiments["x"].experiment
-    desk.submit(of_another_day(max_retries=7, eval_episodes=1))
-    assert desk.last.answer.detail == "already submitted, and running"
-    assert (desk.last.events, desk.state.experiments["x"].experiment) == ([], before)
+    driver = DecisionDriver()
+    driver.submit(experiment("x"))
+    before = driver.state.experiments["x"].experiment
+    driver.submit(of_another_day(max_retries=7, eval_episodes=1))
+    assert driver.last.answer.detail == "already submitted, and running"
+    assert (driver.last.events, driver.state.experiments["x"].experiment) == ([], before)
 
 
 def test_a_default_that_is_written_now_counts():
-    desk = DecisionDriver()
-    desk.submit(experiment("x"))
-    desk.submit(experiment("x", max_retries=7))
-    assert desk.state.experiments["x"].experiment.max_retries == 7
-    assert "max_retries" not in desk.state.experiments["x"].experiment.defaulted
-    desk.submit(of_another_day())
-    assert desk.state.experiments["x"].experiment.max_retries == 3, "what is not said any more is the default of today"
+    driver = DecisionDriver()
+    driver.submit(experiment("x"))
+    driver.submit(experiment("x", max_retries=7))
+    assert driver.state.experiments["x"].experiment.max_retries == 7
+    assert "max_retries" not in driver.state.experiments["x"].experiment.defaulted
+    driver.submit(of_another_day())
+    assert driver.state.experiments["x"].experiment.max_retries == 3, "what is not said any more is the default of today"
