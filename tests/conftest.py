@@ -22,13 +22,13 @@ def _started(home) -> Iterator[LiveHome]:
 
 
 @pytest.fixture
-def lab(tmp_path) -> Iterator[LiveHome]:
+def live_home(tmp_path) -> Iterator[LiveHome]:
     """A supervisor for one test."""
     yield from _started(tmp_path / "home")
 
 
 @pytest.fixture(scope="session")
-def shared_lab(tmp_path_factory) -> Iterator[LiveHome]:
+def shared_home(tmp_path_factory) -> Iterator[LiveHome]:
     """A supervisor for every test that only submits experiments, under names of its own, and kills nothing but trainers.
 
     Each pytest worker has one, whose zygote imports torch once.
@@ -37,7 +37,7 @@ def shared_lab(tmp_path_factory) -> Iterator[LiveHome]:
 
 
 @pytest.fixture(scope="session")
-def restarted_lab(tmp_path_factory) -> Iterator[LiveHome]:
+def restarted_home(tmp_path_factory) -> Iterator[LiveHome]:
     """One whose supervisor, host agent and zygote may be killed by tests that leave others running in their place."""
     yield from _started(tmp_path_factory.mktemp("restarted") / "home")
 
@@ -46,10 +46,12 @@ def restarted_lab(tmp_path_factory) -> Iterator[LiveHome]:
 def _nothing_goes_on_in_a_shared_home(request) -> Iterator[None]:
     """A test that failed half-way must not take the slots of those after it."""
     yield
-    for name in {"shared_lab", "restarted_lab"} & set(request.fixturenames):
+    for name in {"shared_home", "restarted_home"} & set(request.fixturenames):
         live_home = request.getfixturevalue(name)
         with Reader(live_home.home) as reader:
             unfinished = {run.split("/")[0] for run in reader.unfinished()}
+        if unfinished:
+            live_home.start()  # should the test have failed while there was no supervisor
         for experiment in unfinished:
             live_home.stop(experiment)
             live_home.wait_ended(experiment)

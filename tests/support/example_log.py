@@ -11,7 +11,7 @@ from lander.protocol.arrays import pack
 from lander.protocol.experiment import EVALUATION_SEED
 from lander.store.log.event_store import batch_of
 from tests.support.recorded import recorded
-from tests.support.written_homes import tell
+from tests.support.written_homes import write_log
 
 NAME = "ppo-learning-rate"
 BEGAN = 1_780_000_000_000_000  # microseconds since 1970
@@ -62,7 +62,7 @@ def built(home, experiment=None, *, failed="timid/3", inexact="fast/1", until=1.
         lost = any(f"{run.arm}/{run.seed}" == failed for run in experiment.runs)
         end = e.ExperimentFailed(detail="1 run failed") if lost else e.ExperimentCompleted()
         batches.append(batch_of(name, end, at=clock()))
-    tell(home, groups=[batches])
+    write_log(home, groups=[batches])
     return experiment
 
 

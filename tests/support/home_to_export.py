@@ -5,7 +5,7 @@ import math
 from lander.protocol import events as e
 from lander.protocol.experiment import EVALUATION_SEED
 from lander.store.log.event_store import batch_of
-from tests.support.written_homes import OTHER, RUN, attempt, begun, checkpoint, steps, tell
+from tests.support.written_homes import OTHER, RUN, attempt, checkpoint, queued_experiment, steps, write_log
 
 SUPERSEDED = 666.0
 HYPERPARAMETERS = {"learning_rate": 1e-3, "policy_kwargs": {"net_arch": [8, 8]}}
@@ -67,8 +67,8 @@ def sample(epoch, memory_mb):
 
 def told(home, **hyperparameters):
     """All of it: one run completed after an interruption, the other failed."""
-    begun(home, baseline={"hyperparameters": HYPERPARAMETERS | hyperparameters})
-    tell(
+    queued_experiment(home, baseline={"hyperparameters": HYPERPARAMETERS | hyperparameters})
+    write_log(
         home,
         batch_of("x", e.ExperimentStarted()),
         *first_attempt(home),
@@ -76,8 +76,10 @@ def told(home, **hyperparameters):
         *second_attempt(home),
         sample(2, 260.0),
     )
-    tell(home, *attempt(1, steps(0, 4), *logged(OTHER), run=OTHER, cause="crashed"))
-    tell(home, batch_of(OTHER, e.RunFailed(cause="crashed")), batch_of("x", e.ExperimentFailed(detail="1 of 2 runs failed")))
+    write_log(home, *attempt(1, steps(0, 4), *logged(OTHER), run=OTHER, cause="crashed"))
+    write_log(
+        home, batch_of(OTHER, e.RunFailed(cause="crashed")), batch_of("x", e.ExperimentFailed(detail="1 of 2 runs failed"))
+    )
     return home
 
 

@@ -17,7 +17,7 @@ RUN = "x/baseline/0"
 OTHER = "x/v/0"
 
 
-def tell(home, *batches, groups=None):
+def write_log(home, *batches, groups=None):
     """Append batches to the home's log, each a commit; or groups of batches, each group a commit."""
     home.mkdir(parents=True, exist_ok=True)
 
@@ -32,10 +32,10 @@ def tell(home, *batches, groups=None):
     asyncio.run(write())
 
 
-def begun(home, name="x", **settings):
+def queued_experiment(home, name="x", **settings):
     """An experiment with two runs that wait."""
     wanted = experiment(name, **settings)
-    tell(home, batch_of(name, submitted(wanted)), *(batch_of(run.id, e.RunQueued()) for run in wanted.runs))
+    write_log(home, batch_of(name, submitted(wanted)), *(batch_of(run.id, e.RunQueued()) for run in wanted.runs))
     return wanted
 
 

@@ -21,7 +21,7 @@ from lander.store.log.event_store import batch_of
 from lander.store.log.reader import Reader
 from tests.support import example_log
 from tests.support.recorded import recorded
-from tests.support.written_homes import begun, tell
+from tests.support.written_homes import queued_experiment, write_log
 
 # --- configurations ---------------------------------------------------------------------------------------------------
 
@@ -178,9 +178,9 @@ def sampled(*runs, at):
 
 
 def test_usage_is_over_the_time_in_training(tmp_path):
-    begun(tmp_path)
+    queued_experiment(tmp_path)
     moments = [0, 2, 4, 6, 1000, 1002]  # paused for a quarter of an hour
-    tell(tmp_path, *(sampled("x/baseline/0", "y/other/0", at=at) for at in moments))
+    write_log(tmp_path, *(sampled("x/baseline/0", "y/other/0", at=at) for at in moments))
     with Reader(tmp_path) as reader:
         found = usage(reader, "x")
     assert list(found) == ["x/baseline/0"]
