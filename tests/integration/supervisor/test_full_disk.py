@@ -97,14 +97,14 @@ def no_room(*arguments):
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-@pytest.mark.parametrize("where", [(Path, "write_text"), (Supervisor, "_look_around")], ids=["at its start", "later"])
+@pytest.mark.parametrize("where", [(Path, "write_text"), (Supervisor, "_run_checks")], ids=["at its start", "later"])
 def test_a_supervisor_that_fails_leaves_its_trainers_to_the_next(lab, monkeypatch, where):
     lab.submit(long_experiment("full"))
     before = lab.wait_state(RUN, "running")
     os.kill(lab.process("lander.supervisor"), signal.SIGKILL)
     lab.wait(lambda: not is_locked(lab.home), "it to be gone")
     monkeypatch.setattr(starting, "tune_interpreter", lambda: None)
-    monkeypatch.setattr(starting, "_say", lambda words: None)
+    monkeypatch.setattr(starting, "_report", lambda fields: None)
     monkeypatch.setattr(*where, no_room)
     with HomeLock(lab.home), pytest.raises(OSError, match="No space left"):
         asyncio.run(starting.serve(lab.home))
