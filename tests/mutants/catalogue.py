@@ -271,7 +271,7 @@ MUTANTS = (
     Mutant(
         "runs that came to nothing forgotten",
         "lander/reports/analysis/comparison.py",
-        "return None if judgement.decision == severe.decision else",
+        "return None if judgement.decision == worst_case.decision else",
         "return None if True else",
         (
             "tests/unit/reports/analysis/test_comparison.py::test_runs_that_came_to_nothing_count_as_the_worst_before_there_is_a_decision",
