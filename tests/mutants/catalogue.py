@@ -394,7 +394,7 @@ MUTANTS = (
     Mutant(
         "a collected checkpoint offered",
         "lander/app/chosen_policies.py",
-        " if not _gone(reader.home, each)]",
+        " if not _missing_files(reader.home, each)]",
         " if each]",
         ("tests/unit/app/test_forking.py::test_what_was_collected_is_not_offered",),
     ),
