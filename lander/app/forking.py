@@ -7,7 +7,7 @@ from typing import Final
 from pydantic import TypeAdapter, ValidationError
 
 from lander.app.chosen_policies import chosen
-from lander.app.conduct import Request, checked
+from lander.app.requests import Request, checked
 from lander.experiments.execution import execution_with
 from lander.experiments.hyperparameters import accepted
 from lander.experiments.parsing import parse_experiment

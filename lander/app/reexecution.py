@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from lander.app import client
-from lander.app.conduct import PERIOD, Interruption
+from lander.app.conduct import PERIOD
+from lander.app.interruption import Interruption
 from lander.home.layout import artifact_path
 from lander.protocol import events as e
 from lander.protocol.errors import LanderError, NotFoundError

@@ -96,7 +96,7 @@ class Accepted(Message):
 
 
 class Refused(Message):
-    """Not done, nothing changed; `error` is the `LanderError` to raise."""
+    """Not done, nothing changed; `error` is the code of the `LanderError` to raise."""
 
     kind: ClassVar[str] = "Refused"
     error: str

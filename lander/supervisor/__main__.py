@@ -1,7 +1,7 @@
 """`python -m lander.supervisor HOME`: a supervisor as a process of its own.
 
 Prints one line of JSON on standard output: `{"ready": true}` once it serves, or why it cannot, as
-`{"error": KIND, "detail": TEXT}`. Everything else goes to standard error.
+`{"error": CODE, "detail": TEXT}`. Everything else goes to standard error.
 """
 
 import errno
@@ -68,7 +68,7 @@ def main() -> int:
     except (LanderError, OSError, sqlite3.Error) as error:
         failure = error if isinstance(error, LanderError) else HomeError(_describe(home, error))
         logging.critical("%s", failure)  # if it has served already, nothing reads standard output any more
-        _report({"error": type(failure).__name__, "detail": str(failure)})
+        _report({"error": failure.code, "detail": str(failure)})
         return failure.exit_code
     return 0
 

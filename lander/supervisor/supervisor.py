@@ -18,11 +18,12 @@ from lander.home import address
 from lander.home.lock import show_full
 from lander.protocol import commands as c
 from lander.protocol import events as e
-from lander.protocol.errors import WireError
+from lander.protocol.errors import ConflictError, HomeError, LeavingError, WireError
 from lander.store.log.event_store import EventStore, said
 from lander.supervisor import journal
 from lander.supervisor.core.decide import Drain, HostGone, Tick, decide
 from lander.supervisor.core.effects import Effect, EndAttempt, RequestCheckpoint, StartAttempt
+from lander.supervisor.core.messages import Message
 from lander.supervisor.core.placement import wake_at
 from lander.supervisor.core.state import State, evolve, fold
 from lander.supervisor.core.watchdog import Watch
@@ -48,7 +49,7 @@ class Supervisor:
         self.principals = Principals(home, LOCAL_HOST)
         self.gate = Gate(self.principals.supervisor, self.principals.get)
         self.state = State()
-        self._inbox: asyncio.Queue[tuple[object, str]] = asyncio.Queue()
+        self._inbox: asyncio.Queue[tuple[Message | c.ShutDown, str]] = asyncio.Queue()
         self._wake = asyncio.Event()
         self._leaving = asyncio.Event()
         self._left = asyncio.Event()
@@ -138,7 +139,7 @@ class Supervisor:
             case c.ReportResources(sample=sample):
                 self._record_resources(principal.name, sample)
             case c.Ping() | c.SubmitExperiment() | c.ResumeTarget() | c.RetryTarget() if self._leaving.is_set():
-                self.gate.send(key, c.Refused(error="LeavingError", detail="the supervisor is shutting down"))
+                self.gate.send(key, c.Refused(error=LeavingError.code, detail="the supervisor is shutting down"))
             case c.Ping(stay=stay):
                 self._leaves_when_idle = self._leaves_when_idle and not stay
                 self.gate.send(key, c.Accepted(detail=self._refusal_counts()))
@@ -147,14 +148,16 @@ class Supervisor:
                 self._leave()
             case _ if self._store.full and principal.role == "client":
                 detail = f"{self._home}: no space left on its disk; make room, and ask again"
-                self.gate.send(key, c.Refused(error="HomeError", detail=detail))
+                self.gate.send(key, c.Refused(error=HomeError.code, detail=detail))
             case c.TrainerExited() if self._store.full:
                 pass  # the host repeats it until it is noted; to queue every repetition would fill the memory
             case c.JoinHost(incarnation=incarnation) if self._local_host.incarnation not in (None, incarnation):
                 self.gate.send(key, c.DismissHost())  # an agent left by a supervisor that died before it could end it
             case c.JoinHost():
                 self._inbox.put_nowait((command.model_copy(update={"name": principal.name}), key))
-            case _:
+            case c.ShutDown() | c.TrainerExited():
+                self._inbox.put_nowait((command, key))
+            case _ if isinstance(command, Message):
                 self._inbox.put_nowait((command, key))
 
     def _note_heartbeat(self, name: str, key: str, command: c.Command) -> None:
@@ -304,7 +307,7 @@ class Supervisor:
             standings = ((name, self.state.experiments[name]) for name in self.state.under_way)
             busy = ", ".join(name for name, standing in standings if standing.queued or standing.live)
             detail = f"still under way: {busy}; leaving when they have ended"
-            self.gate.send(key, c.Refused(error="ConflictError", detail=detail))
+            self.gate.send(key, c.Refused(error=ConflictError.code, detail=detail))
             return
         self.gate.send(key, c.Accepted(detail="leaving"))
         self._leave()

@@ -292,16 +292,16 @@ def test_an_arm_is_forked_and_every_seed_of_its_baseline_has_the_origins_bits(tr
 def test_with_replay_pages_killed_in_the_middle_and_forked_again(trained):
     """Pages that one experiment wrote are another's, also of the fork of a fork."""
     lab = trained
-    fork(lab, "sac/baseline", "1200", "gamma=0.9", "max_retries=1000", name="killed")
-    run = "killed/baseline/0"
+    fork(lab, "sac/baseline", "1200", "gamma=0.9", "max_retries=1000", name="fork-killed")
+    run = "fork-killed/baseline/0"
     lab.wait(lambda: lab.run(run)["state"] == "running" and lab.run(run)["checkpoint"] is not None, "a checkpoint of its own")
     os.kill(lab.run(run)["pid"], signal.SIGKILL)
-    assert lab.wait_ended("killed")["state"] == "completed"
+    assert lab.wait_ended("fork-killed")["state"] == "completed"
     starts = [each for each in lab.events(run, "TrainingStarted") if isinstance(each, TrainingStarted)]
     assert (starts[0].from_step, len(starts), {each.resume for each in starts}) == (1200, 2, {"exact"})
     assert starts[1].from_step > 1200
     continues(lab, run, "sac/baseline/0")
-    fork(lab, "killed/baseline", "2000", "tau=0.1", name="again")
+    fork(lab, "fork-killed/baseline", "2000", "tau=0.1", name="again")
     assert lab.wait_ended("again")["state"] == "completed"
     continues(lab, "again/baseline/0", "sac/baseline/0")
     with Reader(lab.home) as reader:

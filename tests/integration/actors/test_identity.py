@@ -72,7 +72,7 @@ def as_experiment(name: str, **rest: Any) -> Experiment:
     """The same, written as an experiment; the variant is another seed's twin of the baseline."""
     algorithm, environment, environment_kwargs, timesteps, written, _ = CASES[name]
     form = {
-        "experiment_id": name,
+        "experiment_id": f"identity-{name}",
         "algorithm": algorithm.__name__,
         "environment": environment,
         "environment_kwargs": environment_kwargs,
@@ -97,21 +97,21 @@ def test_a_supervised_run_has_the_bits_of_the_plain_program(shared_lab, name):
     ended = shared_lab.carry_out(as_experiment(name))
     assert [run["state"] for run in ended["runs"]] == ["completed", "completed"]
     algorithm = CASES[name][0]
-    ours = algorithm.load(shared_lab.model(f"{name}/baseline/3"), device="cpu").policy.state_dict()
+    ours = algorithm.load(shared_lab.model(f"identity-{name}/baseline/3"), device="cpu").policy.state_dict()
     assert differing(ours, reference(name, seed=3)) == []
 
 
 def test_another_seed_gives_other_bits(shared_lab):
     """The negative control: the comparison can fail."""
     shared_lab.carry_out(as_experiment("ppo"))
-    ours = PPO.load(shared_lab.model("ppo/baseline/3"), device="cpu").policy.state_dict()
+    ours = PPO.load(shared_lab.model("identity-ppo/baseline/3"), device="cpu").policy.state_dict()
     assert differing(ours, reference("ppo", seed=4)) != []
 
 
 def test_one_after_the_other_gives_the_same_bits_as_side_by_side(shared_lab):
     shared_lab.carry_out(as_experiment("ppo"), mode="parallel")
-    shared_lab.carry_out(as_experiment("ppo", experiment_id="ppo-sequential"), mode="sequential")
+    shared_lab.carry_out(as_experiment("ppo", experiment_id="identity-ppo-sequential"), mode="sequential")
     for arm in ("baseline", "variant"):
-        parallel = PPO.load(shared_lab.model(f"ppo/{arm}/3"), device="cpu").policy.state_dict()
-        sequential = PPO.load(shared_lab.model(f"ppo-sequential/{arm}/3"), device="cpu").policy.state_dict()
+        parallel = PPO.load(shared_lab.model(f"identity-ppo/{arm}/3"), device="cpu").policy.state_dict()
+        sequential = PPO.load(shared_lab.model(f"identity-ppo-sequential/{arm}/3"), device="cpu").policy.state_dict()
         assert differing(parallel, sequential) == []

@@ -80,15 +80,15 @@ def test_run_works_in_a_thread_and_shows_progress_if_asked(used, capsys):
 
 
 def test_what_was_stopped_goes_on_and_is_extended_by_its_id(used):
-    endless = TINY | {"experiment_id": "stopped", "training_steps": 4096}
+    endless = TINY | {"experiment_id": "script-stopped", "training_steps": 4096}
 
     def stop(status):
         if status["runs"][0]["step"]:
-            lander.stop("stopped", home=used)
+            lander.stop("script-stopped", home=used)
 
     first = lander.run(endless, home=used, progress=stop)
     assert first.state == "stopped"
-    second = lander.run(experiment_id="stopped", home=used, overrides=["training_steps=5120"])
+    second = lander.run(experiment_id="script-stopped", home=used, overrides=["training_steps=5120"])
     assert second.completed
     assert [run.steps for run in second.runs] == [5120, 5120]
     with pytest.raises(lander.LanderError, match="experiment: missing"):
@@ -130,11 +130,11 @@ def test_an_error_of_the_caller_stops_the_experiment(used):
         if any(run["step"] for run in status["runs"]):
             raise ZeroDivisionError("the caller's own mistake")
 
-    endless = TINY | {"experiment_id": "endless", "training_steps": 10_000_000}
+    endless = TINY | {"experiment_id": "script-endless", "training_steps": 10_000_000}
     with pytest.raises(ZeroDivisionError):
         lander.run(endless, home=used, progress=fail)
     with Reader(used) as reader:
-        assert reader.unfinished("endless") == []
+        assert reader.unfinished("script-endless") == []
 
 
 def test_ctrl_c_in_a_script_stops_gracefully(home, tmp_path):

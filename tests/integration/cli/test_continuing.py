@@ -10,7 +10,8 @@ from contextlib import closing
 
 import pytest
 
-from lander.app.conduct import recorded, submit
+from lander.app.conduct import submit
+from lander.app.requests import recorded
 from lander.experiments.execution import execution_with
 from lander.protocol.arrays import pack, unpack
 from lander.protocol.events import OperatorCommanded, StepsRecorded
@@ -94,21 +95,26 @@ def test_what_was_stopped_goes_on_by_its_name_alone(whole, tmp_path):
 
 
 def test_runs_are_skipped_retried_and_checkpointed_by_hand(whole, tmp_path):
-    assert lander(whole.home, "submit", written(tmp_path / "endless.json", ENDLESS | {"seeds": [0]}))[0] == 0
-    whole.wait(lambda: all(run["step"] for run in whole.status("endless")["runs"]), "steps")
-    code, output, errors = lander(whole.home, "checkpoint", "endless/fast/0")
+    assert (
+        lander(whole.home, "submit", written(tmp_path / "by-hand.json", ENDLESS | {"experiment_id": "by-hand", "seeds": [0]}))[
+            0
+        ]
+        == 0
+    )
+    whole.wait(lambda: all(run["step"] for run in whole.status("by-hand")["runs"]), "steps")
+    code, output, errors = lander(whole.home, "checkpoint", "by-hand/fast/0")
     assert (code, errors) == (0, "")
-    assert output.startswith("endless/fast/0: checkpoint at step ")
-    assert lander(whole.home, "skip", "endless/fast") == (0, "endless/fast: skipped 1 of 1 run\n", "")
-    assert lander(whole.home, "checkpoint", "endless/fast")[1] == "endless/fast: nothing to checkpoint: it is skipped\n"
-    assert lander(whole.home, "retry", "endless/fast") == (0, "endless/fast: is tried again\n", "")
-    run = whole.wait_state("endless/fast/0", "running")
+    assert output.startswith("by-hand/fast/0: checkpoint at step ")
+    assert lander(whole.home, "skip", "by-hand/fast") == (0, "by-hand/fast: skipped 1 of 1 run\n", "")
+    assert lander(whole.home, "checkpoint", "by-hand/fast")[1] == "by-hand/fast: nothing to checkpoint: it is skipped\n"
+    assert lander(whole.home, "retry", "by-hand/fast") == (0, "by-hand/fast: is tried again\n", "")
+    run = whole.wait_state("by-hand/fast/0", "running")
     assert (run["attempt"], run["resume"]) == (2, "exact")
-    assert "running (attempt 2)" in lander(whole.home, "status", "endless/fast")[1]
-    assert lander(whole.home, "stop", "endless", "--no-wait")[0] == 0
-    whole.wait_state("endless/fast/0", "stopped")
-    assert lander(whole.home, "resume", "endless/fast") == (0, "endless/fast: goes on\n", "")
-    assert lander(whole.home, "stop", "endless")[0] == 0
+    assert "running (attempt 2)" in lander(whole.home, "status", "by-hand/fast")[1]
+    assert lander(whole.home, "stop", "by-hand", "--no-wait")[0] == 0
+    whole.wait_state("by-hand/fast/0", "stopped")
+    assert lander(whole.home, "resume", "by-hand/fast") == (0, "by-hand/fast: goes on\n", "")
+    assert lander(whole.home, "stop", "by-hand")[0] == 0
 
 
 @pytest.mark.long
@@ -255,14 +261,14 @@ def test_the_past_and_the_collection_of_a_real_home(whole, home):
     assert code == 0, output
 
 
-def test_going_on_keeps_how_it_was_carried_out_but_for_what_is_asked(lab):
+def test_going_on_keeps_how_it_was_carried_out_but_for_what_is_asked(shared_lab):
     wanted = experiment("carried-out", {"n_steps": 64, "batch_size": 64, "n_epochs": 1}, training_steps=128)
-    lab.carry_out(wanted, mode="sequential", max_workers=1, directory="/somewhere")
-    assert recorded(lab.home, "carried-out", execution={}).execution == execution_with(
+    shared_lab.carry_out(wanted, mode="sequential", max_workers=1, directory="/somewhere")
+    assert recorded(shared_lab.home, "carried-out", execution={}).execution == execution_with(
         mode="sequential", max_workers=1, directory="/somewhere"
     )
-    more = recorded(lab.home, "carried-out", ["training_steps=256"], execution={"mode": "parallel"})
+    more = recorded(shared_lab.home, "carried-out", ["training_steps=256"], execution={"mode": "parallel"})
     assert more.execution == execution_with(mode="parallel", max_workers=1, directory="/somewhere")
-    submit(more, lab.home)
-    lab.wait_ended("carried-out")
-    assert recorded(lab.home, "carried-out", execution={}).execution.mode == "parallel"
+    submit(more, shared_lab.home)
+    shared_lab.wait_ended("carried-out")
+    assert recorded(shared_lab.home, "carried-out", execution={}).execution.mode == "parallel"

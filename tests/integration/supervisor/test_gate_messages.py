@@ -38,7 +38,7 @@ async def test_a_bad_message_is_counted_and_the_gate_serves_on(yard, knock, fram
     await peer.say(c.Ping())
     while (answer := await peer.hear()) != c.Accepted(subject="Ping"):
         assert isinstance(answer, c.Refused)  # a client that sent something, but no command, waits for an answer
-        assert answer.error == "UsageError"
+        assert answer.error == "usage"
     assert yard.gate.refused == 3
     assert yard.received.qsize() == 1
 

@@ -64,41 +64,41 @@ def stop(lab, name):
     lab.wait_ended(name)
 
 
-def test_a_killed_trainer_leaves_nothing_and_takes_nothing_of_others(shared_lab):
-    litter = littering(shared_lab, "trainer")
-    victim, other = (shared_lab.run(f"trainer/{arm}/0")["pid"] for arm in ("baseline", "variant"))
+def test_a_killed_trainer_leaves_nothing_and_takes_nothing_of_others(restarted_lab):
+    litter = littering(restarted_lab, "trainer")
+    victim, other = (restarted_lab.run(f"trainer/{arm}/0")["pid"] for arm in ("baseline", "variant"))
     pids, others = started(litter, victim), started(litter, other)
     kill(victim)
-    shared_lab.wait(lambda: not there(pids), "its processes to be gone")
+    restarted_lab.wait(lambda: not there(pids), "its processes to be gone")
     assert there(others) == others
-    stop(shared_lab, "trainer")
-    shared_lab.wait(lambda: not there(left_by(litter)), "the rest to be gone")
+    stop(restarted_lab, "trainer")
+    restarted_lab.wait(lambda: not there(left_by(litter)), "the rest to be gone")
 
 
 @pytest.mark.parametrize("victim", ["zygote", "host"])
-def test_a_killed_zygote_or_host_leaves_nothing(shared_lab, victim):
-    litter = littering(shared_lab, victim)
+def test_a_killed_zygote_or_host_leaves_nothing(restarted_lab, victim):
+    litter = littering(restarted_lab, victim)
     pids = started(litter)
-    kill(shared_lab.process({"zygote": "lander.actors.host.zygote", "host": "lander.actors.host.agent"}[victim]))
-    shared_lab.wait(lambda: not there(pids), "its trainers' processes to be gone")
-    shared_lab.wait(lambda: shared_lab.run(RUN.format(victim))["attempt"] == 2, "the next attempt")
-    shared_lab.wait_state(RUN.format(victim), "running")
-    stop(shared_lab, victim)
-    shared_lab.wait(lambda: not there(left_by(litter)), "the rest to be gone")
+    kill(restarted_lab.process({"zygote": "lander.actors.host.zygote", "host": "lander.actors.host.agent"}[victim]))
+    restarted_lab.wait(lambda: not there(pids), "its trainers' processes to be gone")
+    restarted_lab.wait(lambda: restarted_lab.run(RUN.format(victim))["attempt"] == 2, "the next attempt")
+    restarted_lab.wait_state(RUN.format(victim), "running")
+    stop(restarted_lab, victim)
+    restarted_lab.wait(lambda: not there(left_by(litter)), "the rest to be gone")
 
 
-def test_a_killed_guard_is_replaced_by_one_that_knows_everything(shared_lab):
-    litter = littering(shared_lab, "guard")
+def test_a_killed_guard_is_replaced_by_one_that_knows_everything(restarted_lab):
+    litter = littering(restarted_lab, "guard")
     pids = started(litter)
-    zygote = shared_lab.process("lander.actors.host.zygote")
+    zygote = restarted_lab.process("lander.actors.host.zygote")
     first = guard_of(zygote)
     kill(first)
-    shared_lab.wait(lambda: guard_of(zygote) not in (None, first), "another guard")
-    assert shared_lab.run(RUN.format("guard"))["attempt"] == 1
+    restarted_lab.wait(lambda: guard_of(zygote) not in (None, first), "another guard")
+    assert restarted_lab.run(RUN.format("guard"))["attempt"] == 1
     kill(zygote)
-    shared_lab.wait(lambda: not there(pids), "its trainers' processes to be gone")
-    shared_lab.wait_state(RUN.format("guard"), "running")
-    stop(shared_lab, "guard")
+    restarted_lab.wait(lambda: not there(pids), "its trainers' processes to be gone")
+    restarted_lab.wait_state(RUN.format("guard"), "running")
+    stop(restarted_lab, "guard")
 
 
 def guard_of(zygote):

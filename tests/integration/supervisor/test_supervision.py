@@ -30,11 +30,11 @@ def attempts(lab, run):
 
 
 def test_a_stopped_experiment_says_so_and_its_trainers_are_gone(shared_lab):
-    wanted = long_experiment("stopped")
+    wanted = long_experiment("stopped-experiment")
     shared_lab.submit(wanted)
     pids = [shared_lab.wait_state(run.id, "running")["pid"] for run in wanted.runs]
-    shared_lab.stop("stopped")
-    ended = shared_lab.wait_ended("stopped")
+    shared_lab.stop("stopped-experiment")
+    ended = shared_lab.wait_ended("stopped-experiment")
     assert ended["state"] == "stopped"
     assert [(run["state"], run["cause"]) for run in ended["runs"]] == [("stopped", "stopped")] * 2
     for pid in pids:
@@ -56,19 +56,23 @@ def test_stopping_one_run_leaves_the_other_running(shared_lab):
 
 def test_a_killed_trainer_is_named_retried_and_the_experiment_completes(shared_lab):
     steps = {"training_steps": 15_000}
-    wanted = experiment("killed", {"n_steps": 64, "batch_size": 64, "n_epochs": 1}, **steps)
+    wanted = experiment("killed-trainer", {"n_steps": 64, "batch_size": 64, "n_epochs": 1}, **steps)
     shared_lab.submit(wanted)
-    kill_trainer(shared_lab, "killed/baseline/0")
-    shared_lab.wait(lambda: attempts(shared_lab, "killed/baseline/0") != [], "the kill to be noticed")
-    assert attempts(shared_lab, "killed/baseline/0") == ["crashed(SIGKILL)"]
-    ended = shared_lab.wait_ended("killed")
+    kill_trainer(shared_lab, "killed-trainer/baseline/0")
+    shared_lab.wait(lambda: attempts(shared_lab, "killed-trainer/baseline/0") != [], "the kill to be noticed")
+    assert attempts(shared_lab, "killed-trainer/baseline/0") == ["crashed(SIGKILL)"]
+    ended = shared_lab.wait_ended("killed-trainer")
     assert ended["state"] == "completed"
     assert [run["attempt"] for run in ended["runs"]] == [2, 1]
     started = [
-        event.epoch for event in shared_lab.events("killed/baseline/0", "AttemptStarted") if isinstance(event, AttemptStarted)
+        event.epoch
+        for event in shared_lab.events("killed-trainer/baseline/0", "AttemptStarted")
+        if isinstance(event, AttemptStarted)
     ]
     assert started == [1, 2]
-    (_, retry) = [event for event in shared_lab.events("killed/baseline/0", "RunQueued") if isinstance(event, RunQueued)]
+    (_, retry) = [
+        event for event in shared_lab.events("killed-trainer/baseline/0", "RunQueued") if isinstance(event, RunQueued)
+    ]
     assert "crashed(SIGKILL)" in retry.reason
     assert ended["runs"][0]["step"] >= 15_000
 
@@ -153,37 +157,37 @@ def test_they_are_noticed_where_torch_says_nothing(shared_lab):
     assert [(run["state"], run["cause"]) for run in ended["runs"]] == [("failed", "non_finite")] * 2
 
 
-def test_a_killed_zygote_costs_each_run_one_attempt_for_which_it_is_not_blamed(lab):
+def test_a_killed_zygote_costs_each_run_one_attempt_for_which_it_is_not_blamed(restarted_lab):
     wanted = experiment("forkless", {"n_steps": 64, "batch_size": 64, "n_epochs": 1}, training_steps=15_000, on_failure="skip")
-    lab.submit(wanted)
+    restarted_lab.submit(wanted)
     for run in wanted.runs:
-        lab.wait_state(run.id, "running")
-    os.kill(lab.process("lander.actors.host.zygote"), signal.SIGKILL)
-    assert lab.wait_ended("forkless")["state"] == "completed"
+        restarted_lab.wait_state(run.id, "running")
+    os.kill(restarted_lab.process("lander.actors.host.zygote"), signal.SIGKILL)
+    assert restarted_lab.wait_ended("forkless")["state"] == "completed"
     for run in wanted.runs:
-        assert attempts(lab, run.id) == ["lost_contact(SIGKILL)", "completed"]
+        assert attempts(restarted_lab, run.id) == ["lost_contact(SIGKILL)", "completed"]
 
 
-def test_a_zygote_lets_its_trainers_be_where_everything_is_told_to_terminate(shared_lab):
+def test_a_zygote_lets_its_trainers_be_where_everything_is_told_to_terminate(restarted_lab):
     wanted = experiment("told", {"n_steps": 64, "batch_size": 64, "n_epochs": 1}, training_steps=15_000)
-    shared_lab.submit(wanted)
+    restarted_lab.submit(wanted)
     for run in wanted.runs:
-        shared_lab.wait_state(run.id, "running")
-    os.kill(shared_lab.process("lander.actors.host.zygote"), signal.SIGTERM)
-    shared_lab.wait_ended("told")
-    assert [attempts(shared_lab, run.id) for run in wanted.runs] == [["completed"]] * 2
+        restarted_lab.wait_state(run.id, "running")
+    os.kill(restarted_lab.process("lander.actors.host.zygote"), signal.SIGTERM)
+    restarted_lab.wait_ended("told")
+    assert [attempts(restarted_lab, run.id) for run in wanted.runs] == [["completed"]] * 2
 
 
-def test_a_killed_host_costs_an_attempt_and_nothing_else(lab):
+def test_a_killed_host_costs_an_attempt_and_nothing_else(restarted_lab):
     steps = {"training_steps": 15_000}
     wanted = experiment("hostless", {"n_steps": 64, "batch_size": 64, "n_epochs": 1}, **steps)
-    lab.submit(wanted)
-    trainer = lab.wait_state("hostless/baseline/0", "running")["pid"]
-    os.kill(lab.process("lander.actors.host.agent"), signal.SIGKILL)
-    lab.wait(lambda: attempts(lab, "hostless/baseline/0") != [], "the loss to be noticed")
-    assert attempts(lab, "hostless/baseline/0") == ["lost_contact"]
-    lab.wait(lambda: trainer not in lab.processes(), "the trainer to die with its host")
-    assert lab.wait_ended("hostless")["state"] == "completed"
+    restarted_lab.submit(wanted)
+    trainer = restarted_lab.wait_state("hostless/baseline/0", "running")["pid"]
+    os.kill(restarted_lab.process("lander.actors.host.agent"), signal.SIGKILL)
+    restarted_lab.wait(lambda: attempts(restarted_lab, "hostless/baseline/0") != [], "the loss to be noticed")
+    assert attempts(restarted_lab, "hostless/baseline/0") == ["lost_contact"]
+    restarted_lab.wait(lambda: trainer not in restarted_lab.processes(), "the trainer to die with its host")
+    assert restarted_lab.wait_ended("hostless")["state"] == "completed"
 
 
 def test_the_same_experiment_twice_is_one_and_other_content_is_refused(shared_lab):
@@ -206,15 +210,17 @@ def test_a_second_supervisor_is_refused(shared_lab):
         pass
 
 
-def test_a_supervisor_that_was_killed_leaves_nothing_that_needs_cleaning_up(lab):
+def test_a_supervisor_that_was_killed_leaves_nothing_that_needs_cleaning_up(restarted_lab):
     """The beacon and the lock file of the dead are recovered from; host and trainers wait for the next one, and are adopted."""
     wanted = long_experiment("orphans")
-    lab.submit(wanted)
-    before = lab.wait_state("orphans/baseline/0", "running")
-    os.kill(lab.process("lander.supervisor"), signal.SIGKILL)
-    lab.start()
-    lab.wait(lambda: lab.run("orphans/baseline/0")["step"] > before["step"] + 2000, "training to be recorded again")
-    after = lab.run("orphans/baseline/0")
+    restarted_lab.submit(wanted)
+    before = restarted_lab.wait_state("orphans/baseline/0", "running")
+    os.kill(restarted_lab.process("lander.supervisor"), signal.SIGKILL)
+    restarted_lab.start()
+    restarted_lab.wait(
+        lambda: restarted_lab.run("orphans/baseline/0")["step"] > before["step"] + 2000, "training to be recorded again"
+    )
+    after = restarted_lab.run("orphans/baseline/0")
     assert (after["pid"], after["attempt"]) == (before["pid"], 1)
-    lab.stop("orphans")
-    assert lab.wait_ended("orphans")["state"] == "stopped"
+    restarted_lab.stop("orphans")
+    assert restarted_lab.wait_ended("orphans")["state"] == "stopped"

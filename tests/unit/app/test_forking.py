@@ -10,8 +10,8 @@ from functools import partial
 import gymnasium
 import pytest
 
-from lander.app.conduct import recorded
 from lander.app.forking import fork_request
+from lander.app.requests import recorded
 from lander.experiments.fork_rules import UNFIT
 from lander.experiments.hyperparameters import ALGORITHMS, accepted
 from lander.experiments.parsing import parse_experiment
@@ -291,7 +291,7 @@ def test_another_fork_under_the_same_id_is_refused():
     desk = desk_with_origin(cpus=0)
     desk.submit(fork_of({0: paper(4)}))
     desk.submit(fork_of({0: paper(5)}))
-    assert desk.last.answer.error == "ConflictError"
+    assert desk.last.answer.error == "conflict"
     assert "differs in origin.branches" in desk.last.answer.detail
     desk.submit(fork_of({0: paper(4)}, training_steps=2000))
     assert desk.last.answer.detail.startswith("extended")
@@ -300,7 +300,7 @@ def test_another_fork_under_the_same_id_is_refused():
 def test_an_origin_that_is_not_here_is_refused():
     desk = DecisionDriver()
     desk.submit(fork_of({0: paper(4)}))
-    assert desk.last.answer == c.Refused(error="NotFoundError", detail="f: is a fork of x, which is not here; is --home right?")
+    assert desk.last.answer == c.Refused(error="not-found", detail="f: is a fork of x, which is not here; is --home right?")
 
 
 # --- what is kept -----------------------------------------------------------------------------------------------------
@@ -408,7 +408,7 @@ def test_what_was_forked_from_is_never_collected(home):
 
 def test_without_what_is_inherited_it_would_be(home, monkeypatch):
     """The control."""
-    monkeypatch.setattr("lander.store.records.checkpoint_record.Checkpoints.inherited", ())
+    monkeypatch.setattr("lander.store.records.checkpoint_record.RunCheckpoints.inherited", ())
     everything_touched_long_ago(home)
     with Reader(home) as reader:
         assert len(garbage(reader, Retention(keep=1, keep_every=0), now=1e9).files) == 4  # with the page of the one at 4

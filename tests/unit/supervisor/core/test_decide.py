@@ -134,7 +134,7 @@ def test_a_target_that_does_not_exist_is_refused_and_nothing_is_recorded(target)
     desk.stop(target)
     assert desk.last.events == []
     assert desk.last.effects == []
-    assert desk.last.answer == c.Refused(error="NotFoundError", detail=f"{target}: no such experiment or run")
+    assert desk.last.answer == c.Refused(error="not-found", detail=f"{target}: no such experiment or run")
 
 
 @pytest.mark.parametrize(("how", "state"), [({"cause": "completed"}, "completed"), (SIGNALLED, "stopped"), ({}, "stopped")])

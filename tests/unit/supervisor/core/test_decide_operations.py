@@ -123,7 +123,7 @@ def test_of_what_does_not_exist_nothing_can_be_asked(verb):
     desk.submit()
     for target in ("y", "x/b", "x/baseline/01", "", "x/"):
         desk.ask(VERBS[verb], target)
-        assert desk.last.answer == c.Refused(error="NotFoundError", detail=f"{target}: no such experiment or run")
+        assert desk.last.answer == c.Refused(error="not-found", detail=f"{target}: no such experiment or run")
         assert desk.last.events == []
 
 

@@ -96,7 +96,7 @@ class Supervision(RuleBasedStateMachine):
         if meanwhile is None:
             assert self.state == decision.state
         if isinstance(decision.answer, c.Refused):  # for a reason, and not because the core contradicts itself
-            assert decision.answer.error in ("NotFoundError", "ConflictError")
+            assert decision.answer.error in ("not-found", "conflict")
         effects_speak_of_the_log(decision.effects, self.state, self.store.events)
         experiments_end_with_their_runs(self.state)
         if self.leaving:

@@ -178,7 +178,7 @@ def test_an_arm_with_the_name_of_a_setting_is_an_arm():
     desk = DecisionDriver()
     desk.submit(variants=("max_retries",), environment_kwargs={"training_steps": 1})
     desk.submit(variants=("max_retries",), environment_kwargs={"training_steps": 2})
-    assert desk.last.answer.error == "ConflictError"
+    assert desk.last.answer.error == "conflict"
     assert "max_retries.environment_kwargs.training_steps;" in desk.last.answer.detail
 
 
@@ -206,7 +206,7 @@ def test_the_same_id_with_other_content_is_refused_and_says_in_what_it_differs(f
     before = desk.state
     desk.submit(**form)
     assert desk.last.answer == c.Refused(
-        error="ConflictError",
+        error="conflict",
         detail=f"x: an experiment with this id exists and differs in {named}; of one that exists, only training_steps,"
         f" {', '.join(CHANGEABLE)} may be changed, and seeds added; choose another --experiment-id",
     )
@@ -294,7 +294,7 @@ def test_what_trains_cannot_be_extended():
     desk.complete(A)
     before = desk.state
     desk.submit(training_steps=3000)
-    assert desk.last.answer.error == "ConflictError"
+    assert desk.last.answer.error == "conflict"
     assert "lander-ctl pause x first" in desk.last.answer.detail
     assert (desk.state, desk.last.events) == (before, [])
 
@@ -354,7 +354,7 @@ def test_so_many_seeds_that_an_arm_fits_in_no_packet_are_refused():
     form = {"environment_kwargs": {"text": "m" * 30_000}}
     desk.submit(**form)
     desk.submit(seeds=range(9_999), **form)
-    assert desk.last.answer.error == "ConfigurationError"
+    assert desk.last.answer.error == "configuration"
     assert "keep data in files of its own" in desk.last.answer.detail
 
 
@@ -379,3 +379,33 @@ def test_what_extending_means_for_the_result_is_said(form, whole):
     else:
         assert whole in said
         assert said.endswith("its runs are not what they would have been with all the steps from the start")
+
+
+# --- defaults of another day ------------------------------------------------------------------------------------------
+
+
+def of_another_day(**changes):
+    """The same file, read by a version with other defaults."""
+    wanted = experiment("x")
+    assert set(changes) <= set(wanted.defaulted)
+    arms = tuple(arm.model_copy(update={"defaults": {"algorithm": {"gamma": 0.5}}}) for arm in wanted.arms)
+    return wanted.model_copy(update={**changes, "arms": arms})
+
+
+def test_the_same_file_is_the_same_experiment_whatever_the_defaults_are_by_now():
+    desk = DecisionDriver()
+    desk.submit(experiment("x"))
+    before = desk.state.experiments["x"].experiment
+    desk.submit(of_another_day(max_retries=7, eval_episodes=1))
+    assert desk.last.answer.detail == "already submitted, and running"
+    assert (desk.last.events, desk.state.experiments["x"].experiment) == ([], before)
+
+
+def test_a_default_that_is_written_now_counts():
+    desk = DecisionDriver()
+    desk.submit(experiment("x"))
+    desk.submit(experiment("x", max_retries=7))
+    assert desk.state.experiments["x"].experiment.max_retries == 7
+    assert "max_retries" not in desk.state.experiments["x"].experiment.defaulted
+    desk.submit(of_another_day())
+    assert desk.state.experiments["x"].experiment.max_retries == 3, "what is not said any more is the default of today"
