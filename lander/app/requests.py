@@ -1,4 +1,4 @@
-"""What is asked for: an experiment that has been read and checked, and how to carry it out. Nothing is started here."""
+"""Requests: an experiment that has been read and checked, and its execution. Nothing is started here."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ from lander.store.log.reader import Reader
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """An experiment that has been read and checked, and how to carry it out; `source` is what errors call it.
+    """An experiment that has been read and checked, and its execution; `source` is its name in error messages.
 
-    `execution` says all of it, also where to look for modules of environments.
+    `execution` is complete: it includes the directory from which modules of environments are imported.
     """
 
     experiment: Experiment
@@ -40,8 +40,8 @@ def request(
 ) -> Request:
     """Read an experiment (a file, or data) and check it against what is installed on this machine.
 
-    `execution` holds what was said of how to carry it out. Starts nothing and writes nothing; raises `ConfigurationError`,
-    one line per problem.
+    `execution` holds the settings that were given; others get their defaults. Starts nothing and writes nothing. Raises
+    `ConfigurationError`, one line per problem.
     """
     options: dict[str, Any] = {
         "overrides": overrides,
@@ -62,7 +62,10 @@ def request(
 
 
 def checked(experiment: Experiment, execution: Execution, notices: Sequence[str], source: str) -> Request:
-    """The request for an experiment, if it can run with what is installed here, and with what it leaves unsaid."""
+    """The request for an experiment, with the defaults of its algorithms filled in.
+
+    Raises `ConfigurationError` if the experiment cannot run with what is installed on this machine.
+    """
     from lander.actors.host.requirements import check
     from lander.actors.sb3.defaults import with_defaults
 
@@ -80,14 +83,13 @@ def recorded(
     seeds: str | None = None,
     **options: Any,
 ) -> Request:
-    """The request to go on with an experiment of this home as it was recorded, but for overrides and what `execution` says.
+    """The request to continue a recorded experiment of this home, with overrides and the given settings of `execution`.
 
-    `seeds` such as `+5` add so many to those of every arm. Raises `NotFoundError` where there is none of that name, and what
-    `request` raises.
+    `seeds` such as `+5` adds five seeds to every arm. Raises `NotFoundError` for an unknown name, and what `request` raises.
     """
     with Reader(home) as reader:
         experiment, before = reader.experiment(name), reader.execution(name)
     if seeds is not None and seeds.startswith("+"):
         experiment, seeds = with_more_seeds(experiment, seeds), None
-    carried_out = {**before.model_dump(), **execution}
-    return request(as_written(experiment), overrides, execution=carried_out, seeds=seeds, **options)
+    merged = {**before.model_dump(), **execution}
+    return request(as_written(experiment), overrides, execution=merged, seeds=seeds, **options)

@@ -67,7 +67,10 @@ def _print_from(reader: "Reader", target: str | None, kinds: tuple[str, ...], af
 
 
 def _known(kinds: tuple[str, ...]) -> tuple[str, ...]:
-    """These kinds under their names of today: `RunQueued` is `RunQueued.2` where that has taken its place."""
+    """These kinds under their current names: `RunQueued` becomes `RunQueued.2`, which replaced it.
+
+    Raises `UsageError` for an unknown kind.
+    """
     if not kinds:
         return ()
     from lander.protocol.errors import UsageError

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 def run(settings: CommandSettings, /, quiet: bool, **options: Any) -> int:
     """Train an experiment, show its progress, print the verdict.
 
-    FILE is JSON, YAML or TOML; KEY=VALUE changes one of its settings. Runs that were stopped, failed or were interrupted
-    continue from their last checkpoints, whether the experiment is given by FILE or by id. More training_steps extend its
-    runs, and more seeds add runs.
+    FILE is JSON, YAML or TOML; KEY=VALUE changes one of its settings. Stopped, failed and interrupted runs continue from
+    their last checkpoints, whether the experiment is given by FILE or by id. More training_steps extend its runs, and more
+    seeds add runs.
 
     \b
     Examples:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def submit(settings: CommandSettings, /, **options: Any) -> int:
     """Submit an experiment to the supervisor.
 
-    Starts a supervisor if none runs; it keeps running when this terminal is closed. Runs that were stopped, failed or were
-    interrupted continue from their last checkpoints. Prints only the experiment's id on standard output.
+    Starts a supervisor if none runs; it keeps running when this terminal is closed. Stopped, failed and interrupted runs
+    continue from their last checkpoints. Prints only the experiment's id on standard output.
 
     \b
     Example:
