@@ -147,9 +147,9 @@ MUTANTS = (
     ),
     Mutant(
         "an evaluation draws from the generators of the training",
-        "lander/actors/trainer/evaluation.py",
-        "            part.restore(model, state)\n",
-        "            pass\n",
+        "lander/actors/trainer/isolated_rng.py",
+        "        _restore_generators(states)\n",
+        "        pass\n",
         ("tests/integration/actors/test_evaluation.py::test_a_training_with_evaluations_is_the_training_without[dqn]",),
     ),
     Mutant(
@@ -188,7 +188,7 @@ MUTANTS = (
     Mutant(
         "a fork that begins at zero",
         "lander/actors/trainer/trainer.py",
-        "return None if self._order.origin is None else self._begin_forked(checkpoints, self._order.origin)",
+        "return None if self._order.origin is None else self._load_origin(checkpoints, self._order.origin)",
         "return None",
         ("tests/integration/actors/test_fork.py::test_unchanged_it_has_the_bits_of_the_run_it_continues[PPO]",),
     ),
@@ -408,7 +408,7 @@ MUTANTS = (
     Mutant(
         "tiles that share their generators",
         "lander/actors/trainer/isolated_rng.py",
-        "        _restore(own)\n",
+        "        _restore_generators(own)\n",
         "",
         (
             "tests/integration/app/test_films.py::test_episodes_side_by_side_are_those_of_the_evaluation_whatever_they_draw_from",
@@ -425,7 +425,7 @@ MUTANTS = (
     ),
     Mutant(
         "an evaluation that is owed forgotten",
-        "lander/actors/trainer/evaluation.py",
+        "lander/actors/trainer/evaluation_schedule.py",
         '"owed": self.owed, ',
         '"owed": False, ',
         (
@@ -450,7 +450,7 @@ MUTANTS = (
     ),
     Mutant(
         "one lucky episode never beaten",
-        "lander/actors/trainer/evaluation.py",
+        "lander/actors/trainer/evaluation_schedule.py",
         "before.episodes == episodes and ",
         "",
         ("tests/integration/actors/test_owed_evaluations.py::test_a_mean_of_other_many_episodes_is_no_competitor",),
@@ -481,8 +481,8 @@ MUTANTS = (
     Mutant(
         "the best model before its checkpoint",
         "lander/actors/trainer/callback.py",
-        "        return self._evaluations.improved()\n",
-        "        improved = self._evaluations.improved()\n        if improved:\n            self._keep_best()\n"
+        "        return self._evaluations.update_best()\n",
+        "        improved = self._evaluations.update_best()\n        if improved:\n            self._keep_best()\n"
         "        return improved\n",
         ("tests/integration/actors/test_owed_evaluations.py",),
     ),
