@@ -20,7 +20,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from lander.actors.environment.recording import EnvironmentFailedError, RecordedEnvironment, Recording
 from lander.actors.sb3.algorithms import build_environment, build_model, count_environments
-from lander.actors.sb3.shortcuts import take_shortcuts
+from lander.actors.sb3.shortcuts import apply_shortcuts
 from lander.actors.state.checkpoint import Checkpoints, Training
 from lander.actors.trainer.best_model import BestModel
 from lander.actors.trainer.checkpointing import Checkpointing
@@ -135,7 +135,7 @@ class TrainingSession:
         env = build_environment(arm, self._order.seed, partial(RecordedEnvironment, recording=recording))
         self._model = build_model(arm, self._order.seed, env)
         if self._order.shortcuts:
-            take_shortcuts(self._model)
+            apply_shortcuts(self._model)
         batch_steps = _batch_steps(env.action_space, recording.n_envs)
         checkpoints = Checkpoints(Training(self._model, recording, self._order.seed), self._home)
         self._callback = self._build_callback(self._model, checkpoints, Exchange(self._mailbox, recording, batch_steps))
