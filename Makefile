@@ -7,11 +7,12 @@ INSTALLED := $(VENV)/.installed
 ZOO := .venv-zoo
 ZOO_INSTALLED := $(ZOO)/.installed
 
-.PHONY: demo test check docs format bench chaos mutants versions browser clean help
+.PHONY: demo test coverage check docs format bench chaos mutants versions browser clean help
 
 help:
 	@echo "make demo    train two arms with two seeds each on LunarLander-v3 and print the verdict (under 3 minutes)"
 	@echo "make test    every test but those that take minutes"
+	@echo "make coverage the same tests, and then every line of lander/ that none of them ran (about twice as long)"
 	@echo "make check   ruff, mypy --strict, import law"
 	@echo "make docs    build the documentation into build/docs; a broken link is an error"
 	@echo "make bench   measure every promised number; writes benchmarks/RESULTS.md (about 10 minutes, on a quiet machine)"
@@ -24,8 +25,16 @@ help:
 demo: $(INSTALLED)
 	$(BIN)/lander-ctl run examples/demo.yaml
 
+PYTEST := pytest --numprocesses logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
+
 test: $(INSTALLED)
-	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadscope
+	$(BIN)/$(PYTEST)
+
+coverage: $(INSTALLED)
+	rm -rf .coverage
+	$(BIN)/coverage run -m $(PYTEST)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 chaos: SEED ?= $(shell shuf -i 1-1000000 -n 1)
 chaos: $(INSTALLED)
@@ -45,6 +54,7 @@ check: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python docs/rooms.py --check
 
 docs: $(INSTALLED)
 	$(BIN)/mkdocs build --strict --quiet
@@ -71,4 +81,4 @@ $(ZOO_INSTALLED): constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(ZOO) .venv-oldest .venv-newest build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(ZOO) .venv-oldest .venv-newest build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

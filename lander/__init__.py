@@ -12,19 +12,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from lander.api.experiments import ArmOutcome as ArmOutcome
-    from lander.api.experiments import Result as Result
-    from lander.api.experiments import RunOutcome as RunOutcome
-    from lander.api.experiments import export as export
     from lander.api.experiments import fork as fork
-    from lander.api.experiments import pause as pause
     from lander.api.experiments import report as report
-    from lander.api.experiments import resume as resume
-    from lander.api.experiments import retry as retry
     from lander.api.experiments import run as run
-    from lander.api.experiments import skip as skip
-    from lander.api.experiments import stop as stop
     from lander.api.experiments import validate as validate
+    from lander.api.results import ArmOutcome as ArmOutcome
+    from lander.api.results import Result as Result
+    from lander.api.results import RunOutcome as RunOutcome
+    from lander.api.targets import export as export
+    from lander.api.targets import pause as pause
+    from lander.api.targets import resume as resume
+    from lander.api.targets import retry as retry
+    from lander.api.targets import skip as skip
+    from lander.api.targets import stop as stop
     from lander.experiments.specification import ExperimentSpec as Experiment
     from lander.protocol.errors import ConfigurationError as ConfigurationError
     from lander.protocol.errors import LanderError as LanderError
@@ -53,23 +53,23 @@ __all__ = [
 ]
 
 _HOMES: Final = {
-    "ArmOutcome": "lander.api.experiments",
+    "ArmOutcome": "lander.api.results",
     "ConfigurationError": "lander.protocol.errors",
     "Experiment": "lander.experiments.specification",
     "Findings": "lander.reports.analysis.findings",
     "LanderError": "lander.protocol.errors",
     "NotFoundError": "lander.protocol.errors",
-    "Result": "lander.api.experiments",
-    "RunOutcome": "lander.api.experiments",
-    "export": "lander.api.experiments",
+    "Result": "lander.api.results",
+    "RunOutcome": "lander.api.results",
+    "export": "lander.api.targets",
     "fork": "lander.api.experiments",
-    "pause": "lander.api.experiments",
+    "pause": "lander.api.targets",
     "report": "lander.api.experiments",
-    "resume": "lander.api.experiments",
-    "retry": "lander.api.experiments",
+    "resume": "lander.api.targets",
+    "retry": "lander.api.targets",
     "run": "lander.api.experiments",
-    "skip": "lander.api.experiments",
-    "stop": "lander.api.experiments",
+    "skip": "lander.api.targets",
+    "stop": "lander.api.targets",
     "validate": "lander.api.experiments",
 }
 _NAMES: Final = {"Experiment": "ExperimentSpec"}

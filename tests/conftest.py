@@ -6,28 +6,52 @@ from contextlib import closing
 import pytest
 
 from lander.store.log import chain
-from lander.store.log.reader import DATABASE, open_reader
+from lander.store.log.reader import DATABASE, Reader, open_reader
 from tests.support.live_home import LiveHome
 
 
-def _lab(home) -> Iterator[LiveHome]:
-    lab = LiveHome(home)
-    lab.start()
+def _started(home) -> Iterator[LiveHome]:
+    live_home = LiveHome(home)
+    live_home.start()
     try:
-        yield lab
+        yield live_home
     finally:
-        lab.close()
+        live_home.close()
     with closing(open_reader(home / DATABASE)) as connection:
         chain.verify(connection)
 
 
 @pytest.fixture
-def lab(tmp_path) -> Iterator[LiveHome]:
+def live_home(tmp_path) -> Iterator[LiveHome]:
     """A supervisor for one test."""
-    yield from _lab(tmp_path / "home")
+    yield from _started(tmp_path / "home")
 
 
-@pytest.fixture(scope="module")
-def shared_lab(tmp_path_factory) -> Iterator[LiveHome]:
-    """A supervisor for the tests of a module, whose zygote is warmed once."""
-    yield from _lab(tmp_path_factory.mktemp("shared") / "home")
+@pytest.fixture(scope="session")
+def shared_home(tmp_path_factory) -> Iterator[LiveHome]:
+    """A supervisor for every test that only submits experiments, under names of its own, and kills nothing but trainers.
+
+    Each pytest worker has one, whose zygote imports torch once.
+    """
+    yield from _started(tmp_path_factory.mktemp("shared") / "home")
+
+
+@pytest.fixture(scope="session")
+def restarted_home(tmp_path_factory) -> Iterator[LiveHome]:
+    """One whose supervisor, host agent and zygote may be killed by tests that leave others running in their place."""
+    yield from _started(tmp_path_factory.mktemp("restarted") / "home")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_goes_on_in_a_shared_home(request) -> Iterator[None]:
+    """A test that failed half-way must not take the slots of those after it."""
+    yield
+    for name in {"shared_home", "restarted_home"} & set(request.fixturenames):
+        live_home = request.getfixturevalue(name)
+        with Reader(live_home.home) as reader:
+            unfinished = {run.split("/")[0] for run in reader.unfinished()}
+        if unfinished:
+            live_home.start()  # should the test have failed while there was no supervisor
+        for experiment in unfinished:
+            live_home.stop(experiment)
+            live_home.wait_ended(experiment)

@@ -9,7 +9,7 @@ from lander.protocol.errors import NotFoundError, UsageError
 from lander.protocol.events import CheckpointCommitted, ModelSaved
 from lander.protocol.experiment import Arm, RunKey
 from lander.store.log.reader import Reader
-from lander.store.records.checkpoint_record import best_evaluated, files_of, nearest
+from lander.store.records.checkpoint_record import best_evaluated, files_of, nearest_steps
 from lander.store.records.run_record import Record
 from lander.store.records.sections import origin
 from lander.store.upkeep.integrity import sha256_of
@@ -71,7 +71,7 @@ def _at_step(reader: Reader, run: str, checkpoints: Sequence[CheckpointCommitted
         return at_step[wanted]
     what = f"the checkpoint at step {wanted} is gone ({gone[0]})" if gone else f"has no checkpoint at step {wanted}"
     remaining = [step for step, each in at_step.items() if not _gone(reader.home, each)]
-    hint = f"the nearest are at {nearest(remaining, wanted)}" if remaining else "none is left"
+    hint = f"the nearest are at {nearest_steps(remaining, wanted)}" if remaining else "none is left"
     raise NotFoundError(f"{run}: {what}; {hint}")
 
 

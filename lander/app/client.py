@@ -17,9 +17,8 @@ import zmq
 
 from lander.home import address, keys
 from lander.home.lock import is_locked
-from lander.protocol import errors
 from lander.protocol.commands import OPERATE, Accepted, Command, Ping, Refused, ShutDown, StopTarget
-from lander.protocol.errors import ConflictError, HomeError, LanderError, LeavingError, NotFoundError
+from lander.protocol.errors import ConflictError, HomeError, LanderError, LeavingError, NotFoundError, from_code
 from lander.protocol.wire import MAX_MESSAGE, decode, encode
 from lander.store.log.reader import Reader
 
@@ -53,7 +52,7 @@ def start(home: Path) -> bool:
         return True
     if _serves(home):  # somebody else started one at the same moment
         return False
-    raise _error(str(said.get("error", "HomeError")), str(said.get("detail", f"see {home / 'supervisor.log'}")))
+    raise from_code(str(said.get("error", HomeError.code)), str(said.get("detail", f"see {home / 'supervisor.log'}")))
 
 
 def _serves(home: Path) -> bool:
@@ -146,15 +145,9 @@ class Client:
             case Accepted() as accepted:
                 return accepted
             case Refused(error=error, detail=detail):
-                raise _error(error, detail)
+                raise from_code(error, detail)
             case other:
                 raise LanderError(f"the supervisor answered with {other.kind}; client and supervisor differ in version")
-
-
-def _error(name: str, detail: str) -> LanderError:
-    """The error of ours with this name."""
-    found = getattr(errors, name, LanderError)
-    return found(detail) if isinstance(found, type) and issubclass(found, LanderError) else LanderError(detail)
 
 
 def shut_down(home: Path, *, only_if_idle: bool = False) -> bool:

@@ -1,29 +1,21 @@
 """An experiment from question to end: the one path that the command line and the Python API share.
 
-Nothing here prints. Whoever conducts is shown the experiment's status four times a second, and may be interrupted at any
-moment: the experiment is then stopped, and a supervisor that was started for it leaves with it.
+Nothing here prints. The caller's `show` gets the experiment's status four times a second. An interruption stops the experiment,
+and a supervisor that was started for it leaves with it.
 """
 
 import contextlib
-import signal
 import sys
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import Any, Final, Self
+from typing import Final
 
 from lander.app import client
-from lander.experiments.execution import execution_with
-from lander.experiments.parsing import parse_experiment, read_experiment, with_more_seeds
-from lander.experiments.specification import ExperimentSpec
-from lander.experiments.writing import as_written
+from lander.app.interruption import Interruption
+from lander.app.requests import Request
 from lander.protocol.commands import Accepted, SubmitExperiment
 from lander.protocol.errors import LanderError
-from lander.protocol.events import Execution
-from lander.protocol.experiment import Experiment
 from lander.protocol.states import UNDER_WAY
 from lander.store.log.reader import Reader
 from lander.store.projections.status import ExperimentStatus, status
@@ -36,85 +28,6 @@ STOP_SECONDS: Final = 45.0
 WHAT_NEXT: Final = "lander-ctl up carries on, lander-ctl down ends what is left"
 
 Show = Callable[[ExperimentStatus], object]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Request:
-    """An experiment that has been read and checked, and how to carry it out; `source` is what errors call it.
-
-    `execution` says all of it, also where to look for modules of environments.
-    """
-
-    experiment: Experiment
-    execution: Execution
-    notices: tuple[str, ...]
-    source: str
-
-
-def request(
-    what: ExperimentSpec | Mapping[str, object] | str | Path,
-    overrides: Sequence[str] = (),
-    *,
-    execution: Mapping[str, object],
-    experiment_id: str | None = None,
-    seeds: str | None = None,
-    checkpoint_frequency: int | None = None,
-    eval_frequency: int | None = None,
-    eval_episodes: int | None = None,
-) -> Request:
-    """Read an experiment (a file, or data) and check it against what is installed on this machine.
-
-    `execution` holds what was said of how to carry it out. Starts nothing and writes nothing; raises `ConfigurationError`,
-    one line per problem.
-    """
-    options: dict[str, Any] = {
-        "overrides": overrides,
-        "experiment_id": experiment_id,
-        "seeds": seeds,
-        "checkpoint_frequency": checkpoint_frequency,
-        "eval_frequency": eval_frequency,
-        "eval_episodes": eval_episodes,
-    }
-    if isinstance(what, str | Path):
-        source = str(what)
-        experiment, notices = read_experiment(Path(what), **options)
-    else:
-        source = "experiment"
-        data = what.model_dump(mode="json", exclude_unset=True) if isinstance(what, ExperimentSpec) else what
-        experiment, notices = parse_experiment(data, source=source, **options)
-    return checked(experiment, execution_with(**{"directory": str(Path.cwd()), **execution}), notices, source)
-
-
-def checked(experiment: Experiment, execution: Execution, notices: Sequence[str], source: str) -> Request:
-    """The request for an experiment, if it can run with what is installed here, and with what it leaves unsaid."""
-    from lander.actors.host.requirements import check
-    from lander.actors.sb3.defaults import with_defaults
-
-    check(experiment, source, execution.directory)
-    complete = with_defaults(experiment)
-    return Request(experiment=complete, execution=execution, notices=tuple(notices), source=source)
-
-
-def recorded(
-    home: Path,
-    name: str,
-    overrides: Sequence[str] = (),
-    *,
-    execution: Mapping[str, object],
-    seeds: str | None = None,
-    **options: Any,
-) -> Request:
-    """The request to go on with an experiment of this home as it was recorded, but for overrides and what `execution` says.
-
-    `seeds` such as `+5` add so many to those of every arm. Raises `NotFoundError` where there is none of that name, and what
-    `request` raises.
-    """
-    with Reader(home) as reader:
-        experiment, before = reader.experiment(name), reader.execution(name)
-    if seeds is not None and seeds.startswith("+"):
-        experiment, seeds = with_more_seeds(experiment, seeds), None
-    carried_out = {**before.model_dump(), **execution}
-    return request(as_written(experiment), overrides, execution=carried_out, seeds=seeds, **options)
 
 
 def submit(wanted: Request, home: Path) -> tuple[Accepted, bool]:
@@ -154,34 +67,6 @@ def conduct(wanted: Request, home: Path, show: Show, tell: Callable[[str], objec
         finally:
             if started:
                 client.let_go(home)
-
-
-class Interruption:
-    """Makes of the first Ctrl-C or SIGTERM a wish that can be asked for, and of the second a `KeyboardInterrupt`.
-
-    Does nothing outside the main thread, where Python delivers no signals.
-    """
-
-    def __init__(self, *numbers: signal.Signals) -> None:
-        self._numbers = (signal.SIGINT, signal.SIGTERM, *numbers)
-        self.wished = False
-        self.delivered = False
-        """The wish has reached the supervisor: from now on a second signal means that nobody wants to wait."""
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._hear) for number in self._numbers}
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _hear(self, number: int, frame: FrameType | None) -> None:
-        if self.delivered:
-            raise KeyboardInterrupt("no longer waiting; lander-ctl status tells how it stands, lander-ctl down ends everything")
-        self.wished = True
 
 
 def _follow(home: Path, name: str, show: Show, interruption: Interruption) -> ExperimentStatus:

@@ -18,7 +18,7 @@ from lander.protocol.errors import UsageError
 from lander.protocol.events import EpisodeFinished
 from lander.protocol.experiment import Arm
 from lander.reports.render.video_file import Frame, grid, write_film
-from lander.store.records.episodes import RecordedEpisode, past, recorded_episodes
+from lander.store.records.episodes import RecordedEpisode, earlier_episodes, recorded_episodes
 from lander.store.records.run_record import Record
 
 T = TypeVar("T")
@@ -132,7 +132,7 @@ class Player:
         return recorded_episodes(self._record, {number: self.episodes[number] for number in chosen})
 
     def _past(self, episode: RecordedEpisode) -> Iterator[RecordedEpisode]:
-        return recorded_episodes(self._record, past(self._record, self.episodes, episode.number))
+        return recorded_episodes(self._record, earlier_episodes(self._record, self.episodes, episode.number))
 
 
 def _exhaust(playing: Iterator[int]) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 from pydantic import TypeAdapter, ValidationError
 
 from lander.app.chosen_policies import chosen
-from lander.app.conduct import Request, checked
+from lander.app.requests import Request, checked
 from lander.experiments.execution import execution_with
 from lander.experiments.hyperparameters import accepted
 from lander.experiments.parsing import parse_experiment
@@ -20,7 +20,7 @@ from lander.protocol.experiment import Arm, Branch, Experiment, Origin, RunKey
 from lander.protocol.refusals import did_you_mean
 from lander.protocol.wire import MAX_FRAME
 from lander.store.log.reader import Reader
-from lander.store.records.sections import wanted_at
+from lander.store.records.sections import experiment_at
 
 _OF_THE_VARIANT: Final = ("hyperparameters", "environment_kwargs")
 _FIXED: Final = ("baseline", "origin", "arms", "algorithm", "environment", "device")
@@ -172,7 +172,7 @@ def _other_courses(reader: Reader, experiment: Experiment, origin: Origin) -> It
     if not arm.scheduled:
         return
     branch = origin.branches[0]
-    before = wanted_at(reader, origin.run(branch.seed), branch.step).arm(origin.arm).training_steps
+    before = experiment_at(reader, origin.run(branch.seed), branch.step).arm(origin.arm).training_steps
     if before != arm.training_steps:
         functions = "is a function" if len(arm.scheduled) == 1 else "are functions"
         yield (

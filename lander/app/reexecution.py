@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Final
 
 from lander.app import client
-from lander.app.conduct import PERIOD, Interruption
+from lander.app.conduct import PERIOD
+from lander.app.interruption import Interruption
 from lander.home.layout import artifact_path
 from lander.protocol import events as e
 from lander.protocol.errors import LanderError, NotFoundError
 from lander.protocol.experiment import Experiment, ResourceLimits
 from lander.protocol.states import TERMINAL
-from lander.store.log.event_store import Batch, said
+from lander.store.log.event_store import Batch, batch_of
 from lander.store.log.reader import DATABASE, Reader
 from lander.store.projections.status import RunStatus, status
 from lander.store.records.checkpoint_record import files_of
@@ -67,17 +68,17 @@ def _frequency(steps: list[int], section: Section) -> int:
 
 def _history(submitted: e.ExperimentSubmitted, run: str, section: Section) -> list[Batch]:
     experiment = submitted.experiment
-    told = [said(experiment.experiment_id, submitted)]
-    told += [said(each.id, e.RunQueued()) for each in experiment.runs]
-    told += [said(each.id, e.RunSkipped(cause="not verified")) for each in experiment.runs if each.id != run]
+    told = [batch_of(experiment.experiment_id, submitted)]
+    told += [batch_of(each.id, e.RunQueued()) for each in experiment.runs]
+    told += [batch_of(each.id, e.RunSkipped(cause="not verified")) for each in experiment.runs if each.id != run]
     if section.checkpoint is not None:
         start = e.TrainingStarted(epoch=1, pid=1, n_envs=1, device=experiment.baseline.device)
         told += [
-            said(experiment.experiment_id, e.ExperimentStarted()),
-            said(run, e.AttemptStarted(epoch=1, host="local", cpu=0)),
-            said(run, start, section.checkpoint, producer=1),
-            said(run, e.AttemptEnded(epoch=1, cause="preempted")),
-            said(run, e.RunQueued(reason="verification")),
+            batch_of(experiment.experiment_id, e.ExperimentStarted()),
+            batch_of(run, e.AttemptStarted(epoch=1, host="local", cpu=0)),
+            batch_of(run, start, section.checkpoint, producer=1),
+            batch_of(run, e.AttemptEnded(epoch=1, cause="preempted")),
+            batch_of(run, e.RunQueued(reason="verification")),
         ]
     return told
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from lander.app.conduct import Request
+    from lander.app.requests import Request
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -116,7 +116,7 @@ def request_from(
 
     Without a file it is the experiment of that id as it was recorded, overrides and options applied.
     """
-    from lander.app.conduct import recorded, request
+    from lander.app.requests import recorded, request
 
     file, overrides = _file_and_overrides(words, config, experiment_id)
     execution = execution_said(mode, max_workers, no_monitoring, no_shortcuts)

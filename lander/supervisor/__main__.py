@@ -1,7 +1,7 @@
 """`python -m lander.supervisor HOME`: a supervisor as a process of its own.
 
 Prints one line of JSON on standard output once it serves, or says why it cannot: `{"ready": true}` or
-`{"error": KIND, "detail": TEXT}`. Everything else goes to standard error.
+`{"error": CODE, "detail": TEXT}`. Everything else goes to standard error.
 """
 
 import errno
@@ -68,7 +68,7 @@ def main() -> int:
     except (LanderError, OSError, sqlite3.Error) as error:
         said = error if isinstance(error, LanderError) else HomeError(_plain(home, error))
         logging.critical("%s", said)  # for when it has served already, and nobody listens to standard output any more
-        _say({"error": type(said).__name__, "detail": str(said)})
+        _say({"error": said.code, "detail": str(said)})
         return said.exit_code
     return 0
 

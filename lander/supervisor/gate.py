@@ -24,7 +24,7 @@ from zmq.utils.monitor import recv_monitor_message
 from lander.home.heartbeat import set_heartbeat
 from lander.home.keys import KeyPair
 from lander.protocol.commands import CLIENT, HOST, TRAINER, Command, Fenced, Refused
-from lander.protocol.errors import LanderError, WireError
+from lander.protocol.errors import LanderError, UsageError, WireError
 from lander.protocol.wire import MAX_MESSAGE, decode, encode
 
 LOG: Final = logging.getLogger(__name__)
@@ -176,7 +176,7 @@ class Gate:
             return decode(frames[1].bytes)
         except WireError as error:
             if principal.role == "client":
-                self._answer(frames[0].bytes, Refused(error="UsageError", detail=f"not understood: {error}"))
+                self._answer(frames[0].bytes, Refused(error=UsageError.code, detail=f"not understood: {error}"))
             raise _RefusedError("malformed", str(error)) from error
 
     def _answer(self, route: bytes, command: Command) -> None:

@@ -18,11 +18,12 @@ from lander.home import address
 from lander.home.lock import show_full
 from lander.protocol import commands as c
 from lander.protocol import events as e
-from lander.protocol.errors import WireError
-from lander.store.log.event_store import EventStore, said
+from lander.protocol.errors import ConflictError, HomeError, LeavingError, WireError
+from lander.store.log.event_store import EventStore, batch_of
 from lander.supervisor import journal
 from lander.supervisor.core.decide import Drain, HostGone, Tick, decide
 from lander.supervisor.core.effects import Effect, EndAttempt, RequestCheckpoint, StartAttempt
+from lander.supervisor.core.messages import Message
 from lander.supervisor.core.placement import wake_at
 from lander.supervisor.core.state import State, evolve, fold
 from lander.supervisor.core.watchdog import Watch
@@ -48,7 +49,7 @@ class Supervisor:
         self.principals = Principals(home, LOCAL_HOST)
         self.gate = Gate(self.principals.supervisor, self.principals.get)
         self.state = State()
-        self._inbox: asyncio.Queue[tuple[object, str]] = asyncio.Queue()
+        self._inbox: asyncio.Queue[tuple[Message | c.ShutDown, str]] = asyncio.Queue()
         self._wake = asyncio.Event()
         self._leaving = asyncio.Event()
         self._left = asyncio.Event()
@@ -118,7 +119,7 @@ class Supervisor:
         if host is not None and host.online:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(FULL_SECONDS):
-                    await self._store.append(said(e.host_stream(LOCAL_HOST), e.HostLeft()))
+                    await self._store.append(batch_of(e.host_stream(LOCAL_HOST), e.HostLeft()))
 
     # ------------------------------------------------------------------------------------------------ receiving
 
@@ -138,7 +139,7 @@ class Supervisor:
             case c.ReportResources(sample=sample):
                 self._measured(principal.name, sample)
             case c.Ping() | c.SubmitExperiment() | c.ResumeTarget() | c.RetryTarget() if self._leaving.is_set():
-                self.gate.send(key, c.Refused(error="LeavingError", detail="the supervisor is shutting down"))
+                self.gate.send(key, c.Refused(error=LeavingError.code, detail="the supervisor is shutting down"))
             case c.Ping(stay=stay):
                 self._leaves_when_idle = self._leaves_when_idle and not stay
                 self.gate.send(key, c.Accepted(detail=self._turned_away()))
@@ -147,14 +148,16 @@ class Supervisor:
                 self._leave()
             case _ if self._store.full and principal.role == "client":
                 detail = f"{self._home}: no space left on its disk; make room, and ask again"
-                self.gate.send(key, c.Refused(error="HomeError", detail=detail))
+                self.gate.send(key, c.Refused(error=HomeError.code, detail=detail))
             case c.TrainerExited() if self._store.full:
                 pass  # it is said again until it is noted; to keep every repetition would fill the memory, too
             case c.JoinHost(incarnation=incarnation) if self._local_host.incarnation not in (None, incarnation):
                 self.gate.send(key, c.DismissHost())  # left behind by a supervisor that died before it could say so
             case c.JoinHost():
                 self._inbox.put_nowait((command.model_copy(update={"name": principal.name}), key))
-            case _:
+            case c.ShutDown() | c.TrainerExited():
+                self._inbox.put_nowait((command, key))
+            case _ if isinstance(command, Message):
                 self._inbox.put_nowait((command, key))
 
     def _hear_host(self, name: str, key: str, command: c.Command) -> None:
@@ -166,7 +169,7 @@ class Supervisor:
     def _measured(self, host: str, sample: e.ResourcesSampled) -> None:
         self._watch.measured(self.state, sample, time.time())
         if not self._store.full:
-            self._store.append(said(e.host_stream(host), sample)).add_done_callback(_ignore)
+            self._store.append(batch_of(e.host_stream(host), sample)).add_done_callback(_ignore)
 
     def _turned_away(self) -> str:
         counted = ", ".join(f"{number} {reason}" for reason, number in self.gate.refusals.items() if number)
@@ -197,7 +200,7 @@ class Supervisor:
         self.gate.send(key, c.Fenced(detail=f"said something that is not understood: {problem}"))
         self._revoke(run, epoch)
         warning = e.WarningRaised(message=f"attempt {epoch} said something that is not understood, and is ended: {problem}")
-        self._store.append(said(run, warning)).add_done_callback(_ignore)
+        self._store.append(batch_of(run, warning)).add_done_callback(_ignore)
 
     def _committed(self, recorded: Sequence[e.Recorded]) -> None:
         for event in recorded:
@@ -217,7 +220,7 @@ class Supervisor:
             decision = decide(self.state, message, now, leaving=self._leaving.is_set())
             if decision.events:
                 at = e.microseconds(now)
-                await self._store.append(*(said(stream, event, at=at) for stream, event in decision.events))
+                await self._store.append(*(batch_of(stream, event, at=at) for stream, event in decision.events))
             journal.write(self._home, decision.events)
             self._revoke_ended(decision.events)
             for effect in decision.effects:
@@ -304,7 +307,7 @@ class Supervisor:
             standings = ((name, self.state.experiments[name]) for name in self.state.under_way)
             busy = ", ".join(name for name, standing in standings if standing.queued or standing.live)
             detail = f"still under way: {busy}; leaving when they have ended"
-            self.gate.send(key, c.Refused(error="ConflictError", detail=detail))
+            self.gate.send(key, c.Refused(error=ConflictError.code, detail=detail))
             return
         self.gate.send(key, c.Accepted(detail="leaving"))
         self._leave()

@@ -17,7 +17,7 @@ from tests.support.live_home import LiveHome
 from tests.support.processes import Process, kill, leftovers, living
 
 LOOK_SECONDS = 0.02
-PATIENCE = 180.0
+TIMEOUT_SECONDS = 180.0
 """Seconds after which something that should happen has not happened."""
 ORPHAN_SECONDS = 10.0
 
@@ -44,8 +44,8 @@ def person(home: Path, seed: int) -> Iterator[None]:
 class Campaign:
     """Kills in one home, while round after round of one experiment is carried out."""
 
-    def __init__(self, lab: LiveHome, wanted: Experiment) -> None:
-        self.lab = lab
+    def __init__(self, live_home: LiveHome, wanted: Experiment) -> None:
+        self.live_home = live_home
         self.landed: Counter[str] = Counter()
         self._wanted = wanted
         self._rounds: list[Experiment] = []
@@ -57,7 +57,7 @@ class Campaign:
     def undisturbed(self) -> dict[str, Bits]:
         """The bits of every run when nobody is killed, by arm and seed."""
         quiet = self._wanted.model_copy(update={"experiment_id": "quiet"})
-        self.lab.carry_out(quiet)
+        self.live_home.carry_out(quiet)
         return self._bits(quiet)
 
     def strike(self, strikes: Iterator[Strike], kills: int) -> None:
@@ -67,7 +67,7 @@ class Campaign:
             strike = next(strikes)
             victim = self._await(strike)
             time.sleep(strike.after)
-            home = self.lab.home
+            home = self.live_home.home
             landed = kill(*(living(home) if strike.role == "everything" else (victim,)))
             self.landed.update(process.role for process in landed)
             print(f"{self.kills:4}. {'' if landed else 'missed '}{strike} {victim.name}", flush=True)
@@ -79,9 +79,9 @@ class Campaign:
 
     def close(self) -> None:
         """`lander-ctl down`, after which nothing may be left."""
-        client.shut_down(self.lab.home)
+        client.shut_down(self.live_home.home)
         deadline = time.monotonic() + ORPHAN_SECONDS
-        while (left := leftovers(self.lab.home)) and time.monotonic() < deadline:
+        while (left := leftovers(self.live_home.home)) and time.monotonic() < deadline:
             time.sleep(LOOK_SECONDS)
         assert left == [], f"{ORPHAN_SECONDS:.0f} s later there still are {left}"
 
@@ -95,18 +95,18 @@ class Campaign:
 
     def _submitted(self, wanted: Experiment) -> bool:
         with contextlib.suppress(LanderError):
-            self.lab.submit(wanted)
+            self.live_home.submit(wanted)
             return True
         return False
 
     def _ended(self, wanted: Experiment) -> bool:
-        return self.lab.status(wanted.experiment_id)["state"] not in ("queued", "running")
+        return self.live_home.status(wanted.experiment_id)["state"] not in ("queued", "running")
 
     def _await(self, strike: Strike) -> Process:
         found: list[Process] = []
 
         def there() -> bool:
-            found[:] = [each for each in living(self.lab.home) if strike.role in (each.role, "everything")]
+            found[:] = [each for each in living(self.live_home.home) if strike.role in (each.role, "everything")]
             if strike.role == "trainer" and not found:
                 self._keep_busy()
             return bool(found)
@@ -116,10 +116,12 @@ class Campaign:
         return found[int(strike.pick * len(found))]
 
     def _wait(self, condition: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while not condition():
-            assert time.monotonic() < deadline, f"waited {PATIENCE:.0f} s for {what}; log:\n{self.lab.log()[-5000:]}"
+            assert time.monotonic() < deadline, (
+                f"waited {TIMEOUT_SECONDS:.0f} s for {what}; log:\n{self.live_home.log()[-5000:]}"
+            )
             time.sleep(LOOK_SECONDS)
 
     def _bits(self, wanted: Experiment) -> dict[str, Bits]:
-        return {f"{run.arm}/{run.seed}": Bits.of(self.lab.home, run.id) for run in wanted.runs}
+        return {f"{run.arm}/{run.seed}": Bits.of(self.live_home.home, run.id) for run in wanted.runs}

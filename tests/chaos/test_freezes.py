@@ -18,48 +18,48 @@ TOLERANCE = 3.0
 PPO = {"n_steps": 64, "batch_size": 64, "n_epochs": 1, "policy_kwargs": {"net_arch": [16]}}
 
 
-def process(lab, role, name=""):
-    (found, *_) = [each for each in living(lab.home) if each.role == role and each.name.startswith(name)]
+def process(live_home, role, name=""):
+    (found, *_) = [each for each in living(live_home.home) if each.role == role and each.name.startswith(name)]
     return found
 
 
 @pytest.mark.long
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("role", ["supervisor", "host", "zygote", "guard", "trainer"])
-def test_a_long_freeze_costs_no_attempt_and_no_bit(shared_lab, role):
+def test_a_long_freeze_costs_no_attempt_and_no_bit(shared_home, role):
     wanted = experiment(f"frozen-{role}", PPO, training_steps=60_000)
-    twin = submit_twins(shared_lab, wanted)
-    shared_lab.wait_state(wanted.runs[0].id, "running")
-    with frozen(process(shared_lab, role, "frozen" if role == "trainer" else "")):
+    twin = submit_twins(shared_home, wanted)
+    shared_home.wait_state(wanted.runs[0].id, "running")
+    with frozen(process(shared_home, role, "frozen" if role == "trainer" else "")):
         time.sleep(FREEZE_SECONDS)  # the freeze itself, and not a wait for something
-    ended = shared_lab.wait_ended(wanted.experiment_id)
+    ended = shared_home.wait_ended(wanted.experiment_id)
     assert [(run["state"], run["attempt"]) for run in ended["runs"]] == [("completed", 1)] * 2
-    assert shared_lab.wait_ended(twin.experiment_id)["state"] == "completed"
-    assert differences(shared_lab, wanted, twin) == {}
-    assert shared_lab.stored("host:local", "HostLost") == []
+    assert shared_home.wait_ended(twin.experiment_id)["state"] == "completed"
+    assert differences(shared_home, wanted, twin) == {}
+    assert shared_home.stored("host:local", "HostLost") == []
 
 
 @pytest.mark.long
-def test_a_frozen_trainer_is_stalled_after_its_time_and_not_before(shared_lab):
+def test_a_frozen_trainer_is_stalled_after_its_time_and_not_before(shared_home):
     """Measured by the log's own times: from the last thing it said to when it was given up."""
     allowed = 4
     wanted = experiment("icy", PPO, training_steps=12_000, stall_timeout=allowed, checkpoint_frequency=1000, retry_period=1)
     run = wanted.runs[0].id
     twin = wanted.model_copy(update={"experiment_id": "icy-undisturbed", "stall_timeout": 600})
-    shared_lab.carry_out(twin)  # first, since a zygote may take longer than that to warm up
-    shared_lab.submit(wanted)
-    shared_lab.wait(lambda: shared_lab.run(run)["checkpoint"] is not None, "a checkpoint")
-    with frozen(process(shared_lab, "trainer", "icy/logs/baseline")):
+    shared_home.carry_out(twin)  # first, since a zygote may take longer than that to warm up
+    shared_home.submit(wanted)
+    shared_home.wait(lambda: shared_home.run(run)["checkpoint"] is not None, "a checkpoint")
+    with frozen(process(shared_home, "trainer", "icy/logs/baseline")):
         time.sleep(allowed / 4)
-    step = shared_lab.run(run)["step"]
-    shared_lab.wait(lambda: shared_lab.run(run)["step"] > step, "training to go on")
-    assert shared_lab.stored(run, "ProgressStalled") == []
-    os.kill(process(shared_lab, "trainer", "icy/logs/baseline").pid, signal.SIGSTOP)
-    shared_lab.wait(lambda: shared_lab.stored(run, "ProgressStalled") != [], "the freeze to be noticed")
-    (stalled,) = shared_lab.stored(run, "ProgressStalled")
-    said_last = max(event.at for event in shared_lab.stored(run) if event.producer == 1)
+    step = shared_home.run(run)["step"]
+    shared_home.wait(lambda: shared_home.run(run)["step"] > step, "training to go on")
+    assert shared_home.stored(run, "ProgressStalled") == []
+    os.kill(process(shared_home, "trainer", "icy/logs/baseline").pid, signal.SIGSTOP)
+    shared_home.wait(lambda: shared_home.stored(run, "ProgressStalled") != [], "the freeze to be noticed")
+    (stalled,) = shared_home.stored(run, "ProgressStalled")
+    said_last = max(event.at for event in shared_home.stored(run) if event.producer == 1)
     assert allowed <= (stalled.at - said_last) / 1e6 < allowed + TOLERANCE
-    assert shared_lab.wait_ended(wanted.experiment_id)["state"] == "completed"
-    ends = [event for event in shared_lab.events(run, "AttemptEnded") if isinstance(event, AttemptEnded)]
+    assert shared_home.wait_ended(wanted.experiment_id)["state"] == "completed"
+    ends = [event for event in shared_home.events(run, "AttemptEnded") if isinstance(event, AttemptEnded)]
     assert [end.cause for end in ends] == ["stalled", "completed"]
-    assert differences(shared_lab, wanted, twin) == {}
+    assert differences(shared_home, wanted, twin) == {}

@@ -13,19 +13,19 @@ from lander.home import durable_files
 from tests.hooks import KILLED_ATTEMPTS
 
 _init, _say = Mailbox.__init__, Mailbox.say
-_fate = {"epoch": 0, "calls": 0, "counts": False}
+_counter = {"epoch": 0, "calls": 0, "counts": False}
 
 
 def init(self, socket, run, epoch):
     _init(self, socket, run, epoch)
-    _fate["epoch"] = KILLED_ATTEMPTS + 1 if "undisturbed" in run else epoch
+    _counter["epoch"] = KILLED_ATTEMPTS + 1 if "undisturbed" in run else epoch
 
 
 def counted(call):
     def then_perhaps_killed(*arguments, **named):
         result = call(*arguments, **named)
-        _fate["calls"] += _fate["counts"]
-        if _fate["calls"] == _fate["epoch"] <= KILLED_ATTEMPTS:
+        _counter["calls"] += _counter["counts"]
+        if _counter["calls"] == _counter["epoch"] <= KILLED_ATTEMPTS:
             os.kill(os.getpid(), signal.SIGKILL)
         return result
 
@@ -41,12 +41,12 @@ def say_checkpoint(self, event):
 def say(self, event):
     if event.kind != "CheckpointCommitted":
         _say(self, event)
-    elif _fate["counts"]:
+    elif _counter["counts"]:
         say_checkpoint(self, event)
     else:
         _say(self, event)
         self.flush()
-        _fate["counts"] = True
+        _counter["counts"] = True
 
 
 Mailbox.__init__, Mailbox.say = init, say

@@ -3,24 +3,26 @@
 import pytest
 
 from tests.support.gate_fixture import KEYS, GateFixture
-from tests.support.peers import street
+from tests.support.peers import open_peers
 
 
 @pytest.fixture
-async def yard():
+async def gate_fixture():
     """An open gate that answers."""
-    yard = GateFixture()
-    await yard.open()
-    yield yard
-    await yard.close()
+    gate_fixture = GateFixture()
+    await gate_fixture.open()
+    yield gate_fixture
+    await gate_fixture.close()
 
 
 @pytest.fixture
-def knock(yard):
-    """`peer = knock(name)`: somebody who holds the key of this name, or the keys given."""
-    with street() as anywhere:
+def connect_peer(gate_fixture):
+    """`peer = connect_peer(name)`: somebody who holds the key of this name, or the keys given."""
+    with open_peers() as anywhere:
 
-        def knock_here(keys, **more):
-            return anywhere(yard.gate.endpoint, KEYS["gate"].public, KEYS[keys] if isinstance(keys, str) else keys, **more)
+        def connect_here(keys, **more):
+            return anywhere(
+                gate_fixture.gate.endpoint, KEYS["gate"].public, KEYS[keys] if isinstance(keys, str) else keys, **more
+            )
 
-        yield knock_here
+        yield connect_here

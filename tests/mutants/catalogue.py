@@ -124,15 +124,15 @@ MUTANTS = (
     ),
     Mutant(
         "resume ignoring lineage",
-        "lander/supervisor/core/state.py",
-        "return tuple(each for each in checkpoints if 0 < each.step <= from_step)",
-        "return checkpoints",
+        "lander/protocol/lineage.py",
+        "    return 0 < step <= from_step\n",
+        "    return True\n",
         ("tests/unit/supervisor/core/test_decide_checkpoints.py",),
     ),
     Mutant(
         "superseded steps counted",
         "lander/protocol/lineage.py",
-        "all(start.epoch <= epoch or 0 < step <= start.from_step for start in self.starts)",
+        "all(start.epoch <= epoch or still_counts(step, start.from_step) for start in self.starts)",
         "bool(self.starts)",
         ("tests/unit/store/records/test_lineage.py",),
     ),
@@ -154,19 +154,18 @@ MUTANTS = (
     ),
     Mutant(
         "the best evaluation forgotten on resume",
-        "lander/actors/trainer/callback.py",
-        "            self._evaluations.restore(continuation.state, done=self._is_done())\n",
-        "            pass\n",
+        "lander/actors/trainer/continuation.py",
+        "        evaluations.restore(continuation.state, done=done)\n",
+        "        pass\n",
         ("tests/integration/actors/test_evaluation.py::test_a_resumed_run_goes_on_comparing_with_the_best_before_it",),
     ),
     Mutant(
         "evaluated again where an attempt goes on",
-        "lander/actors/trainer/callback.py",
-        "        self._evaluations.begin_at(self.num_timesteps)\n",
+        "lander/actors/trainer/supervision_callback.py",
+        "        self._evaluations.begin_at(step)\n",
         "",
         (
-            "tests/integration/actors/test_evaluation.py"
-            "::test_cut_off_and_continued_the_evaluations_are_those_of_a_training_that_was_not[dqn]",
+            "tests/integration/actors/test_evaluation.py::test_cut_off_and_continued_the_evaluations_are_those_of_a_training_that_was_not[dqn]",
         ),
     ),
     Mutant(
@@ -178,7 +177,7 @@ MUTANTS = (
     ),
     Mutant(
         "steps said after the checkpoint that covers them",
-        "lander/actors/trainer/callback.py",
+        "lander/actors/trainer/supervision_callback.py",
         '        """Write a checkpoint, and leave if that is wanted."""\n        self.exchange()\n',
         '        """Write a checkpoint, and leave if that is wanted."""\n',
         (
@@ -222,7 +221,7 @@ MUTANTS = (
     ),
     Mutant(
         "a fork compared with the best of its origin",
-        "lander/actors/trainer/callback.py",
+        "lander/actors/trainer/continuation.py",
         "if not continuation.forked:",
         "if True:",
         ("tests/integration/actors/test_evaluation.py::test_a_fork_finds_its_own_best_and_goes_on_comparing_with_that",),
@@ -416,8 +415,8 @@ MUTANTS = (
     ),
     Mutant(
         "a stop in an evaluation loses what was trained",
-        "lander/actors/trainer/callback.py",
-        "            self.checkpoint(finished=final)\n            raise\n",
+        "lander/actors/trainer/supervision_callback.py",
+        "            self._checkpoint(finished=final)\n            raise\n",
         "            raise\n",
         (
             "tests/integration/actors/test_owed_evaluations.py::test_stopped_in_any_evaluation_a_training_goes_on_as_if_it_had_not_been[dqn]",
@@ -443,9 +442,9 @@ MUTANTS = (
     ),
     Mutant(
         "left in its last evaluation and taken for completed",
-        "lander/actors/trainer/callback.py",
-        "                return False\n        self.checkpoint(finished=True)",
-        "                pass\n        self.checkpoint(finished=True)",
+        "lander/actors/trainer/supervision_callback.py",
+        "                return False\n        self._checkpoint(finished=True)",
+        "                pass\n        self._checkpoint(finished=True)",
         ("tests/integration/actors/test_owed_evaluations.py::test_a_stop_during_the_last_evaluation_is_no_end",),
     ),
     Mutant(
@@ -464,8 +463,8 @@ MUTANTS = (
     ),
     Mutant(
         "a best model of which nobody heard left there",
-        "lander/actors/trainer/callback.py",
-        '        self._try(self._agree_on_the_best, "the best model is not what it should be")\n',
+        "lander/actors/trainer/supervision_callback.py",
+        '        try_to_write(self._mailbox, reconcile, f"the best model is not what it should be at step {step}")\n',
         "",
         ("tests/integration/actors/test_owed_evaluations.py::test_a_best_model_of_which_nobody_heard_does_not_stay",),
     ),
@@ -480,9 +479,9 @@ MUTANTS = (
     ),
     Mutant(
         "the best model before its checkpoint",
-        "lander/actors/trainer/callback.py",
+        "lander/actors/trainer/supervision_callback.py",
         "        return self._evaluations.update_best()\n",
-        "        improved = self._evaluations.update_best()\n        if improved:\n            self._keep_best()\n"
+        "        if improved := self._evaluations.update_best():\n            self._best_model.keep()\n"
         "        return improved\n",
         ("tests/integration/actors/test_owed_evaluations.py",),
     ),
@@ -499,5 +498,54 @@ MUTANTS = (
         "{arm.name for arm in wanted.arms} if more_episodes else longer",
         "longer",
         ("tests/unit/supervisor/core/test_decide_evaluations.py",),
+    ),
+    Mutant(
+        "a recorded default not said where the library has another",
+        "lander/actors/sb3/defaults.py",
+        "    return {name: value for name, value in recorded.items() if name in here and here[name] != value}",
+        "    return {}",
+        ("tests/unit/actors/sb3/test_defaults.py",),
+    ),
+    Mutant(
+        "an old log read with the defaults of today",
+        "lander/protocol/upcasters.py",
+        '    "max_retries": 3,',
+        '    "max_retries": 0,',
+        ("tests/unit/store/test_golden_logs.py",),
+    ),
+    Mutant(
+        "the rule of superseding in SQL is another",
+        "lander/protocol/lineage.py",
+        '"({step} > {from_step} OR {from_step} = 0)"',
+        '"({step} > {from_step})"',
+        ("tests/unit/store/records/test_lineage.py",),
+    ),
+    Mutant(
+        "what nobody wrote becomes what is the default today",
+        "lander/supervisor/core/submission.py",
+        "for name in old.defaulted if name in new.defaulted}",
+        "for name in ()}",
+        ("tests/unit/supervisor/core/test_decide_submission.py",),
+    ),
+    Mutant(
+        "every order goes to the local host",
+        "lander/supervisor/principals.py",
+        '(principal.role, principal.name) == ("host", name)',
+        'principal.role == "host"',
+        ("tests/unit/supervisor/test_principals.py",),
+    ),
+    Mutant(
+        "a hook that comes later is not run",
+        "lander/actors/sb3/shortcuts.py",
+        "    def __setitem__(self, key: int, hook: Any) -> None:\n        _restore_full_call()\n",
+        "    def __setitem__(self, key: int, hook: Any) -> None:\n",
+        ("tests/unit/actors/sb3/test_shortcuts.py",),
+    ),
+    Mutant(
+        "a layer that comes later is not seen",
+        "lander/actors/sb3/shortcuts.py",
+        "        parts.invalidate()\n",
+        "        pass\n",
+        ("tests/unit/actors/sb3/test_shortcuts.py",),
     ),
 )

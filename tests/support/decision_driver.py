@@ -1,4 +1,4 @@
-"""A supervisor's desk without a supervisor: the decision core, driven by hand, with a clock that is turned by hand."""
+"""The decision core without a supervisor: driven by hand, with a clock that is turned by hand."""
 
 from lander.experiments.execution import execution_with
 from lander.protocol import commands as c

@@ -52,10 +52,10 @@ class NotANumber(_Simple):
 class LeavingProcesses(_Simple):
     """Starts processes that want to stay: one in its group, one in a session of its own, one forked; all deaf to SIGTERM.
 
-    Their ids are appended to the file `litter`, in a line that begins with the trainer's own.
+    Their ids are appended to the file `pid_file`, in a line that begins with the trainer's own.
     """
 
-    def __init__(self, litter: str, render_mode: str | None = None) -> None:
+    def __init__(self, pid_file: str, render_mode: str | None = None) -> None:
         super().__init__(render_mode)
         deaf = ["sh", "-c", "trap '' TERM HUP INT; exec sleep 1000"]
         in_group = subprocess.Popen(deaf)
@@ -66,7 +66,7 @@ class LeavingProcesses(_Simple):
                 signal.signal(number, signal.SIG_IGN)
             time.sleep(1000)
             os._exit(0)
-        with Path(litter).open("a") as file:
+        with Path(pid_file).open("a") as file:
             file.write(f"{os.getpid()} {in_group.pid} {on_its_own.pid} {forked}\n")
 
 

@@ -5,7 +5,7 @@ import contextlib
 
 from lander.protocol import commands as c
 from lander.supervisor.gate import Gate, Principal
-from tests.support.peers import PATIENCE, new_keys
+from tests.support.peers import TIMEOUT_SECONDS, new_keys
 
 KEYS = {name: new_keys() for name in ("gate", "client", "host", "trainer", "other")}
 PRINCIPALS = {
@@ -30,11 +30,11 @@ class GateFixture:
         self.gate = Gate(KEYS["gate"], self.authorise)
         refuse = self.gate.refuse
 
-        def refuse_and_tell(refusal, what):
+        def refuse_and_count(refusal, what):
             refuse(refusal, what)
             self.refusals.release()
 
-        self.gate.refuse = refuse_and_tell
+        self.gate.refuse = refuse_and_count
 
     def authorise(self, key):
         return self.principals.get(key)
@@ -58,7 +58,7 @@ class GateFixture:
 
     async def has_refused(self, number):
         """Wait until this many messages and handshakes were turned away."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             for _ in range(number):
                 await self.refusals.acquire()
         assert self.gate.refused == number

@@ -16,16 +16,16 @@ from lander.store.log.reader import DATABASE, open_reader
 from lander.store.writers.sqlite_store import SqliteEventStore
 from lander.supervisor.supervisor import Supervisor
 from tests.support.histories import HOST, experiment
-from tests.support.peers import PATIENCE, street
+from tests.support.peers import TIMEOUT_SECONDS, open_peers
 
 
 class InProcessSupervisor:
-    """Opens, crashes and opens again at the same port; `knock` makes peers that outlive its supervisor."""
+    """Opens, crashes and opens again at the same port; `connect_peer` makes peers that outlive its supervisor."""
 
-    def __init__(self, home, knock):
+    def __init__(self, home, connect_peer):
         self.home = home
         self.port = None
-        self._knock = knock
+        self._connect_peer = connect_peer
         self._threads = zmq.Context()
 
     async def open(self):
@@ -46,7 +46,7 @@ class InProcessSupervisor:
     def peer(self, who):
         """Somebody with a key of the home, by its name, or with a key of his own."""
         pair = keys.load(self.home, who) if isinstance(who, str) else who
-        return self._knock(self.supervisor.gate.endpoint, self.supervisor.public_key, pair)
+        return self._connect_peer(self.supervisor.gate.endpoint, self.supervisor.public_key, pair)
 
     async def begin(self, **form):
         """Submit an experiment and join as its host, with two slots; returns the host and its first orders, by run."""
@@ -89,19 +89,19 @@ class InProcessSupervisor:
 
 
 @contextlib.asynccontextmanager
-async def staged(home):
-    """A stage whose log is whole when the curtain falls."""
-    with street() as knock:
-        stage = InProcessSupervisor(home, knock)
-        await stage.open()
+async def in_process_supervisor(home):
+    """A supervisor in this process, whose log must be whole in the end."""
+    with open_peers() as connect_peer:
+        in_process = InProcessSupervisor(home, connect_peer)
+        await in_process.open()
         try:
-            yield stage
+            yield in_process
         finally:
-            await stage.crash()
-        stage.close()
+            await in_process.crash()
+        in_process.close()
 
 
-async def soon(function, *arguments):
+async def in_thread(function, *arguments):
     """What blocks, in a thread of its own, which must come to an end; if it does not, nobody waits for it."""
     loop = asyncio.get_running_loop()
     done = loop.create_future()
@@ -119,5 +119,5 @@ async def soon(function, *arguments):
             loop.call_soon_threadsafe(settle, how, value)
 
     threading.Thread(target=work, daemon=True).start()
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         return await done

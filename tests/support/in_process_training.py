@@ -65,7 +65,7 @@ class InProcessTraining:
         torch.set_num_threads(1)
         self.stop_requested = False
         order = TrainerOrder(
-            run="rehearsal/baseline/3",
+            run="in-process/baseline/3",
             epoch=1 + len(self.heard(TrainingStarted)),
             arm=self.arm,
             seed=self.seed,

@@ -17,30 +17,30 @@ def twin_of(wanted: Experiment) -> Experiment:
     return wanted.model_copy(update={"experiment_id": f"{wanted.experiment_id}-undisturbed"})
 
 
-def submit_twins(lab: LiveHome, wanted: Experiment) -> Experiment:
+def submit_twins(live_home: LiveHome, wanted: Experiment) -> Experiment:
     """The experiment, and a twin that nobody kills; returns the latter."""
     twin = twin_of(wanted)
-    lab.submit(wanted)
-    lab.submit(twin)
+    live_home.submit(wanted)
+    live_home.submit(twin)
     return twin
 
 
-def kill_each(lab: LiveHome, wanted: Experiment, seed: int = 0, kills: int = KILLS) -> None:
+def kill_each(live_home: LiveHome, wanted: Experiment, seed: int = 0, kills: int = KILLS) -> None:
     """SIGKILL every run's trainers so many times, each time once so many steps have been recorded, and a little later."""
     draw = random.Random(seed)
     moments = {run.id: _moments(draw, wanted.arm(run.arm).training_steps, kills) for run in wanted.runs}
 
     def all_killed() -> bool:
-        rows = {row["id"]: row for row in lab.status(wanted.experiment_id)["runs"]}
+        rows = {row["id"]: row for row in live_home.status(wanted.experiment_id)["runs"]}
         for run, due in moments.items():
             assert not due or rows[run]["state"] != "completed", f"{run} was completed before every kill had landed"
             if due and rows[run]["state"] == "running" and rows[run]["step"] >= due[0]:
                 time.sleep(draw.uniform(0.0, 0.02))
-                if _kill(lab, run):
+                if _kill(live_home, run):
                     due.pop(0)
         return not any(moments.values())
 
-    lab.wait(all_killed, f"{kills} kills to have landed on every run of {wanted.experiment_id}")
+    live_home.wait(all_killed, f"{kills} kills to have landed on every run of {wanted.experiment_id}")
 
 
 def _moments(draw: random.Random, total: int, kills: int) -> list[int]:
@@ -48,20 +48,20 @@ def _moments(draw: random.Random, total: int, kills: int) -> list[int]:
     return sorted(draw.randint(1, int(total * 0.6)) for _ in range(kills))
 
 
-def _kill(lab: LiveHome, run: str) -> bool:
+def _kill(live_home: LiveHome, run: str) -> bool:
     experiment, arm, seed = run.split("/")
     log = f"{experiment}/logs/{arm}-{seed}.log"
-    return bool(kill(*(process for process in living(lab.home) if process.name == log)))
+    return bool(kill(*(process for process in living(live_home.home) if process.name == log)))
 
 
-def starts(lab: LiveHome, run: str) -> list[TrainingStarted]:
+def starts(live_home: LiveHome, run: str) -> list[TrainingStarted]:
     """How its attempts began to train."""
-    return [event for event in lab.events(run, TrainingStarted.kind) if isinstance(event, TrainingStarted)]
+    return [event for event in live_home.events(run, TrainingStarted.kind) if isinstance(event, TrainingStarted)]
 
 
-def differences(lab: LiveHome, wanted: Experiment, twin: Experiment) -> dict[str, list[str]]:
+def differences(live_home: LiveHome, wanted: Experiment, twin: Experiment) -> dict[str, list[str]]:
     """In what each run differs from its twin; both experiments have completed."""
     found = {}
     for ours, theirs in zip(wanted.runs, twin.runs, strict=True):
-        found[ours.id] = Bits.of(lab.home, ours.id).differences(Bits.of(lab.home, theirs.id))
+        found[ours.id] = Bits.of(live_home.home, ours.id).differences(Bits.of(live_home.home, theirs.id))
     return {run: different for run, different in found.items() if different}

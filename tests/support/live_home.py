@@ -16,7 +16,7 @@ from lander.store.log.reader import Reader, StoredEvent
 from lander.store.projections.status import ExperimentStatus, RunStatus, status
 from tests.support.recorded import recorded
 
-PATIENCE = 90.0
+TIMEOUT_SECONDS = 90.0
 """Seconds after which something that should happen has not happened."""
 
 
@@ -58,10 +58,10 @@ class LiveHome:
         return self.run(run)
 
     def wait(self, condition: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while not condition():
             if time.monotonic() > deadline:
-                raise AssertionError(f"waited {PATIENCE:.0f} s for {what}; log:\n{self.log()}")
+                raise AssertionError(f"waited {TIMEOUT_SECONDS:.0f} s for {what}; log:\n{self.log()}")
             time.sleep(0.02)
 
     def status(self, name: str) -> ExperimentStatus:

@@ -1,4 +1,4 @@
-"""Those who knock at the gate: real sockets with a key, good or bad."""
+"""Those who connect_peer at the gate: real sockets with a key, good or bad."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ from lander.actors.trainer.mailbox import Connection, connect
 from lander.home.keys import KeyPair
 from lander.protocol.wire import decode, encode
 
-PATIENCE = 20.0
+TIMEOUT_SECONDS = 20.0
 """Seconds after which something that should happen has not happened."""
 OUTCOMES = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
 
@@ -32,20 +32,20 @@ class Peer:
 
     async def handshake(self):
         """How the next handshake ends: True if the gate let us in."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             return (await recv_monitor_message(self._monitor))["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED
 
     async def say(self, *commands):
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             for command in commands:
                 await self.socket.send(encode(command))
 
     async def say_frames(self, *frames):
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             await self.socket.send_multipart(frames)
 
     async def hear(self):
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             return decode(await self.socket.recv())
 
     async def ask(self, command):
@@ -59,17 +59,17 @@ class Peer:
 
 
 @contextlib.contextmanager
-def street():
-    """Makes peers, and sends them home afterwards: `peer = knock(endpoint, server_key, keys)`."""
+def open_peers():
+    """Makes peers, and sends them home afterwards: `peer = connect_peer(endpoint, server_key, keys)`."""
     context = zmq.asyncio.Context()
     peers = []
 
-    def knock(endpoint, server_key, keys, identity=None):
+    def connect_peer(endpoint, server_key, keys, identity=None):
         peers.append(Peer(context, Connection(endpoint=endpoint, server_key=server_key), keys, identity))
         return peers[-1]
 
     try:
-        yield knock
+        yield connect_peer
     finally:
         for peer in peers:
             peer.close()

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from lander.actors.host.guard import MARK, mark_of
 
 _PROGRAMS = {"lander.supervisor": "supervisor", "lander.actors.host.agent": "host", "lander.actors.host.zygote": "zygote"}
-PATIENCE = 10.0
+TIMEOUT_SECONDS = 10.0
 STOP_SECONDS = 1.0
 
 
@@ -73,7 +73,7 @@ def kill(*victims: Process) -> list[Process]:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(pidfd, signal.SIGKILL)
         for victim, pidfd in alive:
-            assert select.select([pidfd], [], [], PATIENCE)[0], f"{victim} does not die"
+            assert select.select([pidfd], [], [], TIMEOUT_SECONDS)[0], f"{victim} does not die"
         return [victim for victim, _ in alive]
 
 

@@ -5,7 +5,7 @@ import warnings
 import imageio.v2 as imageio
 
 
-def screen(path):
+def read_video(path):
     """What a film says of itself, and its pictures."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # imageio leaves the pipes of its ffmpeg to the garbage collector

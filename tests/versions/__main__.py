@@ -21,6 +21,8 @@ TESTS = (
     "tests/integration/actors/test_exact_resume.py",
     "tests/unit/actors/sb3/test_shortcuts.py",
     "tests/unit/actors/sb3/test_algorithms.py",
+    "tests/unit/actors/sb3/test_defaults.py",
+    "tests/unit/actors/sb3/test_private_names.py",
     "tests/unit/experiments/test_hyperparameters.py",
     "tests/unit/actors/environment/test_recording.py",
 )

@@ -7,7 +7,7 @@ import click
 from lander.cli.options import CommandSettings, common
 
 if TYPE_CHECKING:
-    from lander.store.upkeep.integrity import Tell
+    from lander.store.upkeep.integrity import CheckProgress
 
 
 @click.command()
@@ -42,7 +42,7 @@ class progress:  # noqa: N801 - reads as a function
     def __init__(self, *, shown: bool) -> None:
         self._shown = shown
 
-    def __enter__(self) -> "Tell":
+    def __enter__(self) -> "CheckProgress":
         return self._tell if self._shown else lambda part, done, of: None
 
     def __exit__(self, *args: object) -> None:

@@ -36,7 +36,7 @@ def events(
     """
     from lander.store.log.reader import Reader
 
-    _refuse_unknown(kinds)
+    kinds = _known(kinds)
     with Reader(settings.home) as reader:
         while True:
             goes_on = follow and _goes_on(reader, target)
@@ -66,14 +66,17 @@ def _print_from(reader: "Reader", target: str | None, kinds: tuple[str, ...], af
     return max(after, until)
 
 
-def _refuse_unknown(kinds: tuple[str, ...]) -> None:
+def _known(kinds: tuple[str, ...]) -> tuple[str, ...]:
+    """These kinds under their names of today: `RunQueued` is `RunQueued.2` where that has taken its place."""
     if not kinds:
-        return
+        return ()
     from lander.protocol.errors import UsageError
     from lander.protocol.events import EVENT_TYPES
     from lander.protocol.refusals import did_you_mean
+    from lander.protocol.upcasters import UPCASTERS
 
-    known = tuple(EVENT_TYPES)
+    retired = {kind: upcaster.kind for kind, upcaster in UPCASTERS.items()}
     for kind in kinds:
-        if kind not in known:
-            raise UsageError(f"--kind: no such kind of event: {kind}{did_you_mean(kind, known)}")
+        if kind not in EVENT_TYPES and kind not in retired:
+            raise UsageError(f"--kind: no such kind of event: {kind}{did_you_mean(kind, tuple(EVENT_TYPES))}")
+    return tuple(retired.get(kind, kind) for kind in kinds)

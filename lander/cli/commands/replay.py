@@ -51,7 +51,7 @@ def replay(
     from lander.home.layout import film_path
     from lander.protocol.experiment import RunKey
     from lander.store.log.reader import Reader
-    from lander.store.records.episodes import numbered
+    from lander.store.records.episodes import episodes_by_number
     from lander.store.records.run_record import Record
 
     if check and (output is not None or fps is not None):
@@ -61,7 +61,7 @@ def replay(
     with Reader(settings.home) as reader, warnings.catch_warnings(action="ignore"):  # what the run's log has said before
         only_run(reader, run)
         record = Record(reader, run)
-        episodes = numbered(record)
+        episodes = episodes_by_number(record)
         chosen = choose(record, episodes, words)
 
         from lander.app.episode_player import Player
@@ -95,10 +95,10 @@ def choose(record: "Record", episodes: "Mapping[int, EpisodeFinished]", words: S
 
 
 def _unknown(record: "Record", episodes: "Mapping[int, EpisodeFinished]", number: int) -> str:
-    from lander.store.records.episodes import finished_by
+    from lander.store.records.episodes import run_that_finished
 
     known = f"{record.run}: there is no episode {number}; recorded are {min(episodes):,} to {max(episodes):,}"
-    whose = finished_by(record, number)
+    whose = run_that_finished(record, number)
     return known if whose is None else f"{known}; it was played by {whose}, which this run continues: replay that"
 
 

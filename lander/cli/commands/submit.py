@@ -7,7 +7,7 @@ import click
 from lander.cli.options import CommandSettings, common, experiment_options, request_from
 
 if TYPE_CHECKING:
-    from lander.app.conduct import Request
+    from lander.app.requests import Request
 
 
 @click.command()

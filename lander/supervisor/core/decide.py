@@ -12,7 +12,7 @@ from lander.protocol import events as e
 from lander.protocol.errors import NotFoundError, UsageError
 from lander.supervisor.core import attempts, hosts, target_commands
 from lander.supervisor.core.decision import Decision
-from lander.supervisor.core.messages import Drain, HostGone, LimitReached, Stalled, Tick
+from lander.supervisor.core.messages import Drain, HostGone, LimitReached, Message, Stalled, Tick
 from lander.supervisor.core.placement import next_placement
 from lander.supervisor.core.standing import RunStanding
 from lander.supervisor.core.state import State
@@ -21,7 +21,7 @@ from lander.supervisor.core.submission import submit
 __all__ = ["Decision", "Drain", "HostGone", "LimitReached", "Stalled", "Tick", "decide"]
 
 
-def decide(state: State, message: object, now: float, leaving: bool = False) -> Decision:
+def decide(state: State, message: Message, now: float, leaving: bool = False) -> Decision:
     """What follows from a message; the decision's events, effects and answer are the decision.
 
     While the supervisor is `leaving`, from `Drain` on, nothing is placed: what is queued waits for the next one. A bad
@@ -32,7 +32,7 @@ def decide(state: State, message: object, now: float, leaving: bool = False) -> 
     try:
         handler(decision, message)
     except (UsageError, NotFoundError) as error:
-        return Decision(state, now, answer=c.Refused(error=type(error).__name__, detail=str(error)))
+        return Decision(state, now, answer=c.Refused(error=error.code, detail=str(error)))
     if not leaving and not isinstance(message, Drain):
         _place_runs(decision)
     _close_experiments(decision)
@@ -70,7 +70,7 @@ def _conclusion(runs: list[RunStanding]) -> e.Event:
     return e.ExperimentCompleted()
 
 
-_HANDLERS: Final[Mapping[type[Any], Callable[[Decision, Any], None]]] = {
+_HANDLERS: Final[Mapping[type[Message], Callable[[Decision, Any], None]]] = {
     c.SubmitExperiment: submit,
     c.StopTarget: target_commands.stop,
     c.PauseTarget: target_commands.pause,

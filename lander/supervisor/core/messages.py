@@ -1,7 +1,8 @@
-"""What the supervisor's shell tells the decision core of its own: what it noticed, and what it is about to do."""
+"""What a decision is made about: the closed union of commands and of what the supervisor's shell notices by itself."""
 
 from dataclasses import dataclass
 
+from lander.protocol import commands as c
 from lander.protocol.events import LimitName
 
 
@@ -41,3 +42,21 @@ class LimitReached:
 @dataclass(frozen=True)
 class Drain:
     """The supervisor is about to leave: what trains shall write its checkpoint and go back to the queue."""
+
+
+Message = (
+    c.SubmitExperiment
+    | c.StopTarget
+    | c.PauseTarget
+    | c.ResumeTarget
+    | c.RetryTarget
+    | c.SkipTarget
+    | c.CheckpointTarget
+    | c.JoinHost
+    | c.TrainerExited
+    | HostGone
+    | Stalled
+    | LimitReached
+    | Drain
+    | Tick
+)

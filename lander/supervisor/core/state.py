@@ -14,9 +14,9 @@ from typing import Any, Final, get_args
 
 from lander.protocol import events as e
 from lander.protocol.experiment import Experiment, RunKey
-from lander.protocol.growth import Growth, execution_after, grown
+from lander.protocol.growth import Growth, execution_after, experiment_after
 from lander.protocol.lifecycle import next_experiment_state, next_run_state
-from lander.protocol.lineage import outlives
+from lander.protocol.lineage import still_counts
 from lander.supervisor.core.catalogue import Catalogue
 from lander.supervisor.core.standing import Attempt, ExperimentStanding, Failure, HostStanding, RunStanding
 
@@ -115,7 +115,7 @@ def _submitted(state: State, recorded: e.Recorded, event: e.ExperimentSubmitted)
 
 def _grown(state: State, recorded: e.Recorded, event: Growth) -> State:
     before, catalogue = state.experiments[recorded.stream], state.runs
-    experiment, execution = grown(before.experiment, event), execution_after(before.execution, event)
+    experiment, execution = experiment_after(before.experiment, event), execution_after(before.execution, event)
     runs = _runs(experiment, execution, catalogue)
     if added := [run for run in runs if run.id not in catalogue]:
         catalogue = catalogue.extended((run.id, run) for run in added)
@@ -235,7 +235,7 @@ def _is_current(state: State, recorded: e.Recorded) -> bool:
 def _training_started(state: State, recorded: e.Recorded, event: e.TrainingStarted) -> State:
     run = state.runs[recorded.stream]
     if recorded.producer > run.trained:
-        checkpoints = tuple(each for each in run.checkpoints if outlives(each.step, event.from_step))
+        checkpoints = tuple(each for each in run.checkpoints if still_counts(each.step, event.from_step))
         state = _change_run(state, run.id, trained=recorded.producer, checkpoints=checkpoints)
     return _run_moved(state, recorded, event) if _is_current(state, recorded) else state
 

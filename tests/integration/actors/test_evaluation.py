@@ -42,14 +42,14 @@ from tests.support.in_process_training import CutError, InProcessTraining
 EPISODES = 2
 
 
-def rehearsal(name: str, home: Path, **rest: Any) -> InProcessTraining:
+def training_of(name: str, home: Path, **rest: Any) -> InProcessTraining:
     wanted = arm(name)
     settings = {"frequency": max(40, wanted.training_steps // 4), "eval_frequency": wanted.training_steps // 3} | rest
     return InProcessTraining(wanted, home, **({"eval_episodes": EPISODES} | settings))
 
 
 def without_evaluations(name: str, home: Path) -> InProcessTraining:
-    return rehearsal(name, home, eval_frequency=None, eval_episodes=0)
+    return training_of(name, home, eval_frequency=None, eval_episodes=0)
 
 
 def effective(by: InProcessTraining, kind: type) -> list[Any]:
@@ -92,7 +92,7 @@ def altered(plain: InProcessTraining, with_evaluations: InProcessTraining) -> se
 
 @pytest.mark.parametrize("name", ["ppo-4-envs-normalize-lin", "dqn", "dict", "image", *AT_LENGTH])
 def test_a_training_with_evaluations_is_the_training_without(name, tmp_path):
-    plain, watched = without_evaluations(name, tmp_path / "plain"), rehearsal(name, tmp_path / "watched")
+    plain, watched = without_evaluations(name, tmp_path / "plain"), training_of(name, tmp_path / "watched")
     plain.train()
     watched.train()
     assert altered(plain, watched) == set()
@@ -102,7 +102,7 @@ def test_a_training_with_evaluations_is_the_training_without(name, tmp_path):
 
 @pytest.mark.parametrize("name", ["dqn", *AT_LENGTH])
 def test_the_comparison_sees_an_evaluation_that_draws_from_the_generators_of_the_training(name, tmp_path, monkeypatch):
-    plain, watched = without_evaluations(name, tmp_path / "plain"), rehearsal(name, tmp_path / "watched")
+    plain, watched = without_evaluations(name, tmp_path / "plain"), training_of(name, tmp_path / "watched")
     plain.train()
     monkeypatch.setattr(evaluation_schedule, "generators_restored", contextlib.nullcontext)
     watched.train()
@@ -111,7 +111,7 @@ def test_the_comparison_sees_an_evaluation_that_draws_from_the_generators_of_the
 
 def test_an_evaluation_is_a_function_of_policy_and_seeds_alone(tmp_path):
     """Even where the environment draws from Python's own generator, which training uses up in the meantime."""
-    first = rehearsal("draws-from-python", tmp_path)
+    first = training_of("draws-from-python", tmp_path)
     first.train()
     policy = load_policy(first.arm, first.seed, first.lineage()[-1], first.home)
     assert as_recorded(evaluate(policy, first.arm, EPISODES)) == evaluated(first)[-1][1:3]
@@ -124,9 +124,9 @@ def as_recorded(played: list[EpisodeResult]) -> tuple[tuple[float, ...], tuple[i
 
 def test_it_is_what_stable_baselines3_finds_on_the_same_seeds(tmp_path):
     """Normalised by the statistics as they are, in float64, one environment for all episodes."""
-    done = rehearsal("ppo-4-envs-normalize-lin", tmp_path)
+    done = training_of("ppo-4-envs-normalize-lin", tmp_path)
     done.train()
-    models = tmp_path / "experiments" / "rehearsal" / "models"
+    models = tmp_path / "experiments" / "training" / "models"
     model = PPO.load(models / "baseline-3-final.zip", device="cpu")
     (statistics,) = models.glob("*-3-vecnormalize.pkl")
     env = gymnasium.make("LunarLander-v3")
@@ -145,7 +145,7 @@ def test_it_is_what_stable_baselines3_finds_on_the_same_seeds(tmp_path):
 
 
 def test_it_is_logged_under_the_usual_names_too(tmp_path):
-    done = rehearsal("a2c", tmp_path)
+    done = training_of("a2c", tmp_path)
     done.train()
     first = done.heard(EvaluationFinished)[0]
     logged = [each for each in done.heard(MetricsLogged) if each.step == first.step and "eval/mean_reward" in each.values]
@@ -163,7 +163,7 @@ def with_returns(monkeypatch: pytest.MonkeyPatch, *means: float) -> None:
 
 
 def test_it_comes_at_the_first_boundary_beyond_each_multiple_and_at_the_end(tmp_path):
-    done = rehearsal("ppo", tmp_path, eval_frequency=300)  # a boundary each 256 steps, up to 1,280
+    done = training_of("ppo", tmp_path, eval_frequency=300)  # a boundary each 256 steps, up to 1,280
     done.train()
     assert [(each.step, each.final) for each in done.heard(EvaluationFinished)] == [
         (512, False),
@@ -171,7 +171,7 @@ def test_it_comes_at_the_first_boundary_beyond_each_multiple_and_at_the_end(tmp_
         (1024, False),
         (1280, True),
     ]
-    only_last = rehearsal("ppo", tmp_path / "last", eval_frequency=None)
+    only_last = training_of("ppo", tmp_path / "last", eval_frequency=None)
     only_last.train()
     assert [(each.step, each.final) for each in only_last.heard(EvaluationFinished)] == [(1280, True)]
     assert [each.which for each in only_last.heard(ModelSaved)] == ["final"], "one alone tells no best"
@@ -179,7 +179,7 @@ def test_it_comes_at_the_first_boundary_beyond_each_multiple_and_at_the_end(tmp_
 
 @pytest.mark.parametrize("name", ["ppo-4-envs-normalize-lin", "dqn", *AT_LENGTH])
 def test_cut_off_and_continued_the_evaluations_are_those_of_a_training_that_was_not(name, tmp_path):
-    whole, cut = rehearsal(name, tmp_path / "whole"), rehearsal(name, tmp_path / "cut")
+    whole, cut = training_of(name, tmp_path / "whole"), training_of(name, tmp_path / "cut")
     whole.train()
     with pytest.raises(CutError):
         cut.train(cut_after=vector_steps(cut.arm) // 2)
@@ -216,7 +216,7 @@ def interrupted_after(training: InProcessTraining, kind: type) -> Any:
 
 def test_a_resumed_run_goes_on_comparing_with_the_best_before_it(tmp_path, monkeypatch):
     with_returns(monkeypatch, 3.0, 2.0, 2.5, 1.0, 0.0)
-    cut = rehearsal("ppo", tmp_path, eval_frequency=256, frequency=256)
+    cut = training_of("ppo", tmp_path, eval_frequency=256, frequency=256)
     with pytest.raises(CutError):
         cut.train(cut_after=600)
     cut.continue_()
@@ -227,7 +227,7 @@ def test_a_resumed_run_goes_on_comparing_with_the_best_before_it(tmp_path, monke
 def test_a_fork_finds_its_own_best_and_goes_on_comparing_with_that(tmp_path, monkeypatch):
     """What the origin found best is kept as the origin's: else there might be no best of the fork at all."""
     with_returns(monkeypatch, 9.0, 1.0, 1.0, 1.0, 1.0, 3.0, 2.0, 4.0)
-    origin, fork = (rehearsal("ppo", tmp_path, eval_frequency=256, frequency=256) for _ in range(2))
+    origin, fork = (training_of("ppo", tmp_path, eval_frequency=256, frequency=256) for _ in range(2))
     origin.train()
     begins = origin.lineage()[1]
     with pytest.raises(CutError):
@@ -241,7 +241,7 @@ def test_a_fork_finds_its_own_best_and_goes_on_comparing_with_that(tmp_path, mon
 
 def test_a_checkpoint_written_before_there_were_evaluations_still_loads(tmp_path):
     """And has the digest it would have today: what is remembered of evaluations is no state of the training."""
-    cut = rehearsal("ppo", tmp_path)
+    cut = training_of("ppo", tmp_path)
     with pytest.raises(CutError):
         cut.train(cut_after=800)
     last = cut.lineage()[-1]
@@ -249,7 +249,7 @@ def test_a_checkpoint_written_before_there_were_evaluations_still_loads(tmp_path
     assert state.pop("evaluations") is not None
     cut.said[cut.said.index(last)] = last.model_copy(update={"sha256": write_artifact(cut.home, pack(state))})
     cut.continue_()
-    whole = rehearsal("ppo", tmp_path / "whole")
+    whole = training_of("ppo", tmp_path / "whole")
     whole.train()
     assert cut.heard(TrainingStarted)[-1].from_step == last.step
     assert (cut.weights, cut.digests()) == (whole.weights, whole.digests())
@@ -260,12 +260,12 @@ def test_a_checkpoint_written_before_there_were_evaluations_still_loads(tmp_path
 
 def test_the_best_is_kept_as_checkpoint_and_as_zip(tmp_path, monkeypatch):
     with_returns(monkeypatch, 1.0, math.nan, 5.0, 5.0, 4.0)
-    done = rehearsal("ppo", tmp_path, eval_frequency=256, frequency=10**6)
+    done = training_of("ppo", tmp_path, eval_frequency=256, frequency=10**6)
     done.train()
     assert [(each.step, each.which) for each in done.heard(ModelSaved)] == [(256, "best"), (768, "best"), (1280, "final")]
     assert merits(done) == {256: 1.0, 768: 5.0, 1280: 4.0}
     saved = done.heard(ModelSaved)[1]
-    assert saved.path == "experiments/rehearsal/models/baseline-3-best.zip"
+    assert saved.path == "experiments/in-process/models/baseline-3-best.zip"
     zipped = PPO.load(tmp_path / saved.path, device="cpu").policy.state_dict()
     kept = unpack(read_artifact(done.home, done.lineage()[1].sha256))["policy"]
     assert {name: tensor.numpy().tobytes() for name, tensor in zipped.items()} == {
@@ -277,7 +277,7 @@ def test_the_best_is_kept_as_checkpoint_and_as_zip(tmp_path, monkeypatch):
 def test_where_the_disk_does_not_take_the_best_model_training_goes_on(tmp_path, monkeypatch):
     with_returns(monkeypatch, 2.0, 1.0)
     monkeypatch.setattr(trainer_module, "save_model", FullDisk(1, trainer_module.save_model))
-    done = rehearsal("ppo", tmp_path, eval_frequency=1000)
+    done = training_of("ppo", tmp_path, eval_frequency=1000)
     done.train()
     (warning,) = done.heard(WarningRaised)
     assert "the best model was not saved at step 1024: [Errno 28]" in warning.message
@@ -330,7 +330,7 @@ def test_an_episode_without_end_is_cut_off_and_shows_signs_of_life_however_long_
 
 def test_an_environment_that_fails_in_an_evaluation_is_named(tmp_path, monkeypatch):
     played_in(Broken(), monkeypatch)
-    training = rehearsal("ppo-4-envs-normalize-lin", tmp_path)
+    training = training_of("ppo-4-envs-normalize-lin", tmp_path)
     training.arm = training.arm.model_copy(update={"environment": "CartPole-v1"})
     expected = r"the environment of an evaluation failed in step\(\): RuntimeError: out of fuel \(eval_episodes: 0 trains"
     with pytest.raises(EnvironmentFailedError, match=expected):
@@ -358,9 +358,9 @@ def test_the_generators_of_gpus_that_are_in_use_are_seeded_and_put_back(tmp_path
     monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: dict(gpu))
     monkeypatch.setattr(torch.cuda, "set_rng_state_all", gpu.update)
     seen: list[int] = []
-    say = InProcessTraining.beat
-    monkeypatch.setattr(InProcessTraining, "beat", lambda self: (seen.append(gpu["state"]), say(self)))
-    done = rehearsal("ppo", tmp_path, eval_frequency=None)
+    say = InProcessTraining.heartbeat
+    monkeypatch.setattr(InProcessTraining, "heartbeat", lambda self: (seen.append(gpu["state"]), say(self)))
+    done = training_of("ppo", tmp_path, eval_frequency=None)
     done.train()
     assert set(seen) == {EVALUATION_SEED + each for each in range(EPISODES)}
     assert gpu == {"state": done.seed}, "as training has seeded it"
@@ -371,7 +371,7 @@ def test_the_generators_of_gpus_that_are_in_use_are_seeded_and_put_back(tmp_path
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> InProcessTraining:
-    done = rehearsal("sac", tmp_path_factory.mktemp("trained"))
+    done = training_of("sac", tmp_path_factory.mktemp("trained"))
     done.train()
     return done
 

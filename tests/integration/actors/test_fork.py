@@ -20,7 +20,7 @@ from lander.protocol.experiment import Arm
 from lander.store.log.reader import Reader
 from lander.store.records.ancestry import ancestry
 from lander.store.records.run_record import Record
-from tests.integration.actors.test_exact_resume import MORE, SMALL_PPO, arm, rehearsal
+from tests.integration.actors.test_exact_resume import MORE, SMALL_PPO, arm, training_of
 from tests.integration.actors.test_identity import OFF_POLICY
 from tests.support.bits import Bits
 from tests.support.command_line import lander
@@ -92,7 +92,7 @@ def test_unchanged_it_has_the_bits_of_the_run_it_continues(origins, name):
 @pytest.mark.long
 @pytest.mark.parametrize("name", MORE)
 def test_unchanged_it_has_the_bits_of_the_run_it_continues_in_every_world(tmp_path, name):
-    whole = rehearsal(name, tmp_path)
+    whole = training_of(name, tmp_path)
     whole.train()
     for origin in whole.lineage()[:-1]:
         branch = InProcessTraining(whole.arm, tmp_path, frequency=whole.frequency)
@@ -246,27 +246,27 @@ PAGED = {"buffer_size": 3000, "learning_starts": 100, "batch_size": 16, "train_f
 
 
 @pytest.fixture(scope="module")
-def trained(shared_lab):
+def trained(shared_home):
     """Two experiments that completed: PPO with two seeds, and SAC with pages of its replay buffer on the disk."""
     ppo = experiment("ppo", SMALL_PPO, training_steps=512, seeds=[0, 1], checkpoint_frequency=64)
     sac = {"environment": "Pendulum-v1", "algorithm": "SAC", "training_steps": 2400, "checkpoint_frequency": 200}
     paged = experiment("sac", PAGED, **sac)
-    shared_lab.submit(ppo)
-    shared_lab.submit(paged)
+    shared_home.submit(ppo)
+    shared_home.submit(paged)
     for name in ("ppo", "sac"):
-        assert shared_lab.wait_ended(name)["state"] == "completed"
-    return shared_lab
+        assert shared_home.wait_ended(name)["state"] == "completed"
+    return shared_home
 
 
-def fork(lab, target, at, *overrides, name):
-    wanted = fork_request(lab.home, target, at, overrides, execution={}, experiment_id=name)
-    lab.submit(wanted.experiment)
+def fork(live_home, target, at, *overrides, name):
+    wanted = fork_request(live_home.home, target, at, overrides, execution={}, experiment_id=name)
+    live_home.submit(wanted.experiment)
     return wanted.experiment
 
 
-def continues(lab, run, origin):
+def continues(live_home, run, origin):
     """Whether the record of a forked run is that of the run it continues, from there on."""
-    with Reader(lab.home) as reader:
+    with Reader(live_home.home) as reader:
         ours, theirs = Record(reader, run), Record(reader, origin)
         after = ours.lineage.beginning
         assert after > 0
@@ -276,35 +276,38 @@ def continues(lab, run, origin):
         assert ours.episodes() == [each for each in theirs.episodes() if each.last_step > after]
         mine, there = ours.steps(), theirs.steps(after)
         assert (mine.actions.tobytes(), mine.rewards.tobytes()) == (there.actions.tobytes(), there.rewards.tobytes())
-    assert Bits.of(lab.home, run).policy == Bits.of(lab.home, origin).policy
+    assert Bits.of(live_home.home, run).policy == Bits.of(live_home.home, origin).policy
 
 
 def test_an_arm_is_forked_and_every_seed_of_its_baseline_has_the_origins_bits(trained):
-    lab = trained
-    wanted = fork(lab, "ppo/baseline", "256", "learning_rate=1e-2", name="arm")
-    assert lab.wait_ended("arm")["state"] == "completed"
+    live_home = trained
+    wanted = fork(live_home, "ppo/baseline", "256", "learning_rate=1e-2", name="arm")
+    assert live_home.wait_ended("arm")["state"] == "completed"
     assert [run.id for run in wanted.runs] == ["arm/baseline/0", "arm/variant/0", "arm/baseline/1", "arm/variant/1"]
     for seed in (0, 1):
-        continues(lab, f"arm/baseline/{seed}", f"ppo/baseline/{seed}")
-        assert Bits.of(lab.home, f"arm/variant/{seed}").policy != Bits.of(lab.home, f"arm/baseline/{seed}").policy
+        continues(live_home, f"arm/baseline/{seed}", f"ppo/baseline/{seed}")
+        assert Bits.of(live_home.home, f"arm/variant/{seed}").policy != Bits.of(live_home.home, f"arm/baseline/{seed}").policy
 
 
 def test_with_replay_pages_killed_in_the_middle_and_forked_again(trained):
     """Pages that one experiment wrote are another's, also of the fork of a fork."""
-    lab = trained
-    fork(lab, "sac/baseline", "1200", "gamma=0.9", "max_retries=1000", name="killed")
-    run = "killed/baseline/0"
-    lab.wait(lambda: lab.run(run)["state"] == "running" and lab.run(run)["checkpoint"] is not None, "a checkpoint of its own")
-    os.kill(lab.run(run)["pid"], signal.SIGKILL)
-    assert lab.wait_ended("killed")["state"] == "completed"
-    starts = [each for each in lab.events(run, "TrainingStarted") if isinstance(each, TrainingStarted)]
+    live_home = trained
+    fork(live_home, "sac/baseline", "1200", "gamma=0.9", "max_retries=1000", name="fork-killed")
+    run = "fork-killed/baseline/0"
+    live_home.wait(
+        lambda: live_home.run(run)["state"] == "running" and live_home.run(run)["checkpoint"] is not None,
+        "a checkpoint of its own",
+    )
+    os.kill(live_home.run(run)["pid"], signal.SIGKILL)
+    assert live_home.wait_ended("fork-killed")["state"] == "completed"
+    starts = [each for each in live_home.events(run, "TrainingStarted") if isinstance(each, TrainingStarted)]
     assert (starts[0].from_step, len(starts), {each.resume for each in starts}) == (1200, 2, {"exact"})
     assert starts[1].from_step > 1200
-    continues(lab, run, "sac/baseline/0")
-    fork(lab, "killed/baseline", "2000", "tau=0.1", name="again")
-    assert lab.wait_ended("again")["state"] == "completed"
-    continues(lab, "again/baseline/0", "sac/baseline/0")
-    with Reader(lab.home) as reader:
+    continues(live_home, run, "sac/baseline/0")
+    fork(live_home, "fork-killed/baseline", "2000", "tau=0.1", name="again")
+    assert live_home.wait_ended("again")["state"] == "completed"
+    continues(live_home, "again/baseline/0", "sac/baseline/0")
+    with Reader(live_home.home) as reader:
         assert [(each.run, each.until) for each in ancestry(reader, "again/variant/0")] == [
             ("sac/baseline/0", 1200),
             (run, 2000),
@@ -312,14 +315,14 @@ def test_with_replay_pages_killed_in_the_middle_and_forked_again(trained):
 
 
 def test_an_origin_whose_files_are_gone_fails_plainly_and_at_once(trained):
-    lab = trained
-    wanted = fork_request(lab.home, "ppo/variant/0", "320", ["gamma=0.9"], execution={}, experiment_id="lost").experiment
-    path = artifact_path(lab.home, wanted.origin.branches[0].sha256)
+    live_home = trained
+    wanted = fork_request(live_home.home, "ppo/variant/0", "320", ["gamma=0.9"], execution={}, experiment_id="lost").experiment
+    path = artifact_path(live_home.home, wanted.origin.branches[0].sha256)
     content = path.read_bytes()
     path.unlink()
     try:
-        lab.submit(wanted)
-        ended = lab.wait_ended("lost")
+        live_home.submit(wanted)
+        ended = live_home.wait_ended("lost")
     finally:
         path.write_bytes(content)
     assert {(run["state"], run["cause"], run["step"], run["attempt"]) for run in ended["runs"]} == {
@@ -409,9 +412,9 @@ def test_another_world_does_not_fit_the_policy(trained, lunar):
 
 
 @pytest.fixture(scope="module")
-def lunar(shared_lab):
+def lunar(shared_home):
     wanted = experiment("lunar", SMALL_PPO, environment="LunarLander-v3", training_steps=64)
-    assert shared_lab.carry_out(wanted)["state"] == "completed"
+    assert shared_home.carry_out(wanted)["state"] == "completed"
     return "lunar/baseline"
 
 
@@ -432,14 +435,14 @@ def test_a_seed_without_the_checkpoint_is_left_out_and_that_is_said(trained):
     assert wanted.notices[0].endswith("it is left out")
 
 
-def test_best_is_the_best_by_evaluation(tmp_path_factory, shared_lab):
+def test_best_is_the_best_by_evaluation(tmp_path_factory, shared_home):
     wanted = experiment("judged", SMALL_PPO, training_steps=256, eval_frequency=64, eval_episodes=2, checkpoint_frequency=64)
-    assert shared_lab.carry_out(wanted)["state"] == "completed"
-    with Reader(shared_lab.home) as reader:
+    assert shared_home.carry_out(wanted)["state"] == "completed"
+    with Reader(shared_home.home) as reader:
         checkpoints = Record(reader, "judged/baseline/0").checkpoints()
     best = max((each for each in checkpoints if each.evaluation is not None), key=lambda each: (each.evaluation, -each.step))
     forked = fork_request(
-        shared_lab.home, "judged/baseline", "best", ["gamma=0.9", "training_steps=400"], execution={}
+        shared_home.home, "judged/baseline", "best", ["gamma=0.9", "training_steps=400"], execution={}
     ).experiment
     assert forked.origin.branches[0].step == best.step
 

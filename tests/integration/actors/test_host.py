@@ -12,7 +12,7 @@ import pytest
 from lander.protocol import commands as c
 from tests.support.gate_fixture import KEYS
 from tests.support.histories import experiment
-from tests.support.peers import PATIENCE
+from tests.support.peers import TIMEOUT_SECONDS
 
 A = "x/baseline/0"
 
@@ -20,17 +20,17 @@ A = "x/baseline/0"
 class Agent:
     """The agent's process, and what the supervisor hears of it."""
 
-    def __init__(self, yard, process):
+    def __init__(self, gate_fixture, process):
         self.process = process
-        self._yard = yard
+        self._gate_fixture = gate_fixture
 
     def say(self, command):
-        self._yard.gate.send(KEYS["host"].public, command)
+        self._gate_fixture.gate.send(KEYS["host"].public, command)
 
     async def hear(self, kind):
         """The next message of this kind; measurements and the like are let pass."""
-        async with asyncio.timeout(PATIENCE):
-            while not isinstance(command := (await self._yard.received.get()).command, kind):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            while not isinstance(command := (await self._gate_fixture.received.get()).command, kind):
                 pass
         return command
 
@@ -49,19 +49,19 @@ class Agent:
         self.say(c.StartTrainer(order=order, public_key=pair.public, secret_key=pair.secret))
 
     async def gone(self):
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             return await self.process.wait()
 
 
 @pytest.fixture
-async def agent(yard, tmp_path):
-    yard.answers = False
+async def agent(gate_fixture, tmp_path):
+    gate_fixture.answers = False
     settings = {
         "name": "local",
         "home": str(tmp_path),
         "public_key": KEYS["host"].public,
         "secret_key": KEYS["host"].secret,
-        "endpoint": yard.gate.endpoint,
+        "endpoint": gate_fixture.gate.endpoint,
         "server_key": KEYS["gate"].public,
     }
     process = await asyncio.create_subprocess_exec(
@@ -69,7 +69,7 @@ async def agent(yard, tmp_path):
     )
     process.stdin.write(json.dumps(settings).encode() + b"\n")
     process.stdin.close()
-    yield Agent(yard, process)
+    yield Agent(gate_fixture, process)
     with contextlib.suppress(ProcessLookupError):
         process.kill()
     await process.wait()
@@ -101,10 +101,10 @@ async def test_an_agent_told_to_leave_offers_no_slots_and_sees_its_trainers_ends
     assert await agent.gone() == 0
 
 
-async def test_an_agent_that_nobody_listens_to_leaves_all_the_same(agent, yard):
+async def test_an_agent_that_nobody_listens_to_leaves_all_the_same(agent, gate_fixture):
     await agent.hear(c.JoinHost)
-    await yard.close()
+    await gate_fixture.close()
     agent.process.send_signal(signal.SIGTERM)
     assert await agent.gone() == 0
-    yard.new_gate()
-    await yard.open()  # for the fixture to close
+    gate_fixture.new_gate()
+    await gate_fixture.open()  # for the fixture to close

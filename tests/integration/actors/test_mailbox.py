@@ -14,16 +14,16 @@ from lander.home.keys import KeyPair
 from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.protocol.wire import encode_event
-from tests.support.in_process_supervisor import soon, staged
-from tests.support.peers import PATIENCE
+from tests.support.in_process_supervisor import in_process_supervisor, in_thread
+from tests.support.peers import TIMEOUT_SECONDS
 
 A, B = "x/baseline/0", "x/v/0"
 
 
 @pytest.fixture
-async def stage(tmp_path):
-    async with staged(tmp_path) as stage:
-        yield stage
+async def in_process(tmp_path):
+    async with in_process_supervisor(tmp_path) as in_process:
+        yield in_process
 
 
 @pytest.fixture(autouse=True)
@@ -71,34 +71,34 @@ def lose(monkeypatch, owner, name, lost):
 # --- exactly once, in order -------------------------------------------------------------------------------------------
 
 
-async def test_what_is_settled_is_stored_once_and_in_order(stage):
-    orders = await stage.begin()
+async def test_what_is_settled_is_stored_once_and_in_order(in_process):
+    orders = await in_process.begin()
     said = {}
     for run, order in orders.items():
-        with stage.trainer(order) as mailbox:
+        with in_process.trainer(order) as mailbox:
             said[run] = warnings(1, 300)
-            await soon(speak, mailbox, said[run])
-            await soon(mailbox.flush)
-            assert stage.stored(run) == bodies(said[run])
-    assert stage.supervisor.gate.refused == 0
+            await in_thread(speak, mailbox, said[run])
+            await in_thread(mailbox.flush)
+            assert in_process.stored(run) == bodies(said[run])
+    assert in_process.supervisor.gate.refused == 0
 
 
-async def test_whoever_has_nothing_to_say_can_show_that_it_is_at_work(stage, monkeypatch):
+async def test_whoever_has_nothing_to_say_can_show_that_it_is_at_work(in_process, monkeypatch):
     """By an evaluation that lasts, for instance: the watchdog hears of progress, and the log of nothing."""
-    order = (await stage.begin())[A]
+    order = (await in_process.begin())[A]
     heard = []
-    monkeypatch.setattr(stage.supervisor._watch, "progressed", lambda *who: heard.append(who[:2]))
-    with stage.trainer(order) as mailbox:
-        await soon(speak, mailbox, warnings(1, 3))
-        await soon(mailbox.flush)
-        await soon(mailbox.exchange)
+    monkeypatch.setattr(in_process.supervisor._watch, "progressed", lambda *who: heard.append(who[:2]))
+    with in_process.trainer(order) as mailbox:
+        await in_thread(speak, mailbox, warnings(1, 3))
+        await in_thread(mailbox.flush)
+        await in_thread(mailbox.exchange)
         before = len(heard)
-        await soon(mailbox.beat)
-        await soon(until, lambda: len(heard) > before)
-        await soon(speak, mailbox, warnings(4, 5))
-        await soon(mailbox.flush)
+        await in_thread(mailbox.heartbeat)
+        await in_thread(until, lambda: len(heard) > before)
+        await in_thread(speak, mailbox, warnings(4, 5))
+        await in_thread(mailbox.flush)
     assert set(heard) == {(A, order.order.epoch)}
-    assert stage.stored(A) == bodies(warnings(1, 5))
+    assert in_process.stored(A) == bodies(warnings(1, 5))
 
 
 def test_it_is_shown_now_and_then_however_often_it_could_be(monkeypatch):
@@ -122,102 +122,102 @@ def test_it_is_shown_now_and_then_however_often_it_could_be(monkeypatch):
     assert socket.sent == 10
 
 
-async def test_lost_acknowledgements_lose_and_double_nothing(stage, monkeypatch):
-    order = (await stage.begin())[A]
+async def test_lost_acknowledgements_lose_and_double_nothing(in_process, monkeypatch):
+    order = (await in_process.begin())[A]
     losses = lose(
         monkeypatch,
-        stage.supervisor.gate,
+        in_process.supervisor.gate,
         "send",
         lambda count, key, command: isinstance(command, c.Acknowledged) and count % 3 != 0,
     )
-    with stage.trainer(order) as mailbox:
-        await soon(speak, mailbox, warnings(1, 200))
-        await soon(mailbox.flush)
+    with in_process.trainer(order) as mailbox:
+        await in_thread(speak, mailbox, warnings(1, 200))
+        await in_thread(mailbox.flush)
     assert losses, "nothing was lost: this proved nothing"
-    assert stage.stored(A) == bodies(warnings(1, 200))
+    assert in_process.stored(A) == bodies(warnings(1, 200))
 
 
-async def test_lost_events_are_sent_again_from_where_they_are_missing(stage, monkeypatch):
+async def test_lost_events_are_sent_again_from_where_they_are_missing(in_process, monkeypatch):
     """As soon as what follows them shows the gap, long before the silence would."""
     monkeypatch.setattr(mailbox_module, "RESEND_SECONDS", 1e9)
     monkeypatch.setattr(mailbox_module, "MAX_EVENTS", 10)
-    order = (await stage.begin())[A]
+    order = (await in_process.begin())[A]
     resends = []
-    real = stage.supervisor.gate.send
-    monkeypatch.setattr(stage.supervisor.gate, "send", lambda key, command: (resends.append(command), real(key, command)))
-    losses = lose(monkeypatch, stage.supervisor, "_append", lambda count, *_: count in (1, 2, 5, 6, 9))
-    with stage.trainer(order) as mailbox:
-        await soon(speak, mailbox, warnings(1, 200))
-        await soon(mailbox.flush)
+    real = in_process.supervisor.gate.send
+    monkeypatch.setattr(in_process.supervisor.gate, "send", lambda key, command: (resends.append(command), real(key, command)))
+    losses = lose(monkeypatch, in_process.supervisor, "_append", lambda count, *_: count in (1, 2, 5, 6, 9))
+    with in_process.trainer(order) as mailbox:
+        await in_thread(speak, mailbox, warnings(1, 200))
+        await in_thread(mailbox.flush)
     assert len(losses) == 5
     assert any(isinstance(each, c.Acknowledged) and each.resend for each in resends), "no gap was ever noticed"
-    assert stage.stored(A) == bodies(warnings(1, 200))
+    assert in_process.stored(A) == bodies(warnings(1, 200))
 
 
-async def test_a_mailbox_that_sent_nothing_again_would_lose(stage, monkeypatch):
+async def test_a_mailbox_that_sent_nothing_again_would_lose(in_process, monkeypatch):
     """Negative control for the two tests above."""
     monkeypatch.setattr(mailbox_module, "RESEND_SECONDS", 1e9)
-    order = (await stage.begin())[A]
-    losses = lose(monkeypatch, stage.supervisor, "_append", lambda count, *_: count == 1)
-    with stage.trainer(order) as mailbox:
+    order = (await in_process.begin())[A]
+    losses = lose(monkeypatch, in_process.supervisor, "_append", lambda count, *_: count == 1)
+    with in_process.trainer(order) as mailbox:
         for event in warnings(1, 5):
             mailbox.say(event)
-        await soon(until, lambda: mailbox.exchange() or losses)
-        await stage.peer("client").ask(c.Ping())
+        await in_thread(until, lambda: mailbox.exchange() or losses)
+        await in_process.peer("client").ask(c.Ping())
         mailbox.exchange()
-        assert stage.stored(A) == []
+        assert in_process.stored(A) == []
         monkeypatch.setattr(mailbox_module, "RESEND_SECONDS", 0.0)
-        await soon(mailbox.flush)
-    assert stage.stored(A) == bodies(warnings(1, 5))
+        await in_thread(mailbox.flush)
+    assert in_process.stored(A) == bodies(warnings(1, 5))
 
 
 @pytest.mark.parametrize("crashes", [1, 3])
-async def test_a_supervisor_that_crashes_and_returns_misses_nothing(stage, crashes):
-    order = (await stage.begin())[A]
-    with stage.trainer(order) as mailbox:
+async def test_a_supervisor_that_crashes_and_returns_misses_nothing(in_process, crashes):
+    order = (await in_process.begin())[A]
+    with in_process.trainer(order) as mailbox:
         for number in range(crashes):
             first = number * 100 + 1
-            await soon(speak, mailbox, warnings(first, first + 49))
-            await stage.crash()
+            await in_thread(speak, mailbox, warnings(first, first + 49))
+            await in_process.crash()
             speak(mailbox, warnings(first + 50, first + 99))
-            await stage.open()
-        await soon(mailbox.flush)
-    assert stage.stored(A) == bodies(warnings(1, crashes * 100))
-    assert stage.supervisor.state.runs[A].attempt.epoch == 1
+            await in_process.open()
+        await in_thread(mailbox.flush)
+    assert in_process.stored(A) == bodies(warnings(1, crashes * 100))
+    assert in_process.supervisor.state.runs[A].attempt.epoch == 1
 
 
-async def test_what_does_not_fit_into_one_frame_travels_in_several(stage):
-    order = (await stage.begin())[A]
+async def test_what_does_not_fit_into_one_frame_travels_in_several(in_process):
+    order = (await in_process.begin())[A]
     events = [e.WarningRaised(message=str(number) + "x" * 200_000) for number in range(12)] + warnings(1, 9000)
-    with stage.trainer(order) as mailbox:
-        await soon(speak, mailbox, events, 10_000)
-        await soon(mailbox.flush)
-    assert stage.stored(A) == bodies(events)
+    with in_process.trainer(order) as mailbox:
+        await in_thread(speak, mailbox, events, 10_000)
+        await in_thread(mailbox.flush)
+    assert in_process.stored(A) == bodies(events)
 
 
-async def test_while_the_disk_is_full_nothing_piles_up_and_afterwards_everything_arrives(stage, monkeypatch):
-    order = (await stage.begin())[A]
+async def test_while_the_disk_is_full_nothing_piles_up_and_afterwards_everything_arrives(in_process, monkeypatch):
+    order = (await in_process.begin())[A]
     turned_away = asyncio.Semaphore(0)
-    real = stage.supervisor._append
+    real = in_process.supervisor._append
 
     def append(*arguments):
         real(*arguments)
         turned_away.release()
 
-    monkeypatch.setattr(stage.supervisor, "_append", append)
-    stage.store.full = True
-    with stage.trainer(order) as mailbox:
+    monkeypatch.setattr(in_process.supervisor, "_append", append)
+    in_process.store.full = True
+    with in_process.trainer(order) as mailbox:
         speak(mailbox, warnings(1, 50))
-        settling = asyncio.create_task(soon(mailbox.flush))
-        async with asyncio.timeout(PATIENCE):
+        settling = asyncio.create_task(in_thread(mailbox.flush))
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             for _ in range(5):
                 await turned_away.acquire()
-        assert not stage.store._gathering.appends
-        assert not stage.store._sealed
-        assert stage.stored(A) == []
-        stage.store.full = False
+        assert not in_process.store._gathering.appends
+        assert not in_process.store._sealed
+        assert in_process.stored(A) == []
+        in_process.store.full = False
         await settling
-    assert stage.stored(A) == bodies(warnings(1, 50))
+    assert in_process.stored(A) == bodies(warnings(1, 50))
 
 
 # --- waiting ----------------------------------------------------------------------------------------------------------
@@ -238,50 +238,50 @@ class Watched:
         return self._socket.poll(min(timeout, 20))
 
 
-async def test_an_outbox_over_its_bound_makes_training_wait_until_it_is_taken(stage, monkeypatch):
+async def test_an_outbox_over_its_bound_makes_training_wait_until_it_is_taken(in_process, monkeypatch):
     monkeypatch.setattr(mailbox_module, "MAX_OUTBOX_BYTES", 2000)
-    order = (await stage.begin())[A]
-    await stage.crash()
-    with stage.trainer(order) as mailbox:
+    order = (await in_process.begin())[A]
+    await in_process.crash()
+    with in_process.trainer(order) as mailbox:
         mailbox._socket = watched = Watched(mailbox._socket)
         for event in warnings(1, 500):
             mailbox.say(event)
-        training = asyncio.create_task(soon(mailbox.exchange))
+        training = asyncio.create_task(in_thread(mailbox.exchange))
         for _ in range(5):
-            assert await soon(watched.waits.acquire, True, PATIENCE / 2), "nobody waits"
+            assert await in_thread(watched.waits.acquire, True, TIMEOUT_SECONDS / 2), "nobody waits"
         assert not training.done()
-        await stage.open()
+        await in_process.open()
         await training
         assert mailbox._bytes <= 2000
-        await soon(mailbox.flush)
-    assert stage.stored(A) == bodies(warnings(1, 500))
+        await in_thread(mailbox.flush)
+    assert in_process.stored(A) == bodies(warnings(1, 500))
 
 
-async def test_an_outbox_under_its_bound_does_not(stage):
+async def test_an_outbox_under_its_bound_does_not(in_process):
     """Negative control: with nobody there to take it, training goes on."""
-    order = (await stage.begin())[A]
-    await stage.crash()
-    with stage.trainer(order) as mailbox:
+    order = (await in_process.begin())[A]
+    await in_process.crash()
+    with in_process.trainer(order) as mailbox:
         mailbox._socket = watched = Watched(mailbox._socket)
-        await soon(speak, mailbox, warnings(1, 500))
+        await in_thread(speak, mailbox, warnings(1, 500))
         assert not watched.waits.acquire(blocking=False)
-    await stage.open()
+    await in_process.open()
 
 
-async def test_silence_counts_from_the_first_word_that_is_not_answered(stage, monkeypatch):
+async def test_silence_counts_from_the_first_word_that_is_not_answered(in_process, monkeypatch):
     """A trainer that had nothing to say for long must not take its own silence for the supervisor's."""
     monkeypatch.setattr(mailbox_module, "RESEND_SECONDS", 60.0)
-    order = (await stage.begin())[A]
-    with stage.trainer(order) as mailbox:
+    order = (await in_process.begin())[A]
+    with in_process.trainer(order) as mailbox:
         sent = []
         real = mailbox._socket
         mailbox._socket = Watched(real)
         mailbox._socket.send = lambda frame, flags: (real.send(frame, flags), sent.append(frame))
         mailbox._heard_at = time.monotonic() - 1000.0
         mailbox.say(*warnings(1, 1))
-        await soon(mailbox.flush)
+        await in_thread(mailbox.flush)
         assert len(sent) == 1
-    assert stage.stored(A) == bodies(warnings(1, 1))
+    assert in_process.stored(A) == bodies(warnings(1, 1))
 
 
 # --- who may say what -------------------------------------------------------------------------------------------------
@@ -301,37 +301,37 @@ def append(run=A, epoch=1, first_seq=1, kind="WarningRaised", body=b"\x81\xa7mes
     ],
     ids=["run", "stranger", "later", "zero"],
 )
-async def test_a_trainer_speaks_for_its_own_run_and_epoch_and_for_nothing_else(stage, command):
-    order = (await stage.begin())[A]
-    before = stage.store.projections.position
-    peer = stage.peer(KeyPair(order.public_key, order.secret_key))
+async def test_a_trainer_speaks_for_its_own_run_and_epoch_and_for_nothing_else(in_process, command):
+    order = (await in_process.begin())[A]
+    before = in_process.store.projections.position
+    peer = in_process.peer(KeyPair(order.public_key, order.secret_key))
     await peer.say(command)
     await peer.say(append())  # control: this it may say
     assert await peer.hear() == c.Acknowledged(seq=1)
-    assert stage.supervisor.gate.refused == 1
-    assert stage.store.projections.position == before + 1
-    assert stage.stored(A) == [("WarningRaised", b"\x81\xa7message\xa1a")]
+    assert in_process.supervisor.gate.refused == 1
+    assert in_process.store.projections.position == before + 1
+    assert in_process.stored(A) == [("WarningRaised", b"\x81\xa7message\xa1a")]
 
 
-async def test_who_was_superseded_is_told_so_and_recorded_no_more(stage):
-    old = (await stage.begin(on_failure="retry"))[A]
-    with stage.trainer(old) as mailbox:
+async def test_who_was_superseded_is_told_so_and_recorded_no_more(in_process):
+    old = (await in_process.begin(on_failure="retry"))[A]
+    with in_process.trainer(old) as mailbox:
         mailbox.say(*warnings(1, 1))
-        await soon(mailbox.flush)
-        await stage.host.say(c.JoinHost(name="local", pid=2, cpus=(0, 1), memory_mb=1.0))
-        await soon(until, lambda: stage.supervisor.state.attempt(A, 1) is None)
+        await in_thread(mailbox.flush)
+        await in_process.host.say(c.JoinHost(name="local", pid=2, cpus=(0, 1), memory_mb=1.0))
+        await in_thread(until, lambda: in_process.supervisor.state.attempt(A, 1) is None)
         mailbox.say(*warnings(2, 2))
         with pytest.raises(FencedError, match="attempt 1 was superseded"):
-            await soon(mailbox.flush)
-    assert stage.stored(A) == bodies(warnings(1, 1))
+            await in_thread(mailbox.flush)
+    assert in_process.stored(A) == bodies(warnings(1, 1))
 
 
-async def test_a_word_to_stop_reaches_the_mailbox(stage):
-    order = (await stage.begin())[A]
-    with stage.trainer(order) as mailbox:
+async def test_a_word_to_stop_reaches_the_mailbox(in_process):
+    order = (await in_process.begin())[A]
+    with in_process.trainer(order) as mailbox:
         mailbox.say(*warnings(1, 1))
-        await soon(mailbox.flush)
+        await in_thread(mailbox.flush)
         assert not mailbox.stop_requested
-        await stage.peer("client").ask(c.StopTarget(target=A, operator="me"))
+        await in_process.peer("client").ask(c.StopTarget(target=A, operator="me"))
         while not mailbox.stop_requested:
-            await soon(mailbox._wait)
+            await in_thread(mailbox._wait)

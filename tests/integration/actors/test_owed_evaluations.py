@@ -45,10 +45,10 @@ from tests.support.recorded import recorded_arm
 
 EPISODES = 2
 AT_LENGTH = [pytest.param(name, marks=pytest.mark.long) for name in ("ppo-4-envs-normalize-lin", "sac-sde")]
-MODELS = Path("experiments/rehearsal/models")
+MODELS = Path("experiments/in-process/models")
 
 
-def rehearsal(name: str, home: Path, **rest: Any) -> InProcessTraining:
+def training_of(name: str, home: Path, **rest: Any) -> InProcessTraining:
     """A checkpoint at every boundary at which there is an evaluation, whatever comes of that."""
     return InProcessTraining(arm(name), home, **({"frequency": 256, "eval_frequency": 256, "eval_episodes": EPISODES} | rest))
 
@@ -63,7 +63,7 @@ def said_once(by: InProcessTraining) -> bool:
 
 @pytest.mark.parametrize("name", ["ppo-sde", "dqn", *AT_LENGTH])
 def test_stopped_in_any_evaluation_a_training_goes_on_as_if_it_had_not_been(name, tmp_path):
-    whole, stopped = rehearsal(name, tmp_path / "whole"), rehearsal(name, tmp_path / "stopped")
+    whole, stopped = training_of(name, tmp_path / "whole"), training_of(name, tmp_path / "stopped")
     whole.train()
     stopped.beats_left = 7
     stopped.train()
@@ -89,7 +89,7 @@ def beats(evaluation: EvaluationFinished) -> int:
 
 
 def test_stopped_in_its_last_evaluation_a_training_can_still_be_given_more_steps(tmp_path):
-    whole, longer = rehearsal("ppo-sde", tmp_path / "whole"), rehearsal("ppo-sde", tmp_path / "longer")
+    whole, longer = training_of("ppo-sde", tmp_path / "whole"), training_of("ppo-sde", tmp_path / "longer")
     whole.train()
     longer.arm = whole.arm.model_copy(update={"training_steps": 512})
     longer.beats_left = beats(whole.heard(EvaluationFinished)[0]) + 1
@@ -103,7 +103,7 @@ def test_stopped_in_its_last_evaluation_a_training_can_still_be_given_more_steps
 
 
 def test_a_stop_during_the_last_evaluation_is_no_end(tmp_path):
-    stopped = rehearsal("ppo-sde", tmp_path, eval_frequency=None)
+    stopped = training_of("ppo-sde", tmp_path, eval_frequency=None)
     stopped.beats_left = 1
     stopped.train()
     assert (stopped.ended.cause, stopped.ended.step) == ("stopped", 768)
@@ -124,7 +124,7 @@ class Failing(gymnasium.Wrapper[Any, Any, Any, Any]):
 
 
 def test_before_an_evaluation_fails_what_was_trained_is_kept(tmp_path, monkeypatch):
-    whole, failed = rehearsal("ppo-sde", tmp_path / "whole"), rehearsal("ppo-sde", tmp_path / "failed", frequency=10**6)
+    whole, failed = training_of("ppo-sde", tmp_path / "whole"), training_of("ppo-sde", tmp_path / "failed", frequency=10**6)
     whole.train()
     build, fails = evaluation_module.build_single_environment, iter([True, False, False, True, False])
     monkeypatch.setattr(
@@ -143,33 +143,33 @@ def test_before_an_evaluation_fails_what_was_trained_is_kept(tmp_path, monkeypat
 
 
 @pytest.mark.parametrize("frequency", [128, None])
-def test_a_stop_comes_through_an_evaluation_that_does_not_end(shared_lab, tmp_path, frequency):
+def test_a_stop_comes_through_an_evaluation_that_does_not_end(shared_home, tmp_path, frequency):
     step = frequency or 256
-    wanted = patient(f"patient-{step}", tmp_path / "gate", frequency)
+    wanted = blocked(f"blocked-{step}", tmp_path / "gate", frequency)
     twin = twin_of(wanted)
-    shared_lab.carry_out(twin)
+    shared_home.carry_out(twin)
     (tmp_path / "gate").touch()
-    shared_lab.submit(wanted)
+    shared_home.submit(wanted)
     for run in wanted.runs:
-        shared_lab.wait(lambda run=run.id: shared_lab.run(run)["step"] == step, "the step of the evaluation")
-    ask(shared_lab, PauseTarget, wanted.experiment_id)
+        shared_home.wait(lambda run=run.id: shared_home.run(run)["step"] == step, "the step of the evaluation")
+    ask(shared_home, PauseTarget, wanted.experiment_id)
     for run in wanted.runs:
-        assert shared_lab.wait_state(run.id, "paused")["checkpoint"]["step"] == step
-        (ended,) = shared_lab.events(run.id, "AttemptEnded")
+        assert shared_home.wait_state(run.id, "paused")["checkpoint"]["step"] == step
+        (ended,) = shared_home.events(run.id, "AttemptEnded")
         assert isinstance(ended, AttemptEnded)
         assert (ended.cause, ended.signal, ended.step) == ("paused", None, step)
     (tmp_path / "gate").unlink()
-    ask(shared_lab, ResumeTarget, wanted.experiment_id)
-    assert shared_lab.wait_ended(wanted.experiment_id)["state"] == "completed"
-    assert differing(shared_lab, wanted, twin) == {}
+    ask(shared_home, ResumeTarget, wanted.experiment_id)
+    assert shared_home.wait_ended(wanted.experiment_id)["state"] == "completed"
+    assert differing(shared_home, wanted, twin) == {}
     for run in wanted.runs:
-        assert [start.from_step for start in starts(shared_lab, run.id)] == [0, step]
-        recorded = [each for each in shared_lab.events(run.id, "StepsRecorded") if isinstance(each, StepsRecorded)]
+        assert [start.from_step for start in starts(shared_home, run.id)] == [0, step]
+        recorded = [each for each in shared_home.events(run.id, "StepsRecorded") if isinstance(each, StepsRecorded)]
         assert sum(each.last_step - each.first_step for each in recorded) == 256
-    more_episodes(shared_lab, wanted)
+    more_episodes(shared_home, wanted)
 
 
-def patient(name: str, gate: Path, frequency: int | None) -> Experiment:
+def blocked(name: str, gate: Path, frequency: int | None) -> Experiment:
     settings = {
         "environment": "tests.support.blocked_evaluation:BlockedEvaluationWalk-v0",
         "environment_kwargs": {"gate": str(gate)},
@@ -178,26 +178,26 @@ def patient(name: str, gate: Path, frequency: int | None) -> Experiment:
     return experiment(name, SMALL_PPO, **settings)
 
 
-def ask(lab: Any, command: Any, target: str) -> None:
-    with client.connected(lab.home) as supervisor:
+def ask(live_home: Any, command: Any, target: str) -> None:
+    with client.connected(live_home.home) as supervisor:
         supervisor.ask(command(target=target, operator="test@here"))
 
 
-def more_episodes(lab: Any, wanted: Experiment) -> None:
+def more_episodes(live_home: Any, wanted: Experiment) -> None:
     """What has completed is evaluated with them, and not trained."""
-    before = {run.id: _evaluations(lab, run.id) for run in wanted.runs}
-    answer = lab.submit(wanted.model_copy(update={"eval_episodes": EPISODES + 1}))
+    before = {run.id: _evaluations(live_home, run.id) for run in wanted.runs}
+    answer = live_home.submit(wanted.model_copy(update={"eval_episodes": EPISODES + 1}))
     assert answer.detail == "changed eval_episodes: 2 runs go on"
-    assert lab.wait_ended(wanted.experiment_id)["state"] == "completed"
+    assert live_home.wait_ended(wanted.experiment_id)["state"] == "completed"
     for run, (*on_the_way, last) in before.items():
-        *still, longer = _evaluations(lab, run)
+        *still, longer = _evaluations(live_home, run)
         assert still == on_the_way
         assert (longer.step, longer.final, longer.returns[:EPISODES]) == (last.step, True, last.returns)
         assert len(longer.returns) == EPISODES + 1
 
 
-def _evaluations(lab: Any, run: str) -> list[EvaluationFinished]:
-    with Reader(lab.home) as reader:
+def _evaluations(live_home: Any, run: str) -> list[EvaluationFinished]:
+    with Reader(live_home.home) as reader:
         return list(Record(reader, run).evaluations())
 
 
@@ -205,7 +205,7 @@ def _evaluations(lab: Any, run: str) -> list[EvaluationFinished]:
 
 
 def test_of_a_training_that_was_done_more_episodes_are_played_once(tmp_path):
-    done = rehearsal("ppo-sde", tmp_path)
+    done = training_of("ppo-sde", tmp_path)
     done.train()
     before = evaluated(done)
     for episodes, wanted in ((EPISODES - 1, EPISODES), (EPISODES + 1, EPISODES + 1), (EPISODES + 1, EPISODES + 1)):
@@ -229,7 +229,7 @@ def with_returns(monkeypatch: pytest.MonkeyPatch, *means: float) -> None:
 def test_a_mean_of_other_many_episodes_is_no_competitor(tmp_path, monkeypatch):
     """A single lucky episode would never be beaten."""
     with_returns(monkeypatch, 900.0, 3.0, 5.0, 4.0, 1.0)
-    changed = rehearsal("ppo", tmp_path, eval_episodes=1)
+    changed = training_of("ppo", tmp_path, eval_episodes=1)
     with pytest.raises(CutError):
         changed.train(cut_after=300)
     changed.eval_episodes = 50
@@ -250,7 +250,7 @@ def test_a_mean_of_other_many_episodes_is_no_competitor(tmp_path, monkeypatch):
 # --- the best model ---------------------------------------------------------------------------------------------------
 
 
-def forgetful(home: Path) -> InProcessTraining:
+def unrepeatable(home: Path) -> InProcessTraining:
     """What can only be continued inexactly: an evaluation that was lost does not come back."""
     settings = arm_as_written(arm("dict")) | {
         "environment": "tests.support.random_walks:UnrepeatableWalk-v0",
@@ -299,7 +299,7 @@ def cut_at(monkeypatch: pytest.MonkeyPatch, place: Any, name: str, call: int, *,
 @pytest.mark.parametrize("before", [True, False])
 def test_killed_between_a_checkpoint_and_the_best_model_of_it_the_next_attempt_saves_it(tmp_path, monkeypatch, before):
     with_returns(monkeypatch, 1.0, 2.0, 0.0, 0.0, 0.0, 0.0)
-    killed = forgetful(tmp_path)
+    killed = unrepeatable(tmp_path)
     with cut_at(monkeypatch, trainer_module, "save_model", 2, before=before):
         killed.train()
     assert killed.lineage()[-1].step == 128
@@ -317,7 +317,7 @@ def lost(by: InProcessTraining, step: int) -> None:
 def unheard(home: Path, monkeypatch: pytest.MonkeyPatch, means: Sequence[float], step: int, save: int = 2) -> InProcessTraining:
     """An attempt that was killed once it had saved its best model so often, and whose words from this step on nobody heard."""
     with_returns(monkeypatch, *means)
-    killed = forgetful(home)
+    killed = unrepeatable(home)
     with cut_at(monkeypatch, trainer_module.TrainingSession, "_save", save, before=False):
         killed.train()
     lost(killed, step)
@@ -357,7 +357,7 @@ def test_of_a_best_that_was_lost_with_later_steps_the_policy_of_now_takes_the_pl
 def test_killed_between_the_best_model_and_its_statistics_both_become_what_counts(tmp_path, monkeypatch):
     """Best at 512, not at 1,024; the files of 1,536 were being written when it was killed, and nobody heard of that step."""
     with_returns(monkeypatch, 1.0, 0.0, 2.0, math.nan, math.nan)
-    killed = rehearsal("ppo-4-envs-normalize-lin", tmp_path, frequency=512, eval_frequency=512)
+    killed = training_of("ppo-4-envs-normalize-lin", tmp_path, frequency=512, eval_frequency=512)
     with cut_at(monkeypatch, saved_model_module, "publish", 3, before=False):
         killed.train()
     lost(killed, 1536)
@@ -371,7 +371,7 @@ def test_killed_between_the_best_model_and_its_statistics_both_become_what_count
 
 def test_a_checkpoint_of_before_episodes_were_counted_has_a_best_that_begins_anew(tmp_path, monkeypatch):
     with_returns(monkeypatch, 7.0, 1.0, 0.5, 0.5, 0.5)
-    old = rehearsal("ppo", tmp_path)
+    old = training_of("ppo", tmp_path)
     with pytest.raises(CutError):
         old.train(cut_after=300)
     last = old.lineage()[-1]

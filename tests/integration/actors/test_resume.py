@@ -15,105 +15,105 @@ from lander.store.records.run_record import Record
 from tests import hooks
 from tests.support.interrupted_runs import differences, kill_each, starts, submit_twins, twin_of
 from tests.support.live_home import LiveHome
-from tests.support.matrix import COVERING, of_cells
+from tests.support.matrix import REPRESENTATIVE, of_cells
 from tests.support.processes import kill, living
 
 pytestmark = pytest.mark.timeout(240)
 
 
-def recorded(lab, run):
+def recorded(live_home, run):
     """Timesteps in the log, whoever said them; and those that count."""
-    said = [event for event in lab.events(run, "StepsRecorded") if isinstance(event, StepsRecorded)]
-    with Reader(lab.home) as reader:
+    said = [event for event in live_home.events(run, "StepsRecorded") if isinstance(event, StepsRecorded)]
+    with Reader(live_home.home) as reader:
         return sum(event.last_step - event.first_step for event in said), Record(reader, run).steps().count
 
 
-def test_killed_three_times_a_run_has_the_bits_of_its_undisturbed_twin(shared_lab):
-    wanted = of_cells("killed-thrice", COVERING, eval_frequency=1000, eval_episodes=1)
-    twin = submit_twins(shared_lab, wanted)
-    kill_each(shared_lab, wanted)
-    assert shared_lab.wait_ended(wanted.experiment_id)["state"] == "completed"
-    assert shared_lab.wait_ended(twin.experiment_id)["state"] == "completed"
-    assert differences(shared_lab, wanted, twin) == {}
+def test_killed_three_times_a_run_has_the_bits_of_its_undisturbed_twin(shared_home):
+    wanted = of_cells("killed-thrice", REPRESENTATIVE, eval_frequency=1000, eval_episodes=1)
+    twin = submit_twins(shared_home, wanted)
+    kill_each(shared_home, wanted)
+    assert shared_home.wait_ended(wanted.experiment_id)["state"] == "completed"
+    assert shared_home.wait_ended(twin.experiment_id)["state"] == "completed"
+    assert differences(shared_home, wanted, twin) == {}
     for run in wanted.runs:
-        begun = starts(shared_lab, run.id)
+        begun = starts(shared_home, run.id)
         assert any(start.from_step > 0 for start in begun), "no kill came after the first checkpoint: nothing was resumed"
         assert {start.resume for start in begun if start.from_step > 0} == {"exact"}
 
 
 @pytest.mark.long
-def test_killed_while_it_mostly_writes_checkpoints(shared_lab):
+def test_killed_while_it_mostly_writes_checkpoints(shared_home):
     wanted = of_cells("always-writing", [("PPO", 1, False), ("SAC", 4, True)], checkpoint_frequency=1)
-    twin = submit_twins(shared_lab, wanted)
-    kill_each(shared_lab, wanted, kills=5)
-    assert shared_lab.wait_ended(wanted.experiment_id)["state"] == "completed"
-    assert shared_lab.wait_ended(twin.experiment_id)["state"] == "completed"
-    assert differences(shared_lab, wanted, twin) == {}
+    twin = submit_twins(shared_home, wanted)
+    kill_each(shared_home, wanted, kills=5)
+    assert shared_home.wait_ended(wanted.experiment_id)["state"] == "completed"
+    assert shared_home.wait_ended(twin.experiment_id)["state"] == "completed"
+    assert differences(shared_home, wanted, twin) == {}
 
 
 @pytest.fixture
-def hooked_lab(tmp_path, monkeypatch):
-    """`hooked_lab(hook)`: a home whose zygote has it."""
-    lab = LiveHome(tmp_path / "home")
+def hooked_home(tmp_path, monkeypatch):
+    """`hooked_home(hook)`: a home whose zygote has it."""
+    live_home = LiveHome(tmp_path / "home")
 
     def start(hook):
         hooks.install(monkeypatch, **{hook: "lander.actors.host.zygote"})
-        lab.start()
-        return lab
+        live_home.start()
+        return live_home
 
     yield start
-    kill(*living(lab.home))
+    kill(*living(live_home.home))
 
 
 @pytest.mark.long
-def test_killed_at_every_call_of_a_checkpoints_write(hooked_lab):
+def test_killed_at_every_call_of_a_checkpoints_write(hooked_home):
     """Each attempt one call later: in the file, before its name, before its directory, before and after the event."""
-    lab = hooked_lab("kill_during_checkpoint")
+    live_home = hooked_home("kill_during_checkpoint")
     wanted = of_cells("killed", [("PPO", 1, False), ("DQN", 1, False)], checkpoint_frequency=64)
-    ended = lab.carry_out(wanted)
+    ended = live_home.carry_out(wanted)
     assert [(run["state"], run["attempt"]) for run in ended["runs"]] == [("completed", hooks.KILLED_ATTEMPTS + 1)] * 2
     twin = twin_of(wanted)
-    lab.carry_out(twin)  # afterwards: what it writes, the others would find written
-    assert differences(lab, wanted, twin) == {}
+    live_home.carry_out(twin)  # afterwards: what it writes, the others would find written
+    assert differences(live_home, wanted, twin) == {}
     for run in wanted.runs:
-        assert {start.resume for start in starts(lab, run.id)[1:]} == {"exact"}
-        assert warnings(lab, run.id) == "", "a checkpoint that was announced could not be used"
+        assert {start.resume for start in starts(live_home, run.id)[1:]} == {"exact"}
+        assert warnings(live_home, run.id) == "", "a checkpoint that was announced could not be used"
 
 
-def test_without_checkpoints_it_starts_over_and_says_so(shared_lab):
+def test_without_checkpoints_it_starts_over_and_says_so(shared_home):
     """The bits are the same all the same: it is what is said that tells a resume from a fresh start."""
     wanted = of_cells("no-checkpoints", [("A2C", 1, False), ("PPO", 1, False)], checkpoint_frequency=10**9)
-    twin = submit_twins(shared_lab, wanted)
-    kill_each(shared_lab, wanted, kills=1)
-    assert shared_lab.wait_ended(wanted.experiment_id)["state"] == "completed"
-    shared_lab.wait_ended(twin.experiment_id)
-    assert differences(shared_lab, wanted, twin) == {}
+    twin = submit_twins(shared_home, wanted)
+    kill_each(shared_home, wanted, kills=1)
+    assert shared_home.wait_ended(wanted.experiment_id)["state"] == "completed"
+    shared_home.wait_ended(twin.experiment_id)
+    assert differences(shared_home, wanted, twin) == {}
     for run in wanted.runs:
-        assert {(start.from_step, start.resume) for start in starts(shared_lab, run.id)} == {(0, "fresh")}
-        said, counting = recorded(shared_lab, run.id)
+        assert {(start.from_step, start.resume) for start in starts(shared_home, run.id)} == {(0, "fresh")}
+        said, counting = recorded(shared_home, run.id)
         assert said > counting, "a reader that knew nothing of lineage would not have seen steps twice"
 
 
-def test_while_the_artifacts_cannot_be_written_training_goes_on_and_resumes_from_the_last_good_checkpoint(shared_lab):
+def test_while_the_artifacts_cannot_be_written_training_goes_on_and_resumes_from_the_last_good_checkpoint(shared_home):
     cells = [("PPO", 1, False), ("A2C", 1, False)]
-    wanted = of_cells("no-room", cells, seed=5, times=4, checkpoint_frequency=500)  # another seed: no file is there already
+    wanted = of_cells("no-room", cells, seed=5, times=2, checkpoint_frequency=500)  # another seed: no file is there already
     run = wanted.runs[0].id
-    twin = submit_twins(shared_lab, wanted)
-    shared_lab.wait(lambda: shared_lab.run(run)["checkpoint"] is not None, "a checkpoint")
-    with blocked(shared_lab.home / "artifacts"):
-        shared_lab.wait(lambda: "no checkpoint at step" in warnings(shared_lab, run), "a warning that there is none")
-        os.kill(shared_lab.run(run)["pid"], signal.SIGKILL)
-        good = shared_lab.events(run, "CheckpointCommitted")[-1].step
-        shared_lab.wait(lambda: len(starts(shared_lab, run)) == 2, "the next attempt")
-    assert (starts(shared_lab, run)[1].from_step, starts(shared_lab, run)[1].resume) == (good, "exact")
-    assert shared_lab.wait_ended(wanted.experiment_id)["state"] == "completed"
-    assert shared_lab.wait_ended(twin.experiment_id)["state"] == "completed"
-    assert shared_lab.run(run)["checkpoint"]["step"] > good
-    assert differences(shared_lab, wanted, twin) == {}
+    twin = submit_twins(shared_home, wanted)
+    shared_home.wait(lambda: shared_home.run(run)["checkpoint"] is not None, "a checkpoint")
+    with blocked(shared_home.home / "artifacts"):
+        shared_home.wait(lambda: "no checkpoint at step" in warnings(shared_home, run), "a warning that there is none")
+        os.kill(shared_home.run(run)["pid"], signal.SIGKILL)
+        good = shared_home.events(run, "CheckpointCommitted")[-1].step
+        shared_home.wait(lambda: len(starts(shared_home, run)) == 2, "the next attempt")
+    assert (starts(shared_home, run)[1].from_step, starts(shared_home, run)[1].resume) == (good, "exact")
+    assert shared_home.wait_ended(wanted.experiment_id)["state"] == "completed"
+    assert shared_home.wait_ended(twin.experiment_id)["state"] == "completed"
+    assert shared_home.run(run)["checkpoint"]["step"] > good
+    assert differences(shared_home, wanted, twin) == {}
 
 
-def warnings(lab, run):
-    return "".join(event.message for event in lab.events(run, "WarningRaised") if isinstance(event, WarningRaised))
+def warnings(live_home, run):
+    return "".join(event.message for event in live_home.events(run, "WarningRaised") if isinstance(event, WarningRaised))
 
 
 @contextlib.contextmanager
@@ -132,15 +132,15 @@ def blocked(artifacts):
 
 
 @pytest.mark.long
-def test_a_trainer_that_does_not_play_its_episodes_again_is_found_out(hooked_lab):
+def test_a_trainer_that_does_not_play_its_episodes_again_is_found_out(hooked_home):
     """Negative control: the comparison can fail."""
-    lab = hooked_lab("skip_env_replay")
+    live_home = hooked_home("skip_env_replay")
     wanted = of_cells("skip_env_replay", [("PPO", 1, False), ("A2C", 1, False)])
-    twin = submit_twins(lab, wanted)
-    kill_each(lab, wanted, kills=1)
-    assert lab.wait_ended(wanted.experiment_id)["state"] == "completed"
-    assert lab.wait_ended(twin.experiment_id)["state"] == "completed"
-    different = differences(lab, wanted, twin)
+    twin = submit_twins(live_home, wanted)
+    kill_each(live_home, wanted, kills=1)
+    assert live_home.wait_ended(wanted.experiment_id)["state"] == "completed"
+    assert live_home.wait_ended(twin.experiment_id)["state"] == "completed"
+    different = differences(live_home, wanted, twin)
     assert different != {}
     for run in different:
         assert {"policy", "steps"} <= set(different[run])

@@ -15,15 +15,15 @@ from tests.support.live_home import LiveHome
 @pytest.fixture
 def home(tmp_path):
     """A home that does not exist yet; whatever the test started there must be gone, or is brought down."""
-    lab = LiveHome(tmp_path / "home")
-    yield lab.home
-    lab.close()
+    live_home = LiveHome(tmp_path / "home")
+    yield live_home.home
+    live_home.close()
 
 
 @pytest.fixture(scope="module")
-def used(shared_lab):
+def used(shared_home):
     """A home whose supervisor is up already, and stays so."""
-    return shared_lab.home
+    return shared_home.home
 
 
 def test_run_gives_outcomes_and_the_verdict_and_leaves_nothing_running_and_no_litter(home, tmp_path, monkeypatch):
@@ -80,15 +80,15 @@ def test_run_works_in_a_thread_and_shows_progress_if_asked(used, capsys):
 
 
 def test_what_was_stopped_goes_on_and_is_extended_by_its_id(used):
-    endless = TINY | {"experiment_id": "stopped", "training_steps": 4096}
+    endless = TINY | {"experiment_id": "script-stopped", "training_steps": 4096}
 
     def stop(status):
         if status["runs"][0]["step"]:
-            lander.stop("stopped", home=used)
+            lander.stop("script-stopped", home=used)
 
     first = lander.run(endless, home=used, progress=stop)
     assert first.state == "stopped"
-    second = lander.run(experiment_id="stopped", home=used, overrides=["training_steps=5120"])
+    second = lander.run(experiment_id="script-stopped", home=used, overrides=["training_steps=5120"])
     assert second.completed
     assert [run.steps for run in second.runs] == [5120, 5120]
     with pytest.raises(lander.LanderError, match="experiment: missing"):
@@ -110,19 +110,21 @@ def test_a_script_forks_and_exports(used):
 
 
 def test_a_script_pauses_resumes_skips_and_retries(used):
-    lab = LiveHome(used)
-    lab.submit(lander.Experiment.model_validate(TINY | {"experiment_id": "verbs", "training_steps": 10_000_000}).recorded())
-    lab.wait(lambda: all(run["step"] for run in lab.status("verbs")["runs"]), "steps")
+    live_home = LiveHome(used)
+    live_home.submit(
+        lander.Experiment.model_validate(TINY | {"experiment_id": "verbs", "training_steps": 10_000_000}).recorded()
+    )
+    live_home.wait(lambda: all(run["step"] for run in live_home.status("verbs")["runs"]), "steps")
     lander.pause("verbs", home=used)
-    lab.wait_state("verbs/fast/0", "paused")
+    live_home.wait_state("verbs/fast/0", "paused")
     lander.resume("verbs/fast", home=used)
-    lab.wait_state("verbs/fast/0", "running")
+    live_home.wait_state("verbs/fast/0", "running")
     lander.skip("verbs", home=used)
-    lab.wait_state("verbs/fast/0", "skipped")
+    live_home.wait_state("verbs/fast/0", "skipped")
     lander.retry("verbs/fast/0", home=used)
-    lab.wait_state("verbs/fast/0", "running")
+    live_home.wait_state("verbs/fast/0", "running")
     lander.stop("verbs", home=used)
-    assert lab.wait_ended("verbs")["state"] == "stopped"
+    assert live_home.wait_ended("verbs")["state"] == "stopped"
 
 
 def test_an_error_of_the_caller_stops_the_experiment(used):
@@ -130,11 +132,11 @@ def test_an_error_of_the_caller_stops_the_experiment(used):
         if any(run["step"] for run in status["runs"]):
             raise ZeroDivisionError("the caller's own mistake")
 
-    endless = TINY | {"experiment_id": "endless", "training_steps": 10_000_000}
+    endless = TINY | {"experiment_id": "script-endless", "training_steps": 10_000_000}
     with pytest.raises(ZeroDivisionError):
         lander.run(endless, home=used, progress=fail)
     with Reader(used) as reader:
-        assert reader.unfinished("endless") == []
+        assert reader.unfinished("script-endless") == []
 
 
 def test_ctrl_c_in_a_script_stops_gracefully(home, tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lander.actors.trainer.evaluation import play_by_step
-from lander.actors.trainer.playback import DifferentEpisodeError, stage
+from lander.actors.trainer.playback import DifferentEpisodeError, open_replay_env
 from lander.app import films as module
 from lander.app.chosen_policies import load
 from lander.app.films import films
@@ -21,7 +21,7 @@ from lander.store.log.reader import Reader
 from lander.store.records.run_record import Record
 from tests.support.random_walks import RenderedWalk
 from tests.support.trained_runs import RUN, experiment, log, train
-from tests.support.video_reading import screen
+from tests.support.video_reading import read_video
 
 
 class OwnDiceWalk(RenderedWalk):
@@ -70,7 +70,7 @@ def test_an_arm_is_shown_by_the_best_the_median_and_the_worst_episode_of_its_eva
         f"{rank}: {number(ranked[index][0])} (seed 3)" for rank, index in (("best", 4), ("median", 2), ("worst", 0))
     ]
     for (_, path), (_, length) in zip(found["baseline"], (ranked[4], ranked[2], ranked[0]), strict=True):
-        assert len(screen(path)[1]) == length + 1
+        assert len(read_video(path)[1]) == length + 1
 
 
 def test_a_report_shows_them(home, tmp_path, capsys):
@@ -95,12 +95,12 @@ def test_an_evaluation_that_comes_out_otherwise_is_not_shown(place, words, tmp_p
 
 def test_an_environment_that_remembers_is_evaluated_with_its_past_once_more(tmp_path):
     """Negative control: in an environment that was not played before, another return comes of it."""
-    lingering = experiment("tests.support.random_walks:CarriedOverWalk-v0", training_steps=64)
-    words = train(tmp_path, lingering, eval_episodes=4)
-    log(tmp_path, lingering, words)
+    carried_over = experiment("tests.support.random_walks:CarriedOverWalk-v0", training_steps=64)
+    words = train(tmp_path, carried_over, eval_episodes=4)
+    log(tmp_path, carried_over, words)
     assert [path.exists() for _, path in filmed(tmp_path, tmp_path)["baseline"]] == [True] * 3
-    with Reader(tmp_path) as reader, stage(lingering.baseline) as environment:
-        policy = load(tmp_path, RUN, lingering.baseline, Record(reader, RUN).checkpoints()[-1])
+    with Reader(tmp_path) as reader, open_replay_env(carried_over.baseline) as environment:
+        policy = load(tmp_path, RUN, carried_over.baseline, Record(reader, RUN).checkpoints()[-1])
         *_, alone = play_by_step(policy, environment, EVALUATION_SEED + 3)
     assert alone.episode_return != final(words).returns[3]
 
@@ -142,8 +142,8 @@ def test_episodes_side_by_side_are_those_of_the_evaluation_whatever_they_draw_fr
 
 def test_episodes_that_are_not_those_of_the_evaluation_are_shown_and_said_to_be_others(tmp_path, capsys):
     """Its second episode was played after its first; the negative control is the first."""
-    lingering = experiment("tests.support.random_walks:CarriedOverWalk-v0", training_steps=64)
-    log(tmp_path, lingering, train(tmp_path, lingering, eval_episodes=2))
+    carried_over = experiment("tests.support.random_walks:CarriedOverWalk-v0", training_steps=64)
+    log(tmp_path, carried_over, train(tmp_path, carried_over, eval_episodes=2))
     assert video(tmp_path, "--episodes", 2, "--output", tmp_path / "film.mp4") == 0
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"warning: {RUN}: episode 2 of the evaluation at step 64 comes to ")

@@ -7,20 +7,20 @@ import sys
 import numpy as np
 import pytest
 
-from lander.actors.trainer.playback import DifferentEpisodeError, play, stage
+from lander.actors.trainer.playback import DifferentEpisodeError, open_replay_env, play
 from lander.app.replay_subject import arm_of
 from lander.cli.main import main
 from lander.protocol import events as e
 from lander.protocol.arrays import pack, unpack
 from lander.store.log.reader import Reader
-from lander.store.records.episodes import numbered, recorded_episodes
+from lander.store.records.episodes import episodes_by_number, recorded_episodes
 from lander.store.records.run_record import Record
 from tests.support.histories import origin
 from tests.support.interrupted_runs import kill_each, starts
-from tests.support.live_home import experiment as lab_experiment
+from tests.support.live_home import experiment as live_experiment
 from tests.support.random_walks import MultiDiscreteWalk
-from tests.support.trained_runs import RUN, experiment, log, performed, train
-from tests.support.video_reading import screen
+from tests.support.trained_runs import RUN, experiment, log, train, train_and_log
+from tests.support.video_reading import read_video
 
 WIND = {"enable_wind": True, "turbulence_power": 1.5}
 
@@ -44,7 +44,7 @@ def replay(home, *arguments):
 @pytest.mark.parametrize("case", CASES)
 def test_every_episode_of_a_training_is_played_once_more(case, tmp_path, capsys):
     environment, kwargs, settings = CASES[case]
-    performed(tmp_path, environment, kwargs, **settings)
+    train_and_log(tmp_path, environment, kwargs, **settings)
     assert replay(tmp_path, "--episode", "all", "--check") == 0
     *lines, total = capsys.readouterr().out.splitlines()
     with Reader(tmp_path) as reader:
@@ -59,27 +59,27 @@ def test_every_episode_of_a_training_is_played_once_more(case, tmp_path, capsys)
 
 def test_an_environment_that_remembers_is_played_with_its_past(tmp_path, capsys):
     """Negative control: alone, its fourth episode comes out otherwise."""
-    performed(tmp_path, "tests.support.random_walks:CarriedOverWalk-v0", n_envs=2)
+    train_and_log(tmp_path, "tests.support.random_walks:CarriedOverWalk-v0", n_envs=2)
     assert replay(tmp_path, "--episode", 4, "--check") == 0
     assert replay(tmp_path, "--episode", 2, "--output", tmp_path / "walk.mp4") == 0
     assert capsys.readouterr().out.count("equal bit for bit") == 2
-    with Reader(tmp_path) as reader, stage(arm_of(reader, RUN)) as environment:
+    with Reader(tmp_path) as reader, open_replay_env(arm_of(reader, RUN)) as environment:
         record = Record(reader, RUN)
-        (episode,) = recorded_episodes(record, {4: numbered(record)[4]})
+        (episode,) = recorded_episodes(record, {4: episodes_by_number(record)[4]})
         with pytest.raises(DifferentEpisodeError):
             list(play(environment, RUN, episode.finished, episode.actions, episode.rewards, episode.endings))
 
 
 def test_an_episode_that_began_before_a_fork_is_played_from_the_records_of_both(tmp_path, capsys):
     """Its numbers go on, as its episodes do."""
-    words = performed(tmp_path, "LunarLander-v3", WIND, n_envs=2, how={"frequency": 256})
+    words = train_and_log(tmp_path, "LunarLander-v3", WIND, n_envs=2, how={"frequency": 256})
     (branch, *_) = [word for word in words if isinstance(word, e.CheckpointCommitted)]
     assert 0 < branch.step < 512
     fork = experiment("LunarLander-v3", WIND, n_envs=2, name="f", origin=origin({3: branch}))
     log(tmp_path, fork, train(tmp_path, fork, begin=branch))
     whole = numbered_episodes(tmp_path)
     with Reader(tmp_path) as reader:
-        forked = numbered(Record(reader, "f/baseline/3"))
+        forked = episodes_by_number(Record(reader, "f/baseline/3"))
     assert forked == {number: episode for number, episode in whole.items() if episode.last_step > branch.step}
     assert min(forked) > 1
     assert any(episode.first_step < branch.step for episode in forked.values())
@@ -93,7 +93,7 @@ def test_an_episode_that_began_before_a_fork_is_played_from_the_records_of_both(
 
 def test_what_an_environment_remembers_of_a_lost_attempt_is_not_made_up(tmp_path, capsys):
     """The trainer that went on had played half an episode again, of which the log says nothing."""
-    words = performed(tmp_path, "tests.support.random_walks:CarriedOverWalk-v0", cuts=(200,), how={"frequency": 128})
+    words = train_and_log(tmp_path, "tests.support.random_walks:CarriedOverWalk-v0", cuts=(200,), how={"frequency": 128})
     (gone_on,) = [word.from_step for word in words if isinstance(word, e.TrainingStarted) and word.resume == "inexact"]
     episodes = numbered_episodes(tmp_path)
     assert replay(tmp_path, "--episode", "all", "--check") == 1
@@ -173,7 +173,7 @@ def test_a_film_shows_every_step_and_is_the_same_every_time(home, tmp_path, caps
     told, last = capsys.readouterr().out.splitlines()
     assert told.endswith(f"{length} steps, return {numbered_episodes(home)[1].episode_return:.2f}: equal bit for bit")
     assert last == f"{path}: {length + 1} frames, 50 a second"
-    about, frames = screen(path)
+    about, frames = read_video(path)
     assert (about["fps"], about["codec"], about["size"], len(frames)) == (50.0, "h264", (600, 400), length + 1)
     assert "yuv420p" in about["pix_fmt"]
     assert not np.array_equal(frames[0], frames[-1])
@@ -183,24 +183,24 @@ def test_a_film_shows_every_step_and_is_the_same_every_time(home, tmp_path, caps
 
 def numbered_episodes(home):
     with Reader(home) as reader:
-        return numbered(Record(reader, RUN))
+        return episodes_by_number(Record(reader, RUN))
 
 
 def test_each_episode_is_played_without_those_before_it(home):
     """Each in an environment that nothing was played in."""
     with Reader(home) as reader:
         record = Record(reader, RUN)
-        for episode in recorded_episodes(record, numbered(record)):
-            with stage(LANDER.baseline) as environment:
+        for episode in recorded_episodes(record, episodes_by_number(record)):
+            with open_replay_env(LANDER.baseline) as environment:
                 played = list(play(environment, RUN, episode.finished, episode.actions, episode.rewards, episode.endings))
             assert played == list(range(episode.finished.length + 1))
 
 
 def test_several_episodes_are_shown_side_by_side(tmp_path):
     path = tmp_path / "both.mp4"
-    performed(tmp_path, "tests.support.random_walks:RenderedWalk-v0")
+    train_and_log(tmp_path, "tests.support.random_walks:RenderedWalk-v0")
     assert replay(tmp_path, "--episode", "worst", "--episode", "best", "--episode", "worst", "--output", path, "--fps", 25) == 0
-    about, frames = screen(path)
+    about, frames = read_video(path)
     lengths = {each.episode_return: each.length for each in numbered_episodes(tmp_path).values()}
     assert len(frames) == max(lengths[min(lengths)], lengths[max(lengths)]) + 1
     assert (about["fps"], about["size"]) == (25.0, (2 * (51 + 4), 31 + 22 + 4 + 1))
@@ -249,7 +249,7 @@ def test_without_an_ffmpeg_there_is_one_plain_line(home, tmp_path, monkeypatch, 
 
 
 def test_an_environment_that_cannot_be_seen_is_named(tmp_path, capsys, monkeypatch):
-    performed(tmp_path, "tests.support.random_walks:MultiDiscreteWalk-v0", training_steps=256)
+    train_and_log(tmp_path, "tests.support.random_walks:MultiDiscreteWalk-v0", training_steps=256)
     assert replay(tmp_path, "--episode", 1) == 2
     assert capsys.readouterr().err == "lander-ctl: MultiDiscreteWalk-v0 cannot be drawn here: NotImplementedError: \n"
     monkeypatch.setattr(MultiDiscreteWalk, "metadata", {"render_modes": []})
@@ -262,7 +262,7 @@ def test_an_environment_that_cannot_be_seen_is_named(tmp_path, capsys, monkeypat
 
 
 def test_an_environment_with_a_generator_of_its_own_is_not_played(tmp_path, capsys):
-    performed(tmp_path, "tests.support.random_walks:OwnGeneratorWalk-v0", training_steps=128)
+    train_and_log(tmp_path, "tests.support.random_walks:OwnGeneratorWalk-v0", training_steps=128)
     assert replay(tmp_path, "--episode", 1, "--check") == 1
     assert re.search(r"episode 1 cannot be played again: OwnGeneratorWalk\.dice is a random", capsys.readouterr().err)
 
@@ -273,7 +273,7 @@ def test_an_environment_of_ones_own_is_found_where_it_was(tmp_path, monkeypatch,
     source = f"import gymnasium\nfrom tests.support.random_walks import MultiDiscreteWalk\n{registering}\n"
     (tmp_path / "ownworld.py").write_text(source)
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
-    performed(tmp_path / "home", "ownworld:Own-v0", execution={"directory": str(tmp_path)})
+    train_and_log(tmp_path / "home", "ownworld:Own-v0", execution={"directory": str(tmp_path)})
     sys.path.remove(str(tmp_path))
     del sys.modules["ownworld"]
     assert replay(tmp_path / "home", "--episode", "last", "--check") == 0
@@ -284,23 +284,23 @@ def test_episodes_are_numbered_as_in_the_projection(home):
     with Reader(home) as reader:
         rows = list(reader.connection.execute("SELECT number, last_step, length FROM episodes ORDER BY number"))
         record = Record(reader, RUN)
-        found = [(number, each.last_step, each.length) for number, each in numbered(record).items()]
+        found = [(number, each.last_step, each.length) for number, each in episodes_by_number(record).items()]
         assert found == rows
         steps = record.steps()
-        for episode in recorded_episodes(record, numbered(record)):
+        for episode in recorded_episodes(record, episodes_by_number(record)):
             rows = slice(episode.finished.first_step, episode.finished.last_step)
             assert episode.rewards.tobytes() == steps.rewards[rows, 0].tobytes()
 
 
 @pytest.mark.long
-def test_every_episode_of_a_run_whose_trainers_were_killed_is_played_once_more(lab):
+def test_every_episode_of_a_run_whose_trainers_were_killed_is_played_once_more(live_home):
     """Real trainers, ended by SIGKILL at moments drawn from a seed."""
     settings = {"n_steps": 128, "batch_size": 64, "n_epochs": 2, "n_envs": 2}
     form = {"environment": "LunarLander-v3", "environment_kwargs": WIND, "training_steps": 8192, "checkpoint_frequency": 1024}
-    wanted = lab_experiment("killed", settings, **form)
-    lab.submit(wanted)
-    kill_each(lab, wanted, seed=1)
-    assert lab.wait_ended("killed")["state"] == "completed"
+    wanted = live_experiment("killed", settings, **form)
+    live_home.submit(wanted)
+    kill_each(live_home, wanted, seed=1)
+    assert live_home.wait_ended("killed")["state"] == "completed"
     for run in wanted.runs:
-        assert len(starts(lab, run.id)) > 1
-        assert main(["replay", run.id, "--episode", "all", "--check", "--home", str(lab.home)]) == 0
+        assert len(starts(live_home, run.id)) > 1
+        assert main(["replay", run.id, "--episode", "all", "--check", "--home", str(live_home.home)]) == 0

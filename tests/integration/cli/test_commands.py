@@ -32,9 +32,9 @@ def _nowhere_else(monkeypatch, tmp_path):
 @pytest.fixture
 def home(tmp_path):
     """A home that does not exist yet; whatever the test started there must be gone, or is brought down."""
-    lab = LiveHome(tmp_path / "home")
-    yield lab.home
-    lab.close()
+    live_home = LiveHome(tmp_path / "home")
+    yield live_home.home
+    live_home.close()
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def tiny(tmp_path):
 
 
 def test_run_takes_the_seed_file_as_it_stands_and_leaves_nothing_running(home):
-    code, output, errors = lander(home, "run", EXAMPLES / "seed.json", "training_steps=2048", "-v")
+    code, output, errors = lander(home, "run", EXAMPLES / "seed.json", "training_steps=2048", "eval_episodes=1", "-v")
     assert (code, LiveHome(home).processes()) == (0, [])
     assert errors.splitlines() == ["warning: LunarLander-v2 no longer exists in Gymnasium; running LunarLander-v3 in its place"]
     assert "ppo_learning_rate_comparison/variant/42: completed after 2,048 steps" in output
@@ -55,11 +55,11 @@ def test_run_takes_the_seed_file_as_it_stands_and_leaves_nothing_running(home):
     assert sorted(path.name for path in models.iterdir()) == ["baseline-42-final.zip", "variant-42-final.zip"]
     assert len(LiveHome(home).events("ppo_learning_rate_comparison", "WarningRaised")) == 1
 
-    code, output, errors = lander(home, "run", EXAMPLES / "seed.json", "training_steps=2048", "--quiet")
+    code, output, errors = lander(home, "run", EXAMPLES / "seed.json", "training_steps=2048", "eval_episodes=1", "--quiet")
     assert (code, output, LiveHome(home).processes()) == (0, "", [])
     assert "already submitted, and completed" in errors
 
-    code, output, errors = lander(home, "run", EXAMPLES / "seed.json", "training_steps=2048", "seed=7")
+    code, output, errors = lander(home, "run", EXAMPLES / "seed.json", "training_steps=2048", "eval_episodes=1", "seed=7")
     assert (code, output, LiveHome(home).processes()) == (2, "", [])
     assert "differs in baseline.seeds, variant.seeds" in errors
 
@@ -195,15 +195,15 @@ def test_without_a_command_the_help_is_shown(capsys):
 
 
 @pytest.fixture(scope="module")
-def finished(shared_lab, tmp_path_factory):
+def finished(shared_home, tmp_path_factory):
     """A home whose supervisor is up and has carried out the tiny experiment."""
     path = written(tmp_path_factory.mktemp("tiny") / "tiny.json", TINY)
-    code, output, errors = lander(shared_lab.home, "submit", path)
+    code, output, errors = lander(shared_home.home, "submit", path)
     assert (code, output, errors) == (0, "tiny\n", "")
-    code, output, errors = lander(shared_lab.home, "wait", "tiny")
+    code, output, errors = lander(shared_home.home, "wait", "tiny")
     assert (code, errors) == (0, "")
     assert output.startswith("tiny: 100%")
-    return shared_lab
+    return shared_home
 
 
 RUN_FIELDS = (

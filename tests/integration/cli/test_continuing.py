@@ -10,7 +10,8 @@ from contextlib import closing
 
 import pytest
 
-from lander.app.conduct import recorded, submit
+from lander.app.conduct import submit
+from lander.app.requests import recorded
 from lander.experiments.execution import execution_with
 from lander.protocol.arrays import pack, unpack
 from lander.protocol.events import OperatorCommanded, StepsRecorded
@@ -31,36 +32,36 @@ def _nowhere_else(monkeypatch, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def whole(shared_lab, tmp_path_factory):
+def whole(shared_home, tmp_path_factory):
     """A home with an experiment, `whole`, that nobody interrupted."""
     path = written(tmp_path_factory.mktemp("whole") / "whole.json", LONG | {"experiment_id": "whole"})
-    assert lander(shared_lab.home, "submit", path)[0] == 0
-    assert lander(shared_lab.home, "wait", "whole")[0] == 0
-    return shared_lab
+    assert lander(shared_home.home, "submit", path)[0] == 0
+    assert lander(shared_home.home, "wait", "whole")[0] == 0
+    return shared_home
 
 
 @pytest.fixture
 def home(tmp_path):
     """A home that does not exist yet; whatever the test started there must be gone, or is brought down."""
-    lab = LiveHome(tmp_path / "home")
-    yield lab.home
-    lab.close()
+    live_home = LiveHome(tmp_path / "home")
+    yield live_home.home
+    live_home.close()
 
 
-def under_way(lab, tmp_path, name, **settings):
+def under_way(live_home, tmp_path, name, **settings):
     """Submit `LONG` under another name, and return once it has trained as far as its first checkpoint."""
     path = written(tmp_path / f"{name}.json", LONG | {"experiment_id": name} | settings)
-    assert lander(lab.home, "submit", path)[:2] == (0, f"{name}\n")
-    lab.wait(lambda: all(run["checkpoint"] for run in lab.status(name)["runs"]), "a checkpoint of each run")
+    assert lander(live_home.home, "submit", path)[:2] == (0, f"{name}\n")
+    live_home.wait(lambda: all(run["checkpoint"] for run in live_home.status(name)["runs"]), "a checkpoint of each run")
     return path
 
 
-def assert_equal_to_whole(lab, name):
+def assert_equal_to_whole(live_home, name):
     for arm in ("baseline", "fast"):
-        code, output, errors = lander(lab.home, "diff", f"whole/{arm}/0", f"{name}/{arm}/0")
+        code, output, errors = lander(live_home.home, "diff", f"whole/{arm}/0", f"{name}/{arm}/0")
         assert (code, errors) == (0, "")
         assert output.startswith(f"whole/{arm}/0 and {name}/{arm}/0 are equal: {STEPS:,} steps and ")
-        assert lab.run(f"{name}/{arm}/0")["attempt"] > 1
+        assert live_home.run(f"{name}/{arm}/0")["attempt"] > 1
 
 
 def test_what_is_paused_waits_and_resumes_exactly(whole, tmp_path):
@@ -94,41 +95,46 @@ def test_what_was_stopped_goes_on_by_its_name_alone(whole, tmp_path):
 
 
 def test_runs_are_skipped_retried_and_checkpointed_by_hand(whole, tmp_path):
-    assert lander(whole.home, "submit", written(tmp_path / "endless.json", ENDLESS | {"seeds": [0]}))[0] == 0
-    whole.wait(lambda: all(run["step"] for run in whole.status("endless")["runs"]), "steps")
-    code, output, errors = lander(whole.home, "checkpoint", "endless/fast/0")
+    assert (
+        lander(whole.home, "submit", written(tmp_path / "by-hand.json", ENDLESS | {"experiment_id": "by-hand", "seeds": [0]}))[
+            0
+        ]
+        == 0
+    )
+    whole.wait(lambda: all(run["step"] for run in whole.status("by-hand")["runs"]), "steps")
+    code, output, errors = lander(whole.home, "checkpoint", "by-hand/fast/0")
     assert (code, errors) == (0, "")
-    assert output.startswith("endless/fast/0: checkpoint at step ")
-    assert lander(whole.home, "skip", "endless/fast") == (0, "endless/fast: skipped 1 of 1 run\n", "")
-    assert lander(whole.home, "checkpoint", "endless/fast")[1] == "endless/fast: nothing to checkpoint: it is skipped\n"
-    assert lander(whole.home, "retry", "endless/fast") == (0, "endless/fast: is tried again\n", "")
-    run = whole.wait_state("endless/fast/0", "running")
+    assert output.startswith("by-hand/fast/0: checkpoint at step ")
+    assert lander(whole.home, "skip", "by-hand/fast") == (0, "by-hand/fast: skipped 1 of 1 run\n", "")
+    assert lander(whole.home, "checkpoint", "by-hand/fast")[1] == "by-hand/fast: nothing to checkpoint: it is skipped\n"
+    assert lander(whole.home, "retry", "by-hand/fast") == (0, "by-hand/fast: is tried again\n", "")
+    run = whole.wait_state("by-hand/fast/0", "running")
     assert (run["attempt"], run["resume"]) == (2, "exact")
-    assert "running (attempt 2)" in lander(whole.home, "status", "endless/fast")[1]
-    assert lander(whole.home, "stop", "endless", "--no-wait")[0] == 0
-    whole.wait_state("endless/fast/0", "stopped")
-    assert lander(whole.home, "resume", "endless/fast") == (0, "endless/fast: goes on\n", "")
-    assert lander(whole.home, "stop", "endless")[0] == 0
+    assert "running (attempt 2)" in lander(whole.home, "status", "by-hand/fast")[1]
+    assert lander(whole.home, "stop", "by-hand", "--no-wait")[0] == 0
+    whole.wait_state("by-hand/fast/0", "stopped")
+    assert lander(whole.home, "resume", "by-hand/fast") == (0, "by-hand/fast: goes on\n", "")
+    assert lander(whole.home, "stop", "by-hand")[0] == 0
 
 
 @pytest.mark.long
 def test_whatever_is_killed_carries_on_by_up(home, tmp_path):
     """`kill -9` of everything at once, as in a power cut; then it is carried on with, and verified."""
-    lab = LiveHome(home)
-    under_way(lab, tmp_path, "killed", training_steps=2 * STEPS)
+    live_home = LiveHome(home)
+    under_way(live_home, tmp_path, "killed", training_steps=2 * STEPS)
     backup = tmp_path / "backup"
     assert lander(home, "backup", backup)[0] == 0
     assert lander(home, "check")[0] == 0  # both while it trains
-    for pid in lab.processes():
+    for pid in live_home.processes():
         os.kill(pid, signal.SIGKILL)
-    lab.wait(lambda: not lab.processes(), "all to be dead")
+    live_home.wait(lambda: not live_home.processes(), "all to be dead")
     code, _, errors = lander(home, "status")
     assert (code, errors.count("lander-ctl up carries on")) == (0, 1)
     code, output, errors = lander(home, "up")
     assert (code, errors) == (0, "")
     assert "killed: carries on with 2 of 2 runs" in output
     assert lander(home, "wait")[0] == 0
-    assert all((run["attempt"], run["resume"]) == (2, "exact") for run in lab.status("killed")["runs"])
+    assert all((run["attempt"], run["resume"]) == (2, "exact") for run in live_home.status("killed")["runs"])
     assert lander(home, "check")[0] == 0
     assert lander(home, "down") == (0, f"{home}: supervisor stopped\n", "")
 
@@ -157,12 +163,12 @@ def test_more_training_steps_extend_what_has_completed_and_all_of_it_can_be_veri
     assert second.startswith(f"whole/fast/0: steps {STEPS + 1:,} to {STEPS + 2048:,} come out the same once more: 2,048 steps")
 
 
-FORGETFUL = """
+UNREPEATABLE = """
 import itertools
 import gymnasium
 from gymnasium.envs.classic_control.cartpole import CartPoleEnv
 
-class Forgetful(CartPoleEnv):
+class Unrepeatable(CartPoleEnv):
     episodes = itertools.count()  # of this process, so that none can be played again
 
     def reset(self, *, seed=None, options=None):
@@ -170,15 +176,15 @@ class Forgetful(CartPoleEnv):
         self.state = observation + next(self.episodes) % 5 / 100
         return self.state.astype("float32"), info
 
-gymnasium.register("Forgetful-v0", Forgetful, max_episode_steps=100)
+gymnasium.register("Unrepeatable-v0", Unrepeatable, max_episode_steps=100)
 """
 
 
 @pytest.mark.long
 def test_what_could_only_go_on_inexactly_is_verified_in_sections(whole, tmp_path):
     """From where it went on, the same new episodes begin once more: an honest record is not called wrong."""
-    (tmp_path / "forgetful.py").write_text(FORGETFUL)
-    under_way(whole, tmp_path, "inexact", environment="forgetful:Forgetful-v0", seeds=[0])
+    (tmp_path / "unrepeatable.py").write_text(UNREPEATABLE)
+    under_way(whole, tmp_path, "inexact", environment="unrepeatable:Unrepeatable-v0", seeds=[0])
     assert lander(whole.home, "pause", "inexact")[0] == 0
     assert lander(whole.home, "resume", "inexact")[0] == 0
     assert lander(whole.home, "wait", "inexact")[0] == 0
@@ -255,14 +261,14 @@ def test_the_past_and_the_collection_of_a_real_home(whole, home):
     assert code == 0, output
 
 
-def test_going_on_keeps_how_it_was_carried_out_but_for_what_is_asked(lab):
+def test_going_on_keeps_how_it_was_carried_out_but_for_what_is_asked(shared_home):
     wanted = experiment("carried-out", {"n_steps": 64, "batch_size": 64, "n_epochs": 1}, training_steps=128)
-    lab.carry_out(wanted, mode="sequential", max_workers=1, directory="/somewhere")
-    assert recorded(lab.home, "carried-out", execution={}).execution == execution_with(
+    shared_home.carry_out(wanted, mode="sequential", max_workers=1, directory="/somewhere")
+    assert recorded(shared_home.home, "carried-out", execution={}).execution == execution_with(
         mode="sequential", max_workers=1, directory="/somewhere"
     )
-    more = recorded(lab.home, "carried-out", ["training_steps=256"], execution={"mode": "parallel"})
+    more = recorded(shared_home.home, "carried-out", ["training_steps=256"], execution={"mode": "parallel"})
     assert more.execution == execution_with(mode="parallel", max_workers=1, directory="/somewhere")
-    submit(more, lab.home)
-    lab.wait_ended("carried-out")
-    assert recorded(lab.home, "carried-out", execution={}).execution.mode == "parallel"
+    submit(more, shared_home.home)
+    shared_home.wait_ended("carried-out")
+    assert recorded(shared_home.home, "carried-out", execution={}).execution.mode == "parallel"

@@ -16,7 +16,7 @@ from lander.store.log.reader import Reader
 from lander.store.records.run_record import Record
 from lander.store.upkeep.retention import MINIMUM_RETENTION
 from tests.support.live_home import experiment
-from tests.support.written_homes import OTHER, attempt, begun, checkpoint, sha256, tell
+from tests.support.written_homes import OTHER, attempt, checkpoint, queued_experiment, sha256, write_log
 
 EPISODES = 3
 RUN = "seen/baseline/0"
@@ -25,13 +25,13 @@ sys.addaudithook(lambda event, arguments: _unpickled.append(str(arguments)) if e
 
 
 @pytest.fixture(scope="module")
-def home(shared_lab):
+def home(shared_home):
     """Two runs, normalised, evaluated at 128, 256 (their best may be at either) and at their end."""
     hyperparameters = {"n_steps": 64, "batch_size": 32, "n_epochs": 2, "n_envs": 2, "normalize": True}
     settings = {"eval_frequency": 128, "eval_episodes": EPISODES, "checkpoint_frequency": 128, "training_steps": 384}
-    ended = shared_lab.carry_out(experiment("seen", hyperparameters, **settings))
+    ended = shared_home.carry_out(experiment("seen", hyperparameters, **settings))
     assert [run["state"] for run in ended["runs"]] == ["completed"] * 2
-    return shared_lab.home
+    return shared_home.home
 
 
 @pytest.fixture
@@ -134,14 +134,14 @@ def test_what_cannot_be_evaluated_is_said_in_one_plain_line(home, evaluate, tmp_
 
 
 def test_a_run_without_a_checkpoint_has_nothing_to_evaluate(tmp_path, capsys):
-    begun(tmp_path)
+    queued_experiment(tmp_path)
     assert main(["evaluate", "x/baseline", "--home", str(tmp_path)]) == 3
     assert capsys.readouterr().err == "lander-ctl: x/baseline/0: has no checkpoint yet\n"
 
 
 def test_of_several_runs_those_without_are_named_and_the_others_are_not_lost(tmp_path):
-    begun(tmp_path)
-    tell(tmp_path, *attempt(1, checkpoint(tmp_path, 8), run=OTHER))
+    queued_experiment(tmp_path)
+    write_log(tmp_path, *attempt(1, checkpoint(tmp_path, 8), run=OTHER))
     with Reader(tmp_path) as reader:
         found, missing = policies(reader, "x", "last")
     assert [(each.run, each.checkpoint.step) for each in found] == [(OTHER, 8)]
@@ -149,9 +149,9 @@ def test_of_several_runs_those_without_are_named_and_the_others_are_not_lost(tmp
 
 
 def test_the_best_of_equals_is_the_one_that_is_kept(tmp_path):
-    begun(tmp_path)
+    queued_experiment(tmp_path)
     equal = [checkpoint(tmp_path, step, content, evaluation=500.0) for step, content in ((4, "one"), (8, "two"))]
-    tell(tmp_path, *attempt(1, *equal, checkpoint(tmp_path, 1_200, "three", evaluation=9.0), run=OTHER))
+    write_log(tmp_path, *attempt(1, *equal, checkpoint(tmp_path, 1_200, "three", evaluation=9.0), run=OTHER))
     with Reader(tmp_path) as reader:
         steps = {at: policies(reader, OTHER, at)[0][0].checkpoint.step for at in ("best", "last", "8", "1,200", "1_200")}
         known = Record(reader, OTHER).checkpoints()
@@ -167,20 +167,20 @@ def test_the_best_of_equals_is_the_one_that_is_kept(tmp_path):
     ],
 )
 def test_what_a_run_does_not_have_is_said_with_the_next_step(tmp_path, at, sentence):
-    begun(tmp_path)
-    tell(tmp_path, *attempt(1, checkpoint(tmp_path, 8, evaluation=float("nan")), run=OTHER))
+    queued_experiment(tmp_path)
+    write_log(tmp_path, *attempt(1, checkpoint(tmp_path, 8, evaluation=float("nan")), run=OTHER))
     with Reader(tmp_path) as reader, pytest.raises(NotFoundError, match=re.escape(sentence)):
         policies(reader, OTHER, at)
 
 
 def test_a_model_of_a_superseded_attempt_is_that_attempts(tmp_path):
     """Attempt 1 was best at step 4, and was superseded from step 2 on; attempt 2 was another at step 4."""
-    begun(tmp_path)
+    queued_experiment(tmp_path)
     model = tmp_path / "best.zip"
     model.write_bytes(b"a model")
     saved = e.ModelSaved(step=4, path="best.zip", sha256=sha256(b"a model"), which="best")
-    tell(tmp_path, *attempt(1, checkpoint(tmp_path, 2), saved, checkpoint(tmp_path, 4, "one")))
-    tell(tmp_path, *attempt(2, checkpoint(tmp_path, 4, "other"), from_step=2))
+    write_log(tmp_path, *attempt(1, checkpoint(tmp_path, 2), saved, checkpoint(tmp_path, 4, "one")))
+    write_log(tmp_path, *attempt(2, checkpoint(tmp_path, 4, "other"), from_step=2))
     with Reader(tmp_path) as reader:
         assert policy_of_model(reader, model).checkpoint == checkpoint(tmp_path, 4, "one")
 

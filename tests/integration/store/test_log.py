@@ -14,8 +14,8 @@ from tests.support.live_home import experiment
 
 
 @pytest.fixture(scope="module", params=[1, 3], ids=["one environment", "three environments"])
-def recorded(request, shared_lab):
-    """A finished run of LunarLander, and its lab."""
+def recorded(request, shared_home):
+    """A finished run of LunarLander, and its live_home."""
     n_envs = request.param
     wanted = experiment(
         f"log-{n_envs}",
@@ -23,13 +23,13 @@ def recorded(request, shared_lab):
         environment="LunarLander-v3",
         training_steps=1536,
     )
-    shared_lab.carry_out(wanted)
-    return shared_lab, wanted.runs[0].id, n_envs
+    shared_home.carry_out(wanted)
+    return shared_home, wanted.runs[0].id, n_envs
 
 
-def steps_of(lab, run):
+def steps_of(live_home, run):
     """Every recorded reward and ending, indexed [vector step, environment]; checks that the batches join."""
-    batches = lab.events(run, "StepsRecorded")
+    batches = live_home.events(run, "StepsRecorded")
     at = 0
     for batch in batches:
         assert isinstance(batch, StepsRecorded)
@@ -42,18 +42,18 @@ def steps_of(lab, run):
 
 
 def test_every_step_is_there(recorded):
-    lab, run, n_envs = recorded
-    rewards, endings, actions = steps_of(lab, run)
+    live_home, run, n_envs = recorded
+    rewards, endings, actions = steps_of(live_home, run)
     assert rewards.dtype == np.float64
     assert rewards.shape == endings.shape == actions.shape == (1536 // n_envs, n_envs)
     assert set(np.unique(actions)) <= {0, 1, 2, 3}
-    assert lab.run(run)["step"] == rewards.size == 1536
+    assert live_home.run(run)["step"] == rewards.size == 1536
 
 
 def test_every_return_and_length_is_the_exact_sum_of_its_rewards(recorded):
-    lab, run, n_envs = recorded
-    rewards, endings, _ = steps_of(lab, run)
-    episodes = [episode for episode in lab.events(run, "EpisodeFinished") if isinstance(episode, EpisodeFinished)]
+    live_home, run, n_envs = recorded
+    rewards, endings, _ = steps_of(live_home, run)
+    episodes = [episode for episode in live_home.events(run, "EpisodeFinished") if isinstance(episode, EpisodeFinished)]
     assert len(episodes) == np.count_nonzero(endings) > 5
     for episode in episodes:
         first = episode.first_step // n_envs
@@ -67,35 +67,35 @@ def test_every_return_and_length_is_the_exact_sum_of_its_rewards(recorded):
 
 
 def test_the_status_is_what_the_log_says(recorded):
-    lab, run, _ = recorded
-    episodes = [episode for episode in lab.events(run, "EpisodeFinished") if isinstance(episode, EpisodeFinished)]
-    status = lab.run(run)
+    live_home, run, _ = recorded
+    episodes = [episode for episode in live_home.events(run, "EpisodeFinished") if isinstance(episode, EpisodeFinished)]
+    status = live_home.run(run)
     assert status["episodes"] == len(episodes)
     assert status["mean_return"] == pytest.approx(np.mean([e.episode_return for e in episodes[-100:]]), rel=1e-12)
-    with Reader(lab.home) as reader:
+    with Reader(live_home.home) as reader:
         kept = reader.episodes(run)
     assert [(e.last_step, e.length, e.episode_return) for e in episodes] == [tuple(e) for e in kept]
 
 
 def test_sb3s_own_figures_agree(recorded):
     """`rollout/ep_rew_mean` is SB3's mean of the last hundred returns, each rounded to six digits by its Monitor."""
-    lab, run, n_envs = recorded
-    metrics = [event for event in lab.events(run, "MetricsLogged") if isinstance(event, MetricsLogged)]
+    live_home, run, n_envs = recorded
+    metrics = [event for event in live_home.events(run, "MetricsLogged") if isinstance(event, MetricsLogged)]
     assert len(metrics) == 1536 // (256 * n_envs)
     last = metrics[-1]
     returns = [
         episode.episode_return
-        for episode in lab.events(run, "EpisodeFinished")
+        for episode in live_home.events(run, "EpisodeFinished")
         if isinstance(episode, EpisodeFinished) and episode.last_step <= last.step
     ]
     assert last.values["rollout/ep_rew_mean"] == pytest.approx(np.mean(returns[-100:]), abs=1e-6)
     assert {"train/loss", "train/learning_rate", "time/fps", "time/total_timesteps"} <= metrics[-1].values.keys()
 
 
-def test_the_projections_are_what_a_rebuild_gives(shared_lab, recorded):
+def test_the_projections_are_what_a_rebuild_gives(shared_home, recorded):
     """Folding the log from event 1 gives the rows that the store has kept up to date."""
     rebuilt = Projections()
-    with Reader(shared_lab.home) as reader:
+    with Reader(shared_home.home) as reader:
         for stored in reader.events():
             from lander.protocol.events import Recorded
 

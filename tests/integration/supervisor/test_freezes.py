@@ -28,14 +28,14 @@ def frozen(pid):
 
 @pytest.mark.long
 @pytest.mark.timeout(120 + 5 * FREEZE_SECONDS)
-def test_a_freeze_of_each_process_in_turn_costs_no_attempt(lab):
+def test_a_freeze_of_each_process_in_turn_costs_no_attempt(live_home):
     wanted = experiment("cold", SMALL, training_steps=STEPS, seeds=[0, 1], stall_timeout=int(FREEZE_SECONDS) + 60)
-    lab.submit(wanted)
-    trainer = lab.wait_state("cold/baseline/0", "running")["pid"]
+    live_home.submit(wanted)
+    trainer = live_home.wait_state("cold/baseline/0", "running")["pid"]
     modules = ("lander.actors.host.zygote", "lander.actors.host.agent", "lander.supervisor")
-    for pid in (trainer, *(lab.process(module) for module in modules)):
+    for pid in (trainer, *(live_home.process(module) for module in modules)):
         with frozen(pid):
             time.sleep(FREEZE_SECONDS)  # the freeze itself, and not a wait for something
-    assert lab.wait_ended("cold")["state"] == "completed"
-    assert [(run["state"], run["attempt"]) for run in lab.status("cold")["runs"]] == [("completed", 1)] * 4
-    assert lab.stored("host:local", "HostLost") == []
+    assert live_home.wait_ended("cold")["state"] == "completed"
+    assert [(run["state"], run["attempt"]) for run in live_home.status("cold")["runs"]] == [("completed", 1)] * 4
+    assert live_home.stored("host:local", "HostLost") == []

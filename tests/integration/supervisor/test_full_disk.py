@@ -23,7 +23,7 @@ from lander.supervisor.gate import Principal, Received
 from lander.supervisor.supervisor import Supervisor
 from tests.integration.supervisor.test_supervision import long_experiment
 from tests.support.live_home import LiveHome
-from tests.support.peers import PATIENCE, street
+from tests.support.peers import TIMEOUT_SECONDS, open_peers
 
 RUN = "full/baseline/0"
 
@@ -32,14 +32,14 @@ class Disk:
     """A whole supervisor in this process, its host and trainers in theirs, and a say in how much room there is."""
 
     def __init__(self, home, store, supervisor, serving, client):
-        self.lab = LiveHome(home)
+        self.live_home = LiveHome(home)
         self.store = store
         self.supervisor = supervisor
         self.serving = serving
         self.client = client
 
     async def until(self, condition):
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             while not condition():  # noqa: ASYNC110 - what is waited for happens in other processes
                 await asyncio.sleep(0.02)
 
@@ -51,11 +51,11 @@ class Disk:
     async def fill(self):
         ((pages,),) = await self.store._connection.execute_fetchall("PRAGMA page_count")
         await self.store._connection.execute_fetchall(f"PRAGMA max_page_count = {pages}")
-        await self.until(lambda: is_full(self.lab.home))
+        await self.until(lambda: is_full(self.live_home.home))
 
     async def leave(self):
         """As `serve` does."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             if not self.serving.done():
                 await self.client.say(c.ShutDown())
             await self.serving
@@ -70,11 +70,11 @@ async def disk(tmp_path, monkeypatch):
     monkeypatch.setattr(sqlite_store, "FULL_RETRY_SECONDS", 0.05)
     monkeypatch.setattr(shell, "FULL_SECONDS", 1.0)
     home = tmp_path / "home"
-    with HomeLock(home), street() as knock:
+    with HomeLock(home), open_peers() as connect_peer:
         store = await SqliteEventStore.open(home / DATABASE)
         supervisor = Supervisor(home, store)
         await supervisor.open(None)
-        client = knock(supervisor.gate.endpoint, supervisor.public_key, keys.load(home, "client"))
+        client = connect_peer(supervisor.gate.endpoint, supervisor.public_key, keys.load(home, "client"))
         serving = asyncio.create_task(supervisor.run())
         disk = Disk(home, store, supervisor, serving, client)
         try:
@@ -84,7 +84,7 @@ async def disk(tmp_path, monkeypatch):
             await store.close()
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().remove_signal_handler(number)
-        await disk.until(lambda: not disk.lab.processes())
+        await disk.until(lambda: not disk.live_home.processes())
     assert not is_full(home), "nobody serves it any more"
     with contextlib.closing(open_reader(home / DATABASE)) as reader:
         chain.verify(reader)
@@ -98,28 +98,29 @@ def no_room(*arguments):
 
 
 @pytest.mark.parametrize("where", [(Path, "write_text"), (Supervisor, "_look_around")], ids=["at its start", "later"])
-def test_a_supervisor_that_fails_leaves_its_trainers_to_the_next(lab, monkeypatch, where):
-    lab.submit(long_experiment("full"))
-    before = lab.wait_state(RUN, "running")
-    os.kill(lab.process("lander.supervisor"), signal.SIGKILL)
-    lab.wait(lambda: not is_locked(lab.home), "it to be gone")
+def test_a_supervisor_that_fails_leaves_its_trainers_to_the_next(restarted_home, monkeypatch, where):
+    live_home, run = restarted_home, f"full-{where[1].strip('_')}/baseline/0"
+    live_home.submit(long_experiment(run.partition("/")[0]))
+    before = live_home.wait_state(run, "running")
+    os.kill(live_home.process("lander.supervisor"), signal.SIGKILL)
+    live_home.wait(lambda: not is_locked(live_home.home), "it to be gone")
     monkeypatch.setattr(starting, "tune_interpreter", lambda: None)
     monkeypatch.setattr(starting, "_say", lambda words: None)
     monkeypatch.setattr(*where, no_room)
-    with HomeLock(lab.home), pytest.raises(OSError, match="No space left"):
-        asyncio.run(starting.serve(lab.home))
+    with HomeLock(live_home.home), pytest.raises(OSError, match="No space left"):
+        asyncio.run(starting.serve(live_home.home))
     monkeypatch.undo()
-    assert not list(lab.home.glob(".supervisor.json*"))
-    lab.start()
-    lab.wait(lambda: lab.run(RUN)["step"] > before["step"] + 1000, "it to go on")
-    assert (lab.run(RUN)["attempt"], lab.run(RUN)["pid"]) == (1, before["pid"])
+    assert not list(live_home.home.glob(".supervisor.json*"))
+    live_home.start()
+    live_home.wait(lambda: live_home.run(run)["step"] > before["step"] + 1000, "it to go on")
+    assert (live_home.run(run)["attempt"], live_home.run(run)["pid"]) == (1, before["pid"])
 
 
 async def test_exits_that_cannot_be_noted_do_not_pile_up(disk):
     """The host says them again and again; once there is room, it is heard."""
     await disk.submit()
     await disk.fill()
-    os.kill(disk.lab.run(RUN)["pid"], signal.SIGKILL)
+    os.kill(disk.live_home.run(RUN)["pid"], signal.SIGKILL)
     host = Principal("host", name="local")
     exited = c.TrainerExited(run=RUN, epoch=1, signal="SIGKILL")
     await asyncio.sleep(0)
@@ -128,24 +129,24 @@ async def test_exits_that_cannot_be_noted_do_not_pile_up(disk):
         disk.supervisor._dispatch(Received(host, disk.supervisor.principals.host.public, exited))
     assert disk.supervisor._inbox.qsize() == before
     await disk.make_room()
-    await disk.until(lambda: disk.lab.run(RUN)["attempt"] == 2)
+    await disk.until(lambda: disk.live_home.run(RUN)["attempt"] == 2)
 
 
 async def test_all_goes_on_when_there_is_room_again(disk):
-    assert not is_full(disk.lab.home)
+    assert not is_full(disk.live_home.home)
     await disk.submit()
     await disk.fill()
     refused = await disk.client.ask(c.StopTarget(target="full", operator="me"))
     assert isinstance(refused, c.Refused)
-    assert refused.detail == f"{disk.lab.home}: no space left on its disk; make room, and ask again"
+    assert refused.detail == f"{disk.live_home.home}: no space left on its disk; make room, and ask again"
     assert isinstance(await disk.client.ask(c.Ping()), c.Accepted), "it is there all the same"
-    before = disk.lab.run(RUN)
+    before = disk.live_home.run(RUN)
     await asyncio.sleep(1.0)
-    assert disk.lab.run(RUN)["step"] == before["step"], "nothing is recorded while there is no room"
+    assert disk.live_home.run(RUN)["step"] == before["step"], "nothing is recorded while there is no room"
     await disk.make_room()
-    await disk.until(lambda: disk.lab.run(RUN)["step"] > before["step"] + 1000)
-    await disk.until(lambda: not is_full(disk.lab.home))
-    assert (disk.lab.run(RUN)["attempt"], disk.lab.run(RUN)["pid"]) == (1, before["pid"])
+    await disk.until(lambda: disk.live_home.run(RUN)["step"] > before["step"] + 1000)
+    await disk.until(lambda: not is_full(disk.live_home.home))
+    assert (disk.live_home.run(RUN)["attempt"], disk.live_home.run(RUN)["pid"]) == (1, before["pid"])
 
 
 @pytest.mark.parametrize("busy", ["deciding", "not deciding"])
@@ -160,7 +161,7 @@ async def test_leaving_needs_no_room(disk, busy):
     answer = await disk.client.ask(c.ShutDown())
     while answer != c.Accepted(detail="leaving, with no room on the disk to record it"):
         answer = await disk.client.hear()  # to the order before
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         await disk.serving
-    assert is_full(disk.lab.home)
+    assert is_full(disk.live_home.home)
     assert disk.supervisor.state.live, "they could not be asked"

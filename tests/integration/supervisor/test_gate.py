@@ -10,90 +10,90 @@ from lander.protocol import commands as c
 from lander.protocol.errors import LanderError
 from lander.supervisor.gate import DOMAIN, Principal
 from tests.support.gate_fixture import KEYS, PRINCIPALS, GateFixture
-from tests.support.peers import PATIENCE, new_keys
+from tests.support.peers import TIMEOUT_SECONDS, new_keys
 
 # --- keys -------------------------------------------------------------------------------------------------------------
 
 
-async def test_who_holds_a_known_key_is_let_in_and_answered(yard, knock):
-    peer = knock("client")
+async def test_who_holds_a_known_key_is_let_in_and_answered(gate_fixture, connect_peer):
+    peer = connect_peer("client")
     assert await peer.handshake()
     assert await peer.ask(c.Ping()) == c.Accepted(subject="Ping")
-    received = yard.received.get_nowait()
+    received = gate_fixture.received.get_nowait()
     assert (received.principal, received.command) == (Principal("client"), c.Ping())
-    assert yard.gate.refused == 0
+    assert gate_fixture.gate.refused == 0
 
 
-async def test_who_holds_another_key_is_not_let_in(yard, knock):
-    assert not await knock(new_keys()).handshake()
-    await yard.has_refused(1)
-    assert await knock("client").ask(c.Ping()) == c.Accepted(subject="Ping")
+async def test_who_holds_another_key_is_not_let_in(gate_fixture, connect_peer):
+    assert not await connect_peer(new_keys()).handshake()
+    await gate_fixture.has_refused(1)
+    assert await connect_peer("client").ask(c.Ping()) == c.Accepted(subject="Ping")
 
 
-async def test_a_key_that_is_no_longer_valid_is_not_heard(yard, knock):
-    peer = knock("trainer")
+async def test_a_key_that_is_no_longer_valid_is_not_heard(gate_fixture, connect_peer):
+    peer = connect_peer("trainer")
     append = c.Append(run="x/baseline/0", epoch=1, first_seq=1, events=())
     await peer.ask(append)
-    del yard.principals[KEYS["trainer"].public]
+    del gate_fixture.principals[KEYS["trainer"].public]
     assert await peer.ask(append) == c.Fenced()
-    await yard.has_refused(1)
-    assert yard.gate.refusals["fenced"] == 1
-    assert yard.received.qsize() == 1
+    await gate_fixture.has_refused(1)
+    assert gate_fixture.gate.refusals["fenced"] == 1
+    assert gate_fixture.received.qsize() == 1
 
 
-async def test_a_name_that_somebody_gives_himself_means_nothing(yard, knock):
+async def test_a_name_that_somebody_gives_himself_means_nothing(gate_fixture, connect_peer):
     """Routing ids are self-declared: a second holder of one must neither take over nor disturb the first."""
-    first = knock("trainer", identity=b"me")
+    first = connect_peer("trainer", identity=b"me")
     append = c.Append(run="x/baseline/0", epoch=1, first_seq=1, events=())
     await first.ask(append)
-    second = knock("other", identity=b"me")
+    second = connect_peer("other", identity=b"me")
     assert await second.handshake()
     await second.say(append)
     for _ in range(3):
         assert await first.ask(append) == c.Accepted(subject="Append")
-    while not yard.received.empty():
-        assert yard.received.get_nowait().key == KEYS["trainer"].public
+    while not gate_fixture.received.empty():
+        assert gate_fixture.received.get_nowait().key == KEYS["trainer"].public
 
 
 # --- the self-test ----------------------------------------------------------------------------------------------------
 
 
-async def refuses_to_open(yard):
+async def refuses_to_open(gate_fixture):
     try:
         with pytest.raises(LanderError, match="let a stranger's key in"):
-            await yard.gate.open(None)
+            await gate_fixture.gate.open(None)
     finally:
-        await yard.gate.close()
+        await gate_fixture.gate.close()
 
 
 async def test_a_gate_without_its_domain_would_let_strangers_in_and_does_not_open(monkeypatch):
     """Negative control for everything above: CURVE by itself accepts any key."""
     real = zmq.Socket.setsockopt
 
-    def forgetful(socket, option, value):
+    def unrepeatable(socket, option, value):
         if option != zmq.ZAP_DOMAIN:
             real(socket, option, value)
 
-    monkeypatch.setattr(zmq.Socket, "setsockopt", forgetful)
+    monkeypatch.setattr(zmq.Socket, "setsockopt", unrepeatable)
     await refuses_to_open(GateFixture())
 
 
 async def test_a_gate_whose_handler_says_yes_to_everybody_does_not_open():
-    yard = GateFixture()
-    yard.gate._authorise = lambda key: Principal("client")
-    await refuses_to_open(yard)
+    gate_fixture = GateFixture()
+    gate_fixture.gate._authorise = lambda key: Principal("client")
+    await refuses_to_open(gate_fixture)
 
 
-async def test_the_self_test_is_not_counted_as_a_refusal(yard):
-    assert yard.gate.refused == 0
+async def test_the_self_test_is_not_counted_as_a_refusal(gate_fixture):
+    assert gate_fixture.gate.refused == 0
 
 
-async def handshake_answer(yard, *frames):
+async def handshake_answer(gate_fixture, *frames):
     """What the handler answers to a request as libzmq would make it, or as it would not."""
-    with yard.gate._context.socket(zmq.REQ) as asker:
+    with gate_fixture.gate._context.socket(zmq.REQ) as asker:
         asker.connect("inproc://zeromq.zap.01")
         await asker.send_multipart(frames)
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             return await asker.recv_multipart()
 
 
@@ -119,15 +119,15 @@ def request(domain=DOMAIN, mechanism=b"CURVE", key=None):
         [bytes(100)] * 20,
     ],
 )
-async def test_every_handshake_gets_an_answer_and_a_strange_one_a_refusal(yard, knock, frames):
-    assert (await handshake_answer(yard, *request()))[1:3] == [b"id7", b"200"]
-    version, request_id, status, *_ = await handshake_answer(yard, *frames)
+async def test_every_handshake_gets_an_answer_and_a_strange_one_a_refusal(gate_fixture, connect_peer, frames):
+    assert (await handshake_answer(gate_fixture, *request()))[1:3] == [b"id7", b"200"]
+    version, request_id, status, *_ = await handshake_answer(gate_fixture, *frames)
     assert (version, request_id, status) == (b"1.0", frames[1] if len(frames) > 1 else b"", b"400")
-    assert await knock("client").handshake()
+    assert await connect_peer("client").handshake()
 
 
-async def test_a_failure_while_a_handshake_is_judged_refuses_it_and_no_later_one(yard, knock):
-    yard.principals = None  # whatever is looked up in it raises
-    assert not await knock("client").handshake()
-    yard.principals = PRINCIPALS
-    assert await knock("client").handshake()
+async def test_a_failure_while_a_handshake_is_judged_refuses_it_and_no_later_one(gate_fixture, connect_peer):
+    gate_fixture.principals = None  # whatever is looked up in it raises
+    assert not await connect_peer("client").handshake()
+    gate_fixture.principals = PRINCIPALS
+    assert await connect_peer("client").handshake()

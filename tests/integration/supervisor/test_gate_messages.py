@@ -11,7 +11,7 @@ from lander.protocol.wire import MAX_FRAME, encode
 from lander.supervisor import gate as gate_module
 from lander.supervisor.gate import MAX_DRAIN, MAX_UNSENT, Gate
 from tests.support.gate_fixture import KEYS, GateFixture
-from tests.support.peers import PATIENCE, new_keys, street
+from tests.support.peers import TIMEOUT_SECONDS, new_keys, open_peers
 
 SAMPLE = ResourcesSampled(cpu_percent=1.0, memory_percent=1.0, memory_mb=1.0, disk_free_mb=1.0)
 
@@ -31,16 +31,16 @@ BAD_MESSAGES = {
 
 
 @pytest.mark.parametrize("frames", BAD_MESSAGES.values(), ids=BAD_MESSAGES)
-async def test_a_bad_message_is_counted_and_the_gate_serves_on(yard, knock, frames):
-    peer = knock("client")
+async def test_a_bad_message_is_counted_and_the_gate_serves_on(gate_fixture, connect_peer, frames):
+    peer = connect_peer("client")
     for _ in range(3):
         await peer.say_frames(*frames)
     await peer.say(c.Ping())
     while (answer := await peer.hear()) != c.Accepted(subject="Ping"):
         assert isinstance(answer, c.Refused)  # a client that sent something, but no command, waits for an answer
-        assert answer.error == "UsageError"
-    assert yard.gate.refused == 3
-    assert yard.received.qsize() == 1
+        assert answer.error == "usage"
+    assert gate_fixture.gate.refused == 3
+    assert gate_fixture.received.qsize() == 1
 
 
 @pytest.mark.parametrize(
@@ -54,14 +54,14 @@ async def test_a_bad_message_is_counted_and_the_gate_serves_on(yard, knock, fram
         ("trainer", c.TrainerExited(run="x/baseline/0", epoch=1)),
     ],
 )
-async def test_nobody_says_what_is_another_roles_to_say(yard, knock, who, command):
-    await knock(who).say(command)
-    await yard.has_refused(1)
-    assert yard.received.empty()
+async def test_nobody_says_what_is_another_roles_to_say(gate_fixture, connect_peer, who, command):
+    await connect_peer(who).say(command)
+    await gate_fixture.has_refused(1)
+    assert gate_fixture.received.empty()
 
 
-async def test_who_sends_too_much_is_cut_off_and_may_come_again(yard, knock):
-    other, peer = knock("host"), knock("client")
+async def test_who_sends_too_much_is_cut_off_and_may_come_again(gate_fixture, connect_peer):
+    other, peer = connect_peer("host"), connect_peer("client")
     await peer.ask(c.Ping())
     assert await peer.handshake()
     await peer.say_frames(bytes(MAX_FRAME + 1))
@@ -69,7 +69,7 @@ async def test_who_sends_too_much_is_cut_off_and_may_come_again(yard, knock):
     assert await peer.ask(c.Ping()) == c.Accepted(subject="Ping")
     assert await other.ask(c.ReportResources(sample=SAMPLE)) == c.Accepted(subject="ReportResources")
     await peer.say_frames(bytes(MAX_FRAME))  # the largest that is looked at
-    await yard.has_refused(1)
+    await gate_fixture.has_refused(1)
 
 
 def test_what_is_refused_is_logged_once_a_second_at_most(caplog, monkeypatch):
@@ -87,87 +87,87 @@ def test_what_is_refused_is_logged_once_a_second_at_most(caplog, monkeypatch):
     assert "(221 refused so far)" in caplog.text
 
 
-async def test_a_crowd_is_heard_to_the_last_message(yard, knock):
+async def test_a_crowd_is_heard_to_the_last_message(gate_fixture, connect_peer):
     """The socket's descriptor tells of changes and not of messages: none may be left lying in it."""
-    yard.answers = False
+    gate_fixture.answers = False
     number = 3 * MAX_DRAIN + 7
-    peers = [knock("trainer"), knock("other"), knock("host")]
+    peers = [connect_peer("trainer"), connect_peer("other"), connect_peer("host")]
     append = c.Append(run="x/baseline/0", epoch=1, first_seq=1, events=())
     report = c.ReportResources(sample=SAMPLE)
     await asyncio.gather(*(peer.say(*[report if peer is peers[2] else append] * number) for peer in peers))
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         for _ in range(3 * number):
-            await yard.received.get()
-    assert yard.gate.refused == 0
+            await gate_fixture.received.get()
+    assert gate_fixture.gate.refused == 0
 
 
 # --- answers ----------------------------------------------------------------------------------------------------------
 
 
-async def test_what_is_said_to_somebody_who_has_not_come_yet_is_waiting_for_him(yard, knock):
+async def test_what_is_said_to_somebody_who_has_not_come_yet_is_waiting_for_him(gate_fixture, connect_peer):
     for seq in range(MAX_UNSENT + 5):
-        yard.gate.send(KEYS["trainer"].public, c.Acknowledged(seq=seq))
-    yard.answers = False
-    peer = knock("trainer")
+        gate_fixture.gate.send(KEYS["trainer"].public, c.Acknowledged(seq=seq))
+    gate_fixture.answers = False
+    peer = connect_peer("trainer")
     await peer.say(c.Append(run="x/baseline/0", epoch=1, first_seq=1, events=()))
     assert [(await peer.hear()).seq for _ in range(MAX_UNSENT)] == list(range(5, MAX_UNSENT + 5))
 
 
-async def test_what_was_meant_for_one_agent_is_not_said_to_the_next(yard, knock):
+async def test_what_was_meant_for_one_agent_is_not_said_to_the_next(gate_fixture, connect_peer):
     """A host says who it is at each connection and is told what to do then: an older order could start what is over."""
     host = KEYS["host"].public
-    yard.answers = False
-    yard.gate.send(host, c.EndTrainer(run="x/baseline/0", epoch=1, grace=1.0))
-    peer = knock("host")
+    gate_fixture.answers = False
+    gate_fixture.gate.send(host, c.EndTrainer(run="x/baseline/0", epoch=1, grace=1.0))
+    peer = connect_peer("host")
     await peer.say(c.ReportResources(sample=SAMPLE))
-    async with asyncio.timeout(PATIENCE):
-        await yard.received.get()
-    yard.gate.send(host, c.Rejoin())
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        await gate_fixture.received.get()
+    gate_fixture.gate.send(host, c.Rejoin())
     assert await peer.hear() == c.Rejoin()
 
 
-async def test_what_is_turned_away_is_counted_by_reason(yard, knock):
-    peer = knock("client")
+async def test_what_is_turned_away_is_counted_by_reason(gate_fixture, connect_peer):
+    peer = connect_peer("client")
     await peer.say_frames(b"x")
     await peer.say(c.TrainerExited(run="x/baseline/0", epoch=1))
-    assert not await knock(new_keys()).handshake()
-    await yard.has_refused(3)
-    assert yard.gate.refusals == {"stranger": 1, "malformed": 1, "not allowed": 1, "fenced": 0}
+    assert not await connect_peer(new_keys()).handshake()
+    await gate_fixture.has_refused(3)
+    assert gate_fixture.gate.refusals == {"stranger": 1, "malformed": 1, "not allowed": 1, "fenced": 0}
 
 
-async def test_nothing_is_kept_for_a_key_that_is_nobodys(yard):
-    del yard.principals[KEYS["trainer"].public]
-    yard.gate.send(KEYS["trainer"].public, c.Acknowledged(seq=1))
-    assert yard.gate._unsent == {}
+async def test_nothing_is_kept_for_a_key_that_is_nobodys(gate_fixture):
+    del gate_fixture.principals[KEYS["trainer"].public]
+    gate_fixture.gate.send(KEYS["trainer"].public, c.Acknowledged(seq=1))
+    assert gate_fixture.gate._unsent == {}
 
 
-async def test_what_is_said_to_somebody_who_has_gone_is_dropped(yard, knock):
-    with street() as leaving:
-        peer = leaving(yard.gate.endpoint, KEYS["gate"].public, KEYS["trainer"])
+async def test_what_is_said_to_somebody_who_has_gone_is_dropped(gate_fixture, connect_peer):
+    with open_peers() as leaving:
+        peer = leaving(gate_fixture.gate.endpoint, KEYS["gate"].public, KEYS["trainer"])
         await peer.ask(c.Append(run="x/baseline/0", epoch=1, first_seq=1, events=()))
-    async with asyncio.timeout(PATIENCE):
-        while KEYS["trainer"].public in yard.gate._routes:
-            yard.gate.send(KEYS["trainer"].public, c.StopTraining())
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        while KEYS["trainer"].public in gate_fixture.gate._routes:
+            gate_fixture.gate.send(KEYS["trainer"].public, c.StopTraining())
             await asyncio.sleep(0.002)
-    assert KEYS["trainer"].public not in yard.gate._unsent
-    assert await knock("client").ask(c.Ping()) == c.Accepted(subject="Ping")
+    assert KEYS["trainer"].public not in gate_fixture.gate._unsent
+    assert await connect_peer("client").ask(c.Ping()) == c.Accepted(subject="Ping")
 
 
-async def test_who_is_forgotten_costs_nothing(yard):
-    yard.gate.send(KEYS["trainer"].public, c.StopTraining())
-    yard.gate.forget(KEYS["trainer"].public)
-    yard.gate.forget("nobody")
-    assert (yard.gate._unsent, yard.gate._routes) == ({}, {})
+async def test_who_is_forgotten_costs_nothing(gate_fixture):
+    gate_fixture.gate.send(KEYS["trainer"].public, c.StopTraining())
+    gate_fixture.gate.forget(KEYS["trainer"].public)
+    gate_fixture.gate.forget("nobody")
+    assert (gate_fixture.gate._unsent, gate_fixture.gate._routes) == ({}, {})
 
 
-async def test_many_clients_share_a_key_and_each_gets_its_own_answer(yard, knock):
+async def test_many_clients_share_a_key_and_each_gets_its_own_answer(gate_fixture, connect_peer):
     commands = [c.Ping(), c.ShutDown(), c.StopTarget(target="x", operator="me")]
-    answers = await asyncio.gather(*(knock("client").ask(command) for command in commands))
+    answers = await asyncio.gather(*(connect_peer("client").ask(command) for command in commands))
     assert [answer.subject for answer in answers] == ["Ping", "ShutDown", "StopTarget"]
 
 
-async def test_a_client_that_asks_twice_in_one_breath_is_answered_twice(yard, knock):
-    peer = knock("client")
+async def test_a_client_that_asks_twice_in_one_breath_is_answered_twice(gate_fixture, connect_peer):
+    peer = connect_peer("client")
     await peer.say(*[c.Ping()] * 40)
     for _ in range(40):
         assert await peer.hear() == c.Accepted(subject="Ping")
@@ -176,20 +176,20 @@ async def test_a_client_that_asks_twice_in_one_breath_is_answered_twice(yard, kn
 # --- ports ------------------------------------------------------------------------------------------------------------
 
 
-async def test_a_gate_that_opens_where_one_was_before_is_found_again(yard, knock):
-    peer = knock("client")
+async def test_a_gate_that_opens_where_one_was_before_is_found_again(gate_fixture, connect_peer):
+    peer = connect_peer("client")
     await peer.ask(c.Ping())
-    port = int(yard.gate.endpoint.rpartition(":")[2])
-    await yard.close()
-    yard.new_gate()
-    await yard.open(port)
-    assert int(yard.gate.endpoint.rpartition(":")[2]) == port
+    port = int(gate_fixture.gate.endpoint.rpartition(":")[2])
+    await gate_fixture.close()
+    gate_fixture.new_gate()
+    await gate_fixture.open(port)
+    assert int(gate_fixture.gate.endpoint.rpartition(":")[2]) == port
     assert await peer.ask(c.Ping()) == c.Accepted(subject="Ping")
 
 
-async def test_a_gate_whose_port_is_taken_opens_elsewhere(yard):
-    port = int(yard.gate.endpoint.rpartition(":")[2])
+async def test_a_gate_whose_port_is_taken_opens_elsewhere(gate_fixture):
+    port = int(gate_fixture.gate.endpoint.rpartition(":")[2])
     second = GateFixture()
     await second.open(port)
-    assert second.gate.endpoint != yard.gate.endpoint
+    assert second.gate.endpoint != gate_fixture.gate.endpoint
     await second.close()

@@ -12,81 +12,84 @@ from lander.protocol import events as e
 from lander.protocol.commands import Ping, ShutDown
 from lander.protocol.errors import ConflictError, NotFoundError
 from lander.protocol.events import CheckpointCommitted, TrainingStarted
-from lander.store.log.event_store import said
+from lander.store.log.event_store import batch_of
 from tests.integration.supervisor.test_supervision import attempts, long_experiment
 from tests.support.live_home import LiveHome
-from tests.support.written_homes import begun, tell
+from tests.support.written_homes import queued_experiment, write_log
 
 
-def checkpoints(lab, run):
-    return [event for event in lab.events(run, "CheckpointCommitted") if isinstance(event, CheckpointCommitted)]
+def checkpoints(live_home, run):
+    return [event for event in live_home.events(run, "CheckpointCommitted") if isinstance(event, CheckpointCommitted)]
 
 
-def continued_from(lab, run):
-    return [event.from_step for event in lab.events(run, "TrainingStarted") if isinstance(event, TrainingStarted)]
+def continued_from(live_home, run):
+    return [event.from_step for event in live_home.events(run, "TrainingStarted") if isinstance(event, TrainingStarted)]
 
 
-def goes_on(lab, run, attempt):
+def goes_on(live_home, run, attempt):
     """The next attempt continues exactly where the last one left off."""
-    lab.wait(lambda: lab.run(run)["attempt"] == attempt and lab.run(run)["state"] == "running", "it to go on")
-    last = checkpoints(lab, run)[-1].step
+    live_home.wait(lambda: live_home.run(run)["attempt"] == attempt and live_home.run(run)["state"] == "running", "it to go on")
+    last = checkpoints(live_home, run)[-1].step
     assert last > 0
-    assert continued_from(lab, run)[-1] == last
+    assert continued_from(live_home, run)[-1] == last
 
 
-def test_what_a_leaving_supervisor_interrupts_the_next_one_carries_on(lab):
+def test_what_a_leaving_supervisor_interrupts_the_next_one_carries_on(restarted_home):
     wanted = long_experiment("interrupted")
-    lab.submit(wanted)
-    leave = (lambda: client.shut_down(lab.home), lambda: os.kill(lab.process("lander.supervisor"), signal.SIGTERM))
+    restarted_home.submit(wanted)
+    leave = (
+        lambda: client.shut_down(restarted_home.home),
+        lambda: os.kill(restarted_home.process("lander.supervisor"), signal.SIGTERM),
+    )
     for attempt in (1, 2):
         for run in wanted.runs:
-            lab.wait_state(run.id, "running")
+            restarted_home.wait_state(run.id, "running")
         leave[attempt - 1]()
-        lab.wait(lambda: not lab.processes(), "everything to be gone")
-        assert lab.status("interrupted")["state"] == "running"
+        restarted_home.wait(lambda: not restarted_home.processes(), "everything to be gone")
+        assert restarted_home.status("interrupted")["state"] == "running"
         for run in wanted.runs:
-            assert lab.run(run.id)["state"] == "queued"
-            assert attempts(lab, run.id) == ["preempted"] * attempt
-        lab.start()
+            assert restarted_home.run(run.id)["state"] == "queued"
+            assert attempts(restarted_home, run.id) == ["preempted"] * attempt
+        restarted_home.start()
         for run in wanted.runs:
-            goes_on(lab, run.id, attempt=attempt + 1)
-    assert lab.stored("interrupted", "RunFailed") == []
+            goes_on(restarted_home, run.id, attempt=attempt + 1)
+    assert restarted_home.stored("interrupted", "RunFailed") == []
 
 
-def test_a_host_told_to_leave_has_its_trainers_write_their_checkpoints(lab):
+def test_a_host_told_to_leave_has_its_trainers_write_their_checkpoints(restarted_home):
     wanted = long_experiment("moved")
-    lab.submit(wanted)
+    restarted_home.submit(wanted)
     for run in wanted.runs:
-        lab.wait_state(run.id, "running")
-    os.kill(lab.process("lander.actors.host.agent"), signal.SIGTERM)
+        restarted_home.wait_state(run.id, "running")
+    os.kill(restarted_home.process("lander.actors.host.agent"), signal.SIGTERM)
     for run in wanted.runs:
-        goes_on(lab, run.id, attempt=2)
-        assert attempts(lab, run.id) == ["preempted"]
+        goes_on(restarted_home, run.id, attempt=2)
+        assert attempts(restarted_home, run.id) == ["preempted"]
 
 
-def test_a_supervisor_leaves_when_idle_if_it_was_asked_to_and_nobody_asked_it_to_stay(lab):
+def test_a_supervisor_leaves_when_idle_if_it_was_asked_to_and_nobody_asked_it_to_stay(live_home):
     def leave_when_idle():
-        with client.connected(lab.home) as supervisor, pytest.raises(ConflictError, match="still under way: brief"):
+        with client.connected(live_home.home) as supervisor, pytest.raises(ConflictError, match="still under way: brief"):
             supervisor.ask(ShutDown(only_if_idle=True))
 
-    lab.submit(long_experiment("brief"))
+    live_home.submit(long_experiment("brief"))
     leave_when_idle()
-    with client.connected(lab.home) as supervisor:
+    with client.connected(live_home.home) as supervisor:
         supervisor.ask(Ping(stay=True))
-    lab.stop("brief")
-    lab.wait_ended("brief")
-    with client.connected(lab.home) as supervisor:
+    live_home.stop("brief")
+    live_home.wait_ended("brief")
+    with client.connected(live_home.home) as supervisor:
         supervisor.ask(Ping())
-    lab.submit(long_experiment("brief-again"))
-    with client.connected(lab.home) as supervisor, pytest.raises(ConflictError):
+    live_home.submit(long_experiment("brief-again"))
+    with client.connected(live_home.home) as supervisor, pytest.raises(ConflictError):
         supervisor.ask(ShutDown(only_if_idle=True))
-    lab.stop("brief-again")
-    lab.wait(lambda: not lab.processes(), "it to leave by itself")
-    with pytest.raises(NotFoundError), client.connected(lab.home):
+    live_home.stop("brief-again")
+    live_home.wait(lambda: not live_home.processes(), "it to leave by itself")
+    with pytest.raises(NotFoundError), client.connected(live_home.home):
         pass
 
 
-def test_whoever_asks_just_as_somebody_elses_supervisor_leaves_asks_the_next(lab, monkeypatch):
+def test_whoever_asks_just_as_somebody_elses_supervisor_leaves_asks_the_next(live_home, monkeypatch):
     start, left = client.start, []
 
     def start_and_see_it_leave(home):
@@ -96,45 +99,45 @@ def test_whoever_asks_just_as_somebody_elses_supervisor_leaves_asks_the_next(lab
         return started
 
     monkeypatch.setattr(client, "start", start_and_see_it_leave)
-    assert client.stay(lab.home) == ("", True)
+    assert client.stay(live_home.home) == ("", True)
     assert left == [True]
 
 
-def test_what_the_supervisor_does_not_know_is_asked_once(lab, monkeypatch):
+def test_what_the_supervisor_does_not_know_is_asked_once(live_home, monkeypatch):
     """The control: to be told that there is no such thing is an answer."""
     monkeypatch.setattr(client, "LEAVE_SECONDS", 600.0)
     with pytest.raises(NotFoundError, match="nowhere: no such experiment or run"):
-        client.ask_starting(lab.home, client.operation("ResumeTarget", "nowhere"))
+        client.ask_starting(live_home.home, client.operation("ResumeTarget", "nowhere"))
 
 
 @pytest.mark.parametrize("late", [3, 10**6])
-def test_one_that_is_only_starting_is_waited_for(lab, monkeypatch, late):
+def test_one_that_is_only_starting_is_waited_for(live_home, monkeypatch, late):
     """It holds the home, and cannot be found yet; but not for ever."""
     read, looks = address.read, itertools.count()
     monkeypatch.setattr(client, "ANSWER_SECONDS", 1.0)
     monkeypatch.setattr(address, "read", lambda home: read(home) if next(looks) >= late else None)
     if late == 3:
-        assert client.shut_down(lab.home)
-        assert not lab.processes()
+        assert client.shut_down(live_home.home)
+        assert not live_home.processes()
     else:
         with pytest.raises(NotFoundError, match="no supervisor is running"):
-            client.stop(lab.home, "x")
+            client.stop(live_home.home, "x")
         monkeypatch.undo()
 
 
 def test_a_supervisor_that_was_started_for_nothing_leaves_again(tmp_path):
     home = tmp_path / "home"
-    begun(home)
-    tell(
+    queued_experiment(home)
+    write_log(
         home,
-        said("x", e.ExperimentStopped()),
-        *(said(f"x/{run}/0", e.RunStopped(reason="operator")) for run in ("baseline", "v")),
+        batch_of("x", e.ExperimentStopped()),
+        *(batch_of(f"x/{run}/0", e.RunStopped(reason="operator")) for run in ("baseline", "v")),
     )
-    lab = LiveHome(home)
+    live_home = LiveHome(home)
     try:
         assert client.go_on(home, "RetryTarget", "x").detail == "nothing to retry: all its runs are stopped"
-        assert lab.processes() == []
+        assert live_home.processes() == []
         assert client.go_on(home, "ResumeTarget", "x").detail == ""
         assert client.running(home) is not None  # the control: there is something to do
     finally:
-        lab.close()
+        live_home.close()

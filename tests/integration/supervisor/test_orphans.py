@@ -10,26 +10,26 @@ from pathlib import Path
 import pytest
 
 from lander.app import client
-from tests.support.live_home import PATIENCE, experiment
+from tests.support.live_home import TIMEOUT_SECONDS, experiment
 
 RUN = "{}/baseline/0"
 
 
-def littering(lab, name):
+def leaving_processes(live_home, name):
     """An experiment whose environments start processes; returns the file that knows them."""
-    litter = lab.home / f"{name}.pids"
+    pid_file = live_home.home / f"{name}.pids"
     wanted = experiment(
         name,
         {"n_steps": 64, "batch_size": 64, "n_epochs": 1},
         environment="tests.support.faulty_environments:LeavingProcesses-v0",
-        environment_kwargs={"litter": str(litter)},
+        environment_kwargs={"pid_file": str(pid_file)},
         training_steps=50_000_000,
         checkpoint_frequency=50_000_000,
     )
-    lab.submit(wanted)
+    live_home.submit(wanted)
     for run in wanted.runs:
-        lab.wait_state(run.id, "running")
-    return litter
+        live_home.wait_state(run.id, "running")
+    return pid_file
 
 
 def there(pids):
@@ -42,15 +42,15 @@ def there(pids):
     return found
 
 
-def left_by(litter, trainer=None):
+def left_by(pid_file, trainer=None):
     """What environments have started so far; those of one trainer, or of all."""
-    lines = [[int(word) for word in line.split()] for line in litter.read_text().splitlines()]
+    lines = [[int(word) for word in line.split()] for line in pid_file.read_text().splitlines()]
     return [pid for first, *rest in lines for pid in rest if trainer in (None, first)]
 
 
-def started(litter, trainer=None):
-    pids = left_by(litter, trainer)
-    assert there(pids) == pids != [], "without litter there is nothing to show"
+def started(pid_file, trainer=None):
+    pids = left_by(pid_file, trainer)
+    assert there(pids) == pids != [], "without pid_file there is nothing to show"
     return pids
 
 
@@ -59,46 +59,46 @@ def kill(*pids):
         os.kill(pid, signal.SIGKILL)
 
 
-def stop(lab, name):
-    lab.stop(name)
-    lab.wait_ended(name)
+def stop(live_home, name):
+    live_home.stop(name)
+    live_home.wait_ended(name)
 
 
-def test_a_killed_trainer_leaves_nothing_and_takes_nothing_of_others(shared_lab):
-    litter = littering(shared_lab, "trainer")
-    victim, other = (shared_lab.run(f"trainer/{arm}/0")["pid"] for arm in ("baseline", "variant"))
-    pids, others = started(litter, victim), started(litter, other)
+def test_a_killed_trainer_leaves_nothing_and_takes_nothing_of_others(restarted_home):
+    pid_file = leaving_processes(restarted_home, "trainer")
+    victim, other = (restarted_home.run(f"trainer/{arm}/0")["pid"] for arm in ("baseline", "variant"))
+    pids, others = started(pid_file, victim), started(pid_file, other)
     kill(victim)
-    shared_lab.wait(lambda: not there(pids), "its processes to be gone")
+    restarted_home.wait(lambda: not there(pids), "its processes to be gone")
     assert there(others) == others
-    stop(shared_lab, "trainer")
-    shared_lab.wait(lambda: not there(left_by(litter)), "the rest to be gone")
+    stop(restarted_home, "trainer")
+    restarted_home.wait(lambda: not there(left_by(pid_file)), "the rest to be gone")
 
 
 @pytest.mark.parametrize("victim", ["zygote", "host"])
-def test_a_killed_zygote_or_host_leaves_nothing(shared_lab, victim):
-    litter = littering(shared_lab, victim)
-    pids = started(litter)
-    kill(shared_lab.process({"zygote": "lander.actors.host.zygote", "host": "lander.actors.host.agent"}[victim]))
-    shared_lab.wait(lambda: not there(pids), "its trainers' processes to be gone")
-    shared_lab.wait(lambda: shared_lab.run(RUN.format(victim))["attempt"] == 2, "the next attempt")
-    shared_lab.wait_state(RUN.format(victim), "running")
-    stop(shared_lab, victim)
-    shared_lab.wait(lambda: not there(left_by(litter)), "the rest to be gone")
+def test_a_killed_zygote_or_host_leaves_nothing(restarted_home, victim):
+    pid_file = leaving_processes(restarted_home, victim)
+    pids = started(pid_file)
+    kill(restarted_home.process({"zygote": "lander.actors.host.zygote", "host": "lander.actors.host.agent"}[victim]))
+    restarted_home.wait(lambda: not there(pids), "its trainers' processes to be gone")
+    restarted_home.wait(lambda: restarted_home.run(RUN.format(victim))["attempt"] == 2, "the next attempt")
+    restarted_home.wait_state(RUN.format(victim), "running")
+    stop(restarted_home, victim)
+    restarted_home.wait(lambda: not there(left_by(pid_file)), "the rest to be gone")
 
 
-def test_a_killed_guard_is_replaced_by_one_that_knows_everything(shared_lab):
-    litter = littering(shared_lab, "guard")
-    pids = started(litter)
-    zygote = shared_lab.process("lander.actors.host.zygote")
+def test_a_killed_guard_is_replaced_by_one_that_knows_everything(restarted_home):
+    pid_file = leaving_processes(restarted_home, "guard")
+    pids = started(pid_file)
+    zygote = restarted_home.process("lander.actors.host.zygote")
     first = guard_of(zygote)
     kill(first)
-    shared_lab.wait(lambda: guard_of(zygote) not in (None, first), "another guard")
-    assert shared_lab.run(RUN.format("guard"))["attempt"] == 1
+    restarted_home.wait(lambda: guard_of(zygote) not in (None, first), "another guard")
+    assert restarted_home.run(RUN.format("guard"))["attempt"] == 1
     kill(zygote)
-    shared_lab.wait(lambda: not there(pids), "its trainers' processes to be gone")
-    shared_lab.wait_state(RUN.format("guard"), "running")
-    stop(shared_lab, "guard")
+    restarted_home.wait(lambda: not there(pids), "its trainers' processes to be gone")
+    restarted_home.wait_state(RUN.format("guard"), "running")
+    stop(restarted_home, "guard")
 
 
 def guard_of(zygote):
@@ -112,30 +112,30 @@ def guard_of(zygote):
     return None
 
 
-def test_a_killed_supervisor_leaves_everything_as_it_was_and_everything_killed_leaves_nothing(lab):
-    litter = littering(lab, "left")
-    pids, before = started(litter), lab.run(RUN.format("left"))
-    kill(lab.process("lander.supervisor"))
+def test_a_killed_supervisor_leaves_everything_as_it_was_and_everything_killed_leaves_nothing(live_home):
+    pid_file = leaving_processes(live_home, "left")
+    pids, before = started(pid_file), live_home.run(RUN.format("left"))
+    kill(live_home.process("lander.supervisor"))
     stray = subprocess.Popen(
-        [sys.executable, "-m", "lander.actors.host.agent", str(lab.home), "nobody's"], stdin=subprocess.PIPE
+        [sys.executable, "-m", "lander.actors.host.agent", str(live_home.home), "nobody's"], stdin=subprocess.PIPE
     )
-    lab.start()
+    live_home.start()
     with stray:
-        assert stray.wait(timeout=PATIENCE) == -signal.SIGKILL, "an agent that no log knows of"
-    lab.wait(lambda: lab.run(RUN.format("left"))["step"] > before["step"] + 2000, "training to be recorded again")
-    after = lab.run(RUN.format("left"))
+        assert stray.wait(timeout=TIMEOUT_SECONDS) == -signal.SIGKILL, "an agent that no log knows of"
+    live_home.wait(lambda: live_home.run(RUN.format("left"))["step"] > before["step"] + 2000, "training to be recorded again")
+    after = live_home.run(RUN.format("left"))
     assert (after["pid"], after["attempt"], there(pids)) == (before["pid"], 1, pids)
-    spared = guard_of(lab.process("lander.actors.host.zygote"))  # it is what is being shown
-    kill(*(pid for pid in lab.processes() if pid != spared and pid not in pids))
-    lab.wait(lambda: not there(pids) and not lab.processes(), "everything to be gone")
+    spared = guard_of(live_home.process("lander.actors.host.zygote"))  # it is what is being shown
+    kill(*(pid for pid in live_home.processes() if pid != spared and pid not in pids))
+    live_home.wait(lambda: not there(pids) and not live_home.processes(), "everything to be gone")
 
 
-def test_what_outlives_even_the_guard_is_ended_by_the_next_host(lab):
+def test_what_outlives_even_the_guard_is_ended_by_the_next_host(live_home):
     """Its first half is the control for all the others: with nobody to guard, something stays."""
-    litter = littering(lab, "everything")
-    pids = started(litter)
-    kill(*lab.processes())
-    lab.wait(lambda: not lab.processes(), "them to be gone")
+    pid_file = leaving_processes(live_home, "everything")
+    pids = started(pid_file)
+    kill(*live_home.processes())
+    live_home.wait(lambda: not live_home.processes(), "them to be gone")
     assert there(pids), "a guard was left"
-    client.shut_down(lab.home)  # which starts what it ends, and ends it before it is quite there
+    client.shut_down(live_home.home)  # which starts what it ends, and ends it before it is quite there
     assert not there(pids)

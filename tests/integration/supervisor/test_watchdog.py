@@ -12,8 +12,8 @@ from tests.support.live_home import experiment
 SMALL = {"n_steps": 64, "batch_size": 64, "n_epochs": 1}
 
 
-def test_a_hanging_environment_is_stalled_with_its_traceback_in_the_log(shared_lab):
-    shared_lab.carry_out(experiment("warm", SMALL, training_steps=64))  # so that no trainer waits for its zygote
+def test_a_hanging_environment_is_stalled_with_its_traceback_in_the_log(shared_home):
+    shared_home.carry_out(experiment("warm", SMALL, training_steps=64))  # so that no trainer waits for its zygote
     wanted = experiment(
         "hanging",
         SMALL,
@@ -22,63 +22,63 @@ def test_a_hanging_environment_is_stalled_with_its_traceback_in_the_log(shared_l
         stall_timeout=2,
         max_retries=0,
     )
-    ended = shared_lab.carry_out(wanted)
+    ended = shared_home.carry_out(wanted)
     assert [(run["state"], run["cause"]) for run in ended["runs"]] == [("failed", "stalled(SIGKILL)")] * 2
     for run in wanted.runs:
-        (stalled,) = shared_lab.events(run.id, "ProgressStalled")
+        (stalled,) = shared_home.events(run.id, "ProgressStalled")
         assert isinstance(stalled, ProgressStalled)
         assert 2 < stalled.seconds < 10
-    log = (shared_lab.home / "experiments/hanging/logs/baseline-0.log").read_text()
+    log = (shared_home.home / "experiments/hanging/logs/baseline-0.log").read_text()
     assert "environments.py" in log
     assert "in reward" in log
 
 
-def test_a_frozen_trainer_is_stalled_after_its_time_and_not_before(shared_lab):
-    shared_lab.submit(long_experiment("frozen", stall_timeout=3, max_retries=1))
-    frozen = shared_lab.wait_state("frozen/baseline/0", "running")["pid"]
+def test_a_frozen_trainer_is_stalled_after_its_time_and_not_before(shared_home):
+    shared_home.submit(long_experiment("frozen", stall_timeout=3, max_retries=1))
+    frozen = shared_home.wait_state("frozen/baseline/0", "running")["pid"]
     os.kill(frozen, signal.SIGSTOP)
-    shared_lab.wait(lambda: attempts(shared_lab, "frozen/baseline/0") != [], "the freeze to be noticed")
-    assert attempts(shared_lab, "frozen/baseline/0") == ["stalled(SIGKILL)"]
-    (stalled,) = shared_lab.events("frozen/baseline/0", "ProgressStalled")
+    shared_home.wait(lambda: attempts(shared_home, "frozen/baseline/0") != [], "the freeze to be noticed")
+    assert attempts(shared_home, "frozen/baseline/0") == ["stalled(SIGKILL)"]
+    (stalled,) = shared_home.events("frozen/baseline/0", "ProgressStalled")
     assert isinstance(stalled, ProgressStalled)
     assert stalled.seconds > 3
-    assert attempts(shared_lab, "frozen/variant/0") == [], "who trains is not stalled"
-    shared_lab.wait(lambda: shared_lab.run("frozen/baseline/0")["attempt"] == 2, "the next attempt")
-    shared_lab.stop("frozen")
-    shared_lab.wait_ended("frozen")
+    assert attempts(shared_home, "frozen/variant/0") == [], "who trains is not stalled"
+    shared_home.wait(lambda: shared_home.run("frozen/baseline/0")["attempt"] == 2, "the next attempt")
+    shared_home.stop("frozen")
+    shared_home.wait_ended("frozen")
 
 
 @pytest.mark.parametrize("on_limit", ["warn", "pause", "stop"])
-def test_who_uses_too_much_is_treated_as_the_experiment_says(shared_lab, on_limit):
+def test_who_uses_too_much_is_treated_as_the_experiment_says(shared_home, on_limit):
     """The variant's limit is the baseline's, too, so both are over it."""
     name = f"limit-{on_limit}"
-    shared_lab.submit(long_experiment(name, resource_limits={"memory_mb": 10}, on_limit=on_limit))
+    shared_home.submit(long_experiment(name, resource_limits={"memory_mb": 10}, on_limit=on_limit))
     run = f"{name}/baseline/0"
-    shared_lab.wait(lambda: shared_lab.events(run, "ResourceLimitExceeded") != [], "the excess to be noticed")
-    (exceeded,) = shared_lab.events(run, "ResourceLimitExceeded")
+    shared_home.wait(lambda: shared_home.events(run, "ResourceLimitExceeded") != [], "the excess to be noticed")
+    (exceeded,) = shared_home.events(run, "ResourceLimitExceeded")
     assert isinstance(exceeded, ResourceLimitExceeded)
     assert (exceeded.limit, exceeded.allowed) == ("memory_mb", 10.0)
     assert exceeded.value > 10
     if on_limit == "warn":
-        step = shared_lab.run(run)["step"]
-        shared_lab.wait(lambda: shared_lab.run(run)["step"] > step, "it to go on")
-        assert shared_lab.events(run, "StopRequested") == []
-        shared_lab.stop(name)
+        step = shared_home.run(run)["step"]
+        shared_home.wait(lambda: shared_home.run(run)["step"] > step, "it to go on")
+        assert shared_home.events(run, "StopRequested") == []
+        shared_home.stop(name)
     else:
-        shared_lab.wait_state(run, {"pause": "paused", "stop": "stopped"}[on_limit])
-        assert [event.reason for event in shared_lab.events(run, "StopRequested") if isinstance(event, StopRequested)] == [
+        shared_home.wait_state(run, {"pause": "paused", "stop": "stopped"}[on_limit])
+        assert [event.reason for event in shared_home.events(run, "StopRequested") if isinstance(event, StopRequested)] == [
             "limit"
         ]
-        assert attempts(shared_lab, run) == ["limit_exceeded"]
-        shared_lab.stop(name)
-    shared_lab.wait_ended(name)
+        assert attempts(shared_home, run) == ["limit_exceeded"]
+        shared_home.stop(name)
+    shared_home.wait_ended(name)
 
 
-def test_without_a_limit_nobody_is_bothered(shared_lab):
-    shared_lab.submit(long_experiment("limitless", stall_timeout=LONG))
-    before = len(shared_lab.stored("host:local", "ResourcesSampled"))
-    shared_lab.wait_state("limitless/baseline/0", "running")
-    shared_lab.wait(lambda: len(shared_lab.stored("host:local", "ResourcesSampled")) > before + 1, "two measurements")
-    shared_lab.stop("limitless")
-    shared_lab.wait_ended("limitless")
-    assert shared_lab.stored("limitless", "ResourceLimitExceeded", "ProgressStalled") == []
+def test_without_a_limit_nobody_is_bothered(shared_home):
+    shared_home.submit(long_experiment("limitless", stall_timeout=LONG))
+    before = len(shared_home.stored("host:local", "ResourcesSampled"))
+    shared_home.wait_state("limitless/baseline/0", "running")
+    shared_home.wait(lambda: len(shared_home.stored("host:local", "ResourcesSampled")) > before + 1, "two measurements")
+    shared_home.stop("limitless")
+    shared_home.wait_ended("limitless")
+    assert shared_home.stored("limitless", "ResourceLimitExceeded", "ProgressStalled") == []

@@ -10,8 +10,8 @@ from functools import partial
 import gymnasium
 import pytest
 
-from lander.app.conduct import recorded
 from lander.app.forking import fork_request
+from lander.app.requests import recorded
 from lander.experiments.fork_rules import UNFIT
 from lander.experiments.hyperparameters import ALGORITHMS, accepted
 from lander.experiments.parsing import parse_experiment
@@ -24,14 +24,14 @@ from lander.protocol.errors import ConfigurationError, NotFoundError
 from lander.protocol.wire import decode_event, encode_event
 from lander.reports.analysis.comparison import findings
 from lander.reports.render.verdict import verdict
-from lander.store.log.event_store import said
+from lander.store.log.event_store import batch_of
 from lander.store.log.reader import Reader
 from lander.store.projections.rebuild import rebuild
 from lander.store.projections.status import status
 from lander.store.records.ancestry import Ancestor, ancestry, episodes_with_past
 from lander.store.records.checkpoint_record import checkpoints_by_run, files_of
 from lander.store.records.run_record import Record
-from lander.store.records.sections import sections, wanted_at
+from lander.store.records.sections import experiment_at, sections
 from lander.store.upkeep import retention
 from lander.store.upkeep.backup import back_up
 from lander.store.upkeep.integrity import check
@@ -40,7 +40,7 @@ from lander.supervisor.core.effects import StartAttempt
 from tests.support.decision_driver import DecisionDriver
 from tests.support.histories import checkpoint as paper
 from tests.support.histories import experiment, origin, submitted
-from tests.support.written_homes import RUN, attempt, begun, checkpoint, episode, steps, tell
+from tests.support.written_homes import RUN, attempt, checkpoint, episode, queued_experiment, steps, write_log
 
 
 def fork_of(checkpoints, name="f", of=("x", "baseline"), **settings):
@@ -168,7 +168,7 @@ def test_at_its_first_step_it_is_forked_as_what_it_was_forked_from(home):
     with pytest.raises(NotFoundError, match="f/v/0: has no checkpoint at step 5; the nearest are at 4, 8, 10"):
         fork_request(home, "f/v", "5", ["gamma=0.9"], execution={})
     with Reader(home) as reader:
-        assert [wanted_at(reader, run, 4).experiment_id for run in (RUN, "f/v/0", "g/v/0")] == ["x", "f", "g"]
+        assert [experiment_at(reader, run, 4).experiment_id for run in (RUN, "f/v/0", "g/v/0")] == ["x", "f", "g"]
 
 
 def test_a_fork_without_a_checkpoint_of_its_own_has_none_to_choose_but_its_first(home):
@@ -208,9 +208,9 @@ def submitted_there(tmp_path, monkeypatch):
     def submit(directory):
         home = tmp_path / f"home {directory}"
         wanted = experiment(environment="only_there:There-v0")
-        queued = [said(run.id, e.RunQueued()) for run in wanted.runs]
-        tell(home, said("x", submitted(wanted, directory=directory and str(tmp_path / directory))), *queued)
-        tell(home, *attempt(1, steps(0, 4), checkpoint(home, 4), cause="stopped"))
+        queued = [batch_of(run.id, e.RunQueued()) for run in wanted.runs]
+        write_log(home, batch_of("x", submitted(wanted, directory=directory and str(tmp_path / directory))), *queued)
+        write_log(home, *attempt(1, steps(0, 4), checkpoint(home, 4), cause="stopped"))
         return home
 
     yield submit
@@ -236,18 +236,18 @@ def test_an_environment_is_looked_for_where_it_was_submitted_wherever_one_goes_o
 # --- what the core makes of it ----------------------------------------------------------------------------------------
 
 
-def desk_with_origin(cpus=2):
+def driver_with_origin(cpus=2):
     """Nothing trains; the experiment that is forked has been stopped."""
-    desk = DecisionDriver(cpus=0)
-    desk.submit(experiment())
-    desk.stop("x")
+    driver = DecisionDriver(cpus=0)
+    driver.submit(experiment())
+    driver.stop("x")
     if cpus:
-        desk.join(cpus=cpus)
-    return desk
+        driver.join(cpus=cpus)
+    return driver
 
 
-def starts(desk):
-    orders = [one.order for one in desk.last.effects if isinstance(one, StartAttempt)]
+def starts(driver):
+    orders = [one.order for one in driver.last.effects if isinstance(one, StartAttempt)]
     return {
         order.run: (order.origin and order.origin.step, [each.step for each in order.checkpoints], order.new_episodes)
         for order in orders
@@ -255,52 +255,52 @@ def starts(desk):
 
 
 def test_its_runs_begin_at_the_origins_checkpoint_and_go_on_from_their_own():
-    desk = desk_with_origin()
-    desk.submit(fork_of({0: paper(4)}))
-    assert starts(desk) == {"f/baseline/0": (4, [], False), "f/v/0": (4, [], False)}
-    desk.train("f/baseline/0", from_step=4)
-    desk.checkpoint("f/baseline/0", 8)
-    desk.crash("f/baseline/0")
-    desk.now += 60
-    desk.retry("f/baseline/0")
-    assert starts(desk) == {"f/baseline/0": (4, [8], False)}
+    driver = driver_with_origin()
+    driver.submit(fork_of({0: paper(4)}))
+    assert starts(driver) == {"f/baseline/0": (4, [], False), "f/v/0": (4, [], False)}
+    driver.train("f/baseline/0", from_step=4)
+    driver.checkpoint("f/baseline/0", 8)
+    driver.crash("f/baseline/0")
+    driver.now += 60
+    driver.retry("f/baseline/0")
+    assert starts(driver) == {"f/baseline/0": (4, [8], False)}
 
 
 def test_where_its_own_checkpoints_are_lost_it_begins_at_the_origins_again():
-    desk = desk_with_origin()
-    desk.submit(fork_of({0: paper(4)}))
-    desk.train("f/v/0", from_step=4)
-    desk.checkpoint("f/v/0", 8)
-    desk.crash("f/v/0")
-    desk.now += 60
-    desk.retry("f/v/0")
-    desk.train("f/v/0", from_step=4)
-    assert desk.run("f/v/0").checkpoints == ()
-    assert desk.run("f/v/0").origin.step == 4
+    driver = driver_with_origin()
+    driver.submit(fork_of({0: paper(4)}))
+    driver.train("f/v/0", from_step=4)
+    driver.checkpoint("f/v/0", 8)
+    driver.crash("f/v/0")
+    driver.now += 60
+    driver.retry("f/v/0")
+    driver.train("f/v/0", from_step=4)
+    assert driver.run("f/v/0").checkpoints == ()
+    assert driver.run("f/v/0").origin.step == 4
 
 
 def test_an_environment_that_is_different_begins_new_episodes():
     wanted = fork_of({0: paper(4)})
     windy = wanted.arms[1].model_copy(update={"environment_kwargs": {"enable_wind": True}})
-    desk = desk_with_origin()
-    desk.submit(wanted.model_copy(update={"arms": (wanted.arms[0], windy)}))
-    assert starts(desk) == {"f/baseline/0": (4, [], False), "f/v/0": (4, [], True)}
+    driver = driver_with_origin()
+    driver.submit(wanted.model_copy(update={"arms": (wanted.arms[0], windy)}))
+    assert starts(driver) == {"f/baseline/0": (4, [], False), "f/v/0": (4, [], True)}
 
 
 def test_another_fork_under_the_same_id_is_refused():
-    desk = desk_with_origin(cpus=0)
-    desk.submit(fork_of({0: paper(4)}))
-    desk.submit(fork_of({0: paper(5)}))
-    assert desk.last.answer.error == "ConflictError"
-    assert "differs in origin.branches" in desk.last.answer.detail
-    desk.submit(fork_of({0: paper(4)}, training_steps=2000))
-    assert desk.last.answer.detail.startswith("extended")
+    driver = driver_with_origin(cpus=0)
+    driver.submit(fork_of({0: paper(4)}))
+    driver.submit(fork_of({0: paper(5)}))
+    assert driver.last.answer.error == "conflict"
+    assert "differs in origin.branches" in driver.last.answer.detail
+    driver.submit(fork_of({0: paper(4)}, training_steps=2000))
+    assert driver.last.answer.detail.startswith("extended")
 
 
 def test_an_origin_that_is_not_here_is_refused():
-    desk = DecisionDriver()
-    desk.submit(fork_of({0: paper(4)}))
-    assert desk.last.answer == c.Refused(error="NotFoundError", detail="f: is a fork of x, which is not here; is --home right?")
+    driver = DecisionDriver()
+    driver.submit(fork_of({0: paper(4)}))
+    assert driver.last.answer == c.Refused(error="not-found", detail="f: is a fork of x, which is not here; is --home right?")
 
 
 # --- what is kept -----------------------------------------------------------------------------------------------------
@@ -310,20 +310,22 @@ def test_an_origin_that_is_not_here_is_refused():
 def home(tmp_path):
     """x/baseline/0 trained for ten steps; f forked it at 4 and did six more; g forked f's variant at 8 and waits."""
     home = tmp_path / "home"
-    begun(home)
+    queued_experiment(home)
     four = checkpoint(home, 4, pages=["a"], episodes=1)
     words = [steps(0, 4), episode(3, 10.0), four, steps(4, 10), checkpoint(home, 7), episode(9, 20.0), checkpoint(home, 10)]
-    tell(home, *attempt(1, *words, cause="stopped"))
+    write_log(home, *attempt(1, *words, cause="stopped"))
     fork(home, fork_of({0: four}))
     eight = checkpoint(home, 8, "variant", episodes=2)
     words = [steps(4, 8, 0.5), episode(6, 30.0), eight, steps(8, 10, 0.5), checkpoint(home, 10, "variant")]
-    tell(home, *attempt(1, *words, run="f/v/0", from_step=4, from_episode=1, resume="exact"))
+    write_log(home, *attempt(1, *words, run="f/v/0", from_step=4, from_episode=1, resume="exact"))
     fork(home, fork_of({0: eight}, name="g", of=("f", "v")))
     return home
 
 
 def fork(home, wanted):
-    tell(home, said(wanted.experiment_id, submitted(wanted)), *(said(run.id, e.RunQueued()) for run in wanted.runs))
+    write_log(
+        home, batch_of(wanted.experiment_id, submitted(wanted)), *(batch_of(run.id, e.RunQueued()) for run in wanted.runs)
+    )
 
 
 def test_its_record_begins_where_it_was_forked(home):
@@ -363,13 +365,13 @@ def test_its_past_is_that_of_the_runs_it_continues(home):
 
 def test_what_it_did_itself_is_judged_and_not_what_it_shares_with_others(tmp_path):
     """Its origin had finished 150 episodes there; it finished one more."""
-    begun(tmp_path)
+    queued_experiment(tmp_path)
     branch = checkpoint(tmp_path, 4, episodes=150)
-    tell(tmp_path, *attempt(1, steps(0, 4), *(episode(3, 9.0) for _ in range(150)), branch, cause="stopped"))
+    write_log(tmp_path, *attempt(1, steps(0, 4), *(episode(3, 9.0) for _ in range(150)), branch, cause="stopped"))
     fork(tmp_path, fork_of({0: branch}))
     for run in ("f/baseline/0", "f/v/0"):
         forked = attempt(1, steps(4, 8), episode(7, 5.0), run=run, from_step=4, from_episode=150, cause="completed")
-        tell(tmp_path, *forked, said(run, e.RunCompleted()))
+        write_log(tmp_path, *forked, batch_of(run, e.RunCompleted()))
     with Reader(tmp_path) as reader:
         found = findings(reader, "f")
     (run,) = found.arms[1].runs
@@ -408,7 +410,7 @@ def test_what_was_forked_from_is_never_collected(home):
 
 def test_without_what_is_inherited_it_would_be(home, monkeypatch):
     """The control."""
-    monkeypatch.setattr("lander.store.records.checkpoint_record.Checkpoints.inherited", ())
+    monkeypatch.setattr("lander.store.records.checkpoint_record.RunCheckpoints.inherited", ())
     everything_touched_long_ago(home)
     with Reader(home) as reader:
         assert len(garbage(reader, Retention(keep=1, keep_every=0), now=1e9).files) == 4  # with the page of the one at 4

@@ -11,11 +11,11 @@ from lander.protocol import events as e
 from lander.protocol.errors import LanderError
 from lander.reports.analysis.comparison import findings
 from lander.reports.render import publication
-from lander.store.log.event_store import said
+from lander.store.log.event_store import batch_of
 from lander.store.log.reader import Reader
 from lander.store.records.run_record import Record
 from tests.support import example_log
-from tests.support.written_homes import RUN, attempt, begun, episode, steps, tell
+from tests.support.written_homes import RUN, attempt, episode, queued_experiment, steps, write_log
 
 FIGURES = ("differences", "learning-curves", "evaluation-curves", "final-returns", "performance-profile", "resources")
 
@@ -142,12 +142,12 @@ def test_tables_agree_with_the_findings(home, tables):
 
 
 def test_what_was_superseded_is_in_no_table_and_what_is_no_number_is_kept(tmp_path):
-    begun(tmp_path)
+    queued_experiment(tmp_path)
     evaluation = e.EvaluationFinished(step=4, first_seed=7, returns=(1.0, float("inf")), lengths=(2, 3))
     first = [steps(0, 4), episode(2, 5.0), e.MetricsLogged(step=4, values={"a": 1.0})]
     lost = [steps(4, 8), episode(6, 66.0), e.MetricsLogged(step=8, values={"a": 66.0})]
     second = [steps(4, 8), episode(7, float("nan")), e.MetricsLogged(step=8, values={"a": 2.0, "b,\n": float("nan")})]
-    tell(tmp_path, *attempt(1, *first, evaluation, *lost), *attempt(2, *second, from_step=4, from_episode=1))
+    write_log(tmp_path, *attempt(1, *first, evaluation, *lost), *attempt(2, *second, from_step=4, from_episode=1))
     directory = tmp_path / "csv"
     assert main(["report", "x", "--home", str(tmp_path), "--format", "csv", "--output", str(directory)]) == 0
     rows = {name: read(directory / f"{name}.csv") for name in ("episodes", "evaluations", "metrics")}
@@ -187,7 +187,7 @@ def test_a_report_does_not_depend_on_what_else_the_home_holds(tmp_path):
         alone = findings(reader, example_log.NAME)
     other = example_log.wanted(20_000, seeds=1, name="other")
     example_log.built(tmp_path, other, failed=None, at=example_log.BEGAN + 10**9)
-    tell(tmp_path, said("other", e.OperatorCommanded(command="stop", target="other", operator="me")))
+    write_log(tmp_path, batch_of("other", e.OperatorCommanded(command="stop", target="other", operator="me")))
     with Reader(tmp_path) as reader:
         beside = findings(reader, example_log.NAME)
     assert alone.arms == beside.arms

@@ -8,12 +8,12 @@ from lander.protocol import events as e
 from lander.protocol.arrays import pack
 from lander.protocol.errors import NotFoundError, UsageError
 from lander.reports.analysis.divergence import as_text, compare
-from lander.store.log.event_store import said
+from lander.store.log.event_store import batch_of
 from lander.store.log.reader import Reader
 from lander.store.records.run_record import Record
 from lander.store.records.sections import sections
 from tests.support.histories import experiment
-from tests.support.written_homes import OTHER, RUN, attempt, begun, checkpoint, steps, tell
+from tests.support.written_homes import OTHER, RUN, attempt, checkpoint, queued_experiment, steps, write_log
 
 
 @pytest.fixture
@@ -22,8 +22,8 @@ def told(tmp_path):
 
     def compare_what_is_told(words, others):
         home = tmp_path / "home"
-        begun(home)
-        tell(home, *attempt(1, *words), *attempt(1, *others, run=OTHER))
+        queued_experiment(home)
+        write_log(home, *attempt(1, *words), *attempt(1, *others, run=OTHER))
         with Reader(home) as reader:
             return compare(Record(reader, RUN), Record(reader, OTHER))
 
@@ -90,14 +90,14 @@ def test_other_numbers_of_environments_are_a_difference(told):
 def test_a_run_that_was_extended_has_a_section_for_each_experiment_it_was_part_of(tmp_path):
     """A killed attempt makes no section, and one that is superseded neither."""
     home = tmp_path / "home"
-    begun(home, training_steps=4)
+    queued_experiment(home, training_steps=4)
     more = e.ExperimentRestated(experiment=experiment(training_steps=8))
-    tell(home, *attempt(1, steps(0, 2), checkpoint(home, 2)), *attempt(2, steps(2, 4), checkpoint(home, 4), from_step=2))
+    write_log(home, *attempt(1, steps(0, 2), checkpoint(home, 2)), *attempt(2, steps(2, 4), checkpoint(home, 4), from_step=2))
     with Reader(home) as reader:
         (only,) = sections(reader, RUN)
         assert (only.after, only.until, only.checkpoint) == (0, 4, None)
-    tell(home, said("x", more), *attempt(3, steps(4, 6), checkpoint(home, 6), from_step=4), *attempt(4, from_step=4))
-    tell(home, *attempt(5, steps(4, 8), checkpoint(home, 8), from_step=4))
+    write_log(home, batch_of("x", more), *attempt(3, steps(4, 6), checkpoint(home, 6), from_step=4), *attempt(4, from_step=4))
+    write_log(home, *attempt(5, steps(4, 8), checkpoint(home, 8), from_step=4))
     with Reader(home) as reader:
         found = [(each.after, each.until, each.experiment.baseline.training_steps) for each in sections(reader, RUN)]
         assert found == [(0, 4, 4), (4, 8, 8)]
@@ -114,10 +114,10 @@ def test_a_run_that_was_extended_has_a_section_for_each_experiment_it_was_part_o
 def test_a_section_is_trained_with_its_own_checkpoints_and_not_with_those_of_others(tmp_path):
     """One at an odd step before it would ask for a checkpoint at every step of it."""
     home, scratch = tmp_path / "home", tmp_path / "scratch"
-    begun(home, training_steps=4, checkpoint_frequency=4)
-    tell(home, *attempt(1, steps(0, 1), checkpoint(home, 1)), *attempt(2, steps(1, 4), checkpoint(home, 4), from_step=1))
-    tell(home, said("x", e.ExperimentRestated(experiment=experiment(training_steps=8, checkpoint_frequency=4))))
-    tell(home, *attempt(3, steps(4, 8), checkpoint(home, 8), from_step=4))
+    queued_experiment(home, training_steps=4, checkpoint_frequency=4)
+    write_log(home, *attempt(1, steps(0, 1), checkpoint(home, 1)), *attempt(2, steps(1, 4), checkpoint(home, 4), from_step=1))
+    write_log(home, batch_of("x", e.ExperimentRestated(experiment=experiment(training_steps=8, checkpoint_frequency=4))))
+    write_log(home, *attempt(3, steps(4, 8), checkpoint(home, 8), from_step=4))
     with Reader(home) as reader:
         _, second = sections(reader, RUN)
         prepare(scratch, reader, RUN, second)
@@ -130,8 +130,8 @@ def test_checkpoints_at_steps_where_a_run_was_best_are_met_if_that_takes_few(tmp
     """Six at multiples of 512 where 10,000 is the frequency; but not those at 1 and 9,999, since every step would have one."""
     for name, at, wanted in (("few", (512, 1024, 2048, 3072, 4608, 6144), 512), ("many", (1, 9999), 10_000)):
         home, scratch = tmp_path / name, tmp_path / f"{name}-scratch"
-        begun(home, training_steps=at[-1], checkpoint_frequency=10_000)
-        tell(home, *attempt(1, *(checkpoint(home, step) for step in at)))
+        queued_experiment(home, training_steps=at[-1], checkpoint_frequency=10_000)
+        write_log(home, *attempt(1, *(checkpoint(home, step) for step in at)))
         with Reader(home) as reader:
             prepare(scratch, reader, RUN, sections(reader, RUN)[0])
         with Reader(scratch) as prepared:
@@ -141,13 +141,13 @@ def test_checkpoints_at_steps_where_a_run_was_best_are_met_if_that_takes_few(tmp
 def test_a_run_that_went_on_inexactly_has_a_section_from_there(tmp_path):
     """Not where it went on exactly, and not where that was superseded."""
     home = tmp_path / "home"
-    begun(home)
-    tell(home, *attempt(1, steps(0, 2), checkpoint(home, 2)), *attempt(2, from_step=2, resume="inexact"))
-    tell(home, *attempt(3, steps(2, 4), checkpoint(home, 4), from_step=2))
+    queued_experiment(home)
+    write_log(home, *attempt(1, steps(0, 2), checkpoint(home, 2)), *attempt(2, from_step=2, resume="inexact"))
+    write_log(home, *attempt(3, steps(2, 4), checkpoint(home, 4), from_step=2))
     with Reader(home) as reader:
         assert [(each.after, each.until, each.inexact) for each in sections(reader, RUN)] == [(0, 4, False)]
-    tell(home, *attempt(4, steps(4, 6), checkpoint(home, 6), from_step=4, resume="inexact"))
-    tell(home, *attempt(5, steps(6, 8), checkpoint(home, 8), from_step=6))
+    write_log(home, *attempt(4, steps(4, 6), checkpoint(home, 6), from_step=4, resume="inexact"))
+    write_log(home, *attempt(5, steps(6, 8), checkpoint(home, 8), from_step=6))
     with Reader(home) as reader:
         found = sections(reader, RUN)
         assert [(each.after, each.until, each.inexact) for each in found] == [(0, 4, False), (4, 8, True)]

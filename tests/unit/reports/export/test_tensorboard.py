@@ -13,11 +13,11 @@ from lander.protocol.errors import UsageError
 from lander.protocol.events import MetricsLogged
 from lander.reports.export.formats import export
 from lander.reports.export.tensorboard import Following
-from lander.store.log.event_store import said
+from lander.store.log.event_store import batch_of
 from lander.store.log.reader import Reader
 from lander.store.records.run_record import Record
 from tests.support.home_to_export import METRICS, first_attempt, logged, metrics, second_attempt, told
-from tests.support.written_homes import OTHER, RUN, attempt, begun, checkpoint, tell
+from tests.support.written_homes import OTHER, RUN, attempt, checkpoint, queued_experiment, write_log
 
 
 @pytest.fixture(scope="module")
@@ -88,9 +88,9 @@ def test_the_configuration_is_there_for_the_hparams_tab(home, tmp_path):
 def followed(tmp_path):
     """A home whose first attempt is under way, and its export, which is followed."""
     home = tmp_path / "home"
-    begun(home)
+    queued_experiment(home)
     batches = list(first_attempt(home))
-    tell(home, *batches[:2])
+    write_log(home, *batches[:2])
     with Reader(home) as reader:
         made = export(reader, "x", "tensorboard", tmp_path / "out")
         with Following(reader, "x", made) as following:
@@ -104,7 +104,7 @@ def steps_of(directory, tag="train/loss", run=RUN):
 def test_what_is_said_later_is_appended_once(followed):
     home, directory, following, _ = followed
     before = steps_of(directory)
-    tell(home, said(RUN, metrics(7, train__loss=1.0), producer=1))
+    write_log(home, batch_of(RUN, metrics(7, train__loss=1.0), producer=1))
     assert steps_of(directory) == before
     for _ in range(2):
         following.grow()
@@ -115,14 +115,14 @@ def test_what_an_attempt_supersedes_is_purged_while_it_is_followed(followed):
     home, directory, following, batches = followed
     assert steps_of(directory) == [2, 4, 6]
     assert steps_of(directory, "lost/tag") == [6]
-    tell(home, *batches[2:], *second_attempt(home))
+    write_log(home, *batches[2:], *second_attempt(home))
     following.grow()
     same(scalars(directory, RUN), expected(RUN))
 
 
 def test_an_attempt_that_begins_anew_purges_everything(followed):
     home, directory, following, batches = followed
-    tell(home, *batches[2:], *attempt(2, metrics(1, train__loss=1.0), ended=False))
+    write_log(home, *batches[2:], *attempt(2, metrics(1, train__loss=1.0), ended=False))
     following.grow()
     assert [point[1:] for point in scalars(directory, RUN)] == [(1, 1.0)]
 
@@ -130,8 +130,8 @@ def test_an_attempt_that_begins_anew_purges_everything(followed):
 def test_late_words_of_a_superseded_attempt_are_not_written(followed):
     """Those beyond where the next went on; the negative control is the one that counts."""
     home, directory, following, batches = followed
-    tell(home, *batches[2:], *attempt(2, from_step=4, ended=False), said(RUN, metrics(5, train__loss=1.0), producer=1))
-    tell(home, said(RUN, metrics(6, train__loss=1.0), producer=2))
+    write_log(home, *batches[2:], *attempt(2, from_step=4, ended=False), batch_of(RUN, metrics(5, train__loss=1.0), producer=1))
+    write_log(home, batch_of(RUN, metrics(6, train__loss=1.0), producer=2))
     following.grow()
     assert steps_of(directory) == [2, 4, 6]
     assert scalars(directory, RUN)[-1] == ("train/loss", 6, 1.0)
@@ -141,7 +141,7 @@ def test_it_ends_as_an_export_made_afterwards(followed, tmp_path):
     """Step by step, each commit looked at for itself, with a run that said nothing before."""
     home, directory, following, batches = followed
     for batch in [*batches[2:], *second_attempt(home), *attempt(1, *logged(OTHER), run=OTHER)]:
-        tell(home, batch)
+        write_log(home, batch)
         position = following.grow()
     following.__exit__(None, None, None)
     afterwards = exported(home, tmp_path / "afterwards")
@@ -154,7 +154,7 @@ def test_it_ends_as_an_export_made_afterwards(followed, tmp_path):
 def test_one_that_was_killed_while_it_followed_is_replaced_as_any_other(followed):
     """What it had appended is nobody's work; the negative control is a note beside it."""
     home, directory, following, batches = followed
-    tell(home, *batches[2:], *second_attempt(home))
+    write_log(home, *batches[2:], *second_attempt(home))
     following.grow()  # and it is not left in order, so that nothing is written down of what it appended
     (directory / "note.txt").write_text("mine")
     with pytest.raises(UsageError, match=r"holds note\.txt"):
@@ -177,25 +177,27 @@ def follow(home, output, monkeypatch, *meanwhile):
 
 def test_the_command_follows_until_everything_has_ended(tmp_path, monkeypatch):
     home, output = tmp_path / "home", tmp_path / "out"
-    begun(home)
+    queued_experiment(home)
 
     def end():
         assert steps_of(output) == [2, 4, 6]
-        tell(home, *second_attempt(home), *attempt(1, *logged(OTHER), run=OTHER), said(OTHER, e.RunStopped(reason="stop")))
+        write_log(
+            home, *second_attempt(home), *attempt(1, *logged(OTHER), run=OTHER), batch_of(OTHER, e.RunStopped(reason="stop"))
+        )
 
-    assert follow(home, output, monkeypatch, lambda: tell(home, *first_attempt(home)), lambda: None, end) == 0
+    assert follow(home, output, monkeypatch, lambda: write_log(home, *first_attempt(home)), lambda: None, end) == 0
     for run in (RUN, OTHER):
         same(scalars(output, run), expected(run))
 
 
 def test_a_command_that_is_interrupted_leaves_whole_files(tmp_path, monkeypatch, capsys):
     home, output = tmp_path / "home", tmp_path / "out"
-    begun(home)
+    queued_experiment(home)
 
     def interrupt():
         raise KeyboardInterrupt
 
-    grown = lambda: tell(home, *attempt(1, *logged(RUN, 2, 4), checkpoint(home, 4), ended=False))  # noqa: E731 - a turn
+    grown = lambda: write_log(home, *attempt(1, *logged(RUN, 2, 4), checkpoint(home, 4), ended=False))  # noqa: E731 - a turn
     assert follow(home, output, monkeypatch, grown, lambda: None, interrupt) == 130
     assert "interrupted" in capsys.readouterr().err
     assert steps_of(output) == [2, 4]

@@ -23,11 +23,11 @@ from lander.reports.render.drawing import svg
 from lander.reports.render.markdown import markdown
 from lander.reports.render.plots import plots
 from lander.reports.render.text_report import as_json, as_text
-from lander.store.log.event_store import said
+from lander.store.log.event_store import batch_of
 from lander.store.log.reader import Reader
 from lander.store.records.ancestry import Ancestor
 from tests.support import example_log
-from tests.support.written_homes import attempt, begun, episode, steps, tell
+from tests.support.written_homes import attempt, episode, queued_experiment, steps, write_log
 
 HOSTILE = """<script>alert(1)</script> & "quoted" <img src="https://example.com/x.png"> `code` | *bold* ```"""
 VOID = {"meta", "br", "link", "img", "input", "hr"}
@@ -279,7 +279,7 @@ def test_one_in_which_no_run_completed_says_why_and_still_shows_its_curves(tmp_p
     example_log.built(tmp_path, example_log.wanted(60_000, seeds=1), until=0.4, failed=None)
     runs = example_log.wanted(60_000, seeds=1).runs
     ended = [e.AttemptEnded(epoch=1, cause="out_of_memory"), e.RunFailed(cause="out_of_memory")]
-    tell(tmp_path, *(said(run.id, *ended) for run in runs), said(example_log.NAME, e.ExperimentFailed(detail="x")))
+    write_log(tmp_path, *(batch_of(run.id, *ended) for run in runs), batch_of(example_log.NAME, e.ExperimentFailed(detail="x")))
     elements = Elements(page(gathered(tmp_path)))
     notice = elements.by_id("notice")["text"]
     assert notice == "No run completed, so there is nothing to conclude. What became of them: failed: out_of_memory."
@@ -287,7 +287,7 @@ def test_one_in_which_no_run_completed_says_why_and_still_shows_its_curves(tmp_p
 
 
 def test_one_in_which_nothing_has_happened_yet_can_be_reported(tmp_path):
-    begun(tmp_path)
+    queued_experiment(tmp_path)
     text = page(gathered(tmp_path, "x"))
     assert "No run has finished an episode yet." in text
     assert outside(text) == []
@@ -295,14 +295,14 @@ def test_one_in_which_nothing_has_happened_yet_can_be_reported(tmp_path):
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e308])
 def test_returns_that_are_no_numbers_harm_nothing(tmp_path, value):
-    wanted = begun(tmp_path, training_steps=100, seeds=(0, 1))
+    wanted = queued_experiment(tmp_path, training_steps=100, seeds=(0, 1))
     for run in wanted.runs:
         evaluations = [
             e.EvaluationFinished(step=step, first_seed=1, returns=(value, -value), lengths=(1, 1), final=step == 100)
             for step in (50, 100)
         ]
         words = [steps(0, 100), *(episode(step, value if step % 2 else -value) for step in range(10, 100)), *evaluations]
-        tell(tmp_path, *attempt(1, *words, run=run.id, cause="completed"), said(run.id, e.RunCompleted()))
+        write_log(tmp_path, *attempt(1, *words, run=run.id, cause="completed"), batch_of(run.id, e.RunCompleted()))
     material = gathered(tmp_path, "x")
     assert "Infinity" not in as_json(material.findings)
     assert outside(page(material)) == []

@@ -17,11 +17,11 @@ from lander.reports.analysis.findings import Estimate
 from lander.reports.analysis.statistics import profile
 from lander.reports.analysis.usage import Usage, usage
 from lander.reports.render import characters, drawing, numbers
-from lander.store.log.event_store import said
+from lander.store.log.event_store import batch_of
 from lander.store.log.reader import Reader
 from tests.support import example_log
 from tests.support.recorded import recorded
-from tests.support.written_homes import begun, tell
+from tests.support.written_homes import queued_experiment, write_log
 
 # --- configurations ---------------------------------------------------------------------------------------------------
 
@@ -174,13 +174,13 @@ def test_a_profile_is_the_share_of_runs_above():
 def sampled(*runs, at):
     usages = tuple(e.TrainerUsage(run=run, epoch=1, cpu_percent=50.0, memory_mb=float(at)) for run in runs)
     sample = e.ResourcesSampled(cpu_percent=1.0, memory_percent=2.0, memory_mb=3.0, disk_free_mb=4.0, trainers=usages)
-    return said("host:local", sample, at=at * 1_000_000)
+    return batch_of("host:local", sample, at=at * 1_000_000)
 
 
 def test_usage_is_over_the_time_in_training(tmp_path):
-    begun(tmp_path)
+    queued_experiment(tmp_path)
     moments = [0, 2, 4, 6, 1000, 1002]  # paused for a quarter of an hour
-    tell(tmp_path, *(sampled("x/baseline/0", "y/other/0", at=at) for at in moments))
+    write_log(tmp_path, *(sampled("x/baseline/0", "y/other/0", at=at) for at in moments))
     with Reader(tmp_path) as reader:
         found = usage(reader, "x")
     assert list(found) == ["x/baseline/0"]

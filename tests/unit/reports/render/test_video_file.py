@@ -9,7 +9,7 @@ import pytest
 
 from lander.protocol.errors import LanderError, UsageError
 from lander.reports.render.video_file import grid, write_film
-from tests.support.video_reading import screen
+from tests.support.video_reading import read_video
 
 
 def plain(grey, size=(32, 48)):
@@ -18,7 +18,7 @@ def plain(grey, size=(32, 48)):
 
 def brightness(path):
     """The size of a film, (rows, columns), and how bright each of its pictures is."""
-    about, pictures = screen(path)
+    about, pictures = read_video(path)
     return about["size"][::-1], [round(float(picture.mean())) for picture in pictures]
 
 
@@ -136,7 +136,7 @@ def test_one_film_alone_is_as_it_is():
 
 def test_browsers_can_play_it(tmp_path):
     write_film(tmp_path / "film.mp4", [plain(1)] * 4, 25)
-    about, pictures = screen(tmp_path / "film.mp4")
+    about, pictures = read_video(tmp_path / "film.mp4")
     assert (about["fps"], about["codec"], about["size"], len(pictures)) == (25.0, "h264", (48, 32), 4)
     assert about["pix_fmt"].startswith("yuv420p")
     content = (tmp_path / "film.mp4").read_bytes()

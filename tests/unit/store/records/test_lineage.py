@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from lander.protocol import events as e
 from lander.protocol import lineage as lineage_module
 from lander.protocol.errors import NotFoundError, StoreError
-from lander.protocol.lineage import SUPERSEDED_SQL, Lineage, Start, outlives
-from lander.store.log.event_store import said
+from lander.protocol.lineage import SUPERSEDED_SQL, Lineage, Start, still_counts
+from lander.store.log.event_store import batch_of
 from lander.store.log.reader import Reader
 from lander.store.records.checkpoint_record import checkpoints_by_run
 from lander.store.records.run_record import Record
-from tests.support.written_homes import RUN, attempt, begun, checkpoint, episode, steps, tell
+from tests.support.written_homes import RUN, attempt, checkpoint, episode, queued_experiment, steps, write_log
 
 STARTS = st.lists(st.integers(0, 50), max_size=6).map(lambda froms: [Start(epoch, at) for epoch, at in enumerate(froms, 1)])
 
@@ -63,8 +63,8 @@ def test_however_a_run_is_killed_its_record_is_what_would_have_happened_and_what
         story += attempt(epoch, *words, from_step=at, from_episode=at // ROLLOUT)
     with tempfile.TemporaryDirectory() as directory:
         home = Path(directory)
-        begun(home)
-        tell(home, groups=[story])
+        queued_experiment(home)
+        write_log(home, groups=[story])
         with Reader(home) as reader:
             record = Record(reader, RUN)
             assert record.steps().rewards.ravel().tolist() == truth
@@ -85,8 +85,8 @@ def _mark(step, epoch):
 def home(tmp_path):
     """Killed twice: the second attempt went on at 4, the third never trained, the fourth went on at 6."""
     home = tmp_path / "home"
-    begun(home)
-    tell(
+    queued_experiment(home)
+    write_log(
         home,
         *attempt(1, steps(0, 4), episode(3, 10.0), checkpoint(home, 4), steps(4, 9, 100.0), episode(7, 99.0)),
         *attempt(
@@ -99,8 +99,8 @@ def home(tmp_path):
             from_step=4,
             from_episode=1,
         ),
-        said(RUN, e.AttemptStarted(epoch=3, host="local", cpu=0)),
-        said(RUN, e.AttemptEnded(epoch=3, cause="lost_contact")),
+        batch_of(RUN, e.AttemptStarted(epoch=3, host="local", cpu=0)),
+        batch_of(RUN, e.AttemptEnded(epoch=3, cause="lost_contact")),
         *attempt(4, steps(6, 10), checkpoint(home, 10), episode(10, 30.0), from_step=6, from_episode=2),
     )
     return home
@@ -130,7 +130,7 @@ def test_without_lineage_the_record_would_be_wrong(home, monkeypatch):
 
 
 def test_an_attempt_that_began_anew_supersedes_everything(home):
-    tell(home, *attempt(5, steps(0, 2, 7.0), ended=False))
+    write_log(home, *attempt(5, steps(0, 2, 7.0), ended=False))
     with Reader(home) as reader:
         record = Record(reader, RUN)
         assert record.steps().rewards[:, 0].tolist() == [7.0, 8.0]
@@ -152,4 +152,4 @@ def test_the_rule_in_sql_is_the_rule(from_step):
     with contextlib.closing(sqlite3.connect(":memory:")) as database:
         for step in range(1, 10):
             ((said,),) = database.execute(f"SELECT {superseded}", (step, from_step))
-            assert bool(said) == (not outlives(step, from_step))
+            assert bool(said) == (not still_counts(step, from_step))

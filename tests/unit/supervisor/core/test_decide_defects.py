@@ -16,7 +16,7 @@ from lander.supervisor.core import decide as core
 from lander.supervisor.core.decide import Decision, Tick, decide
 from lander.supervisor.core.state import State
 from tests.support.histories import HOST, experiment
-from tests.support.peers import PATIENCE
+from tests.support.peers import TIMEOUT_SECONDS
 
 RUN = "x/baseline/0"
 DEFECTS = [ImpossibleTransitionError, StoreError, KeyError]
@@ -39,7 +39,7 @@ def test_a_defect_is_raised(monkeypatch, defect):
 @pytest.mark.parametrize("mistake", [UsageError, NotFoundError])
 def test_a_mistake_is_answered(monkeypatch, mistake):
     monkeypatch.setitem(core._HANDLERS, Tick, raising(mistake))
-    assert decide(State(), Tick(), 1.0).answer == c.Refused(error=mistake.__name__, detail="why")
+    assert decide(State(), Tick(), 1.0).answer == c.Refused(error=mistake.code, detail="why")
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ async def test_a_defect_ends_the_supervisor(supervisor, monkeypatch, defect):
     monkeypatch.setattr(shell, "decide", raising(defect))
     supervisor._inbox.put_nowait((Tick(), ""))
     with pytest.raises(defect):
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             await supervisor.run()
 
 
@@ -69,11 +69,11 @@ async def test_a_defect_ends_the_supervisor(supervisor, monkeypatch, defect):
 async def test_an_exit_that_has_ended_nothing_is_not_noted(supervisor, monkeypatch, defective):
     """It is said again then, and not forgotten with a dead run shown as running for good."""
 
-    def forgetful(state, message, now, leaving):
+    def unrepeatable(state, message, now, leaving):
         return Decision(state, now) if isinstance(message, c.TrainerExited) else decide(state, message, now, leaving)
 
     if defective:
-        monkeypatch.setattr(shell, "decide", forgetful)
+        monkeypatch.setattr(shell, "decide", unrepeatable)
     for message in (
         c.SubmitExperiment(experiment=experiment("x"), execution=execution_with(), manifest={}),
         c.JoinHost(name=HOST, pid=1, cpus=(0,), memory_mb=1.0),
@@ -83,7 +83,7 @@ async def test_an_exit_that_has_ended_nothing_is_not_noted(supervisor, monkeypat
         supervisor._inbox.put_nowait((message, ""))
     deciding = asyncio.create_task(supervisor._decide())
     said = []
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         while said.count("Accepted") < 2:
             said.append((await supervisor.said.get()).kind)
     deciding.cancel()

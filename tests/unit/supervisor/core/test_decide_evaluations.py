@@ -8,15 +8,15 @@ KEPT = "; runs that have completed keep the evaluations they have"
 
 
 def test_more_episodes_are_played_with_what_has_completed():
-    desk = completed(eval_episodes=5)
-    desk.submit(eval_episodes=50)
-    assert desk.last.answer.detail == "changed eval_episodes: 2 runs go on"
-    assert [run for run, *_ in desk.started()] == [A, B]
-    assert desk.offered() == {A: [1000], B: [1000]}, "from the end of their training: no step is trained again"
-    desk.complete(A, B)
-    assert desk.experiment_state() == "completed"
-    desk.submit(eval_episodes=50)
-    assert desk.last.events == []
+    driver = completed(eval_episodes=5)
+    driver.submit(eval_episodes=50)
+    assert driver.last.answer.detail == "changed eval_episodes: 2 runs go on"
+    assert [run for run, *_ in driver.started()] == [A, B]
+    assert driver.offered() == {A: [1000], B: [1000]}, "from the end of their training: no step is trained again"
+    driver.complete(A, B)
+    assert driver.experiment_state() == "completed"
+    driver.submit(eval_episodes=50)
+    assert driver.last.events == []
 
 
 @pytest.mark.parametrize(
@@ -28,15 +28,15 @@ def test_more_episodes_are_played_with_what_has_completed():
     ],
 )
 def test_otherwise_what_has_completed_keeps_what_it_has_and_that_is_said(change, named):
-    desk = completed(eval_episodes=5)
-    desk.submit(**{"eval_episodes": 5} | change)
-    assert desk.last.answer.detail == f"changed {named}{KEPT}"
-    assert desk.started() == []
-    assert desk.experiment_state() == "completed"
+    driver = completed(eval_episodes=5)
+    driver.submit(**{"eval_episodes": 5} | change)
+    assert driver.last.answer.detail == f"changed {named}{KEPT}"
+    assert driver.started() == []
+    assert driver.experiment_state() == "completed"
 
 
 def test_what_trains_is_not_said_to_keep_anything():
-    desk = completed(eval_episodes=5)
-    desk.submit(eval_episodes=5, training_steps=2000)
-    desk.submit(eval_episodes=2, training_steps=2000)
-    assert desk.last.answer.detail == "changed eval_episodes"
+    driver = completed(eval_episodes=5)
+    driver.submit(eval_episodes=5, training_steps=2000)
+    driver.submit(eval_episodes=2, training_steps=2000)
+    assert driver.last.answer.detail == "changed eval_episodes"

@@ -13,47 +13,47 @@ A, B = "x/baseline/0", "x/v/0"
 
 
 def completed(**form):
-    desk = DecisionDriver()
-    desk.submit(**form)
+    driver = DecisionDriver()
+    driver.submit(**form)
     for run in (A, B):
-        desk.train(run)
-        desk.checkpoint(run, 1000, finished=True)
-        desk.complete(run)
-    assert desk.experiment_state() == "completed"
-    return desk
+        driver.train(run)
+        driver.checkpoint(run, 1000, finished=True)
+        driver.complete(run)
+    assert driver.experiment_state() == "completed"
+    return driver
 
 
 # --- the same again ---------------------------------------------------------------------------------------------------
 
 
 def test_the_same_experiment_twice_is_one_experiment():
-    desk = DecisionDriver()
-    desk.submit()
-    desk.submit()
-    assert desk.last.events == []
-    assert desk.last.answer == c.Accepted(subject="x", detail="already submitted, and running")
+    driver = DecisionDriver()
+    driver.submit()
+    driver.submit()
+    assert driver.last.events == []
+    assert driver.last.answer == c.Accepted(subject="x", detail="already submitted, and running")
 
 
 def test_a_completed_experiment_is_not_trained_again():
-    desk = completed()
-    desk.submit()
-    assert desk.last.events == []
-    assert desk.last.answer == c.Accepted(subject="x", detail="already submitted, and completed")
+    driver = completed()
+    driver.submit()
+    assert driver.last.events == []
+    assert driver.last.answer == c.Accepted(subject="x", detail="already submitted, and completed")
 
 
 def test_submitted_again_it_is_continued_from_where_it_was():
-    desk = DecisionDriver()
-    desk.submit(seeds=[0, 1, 2], max_retries=0)
-    desk.train(A, B)
-    desk.checkpoint(A, 512)
-    desk.stop(A)
-    desk.exit(A, cause="stopped")
-    desk.crash(B)
-    desk.pause("x/baseline/1")
-    desk.ask(c.SkipTarget, "x/baseline/2")
-    desk.exit("x/baseline/1", cause="stopped")
-    desk.complete("x/v/1", "x/v/2")
-    assert desk.states() == {
+    driver = DecisionDriver()
+    driver.submit(seeds=[0, 1, 2], max_retries=0)
+    driver.train(A, B)
+    driver.checkpoint(A, 512)
+    driver.stop(A)
+    driver.exit(A, cause="stopped")
+    driver.crash(B)
+    driver.pause("x/baseline/1")
+    driver.ask(c.SkipTarget, "x/baseline/2")
+    driver.exit("x/baseline/1", cause="stopped")
+    driver.complete("x/v/1", "x/v/2")
+    assert driver.states() == {
         "baseline/0": "stopped",
         "v/0": "failed",
         "baseline/1": "paused",
@@ -61,40 +61,40 @@ def test_submitted_again_it_is_continued_from_where_it_was():
         "baseline/2": "skipped",
         "v/2": "completed",
     }
-    desk.submit(seeds=[0, 1, 2], max_retries=0)
-    assert desk.last.answer == c.Accepted(subject="x", detail="continued: 3 runs go on")
-    assert {run for run, kind in desk.kinds() if kind == "RunResumed"} == {A, B, "x/baseline/1"}
-    assert {event.reason for event in desk.said("RunResumed")} == {"resumed"}
-    assert desk.offered() == {A: [512], B: []}
-    desk.complete(A, B)
-    desk.complete("x/baseline/1")
-    assert desk.experiment_state() == "completed"
+    driver.submit(seeds=[0, 1, 2], max_retries=0)
+    assert driver.last.answer == c.Accepted(subject="x", detail="continued: 3 runs go on")
+    assert {run for run, kind in driver.kinds() if kind == "RunResumed"} == {A, B, "x/baseline/1"}
+    assert {event.reason for event in driver.said("RunResumed")} == {"resumed"}
+    assert driver.offered() == {A: [512], B: []}
+    driver.complete(A, B)
+    driver.complete("x/baseline/1")
+    assert driver.experiment_state() == "completed"
 
 
 def test_an_experiment_that_had_ended_is_continued():
-    desk = DecisionDriver()
-    desk.submit()
-    desk.stop("x")
+    driver = DecisionDriver()
+    driver.submit()
+    driver.stop("x")
     for run in (A, B):
-        desk.exit(run, cause="stopped")
-    assert desk.experiment_state() == "stopped"
-    desk.submit()
-    assert desk.kinds()[0] == ("x", "ExperimentResumed")
-    assert desk.last.answer.detail == "continued: 2 runs go on"
+        driver.exit(run, cause="stopped")
+    assert driver.experiment_state() == "stopped"
+    driver.submit()
+    assert driver.kinds()[0] == ("x", "ExperimentResumed")
+    assert driver.last.answer.detail == "continued: 2 runs go on"
 
 
 def test_submitted_again_while_it_is_being_stopped_it_goes_on_when_that_is_done():
     """Ctrl-C, and the same command again."""
-    desk = DecisionDriver(cpus=1)
-    desk.submit()
-    desk.train(A)
-    desk.stop("x")
-    desk.submit()
-    assert desk.last.answer.detail == "continued: 2 runs go on"
-    assert desk.run(A).state == "stopping"
-    desk.exit(A, cause="stopped")
-    assert desk.started() == [(A, 2, 10, None)]
-    assert desk.run(A).failures == ()
+    driver = DecisionDriver(cpus=1)
+    driver.submit()
+    driver.train(A)
+    driver.stop("x")
+    driver.submit()
+    assert driver.last.answer.detail == "continued: 2 runs go on"
+    assert driver.run(A).state == "stopping"
+    driver.exit(A, cause="stopped")
+    assert driver.started() == [(A, 2, 10, None)]
+    assert driver.run(A).failures == ()
 
 
 # --- differently from now on ------------------------------------------------------------------------------------------
@@ -112,74 +112,74 @@ def test_submitted_again_while_it_is_being_stopped_it_goes_on_when_that_is_done(
     ],
 )
 def test_what_changes_no_bit_can_be_changed_while_it_goes_on(change, named):
-    desk = DecisionDriver()
-    desk.submit()
-    desk.train(A, B)
-    desk.submit(**change)
-    assert desk.last.answer == c.Accepted(subject="x", detail=f"changed {named}")
-    assert desk.kinds() == [("x", "SettingsChanged")]
-    standing = desk.state.experiments["x"]
+    driver = DecisionDriver()
+    driver.submit()
+    driver.train(A, B)
+    driver.submit(**change)
+    assert driver.last.answer == c.Accepted(subject="x", detail=f"changed {named}")
+    assert driver.kinds() == [("x", "SettingsChanged")]
+    standing = driver.state.experiments["x"]
     for name, value in change.items():
         held = standing.execution if name in ("mode", "max_workers") else standing.experiment
         assert getattr(held, name) == (type(held.resource_limits)(**value) if name == "resource_limits" else value)
-    assert desk.submit(**change).events == []
+    assert driver.submit(**change).events == []
 
 
 def test_what_a_limit_has_stopped_goes_on_under_another_one():
-    desk = DecisionDriver()
-    desk.submit(resource_limits={"disk_gb": 1.0}, on_limit="stop")
-    desk.train(A)
-    desk.tell(LimitReached(A, 1, "disk_gb", 1.5, 1.0))
-    desk.exit(A, cause="stopped")
-    desk.submit(resource_limits={"disk_gb": 9.0}, on_limit="stop")
-    assert desk.last.answer.detail == "changed resource_limits: 1 run goes on"
-    assert [run for run, *_ in desk.started()] == [A]
+    driver = DecisionDriver()
+    driver.submit(resource_limits={"disk_gb": 1.0}, on_limit="stop")
+    driver.train(A)
+    driver.tell(LimitReached(A, 1, "disk_gb", 1.5, 1.0))
+    driver.exit(A, cause="stopped")
+    driver.submit(resource_limits={"disk_gb": 9.0}, on_limit="stop")
+    assert driver.last.answer.detail == "changed resource_limits: 1 run goes on"
+    assert [run for run, *_ in driver.started()] == [A]
 
 
 def test_the_number_of_workers_that_was_asked_for_holds():
-    desk = DecisionDriver(cpus=4)
-    desk.submit(seeds=[0, 1])
-    desk.stop("x")
-    for run in desk.state.live:
-        desk.exit(run, cause="stopped")
-    desk.submit(seeds=[0, 1], max_workers=1)
-    assert desk.last.answer.detail == "changed max_workers: 4 runs go on"
-    assert [run for run, *_ in desk.started()] == [A]
+    driver = DecisionDriver(cpus=4)
+    driver.submit(seeds=[0, 1])
+    driver.stop("x")
+    for run in driver.state.live:
+        driver.exit(run, cause="stopped")
+    driver.submit(seeds=[0, 1], max_workers=1)
+    assert driver.last.answer.detail == "changed max_workers: 4 runs go on"
+    assert [run for run, *_ in driver.started()] == [A]
 
 
 def test_the_order_that_was_asked_for_holds():
     """Control: in parallel, the other arm's run of the same seed would have been the next."""
     for mode, expected in (("sequential", "x/baseline/1"), ("parallel", B)):
-        desk = DecisionDriver(cpus=1)
-        desk.submit(seeds=[0, 1])
-        desk.submit(seeds=[0, 1], mode=mode)
-        desk.complete(A)
-        assert [run for run, *_ in desk.started()] == [expected]
-        desk.submit(seeds=[0, 1], mode="parallel")
-        desk.complete(expected)
-        assert [run for run, *_ in desk.started()] == [B if mode == "sequential" else "x/baseline/1"]
+        driver = DecisionDriver(cpus=1)
+        driver.submit(seeds=[0, 1])
+        driver.submit(seeds=[0, 1], mode=mode)
+        driver.complete(A)
+        assert [run for run, *_ in driver.started()] == [expected]
+        driver.submit(seeds=[0, 1], mode="parallel")
+        driver.complete(expected)
+        assert [run for run, *_ in driver.started()] == [B if mode == "sequential" else "x/baseline/1"]
 
 
 def test_the_command_that_began_it_goes_on_after_an_extension_too():
-    desk = DecisionDriver()
-    desk.submit()
-    desk.complete(A, B)
-    desk.submit(training_steps=3000)
-    desk.stop(A)
-    desk.exit(A, cause="stopped")
-    desk.submit()
-    assert desk.last.answer.detail == "continued: 1 run goes on; its training_steps stay 3000, since they can only be raised"
-    assert {effect.order.arm.training_steps for effect in desk.last.effects} == {3000}
-    assert [kind for _, kind in desk.kinds()] == ["RunResumed", "AttemptStarted"]
+    driver = DecisionDriver()
+    driver.submit()
+    driver.complete(A, B)
+    driver.submit(training_steps=3000)
+    driver.stop(A)
+    driver.exit(A, cause="stopped")
+    driver.submit()
+    assert driver.last.answer.detail == "continued: 1 run goes on; its training_steps stay 3000, since they can only be raised"
+    assert {effect.order.arm.training_steps for effect in driver.last.effects} == {3000}
+    assert [kind for _, kind in driver.kinds()] == ["RunResumed", "AttemptStarted"]
 
 
 def test_an_arm_with_the_name_of_a_setting_is_an_arm():
     """Its seeds are no policy, and what is called training_steps elsewhere are none."""
-    desk = DecisionDriver()
-    desk.submit(variants=("max_retries",), environment_kwargs={"training_steps": 1})
-    desk.submit(variants=("max_retries",), environment_kwargs={"training_steps": 2})
-    assert desk.last.answer.error == "ConflictError"
-    assert "max_retries.environment_kwargs.training_steps;" in desk.last.answer.detail
+    driver = DecisionDriver()
+    driver.submit(variants=("max_retries",), environment_kwargs={"training_steps": 1})
+    driver.submit(variants=("max_retries",), environment_kwargs={"training_steps": 2})
+    assert driver.last.answer.error == "conflict"
+    assert "max_retries.environment_kwargs.training_steps;" in driver.last.answer.detail
 
 
 # --- something else under its name ------------------------------------------------------------------------------------
@@ -201,36 +201,36 @@ def test_an_arm_with_the_name_of_a_setting_is_an_arm():
     ],
 )
 def test_the_same_id_with_other_content_is_refused_and_says_in_what_it_differs(form, named):
-    desk = DecisionDriver()
-    desk.submit()
-    before = desk.state
-    desk.submit(**form)
-    assert desk.last.answer == c.Refused(
-        error="ConflictError",
+    driver = DecisionDriver()
+    driver.submit()
+    before = driver.state
+    driver.submit(**form)
+    assert driver.last.answer == c.Refused(
+        error="conflict",
         detail=f"x: an experiment with this id exists and differs in {named}; of one that exists, only training_steps,"
         f" {', '.join(CHANGEABLE)} may be changed, and seeds added; choose another --experiment-id",
     )
-    assert (desk.state, desk.last.events, desk.last.effects) == (before, [], [])
+    assert (driver.state, driver.last.events, driver.last.effects) == (before, [], [])
 
 
 def test_not_every_difference_is_named():
-    desk = DecisionDriver()
-    desk.submit()
-    desk.submit(seeds=[1], device="cuda", algorithm="A2C", hypothesis="?")
+    driver = DecisionDriver()
+    driver.submit()
+    driver.submit(seeds=[1], device="cuda", algorithm="A2C", hypothesis="?")
     named = "hypothesis, baseline.algorithm, baseline.seeds, baseline.device, v.algorithm and 2 more;"
-    assert named in desk.last.answer.detail
+    assert named in driver.last.answer.detail
 
 
 # --- more of it -------------------------------------------------------------------------------------------------------
 
 
 def test_a_completed_experiment_is_extended_and_its_runs_go_on_from_where_they_ended():
-    desk = completed()
-    desk.submit(training_steps=3000)
-    assert desk.last.answer == c.Accepted(subject="x", detail="extended: 2 runs go on")
-    assert desk.last.events[0] == ("x", e.StepsAdded(arms=("baseline", "v"), training_steps=3000))
-    assert desk.state.experiments["x"].experiment == experiment("x", training_steps=3000)
-    assert [kind for _, kind in desk.kinds()[1:]] == [
+    driver = completed()
+    driver.submit(training_steps=3000)
+    assert driver.last.answer == c.Accepted(subject="x", detail="extended: 2 runs go on")
+    assert driver.last.events[0] == ("x", e.StepsAdded(arms=("baseline", "v"), training_steps=3000))
+    assert driver.state.experiments["x"].experiment == experiment("x", training_steps=3000)
+    assert [kind for _, kind in driver.kinds()[1:]] == [
         "WarningRaised",
         "WarningRaised",
         "ExperimentResumed",
@@ -239,123 +239,123 @@ def test_a_completed_experiment_is_extended_and_its_runs_go_on_from_where_they_e
         "AttemptStarted",
         "AttemptStarted",
     ]
-    assert {event.reason for event in desk.said("RunResumed")} == {"extended"}
-    assert {effect.order.arm.training_steps for effect in desk.last.effects} == {3000}
-    assert desk.offered() == {A: [1000], B: [1000]}
-    desk.complete(A, B)
-    assert desk.experiment_state() == "completed"
-    assert desk.submit(training_steps=3000).events == []
+    assert {event.reason for event in driver.said("RunResumed")} == {"extended"}
+    assert {effect.order.arm.training_steps for effect in driver.last.effects} == {3000}
+    assert driver.offered() == {A: [1000], B: [1000]}
+    driver.complete(A, B)
+    assert driver.experiment_state() == "completed"
+    assert driver.submit(training_steps=3000).events == []
 
 
 def test_what_extending_means_for_schedules_is_said_to_who_asks_for_it():
     form = {"baseline": {"hyperparameters": {"learning_rate": "lin_3e-4"}}}
-    desk = completed(**form)
-    desk.submit(training_steps=3000, **form)
+    driver = completed(**form)
+    driver.submit(training_steps=3000, **form)
     old, new = (experiment("x", training_steps=steps, **form) for steps in (1000, 3000))
     told = [consequence(*pair) for pair in zip(old.arms, new.arms, strict=True)]
-    assert desk.last.answer.detail == "; ".join(["extended: 2 runs go on", *told])
+    assert driver.last.answer.detail == "; ".join(["extended: 2 runs go on", *told])
 
 
 def test_only_the_arms_with_more_to_do_go_on():
-    desk = completed()
+    driver = completed()
     more = experiment("x").model_dump()
     more["arms"][1]["training_steps"] = 2000
-    desk.submit(type(experiment("x")).model_validate(more))
-    assert [run for run, kind in desk.kinds() if kind == "RunResumed"] == [B]
-    assert [event.message.split(":")[0] for event in desk.said("WarningRaised")] == ["v"]
+    driver.submit(type(experiment("x")).model_validate(more))
+    assert [run for run, kind in driver.kinds() if kind == "RunResumed"] == [B]
+    assert [event.message.split(":")[0] for event in driver.said("WarningRaised")] == ["v"]
 
 
 def test_what_was_interrupted_goes_on_to_the_new_end():
-    desk = DecisionDriver()
-    desk.submit()
-    desk.complete(A)
-    desk.stop(B)
-    desk.exit(B, cause="stopped")
-    desk.submit(training_steps=3000)
-    assert [(run, event.reason) for run, event in desk.last.events if event.kind == "RunResumed"] == [
+    driver = DecisionDriver()
+    driver.submit()
+    driver.complete(A)
+    driver.stop(B)
+    driver.exit(B, cause="stopped")
+    driver.submit(training_steps=3000)
+    assert [(run, event.reason) for run, event in driver.last.events if event.kind == "RunResumed"] == [
         (A, "extended"),
         (B, "resumed"),
     ]
-    assert {effect.order.arm.training_steps for effect in desk.last.effects} == {3000}
+    assert {effect.order.arm.training_steps for effect in driver.last.effects} == {3000}
 
 
 def test_what_waits_gets_its_larger_arm_in_its_turn():
-    desk = DecisionDriver(cpus=0)
-    desk.submit()
-    desk.submit(training_steps=3000)
-    assert desk.last.answer.detail == "extended"
-    desk.join()
-    assert {effect.order.arm.training_steps for effect in desk.last.effects} == {3000}
+    driver = DecisionDriver(cpus=0)
+    driver.submit()
+    driver.submit(training_steps=3000)
+    assert driver.last.answer.detail == "extended"
+    driver.join()
+    assert {effect.order.arm.training_steps for effect in driver.last.effects} == {3000}
 
 
 def test_what_trains_cannot_be_extended():
-    desk = DecisionDriver()
-    desk.submit()
-    desk.complete(A)
-    before = desk.state
-    desk.submit(training_steps=3000)
-    assert desk.last.answer.error == "ConflictError"
-    assert "lander-ctl pause x first" in desk.last.answer.detail
-    assert (desk.state, desk.last.events) == (before, [])
+    driver = DecisionDriver()
+    driver.submit()
+    driver.complete(A)
+    before = driver.state
+    driver.submit(training_steps=3000)
+    assert driver.last.answer.error == "conflict"
+    assert "lander-ctl pause x first" in driver.last.answer.detail
+    assert (driver.state, driver.last.events) == (before, [])
 
 
 # --- more seeds -------------------------------------------------------------------------------------------------------
 
 
 def test_a_completed_experiment_gets_more_seeds_and_only_their_runs_train():
-    desk = completed()
-    desk.submit(seeds=[0, 5, 6])
-    assert desk.last.answer == c.Accepted(subject="x", detail="4 more runs")
-    assert desk.kinds()[:6] == [
+    driver = completed()
+    driver.submit(seeds=[0, 5, 6])
+    assert driver.last.answer == c.Accepted(subject="x", detail="4 more runs")
+    assert driver.kinds()[:6] == [
         ("x", "SeedsAdded"),
         ("x", "ExperimentResumed"),
         *[(f"x/{run}", "RunQueued") for run in ("baseline/5", "v/5", "baseline/6", "v/6")],
     ]
-    assert [run for run, _, _, _ in desk.started()] == ["x/baseline/5", "x/v/5"]
-    desk.complete("x/baseline/5", "x/v/5")
-    desk.complete("x/baseline/6", "x/v/6")
-    assert (desk.experiment_state(), len(desk.states())) == ("completed", 6)
-    desk.submit(seeds=[0, 5, 6])
-    assert desk.last.events == []
+    assert [run for run, _, _, _ in driver.started()] == ["x/baseline/5", "x/v/5"]
+    driver.complete("x/baseline/5", "x/v/5")
+    driver.complete("x/baseline/6", "x/v/6")
+    assert (driver.experiment_state(), len(driver.states())) == ("completed", 6)
+    driver.submit(seeds=[0, 5, 6])
+    assert driver.last.events == []
 
 
 def test_seeds_are_added_while_others_train_and_take_their_turns():
     """A sequential experiment trains the baseline's new seeds before the variant."""
-    desk = DecisionDriver(cpus=1)
-    desk.submit(mode="sequential")
-    desk.submit(seeds=[0, 1], mode="sequential")
-    assert desk.last.answer.detail == "2 more runs"
-    assert [run for _, run in sorted((run.place, run.id) for run in desk.state.runs.values())] == [
+    driver = DecisionDriver(cpus=1)
+    driver.submit(mode="sequential")
+    driver.submit(seeds=[0, 1], mode="sequential")
+    assert driver.last.answer.detail == "2 more runs"
+    assert [run for _, run in sorted((run.place, run.id) for run in driver.state.runs.values())] == [
         *("x/baseline/0", "x/baseline/1"),
         *("x/v/0", "x/v/1"),
     ]
-    desk.complete(A)
-    assert desk.run("x/baseline/1").state == "starting"
+    driver.complete(A)
+    assert driver.run("x/baseline/1").state == "starting"
 
 
 def test_seeds_and_steps_are_added_together():
-    desk = completed()
-    desk.submit(seeds=[0, 1], training_steps=3000)
-    assert desk.last.answer.detail == "extended, 2 more runs: 2 runs go on"
-    assert {effect.order.arm.training_steps for effect in desk.last.effects} == {3000}
-    assert {run for run, kind in desk.kinds() if kind == "RunQueued"} == {"x/baseline/1", "x/v/1"}
+    driver = completed()
+    driver.submit(seeds=[0, 1], training_steps=3000)
+    assert driver.last.answer.detail == "extended, 2 more runs: 2 runs go on"
+    assert {effect.order.arm.training_steps for effect in driver.last.effects} == {3000}
+    assert {run for run, kind in driver.kinds() if kind == "RunQueued"} == {"x/baseline/1", "x/v/1"}
 
 
 def test_seeds_are_never_taken_away():
-    desk = DecisionDriver()
-    desk.submit(seeds=[0, 1])
-    desk.submit(seeds=[1])
-    assert desk.last.answer.detail == "already submitted, and running; the seeds it has stay, since they can only be added to"
-    assert desk.last.events == []
+    driver = DecisionDriver()
+    driver.submit(seeds=[0, 1])
+    driver.submit(seeds=[1])
+    assert driver.last.answer.detail == "already submitted, and running; the seeds it has stay, since they can only be added to"
+    assert driver.last.events == []
 
 
 def test_so_many_seeds_that_an_arm_fits_in_no_packet_are_refused():
-    desk = DecisionDriver(cpus=0)
+    driver = DecisionDriver(cpus=0)
     form = {"environment_kwargs": {"text": "m" * 30_000}}
-    desk.submit(**form)
-    desk.submit(seeds=range(9_999), **form)
-    assert desk.last.answer.error == "ConfigurationError"
-    assert "keep data in files of its own" in desk.last.answer.detail
+    driver.submit(**form)
+    driver.submit(seeds=range(9_999), **form)
+    assert driver.last.answer.error == "configuration"
+    assert "keep data in files of its own" in driver.last.answer.detail
 
 
 @pytest.mark.parametrize(
@@ -379,3 +379,33 @@ def test_what_extending_means_for_the_result_is_said(form, whole):
     else:
         assert whole in said
         assert said.endswith("its runs are not what they would have been with all the steps from the start")
+
+
+# --- defaults of another day ------------------------------------------------------------------------------------------
+
+
+def of_another_day(**changes):
+    """The same file, read by a version with other defaults."""
+    wanted = experiment("x")
+    assert set(changes) <= set(wanted.defaulted)
+    arms = tuple(arm.model_copy(update={"defaults": {"algorithm": {"gamma": 0.5}}}) for arm in wanted.arms)
+    return wanted.model_copy(update={**changes, "arms": arms})
+
+
+def test_the_same_file_is_the_same_experiment_whatever_the_defaults_are_by_now():
+    driver = DecisionDriver()
+    driver.submit(experiment("x"))
+    before = driver.state.experiments["x"].experiment
+    driver.submit(of_another_day(max_retries=7, eval_episodes=1))
+    assert driver.last.answer.detail == "already submitted, and running"
+    assert (driver.last.events, driver.state.experiments["x"].experiment) == ([], before)
+
+
+def test_a_default_that_is_written_now_counts():
+    driver = DecisionDriver()
+    driver.submit(experiment("x"))
+    driver.submit(experiment("x", max_retries=7))
+    assert driver.state.experiments["x"].experiment.max_retries == 7
+    assert "max_retries" not in driver.state.experiments["x"].experiment.defaulted
+    driver.submit(of_another_day())
+    assert driver.state.experiments["x"].experiment.max_retries == 3, "what is not said any more is the default of today"

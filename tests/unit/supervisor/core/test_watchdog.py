@@ -11,36 +11,36 @@ A, B = "x/baseline/0", "x/v/0"
 
 
 class Post:
-    """A watch with a desk beside it: looks around each second, as the supervisor does."""
+    """A watch with a driver beside it: looks around each second, as the supervisor does."""
 
     def __init__(self, **form):
-        self.desk = DecisionDriver()
-        self.desk.submit(**({"stall_timeout": 60} | form))
+        self.driver = DecisionDriver()
+        self.driver.submit(**({"stall_timeout": 60} | form))
         self.watch = Watch()
-        self.watch.heard("local", self.desk.now)
+        self.watch.heard("local", self.driver.now)
         self.alarms = self.look()
 
     def look(self, **how):
-        return self.watch.look(self.desk.state, self.desk.now, **how)
+        return self.watch.look(self.driver.state, self.driver.now, **how)
 
     def wait(self, seconds, each_second=lambda: None, **how):
         """What was said in the meantime."""
         alarms = []
         for _ in range(seconds):
-            self.desk.now += 1
+            self.driver.now += 1
             each_second()
-            self.watch.heard("local", self.desk.now)
+            self.watch.heard("local", self.driver.now)
             alarms += self.look(**how)
         return alarms
 
     def progress(self, *runs):
         for run in runs:
-            self.watch.progressed(run, self.desk.run(run).epoch, self.desk.now)
+            self.watch.progressed(run, self.driver.run(run).epoch, self.driver.now)
 
     def measure(self, run=A, cpu=50.0, memory=100.0, epoch=1):
         usage = TrainerUsage(run=run, epoch=epoch, cpu_percent=cpu, memory_mb=memory)
         sample = ResourcesSampled(cpu_percent=1, memory_percent=1, memory_mb=1, disk_free_mb=1, trainers=(usage,))
-        self.watch.measured(self.desk.state, sample, self.desk.now)
+        self.watch.measured(self.driver.state, sample, self.driver.now)
 
 
 # --- progress ---------------------------------------------------------------------------------------------------------
@@ -56,10 +56,10 @@ def test_who_says_nothing_is_stalled_after_its_time_and_not_before():
 def test_its_next_attempt_is_watched_afresh():
     post = Post()
     post.wait(61, lambda: post.progress(B))
-    post.desk.crash(A)
+    post.driver.crash(A)
     assert post.wait(30, lambda: post.progress(B)) == []
-    post.desk.tell(Tick())
-    assert post.desk.run(A).epoch == 2
+    post.driver.tell(Tick())
+    assert post.driver.run(A).epoch == 2
     assert post.wait(61, lambda: post.progress(B)) == [], "to have been started is progress"
     assert post.wait(1, lambda: post.progress(B)) == [Stalled(A, 2, 61.0)]
 
@@ -67,13 +67,13 @@ def test_its_next_attempt_is_watched_afresh():
 def test_progress_is_that_of_the_attempt_that_counts():
     post = Post()
     assert post.wait(60, lambda: post.progress(B)) == []
-    post.watch.progressed(A, 0, post.desk.now)
+    post.watch.progressed(A, 0, post.driver.now)
     assert post.wait(1, lambda: post.progress(B)) == [Stalled(A, 1, 61.0)]
 
 
 def test_who_is_being_stopped_is_not_stalled():
     post = Post()
-    post.desk.stop("x")
+    post.driver.stop("x")
     assert post.wait(100) == []
 
 
@@ -81,7 +81,7 @@ def test_a_supervisor_that_stood_still_blames_nobody():
     """Control: the same time in small steps ends with an alarm for all of them."""
     post = Post()
     post.wait(50)
-    post.desk.now += LOOK_SECONDS + 300
+    post.driver.now += LOOK_SECONDS + 300
     assert post.look() == []
     assert post.wait(60) == []
     assert {alarm.run for alarm in post.wait(1)} == {A, B}
@@ -92,7 +92,7 @@ def test_a_supervisor_that_stood_still_blames_nobody():
 def test_a_clock_that_is_set_back_blames_nobody():
     post = Post()
     post.wait(50)
-    post.desk.now -= 3600
+    post.driver.now -= 3600
     assert post.wait(60) == []
     assert {alarm.run for alarm in post.wait(2)} == {A, B}
 
@@ -137,23 +137,23 @@ def test_time_on_the_wall_counts_over_all_attempts_but_not_while_nobody_trains()
     post = Post(resource_limits={"wall_hours": 0.01}, stall_timeout=9999)
     for how in ({"cause": "stopped"}, {"lost": True, "exit_code": None, "signal": "SIGKILL"}):
         post.wait(20)
-        post.desk.pause(B)
-        post.desk.exit(A, **how)
+        post.driver.pause(B)
+        post.driver.exit(A, **how)
         post.wait(60)
-        post.desk.tell(Tick())
-        assert post.desk.run(A).state == "starting"
-    assert post.desk.run(A).seconds == 20.0
+        post.driver.tell(Tick())
+        assert post.driver.run(A).state == "starting"
+    assert post.driver.run(A).seconds == 20.0
     assert post.wait(16) == []
     assert post.wait(1) == [LimitReached(A, 3, "wall_hours", 37 / 3600, 0.01)]
 
 
 def test_what_its_checkpoints_take_counts_over_all_attempts():
     post = Post(resource_limits={"disk_gb": 1.0})
-    post.desk.train(A)
-    post.desk.checkpoint(A, 100, written_bytes=1 << 29)
-    post.desk.checkpoint(A, 200, written_bytes=1 << 29)
+    post.driver.train(A)
+    post.driver.checkpoint(A, 100, written_bytes=1 << 29)
+    post.driver.checkpoint(A, 200, written_bytes=1 << 29)
     assert post.wait(1) == []
-    post.desk.checkpoint(A, 300, written_bytes=1 << 28)
+    post.driver.checkpoint(A, 300, written_bytes=1 << 28)
     assert post.wait(1) == [LimitReached(A, 1, "disk_gb", 1.25, 1.0)]
 
 
@@ -177,7 +177,7 @@ def test_a_measurement_of_what_is_not_watched_is_no_news():
 def hostless(post, seconds):
     alarms = []
     for _ in range(seconds):
-        post.desk.now += 1
+        post.driver.now += 1
         alarms += post.look()
     return [alarm for alarm in alarms if isinstance(alarm, HostGone)]
 
@@ -187,7 +187,7 @@ def test_a_silent_host_is_given_up_once():
     assert hostless(post, int(HOST_SILENCE_SECONDS)) == []
     assert hostless(post, 1) == [HostGone("local", "silent for 30 s")]
     assert hostless(post, 100) == []
-    post.watch.heard("local", post.desk.now)
+    post.watch.heard("local", post.driver.now)
     assert len(hostless(post, 31)) == 1, "it came back, and is watched again"
 
 
@@ -201,7 +201,7 @@ def test_a_host_that_is_known_to_be_gone_is_not_missed():
 def test_a_host_that_could_not_be_heard_is_not_given_up(deaf):
     post = Post()
     hostless(post, 20)
-    post.desk.now += 4 if deaf else 400
+    post.driver.now += 4 if deaf else 400
     assert post.look(deaf=deaf) == []
     assert hostless(post, 30) == []
     assert len(hostless(post, 1)) == 1

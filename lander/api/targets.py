@@ -1,0 +1,52 @@
+"""What can be done with a target (an experiment, an arm or a run), named as on the command line: control it, export it."""
+
+import os
+from pathlib import Path
+
+from lander.app import client
+from lander.protocol.errors import UsageError
+from lander.store.log.reader import Reader
+
+
+def home_of(home: str | Path | None) -> Path:
+    """The home that is meant: what is given, else LANDER_HOME, else ./results."""
+    return Path(home or os.environ.get("LANDER_HOME") or "results")
+
+
+def stop(target: str, *, home: str | Path | None = None) -> None:
+    """Stop `EXPERIMENT[/ARM[/SEED]]`: what trains writes a checkpoint and ends. Returns before it has."""
+    client.operate(home_of(home), "StopTarget", target)
+
+
+def pause(target: str, *, home: str | Path | None = None) -> None:
+    """Pause a target: what trains writes a checkpoint and frees its slot. Returns before it has."""
+    client.operate(home_of(home), "PauseTarget", target)
+
+
+def resume(target: str, *, home: str | Path | None = None) -> None:
+    """Go on with what is paused, stopped, failed or skipped; starts a supervisor if none runs, and returns at once."""
+    client.go_on(home_of(home), "ResumeTarget", target)
+
+
+def retry(target: str, *, home: str | Path | None = None) -> None:
+    """Try again what failed or was skipped; starts a supervisor if none runs, and returns at once."""
+    client.go_on(home_of(home), "RetryTarget", target)
+
+
+def skip(target: str, *, home: str | Path | None = None) -> None:
+    """Have an experiment go on without a target."""
+    client.operate(home_of(home), "SkipTarget", target)
+
+
+def export(target: str, to: str, *, output: str | Path | None = None, home: str | Path | None = None) -> Path:
+    """Write what a target recorded for another tool, as `lander-ctl export` does; returns the directory.
+
+    `to` is `csv`, `json`, `jsonl`, `parquet`, `tensorboard`, `wandb` or `mlflow`. Raises `NotFoundError` for an unknown target,
+    `UsageError` for an unknown format, one whose library is not installed, or a directory that holds what no export wrote.
+    """
+    from lander.reports.export import formats
+
+    if to not in formats.FORMATS:
+        raise UsageError(f"to: found {to!r}; must be one of {', '.join(formats.FORMATS)}")
+    with Reader(home_of(home)) as reader:
+        return formats.export(reader, target, to, None if output is None else Path(output)).directory

@@ -1,0 +1,102 @@
+"""What an arm leaves unsaid: read from the library's source as the library itself would say it, recorded, and kept."""
+
+import inspect
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+import stable_baselines3
+from stable_baselines3.common.noise import OrnsteinUhlenbeckActionNoise
+from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.vec_env import VecNormalize
+from stable_baselines3.dqn.policies import DQNPolicy
+from stable_baselines3.sac.policies import SACPolicy
+from stable_baselines3.td3.policies import TD3Policy
+
+from lander.actors.sb3 import defaults
+from lander.actors.sb3.algorithms import build_environment, build_model
+from lander.protocol import legacy_defaults
+from tests.support.recorded import recorded_arm
+
+POLICIES = {
+    "A2C": ActorCriticPolicy,
+    "PPO": ActorCriticPolicy,
+    "DQN": DQNPolicy,
+    "SAC": SACPolicy,
+    "TD3": TD3Policy,
+    "DDPG": TD3Policy,
+}
+PLAIN = (bool, int, float, str, tuple, type(None))
+
+
+def arm(algorithm="PPO", **hyperparameters):
+    environment = "CartPole-v1" if algorithm in ("PPO", "A2C", "DQN") else "Pendulum-v1"
+    form = {"name": "baseline", "role": "baseline", "algorithm": algorithm, "environment": environment, "seeds": [0]}
+    return recorded_arm(form | {"training_steps": 1, "hyperparameters": hyperparameters})
+
+
+def signature(function):
+    """The plain defaults of a constructor, as Python itself tells them."""
+    found = {name: each.default for name, each in inspect.signature(function).parameters.items()}
+    plain = {name: value for name, value in found.items() if isinstance(value, PLAIN) and name not in defaults._NOT_RECORDED}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
+
+
+@pytest.mark.parametrize("algorithm", POLICIES)
+def test_the_source_says_what_the_library_says(algorithm):
+    found = defaults.defaults_of(arm(algorithm))
+    assert found["algorithm"] == signature(getattr(stable_baselines3, algorithm))
+    policy = {name: value for name, value in found["policy"].items() if name != "activation_fn"}
+    theirs = signature(POLICIES[algorithm])
+    assert policy == {name: theirs[name] for name in policy}
+    activation = inspect.signature(POLICIES[algorithm]).parameters["activation_fn"].default
+    assert found["policy"]["activation_fn"] == activation.__name__.lower()
+
+
+def test_what_is_built_only_if_it_is_asked_for_is_recorded_only_then():
+    assert defaults.defaults_of(arm()).keys() == {"algorithm", "policy"}
+    found = defaults.defaults_of(arm("SAC", normalize=True, action_noise={"type": "normal", "sigma": 0.1}))
+    assert found["normalize"] == signature(VecNormalize)
+    assert found["action_noise"] == signature(OrnsteinUhlenbeckActionNoise)
+
+
+@pytest.mark.skipif(not version("stable-baselines3").startswith("2.9."), reason="the frozen defaults are those of 2.9")
+@pytest.mark.parametrize("algorithm", POLICIES)
+def test_old_logs_were_trained_with_the_defaults_that_are_frozen(algorithm):
+    found = defaults.defaults_of(arm(algorithm))
+    assert legacy_defaults.ALGORITHMS[algorithm] == found["algorithm"]
+    assert legacy_defaults.POLICIES[algorithm] == found["policy"]
+
+
+def test_what_is_recorded_is_said_where_the_library_has_another_default_by_now(monkeypatch):
+    before = arm().model_copy(update={"defaults": defaults.defaults_of(arm())})
+    installed = defaults.installed_defaults
+    other = {"gamma": 0.5, "ortho_init": False}
+    monkeypatch.setattr(
+        defaults,
+        "installed_defaults",
+        lambda constructor: {name: other.get(name, value) for name, value in installed(constructor).items()},
+    )
+    assert (defaults.changed_defaults(before, "algorithm"), defaults.changed_defaults(before, "policy")) == (
+        {"gamma": 0.99},
+        {"ortho_init": True},
+    )
+    model = build_model(before, 0, build_environment(before, 0))
+    assert (model.gamma, model.policy.ortho_init) == (0.99, True)
+
+
+def test_nothing_is_said_where_nothing_changed():
+    """So that what is built is what the plain program builds."""
+    same = arm().model_copy(update={"defaults": defaults.defaults_of(arm())})
+    assert [defaults.changed_defaults(same, part) for part in ("algorithm", "policy", "normalize", "action_noise")] == [{}] * 4
+    assert [defaults.changed_defaults(arm(), part) for part in ("algorithm", "policy")] == [{}] * 2
+
+
+def test_submitting_does_not_wait_for_torch():
+    code = (
+        "import sys; from lander.actors.sb3.defaults import with_defaults; from tests.support.histories import experiment;"
+        "assert with_defaults(experiment()).baseline.defaults['algorithm']['n_steps'] == 2048; print(*sys.modules)"
+    )
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert {"torch", "stable_baselines3", "gymnasium"}.isdisjoint(modules)
