@@ -82,7 +82,7 @@ def produce(connection: Connection, pair: keys.KeyPair, run: str, sample: Sample
 class Headless(Supervisor):
     """The supervisor without a host agent: nothing is started here."""
 
-    def _attend_local_host(self) -> None:
+    def _ensure_local_host(self) -> None:
         pass
 
 

@@ -229,7 +229,7 @@ def test_a_number_has_as_many_digits_as_mean_something(value, text):
     ],
 )
 def test_numbers_that_are_read_together_have_the_same_decimals(values, shown):
-    assert numbers.alike(*values) == shown
+    assert numbers.same_decimals(*values) == shown
 
 
 def test_an_estimate_has_its_interval_where_there_is_one():

@@ -25,7 +25,7 @@ from lander.supervisor.core import attempts, placement, standing, state
 from lander.supervisor.core import decide as core
 from lander.supervisor.core.decide import Decision, Drain, HostGone, LimitReached, Stalled, Tick, decide
 from lander.supervisor.core.placement import Slot
-from lander.supervisor.core.restart_policy import Verdict
+from lander.supervisor.core.restart_policy import FailureOutcome
 from lander.supervisor.core.standing import ExperimentStanding
 from lander.supervisor.core.state import State, evolve, fold
 from lander.supervisor.core.stop_reasons import MEANINGS, StopMeaning
@@ -467,7 +467,7 @@ BROKEN = {
     "nothing is placed": (core, "_place_runs", lambda decision: None),
     "experiments never end": (core, "_close_experiments", lambda decision: None),
     "old attempts count": (state, "_is_current", lambda current, recorded: True),
-    "failures are retried for ever": (attempts, "after_failure", lambda *_: Verdict("retry", 0.0, "retry 1 of 1")),
+    "failures are retried for ever": (attempts, "after_failure", lambda *_: FailureOutcome("retry", 0.0, "retry 1 of 1")),
     "what is being aborted is left behind": (
         standing,
         "MEANINGS",
