@@ -1,1 +1,4 @@
-"""Who speaks: the host agent, its zygote, and the trainers. The only room that imports torch and Stable-Baselines3."""
+"""The processes that run on a host: the agent, its zygote, and the trainers.
+
+Only this package imports torch and Stable-Baselines3.
+"""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from lander.actors.environment.recording import EnvironmentFailedError, RecordedEnvironment
-from lander.actors.trainer.evaluation import Played, perform
+from lander.actors.trainer.evaluation import EpisodeResult, play_by_step
 from lander.actors.trainer.isolated_rng import with_isolated_rng
 from lander.actors.trainer.playback import DifferentEpisodeError, draw, frames_per_second, open_replay_env
 from lander.actors.trainer.saved_policy import Policy
@@ -34,7 +34,7 @@ SMALL: Final = 320
 class Filmed(NamedTuple):
     """A film's result: return and length of each episode by seed, number of frames, and frames per second."""
 
-    played: dict[int, Played]
+    played: dict[int, EpisodeResult]
     frames: int
     rate: float
 
@@ -44,7 +44,7 @@ def film_policy(policy: Policy, arm: Arm, seeds: Sequence[int], path: Path) -> F
 
     Raises what `open_replay_env` and `write_film` raise, and `LanderError` if the environment fails.
     """
-    played: dict[int, Played] = {}
+    played: dict[int, EpisodeResult] = {}
     with ExitStack() as stack:
         environments = {seed: stack.enter_context(open_replay_env(arm, drawn=True)) for seed in seeds}
         rate = frames_per_second(environments[seeds[0]])
@@ -54,10 +54,10 @@ def film_policy(policy: Policy, arm: Arm, seeds: Sequence[int], path: Path) -> F
         return Filmed(played, write_film(path, grid(tiles), rate), rate)
 
 
-def _pictures(policy: Policy, environment: RecordedEnvironment, seed: int, played: dict[int, Played]) -> Iterator[Frame]:
+def _pictures(policy: Policy, environment: RecordedEnvironment, seed: int, played: dict[int, EpisodeResult]) -> Iterator[Frame]:
     """The frames of one episode; keeps its return and length so far in `played`."""
     try:
-        for so_far in perform(policy, environment, seed):
+        for so_far in play_by_step(policy, environment, seed):
             played[seed] = so_far
             yield draw(environment)
     except EnvironmentFailedError as error:
@@ -121,21 +121,21 @@ def _write(policy: Policy, arm: Arm, path: Path, episode: _Episode, before: Sequ
 
 def _as_recorded(policy: Policy, environment: RecordedEnvironment, episode: _Episode, before: Iterable[int]) -> Iterator[Frame]:
     for seed in before:
-        for _ in perform(policy, environment, seed):
+        for _ in play_by_step(policy, environment, seed):
             pass
     seed = episode.evaluation.first_seed + episode.place
-    played: dict[int, Played] = {}
+    played: dict[int, EpisodeResult] = {}
     yield from _pictures(policy, environment, seed, played)
     if words := difference(episode.evaluation, seed, played[seed]):
         raise DifferentEpisodeError(f"{episode.run}: {words}")
 
 
-def difference(evaluation: EvaluationFinished, seed: int, played: Played) -> str:
+def difference(evaluation: EvaluationFinished, seed: int, played: EpisodeResult) -> str:
     """How an episode differs from the evaluation's on this seed; empty if it does not, or the evaluation has no such seed."""
     place = seed - evaluation.first_seed
     if not 0 <= place < len(evaluation.returns):
         return ""
-    recorded = Played(evaluation.returns[place], evaluation.lengths[place])
+    recorded = EpisodeResult(evaluation.returns[place], evaluation.lengths[place])
     if struct.pack("dq", *played) != struct.pack("dq", *recorded):
         what = f"episode {place + 1} of the evaluation at step {evaluation.step:,}"
         expected = f"{recorded.episode_return!r} in {recorded.length:,} steps in the record"

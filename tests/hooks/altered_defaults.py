@@ -4,7 +4,7 @@ from stable_baselines3 import DQN, PPO
 
 from lander.actors.sb3 import defaults
 
-_installed = defaults.installed
+_installed = defaults.installed_defaults
 OTHERWISE = {"gamma": 0.5, "max_grad_norm": 0.01, "vf_coef": 3.0}
 
 
@@ -13,7 +13,7 @@ def installed(constructor):
     return found | {name: value for name, value in OTHERWISE.items() if name in found}
 
 
-defaults.installed = installed
+defaults.installed_defaults = installed
 for algorithm in (DQN, PPO):
     code, values = algorithm.__init__.__code__, algorithm.__init__.__defaults__
     names = code.co_varnames[code.co_argcount - len(values) : code.co_argcount]

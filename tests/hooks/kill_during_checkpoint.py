@@ -45,7 +45,7 @@ def say(self, event):
         say_checkpoint(self, event)
     else:
         _say(self, event)
-        self.settle()
+        self.flush()
         _counter["counts"] = True
 
 

@@ -147,9 +147,9 @@ MUTANTS = (
     ),
     Mutant(
         "an evaluation draws from the generators of the training",
-        "lander/actors/trainer/evaluation.py",
-        "            part.restore(model, state)\n",
-        "            pass\n",
+        "lander/actors/trainer/isolated_rng.py",
+        "        _restore_generators(states)\n",
+        "        pass\n",
         ("tests/integration/actors/test_evaluation.py::test_a_training_with_evaluations_is_the_training_without[dqn]",),
     ),
     Mutant(
@@ -187,7 +187,7 @@ MUTANTS = (
     Mutant(
         "a fork that begins at zero",
         "lander/actors/trainer/trainer.py",
-        "return None if self._order.origin is None else self._begin_forked(checkpoints, self._order.origin)",
+        "return None if self._order.origin is None else self._load_origin(checkpoints, self._order.origin)",
         "return None",
         ("tests/integration/actors/test_fork.py::test_unchanged_it_has_the_bits_of_the_run_it_continues[PPO]",),
     ),
@@ -407,7 +407,7 @@ MUTANTS = (
     Mutant(
         "tiles that share their generators",
         "lander/actors/trainer/isolated_rng.py",
-        "        _restore(own)\n",
+        "        _restore_generators(own)\n",
         "",
         (
             "tests/integration/app/test_films.py::test_episodes_side_by_side_are_those_of_the_evaluation_whatever_they_draw_from",
@@ -424,7 +424,7 @@ MUTANTS = (
     ),
     Mutant(
         "an evaluation that is owed forgotten",
-        "lander/actors/trainer/evaluation.py",
+        "lander/actors/trainer/evaluation_schedule.py",
         '"owed": self.owed, ',
         '"owed": False, ',
         (
@@ -449,7 +449,7 @@ MUTANTS = (
     ),
     Mutant(
         "one lucky episode never beaten",
-        "lander/actors/trainer/evaluation.py",
+        "lander/actors/trainer/evaluation_schedule.py",
         "before.episodes == episodes and ",
         "",
         ("tests/integration/actors/test_owed_evaluations.py::test_a_mean_of_other_many_episodes_is_no_competitor",),
@@ -464,7 +464,7 @@ MUTANTS = (
     Mutant(
         "a best model of which nobody heard left there",
         "lander/actors/trainer/supervision_callback.py",
-        '        try_to_write(self._mailbox, agree, f"the best model is not what it should be at step {step}")\n',
+        '        try_to_write(self._mailbox, reconcile, f"the best model is not what it should be at step {step}")\n',
         "",
         ("tests/integration/actors/test_owed_evaluations.py::test_a_best_model_of_which_nobody_heard_does_not_stay",),
     ),
@@ -480,8 +480,9 @@ MUTANTS = (
     Mutant(
         "the best model before its checkpoint",
         "lander/actors/trainer/supervision_callback.py",
-        "        return self._evaluations.improved()\n",
-        "        if improved := self._evaluations.improved():\n            self._best_model.keep()\n        return improved\n",
+        "        return self._evaluations.update_best()\n",
+        "        if improved := self._evaluations.update_best():\n            self._best_model.keep()\n"
+        "        return improved\n",
         ("tests/integration/actors/test_owed_evaluations.py",),
     ),
     Mutant(
@@ -536,14 +537,14 @@ MUTANTS = (
     Mutant(
         "a hook that comes later is not run",
         "lander/actors/sb3/shortcuts.py",
-        "    def __setitem__(self, key: int, hook: Any) -> None:\n        _call_in_full()\n",
+        "    def __setitem__(self, key: int, hook: Any) -> None:\n        _restore_full_call()\n",
         "    def __setitem__(self, key: int, hook: Any) -> None:\n",
         ("tests/unit/actors/sb3/test_shortcuts.py",),
     ),
     Mutant(
         "a layer that comes later is not seen",
         "lander/actors/sb3/shortcuts.py",
-        "        parts.forget()\n",
+        "        parts.invalidate()\n",
         "        pass\n",
         ("tests/unit/actors/sb3/test_shortcuts.py",),
     ),

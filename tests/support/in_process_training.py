@@ -120,7 +120,7 @@ def _cut(callback: SupervisionCallback, after: int) -> None:
 
     def cutting() -> bool:
         if callback.n_calls >= after:
-            callback._exchange._at = 0.0
+            callback._exchange._last_time = 0.0
             raise CutError
         return on_step()
 

@@ -1,1 +1,1 @@
-"""Environments: where their modules are found, how their steps are recorded, the state of their generators."""
+"""Environments: how their modules are found, how their steps are recorded, and the state of their random generators."""

@@ -1,4 +1,4 @@
-"""The state of an environment's random generator in 37 bytes, so that any episode can be begun again."""
+"""The state of an environment's random generator in 37 bytes, so that any episode can be started again."""
 
 import struct
 from typing import Final
@@ -9,7 +9,7 @@ _PCG64: Final = struct.Struct("<16s16s?I")
 
 
 def pack(generator: object) -> bytes:
-    """The generator's state; empty if it is not NumPy's PCG64, which Gymnasium's own environments use."""
+    """The generator's state; empty if it is not NumPy's PCG64, the generator that Gymnasium gives environments."""
     if not isinstance(generator, np.random.Generator):
         return b""
     state = generator.bit_generator.state
@@ -25,7 +25,7 @@ def pack(generator: object) -> bytes:
 
 
 def unpack(packed: bytes) -> np.random.Generator:
-    """A generator that continues exactly where the packed one stood; raises `struct.error` for other bytes."""
+    """A generator that continues exactly where the packed one was; raises `struct.error` if the length is wrong."""
     state, inc, has_uint32, uinteger = _PCG64.unpack(packed)
     bit_generator = np.random.PCG64()
     bit_generator.state = {

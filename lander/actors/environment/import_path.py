@@ -1,9 +1,9 @@
-"""Where modules are looked for that register environments (`module:EnvId`): where their experiment was submitted."""
+"""Makes the directory an experiment was submitted from a place to import environments from (`module:EnvId`)."""
 
 import sys
 
 
 def add_import_path(directory: str) -> None:
-    """Let modules in this directory be imported, too; last of all, so that none shadows one that is installed."""
+    """Append this directory to `sys.path`. It comes last, so that its modules do not shadow installed ones."""
     if directory and directory not in sys.path:
         sys.path.append(directory)

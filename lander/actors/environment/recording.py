@@ -1,8 +1,8 @@
-"""Every step of every environment, as it happened: a wrapper that appends, and a recording that makes events of it.
+"""Records every step of every environment: a wrapper keeps the steps, and a recording makes events of them.
 
-The wrapper sits right around the environment (outside SB3's `Monitor`, inside the vector environment): it sees the action
-as the environment receives it and the reward in float64, before `DummyVecEnv` rounds it to float32 and `VecNormalize`
-scales it. It changes nothing that passes through, so the run's bits are those of an unrecorded one.
+The wrapper goes around SB3's `Monitor`, inside the vector environment. There it sees the action as the environment receives
+it. It sees the reward in float64, before `DummyVecEnv` rounds it to float32 and `VecNormalize` scales it. It changes no value,
+so a recorded run has the same bits as an unrecorded one.
 """
 
 import contextlib
@@ -23,20 +23,20 @@ TRUNCATED: Final = 2
 
 
 OUT_OF_MEMORY: Final = (MemoryError, torch.OutOfMemoryError)
-"""The machine's failures, whoever meets them: the next attempt may not."""
+"""Failures of the machine, even when an environment raises them: the next attempt may succeed."""
 
 
 class EnvironmentFailedError(Exception):
-    """The environment raised; its own exception is the cause."""
+    """The environment raised an exception, which is this one's `__cause__`."""
 
     @classmethod
     def of(cls, name: str, where: str, error: Exception) -> Self:
-        """That of the environment with this name, when this was asked of it."""
+        """The error for the environment with this name; `where` is the call that failed."""
         return cls(f"{name} failed in {where}: {type(error).__name__}: {error}")
 
 
 class ErrorAttributingWrapper(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Says, by a name, whose failure it is when the environment raises."""
+    """Raises `EnvironmentFailedError` with the environment's name when the environment raises; lets `OUT_OF_MEMORY` through."""
 
     def __init__(self, env: gymnasium.Env[Any, Any], name: str) -> None:
         super().__init__(env)
@@ -59,33 +59,33 @@ class ErrorAttributingWrapper(gymnasium.Wrapper[Any, Any, Any, Any]):
             raise EnvironmentFailedError.of(self._name, "reset()", error) from error
 
     def close(self) -> None:
-        with contextlib.suppress(Exception):  # it has been played, and nothing depends on how it leaves
+        with contextlib.suppress(Exception):  # no more steps follow, so its failure here changes no result
             self.env.close()
 
 
 class RecordedEnvironment(ErrorAttributingWrapper):
-    """Appends each step to plain lists; per step that is all it does."""
+    """Appends each step to plain lists and does nothing else per step, because it runs in the inner loop of training."""
 
     def __init__(self, env: gymnasium.Env[Any, Any], recording: "Recording") -> None:
         super().__init__(env, f"environment {len(recording.environments)}")
         self._recording = recording
-        self.index = recording.enlist(self)
+        self.index = recording.add(self)
         self.actions: list[Any] = []
         self.rewards: list[float] = []
         self.endings: list[tuple[int, int]] = []
         self.steps = 0
-        """Steps taken before those in the lists."""
+        """How many steps come before those in the lists."""
         self.episode_start = 0
         self.episode_return = 0.0
         self.reset_seed: int | None = None
         self.reset_rng = b""
         self.since_reset: list[Any] = []
-        """The actions of the episode under way, for the day it has to be played again."""
+        """The actions of the current episode: a restore from a checkpoint replays them."""
         self.observation: Any = None
         self._copies_actions = not isinstance(env.action_space, gymnasium.spaces.Discrete)
 
     def step(self, action: Any) -> Any:
-        # An environment may scribble on the array it was given; a single integer cannot be scribbled on.
+        # An environment may change the array it receives. A single integer cannot be changed, so it is not copied.
         action_kept = action.copy() if self._copies_actions else action
         result = super().step(action)
         self.actions.append(action_kept)
@@ -109,13 +109,13 @@ class RecordedEnvironment(ErrorAttributingWrapper):
         return result
 
     def replay(self, action: Any) -> None:
-        """Take a step that has been recorded before, to come back to where it led."""
+        """Take a step that is already recorded, without recording it again."""
         self.since_reset.append(action)
         self.observation, reward, *_ = self.env.step(np.copy(action) if self._copies_actions else action)
         self.episode_return += float(reward)
 
     def begin_at(self, steps: int, episode_start: int, episode_return: float) -> None:
-        """Count from here: `steps` were recorded before, the episode under way began after `episode_start` of them."""
+        """Empty the lists and set the counts: `steps` are recorded; the current episode began after `episode_start` of them."""
         self.actions, self.rewards, self.endings = [], [], []
         self.steps, self.episode_start, self.episode_return = steps, episode_start, episode_return
 
@@ -136,8 +136,8 @@ class RecordedEnvironment(ErrorAttributingWrapper):
             )
         )
 
-    def forget(self, count: int) -> None:
-        """Drop the first `count` steps from the lists; they have been recorded."""
+    def drop_recorded(self, count: int) -> None:
+        """Drop the first `count` steps from the lists, because an event holds them now."""
         self.steps += count
         del self.actions[:count]
         del self.rewards[:count]
@@ -145,22 +145,22 @@ class RecordedEnvironment(ErrorAttributingWrapper):
 
 
 class Recording:
-    """What the environments of one run did since it was last taken."""
+    """What the environments of one run did since the last `drain`."""
 
     def __init__(self, n_envs: int) -> None:
         self.n_envs = n_envs
         self.episodes: list[EpisodeFinished] = []
         self.environments: list[RecordedEnvironment] = []
 
-    def enlist(self, environment: RecordedEnvironment) -> int:
+    def add(self, environment: RecordedEnvironment) -> int:
         """Add an environment; returns its index in the vector environment."""
         self.environments.append(environment)
         return len(self.environments) - 1
 
     def drain(self) -> list[StepsRecorded | EpisodeFinished]:
-        """The events since the last call, episodes after the steps they are made of.
+        """The events since the last call; an episode comes after its steps.
 
-        Only whole vector steps: where an environment raised, those before it in the vector are one step ahead.
+        Takes only whole vector steps: if an environment raised, those before it in the vector are one step ahead.
         """
         steps = self._steps()
         done = self.environments[0].steps * self.n_envs
@@ -180,22 +180,22 @@ class Recording:
                     endings[step, environment.index] = ending
         event = StepsRecorded(
             first_step=environments[0].steps * self.n_envs,
-            actions=pack(_small(_stack([environment.actions[:count] for environment in environments]))),
+            actions=pack(_in_smallest_type(_stack([environment.actions[:count] for environment in environments]))),
             rewards=pack(_stack([environment.rewards[:count] for environment in environments]).astype(np.float64, copy=False)),
             endings=pack(endings),
         )
         for environment in environments:
-            environment.forget(count)
+            environment.drop_recorded(count)
         return [event]
 
 
 def _stack(columns: Sequence[Sequence[Any]]) -> npt.NDArray[Any]:
-    """One list per environment → an array indexed [vector step, environment, …]."""
+    """From one list per environment to an array indexed [vector step, environment, …]."""
     return np.stack([np.asarray(column) for column in columns], axis=1)
 
 
-def _small(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Integers in the smallest type that holds them all; floats as they are."""
+def _in_smallest_type(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Integers in the smallest type that holds them all, to keep the log small; floats unchanged."""
     if array.dtype.kind not in "iu":
         return array
     low, high = int(array.min()), int(array.max())

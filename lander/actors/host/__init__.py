@@ -1,1 +1,1 @@
-"""The machine: the host agent, the zygote that forks trainers, the guard, and what is measured."""
+"""The host: its agent, the zygote that forks trainers, the guard, and the measurement of resources."""

@@ -1,9 +1,9 @@
 """The host agent: starts, watches, measures and ends the trainers of one machine.
 
-It decides nothing. The supervisor says what to start and what to end; the agent says what started, what ended and how. When
-the supervisor is away it carries on, and on its return says what is alive; when it stays away too long, the agent ends its
-trainers and leaves rather than haunt the machine. SIGTERM has it leave in good order: its trainers write their checkpoints,
-and how they ended is in the log before it goes.
+It makes no decisions. The supervisor orders which trainers to start and to end; the agent reports which started, which ended,
+and how. Without a connection to the supervisor its trainers go on, and at the next connection it reports which are alive.
+After `MAX_DISCONNECTED_SECONDS` it ends its trainers and exits, so that no processes without an owner stay on the machine.
+On SIGTERM its trainers first write their checkpoints, and the agent exits when the supervisor has recorded how they ended.
 """
 
 import asyncio
@@ -47,13 +47,13 @@ SAMPLE_SECONDS: Final = 2.0
 REPEAT_SECONDS: Final = 2.0
 SEND_SECONDS: Final = 1.0
 CHECKPOINT_SECONDS: Final = 30.0
-"""How long trainers may take to reach their boundary and write a checkpoint, when the agent was told to leave."""
-ALONE_SECONDS: Final = 600.0
-"""How long trainers may go on without a supervisor."""
+"""How long trainers may take to reach a rollout boundary and write a checkpoint after the agent got SIGTERM."""
+MAX_DISCONNECTED_SECONDS: Final = 600.0
+"""How long trainers may go on without a connection to the supervisor."""
 
 
 class AgentSettings(Connection):
-    """What the agent is told at its start, as JSON on its standard input."""
+    """The agent's settings, which it reads at its start as JSON from standard input."""
 
     name: str
     home: str
@@ -62,7 +62,7 @@ class AgentSettings(Connection):
 
 
 class HostAgent:
-    """The agent of one machine; `run` is its whole life."""
+    """The agent of one machine; `run` returns when it is to exit."""
 
     def __init__(self, settings: AgentSettings, incarnation: str) -> None:
         self._settings = settings
@@ -73,32 +73,32 @@ class HostAgent:
         self._gpus = Gpus()
         self._meter = Meter(self._home, self._gpus)
         self._exits: dict[TrainerKey, TrainerExited] = {}
-        self._alone_since: float | None = time.monotonic()
+        self._disconnected_since: float | None = time.monotonic()
         self._done = asyncio.Event()
         self._leaving = False
-        self._noted = asyncio.Event()
+        self._exit_noted = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._socket = zmq.asyncio.Context.instance().socket(zmq.DEALER)
 
     async def run(self) -> None:
-        """Serve until dismissed, or until the supervisor has been away too long."""
-        end_marked(mark_of(self._home))  # what an agent before this one left behind, if even its guard was killed
+        """Serve until dismissed, signalled, or disconnected for `MAX_DISCONNECTED_SECONDS`; then end all trainers."""
+        end_marked(mark_of(self._home))  # left by an earlier agent, if its guard was killed too
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._leave)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # held back by whoever started us
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # our parent process blocked it until this handler exists
         self._trainers.open()
         monitor = self._socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
         connect(self._connection, self._settings.public_key, self._settings.secret_key, self._socket)
         for work in (self._listen(), self._watch_connection(monitor), self._measure(), self._repeat_exits()):
             self._spawn(work)
         await self._done.wait()
-        await self._end_everything()
+        await self._shut_down()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._reap)
+        task.add_done_callback(self._task_ended)
 
-    def _reap(self, task: asyncio.Task[None]) -> None:
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             print(f"host agent: {error!r}", file=sys.stderr, flush=True)
@@ -106,13 +106,13 @@ class HostAgent:
 
     def _exited(self, report: TrainerExited) -> None:
         self._exits[TrainerKey(run=report.run, epoch=report.epoch)] = report
-        self._spawn(self._tell(report))
+        self._spawn(self._send(report))
 
     # ------------------------------------------------------------------------------------------------ the supervisor
 
-    async def _tell(self, command: Command) -> None:
-        """Say something, unless the supervisor is away, or turns out to be: whatever matters is said again when it is back."""
-        if self._alone_since is None:
+    async def _send(self, command: Command) -> None:
+        """Send a command, or drop it when there is no connection: after a reconnect, everything important is sent again."""
+        if self._disconnected_since is None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(SEND_SECONDS):
                     await self._socket.send(encode(command))
@@ -121,11 +121,11 @@ class HostAgent:
         while True:
             frame = await self._socket.recv()
             try:
-                await self._obey(decode(frame))
+                await self._handle(decode(frame))
             except WireError as error:
                 print(f"host agent: cannot read the supervisor: {error}", file=sys.stderr, flush=True)
 
-    async def _obey(self, command: Command) -> None:
+    async def _handle(self, command: Command) -> None:
         match command:
             case StartTrainer(order=order):
                 if TrainerKey(run=order.run, epoch=order.epoch) not in self._exits and not self._leaving:
@@ -134,7 +134,7 @@ class HostAgent:
                 self._spawn(self._trainers.end(TrainerKey(run=run, epoch=epoch), grace, grace, traceback=traceback))
             case ExitNoted(run=run, epoch=epoch):
                 self._exits.pop(TrainerKey(run=run, epoch=epoch), None)
-                self._noted.set()
+                self._exit_noted.set()
             case Rejoin():
                 await self._join()
             case DismissHost():
@@ -143,20 +143,20 @@ class HostAgent:
                 raise WireError(f"a host agent does not take {command.kind}")
 
     async def _watch_connection(self, monitor: zmq.asyncio.Socket) -> None:
-        """Say who we are at every connection; leave when there has been none for too long."""
+        """Join at every new connection; exit when there has been none for `MAX_DISCONNECTED_SECONDS`."""
         while True:
             if await monitor.poll(1000):
                 message = await recv_monitor_message(monitor)
                 if message["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED:
-                    self._alone_since = None
+                    self._disconnected_since = None
                     await self._join()
                 else:
-                    self._alone_since = self._alone_since or time.monotonic()
-            if self._alone_since is not None and time.monotonic() - self._alone_since > ALONE_SECONDS:
+                    self._disconnected_since = self._disconnected_since or time.monotonic()
+            if self._disconnected_since is not None and time.monotonic() - self._disconnected_since > MAX_DISCONNECTED_SECONDS:
                 self._done.set()
 
     async def _join(self) -> None:
-        await self._tell(
+        await self._send(
             JoinHost(
                 name=self._settings.name,
                 pid=os.getpid(),
@@ -167,46 +167,46 @@ class HostAgent:
                 trainers=self._trainers.keys,
             )
         )
-        await self._tell_exits()
+        await self._send_exits()
 
     async def _repeat_exits(self) -> None:
         while True:
             await asyncio.sleep(REPEAT_SECONDS)
-            await self._tell_exits()
+            await self._send_exits()
 
-    async def _tell_exits(self) -> None:
+    async def _send_exits(self) -> None:
         for report in list(self._exits.values()):
-            await self._tell(report)
+            await self._send(report)
 
     async def _measure(self) -> None:
         while True:
             await asyncio.sleep(SAMPLE_SECONDS)
             try:
                 sample = self._meter.measure(self._trainers.measured())
-            except (OSError, psutil.Error) as error:  # one measurement missed must not cost a trainer its life
+            except (OSError, psutil.Error) as error:  # a failed measurement must not end the trainers
                 print(f"host agent: cannot measure: {error}", file=sys.stderr, flush=True)
             else:
-                await self._tell(ReportResources(sample=sample))
+                await self._send(ReportResources(sample=sample))
 
     # ------------------------------------------------------------------------------------------------ leaving
 
     def _leave(self) -> None:
-        """In good order: offer no slots any more, have every trainer end at its boundary, and see its end noted."""
+        """On SIGTERM: offer no slots, let trainers stop at a boundary, and wait until the supervisor has noted each exit."""
         if not self._leaving:
             self._leaving = True
-            self._spawn(self._take_leave())
+            self._spawn(self._end_trainers_and_leave())
 
-    async def _take_leave(self) -> None:
+    async def _end_trainers_and_leave(self) -> None:
         await self._join()
         await self._trainers.end_all(CHECKPOINT_SECONDS)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LEAVE_SECONDS):
-                while self._exits and self._alone_since is None:
-                    await self._noted.wait()
-                    self._noted.clear()
+                while self._exits and self._disconnected_since is None:
+                    await self._exit_noted.wait()
+                    self._exit_noted.clear()
         self._done.set()
 
-    async def _end_everything(self) -> None:
+    async def _shut_down(self) -> None:
         await self._trainers.end_all(LEAVE_SECONDS)
         for task in list(self._tasks):
             task.cancel()

@@ -1,12 +1,12 @@
-"""The guard: a tiny process that ends what trainers leave behind when their zygote cannot.
+"""The guard: a small process that ends the processes trainers leave behind when their zygote cannot.
 
-A trainer dies with its zygote. What its *environment* started does not: it lost its parent-death signal at its own fork, and
-would live on if host agent, zygote and trainers were killed at once. So the zygote forks a guard and tells it over a pipe
-which process groups there are. When the pipe closes, however that came about, the guard ends every group still on its list,
-and exits. It holds nothing but its end of the pipe.
+A trainer dies with its zygote. Processes that its *environment* started do not: a fork clears the parent-death signal. They
+would stay if host agent, zygote and trainers were killed at once. So the zygote forks a guard and sends it the trainers'
+process groups over a pipe. When the pipe closes, for any reason, the guard ends every group on its list, and exits. It keeps
+no other descriptor open.
 
-What has left its trainer's process group (many simulators are started in a session of their own) is known by a mark in the
-environment it was started with.
+Some processes leave their trainer's process group, because many simulators start in a session of their own. The guard finds
+those by a mark in the environment variables they were started with.
 """
 
 import contextlib
@@ -16,16 +16,16 @@ from pathlib import Path
 from typing import Final
 
 MARK: Final = "LANDER_TRAINER"
-"""The environment variable that whatever a trainer starts inherits."""
+"""The environment variable that holds the mark; every process that a trainer starts inherits it."""
 
 
 def mark_of(home: Path, zygote: int | None = None, trainer: int | None = None) -> str:
-    """The mark of what a trainer starts; the beginning of it for all trainers of a zygote, or of a home."""
+    """The mark of the processes of a trainer. Without `trainer`, or `zygote` too: the prefix that all of them share."""
     return "".join([f"{home}#", *(f"{pid}#" for pid in (zygote, trainer) if pid is not None)])
 
 
 def end_marked(mark: str) -> None:
-    """SIGKILL every process that was started with a mark that begins like this one."""
+    """SIGKILL every process whose mark begins with this one."""
     wanted = f"\0{MARK}={mark}".encode()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -37,7 +37,7 @@ def _end_if_marked(pid: int, wanted: bytes) -> None:
     if wanted not in b"\0" + Path(f"/proc/{pid}/environ").read_bytes():
         return
     pidfd = os.pidfd_open(pid)
-    try:  # looked at once more: before the descriptor was there, the id may have changed hands
+    try:  # read again: before the descriptor existed, the id may have passed to another process
         if wanted in b"\0" + Path(f"/proc/{pid}/environ").read_bytes():
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
     finally:
@@ -51,38 +51,38 @@ def end_group(group: int) -> None:
 
 
 class Guard:
-    """The zygote's end: a guard process, and the pipe it is told over."""
+    """The zygote's side: the guard process and the pipe to it; `groups` are watched from the start."""
 
     def __init__(self, mark: str, groups: tuple[int, ...] = ()) -> None:
         reading, self._pipe = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
-            _stand_guard(reading, mark)
+            _run_guard(reading, mark)
         os.close(reading)
         for group in groups:
             self.watch(group)
 
     def watch(self, group: int) -> None:
-        """End this process group should the zygote not be there to do it."""
-        self._tell(b"+", group)
+        """Have the guard end this process group if the zygote dies first."""
+        self._write(b"+", group)
 
-    def dismiss(self, group: int) -> None:
-        """The zygote has ended this one itself; say so before its id can be another's."""
-        self._tell(b"-", group)
+    def unwatch(self, group: int) -> None:
+        """Take a group off the list. Call it before the trainer is reaped: after that its id may be another process's."""
+        self._write(b"-", group)
 
-    def _tell(self, sign: bytes, group: int) -> None:
-        with contextlib.suppress(BrokenPipeError):  # it is dead: the next guard is told everything anew
+    def _write(self, sign: bytes, group: int) -> None:
+        with contextlib.suppress(BrokenPipeError):  # it is dead; the next guard gets the whole list at its start
             os.write(self._pipe, b"%b%d\n" % (sign, group))
 
-    def let_go(self) -> None:
-        """Close this end of the pipe: a trainer that kept it would seem to be a living zygote."""
+    def close(self) -> None:
+        """Close this end of the pipe. A trainer must do so: while it held it open, the guard could not see the zygote die."""
         os.close(self._pipe)
 
 
-def _stand_guard(reading: int, mark: str) -> None:
-    """In the child: wait for the zygote's end, and end what it leaves. Never returns."""
+def _run_guard(reading: int, mark: str) -> None:
+    """In the child: wait until the zygote is gone, and end what its trainers left. Never returns."""
     try:
-        os.setsid()  # out of reach of what is meant for the host agent's session
+        os.setsid()  # signals to the host agent's session must not reach it
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         os.closerange(3, reading)

@@ -1,4 +1,4 @@
-"""The few things Linux does for processes that Python does not wrap: dying with one's parent, and who ended whom."""
+"""Linux facilities that Python does not wrap: a signal on the parent's death, and the count of out-of-memory kills."""
 
 import contextlib
 import ctypes
@@ -13,9 +13,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def die_with_parent(parent: int) -> None:
-    """Be killed when the parent process ends; call it from the main thread. `parent` is who it should be.
+    """Have the kernel SIGKILL this process when its parent ends; `parent` is the expected parent's id.
 
-    The parent may have ended already, before this call could take effect: then the process ends here.
+    Call it from the main thread. If the parent ended before the call took effect, this process exits here. Raises `OSError`.
     """
     if _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
@@ -32,7 +32,7 @@ def signal_name(number: int) -> str:
 
 
 def count_oom_kills() -> int:
-    """How many processes of this control group the kernel has ended for want of memory; 0 where that is not known."""
+    """How many processes of this control group the kernel has killed because memory ran out; 0 if unknown."""
     try:
         for line in Path("/proc/self/cgroup").read_text("utf-8").splitlines():
             _, controllers, group = line.split(":", 2)
@@ -45,17 +45,17 @@ def count_oom_kills() -> int:
 
 
 def _oom_kills_of(controllers: str, group: str) -> int:
-    """As the kernel counts them for a group: in cgroup v2 (which names no controllers) in one file, in v1 in another."""
+    """The kernel's count for a group. A cgroup v2 line names no controllers; v1 keeps the count in another file."""
     root = Path("/sys/fs/cgroup") / controllers / group
     lines = (root / ("memory.oom_control" if controllers else "memory.events")).read_text("utf-8").splitlines()
     return int(dict(line.split() for line in lines).get("oom_kill", 0))
 
 
 class OomKills:
-    """Tells which SIGKILL was the kernel's, for want of memory.
+    """Decides whether a SIGKILL was an out-of-memory kill by the kernel.
 
-    The kernel counts its kills, but does not say whom it killed: each explains one death, and none of a process that was
-    started after it.
+    The kernel counts these kills but does not name the processes. So each kill explains one death, and never that of a
+    process that started after it.
     """
 
     def __init__(self, count: Callable[[], int] = count_oom_kills) -> None:
@@ -63,11 +63,11 @@ class OomKills:
         self._explained = count()
 
     def so_far(self) -> int:
-        """To be remembered at a process's start."""
+        """The count now; keep it at a process's start for `explains`."""
         return self._count()
 
     def explains(self, at_start: int) -> bool:
-        """Whether the SIGKILL of a process started at this count may be the kernel's; the next one needs a kill of its own."""
+        """Whether an unused kill can explain the death of a process that started at this count; uses that kill up."""
         self._explained = max(self._explained, at_start)
         if self._count() <= self._explained:
             return False

@@ -1,4 +1,4 @@
-"""What a machine and its trainers use: psutil for processors, memory and disk, NVML for GPUs."""
+"""Resource use of a machine and its trainers: psutil for processors, memory and disk, NVML for GPUs."""
 
 import contextlib
 import math
@@ -16,7 +16,7 @@ MB: Final = 1 << 20
 
 
 class Gpus:
-    """The machine's NVIDIA GPUs as the driver sees them; none where there is no driver."""
+    """The machine's NVIDIA GPUs as the driver lists them; none without a driver."""
 
     def __init__(self) -> None:
         self._handles: list[Any] = []
@@ -28,11 +28,11 @@ class Gpus:
             self._nvml = pynvml
             self._handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
             self.names = tuple(str(pynvml.nvmlDeviceGetName(handle)) for handle in self._handles)
-        except Exception:  # no library, no driver, no permission: then there are no GPUs to offer
+        except Exception:  # no library, driver or permission: this host offers no GPUs
             self._handles = []
 
     def utilisation(self) -> tuple[float, ...]:
-        """Percent of the last sampling period in which each GPU was busy; NaN where the driver does not say."""
+        """Percent of the driver's last sampling period in which each GPU was busy; NaN if the driver gives no value."""
         busy = []
         for handle in self._handles:
             try:
@@ -43,7 +43,7 @@ class Gpus:
 
 
 class Meter:
-    """Measures a host and its trainers; CPU percentages are since the last measurement."""
+    """Measures a host and its trainers; CPU percentages cover the time since the last measurement."""
 
     def __init__(self, home: Path, gpus: Gpus) -> None:
         self._home = home
@@ -52,13 +52,13 @@ class Meter:
         psutil.cpu_percent()
 
     def measure(self, trainers: Iterable[tuple[TrainerKey, int, int | None]]) -> ResourcesSampled:
-        """One sample; `trainers` are (which, process id, GPU index or None)."""
+        """One sample; `trainers` are (key, process id, GPU index or None)."""
         trainers = list(trainers)
-        known = {pid for _, pid, _ in trainers}
-        self._processes = {pid: process for pid, process in self._processes.items() if pid in known}
+        alive = {pid for _, pid, _ in trainers}
+        self._processes = {pid: process for pid, process in self._processes.items() if pid in alive}
         gpu_percent = self._gpus.utilisation()
         memory = psutil.virtual_memory()
-        usage = [self._usage(key, pid, _known(gpu_percent, gpu)) for key, pid, gpu in trainers]
+        usage = [self._usage(key, pid, _gpu_percent(gpu_percent, gpu)) for key, pid, gpu in trainers]
         return ResourcesSampled(
             cpu_percent=psutil.cpu_percent(),
             memory_percent=memory.percent,
@@ -76,12 +76,12 @@ class Meter:
             for child in process.children(recursive=True):
                 with contextlib.suppress(psutil.NoSuchProcess):
                     memory += child.memory_info().rss
-        except psutil.NoSuchProcess:  # it ended a moment ago; its exit is reported elsewhere
+        except psutil.NoSuchProcess:  # it has just ended; the zygote reports its exit
             return None
         return TrainerUsage(run=key.run, epoch=key.epoch, cpu_percent=cpu, memory_mb=memory / MB, gpu_percent=gpu_percent)
 
     def _cpu_percent(self, pid: int) -> float:
-        """Since the last measurement; the first time, since the process began."""
+        """Since the last measurement; the first time, since the process started."""
         known = self._processes.get(pid)
         if known is not None:
             return float(known.cpu_percent())
@@ -91,8 +91,8 @@ class Meter:
         return float(100 * (used.user + used.system) / max(time.time() - process.create_time(), 1e-3))
 
 
-def _known(gpu_percent: tuple[float, ...], gpu: int | None) -> float | None:
-    """What one GPU does, where there is one and its driver says."""
+def _gpu_percent(gpu_percent: tuple[float, ...], gpu: int | None) -> float | None:
+    """The value for one GPU; None if the trainer has no GPU or the driver gives no value."""
     if gpu is None or gpu >= len(gpu_percent) or math.isnan(gpu_percent[gpu]):
         return None
     return gpu_percent[gpu]

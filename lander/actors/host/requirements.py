@@ -1,7 +1,7 @@
-"""Can this experiment run with what is installed here? Asked before anything starts.
+"""Checks, before anything starts, whether an experiment can run with what is installed here.
 
-`check` looks: the environment exists and takes its arguments, the algorithm can act in it, the policy can see it, the device
-is there. `build_everything` builds: every environment and every model, exactly as a trainer would.
+`check` tests that the environment exists and takes its arguments, that algorithm and policy fit its spaces, and that the
+device exists. `build_everything` builds every environment and every model, exactly as a trainer does.
 """
 
 import contextlib
@@ -25,10 +25,10 @@ from lander.protocol.experiment import Arm, Experiment
 from lander.protocol.refusals import did_you_mean, shown
 
 Problem = tuple[str, str]
-"""A field of an arm, and what is wrong with it."""
+"""A field of an arm, and the problem with it."""
 Space = spaces.Space[Any]
 Spaces = tuple[Space, Space]
-"""What an environment shows, and what can be done in it."""
+"""An observation space and an action space."""
 
 _ANY_ACTIONS: Final = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
 ACTIONS: Final[Mapping[str, tuple[type[Space], ...]]] = {
@@ -41,12 +41,12 @@ ACTIONS: Final[Mapping[str, tuple[type[Space], ...]]] = {
 }
 """The action spaces of each algorithm (`supported_action_spaces` in Stable-Baselines3's constructors)."""
 OBSERVATIONS: Final = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
-"""What Stable-Baselines3 turns into numbers (`preprocess_obs`), alone or as the values of one Dict."""
+"""The observation spaces that SB3's `preprocess_obs` accepts, alone or as the values of one Dict."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Built:
-    """An arm as it was built for validation; `warnings` is what Stable-Baselines3 had to say about it."""
+    """An arm as it was built for validation; `warnings` are those that were raised while it was built."""
 
     arm: str
     observations: str
@@ -56,32 +56,32 @@ class Built:
 
 
 def check(experiment: Experiment, source: str, directory: str = "") -> None:
-    """Raise `ConfigurationError`, one line per problem, if something that is installed here cannot do what is asked.
+    """Raise `ConfigurationError`, one line per problem, if this installation cannot run the experiment.
 
-    Modules of environments are looked for where its trainers will: in `directory` (default: the working directory), too.
+    Modules of environments are also imported from `directory` (default: the working directory), as its trainers do.
     """
     with contextlib.suppress(FileNotFoundError):
         add_import_path(directory or os.getcwd())  # noqa: PTH109 - sys.path holds strings
-    _raise(source, {arm.name: list(_problems(arm)) for arm in experiment.arms})
+    _raise_problems(source, {arm.name: list(_problems(arm)) for arm in experiment.arms})
     if experiment.origin is not None:
-        _raise(source, {arm.name: list(_strangeness(experiment.baseline, arm)) for arm in experiment.arms})
+        _raise_problems(source, {arm.name: list(_changed_spaces(experiment.baseline, arm)) for arm in experiment.arms})
 
 
 def build_everything(experiment: Experiment, source: str) -> tuple[Built, ...]:
-    """Build all environments and models of what was checked, and let go of them; raises `ConfigurationError` for what fails."""
+    """Build and discard the environment and model of each arm; call `check` first. Raises `ConfigurationError` for failures."""
     built: list[Built] = []
     problems: dict[str, list[Problem]] = {arm.name: [] for arm in experiment.arms}
     for arm in experiment.arms:
         try:
             built.append(_build(arm))
         except Exception as error:
-            problems[arm.name].append(("hyperparameters", f"cannot be built: {_said(error)}"))
-    _raise(source, problems)
+            problems[arm.name].append(("hyperparameters", f"cannot be built: {_one_line(error)}"))
+    _raise_problems(source, problems)
     return tuple(built)
 
 
-def _raise(source: str, problems: Mapping[str, list[Problem]]) -> None:
-    """Says what all arms share once, and what is one arm's under its name."""
+def _raise_problems(source: str, problems: Mapping[str, list[Problem]]) -> None:
+    """Raise `ConfigurationError` if there are problems; one that all arms share is reported once, others by arm."""
     lines: dict[str, None] = {}
     for name, found in problems.items():
         for field, sentence in found:
@@ -97,16 +97,16 @@ def _problems(arm: Arm) -> Iterator[Problem]:
     try:
         observations, actions = _spaces(arm)
     except Exception as error:
-        yield _unbuildable(arm, error)
+        yield _build_problem(arm, error)
         return
-    yield from _unseeable(arm, observations)
-    yield from _unplayable(arm, actions)
+    yield from _observation_problems(arm, observations)
+    yield from _action_problems(arm, actions)
 
 
 def _spaces(arm: Arm) -> Spaces:
-    """What an arm's environment shows, and what can be done in it; raises whatever it raises when it is built."""
+    """The spaces of an arm's environment; raises what its constructor raises."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what Gymnasium advises, it will advise in the run's log
+        warnings.simplefilter("ignore")  # the run's log will show the same warnings
         arguments: dict[str, Any] = arm.environment_kwargs
         env = gymnasium.make(arm.environment, **arguments)
         with contextlib.suppress(Exception):
@@ -114,8 +114,8 @@ def _spaces(arm: Arm) -> Spaces:
     return env.observation_space, env.action_space
 
 
-def _strangeness(baseline: Arm, arm: Arm) -> Iterator[Problem]:
-    """What an arm of a fork has that the policy it goes on with has never seen."""
+def _changed_spaces(baseline: Arm, arm: Arm) -> Iterator[Problem]:
+    """Spaces of a fork's arm that differ from those of the policy it continues with."""
     if arm.environment_kwargs == baseline.environment_kwargs:
         return
     for old, new, what in zip(_spaces(baseline), _spaces(arm), ("shows", "takes"), strict=True):
@@ -134,25 +134,25 @@ def _no_cuda() -> str:
 # --- the environment --------------------------------------------------------------------------------------------------
 
 
-def _unbuildable(arm: Arm, error: Exception) -> Problem:
-    """Which field made Gymnasium refuse, and why."""
+def _build_problem(arm: Arm, error: Exception) -> Problem:
+    """The field that made `gymnasium.make` fail, and why."""
     unexpected = re.search(r"unexpected keyword argument '(\w+)'", str(error))
     match error:
         case gymnasium.error.DependencyNotInstalled():
-            return "environment", f"found {shown(arm.environment)}, which needs more than is installed: {_said(error)}"
+            return "environment", f"found {shown(arm.environment)}, which needs more than is installed: {_one_line(error)}"
         case gymnasium.error.UnregisteredEnv() | gymnasium.error.DeprecatedEnv() | ModuleNotFoundError():
-            return "environment", _unknown(arm.environment, error)
+            return "environment", _unknown_environment(arm.environment, error)
         case TypeError() if unexpected and unexpected[1] in arm.environment_kwargs:
             known = _arguments(arm.environment)
             hint = did_you_mean(unexpected[1], known) or (f"; must be one of {', '.join(known)}" if known else "")
             return f"environment_kwargs.{unexpected[1]}", f"unknown argument of {arm.environment}{hint}"
-    return "environment_kwargs" if arm.environment_kwargs else "environment", f"cannot be built: {_said(error)}"
+    return "environment_kwargs" if arm.environment_kwargs else "environment", f"cannot be built: {_one_line(error)}"
 
 
-def _unknown(name: str, error: Exception) -> str:
-    """What to say of an environment that is not there: the nearest that is, or how to bring one's own."""
+def _unknown_environment(name: str, error: Exception) -> str:
+    """The message for an unknown environment: the nearest names, or how to register one's own."""
     if ":" in name:
-        reason = _said(error).partition(". ")[0]
+        reason = _one_line(error).partition(". ")[0]
         return f"found {shown(name)}: {reason}; must be MODULE:ENV_ID, a module that can be imported here and registers the id"
     if name.startswith("ALE/"):
         return f"found {shown(name)}; Atari games are another package's: pip install ale-py, and write ale_py:{name}"
@@ -163,7 +163,7 @@ def _unknown(name: str, error: Exception) -> str:
 
 
 def _arguments(name: str) -> tuple[str, ...]:
-    """The arguments that an environment's constructor names."""
+    """The named arguments of an environment's constructor; empty if they cannot be read."""
     with contextlib.suppress(Exception):
         entry = gymnasium.spec(name.rpartition(":")[2]).entry_point
         creator = gymnasium.envs.registration.load_env_creator(entry) if isinstance(entry, str) else entry
@@ -176,7 +176,7 @@ def _arguments(name: str) -> tuple[str, ...]:
 # --- the spaces -------------------------------------------------------------------------------------------------------
 
 
-def _unseeable(arm: Arm, space: Space) -> Iterator[Problem]:
+def _observation_problems(arm: Arm, space: Space) -> Iterator[Problem]:
     policy = str(arm.hyperparameters.get("policy", "MlpPolicy"))
     parts = list(space.spaces.values()) if isinstance(space, spaces.Dict) else [space]
     if not all(isinstance(part, OBSERVATIONS) for part in parts):
@@ -196,7 +196,7 @@ def _is_image(space: Space) -> bool:
     return isinstance(space, spaces.Box) and len(space.shape) == 3 and space.dtype == "uint8"
 
 
-def _unplayable(arm: Arm, space: Space) -> Iterator[Problem]:
+def _action_problems(arm: Arm, space: Space) -> Iterator[Problem]:
     able = [name for name, kinds in ACTIONS.items() if isinstance(space, kinds)]
     if not able:
         yield "environment", f"{arm.environment} takes {_short(space)} actions, which no algorithm here can give"
@@ -208,7 +208,7 @@ def _unplayable(arm: Arm, space: Space) -> Iterator[Problem]:
 
 
 def _other_actions(arm: Arm) -> str:
-    """Some environments come with either kind of actions."""
+    """The hint for environments that offer both discrete and continuous actions by an argument `continuous`."""
     if "continuous" not in _arguments(arm.environment):
         return ""
     continuous = not arm.environment_kwargs.get("continuous", False)
@@ -238,13 +238,13 @@ def _build(arm: Arm) -> Built:
 
 
 def _short(space: Space) -> str:
-    """A space without its bounds, which can fill a screen."""
+    """A space without its bounds, which can be very long."""
     if isinstance(space, spaces.Dict):
         return f"Dict({', '.join(space.spaces)})"
     return f"Box{space.shape}" if isinstance(space, spaces.Box) else str(space)
 
 
-def _said(error: Exception) -> str:
-    """An exception in one line, without the colours that some libraries put in."""
+def _one_line(error: Exception) -> str:
+    """An exception in one line of at most 500 characters, without the colour codes that some libraries add."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
     return f"{type(error).__name__}: {' '.join(text.split())}"[:500]

@@ -1,4 +1,4 @@
-"""The trainers of one host: forked from its zygote, ended when asked, reported when gone."""
+"""The trainers of one host: has the zygote fork them, ends them on order, and reports their exits."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ from lander.protocol.experiment import RunKey
 from lander.protocol.wire import encode
 
 LEAVE_SECONDS: Final = 5.0
-"""How long what ends may take where nobody can use its checkpoint, and how long the dead may take to be gone."""
+"""How long to wait after SIGTERM when no checkpoint is needed, and after SIGKILL for the exit to be reported."""
 TRACEBACK_SECONDS: Final = 1.0
 _LOG_TAIL_BYTES: Final = 2000
 
@@ -29,35 +29,35 @@ class _Trainer:
     log: Path
     pid: int | None = None
     pidfd: int | None = None
-    doomed: bool = False
-    """Its end was due before it was forked."""
+    kill_when_forked: bool = False
+    """SIGKILL was due before the zygote had forked it, so it has to be killed as soon as it is."""
     gone: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Trainers:
-    """Every trainer that is here or about to be; `report` is called with each one's end."""
+    """Every trainer that runs or is ordered from the zygote; calls `report` with each exit."""
 
     def __init__(self, home: Path, connection: Connection, report: Callable[[TrainerExited], None]) -> None:
         self._home = home
         self._report = report
         self._trainers: dict[TrainerKey, _Trainer] = {}
-        self._zygote = ZygoteProcess(home, connection, self._hear_zygote)
+        self._zygote = ZygoteProcess(home, connection, self._on_zygote_message)
 
     def open(self) -> None:
-        """Have a zygote to fork them from."""
+        """Start the zygote."""
         self._zygote.start()
 
     def close(self) -> None:
-        """End the zygote, and with it whatever is left."""
+        """End the zygote and with it all remaining trainers."""
         self._zygote.stop()
 
     @property
     def keys(self) -> tuple[TrainerKey, ...]:
-        """Which are here."""
+        """The trainers that run or are ordered."""
         return tuple(self._trainers)
 
     def measured(self) -> list[tuple[TrainerKey, int, int | None]]:
-        """Those to be measured: which, process id, GPU."""
+        """The trainers to measure: key, process id, GPU index or None."""
         return [
             (key, trainer.pid, trainer.order.gpu)
             for key, trainer in self._trainers.items()
@@ -67,7 +67,7 @@ class Trainers:
     # ------------------------------------------------------------------------------------------------ beginnings
 
     def start(self, command: StartTrainer) -> None:
-        """Have one forked, unless it is here."""
+        """Have a trainer forked; does nothing if it is already here, so that a repeated order is harmless."""
         order = command.order
         key = TrainerKey(run=order.run, epoch=order.epoch)
         if key in self._trainers:
@@ -76,17 +76,17 @@ class Trainers:
         self._trainers[key] = _Trainer(order, log)
         try:
             self._zygote.order(encode(command), log)
-        except OSError as error:  # an attempt that never was, to be tried again
+        except OSError as error:  # reported as an exit, so that the supervisor tries again
             print(f"host agent: cannot start {order.run}: {error}", file=sys.stderr, flush=True)
             self._exited(key, 1, None, False)
 
-    def _hear_zygote(self, words: tuple[Any, ...]) -> None:
-        match words:
+    def _on_zygote_message(self, message: tuple[Any, ...]) -> None:
+        match message:
             case ("forked", run, epoch, pid):
                 self._forked(TrainerKey(run=run, epoch=epoch), pid)
             case ("exited", run, epoch, exit_code, signal_, out_of_memory):
                 self._exited(TrainerKey(run=run, epoch=epoch), exit_code, signal_, out_of_memory)
-            case ("died",):  # and with it every trainer
+            case ("died",):  # every trainer dies with it
                 for key in list(self._trainers):
                     self._exited(key, None, "SIGKILL", False, lost=True)
             case _:
@@ -95,7 +95,7 @@ class Trainers:
     def _forked(self, key: TrainerKey, pid: int) -> None:
         trainer = self._trainers[key]
         trainer.pid, trainer.pidfd = pid, os.pidfd_open(pid)
-        if trainer.doomed:
+        if trainer.kill_when_forked:
             self._signal(key, signal.SIGKILL)
 
     # ------------------------------------------------------------------------------------------------ ends
@@ -120,9 +120,12 @@ class Trainers:
         )
 
     async def end(self, key: TrainerKey, ask: float, terminate: float, *, traceback: bool = False) -> None:
-        """SIGTERM if it has not ended `ask` seconds after it was asked, SIGKILL to its group `terminate` seconds later."""
+        """Wait `ask` seconds for a trainer that was asked to stop, then SIGTERM; `terminate` seconds later SIGKILL its group.
+
+        With `traceback`, it first gets SIGUSR1, on which it writes its stack into its log: for one that has stalled.
+        """
         if traceback:
-            self._signal(key, signal.SIGUSR1)  # on which it writes where it is into its log
+            self._signal(key, signal.SIGUSR1)
             await self._wait_gone(key, TRACEBACK_SECONDS)
         await self._wait_gone(key, ask)
         self._signal(key, signal.SIGTERM)
@@ -131,7 +134,7 @@ class Trainers:
         await self._wait_gone(key, LEAVE_SECONDS)
 
     async def end_all(self, terminate: float) -> None:
-        """End every one, as `end` does."""
+        """SIGTERM to every trainer at once, and SIGKILL `terminate` seconds later."""
         await asyncio.gather(*(self.end(key, 0.0, terminate) for key in self.keys))
 
     async def _wait_gone(self, key: TrainerKey, seconds: float) -> None:
@@ -146,7 +149,7 @@ class Trainers:
         if trainer is None:
             return
         if trainer.pid is None or trainer.pidfd is None:
-            trainer.doomed = trainer.doomed or number == signal.SIGKILL
+            trainer.kill_when_forked = trainer.kill_when_forked or number == signal.SIGKILL
             return
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(trainer.pidfd, number)

@@ -1,9 +1,8 @@
 """The zygote: a process that has imported and run everything once, and forks trainers from itself.
 
-A fork takes milliseconds and shares the two hundred megabytes of torch; a fresh interpreter needs seconds and its own.
-It has one thread and never touches CUDA, which is what makes forking it safe. Its host agent talks to it over a socket pair,
-one packet a message; it dies with its host, and its trainers die with it. What its trainers have started then is left to its
-guard (`guard.py`).
+A fork takes milliseconds and shares the 200 MB of torch; a fresh interpreter needs seconds, and 200 MB of its own. Forking
+is safe because the zygote has one thread and never uses CUDA. It talks with its host agent over a socket pair, one message
+per packet. It dies with the agent, and its trainers die with it; the guard (`guard.py`) ends the processes they started.
 
     host → zygote   msgpack [StartTrainer frame, log path]
     zygote → host   msgpack ["ready"] · ["forked", run, epoch, pid] · ["exited", run, epoch, exit code, signal, oom]
@@ -34,7 +33,7 @@ PACKET_BYTES: Final = 1 << 17
 
 @dataclass(frozen=True)
 class _Child:
-    """A trainer; `oom_kills` is what the kernel had counted when it started."""
+    """A trainer; `oom_kills` is the kernel's count of out-of-memory kills when it started."""
 
     run: str
     epoch: int
@@ -43,7 +42,7 @@ class _Child:
 
 
 class Zygote:
-    """The loop: fork when asked, report what ended."""
+    """The loop: forks trainers on order and reports their exits."""
 
     def __init__(self, host: socket.socket, home: Path, connection: Any, guard: Guard) -> None:
         self._host = host
@@ -54,15 +53,15 @@ class Zygote:
         self._selector = selectors.DefaultSelector()
 
     def serve(self) -> None:
-        """Until the host closes its end."""
+        """Serve until the host agent closes the socket."""
         self._selector.register(self._host, selectors.EVENT_READ)
         self._selector.register(os.pidfd_open(self._guard.pid), selectors.EVENT_READ, self._guard)
-        self._say("ready")
+        self._send("ready")
         while True:
             for key, _ in self._selector.select():
                 match key.data:
                     case _Child():
-                        self._bury(key.data, key.fd)
+                        self._report_exit(key.data, key.fd)
                     case Guard():
                         self._replace_guard(key.fd)
                     case _:
@@ -71,18 +70,18 @@ class Zygote:
                             return
                         self._start(*msgpack.unpackb(packet))
 
-    def _say(self, *words: object) -> None:
-        self._host.send(msgpack.packb(words))
+    def _send(self, *fields: object) -> None:
+        self._host.send(msgpack.packb(fields))
 
     def _replace_guard(self, pidfd: int) -> None:
-        self._forget(pidfd)
+        self._unregister(pidfd)
         os.waitpid(self._guard.pid, 0)
-        self._guard.let_go()
+        self._guard.close()
         trainers = [key.data.pid for key in self._selector.get_map().values() if isinstance(key.data, _Child)]
         self._guard = Guard(mark_of(self._home, os.getpid()), tuple(trainers))
         self._selector.register(os.pidfd_open(self._guard.pid), selectors.EVENT_READ, self._guard)
 
-    def _forget(self, pidfd: int) -> None:
+    def _unregister(self, pidfd: int) -> None:
         self._selector.unregister(pidfd)
         os.close(pidfd)
 
@@ -98,17 +97,17 @@ class Zygote:
             self._become_trainer(command, Path(log), parent)
         self._guard.watch(pid)
         self._selector.register(os.pidfd_open(pid), selectors.EVENT_READ, _Child(order.run, order.epoch, pid, oom_kills))
-        self._say("forked", order.run, order.epoch, pid)
+        self._send("forked", order.run, order.epoch, pid)
 
     def _become_trainer(self, command: StartTrainer, log: Path, parent: int) -> None:
-        """In the child: cut every tie to the zygote, pin the process, train, and leave without returning."""
+        """In the child: close what was inherited, pin the process, train, and exit. Never returns."""
         status = 1
         try:
             die_with_parent(parent)
-            os.setsid()  # a group of its own, so that what an environment starts can be ended with it
-            self._cut_ties()
+            os.setsid()  # its own process group, so that what its environment starts can be ended with it
+            self._close_inherited()
             _redirect_output(log)
-            faulthandler.register(signal.SIGUSR1, all_threads=True)  # where it is stuck, should it be asked
+            faulthandler.register(signal.SIGUSR1, all_threads=True)  # writes the stack of a stalled trainer into its log
             os.environ[MARK] = mark_of(self._home, parent, os.getpid())
             _pin(command.order)
             add_import_path(command.order.directory)
@@ -124,27 +123,27 @@ class Zygote:
             sys.stderr.flush()
             os._exit(status)
 
-    def _cut_ties(self) -> None:
-        """Close what was inherited: the zygote's ears, its siblings' descriptors, and above all the guard's pipe."""
-        self._guard.let_go()
+    def _close_inherited(self) -> None:
+        """Close the inherited descriptors. An open end of the guard's pipe would hide the zygote's death from the guard."""
+        self._guard.close()
         for key in self._selector.get_map().values():
             if key.data is not None:
                 os.close(key.fd)
         self._selector.close()
         self._host.close()
 
-    def _bury(self, child: _Child, pidfd: int) -> None:
-        """Report how a trainer ended, and end whatever it left."""
+    def _report_exit(self, child: _Child, pidfd: int) -> None:
+        """Report how a trainer exited, and end the processes it left."""
         info = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOWAIT)
-        # Before reaping: while the zombie is there, its id is still its own.
+        # Before `waitpid`: while the trainer is a zombie, no other process can get its id.
         end_group(child.pid)
         end_marked(mark_of(self._home, os.getpid(), child.pid))
-        self._guard.dismiss(child.pid)
+        self._guard.unwatch(child.pid)
         os.waitpid(child.pid, 0)
-        self._forget(pidfd)
+        self._unregister(pidfd)
         exited = info is not None and info.si_code == os.CLD_EXITED
         status = info.si_status if info is not None else 0
-        self._say(
+        self._send(
             "exited",
             child.run,
             child.epoch,
@@ -163,9 +162,9 @@ def _redirect_output(log: Path) -> None:
 
 
 def _pin(order: TrainerOrder) -> None:
-    """One core, one thread, and either the GPU it was given or none."""
+    """Pin to one core, and make only the assigned GPU visible, or none."""
     os.sched_setaffinity(0, {order.cpu})
-    os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # as NVML counts, which measures them
+    os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # the same order as NVML, which measures the GPUs
     os.environ["CUDA_VISIBLE_DEVICES"] = "" if order.gpu is None else str(order.gpu)
 
 
@@ -174,7 +173,7 @@ def warm_up() -> None:
     import torch
 
     torch.set_num_threads(1)
-    # Checking every distribution's arguments costs a sixth of PPO's time and changes no result.
+    # Checking the arguments of every distribution takes a sixth of PPO's time and changes no result.
     torch.distributions.Distribution.set_default_validate_args(False)
     from stable_baselines3 import DQN, PPO, SAC
     from stable_baselines3.common.logger import Logger
@@ -187,18 +186,18 @@ def warm_up() -> None:
         (DQN("MlpPolicy", "CartPole-v1", **small), 8),
         (SAC("MlpPolicy", "Pendulum-v1", **small), 4),
     ):
-        model.set_logger(Logger(folder=None, output_formats=[]))  # its own would leave a directory in /tmp
+        model.set_logger(Logger(folder=None, output_formats=[]))  # the default logger would leave a directory in /tmp
         model.learn(steps)
-    gc.freeze()  # what is here now is never collected, so its pages stay shared with the trainers
+    gc.freeze()  # the collector skips these objects, so it does not write to their pages and trainers share them
 
 
 def main() -> None:
     """`python -m lander.actors.host.zygote HOST_PID FD HOME CONNECTION`, as the host agent starts it."""
     host_pid, descriptor, home, connection = sys.argv[1:]
     die_with_parent(int(host_pid))
-    for number in (signal.SIGINT, signal.SIGTERM):  # sent to everything at once: its agent lets the trainers finish first
+    for number in (signal.SIGINT, signal.SIGTERM):  # they may go to the whole group; the agent lets the trainers finish
         signal.signal(number, signal.SIG_IGN)
-    guard = Guard(mark_of(Path(home), os.getpid()))  # before there is much to share, and before the first trainer
+    guard = Guard(mark_of(Path(home), os.getpid()))  # while this process is small, and before the first trainer
     warm_up()
     from lander.actors.trainer.mailbox import Connection
 

@@ -1,4 +1,4 @@
-"""The zygote as its host agent has it: started as a program, given orders, listened to, and replaced when it dies."""
+"""The agent's side of the zygote: starts it, sends it orders, receives its messages, and replaces it when it dies."""
 
 import asyncio
 import os
@@ -16,22 +16,22 @@ from lander.actors.host.zygote import PACKET_BYTES
 from lander.actors.trainer.mailbox import Connection
 
 RESTART_SECONDS: Final = 1.0
-"""Between a zygote's death and the next one: a machine that cannot warm one up is not to be kept busy trying."""
+"""Pause before a dead zygote is replaced, so that a machine where warm-up always fails is not kept busy."""
 _THREAD_CAPS: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 class ZygoteProcess:
-    """One zygote after the other; `hear` is called with each thing it says, and with `("died",)` when it does."""
+    """One zygote at a time; calls `on_message` with each of its messages, and with `("died",)` when it dies."""
 
-    def __init__(self, home: Path, connection: Connection, hear: Callable[[tuple[Any, ...]], None]) -> None:
+    def __init__(self, home: Path, connection: Connection, on_message: Callable[[tuple[Any, ...]], None]) -> None:
         self._home = home
         self._connection = connection
-        self._hear = hear
+        self._on_message = on_message
         self._orders: deque[bytes] = deque()
         self._stopped = False
 
     def start(self) -> None:
-        """Have a zygote; it takes orders at once, and carries them out when it is warm."""
+        """Start a zygote. Orders can be sent at once; it carries them out after its warm-up."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         command = [sys.executable, "-m", "lander.actors.host.zygote", str(os.getpid()), str(theirs.fileno())]
         self._process = subprocess.Popen(
@@ -43,11 +43,11 @@ class ZygoteProcess:
         theirs.close()
         ours.setblocking(False)
         self._channel = ours
-        asyncio.get_running_loop().add_reader(ours.fileno(), self._readable)
+        asyncio.get_running_loop().add_reader(ours.fileno(), self._on_readable)
         self._send_orders()
 
     def order(self, frame: bytes, log: Path) -> None:
-        """Have a trainer forked, by the next zygote if there is none just now; raises `OSError` if it cannot be asked for."""
+        """Have a trainer forked, by the next zygote if there is none now; raises `OSError` if the order is too large."""
         packet = msgpack.packb((frame, str(log)))
         if len(packet) > PACKET_BYTES:
             raise OSError(f"an order of {len(packet)} bytes is over the limit of {PACKET_BYTES}")
@@ -56,7 +56,7 @@ class ZygoteProcess:
             self._send_orders()
 
     def _send_orders(self) -> None:
-        """As many as it takes: one that is frozen or still warming up must not hold up its host."""
+        """Send as many as the socket accepts; never blocks, because a zygote may be frozen or warming up."""
         loop = asyncio.get_running_loop()
         try:
             while self._orders:
@@ -65,22 +65,22 @@ class ZygoteProcess:
             loop.remove_writer(self._channel.fileno())
         except BlockingIOError:
             loop.add_writer(self._channel.fileno(), self._send_orders)
-        except OSError:  # it is dead, which is about to be heard; what it was ordered to start dies with it
+        except OSError:  # it is dead: `_on_readable` will report that, which ends these orders too
             self._orders.clear()
 
-    def _readable(self) -> None:
+    def _on_readable(self) -> None:
         try:
             packet = self._channel.recv(PACKET_BYTES)
         except BlockingIOError:
             return
-        except ConnectionResetError:  # it died with orders unread
+        except ConnectionResetError:  # it died before it read all orders
             packet = b""
         if packet:
-            self._hear(msgpack.unpackb(packet, use_list=False))
+            self._on_message(msgpack.unpackb(packet, use_list=False))
             return
         self._close()
         self._process.wait()
-        self._hear(("died",))
+        self._on_message(("died",))
         if not self._stopped:
             asyncio.get_running_loop().call_later(RESTART_SECONDS, self._replace)
 
@@ -97,7 +97,7 @@ class ZygoteProcess:
         self._orders.clear()
 
     def stop(self) -> None:
-        """End it, and with it whatever trainer is left."""
+        """Kill it; its remaining trainers die with it."""
         self._stopped = True
         self._close()
         self._process.kill()

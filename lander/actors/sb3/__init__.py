@@ -1,1 +1,1 @@
-"""What knows how Stable-Baselines3 works inside: how models are built, with which defaults, and what of it is left out."""
+"""Code that depends on the internals of Stable-Baselines3: how models are built, its defaults, and the work it can skip."""

@@ -1,9 +1,9 @@
-"""From an arm of an experiment to the Stable-Baselines3 model it describes: the reference program, built from data.
+"""Builds the Stable-Baselines3 environment and model that an arm of an experiment describes, as this program would:
 
     env = make_vec_env(environment, n_envs=n_envs, seed=seed, env_kwargs=environment_kwargs)   # VecNormalize if asked
     model = ALGORITHM(policy, env, seed=seed, device=device, **hyperparameters)
 
-Nothing here may change a bit of that. A recorded default is given only where the installed one is another by now.
+A run must have the same bits as that program. So a recorded default is passed only where the installed default differs.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ from stable_baselines3.common.noise import ActionNoise, NormalActionNoise, Ornst
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
-from lander.actors.sb3.defaults import changed
+from lander.actors.sb3.defaults import changed_defaults
 from lander.protocol.experiment import Arm
 
 ALGORITHMS: Final[Mapping[str, type[BaseAlgorithm]]] = {
@@ -31,11 +31,11 @@ ALGORITHMS: Final[Mapping[str, type[BaseAlgorithm]]] = {
     "TD3": TD3,
 }
 
-RENDERING_IS_DECORATION: Final = frozenset({"LunarLander-v3"})
-"""Environments that give the same bits whether or not they are prepared to be drawn.
+SAME_WITHOUT_RENDERING: Final = frozenset({"LunarLander-v3"})
+"""Environments that give the same bits with and without a render mode.
 
-`make_vec_env` makes every environment ready for drawing, and LunarLander then simulates the sparks of its engines, which touch
-nothing and cost more than all the rest of a step. A test plays it both ways.
+`make_vec_env` sets a render mode on every environment. LunarLander then simulates engine particles, which affect nothing and
+cost more than the rest of a step. A test compares both ways.
 """
 
 _ACTIVATIONS: Final[Mapping[str, type[torch.nn.Module]]] = {
@@ -51,13 +51,13 @@ Wrapper = Callable[[gymnasium.Env[Any, Any]], gymnasium.Env[Any, Any]]
 
 
 def count_environments(arm: Arm) -> int:
-    """How many environments the run steps at once."""
+    """The run's number of parallel environments."""
     hyperparameters: Mapping[str, Any] = arm.hyperparameters
     return int(hyperparameters.get("n_envs", 1))
 
 
 def build_environment(arm: Arm, seed: int, wrapper: Wrapper | None = None) -> VecEnv:
-    """The vector environment of a run; `wrapper` goes around each single environment, outside its `Monitor`."""
+    """The vector environment of a run; `wrapper` wraps each single environment, outside its `Monitor`."""
     env: VecEnv = make_vec_env(
         arm.environment,
         n_envs=count_environments(arm),
@@ -67,12 +67,13 @@ def build_environment(arm: Arm, seed: int, wrapper: Wrapper | None = None) -> Ve
     )
     normalize = arm.hyperparameters.get("normalize", False)
     if normalize:
-        env = VecNormalize(env, **{**changed(arm, "normalize"), **(normalize if isinstance(normalize, Mapping) else {})})
+        given = normalize if isinstance(normalize, Mapping) else {}
+        env = VecNormalize(env, **{**changed_defaults(arm, "normalize"), **given})
     return env
 
 
 def build_single_environment(arm: Arm) -> gymnasium.Env[Any, Any]:
-    """One environment, made as `make_vec_env` makes each of the run's; raises what its constructor raises."""
+    """One environment, as `make_vec_env` makes each of the run's, but without `Monitor`; raises what its constructor raises."""
     given = _environment_kwargs(arm)
     try:
         return gymnasium.make(arm.environment, **{"render_mode": "rgb_array", **given})
@@ -81,24 +82,24 @@ def build_single_environment(arm: Arm) -> gymnasium.Env[Any, Any]:
 
 
 def _environment_kwargs(arm: Arm) -> dict[str, Any]:
-    """What the environment is made with: as `make_vec_env` does, less the rendering where that is decoration."""
-    rendering = {"render_mode": None} if arm.environment in RENDERING_IS_DECORATION else {}
+    """The constructor's arguments: those of the arm, and no render mode where rendering changes no result."""
+    rendering = {"render_mode": None} if arm.environment in SAME_WITHOUT_RENDERING else {}
     return {**rendering, **arm.environment_kwargs}
 
 
 def build_model(arm: Arm, seed: int, env: VecEnv) -> BaseAlgorithm:
-    """The untrained model of a run; raises whatever Stable-Baselines3 raises for settings it does not accept."""
-    settings: dict[str, Any] = changed(arm, "algorithm") | dict(arm.hyperparameters)
+    """The untrained model of a run; raises what Stable-Baselines3 raises for settings it rejects."""
+    settings: dict[str, Any] = changed_defaults(arm, "algorithm") | dict(arm.hyperparameters)
     for name in ("n_envs", "normalize"):
         settings.pop(name, None)
     policy = settings.pop("policy", "MlpPolicy")
     for name in ("learning_rate", "clip_range"):
         if isinstance(settings.get(name), str):
             settings[name] = LinearSchedule(float(settings[name].removeprefix("lin_")), 0.0, 1.0)
-    if policy_kwargs := changed(arm, "policy") | (settings.get("policy_kwargs") or {}):
+    if policy_kwargs := changed_defaults(arm, "policy") | (settings.get("policy_kwargs") or {}):
         settings["policy_kwargs"] = _policy_kwargs(policy_kwargs)
     if settings.get("action_noise") is not None:
-        settings["action_noise"] = _action_noise(changed(arm, "action_noise") | settings["action_noise"], env)
+        settings["action_noise"] = _action_noise(changed_defaults(arm, "action_noise") | settings["action_noise"], env)
     if isinstance(settings.get("train_freq"), list | tuple):
         settings["train_freq"] = tuple(settings["train_freq"])
     return ALGORITHMS[arm.algorithm](policy, env, seed=seed, device=arm.device, **settings)
@@ -112,7 +113,7 @@ def _policy_kwargs(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _action_noise(data: Mapping[str, Any], env: VecEnv) -> ActionNoise:
-    """Noise from data: `type`, and `mean` and `sigma` as a number for all dimensions or a list with one for each."""
+    """Noise from data: `type`, and `mean` and `sigma`, each one number for all action dimensions or a list of one for each."""
     shape = env.action_space.shape
     mean = np.broadcast_to(np.asarray(data.get("mean", 0.0), np.float64), shape or ()).copy()
     sigma = np.broadcast_to(np.asarray(data["sigma"], np.float64), shape or ()).copy()

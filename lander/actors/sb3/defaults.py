@@ -1,8 +1,8 @@
-"""What a configuration leaves unsaid: the defaults of the installed Stable-Baselines3, read from its source.
+"""The defaults of the installed Stable-Baselines3 for what a configuration does not set, read from its source.
 
-An experiment records them when it is submitted, so that a later version with other defaults trains the same thing. They are
-read and not imported, so that submitting does not wait for torch. Only plain data can be recorded: a default that is a class or
-a function is left out, but for activation functions, which have names.
+An experiment records them when it is submitted, so that a later version with other defaults trains the same model. They are
+read with `ast`, because an import would make every submission wait for torch. Only plain data can be recorded. Defaults that
+are classes or functions are omitted, except activation functions, which are recorded by name.
 """
 
 import ast
@@ -18,7 +18,7 @@ Defaults = Mapping[str, object]
 
 
 class _Constructor(NamedTuple):
-    """Where a constructor stands: a file of Stable-Baselines3, and the class in it."""
+    """The place of a constructor: a file of Stable-Baselines3, and a class in it."""
 
     file: str
     name: str
@@ -40,32 +40,32 @@ _POLICIES: Final = {
 _NORMALIZE: Final = _Constructor("common/vec_env/vec_normalize.py", "VecNormalize")
 _NOISE: Final = _Constructor("common/noise.py", "OrnsteinUhlenbeckActionNoise")
 _NOT_RECORDED: Final = frozenset({"seed", "device", "verbose", "tensorboard_log", "training", "_init_setup_model"})
-"""Arguments that are said elsewhere, or that decide no bit."""
-_GIVEN: Final = {"policy": frozenset({"use_sde"}), "policy of DDPG": frozenset({"use_sde", "n_critics"})}
-"""Arguments of a policy that its algorithm always gives it."""
+"""Arguments that are recorded elsewhere, or that change no result."""
+_PASSED_BY_ALGORITHM: Final = {"policy": frozenset({"use_sde"}), "policy of DDPG": frozenset({"use_sde", "n_critics"})}
+"""Arguments of a policy that its algorithm always passes, so that their defaults have no effect."""
 _ACTIVATIONS: Final = {"ReLU": "relu", "Tanh": "tanh", "ELU": "elu", "LeakyReLU": "leaky_relu", "SiLU": "silu", "GELU": "gelu"}
 
 
 def with_defaults(experiment: Experiment) -> Experiment:
-    """The experiment with what its arms leave unsaid; an arm that knows it already keeps what it knows."""
+    """The experiment with defaults recorded in each arm; an arm that has recorded defaults keeps them."""
     arms = tuple(arm if arm.defaults else arm.model_copy(update={"defaults": defaults_of(arm)}) for arm in experiment.arms)
     return experiment.model_copy(update={"arms": arms})
 
 
 def defaults_of(arm: Arm) -> dict[str, object]:
-    """What is installed here takes for granted, for each thing that is built from the arm."""
-    given = _GIVEN.get(f"policy of {arm.algorithm}", _GIVEN["policy"])
-    policy = {name: value for name, value in installed(_POLICIES[arm.algorithm]).items() if name not in given}
-    found = {"algorithm": installed(_ALGORITHMS[arm.algorithm]), "policy": policy}
+    """The installed defaults of each object that is built from the arm: `algorithm`, `policy`, `normalize`, `action_noise`."""
+    given = _PASSED_BY_ALGORITHM.get(f"policy of {arm.algorithm}", _PASSED_BY_ALGORITHM["policy"])
+    policy = {name: value for name, value in installed_defaults(_POLICIES[arm.algorithm]).items() if name not in given}
+    found = {"algorithm": installed_defaults(_ALGORITHMS[arm.algorithm]), "policy": policy}
     if arm.hyperparameters.get("normalize"):
-        found["normalize"] = installed(_NORMALIZE)
+        found["normalize"] = installed_defaults(_NORMALIZE)
     if arm.hyperparameters.get("action_noise"):
-        found["action_noise"] = installed(_NOISE)
+        found["action_noise"] = installed_defaults(_NOISE)
     return {name: dict(values) for name, values in found.items()}
 
 
-def changed(arm: Arm, part: str) -> dict[str, Any]:
-    """The recorded defaults of a part that are not what is installed here: these have to be said, so that nothing changes."""
+def changed_defaults(arm: Arm, part: str) -> dict[str, Any]:
+    """The recorded defaults of one such object that differ from the installed ones: they must be passed explicitly."""
     recorded, here = arm.defaults.get(part), defaults_of(arm).get(part, {})
     if not isinstance(recorded, Mapping) or not isinstance(here, Mapping):
         return {}
@@ -73,8 +73,8 @@ def changed(arm: Arm, part: str) -> dict[str, Any]:
 
 
 @cache
-def installed(constructor: _Constructor) -> Defaults:
-    """The defaults of a constructor that are plain data, by argument."""
+def installed_defaults(constructor: _Constructor) -> Defaults:
+    """The plain-data defaults of a constructor, by argument; raises `ModuleNotFoundError` without Stable-Baselines3."""
     tree = ast.parse((_package() / constructor.file).read_text("utf-8"))
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
     methods = {node.name: node for node in classes[constructor.name].body if isinstance(node, ast.FunctionDef)}

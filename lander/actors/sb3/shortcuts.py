@@ -1,8 +1,8 @@
-"""The same training with less around it: each shortcut leaves out work that changes no bit of what is learned.
+"""Faster training with the same bits: each shortcut skips work that has no effect on the result.
 
-Stable-Baselines3 steps few environments with small networks, so much of the time goes not into arithmetic but into what Python
-and PyTorch do before each operation. Nothing here computes anything in another way: the same kernels run on the same numbers in
-the same order, and tests compare both ways bit by bit. Only for training on the CPU: a GPU has other costs, and other kernels.
+Stable-Baselines3 usually steps few environments with small networks. Then much of the time is overhead of Python and PyTorch
+before each operation. The shortcuts remove only overhead: the same kernels run on the same numbers in the same order, and
+tests compare the bits. They apply to training on the CPU only, because a GPU has other costs and other kernels.
 """
 
 from collections import OrderedDict
@@ -22,86 +22,86 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from lander.actors.state.state_parts import optimizers
 
 
-def take_shortcuts(model: BaseAlgorithm) -> None:
-    """Have a model learn faster; call it when the model is built, and before it learns."""
+def apply_shortcuts(model: BaseAlgorithm) -> None:
+    """Apply all shortcuts to a model; call it after the model is built and before `learn`. Does nothing off the CPU."""
     if model.device.type != "cpu":
         return
     for module in model.policy.modules():
-        keep_parts_at_hand(module)
-    call_directly(model.policy)
+        cache_attributes(module)
+    skip_hook_lookup(model.policy)
     for network in (model.policy, *model.policy.children()):
-        remember_parameters(network)
+        cache_parameters(network)
     if isinstance(model, OnPolicyAlgorithm):
         gather_log_prob(model.policy.action_dist)
         if not model.use_sde:
-            act_without_gradients(model.policy)
+            act_in_inference_mode(model.policy)
     for _, optimizer in optimizers(model):
-        step_all_at_once(optimizer)
+        use_foreach_adam(optimizer)
     if model.env is not None:
         shallow_copy_infos(model.env.unwrapped)
 
 
-def _give(object_: Any, **methods: Any) -> None:
-    """Give an object methods of its own, in a class of its own: there Python looks for `__call__`, and copies have them too."""
+def _override_methods(object_: Any, **methods: Any) -> None:
+    """Override methods of one object by a new subclass: Python looks up `__call__` on the class, and copies keep the class."""
     base: Any = type(object_)
-    object_.__class__ = _kind(base, tuple(methods.items()))
+    object_.__class__ = _subclass(base, tuple(methods.items()))
 
 
 @cache
-def _kind(base: Any, methods: tuple[tuple[str, Any], ...]) -> Any:
-    """One class for all of a kind: what Python learns of the first, it knows of the others."""
+def _subclass(base: Any, methods: tuple[tuple[str, Any], ...]) -> Any:
+    """One subclass for all objects with the same base and overrides, so that they share the interpreter's inline caches."""
     kind = type(base.__name__, (base,), dict(methods))
-    _KINDS.append(kind)
+    _SUBCLASSES.append(kind)
     return kind
 
 
-_KINDS: Final[list[Any]] = []
+_SUBCLASSES: Final[list[Any]] = []
 
 
-def _take_back(*names: str) -> None:
-    """Leave every object, copies included, with the methods that its class was written with; what comes later has new kinds."""
-    for kind in _KINDS:
+def _remove_overrides(*names: str) -> None:
+    """Remove these overrides from all objects, copies included. Later calls of `_override_methods` make new subclasses."""
+    for kind in _SUBCLASSES:
         for name in vars(kind).keys() & names:
             delattr(kind, name)
-    _kind.cache_clear()
+    _subclass.cache_clear()
 
 
 # --- networks ---------------------------------------------------------------------------------------------------------
 
 
-# A network may be changed, or get a hook, after that. To ask before each call whether it was would cost what is saved here, so
-# the dictionaries in which PyTorch keeps modules, parameters and hooks notice it, and end the shortcut.
+# A network may be changed, or get a hook, after its shortcuts are applied. A check before each call would cost as much as the
+# shortcut saves. So PyTorch's dictionaries of modules, parameters and hooks are replaced by ones that end it on a change.
 
 
-def keep_parts_at_hand(module: torch.nn.Module) -> None:
-    """Make attributes of what a module is made of, which `__getattr__` finds only after Python has looked everywhere else."""
-    at_hand = vars(module)
+def cache_attributes(module: torch.nn.Module) -> None:
+    """Make submodules and parameters plain attributes. `Module.__getattr__` finds them only after the normal lookup fails."""
+    attributes = vars(module)
     for kept in ("_parameters", "_modules"):
-        at_hand.update(at_hand[kept])
-        at_hand[kept] = _Parts(module, at_hand[kept])
+        attributes.update(attributes[kept])
+        attributes[kept] = _CachedParts(module, attributes[kept])
 
 
-class _Parts(dict[str, Any]):
-    """The parameters or the modules that a module is made of: before they change, what was remembered of them is forgotten."""
+class _CachedParts(dict[str, Any]):
+    """A module's `_parameters` or `_modules`; before any change, ends `cache_attributes` and `cache_parameters`."""
 
     def __init__(self, owner: torch.nn.Module, parts: dict[str, Any]) -> None:
         super().__init__(parts)
         self._owner = owner
 
-    def forget(self) -> None:
-        at_hand = vars(self._owner)
+    def invalidate(self) -> None:
+        attributes = vars(self._owner)
         for name, part in self.items():
-            if at_hand.get(name, self) is part:
-                del at_hand[name]
-        _take_back("parameters")
+            if attributes.get(name, self) is part:
+                del attributes[name]
+        _remove_overrides("parameters")
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "_Parts":
-        return _Parts(deepcopy(self._owner, memo), deepcopy(dict(self), memo))
+    def __deepcopy__(self, memo: dict[int, Any]) -> "_CachedParts":
+        return _CachedParts(deepcopy(self._owner, memo), deepcopy(dict(self), memo))
 
 
-def _forgetting(change: Callable[..., Any]) -> Callable[..., Any]:
-    def method(parts: _Parts, *args: Any, **kwargs: Any) -> Any:
-        parts.forget()
+def _invalidating(change: Callable[..., Any]) -> Callable[..., Any]:
+    def method(parts: _CachedParts, *args: Any, **kwargs: Any) -> Any:
+        parts.invalidate()
         return change(parts, *args, **kwargs)
 
     return method
@@ -117,22 +117,22 @@ for _change in (
     dict.setdefault,
     dict.update,
 ):
-    setattr(_Parts, _change.__name__, _forgetting(_change))
+    setattr(_CachedParts, _change.__name__, _invalidating(_change))
 
 
-def call_directly(network: torch.nn.Module) -> None:
-    """Let a call be a call of `forward`: a module looks for hooks first, which takes longer than a small layer.
+def skip_hook_lookup(network: torch.nn.Module) -> None:
+    """Make a call go straight to `forward`: the search for hooks takes longer than a small layer.
 
-    A network with hooks, or with a module that is called otherwise, stays as it is; one that gets them later is as it was.
+    A network that has hooks, its own `forward` or a compiled call is left unchanged. If it gets one later, the shortcut ends.
     """
-    if _is_called_specially(network):
+    if _has_special_call(network):
         return
     for name in _GLOBAL_HOOKS:
-        setattr(torch.nn.modules.module, name, _Hooks())
+        setattr(torch.nn.modules.module, name, _WatchedHooks())
     for module in network.modules():
-        vars(module).update({name: _Hooks() for name in _HOOKS})
+        vars(module).update({name: _WatchedHooks() for name in _HOOKS})
         forward = type(module).forward
-        _give(module, __call__=forward, forward=_Replaceable(forward), compile=_compile)
+        _override_methods(module, __call__=forward, forward=_ReplaceableForward(forward), compile=_compile)
 
 
 _HOOKS: Final = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
@@ -144,28 +144,28 @@ _GLOBAL_HOOKS: Final = (
 )
 
 
-def _is_called_specially(network: torch.nn.Module) -> bool:
+def _has_special_call(network: torch.nn.Module) -> bool:
     special = (*_HOOKS, "forward", "_compiled_call_impl")
     return any(getattr(torch.nn.modules.module, name) for name in _GLOBAL_HOOKS) or any(
         vars(module).get(name) for module in network.modules() for name in special
     )
 
 
-def _call_in_full() -> None:
-    _take_back("__call__", "forward", "compile")
+def _restore_full_call() -> None:
+    _remove_overrides("__call__", "forward", "compile")
 
 
-class _Hooks(OrderedDict[int, Any]):
-    """The hooks of a module, or those of all modules: before there is one, every call is a full one again."""
+class _WatchedHooks(OrderedDict[int, Any]):
+    """The hooks of one module or of all; before the first one is added, `Module.__call__` is restored."""
 
     def __setitem__(self, key: int, hook: Any) -> None:
-        _call_in_full()
+        _restore_full_call()
         super().__setitem__(key, hook)
 
 
 @dataclass(frozen=True)
-class _Replaceable:
-    """The `forward` of a class, until a module is given one of its own."""
+class _ReplaceableForward:
+    """A descriptor for the `forward` of a class; if a module is assigned its own `forward`, `Module.__call__` is restored."""
 
     of_class: Any
 
@@ -173,72 +173,73 @@ class _Replaceable:
         return self.of_class.__get__(module, kind)
 
     def __set__(self, module: torch.nn.Module, forward: Any) -> None:
-        _call_in_full()
+        _restore_full_call()
         module.forward = forward
 
 
 def _compile(module: torch.nn.Module, *args: Any, **kwargs: Any) -> None:
-    _call_in_full()
+    _restore_full_call()
     module.compile(*args, **kwargs)
 
 
-def remember_parameters(network: torch.nn.Module) -> None:
-    """Answer `parameters()` from memory: every update clips the gradients, and would search all modules for them.
+def cache_parameters(network: torch.nn.Module) -> None:
+    """Make `parameters()` return a cached list: each update clips gradients, and would walk all modules to find them.
 
-    Loading a state writes into those that are there. `_Parts` notices others, so call `keep_parts_at_hand` before.
+    Loading a state dict keeps the parameter objects. If they are replaced, `_CachedParts` drops the cache, so call
+    `cache_attributes` first.
     """
-    vars(network)["_known_parameters"] = tuple(network.parameters())
-    _give(network, parameters=_known_parameters)
+    vars(network)["_cached_parameters"] = tuple(network.parameters())
+    _override_methods(network, parameters=_cached_parameters)
 
 
-def _known_parameters(network: Any, recurse: bool = True) -> Iterator[torch.nn.Parameter]:
-    return iter(network._known_parameters) if recurse else torch.nn.Module.parameters(network, recurse=False)
+def _cached_parameters(network: Any, recurse: bool = True) -> Iterator[torch.nn.Parameter]:
+    return iter(network._cached_parameters) if recurse else torch.nn.Module.parameters(network, recurse=False)
 
 
-def act_without_gradients(policy: torch.nn.Module) -> None:
-    """Let rollouts choose their actions in inference mode: Stable-Baselines3 forbids gradients, but keeps account of versions.
+def act_in_inference_mode(policy: torch.nn.Module) -> None:
+    """Choose actions in inference mode: SB3 uses `no_grad`, which still tracks the versions of tensors.
 
-    Training calls `evaluate_actions`, which is left alone. Not for generalised state-dependent exploration, whose noise
-    outlives the call, and not where hooks may keep what they see.
+    Training calls `evaluate_actions`, which is unchanged. Not for generalised state-dependent exploration, whose noise
+    outlives the call, and not if there are hooks, which may keep tensors.
     """
-    if not _is_called_specially(policy):
-        _give(policy, __call__=torch.inference_mode()(type(policy).forward))
+    if not _has_special_call(policy):
+        _override_methods(policy, __call__=torch.inference_mode()(type(policy).forward))
 
 
 def gather_log_prob(distribution: Any) -> None:
-    """Read the probability of a choice from its place, without first fitting together shapes that do fit."""
+    """Look the log-probability of an action up in the logits; torch's `Categorical.log_prob` first broadcasts equal shapes."""
     if type(distribution) is CategoricalDistribution:
-        _give(distribution, log_prob=_looked_up)
+        _override_methods(distribution, log_prob=_gathered_log_prob)
 
 
-def _looked_up(distribution: CategoricalDistribution, actions: torch.Tensor) -> Any:
+def _gathered_log_prob(distribution: CategoricalDistribution, actions: torch.Tensor) -> Any:
     return distribution.distribution.logits.gather(-1, actions.unsqueeze(-1)).squeeze(-1)
 
 
 # --- optimizers -------------------------------------------------------------------------------------------------------
 
 
-def step_all_at_once(optimizer: torch.optim.Optimizer) -> None:
-    """Let Adam hand PyTorch all its tensors together, operation by operation, as it does by itself on a GPU only.
+def use_foreach_adam(optimizer: torch.optim.Optimizer) -> None:
+    """Have Adam use its `foreach` implementation, as it does on a GPU by default: one call per operation for all tensors.
 
-    Just while it steps, so that no checkpoint and no saved model knows of it. One that was told how to step obeys. Adam's fused
-    kernel would be faster still, but rounds differently.
+    The setting is on only during a step, so that no checkpoint or saved model contains it. An optimizer with an explicit choice
+    is left unchanged. Adam's fused kernel would be faster but rounds differently.
     """
-    if type(optimizer) is torch.optim.Adam and not any(_is_told(group) for group in optimizer.param_groups):
-        optimizer.register_step_pre_hook(_together)
-        optimizer.register_step_post_hook(_as_before)
+    if type(optimizer) is torch.optim.Adam and not any(_has_explicit_settings(group) for group in optimizer.param_groups):
+        optimizer.register_step_pre_hook(_enable_foreach)
+        optimizer.register_step_post_hook(_reset_foreach)
 
 
-def _is_told(group: dict[str, Any]) -> bool:
+def _has_explicit_settings(group: dict[str, Any]) -> bool:
     return group["foreach"] is not None or group["fused"] is not None or group["differentiable"]
 
 
-def _together(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+def _enable_foreach(optimizer: torch.optim.Optimizer, *_: Any) -> None:
     for group in optimizer.param_groups:
         group["foreach"] = True
 
 
-def _as_before(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+def _reset_foreach(optimizer: torch.optim.Optimizer, *_: Any) -> None:
     for group in optimizer.param_groups:
         group["foreach"] = None
 
@@ -247,20 +248,20 @@ def _as_before(optimizer: torch.optim.Optimizer, *_: Any) -> None:
 
 
 def shallow_copy_infos(env: Any) -> None:
-    """Copy what a step answers without `deepcopy`'s search for what may be shared, where there is nothing to share."""
+    """Let `DummyVecEnv` copy infos and observations shallowly where nothing is nested; `deepcopy` is slow."""
     if type(env) is DummyVecEnv:
-        env.buf_infos = _Infos(env.buf_infos)
-        if env.keys == [None]:  # its observations are one array, and no Dict or Tuple of them
-            _give(env, _obs_from_buf=_copied)
+        env.buf_infos = _ShallowCopiedInfos(env.buf_infos)
+        if env.keys == [None]:  # one array, not a Dict or Tuple of arrays
+            _override_methods(env, _obs_from_buf=_copy_observations)
 
 
-def _copied(env: Any) -> np.ndarray[Any, Any]:
+def _copy_observations(env: Any) -> np.ndarray[Any, Any]:
     observations: np.ndarray[Any, Any] = env.buf_obs[None]
     return observations.copy(order="K")
 
 
-class _Infos(list[dict[str, Any]]):
-    """What each environment of a vector says beside its observation: hardly ever more than a few words and numbers."""
+class _ShallowCopiedInfos(list[dict[str, Any]]):
+    """The infos of the last step, one per environment; those that hold only plain values are copied shallowly."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> list[dict[str, Any]]:
         return [info.copy() if _is_plain(info) else deepcopy(info, memo) for info in self]
@@ -270,5 +271,5 @@ _PLAIN: Final = frozenset({bool, int, float, str, type(None)})
 
 
 def _is_plain(info: dict[str, Any]) -> bool:
-    """Whether nothing in it could be changed from elsewhere."""
+    """Whether all values are immutable, so that a shallow copy is as good as a deep one."""
     return type(info) is dict and all(type(value) in _PLAIN for value in info.values())

@@ -1,10 +1,10 @@
-"""Checkpoints: the whole state of a training, written so that it can be continued bit by bit.
+"""Checkpoints: the whole state of a training, so that the next attempt continues it with the same bits.
 
-Taken at a rollout boundary, right where Stable-Baselines3 calls `on_rollout_start`, and put back at the very same place of the
-next attempt: whatever `learn` has drawn, reset or counted by then is overwritten, and the two are the same from there on.
+A checkpoint is taken at a rollout boundary, where Stable-Baselines3 calls `on_rollout_start`, and restored at the same call of
+the next attempt. There nothing is half collected, and the restore overwrites all that `learn` has drawn, reset or counted.
 
-One file holds the state (a tree, see `tree.py`), and one more each full page of the replay buffer. Files are durable before
-the event that names them is said; a name is the SHA-256 of the content, so a file can be whole or damaged, but never another.
+One file holds the state (a tree, see `tree.py`), and one file holds each full page of the replay buffer. Files are durable
+before the event that names them is sent. A file's name is the SHA-256 of its content, so damage is always detected.
 """
 
 import time
@@ -25,20 +25,20 @@ from lander.home.artifacts import read_artifact, write_artifact
 from lander.protocol.events import CheckpointCommitted, EvaluationFinished
 from lander.protocol.returns import mean_return
 
-VERSION: Final = 1
-"""Of what the tree holds; a checkpoint of another version is not used."""
-VERSIONS: Final = {name: version(name) for name in ("torch", "stable-baselines3", "gymnasium", "numpy")}
-"""What the bits of a training depend on besides its state; looked up once, in the zygote, since that reads files."""
+FORMAT_VERSION: Final = 1
+"""The version of the tree's format; a checkpoint of another version is not used."""
+LIBRARY_VERSIONS: Final = {name: version(name) for name in ("torch", "stable-baselines3", "gymnasium", "numpy")}
+"""The libraries on which a training's bits depend. Read once, in the zygote, because the lookup reads files."""
 
 
-_PARTS: Final = frozenset({"versions", "environments", "replay", *(part.name for part in STATE_PARTS)})
-BESIDE: Final = ("versions", "evaluations")
-"""What a checkpoint holds that is no state of the training: it has no part in the digest."""
+_REQUIRED: Final = frozenset({"versions", "environments", "replay", *(part.name for part in STATE_PARTS)})
+NOT_IN_DIGEST: Final = ("versions", "evaluations")
+"""Parts of a checkpoint that are not state of the training: equal trainings may differ in them."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """What a checkpoint is of."""
+    """What checkpoints are taken of: the model, the recording of its environments, and the run's seed."""
 
     model: BaseAlgorithm
     recording: Recording
@@ -46,7 +46,7 @@ class Training:
 
 
 class Checkpoints:
-    """Takes and restores the checkpoints of one training, in one home."""
+    """Writes and restores the checkpoints of one training, in one home."""
 
     def __init__(self, training: Training, home: Path) -> None:
         self._training = training
@@ -62,9 +62,9 @@ class Checkpoints:
         evaluation: EvaluationFinished | None = None,
         evaluations: Tree = None,
     ) -> CheckpointCommitted:
-        """Write a checkpoint; returns the event that announces it. Raises `OSError` if the disk does not take it.
+        """Write a checkpoint; returns the event that announces it. Raises `OSError` if it cannot be written.
 
-        `evaluation` is the one made of this very policy, `evaluations` what the next attempt must know of all of them.
+        `evaluation` is that of the current policy, if there is one; `evaluations` is what `Evaluations.capture` gave.
         """
         started = time.perf_counter()
         model = self._training.model
@@ -76,7 +76,7 @@ class Checkpoints:
         return CheckpointCommitted(
             step=model.num_timesteps,
             episodes=episodes,
-            digest=digest({name: part for name, part in state.items() if name not in BESIDE}),
+            digest=digest({name: part for name, part in state.items() if name not in NOT_IN_DIGEST}),
             weights=digest(state["policy"]),
             sha256=sha256,
             pages=pages,
@@ -89,9 +89,10 @@ class Checkpoints:
         )
 
     def load(self, checkpoint: CheckpointCommitted) -> Tree:
-        """The state of a checkpoint, checked; raises `OSError` or `ValueError` if it is gone, damaged or not ours.
+        """The checked state of a checkpoint; raises `OSError` or `ValueError` if it is missing, damaged or of another version.
 
-        Reads the pages of the replay buffer, too, so that nothing is missing when `restore` comes.
+        Also reads the pages of the replay buffer: a missing page must show before training starts, while an earlier
+        checkpoint can still be used.
         """
         state = read_state(self._home, checkpoint)
         if self._pages is not None:
@@ -99,24 +100,25 @@ class Checkpoints:
         return state
 
     def restore(self, state: Tree, *, new_episodes: bool = False) -> tuple[str, ...]:
-        """Put a state back, from `on_rollout_start`; returns what keeps the continuation from being exact.
+        """Restore a state; call it from `on_rollout_start`. Returns the reasons why the continuation is not exact.
 
-        With `new_episodes`, those under way are not meant to go on.
+        With `new_episodes`, all environments start new episodes instead of replaying the current ones.
         """
-        problems = [] if new_episodes else self._play_environments(state["environments"])
+        problems = [] if new_episodes else self._replay_environments(state["environments"])
         if self._pages is not None:
             self._pages.restore(state["replay"])
         for part in STATE_PARTS:
             part.restore(self._training.model, state[part.name])
         if new_episodes:
-            self._leave_episodes(state["environments"])
+            self._abandon_episodes(state["environments"])
         if problems or new_episodes:
-            self._begin_episodes()
-        if state["versions"] != VERSIONS:
-            problems.append(f"it was trained with {_spelled(state['versions'])}, and this is {_spelled(VERSIONS)}")
+            self._start_new_episodes()
+        if state["versions"] != LIBRARY_VERSIONS:
+            then, now = _format_versions(state["versions"]), _format_versions(LIBRARY_VERSIONS)
+            problems.append(f"it was trained with {then}, and this is {now}")
         return tuple(problems)
 
-    def _play_environments(self, states: Tree) -> list[str]:
+    def _replay_environments(self, states: Tree) -> list[str]:
         recording = self._training.recording
         problems = [
             f"environment {environment.index}: {problem}"
@@ -126,7 +128,7 @@ class Checkpoints:
         recording.episodes.clear()
         return problems
 
-    def _leave_episodes(self, states: Tree) -> None:
+    def _abandon_episodes(self, states: Tree) -> None:
         recording = self._training.recording
         for environment, state in zip(recording.environments, states, strict=True):
             environment.begin_at(state["steps"], state["steps"], 0.0)
@@ -136,8 +138,8 @@ class Checkpoints:
         model, recording = self._training.model, self._training.recording
         replay, pages = (None, ()) if self._pages is None else self._pages.capture(model.num_timesteps // recording.n_envs)
         state = {
-            "version": VERSION,
-            "versions": VERSIONS,
+            "version": FORMAT_VERSION,
+            "versions": LIBRARY_VERSIONS,
             "episodes": episodes,
             "evaluations": evaluations,
             "environments": [environment_replay.capture(environment) for environment in recording.environments],
@@ -146,8 +148,11 @@ class Checkpoints:
         }
         return state, pages
 
-    def _begin_episodes(self) -> None:
-        """Where an episode cannot be continued, all environments begin new ones, with numbers not drawn before."""
+    def _start_new_episodes(self) -> None:
+        """Start new episodes in all environments. The seed comes from run seed and timestep, so that none repeats earlier ones.
+
+        The model's `_last_obs` and the like are set as `learn` sets them in `_setup_learn`.
+        """
         model: Any = self._training.model
         if self._pages is not None:
             self._pages.cut_episodes()
@@ -162,19 +167,19 @@ class Checkpoints:
 
 
 def read_state(home: Path, checkpoint: CheckpointCommitted) -> Tree:
-    """The state of a checkpoint without the pages of its replay buffer; raises `OSError` or `ValueError` as `load` does."""
+    """The state of a checkpoint without the pages of its replay buffer; raises `OSError` or `ValueError` like `load`."""
     state = unpack(read_artifact(home, checkpoint.sha256))
-    if state["version"] != VERSION:
-        raise ValueError(f"a checkpoint of version {state['version']}, and this is {VERSION}")
-    if missing := _PARTS - state.keys():
+    if state["version"] != FORMAT_VERSION:
+        raise ValueError(f"a checkpoint of version {state['version']}, and this is {FORMAT_VERSION}")
+    if missing := _REQUIRED - state.keys():
         raise ValueError(f"a checkpoint of an earlier version, without {', '.join(sorted(missing))}")
     return state
 
 
-def _spelled(versions: dict[str, str]) -> str:
+def _format_versions(versions: dict[str, str]) -> str:
     return ", ".join(f"{name} {number}" for name, number in versions.items())
 
 
 def _mean_return(model: BaseAlgorithm) -> float | None:
-    """SB3's `rollout/ep_rew_mean`."""
+    """The value that SB3 logs as `rollout/ep_rew_mean`."""
     return mean_return([float(info["r"]) for info in model.ep_info_buffer or ()])

@@ -1,9 +1,9 @@
-"""An environment in the middle of an episode, taken down and built up again: reset as it was reset, and played again.
+"""Restores an environment in the middle of an episode: reset it as before, then give it the same actions again.
 
-No environment can be copied in general, but most are functions of their random generator and the actions they are given.
-Whether one is shows afterwards: its observation, the sum of its rewards and its generator must be what they were, bit for bit,
-and it may have no other generator of which nobody knows. What an environment remembers from one episode to the next without
-showing it cannot be known.
+Environments cannot be copied in general: many hold C++ objects, such as LunarLander's Box2D world, that neither copy nor
+pickle. But most depend only on their random generator and their actions. Whether one does is checked after the replay:
+observation, sum of rewards and generator must have the same bits, and there may be no other generator. Hidden state that an
+environment keeps from one episode to the next cannot be detected.
 """
 
 import random
@@ -20,7 +20,7 @@ from lander.actors.state.tree import Tree, digest
 
 
 def capture(environment: RecordedEnvironment) -> Tree:
-    """The episode under way: how it began, what was done since, and what came of it."""
+    """The current episode: its reset, its actions, and the results that the replay is checked against."""
     return {
         "steps": environment.steps + len(environment.rewards),
         "episode_start": environment.episode_start,
@@ -34,14 +34,14 @@ def capture(environment: RecordedEnvironment) -> Tree:
 
 
 def restore(environment: RecordedEnvironment, tree: Tree) -> str | None:
-    """Play the episode again; returns what differs then, or None where nothing does."""
-    problem = _play(environment, tree)
+    """Replay the episode; returns the first difference, or None if there is none."""
+    problem = _replay(environment, tree)
     environment.begin_at(tree["steps"], tree["episode_start"], tree["episode_return"])
     return problem
 
 
-def begin(environment: RecordedEnvironment, reset_seed: int | None, reset_rng: bytes) -> str | None:
-    """Reset it as it was reset then; returns what stands in the way, with nothing done, or None."""
+def reset_as_recorded(environment: RecordedEnvironment, reset_seed: int | None, reset_rng: bytes) -> str | None:
+    """Repeat a recorded reset; returns None, or the reason why it cannot be repeated, and then changes nothing."""
     for name in _other_generators(environment):
         return f"{name} is a random generator that cannot be restored"
     if reset_seed is None and not reset_rng:
@@ -52,9 +52,9 @@ def begin(environment: RecordedEnvironment, reset_seed: int | None, reset_rng: b
     return None
 
 
-def _play(environment: RecordedEnvironment, tree: Tree) -> str | None:
+def _replay(environment: RecordedEnvironment, tree: Tree) -> str | None:
     try:
-        if problem := begin(environment, tree["reset_seed"], tree["reset_rng"]):
+        if problem := reset_as_recorded(environment, tree["reset_seed"], tree["reset_rng"]):
             return problem
         for action in tree["actions"]:
             environment.replay(action)
@@ -72,7 +72,7 @@ def _play(environment: RecordedEnvironment, tree: Tree) -> str | None:
 
 
 def _other_generators(environment: gymnasium.Env[Any, Any]) -> Iterator[str]:
-    """Generators beside Gymnasium's `np_random`, in the environment or any of its wrappers."""
+    """Generators other than Gymnasium's `np_random`, in the environment or its wrappers; no checkpoint holds their state."""
     layer: Any = environment
     while layer is not None:
         for name, value in vars(layer).items():

@@ -1,9 +1,9 @@
-"""The replay buffer in pages, so that a checkpoint costs what is new and not the whole buffer.
+"""Stores the replay buffer in pages, so that a checkpoint writes only new rows and not the whole buffer.
 
-Rows are numbered from the first one ever added; row `r` lies at index `r % buffer_size`. A page is so many rows, beginning at
-a multiple of that number: once full it never changes, so it is written once and named again by every checkpoint after. What
-is in no full page, the oldest rows and the newest, goes into the checkpoint itself. Which rows are in which page depends on
-their numbers alone, never on when checkpoints were taken: equal buffers give equal digests.
+Rows are numbered from the first one ever added; row `r` is at index `r % buffer_size`. All pages have the same number of rows,
+and start at a multiple of it. A full page never changes, so it is written once, and later checkpoints name it again. The oldest
+and newest rows that fill no page go into the checkpoint itself. The numbers alone decide which page holds a row, not the times
+of checkpoints, so equal buffers give equal digests.
 """
 
 import os
@@ -19,8 +19,8 @@ from lander.actors.state.tree import Tree, digest, pack, unpack
 from lander.home.artifacts import read_artifact, write_artifact
 from lander.home.layout import artifact_path
 
-MOST_PAGES: Final = 256
-LEAST_ROWS: Final = 1024
+MAX_PAGES: Final = 256
+MIN_PAGE_ROWS: Final = 1024
 
 Rows = dict[str, npt.NDArray[Any]]
 """Each array of the buffer under its name, indexed [row, environment, …]."""
@@ -32,23 +32,23 @@ class _Page(NamedTuple):
 
 
 class ReplayPages:
-    """The pages of one run's replay buffer, in one home; `added` counts the rows ever added to it."""
+    """The pages of one run's replay buffer, in one home. `added` is the number of rows ever added to the buffer."""
 
     def __init__(self, buffer: ReplayBuffer, home: Path) -> None:
         self.written_bytes = 0
-        """What has been written to the disk so far."""
+        """Total bytes of the pages written so far."""
         self._buffer = buffer
         self._home = home
         self._size = buffer.buffer_size
-        self._page_rows = max(LEAST_ROWS, -(-self._size // MOST_PAGES))
+        self._page_rows = max(MIN_PAGE_ROWS, -(-self._size // MAX_PAGES))
         self._pages: dict[int, _Page] = {}
 
     def capture(self, added: int) -> tuple[Tree, tuple[str, ...]]:
-        """The buffer as a tree and the names of its pages; writes the pages that are new."""
+        """The buffer as a tree, and the SHA-256 names of its pages; writes the new pages. Raises `OSError`."""
         first, last = self._full_pages(added)
-        self._pages = {number: self._kept(number) or self._write(number) for number in range(first, last)}
+        self._pages = {number: self._reuse(number) or self._write_page(number) for number in range(first, last)}
         pages = list(self._pages.values())
-        oldest, newest = self._loose_rows(added)
+        oldest, newest = self._rows_outside_pages(added)
         tree = {
             "added": added,
             "pages": [page.digest for page in pages],
@@ -59,53 +59,54 @@ class ReplayPages:
         return tree, tuple(page.sha256 for page in pages)
 
     def load(self, tree: Tree, pages: tuple[str, ...]) -> None:
-        """Put every row back; raises `OSError` or `ValueError` where a page is missing or damaged.
+        """Write every row back; raises `OSError` or `ValueError` if a page is missing or damaged.
 
-        The buffer still calls itself empty until `restore`: what `learn` does to one that is not, it shall not do.
+        The buffer reports itself empty until `restore`: at its start, `learn` would mark the newest row of a filled one as
+        the end of an episode (`_setup_learn` of SB3's `OffPolicyAlgorithm`).
         """
         added = tree["added"]
         self._pages = {}
         numbered = {}
         first, last = self._full_pages(added)
         for number, sha256, of_content in zip(range(first, last), pages, tree["pages"], strict=True):
-            self._put(number * self._page_rows, unpack(read_artifact(self._home, sha256)))
+            self._write_rows(number * self._page_rows, unpack(read_artifact(self._home, sha256)))
             numbered[number] = _Page(sha256, of_content)
-        oldest, newest = self._loose_rows(added)
-        self._put(oldest[0], tree["oldest"])
-        self._put(newest[0], tree["newest"])
+        oldest, newest = self._rows_outside_pages(added)
+        self._write_rows(oldest[0], tree["oldest"])
+        self._write_rows(newest[0], tree["newest"])
         if tree["ahead"] is not None:
-            self._put(added, tree["ahead"])
-        self._pages = numbered  # only now: of a checkpoint that turned out damaged, nothing must be believed
+            self._write_rows(added, tree["ahead"])
+        self._pages = numbered  # last: no page of a damaged checkpoint may be reused
 
     def restore(self, tree: Tree) -> None:
-        """Have the loaded rows count."""
+        """Set the buffer's position, which makes the loaded rows valid."""
         self._buffer.pos = tree["added"] % self._size
         self._buffer.full = tree["added"] >= self._size
 
     def cut_episodes(self) -> None:
-        """No episode goes on beyond the newest row: returns over several steps must not run from it into the next."""
+        """Mark the newest row as the end of an episode: n-step returns must not continue into the next row."""
         newest = (self._buffer.pos - 1) % self._size
         ended = self._buffer.timeouts if self._buffer.handle_timeout_termination else self._buffer.dones
         ended[newest] = 1.0
 
     def _full_pages(self, added: int) -> tuple[int, int]:
-        """The first full page and the one after the last."""
+        """The numbers of the first full page and of the one after the last."""
         first = -(-self._oldest_row(added) // self._page_rows)
         return first, max(first, added // self._page_rows)
 
     def _oldest_row(self, added: int) -> int:
-        """The frugal variant keeps the newest observation in the place of the oldest row, which is then no row any more."""
+        """With `optimize_memory_usage`, the newest observation overwrites the oldest row, which is then no longer valid."""
         overwritten = 1 if self._buffer.optimize_memory_usage else 0
         return max(0, added - self._size + overwritten)
 
-    def _loose_rows(self, added: int) -> tuple[tuple[int, int], tuple[int, int]]:
-        """The rows before the first full page, and those after the last."""
+    def _rows_outside_pages(self, added: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """The (start, end) of the rows before the first full page, and of those after the last."""
         first, last = self._full_pages(added)
         oldest = (self._oldest_row(added), min(first * self._page_rows, added))
         return oldest, (max(last * self._page_rows, oldest[1]), added)
 
-    def _kept(self, number: int) -> _Page | None:
-        """A page that was written before and is still there; touched, so that `gc` knows that it is about to be named."""
+    def _reuse(self, number: int) -> _Page | None:
+        """A page that is written and still exists; touches it, because `gc` spares recent files that no event names yet."""
         page = self._pages.get(number)
         if page is not None:
             try:
@@ -114,7 +115,7 @@ class ReplayPages:
                 return None
         return page
 
-    def _write(self, number: int) -> _Page:
+    def _write_page(self, number: int) -> _Page:
         rows = self._rows(number * self._page_rows, (number + 1) * self._page_rows)
         content = pack(rows)
         self.written_bytes += len(content)
@@ -124,12 +125,12 @@ class ReplayPages:
         index = np.arange(start, end) % self._size
         return {name: array[index] for name, array in self._arrays()}
 
-    def _put(self, start: int, rows: Rows) -> None:
+    def _write_rows(self, start: int, rows: Rows) -> None:
         for name, array in self._arrays():
             array[np.arange(start, start + len(rows[name])) % self._size] = rows[name]
 
     def _arrays(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
-        """Every array with a row for each step; those of dictionary observations under `observations.<key>`."""
+        """Every array with one row per step, by name; for dictionary observations `observations.<key>`."""
         for name, value in vars(self._buffer).items():
             for key, array in value.items() if isinstance(value, dict) else [("", value)]:
                 if isinstance(array, np.ndarray) and array.shape[:2] == (self._size, self._buffer.n_envs):

@@ -1,8 +1,8 @@
-"""What a training consists of besides its environments and its replay buffer, each part with how to take it and put it back.
+"""The state of a training besides its environments and its replay buffer, as parts that can be captured and restored.
 
-Everything is put back *in place*: Stable-Baselines3 hands the same noise, policy and optimizer objects around, so a new
-object would leave the old one in use. What a part holds comes from reading the code of Stable-Baselines3's six algorithms; a
-test leaves out each of them in turn and sees the bits differ.
+Everything is restored *in place*: several objects of Stable-Baselines3 hold the same noise, policy and optimizer, so a new
+object would leave the old one in use. The parts were found by reading the code of SB3's six algorithms. A test omits each part
+in turn and checks that the bits then differ.
 """
 
 import random
@@ -24,7 +24,7 @@ from lander.actors.state.tree import Tree
 
 
 class StatePart(NamedTuple):
-    """One part of a model's state: `capture` gives it as a tree, `restore` puts such a tree back."""
+    """One part of a model's state: `capture` returns it as a tree, `restore` writes such a tree back."""
 
     name: str
     capture: Callable[[BaseAlgorithm], Tree]
@@ -43,8 +43,8 @@ def _capture_counters(model: BaseAlgorithm) -> Tree:
 def _restore_counters(model: BaseAlgorithm, tree: Tree) -> None:
     for name, value in tree.items():
         setattr(model, name, value)
-    model._num_timesteps_at_start = model.num_timesteps  # `time/fps` is that of this attempt
-    # What follows from how far it has come is computed anew: the training may be longer now than it was to be then.
+    model._num_timesteps_at_start = model.num_timesteps  # SB3 computes `time/fps` from it, for this attempt
+    # Schedules depend on the fraction of training done, so recompute: the total may be longer than in the earlier attempt.
     model._update_current_progress_remaining(model.num_timesteps, model._total_timesteps)
     if isinstance(model, DQN):
         model.exploration_rate = model.exploration_schedule(model._current_progress_remaining)
@@ -62,7 +62,7 @@ def _restore_policy(model: BaseAlgorithm, tree: Tree) -> None:
 
 
 def optimizers(model: BaseAlgorithm) -> Iterator[tuple[str, torch.optim.Optimizer]]:
-    """A model's optimizers, and where it keeps them."""
+    """A model's optimizers with their attribute paths, as in SB3's `_get_torch_save_params`."""
     for name in model._get_torch_save_params()[0]:
         found: Any = model
         for step in name.split("."):
@@ -77,7 +77,7 @@ def _capture_optimizers(model: BaseAlgorithm) -> Tree:
 
 def _restore_optimizers(model: BaseAlgorithm, tree: Tree) -> None:
     for name, optimizer in optimizers(model):
-        if name not in tree:  # a fork may begin to learn SAC's entropy coefficient
+        if name not in tree:  # a fork may learn SAC's entropy coefficient where its origin did not
             continue
         state = tree[name]
         optimizer.load_state_dict(
@@ -98,8 +98,8 @@ def _capture_variables(model: BaseAlgorithm) -> Tree:
 
 def _restore_variables(model: BaseAlgorithm, tree: Tree) -> None:
     for name in model._get_torch_save_params()[1]:
-        if name in tree and name != "ent_coef_tensor":  # what is set and not learned, a fork may have set otherwise
-            getattr(model, name).data.copy_(_tensor(tree[name]))  # in place: its optimizer holds this very tensor
+        if name in tree and name != "ent_coef_tensor":  # a fork may have set a fixed coefficient to another value
+            getattr(model, name).data.copy_(_tensor(tree[name]))  # in place: its optimizer holds this tensor
 
 
 def _noise_matrices(model: BaseAlgorithm) -> Iterator[tuple[str, StateDependentNoiseDistribution]]:
@@ -110,7 +110,7 @@ def _noise_matrices(model: BaseAlgorithm) -> Iterator[tuple[str, StateDependentN
 
 
 def _capture_noise_matrices(model: BaseAlgorithm) -> Tree:
-    """What generalised state-dependent exploration has drawn for the steps to come."""
+    """The noise that generalised state-dependent exploration has drawn for the next steps."""
     return {
         name: [_array(distribution.exploration_mat), _array(distribution.exploration_matrices)]
         for name, distribution in _noise_matrices(model)
@@ -130,24 +130,24 @@ _OBSERVATIONS: Final = ("_last_obs", "_last_original_obs", "_last_episode_starts
 
 
 def _capture_observations(model: BaseAlgorithm) -> Tree:
-    return {name: _laid_out(getattr(model, name)) for name in _OBSERVATIONS if getattr(model, name, None) is not None}
+    return {name: _with_strides(getattr(model, name)) for name in _OBSERVATIONS if getattr(model, name, None) is not None}
 
 
 def _restore_observations(model: BaseAlgorithm, tree: Tree) -> None:
     for name, value in tree.items():
-        setattr(model, name, _lay_out(value))
+        setattr(model, name, _from_strides(value))
 
 
-def _laid_out(observation: Any) -> Tree:
-    """With its layout in memory: a convolution rounds differently for an image whose channels lie elsewhere."""
+def _with_strides(observation: Any) -> Tree:
+    """An observation with its memory layout, because convolutions round differently for another order of channels."""
     if isinstance(observation, dict):
-        return {"keys": {key: _laid_out(value) for key, value in observation.items()}}
+        return {"keys": {key: _with_strides(value) for key, value in observation.items()}}
     return {"values": observation, "strides": observation.strides}
 
 
-def _lay_out(tree: Tree) -> Any:
+def _from_strides(tree: Tree) -> Any:
     if "keys" in tree:
-        return {key: _lay_out(value) for key, value in tree["keys"].items()}
+        return {key: _from_strides(value) for key, value in tree["keys"].items()}
     values, strides = tree["values"], tree["strides"]
     size = sum((length - 1) * stride for length, stride in zip(values.shape, strides, strict=True)) // values.itemsize + 1
     observation = np.lib.stride_tricks.as_strided(np.empty(size, values.dtype), values.shape, strides)
@@ -159,7 +159,7 @@ _EPISODE_INFOS: Final = ("ep_info_buffer", "ep_success_buffer")
 
 
 def _capture_episode_infos(model: BaseAlgorithm) -> Tree:
-    """The last episodes, for `rollout/ep_rew_mean`; not when they ended, which is no part of the state."""
+    """The last episodes, for `rollout/ep_rew_mean`, without their times, which differ between equal trainings."""
     return {name: [_without_time(info) for info in getattr(model, name) or ()] for name in _EPISODE_INFOS}
 
 
@@ -176,7 +176,7 @@ def _restore_episode_infos(model: BaseAlgorithm, tree: Tree) -> None:
 
 
 def _capture_metrics(model: BaseAlgorithm) -> Tree:
-    """What is recorded for the next log: on-policy algorithms log before they train, so all of `train/…` waits for that."""
+    """Metrics that wait for the next log: on-policy algorithms log before they train, so all of `train/…` waits."""
     waiting = {name: _plain(value) for name, value in model.logger.name_to_value.items() if not name.startswith("time/")}
     return {
         "values": {name: value for name, value in waiting.items() if isinstance(value, int | float)},
@@ -232,25 +232,25 @@ def _restore_statistics(of: RunningMeanStd | dict[str, RunningMeanStd], tree: Tr
 
 
 def _number_or_array(value: Any) -> Any:
-    """`RunningMeanStd` keeps a single number as a NumPy scalar, which a 0-dimensional array would not be."""
+    """A 0-dimensional array as a NumPy scalar, which is what `RunningMeanStd` keeps for a single number."""
     return value[()] if value.ndim == 0 else value
 
 
 # ---------------------------------------------------------------------------------------------------- noise on actions
 
 
-def _noises(noise: ActionNoise | None) -> list[OrnsteinUhlenbeckActionNoise]:
-    """The ones that remember: one for each environment, or one for all, or none."""
+def _stateful_noises(noise: ActionNoise | None) -> list[OrnsteinUhlenbeckActionNoise]:
+    """The noises that have state: one for each environment, one for all, or none."""
     each = noise.noises if isinstance(noise, VectorizedActionNoise) else [noise]
     return [one for one in each if isinstance(one, OrnsteinUhlenbeckActionNoise)]
 
 
 def _capture_action_noise(model: BaseAlgorithm) -> Tree:
-    return [noise.noise_prev for noise in _noises(getattr(model, "action_noise", None))]
+    return [noise.noise_prev for noise in _stateful_noises(getattr(model, "action_noise", None))]
 
 
 def _restore_action_noise(model: BaseAlgorithm, tree: Tree) -> None:
-    for noise, previous in zip(_noises(getattr(model, "action_noise", None)), tree, strict=True):
+    for noise, previous in zip(_stateful_noises(getattr(model, "action_noise", None)), tree, strict=True):
         noise.noise_prev = previous
 
 
@@ -287,7 +287,7 @@ def _restore_torch_generator(model: BaseAlgorithm, tree: Tree) -> None:
 
 
 def _spaces(model: BaseAlgorithm) -> Iterator[gymnasium.Space[Any]]:
-    """Every space that random actions are drawn from: the model's, and each environment's."""
+    """Every action space with a generator for random actions: the model's and each environment's."""
     yield model.action_space
     if model.env is not None:
         yield from model.env.get_attr("action_space")
@@ -332,7 +332,7 @@ def _tensor(array: Any) -> torch.Tensor:
 
 
 def _as_tree(value: Any) -> Tree:
-    """An optimizer's state as a tree: tensors as arrays, numbered parameters under their number as text."""
+    """An optimizer's state as a tree: tensors as arrays, and parameter numbers as text keys."""
     if isinstance(value, torch.Tensor):
         return _array(value)
     if isinstance(value, dict):
@@ -347,5 +347,5 @@ def _from_tree(values: dict[str, Tree]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """NumPy's scalars as Python's."""
+    """A NumPy scalar as a Python value."""
     return value.item() if isinstance(value, np.generic) else value

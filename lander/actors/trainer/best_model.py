@@ -1,15 +1,15 @@
-"""The best model in evaluation: on the disk, and the one that the log names, after any kill."""
+"""The best model in evaluation: keeps the file on the disk and the model named in the log the same, after any kill."""
 
 import math
 from collections.abc import Callable
 from pathlib import Path
 
-from lander.actors.trainer.evaluation import Evaluations
+from lander.actors.trainer.evaluation_schedule import Evaluations
 from lander.actors.trainer.saved_model import model_sha256, remove_model
 
 
 class BestModel:
-    """Keeps the file at `path` in step with what the evaluations say is best; `save` writes the policy as it is there."""
+    """Keeps the model at `path` the one of the best evaluation; `save` writes the current policy and returns its SHA-256."""
 
     def __init__(self, path: Path, save: Callable[[], str], evaluations: Evaluations) -> None:
         self._path = path
@@ -17,20 +17,23 @@ class BestModel:
         self._evaluations = evaluations
 
     def is_due(self, step: int) -> bool:
-        """Whether the policy of this step is the best, and not yet saved."""
+        """Whether the policy of this step is the best and is not saved yet."""
         best = self._evaluations.best
         return best is not None and best.step == step and best.model == ""
 
     def keep(self) -> None:
-        """Save the policy as it is as the best, after its checkpoint: the attempt that continues from that can do it again."""
+        """Save the current policy as the best.
+
+        Call it after the policy's checkpoint is written: an attempt that continues from there can then save it again.
+        """
         best = self._evaluations.best
         if best is not None:
             self._evaluations.best = best._replace(model=self._save())
 
-    def agree(self, step: int) -> None:
-        """Have the file be the one that counts: an attempt before may have saved another, and then been lost.
+    def reconcile(self, step: int) -> None:
+        """Make the file match the restored best: an earlier attempt may have saved another one and then lost its steps.
 
-        Where the one that counts is not to be had any more, the policy of this step takes its place until a better is found.
+        If the best model cannot be recovered, the policy of this step replaces it until an evaluation finds a better one.
         """
         best = self._evaluations.best
         if best is None:

@@ -1,16 +1,16 @@
-"""When a checkpoint is due, and writing it: at multiples of a frequency, so that every attempt puts them at the same steps."""
+"""When a checkpoint is due, and how it is written: at multiples of a frequency, so that every attempt has the same steps."""
 
 from functools import partial
 from typing import NamedTuple
 
 from lander.actors.state.checkpoint import Checkpoints
-from lander.actors.trainer.disk_patience import try_to_write, until_there_is_room
-from lander.actors.trainer.evaluation import Evaluations
+from lander.actors.trainer.disk_patience import try_to_write, write_when_disk_has_room
+from lander.actors.trainer.evaluation_schedule import Evaluations
 from lander.actors.trainer.mailbox import Mailbox
 
 
 class _Written(NamedTuple):
-    """What the last checkpoint was of: its step, whether that is the end of training, whether its evaluation is owed."""
+    """The last checkpoint: its step, whether it ends training, and whether its evaluation is owed."""
 
     step: int = 0
     finished: bool = False
@@ -18,7 +18,7 @@ class _Written(NamedTuple):
 
 
 class Checkpointing:
-    """Writes the checkpoints of a training's boundaries, each once."""
+    """Writes the checkpoints of one training, each boundary once."""
 
     def __init__(self, checkpoints: Checkpoints, evaluations: Evaluations, mailbox: Mailbox, frequency: int) -> None:
         self._checkpoints = checkpoints
@@ -33,27 +33,27 @@ class Checkpointing:
         return step >= self._next
 
     def note(self, step: int, *, finished: bool) -> None:
-        """There is a checkpoint of this boundary, or it was tried."""
+        """Record that this boundary's checkpoint exists or was tried; sets when the next is due."""
         self._last = _Written(step, finished, self._evaluations.owed)
         self._next = (step // self._frequency + 1) * self._frequency
 
     def is_written(self, step: int, *, finished: bool) -> bool:
-        """Whether there is one of just this already."""
+        """Whether this boundary's checkpoint exists already, in the same state."""
         return (step, finished, self._evaluations.owed) == self._last
 
     def write(self, step: int, episodes: int, *, finished: bool) -> bool:
-        """Write one; where the disk does not take it, say so and train on. Returns whether it was written.
+        """Write a checkpoint; if that fails, put a warning in the mailbox. Returns whether it was written.
 
-        The last chance, at the end of training or before leaving, waits for room.
+        At the end of training or before a stop it waits for disk space, because no later checkpoint can replace it.
         """
         commit = partial(self._commit, episodes, finished=finished)
         if finished or self._mailbox.stop_requested:
-            commit = partial(until_there_is_room, self._mailbox, commit, f"at step {step}")
+            commit = partial(write_when_disk_has_room, self._mailbox, commit, f"at step {step}")
         written = try_to_write(self._mailbox, commit, f"no checkpoint at step {step}")
         self.note(step, finished=finished)
         return written
 
     def _commit(self, episodes: int, *, finished: bool) -> None:
         evaluations = self._evaluations
-        made, known = evaluations.made(), evaluations.capture()
-        self._mailbox.say(self._checkpoints.commit(episodes, finished=finished, evaluation=made, evaluations=known))
+        current, state = evaluations.of_this_step(), evaluations.capture()
+        self._mailbox.say(self._checkpoints.commit(episodes, finished=finished, evaluation=current, evaluations=state))

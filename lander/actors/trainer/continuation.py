@@ -1,4 +1,4 @@
-"""Where an attempt takes up a training: the state of a checkpoint, put back at the first boundary."""
+"""Continues a training from the state of a checkpoint, at the first boundary of an attempt."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -7,7 +7,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from lander.actors.state.checkpoint import Checkpoints
 from lander.actors.state.tree import Tree
-from lander.actors.trainer.evaluation import Evaluations
+from lander.actors.trainer.evaluation_schedule import Evaluations
 from lander.actors.trainer.mailbox import Mailbox
 from lander.actors.trainer.run_logger import RunLogger
 from lander.protocol.events import Resume, WarningRaised
@@ -17,10 +17,10 @@ _ELSEWHERE: Final = "forked at step {step} into a different environment: the epi
 
 @dataclass(frozen=True)
 class Continuation:
-    """The state of a checkpoint, and what it is to this run.
+    """The state of a checkpoint, and its relation to this run.
 
-    `finished`: it was the end of a training. `forked`: the run is forked from it. `new_episodes`: those under way do not go on,
-    since the environment has been made a different one.
+    `finished`: it ended a training. `forked`: this run is forked from it. `new_episodes`: the environment is now a different
+    one, so the current episodes cannot go on.
     """
 
     state: Tree
@@ -31,7 +31,7 @@ class Continuation:
 
 @dataclass(frozen=True)
 class Restored:
-    """What was put back: how exactly, how many episodes had finished, and whether nothing is left to train."""
+    """The result of a restore: how exact it was, the number of finished episodes, and whether training is already complete."""
 
     how: Resume
     episodes: int
@@ -46,15 +46,15 @@ def restore(
     logger: RunLogger,
     mailbox: Mailbox,
 ) -> Restored:
-    """Put everything back, from `on_rollout_start`, and say what is not as it was."""
+    """Restore everything; call it from `on_rollout_start`. Puts a warning in the mailbox for each difference."""
     problems = checkpoints.restore(continuation.state, new_episodes=continuation.new_episodes)
     step, done = model.num_timesteps, model.num_timesteps >= model._total_timesteps
-    if not continuation.forked:  # what was best before is another run's, and kept as that
+    if not continuation.forked:  # the best so far is another run's, which keeps it
         evaluations.restore(continuation.state, done=done)
     if done:
-        problems = ()  # nothing is left to train that could differ
+        problems = ()  # no training follows that could differ
     elif continuation.finished:
-        _draw_noise(model)  # a rollout does so before its boundary, and after the end of training nobody did
+        _draw_noise(model)  # `collect_rollouts` draws it before the boundary, and did not run again after the last rollout
     logger.continue_from(model)
     if continuation.new_episodes:
         mailbox.say(WarningRaised(message=_ELSEWHERE.format(step=step)))
@@ -64,6 +64,6 @@ def restore(
 
 
 def _draw_noise(model: Any) -> None:
-    """Generalised state-dependent exploration, as at the beginning of a rollout."""
+    """Draw the noise of generalised state-dependent exploration, as SB3's `collect_rollouts` does at its start."""
     if model.use_sde:
         (model.policy if isinstance(model, OnPolicyAlgorithm) else model.actor).reset_noise(model.env.num_envs)

@@ -1,4 +1,4 @@
-"""Writing to a disk that may be full: what can be left out is left out and said, what must not be lost waits for room."""
+"""Writes to a disk that may be full: skips optional files with a warning, and waits for space for required ones."""
 
 import errno
 import time
@@ -9,22 +9,22 @@ from lander.actors.trainer.mailbox import Mailbox
 from lander.protocol.events import WarningRaised
 
 ROOM_SECONDS: Final = 1.0
-"""Between two looks whether the disk has room."""
+"""Pause between two attempts to write."""
 T = TypeVar("T")
 
 
-def try_to_write(mailbox: Mailbox, write: Callable[[], object], otherwise: str) -> bool:
-    """Write something without which training can go on; returns whether the disk took it, and says so where it did not."""
+def try_to_write(mailbox: Mailbox, write: Callable[[], object], warning: str) -> bool:
+    """Write an optional file; returns whether that succeeded. On `OSError` puts `warning` and the error in the mailbox."""
     try:
         write()
     except OSError as error:
-        mailbox.say(WarningRaised(message=f"{otherwise}: {error}"))
+        mailbox.say(WarningRaised(message=f"{warning}: {error}"))
         return False
     return True
 
 
-def until_there_is_room(mailbox: Mailbox, write: Callable[[], T], where: str) -> T:
-    """Write something that must not be lost, as soon as the disk takes it; raises what `write` raises for other reasons."""
+def write_when_disk_has_room(mailbox: Mailbox, write: Callable[[], T], where: str) -> T:
+    """Write a required file, and wait while the disk is full; raises what `write` raises for other reasons."""
     warned = False
     while True:
         try:

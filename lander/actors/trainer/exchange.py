@@ -1,4 +1,4 @@
-"""Speaking and listening now and then: what happened is taken from the recording and sent, as often as whole steps allow."""
+"""Takes events from the recording and exchanges messages with the supervisor at intervals, between two vector steps."""
 
 import time
 from typing import Final
@@ -8,34 +8,34 @@ from lander.actors.trainer.mailbox import Mailbox
 from lander.protocol.events import EpisodeFinished
 
 EXCHANGE_SECONDS: Final = 0.5
-"""How often a trainer speaks and listens, as nearly as whole steps allow."""
+"""The wanted time between two exchanges."""
 
 
 class Exchange:
-    """Chooses when to exchange next by how fast training has been since the last time."""
+    """Exchanges messages about every `EXCHANGE_SECONDS`; the speed of training since the last exchange tells the next call."""
 
     def __init__(self, mailbox: Mailbox, recording: Recording, batch_steps: int) -> None:
         self.episodes = 0
-        """Finished and said, over all attempts."""
+        """Episodes that have finished and were put in the mailbox, over all attempts."""
         self._mailbox = mailbox
         self._recording = recording
         self._batch_steps = batch_steps
-        self._at = 0.0
-        self._calls = 0
-        self.next = 1
-        """The call of the callback at which it is due: all that is looked at in between."""
+        self._last_time = 0.0
+        self._last_calls = 0
+        self.next_call = 1
+        """The callback's call at which the next exchange is due. Every other call only compares integers."""
 
     def begin(self) -> None:
-        """Training starts now."""
-        self._at = time.monotonic()
+        """Start to measure the speed; called when training starts."""
+        self._last_time = time.monotonic()
 
     def make(self, calls: int) -> None:
-        """Say what happened since the last time, hear what there is to hear, and choose when the next time is."""
+        """Put what happened since the last exchange in the mailbox, exchange messages, and choose the next call."""
         for event in self._recording.drain():
             self.episodes += isinstance(event, EpisodeFinished)
             self._mailbox.say(event)
         self._mailbox.exchange()
         now = time.monotonic()
-        pace = (calls - self._calls) / max(now - self._at, 1e-3)
-        self.next = calls + max(1, min(int(pace * EXCHANGE_SECONDS), self._batch_steps))
-        self._at, self._calls = now, calls
+        pace = (calls - self._last_calls) / max(now - self._last_time, 1e-3)
+        self.next_call = calls + max(1, min(int(pace * EXCHANGE_SECONDS), self._batch_steps))
+        self._last_time, self._last_calls = now, calls

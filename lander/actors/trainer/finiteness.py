@@ -1,4 +1,4 @@
-"""Whether parameters and losses are still numbers: torch itself would often not notice, and train on for nothing."""
+"""Checks that parameters and losses are finite: torch often raises nothing, and training would go on without use."""
 
 import math
 
@@ -7,13 +7,13 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 
 class NonFiniteError(Exception):
-    """Parameters or losses are no longer numbers; training on would only waste time."""
+    """A parameter or loss is NaN or infinite, so further training is useless."""
 
 
 def check_finite(model: BaseAlgorithm) -> None:
-    """Raise `NonFiniteError` if a parameter, or a loss that waits to be logged, is no longer a number.
+    """Raise `NonFiniteError` if a parameter, or a loss that waits to be logged, is NaN or infinite.
 
-    Called after every update, and not now and then, so that what recurs is found at the same step again.
+    Called after every update, so that a failure that recurs is found at the same timestep in every attempt.
     """
     for name, parameter in model.policy.named_parameters():
         if not math.isfinite(parameter.detach().sum().item()):
@@ -24,5 +24,5 @@ def check_finite(model: BaseAlgorithm) -> None:
 
 
 def has_non_finite_parameters(model: BaseAlgorithm) -> bool:
-    """Whether a crash is explained by parameters that are no longer numbers."""
+    """Whether a parameter is NaN or infinite, which then explains a crash."""
     return not all(bool(torch.isfinite(parameter).all()) for parameter in model.policy.parameters())

@@ -1,7 +1,8 @@
-"""The trainer's end of the wire: an outbox that loses nothing, and what the supervisor said.
+"""The trainer's connection to the supervisor: an outbox that loses no event, and the received commands.
 
-No thread and no await: libzmq's own thread does the sending while Python trains. Events stay in the outbox until they are
-acknowledged as durable. When the outbox is full, training waits; when the supervisor is away, it reconnects and resends.
+It uses no thread and no await: libzmq's own thread sends while Python trains. Events stay in the outbox until the supervisor
+acknowledges that they are durable. Training waits while the outbox is full. After a lost connection, libzmq reconnects and
+the mailbox resends.
 """
 
 import contextlib
@@ -21,11 +22,11 @@ from lander.protocol.model import Model
 from lander.protocol.wire import MAX_EVENTS, MAX_FRAME, MAX_MESSAGE, decode, encode, encode_event
 
 MAX_OUTBOX_BYTES: Final = 32 << 20
-"""Unacknowledged bytes at which training waits: minutes of an ordinary run."""
+"""Training waits above this number of unacknowledged bytes: minutes of an ordinary run."""
 RESEND_SECONDS: Final = 2.0
-"""Silence after which what was sent counts as lost."""
-BEAT_SECONDS: Final = 1.0
-"""How often who is at work on something long says so, at the most."""
+"""After this time without an answer, sent events are sent again."""
+HEARTBEAT_SECONDS: Final = 1.0
+"""The shortest time between two heartbeats."""
 _FRAME_BYTES: Final = MAX_FRAME // 2
 
 
@@ -37,21 +38,21 @@ class Connection(Model):
 
 
 class FencedError(LanderError):
-    """Another attempt has taken this run over; nothing this process says counts any more."""
+    """A later attempt owns this run; the supervisor refuses events of this one."""
 
 
-class _Letter(NamedTuple):
+class _OutboxEvent(NamedTuple):
     kind: str
     at: int
     body: bytes
 
 
 def connect(connection: Connection, public_key: str, secret_key: str, socket: zmq.Socket[Any]) -> None:
-    """Connect a DEALER socket to the supervisor's gate, with a key of one's own."""
+    """Connect a DEALER socket to the supervisor's gate, with this peer's own CURVE key pair."""
     socket.curve_serverkey = connection.server_key.encode()
     socket.curve_publickey = public_key.encode()
     socket.curve_secretkey = secret_key.encode()
-    socket.setsockopt(zmq.IMMEDIATE, 1)  # messages wait in our outbox, not in a connection that may never come
+    socket.setsockopt(zmq.IMMEDIATE, 1)  # queue no messages for a connection that is not there: the outbox keeps them
     socket.setsockopt(zmq.LINGER, 0)
     socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE)
     socket.setsockopt(zmq.RECONNECT_IVL, 100)
@@ -61,7 +62,7 @@ def connect(connection: Connection, public_key: str, secret_key: str, socket: zm
 
 
 class Mailbox:
-    """Numbered events on their way to the store."""
+    """Sends numbered events to the supervisor until they are durable, and keeps what it requested."""
 
     def __init__(self, socket: zmq.Socket[bytes], run: str, epoch: int) -> None:
         self.stop_requested = False
@@ -69,41 +70,41 @@ class Mailbox:
         self._socket = socket
         self._run = run
         self._epoch = epoch
-        self._outbox: deque[_Letter] = deque()
+        self._outbox: deque[_OutboxEvent] = deque()
         self._bytes = 0
         self._acknowledged = 0
         self._sent = 0
         self._heard_at = time.monotonic()
-        self._beat_at = 0.0
+        self._heartbeat_at = 0.0
 
     def say(self, event: Event) -> None:
         """Put an event in the outbox; `exchange` sends it."""
-        letter = _Letter(event.kind, now_microseconds(), encode_event(event))
-        self._outbox.append(letter)
-        self._bytes += len(letter.body)
+        queued = _OutboxEvent(event.kind, now_microseconds(), encode_event(event))
+        self._outbox.append(queued)
+        self._bytes += len(queued.body)
 
     def heartbeat(self) -> None:
-        """Exchange, and speak even where there is nothing to say: who is at work on something long is not stalled.
+        """Exchange, and send an empty `Append` if there is no event: during long work, the supervisor must not see a stall.
 
-        Does nothing when called again too soon.
+        Does nothing within `HEARTBEAT_SECONDS` of the last heartbeat.
         """
-        if time.monotonic() - self._beat_at < BEAT_SECONDS:
+        if time.monotonic() - self._heartbeat_at < HEARTBEAT_SECONDS:
             return
-        self._beat_at = time.monotonic()
+        self._heartbeat_at = time.monotonic()
         if not self._outbox:
-            beat = Append(run=self._run, epoch=self._epoch, first_seq=self._acknowledged + 1, events=())
-            with contextlib.suppress(zmq.Again):  # not connected: nobody could hear it
-                self._socket.send(encode(beat), zmq.NOBLOCK)
+            empty = Append(run=self._run, epoch=self._epoch, first_seq=self._acknowledged + 1, events=())
+            with contextlib.suppress(zmq.Again):  # not connected
+                self._socket.send(encode(empty), zmq.NOBLOCK)
         self.exchange()
 
     def exchange(self) -> None:
-        """Send what is new, take in what has come, and wait only while the outbox is over its bound."""
+        """Send new events and read received commands; waits only while the outbox is over its limit. Raises `FencedError`."""
         self._pump()
         while self._bytes > MAX_OUTBOX_BYTES:
             self._wait()
 
-    def settle(self) -> None:
-        """Return when everything said is durable."""
+    def flush(self) -> None:
+        """Wait until all events are durable; raises `FencedError`."""
         self._pump()
         while self._outbox:
             self._wait()
@@ -121,26 +122,26 @@ class Mailbox:
 
     def _send(self) -> None:
         if self._sent == self._acknowledged:
-            self._heard_at = time.monotonic()  # the silence that counts begins with the first unanswered word
+            self._heard_at = time.monotonic()  # `RESEND_SECONDS` count from the first unanswered event
         last = self._acknowledged + len(self._outbox)
         while self._sent < last:
             events = tuple(self._next_events())
             append = Append(run=self._run, epoch=self._epoch, first_seq=self._sent + 1, events=events)
             try:
                 self._socket.send(encode(append), zmq.NOBLOCK)
-            except zmq.Again:  # not connected, or the pipe is full: later
+            except zmq.Again:  # not connected or queue full: the next exchange sends it
                 return
             self._sent += len(events)
 
-    def _next_events(self) -> Iterator[_Letter]:
+    def _next_events(self) -> Iterator[_OutboxEvent]:
         size = 0
         start = self._sent - self._acknowledged
         for index in range(start, min(len(self._outbox), start + MAX_EVENTS)):
-            letter = self._outbox[index]
-            size += len(letter.body) + 64
+            queued = self._outbox[index]
+            size += len(queued.body) + 64
             if size > _FRAME_BYTES and index > start:
                 return
-            yield letter
+            yield queued
 
     def _receive(self) -> None:
         while True:
@@ -151,7 +152,7 @@ class Mailbox:
             self._heard_at = time.monotonic()
             try:
                 message = decode(frame)
-            except WireError:  # from the authenticated supervisor, so a newer one: what it means we cannot do
+            except WireError:  # its sender is authenticated, so a newer supervisor sent a command unknown here
                 continue
             match message:
                 case Acknowledged(seq=seq, resend=resend):
@@ -168,7 +169,7 @@ class Mailbox:
                     pass
 
     def _forget(self, seq: int) -> None:
-        """Everything up to `seq` is durable."""
+        """Remove the events up to `seq`, which are durable."""
         while self._outbox and self._acknowledged < seq:
             self._acknowledged += 1
             self._bytes -= len(self._outbox.popleft().body)

@@ -1,6 +1,6 @@
-"""An episode from the record, played again: reset as it was reset, given the actions it was given.
+"""Plays a recorded episode again: repeats the recorded reset, and gives the environment the recorded actions.
 
-Every reward and how it ended must be those of the record, bit for bit: what is shown is what happened, or it is not shown.
+Every reward and the ending must have the recorded bits, so that no film shows an episode that did not happen.
 """
 
 import os
@@ -23,23 +23,23 @@ from lander.protocol.experiment import Arm
 Array = npt.NDArray[Any]
 Frame = npt.NDArray[np.uint8]
 FRAMES_PER_SECOND: Final = 30.0
-"""Where an environment does not say how fast it wants to be seen."""
+"""The rate for an environment without `render_fps` in its metadata."""
 _PICTURES: Final = "rgb_array"
 
 
 class DifferentEpisodeError(LanderError):
-    """What was played is not what was recorded; says at which step they part."""
+    """The replay differs from the record; the message names the first step that differs."""
 
 
 def play(environment: RecordedEnvironment, of: str, episode: EpisodeFinished, *recorded: Array) -> Iterator[int]:
-    """Play an episode as it was recorded (actions, rewards, endings, indexed [step]), yielding 0, 1, 2 … steps taken.
+    """Play an episode from its record (actions, rewards, endings, each indexed [step]); yields the steps taken: 0, 1, 2, …
 
-    Raises `DifferentEpisodeError`, its message beginning with `of`, at the first step that comes out otherwise.
+    Raises `DifferentEpisodeError` at the first step that differs; its message begins with `of`, the name of the episode.
     """
     actions, rewards, endings = recorded
-    environment.begin_at(0, 0, 0.0)  # lets go of what was played before
+    environment.begin_at(0, 0, 0.0)  # drops the steps of an earlier episode
     try:
-        if problem := environment_replay.begin(environment, episode.reset_seed, episode.reset_rng):
+        if problem := environment_replay.reset_as_recorded(environment, episode.reset_seed, episode.reset_rng):
             raise DifferentEpisodeError(f"{of} cannot be played again: {problem}")
         yield 0
         for step, (action, reward, ending) in enumerate(zip(_as_given(actions), rewards, endings, strict=True), 1):
@@ -54,7 +54,7 @@ def play(environment: RecordedEnvironment, of: str, episode: EpisodeFinished, *r
 
 
 def _as_given(actions: Array) -> Array:
-    """Stable-Baselines3 gives every integer in 64 bits; the record keeps them in fewer."""
+    """Actions with the type that SB3 passes: integers have 64 bits there and fewer in the record."""
     return actions.astype(np.int64) if actions.dtype.kind in "iu" else actions
 
 
@@ -69,16 +69,16 @@ def _compare(of: str, where: str, what: str, played: float, recorded: float) -> 
         )
 
 
-# --- environments to play in, and to look at --------------------------------------------------------------------------
+# --- environments for the replay --------------------------------------------------------------------------------------
 
 
 @contextmanager
 def open_replay_env(arm: Arm, *, drawn: bool = False) -> Iterator[RecordedEnvironment]:
-    """One environment as the training of this arm has them; `drawn` if it is to be looked at.
+    """One environment, as in the training of this arm; with `drawn`, one that renders RGB arrays.
 
-    Raises `UsageError` where it cannot be built here, or is not to be seen.
+    Raises `UsageError` if it cannot be built here or cannot be drawn.
     """
-    environment = RecordedEnvironment(_built(arm, drawn), Recording(1))
+    environment = RecordedEnvironment(_build(arm, drawn), Recording(1))
     try:
         if drawn and _PICTURES not in (environment.metadata.get("render_modes") or ()):
             raise UsageError(f"{arm.environment} cannot be drawn: it has no render mode {_PICTURES}")
@@ -87,8 +87,8 @@ def open_replay_env(arm: Arm, *, drawn: bool = False) -> Iterator[RecordedEnviro
         environment.close()
 
 
-def _built(arm: Arm, drawn: bool) -> gymnasium.Env[Any, Any]:
-    """The environment itself; a drawing is made in memory, so that it needs no screen, and no sound either."""
+def _build(arm: Arm, drawn: bool) -> gymnasium.Env[Any, Any]:
+    """The environment itself; SDL gets dummy drivers, because drawing in memory needs no screen and no sound."""
     if drawn:
         arm = arm.model_copy(update={"environment_kwargs": {**arm.environment_kwargs, "render_mode": _PICTURES}})
         for driver in ("SDL_VIDEODRIVER", "SDL_AUDIODRIVER"):
@@ -100,7 +100,7 @@ def _built(arm: Arm, drawn: bool) -> gymnasium.Env[Any, Any]:
 
 
 def draw(environment: gymnasium.Env[Any, Any]) -> Frame:
-    """What is to be seen of it now, indexed [row, column, colour]; raises `UsageError` where that is no picture."""
+    """The current picture as uint8, indexed [row, column, colour]; raises `UsageError` if it renders anything else."""
     name = environment.spec.id if environment.spec is not None else type(environment.unwrapped).__name__
     try:
         picture = np.asarray(environment.render())
@@ -112,7 +112,7 @@ def draw(environment: gymnasium.Env[Any, Any]) -> Frame:
 
 
 def frames_per_second(environment: gymnasium.Env[Any, Any]) -> float:
-    """How fast it wants to be seen."""
+    """The environment's `render_fps`, or `FRAMES_PER_SECOND`."""
     return float(environment.metadata.get("render_fps") or FRAMES_PER_SECOND)
 
 

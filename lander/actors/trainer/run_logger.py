@@ -1,4 +1,4 @@
-"""Stable-Baselines3's logger, writing to the mailbox, and counting the iterations of the whole run."""
+"""A logger for Stable-Baselines3 that writes to the mailbox and counts the iterations of the whole run."""
 
 from inspect import signature
 from typing import Any, Final
@@ -14,10 +14,10 @@ _ITERATIONS: Final = "time/iterations"
 
 
 class RunLogger(Logger):
-    """Logs as often as ever, whatever attempt it is.
+    """Logs at the same steps in every attempt, as an uninterrupted run would.
 
-    `learn` of the on-policy algorithms counts its iterations from 0, in a local variable, and logs every so many of them. So
-    it is told to log always (`learn_options`), and here the whole run's count decides.
+    `OnPolicyAlgorithm.learn` counts its iterations from 0 in a local variable and logs every `log_interval` of them. So it is
+    called with `log_interval=1` (`learn_options`), and this logger decides by the count of the whole run.
     """
 
     def __init__(self, mailbox: Mailbox, model: BaseAlgorithm) -> None:
@@ -26,7 +26,7 @@ class RunLogger(Logger):
         self._iterations_before = 0
 
     def continue_from(self, model: Any) -> None:
-        """Count on from the iterations that the model has behind it."""
+        """Continue the count from the iterations that the restored model has done."""
         if isinstance(model, OnPolicyAlgorithm):
             self._iterations_before = model.num_timesteps // (model.n_steps * model.n_envs)
 
@@ -34,18 +34,18 @@ class RunLogger(Logger):
         if _ITERATIONS in self.name_to_value:
             iterations = int(self.name_to_value[_ITERATIONS]) + self._iterations_before
             if iterations % self._interval:
-                return  # nothing is lost: what is recorded again replaces it
+                return  # nothing is lost: the next `record` of a name replaces its value
             self.name_to_value[_ITERATIONS] = iterations
         super().dump(step)
 
 
 def learn_options(model: BaseAlgorithm) -> dict[str, Any]:
-    """What `learn` is to be called with so that `RunLogger` decides when to log."""
+    """The arguments of `learn` with which `RunLogger` decides when to log."""
     return {"log_interval": 1} if isinstance(model, OnPolicyAlgorithm) else {}
 
 
 class _MetricsWriter(KVWriter):
-    """Makes an event of what is logged."""
+    """Puts each log in the mailbox as an event."""
 
     def __init__(self, mailbox: Mailbox) -> None:
         self._mailbox = mailbox

@@ -1,4 +1,4 @@
-"""The models for people to load: ordinary Stable-Baselines3 zips, each either complete and durable or not there at all."""
+"""Models for users to load: ordinary Stable-Baselines3 zips, each either complete and durable or absent."""
 
 import hashlib
 from pathlib import Path
@@ -9,10 +9,10 @@ from lander.home.durable_files import publish, unfinished
 
 
 def save_model(model: BaseAlgorithm, path: Path) -> str:
-    """Save to `path` (and VecNormalize's statistics beside it, as SB3 saves them); returns the zip's SHA-256.
+    """Save to `path`, and VecNormalize's statistics beside it, as SB3 saves them; returns the zip's SHA-256.
 
-    Written under temporary names, flushed to the disk and renamed, so that no crash leaves half a file under a name. The zip
-    comes first: whoever finds it as it was said to be has the statistics that belong to it.
+    Files get temporary names, are flushed, and are renamed, so that a crash leaves no partial file. The zip is renamed first.
+    After a crash in between, nothing names the new SHA-256 yet, so the next attempt sees that it must save both again.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     normalize, statistics = model.get_vec_normalize_env(), _statistics(path)
@@ -28,7 +28,7 @@ def save_model(model: BaseAlgorithm, path: Path) -> str:
 
 
 def model_sha256(path: Path) -> str | None:
-    """The SHA-256 of the zip that is there, None where there is none."""
+    """The SHA-256 of the zip at `path`; None if there is none."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except FileNotFoundError:
@@ -36,11 +36,11 @@ def model_sha256(path: Path) -> str | None:
 
 
 def remove_model(path: Path) -> None:
-    """Delete the zip and the statistics beside it, where they are."""
+    """Delete the zip and the statistics beside it, if they exist."""
     path.unlink(missing_ok=True)
     _statistics(path).unlink(missing_ok=True)
 
 
 def _statistics(path: Path) -> Path:
-    """Those of the final model go without its word: `fast-0-vecnormalize.pkl`, but `fast-0-best-vecnormalize.pkl`."""
+    """The statistics' path: `fast-0-best-vecnormalize.pkl`, but for the final model `fast-0-vecnormalize.pkl`."""
     return path.with_name(f"{path.stem.removesuffix('-final')}-vecnormalize.pkl")

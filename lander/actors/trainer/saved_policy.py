@@ -1,4 +1,4 @@
-"""What a model does when it does not explore: alone, or brought back from a checkpoint without unpickling anything."""
+"""A model's policy without exploration, from a model or from a checkpoint; loading unpickles nothing."""
 
 from inspect import signature
 from pathlib import Path
@@ -17,15 +17,15 @@ from lander.protocol.errors import NotFoundError, UsageError
 from lander.protocol.events import CheckpointCommitted
 from lander.protocol.experiment import Arm
 
-_OF_A_POLICY: Final = ("policy", "normalization")
-"""The parts of a training that decide what its policy does."""
+_POLICY_PARTS: Final = ("policy", "normalization")
+"""The state parts that decide the policy's actions."""
 
 
 class Policy:
-    """A model's policy for a single environment: takes what that shows, gives what it is to be given.
+    """A model's policy for a single environment: from its observation to its action.
 
-    Looks only: neither the statistics of `VecNormalize` nor a random generator is changed. The model's networks are left in
-    evaluation mode, as `predict` of Stable-Baselines3 leaves them.
+    Changes neither the statistics of `VecNormalize` nor any random generator. Leaves the networks in evaluation mode, as
+    SB3's `predict` does.
     """
 
     def __init__(self, model: BaseAlgorithm) -> None:
@@ -35,26 +35,26 @@ class Policy:
         self._space = env.unwrapped.observation_space
 
     def act(self, observation: Any) -> Any:
-        """The best action in the policy's opinion, clipped to the bounds that there are."""
-        seen = _as_seen(observation, self._space)
+        """The deterministic action of the policy, clipped to the bounds of the action space."""
+        seen = _as_in_training(observation, self._space)
         if self._normalize is not None:
             seen = self._normalize.normalize_obs(seen)
         action, _ = self._model.predict(seen, deterministic=True)
-        return action[()]  # a single number as the scalar that a vector environment hands on, and no array around it
+        return action[()]  # a 0-dimensional array becomes a scalar, as `DummyVecEnv` passes it
 
 
-def _as_seen(observation: Any, space: gymnasium.Space[Any]) -> Any:
-    """An observation with the types in which training sees it, which are those that the space declares."""
+def _as_in_training(observation: Any, space: gymnasium.Space[Any]) -> Any:
+    """An observation with the dtypes of its space, which `DummyVecEnv` gives it in training."""
     if isinstance(space, gymnasium.spaces.Dict):
-        return {key: _as_seen(observation[key], inner) for key, inner in space.spaces.items()}
+        return {key: _as_in_training(observation[key], inner) for key, inner in space.spaces.items()}
     return np.asarray(observation, space.dtype)
 
 
 def load_policy(arm: Arm, seed: int, checkpoint: CheckpointCommitted, home: Path) -> Policy:
-    """The policy of a run as it was at one of its checkpoints; has torch use one thread, as trainers do.
+    """The policy of a run at one of its checkpoints. Makes torch use one thread, as in trainers, for the same bits.
 
-    Needs no replay buffer, and builds none. Raises `NotFoundError` where the checkpoint is gone, damaged or of another
-    version, and `UsageError` where the run's environment or model cannot be built here.
+    Does not allocate the replay buffer. Raises `NotFoundError` if the checkpoint is missing, damaged or of another version,
+    and `UsageError` if the run's environment or model cannot be built here.
     """
     where = f"the checkpoint at step {checkpoint.step}"
     try:
@@ -76,7 +76,7 @@ def load_policy(arm: Arm, seed: int, checkpoint: CheckpointCommitted, home: Path
 
 
 def _untrained(arm: Arm, seed: int) -> BaseAlgorithm:
-    """The run's model before training, on a GPU only where there is one."""
+    """The run's model before training; on the CPU if there is no GPU here."""
     changes: dict[str, Any] = {"device": arm.device if torch.cuda.is_available() else "cpu"}
     if "buffer_size" in signature(ALGORITHMS[arm.algorithm]).parameters:
         changes["hyperparameters"] = {**arm.hyperparameters, "buffer_size": 1}
@@ -89,5 +89,5 @@ def _untrained(arm: Arm, seed: int) -> BaseAlgorithm:
 
 def _restore(model: BaseAlgorithm, state: Tree) -> None:
     for part in STATE_PARTS:
-        if part.name in _OF_A_POLICY:
+        if part.name in _POLICY_PARTS:
             part.restore(model, state[part.name])

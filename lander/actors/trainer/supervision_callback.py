@@ -1,7 +1,7 @@
-"""What supervision adds to `learn`: speaking and listening now and then, and checkpoints at rollout boundaries.
+"""What supervision adds to `learn`: exchanges with the supervisor, and checkpoints and evaluations at rollout boundaries.
 
-A *boundary* is where Stable-Baselines3 calls `on_rollout_start`: everything learned is in the parameters, nothing is half
-collected. There, and only there, a training can be put down and taken up again without a bit's difference.
+A *boundary* is where Stable-Baselines3 calls `on_rollout_start`: no rollout is half collected, no update half done. Only there
+can a training be interrupted and continued with the same bits.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,8 @@ from lander.actors.trainer.best_model import BestModel
 from lander.actors.trainer.checkpointing import Checkpointing
 from lander.actors.trainer.continuation import Restored
 from lander.actors.trainer.disk_patience import try_to_write
-from lander.actors.trainer.evaluation import Evaluations, as_metrics
+from lander.actors.trainer.evaluation import as_metrics
+from lander.actors.trainer.evaluation_schedule import Evaluations
 from lander.actors.trainer.exchange import Exchange
 from lander.actors.trainer.finiteness import check_finite
 from lander.actors.trainer.mailbox import Mailbox
@@ -22,13 +23,13 @@ from lander.protocol.events import MetricsLogged, Resume
 
 
 class LeaveTrainingError(Exception):
-    """Raised at a boundary to end `learn`, which offers no other way out between two rollouts."""
+    """Raised at a boundary to end `learn`, which SB3 lets a callback end only at a step, in the middle of a rollout."""
 
 
 class SupervisionCallback(BaseCallback):
-    """SB3's callback, reduced to a comparison of integers on all but a few steps.
+    """The callback for SB3's `learn`; most steps cost only one comparison of integers.
 
-    `restore` puts back what is to be continued, None where training begins; `announce` says where training starts.
+    `restore` restores the checkpoint to continue from, and is None for a fresh start. `announce` reports the starting point.
     """
 
     def __init__(
@@ -52,17 +53,17 @@ class SupervisionCallback(BaseCallback):
         self._begun = False
         self._checked_updates = 0
         self._finished = False
-        """The checkpoint of the end of training is there."""
+        """Whether training was complete at the restored checkpoint."""
 
     # ------------------------------------------------------------------------------------------------ at every step
 
     def _on_step(self) -> bool:
-        if self.n_calls >= self._exchange.next:
+        if self.n_calls >= self._exchange.next_call:
             self._exchange.make(self.n_calls)
         return True
 
     def exchange(self) -> None:
-        """Say what happened since the last time."""
+        """Send the events since the last exchange."""
         self._exchange.make(self.n_calls)
 
     # ------------------------------------------------------------------------------------------------ at boundaries
@@ -79,7 +80,7 @@ class SupervisionCallback(BaseCallback):
             self._pause_at_boundary()
 
     def _begin(self) -> None:
-        """The first boundary of this attempt: restore what is to be continued, and say that training starts."""
+        """At the first boundary of this attempt: restore the checkpoint, and announce that training starts."""
         self._begun = True
         restored, self._restore = self._restore() if self._restore is not None else Restored("fresh", 0, False), None
         self._exchange.episodes, self._finished = restored.episodes, restored.done
@@ -88,8 +89,8 @@ class SupervisionCallback(BaseCallback):
         self._evaluations.begin_at(step)
         self._announce(step, restored.episodes, restored.how)
         self._exchange.begin()
-        agree = partial(self._best_model.agree, step)
-        try_to_write(self._mailbox, agree, f"the best model is not what it should be at step {step}")
+        reconcile = partial(self._best_model.reconcile, step)
+        try_to_write(self._mailbox, reconcile, f"the best model is not what it should be at step {step}")
         if restored.done or self._mailbox.stop_requested:
             raise LeaveTrainingError
         if self._evaluations.owed:
@@ -97,9 +98,9 @@ class SupervisionCallback(BaseCallback):
             self._pause_at_boundary()
 
     def finish(self) -> bool:
-        """What follows the last step: the last evaluation, and the checkpoint with which training is complete.
+        """After the last step: make the last evaluation, and the checkpoint that completes training.
 
-        Returns False where it is left before that.
+        Returns False if a stop was requested during the evaluation.
         """
         if self._evaluations.owed or (self._evaluations.wanted_at_the_end and not self._finished):
             try:
@@ -110,9 +111,9 @@ class SupervisionCallback(BaseCallback):
         return True
 
     def _evaluate(self, *, final: bool = False) -> bool:
-        """Say how good the policy is now; returns whether it is the best so far.
+        """Evaluate the current policy and report the result; returns whether it is the best so far.
 
-        Where that cannot be finished, what was trained until here is kept, and the evaluation is owed.
+        If the evaluation is not finished, a checkpoint keeps the training so far, with the evaluation owed.
         """
         self._check_finite()
         self.exchange()
@@ -124,7 +125,7 @@ class SupervisionCallback(BaseCallback):
         self._mailbox.say(evaluation)
         self._mailbox.say(MetricsLogged(step=evaluation.step, values=as_metrics(evaluation)))
         self.exchange()
-        return self._evaluations.improved()
+        return self._evaluations.update_best()
 
     def _pause_at_boundary(self) -> None:
         """Write a checkpoint, and leave if that is wanted."""
@@ -134,7 +135,7 @@ class SupervisionCallback(BaseCallback):
             raise LeaveTrainingError
 
     def _checkpoint(self, *, finished: bool = False) -> None:
-        """Write a checkpoint of this boundary, and after it the best model where this is the best."""
+        """Write a checkpoint of this boundary, and then the best model if this policy is the best."""
         self._mailbox.checkpoint_requested = False
         step = self.num_timesteps
         if self._checkpointing.is_written(step, finished=finished):

@@ -1,7 +1,7 @@
-"""The trainer: one process, one run, one thread. Trains with Stable-Baselines3 and says everything that happens.
+"""The trainer: one process, one run, one thread. Trains with Stable-Baselines3 and reports everything as events.
 
-It is forked from a warm zygote, pinned before it starts, and ends with a last word (`TrainingEnded`) that is durable before
-the process exits. Whatever it cannot say itself (a signal, a kill) its host agent says for it.
+It is forked from a warm zygote and pinned before it starts. Its last event, `TrainingEnded`, is durable before the process
+exits. If the process cannot send it, because a signal ended it, the host agent reports the exit.
 """
 
 import contextlib
@@ -20,13 +20,13 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from lander.actors.environment.recording import EnvironmentFailedError, RecordedEnvironment, Recording
 from lander.actors.sb3.algorithms import build_environment, build_model, count_environments
-from lander.actors.sb3.shortcuts import take_shortcuts
+from lander.actors.sb3.shortcuts import apply_shortcuts
 from lander.actors.state.checkpoint import Checkpoints, Training
 from lander.actors.trainer.best_model import BestModel
 from lander.actors.trainer.checkpointing import Checkpointing
 from lander.actors.trainer.continuation import Continuation, restore
-from lander.actors.trainer.disk_patience import until_there_is_room
-from lander.actors.trainer.evaluation import Evaluations
+from lander.actors.trainer.disk_patience import write_when_disk_has_room
+from lander.actors.trainer.evaluation_schedule import Evaluations
 from lander.actors.trainer.exchange import Exchange
 from lander.actors.trainer.finiteness import NonFiniteError, has_non_finite_parameters
 from lander.actors.trainer.mailbox import Connection, FencedError, Mailbox, connect
@@ -53,11 +53,11 @@ Which = Literal["final", "best"]
 
 
 class OriginError(Exception):
-    """A forked run cannot begin: the checkpoint from which it was forked is gone, damaged or not ours."""
+    """A forked run cannot start: its origin, a checkpoint, is missing, damaged or of another version."""
 
 
 def train(command: StartTrainer, connection: Connection, home: Path) -> int:
-    """Train one run to its end; returns the process's exit status, 0 when it has said why it ended."""
+    """Train one run to its end; returns the exit status of the process: 0 if `TrainingEnded` is durable, 1 if fenced."""
     order = command.order
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     with contextlib.closing(context.socket(zmq.DEALER)) as socket:
@@ -65,16 +65,16 @@ def train(command: StartTrainer, connection: Connection, home: Path) -> int:
         mailbox = Mailbox(socket, order.run, order.epoch)
         signal.signal(signal.SIGTERM, lambda *_: setattr(mailbox, "stop_requested", True))
         try:
-            mailbox.say(_carry_out(order, mailbox, home))
-            mailbox.settle()
+            mailbox.say(_train(order, mailbox, home))
+            mailbox.flush()
         except FencedError as error:
             print(error, flush=True)
             return 1
     return 0
 
 
-def _carry_out(order: TrainerOrder, mailbox: Mailbox, home: Path) -> TrainingEnded:
-    """Train, and say how it ended: every way that is left to a process to tell."""
+def _train(order: TrainerOrder, mailbox: Mailbox, home: Path) -> TrainingEnded:
+    """Train, and return how it ended, for every end that the process survives; raises `FencedError`."""
     session = TrainingSession(order, mailbox, home)
     try:
         try:
@@ -84,34 +84,35 @@ def _carry_out(order: TrainerOrder, mailbox: Mailbox, home: Path) -> TrainingEnd
         except OriginError as error:
             return TrainingEnded(epoch=order.epoch, cause="config_error", step=0, detail=str(error))
         except Exception as error:
-            # What could be built before is no wrong configuration: another attempt may find things as they were.
-            return _ended(order, "config_error" if order.epoch == 1 else "crashed", 0, error)
+            # An earlier attempt could build it, so the configuration is right, and another attempt may succeed.
+            return _failure(order, "config_error" if order.epoch == 1 else "crashed", 0, error)
         return session.run()
     except FencedError:
         raise
     except EnvironmentFailedError as error:
-        return _ended(order, "environment_error", session.step, error)
+        return _failure(order, "environment_error", session.step, error)
     except torch.cuda.OutOfMemoryError as error:
-        return _ended(order, "cuda_out_of_memory", session.step, error)
+        return _failure(order, "cuda_out_of_memory", session.step, error)
     except MemoryError as error:
-        return _ended(order, "out_of_memory", session.step, error)
+        return _failure(order, "out_of_memory", session.step, error)
     except NonFiniteError as error:
-        return _ended(order, "non_finite", session.step, error)
+        return _failure(order, "non_finite", session.step, error)
     except Exception as error:
         cause: Cause = "non_finite" if session.has_non_finite_parameters() else "crashed"
-        return _ended(order, cause, session.step, error)
+        return _failure(order, cause, session.step, error)
 
 
-def _ended(order: TrainerOrder, cause: Cause, step: int, error: Exception) -> TrainingEnded:
-    """The last word about an error: its traceback in the log, the end of it in the event."""
-    text = "".join(traceback.format_exception(error)).encode("utf-8", "replace").decode()  # a file's name may be no text
-    with contextlib.suppress(OSError):  # a full disk must not take away the last word
+def _failure(order: TrainerOrder, cause: Cause, step: int, error: Exception) -> TrainingEnded:
+    """The last event for an error: prints the traceback to the log, and puts the end of it in the event."""
+    text = "".join(traceback.format_exception(error))
+    text = text.encode("utf-8", "replace").decode()  # file names may hold surrogates, which UTF-8 cannot encode
+    with contextlib.suppress(OSError):  # a full disk must not prevent the event
         print(text, flush=True)
     return TrainingEnded(epoch=order.epoch, cause=cause, step=step, detail=text[-_DETAIL_CHARACTERS:])
 
 
 class TrainingSession:
-    """One attempt: what is built or continued, what trains, what is saved."""
+    """One attempt: builds or restores the model, trains it, and saves it."""
 
     def __init__(self, order: TrainerOrder, mailbox: Mailbox, home: Path) -> None:
         self._order = order
@@ -121,23 +122,26 @@ class TrainingSession:
 
     @property
     def step(self) -> int:
-        """Timesteps done."""
+        """The timesteps done so far, over all attempts."""
         return self._model.num_timesteps if self._model is not None else 0
 
     def build(self) -> None:
-        """Build environment and model, and load what is to be continued; raises what their constructors raise."""
+        """Build environment and model, and load the checkpoint to continue from.
+
+        Raises `OriginError`, and what the constructors of environment and model raise.
+        """
         arm = self._order.arm
         recording = Recording(count_environments(arm))
         env = build_environment(arm, self._order.seed, partial(RecordedEnvironment, recording=recording))
         self._model = build_model(arm, self._order.seed, env)
         if self._order.shortcuts:
-            take_shortcuts(self._model)
+            apply_shortcuts(self._model)
         batch_steps = _batch_steps(env.action_space, recording.n_envs)
         checkpoints = Checkpoints(Training(self._model, recording, self._order.seed), self._home)
-        self._callback = self._supervision(self._model, checkpoints, Exchange(self._mailbox, recording, batch_steps))
+        self._callback = self._build_callback(self._model, checkpoints, Exchange(self._mailbox, recording, batch_steps))
 
-    def _supervision(self, model: BaseAlgorithm, checkpoints: Checkpoints, exchange: Exchange) -> SupervisionCallback:
-        """All that happens beside training, ready to begin where this attempt takes up."""
+    def _build_callback(self, model: BaseAlgorithm, checkpoints: Checkpoints, exchange: Exchange) -> SupervisionCallback:
+        """The callback with everything it uses, ready for this attempt."""
         order, mailbox = self._order, self._mailbox
         logger = RunLogger(mailbox, model)
         model.set_logger(logger)
@@ -157,20 +161,20 @@ class TrainingSession:
         )
 
     def _load(self, checkpoints: Checkpoints) -> Continuation | None:
-        """The latest checkpoint that is whole; None where training starts from the beginning.
+        """The latest usable checkpoint; None if training starts at timestep 0.
 
-        Raises `OriginError` where a forked run cannot begin: at zero it would be another run.
+        Raises `OriginError` if a forked run has none and its origin is unusable: from timestep 0 it would be another run.
         """
         for checkpoint in self._order.checkpoints:
             try:
                 return self._continuation(checkpoints, checkpoint)
-            except (FileNotFoundError, ValueError, KeyError) as error:  # any other: it may be readable the next time
+            except (FileNotFoundError, ValueError, KeyError) as error:  # other errors may not occur in the next attempt
                 message = f"the checkpoint at step {checkpoint.step} cannot be used: {error}"
                 print(message, flush=True)
                 self._mailbox.say(WarningRaised(message=message))
-        return None if self._order.origin is None else self._begin_forked(checkpoints, self._order.origin)
+        return None if self._order.origin is None else self._load_origin(checkpoints, self._order.origin)
 
-    def _begin_forked(self, checkpoints: Checkpoints, origin: CheckpointCommitted) -> Continuation:
+    def _load_origin(self, checkpoints: Checkpoints, origin: CheckpointCommitted) -> Continuation:
         try:
             return self._continuation(checkpoints, origin)
         except (FileNotFoundError, ValueError, KeyError) as error:
@@ -184,7 +188,7 @@ class TrainingSession:
         return Continuation(checkpoints.load(checkpoint), checkpoint.finished, forked=forked, new_episodes=new_episodes)
 
     def _announce(self, step: int, episodes: int, how: Resume) -> None:
-        """Called at the first boundary, with everything restored."""
+        """Report the start of training; called at the first boundary, after the restore."""
         self._mailbox.say(
             TrainingStarted(
                 epoch=self._order.epoch,
@@ -199,7 +203,7 @@ class TrainingSession:
         self._mailbox.exchange()
 
     def run(self) -> TrainingEnded:
-        """Train to the end, or to the boundary after being asked to stop; saves the final model only in the first case."""
+        """Train to the end, or to the boundary after a stop request; saves the final model only at the end."""
         model, total = self._trained, self._order.arm.training_steps
         try:
             with contextlib.suppress(LeaveTrainingError):
@@ -208,7 +212,7 @@ class TrainingSession:
             self._callback.exchange()
         if self.step < total or not self._callback.finish():
             return TrainingEnded(epoch=self._order.epoch, cause="stopped", step=self.step)
-        until_there_is_room(self._mailbox, partial(self._save, "final"), f"at step {self.step}")
+        write_when_disk_has_room(self._mailbox, partial(self._save, "final"), f"at step {self.step}")
         return TrainingEnded(epoch=self._order.epoch, cause="completed", step=self.step)
 
     @property
@@ -218,26 +222,26 @@ class TrainingSession:
         return self._model
 
     def has_non_finite_parameters(self) -> bool:
-        """Whether a crash is explained by parameters that are no longer numbers."""
+        """Whether a parameter is NaN or infinite, which then explains a crash."""
         return self._model is not None and has_non_finite_parameters(self._model)
 
     def _heartbeat(self) -> None:
-        """Speak and listen during an evaluation, and leave it when asked to stop: what it has played can be played again."""
+        """Send a heartbeat during an evaluation; ends it on a stop request, since the next attempt can make it again."""
         self._mailbox.heartbeat()
         if self._mailbox.stop_requested:
             raise LeaveTrainingError
 
     def _save(self, which: Which) -> str:
-        path = model_path(Path(), RunKey.parse(self._order.run), which)  # as the log has it: seen from the home
+        path = model_path(Path(), RunKey.parse(self._order.run), which)  # relative to the home, as the log names it
         sha256 = save_model(self._trained, self._home / path)
         self._mailbox.say(ModelSaved(step=self.step, path=str(path), sha256=sha256, which=which))
         return sha256
 
 
 def _batch_steps(space: gymnasium.Space[Any], n_envs: int) -> int:
-    """Vector steps in one batch, so that a batch fits in a frame whatever the action space.
+    """Vector steps in one batch, so that a batch fits in a frame for any action space.
 
-    Looks at the space only: sampling from it would draw from the generator that training draws from.
+    Computed from shape and dtype: a sample would draw from the generator that training uses.
     """
     action_bytes = int(np.prod(space.shape or (1,))) * (space.dtype.itemsize if space.dtype is not None else 8)
     return max(1, min(MAX_BATCH_STEPS // n_envs, MAX_BATCH_BYTES // ((action_bytes + 8) * n_envs)))

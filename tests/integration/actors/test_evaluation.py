@@ -20,8 +20,9 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from lander.actors.environment.recording import EnvironmentFailedError
 from lander.actors.state.tree import pack, unpack
 from lander.actors.trainer import evaluation as evaluation_module
+from lander.actors.trainer import evaluation_schedule
 from lander.actors.trainer import trainer as trainer_module
-from lander.actors.trainer.evaluation import Played, evaluate
+from lander.actors.trainer.evaluation import EpisodeResult, evaluate
 from lander.actors.trainer.saved_policy import load_policy
 from lander.home.artifacts import read_artifact, write_artifact
 from lander.home.layout import artifact_path
@@ -103,7 +104,7 @@ def test_a_training_with_evaluations_is_the_training_without(name, tmp_path):
 def test_the_comparison_sees_an_evaluation_that_draws_from_the_generators_of_the_training(name, tmp_path, monkeypatch):
     plain, watched = without_evaluations(name, tmp_path / "plain"), training_of(name, tmp_path / "watched")
     plain.train()
-    monkeypatch.setattr(evaluation_module, "untouched", lambda model: contextlib.nullcontext())
+    monkeypatch.setattr(evaluation_schedule, "generators_restored", contextlib.nullcontext)
     watched.train()
     assert {"weights", "digests"} <= altered(plain, watched)
 
@@ -117,7 +118,7 @@ def test_an_evaluation_is_a_function_of_policy_and_seeds_alone(tmp_path):
     assert evaluate(policy, first.arm, EPISODES + 1)[:EPISODES] == evaluate(policy, first.arm, EPISODES)
 
 
-def as_recorded(played: list[Played]) -> tuple[tuple[float, ...], tuple[int, ...]]:
+def as_recorded(played: list[EpisodeResult]) -> tuple[tuple[float, ...], tuple[int, ...]]:
     return tuple(each.episode_return for each in played), tuple(each.length for each in played)
 
 
@@ -155,7 +156,7 @@ def test_it_is_logged_under_the_usual_names_too(tmp_path):
 def with_returns(monkeypatch: pytest.MonkeyPatch, *means: float) -> None:
     """Have the evaluations come out like this, one after the other."""
     rest = iter(means)
-    monkeypatch.setattr(evaluation_module, "evaluate", lambda *_: [Played(next(rest), 1)])
+    monkeypatch.setattr(evaluation_schedule, "evaluate", lambda *_: [EpisodeResult(next(rest), 1)])
 
 
 # --- when -------------------------------------------------------------------------------------------------------------
@@ -320,10 +321,10 @@ class Idle:
 
 def test_an_episode_without_end_is_cut_off_and_shows_signs_of_life_however_long_a_step_takes(monkeypatch):
     played_in(Endless(), monkeypatch)
-    monkeypatch.setattr(evaluation_module, "MOST_STEPS", 3000)
+    monkeypatch.setattr(evaluation_module, "MAX_EPISODE_STEPS", 3000)
     signs: list[int] = []
     played = evaluate(Idle(), arm("ppo"), 2, lambda: signs.append(1))  # type: ignore[arg-type]  # all that is asked of a policy
-    assert played == [Played(3000.0, 3000)] * 2
+    assert played == [EpisodeResult(3000.0, 3000)] * 2
     assert len(signs) == 2 * (1 + 3000)
 
 
@@ -357,8 +358,8 @@ def test_the_generators_of_gpus_that_are_in_use_are_seeded_and_put_back(tmp_path
     monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: dict(gpu))
     monkeypatch.setattr(torch.cuda, "set_rng_state_all", gpu.update)
     seen: list[int] = []
-    say = InProcessTraining.beat
-    monkeypatch.setattr(InProcessTraining, "beat", lambda self: (seen.append(gpu["state"]), say(self)))
+    say = InProcessTraining.heartbeat
+    monkeypatch.setattr(InProcessTraining, "heartbeat", lambda self: (seen.append(gpu["state"]), say(self)))
     done = training_of("ppo", tmp_path, eval_frequency=None)
     done.train()
     assert set(seen) == {EVALUATION_SEED + each for each in range(EPISODES)}

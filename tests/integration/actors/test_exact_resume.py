@@ -234,7 +234,7 @@ def test_every_ingredient_is_needed(left_out, tmp_path, monkeypatch, never_cut):
 
 def test_the_replay_buffer_is_needed(tmp_path, monkeypatch, never_cut):
     whole = never_cut("dqn")
-    monkeypatch.setattr(ReplayPages, "_put", lambda *_: None)
+    monkeypatch.setattr(ReplayPages, "_write_rows", lambda *_: None)
     assert "weights" in differences(whole, cut_and_continued("dqn", tmp_path / "cut"))
 
 
@@ -250,7 +250,7 @@ def test_the_environments_are_needed(tmp_path, monkeypatch, never_cut):
 
 def test_even_the_layout_of_an_image_in_memory_is_needed(tmp_path, monkeypatch, never_cut):
     whole = never_cut("image")
-    monkeypatch.setattr(state_parts, "_lay_out", lambda tree: tree["values"])
+    monkeypatch.setattr(state_parts, "_from_strides", lambda tree: tree["values"])
     cut = training_of("image", tmp_path / "cut")
     with pytest.raises(CutError):
         cut.train(cut_after=80)
@@ -382,7 +382,7 @@ def test_other_versions_of_the_libraries_are_no_exact_continuation(tmp_path, mon
     cut = training_of("ppo", tmp_path)
     with pytest.raises(CutError):
         cut.train(cut_after=800)
-    monkeypatch.setattr(checkpoint_module, "VERSIONS", dict.fromkeys(checkpoint_module.VERSIONS, "99"))
+    monkeypatch.setattr(checkpoint_module, "LIBRARY_VERSIONS", dict.fromkeys(checkpoint_module.LIBRARY_VERSIONS, "99"))
     cut.continue_()
     assert cut.heard(TrainingStarted)[-1].resume == "inexact"
     assert "torch 99" in cut.heard(WarningRaised)[0].message

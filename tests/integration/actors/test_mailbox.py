@@ -78,7 +78,7 @@ async def test_what_is_settled_is_stored_once_and_in_order(in_process):
         with in_process.trainer(order) as mailbox:
             said[run] = warnings(1, 300)
             await in_thread(speak, mailbox, said[run])
-            await in_thread(mailbox.settle)
+            await in_thread(mailbox.flush)
             assert in_process.stored(run) == bodies(said[run])
     assert in_process.supervisor.gate.refused == 0
 
@@ -90,13 +90,13 @@ async def test_whoever_has_nothing_to_say_can_show_that_it_is_at_work(in_process
     monkeypatch.setattr(in_process.supervisor._watch, "progressed", lambda *who: heard.append(who[:2]))
     with in_process.trainer(order) as mailbox:
         await in_thread(speak, mailbox, warnings(1, 3))
-        await in_thread(mailbox.settle)
+        await in_thread(mailbox.flush)
         await in_thread(mailbox.exchange)
         before = len(heard)
         await in_thread(mailbox.heartbeat)
         await in_thread(until, lambda: len(heard) > before)
         await in_thread(speak, mailbox, warnings(4, 5))
-        await in_thread(mailbox.settle)
+        await in_thread(mailbox.flush)
     assert set(heard) == {(A, order.order.epoch)}
     assert in_process.stored(A) == bodies(warnings(1, 5))
 
@@ -118,7 +118,7 @@ def test_it_is_shown_now_and_then_however_often_it_could_be(monkeypatch):
     mailbox = Mailbox(socket, A, 1)
     for _ in range(1000):
         mailbox.heartbeat()
-        now[0] += mailbox_module.BEAT_SECONDS / 100
+        now[0] += mailbox_module.HEARTBEAT_SECONDS / 100
     assert socket.sent == 10
 
 
@@ -132,7 +132,7 @@ async def test_lost_acknowledgements_lose_and_double_nothing(in_process, monkeyp
     )
     with in_process.trainer(order) as mailbox:
         await in_thread(speak, mailbox, warnings(1, 200))
-        await in_thread(mailbox.settle)
+        await in_thread(mailbox.flush)
     assert losses, "nothing was lost: this proved nothing"
     assert in_process.stored(A) == bodies(warnings(1, 200))
 
@@ -148,7 +148,7 @@ async def test_lost_events_are_sent_again_from_where_they_are_missing(in_process
     losses = lose(monkeypatch, in_process.supervisor, "_append", lambda count, *_: count in (1, 2, 5, 6, 9))
     with in_process.trainer(order) as mailbox:
         await in_thread(speak, mailbox, warnings(1, 200))
-        await in_thread(mailbox.settle)
+        await in_thread(mailbox.flush)
     assert len(losses) == 5
     assert any(isinstance(each, c.Acknowledged) and each.resend for each in resends), "no gap was ever noticed"
     assert in_process.stored(A) == bodies(warnings(1, 200))
@@ -167,7 +167,7 @@ async def test_a_mailbox_that_sent_nothing_again_would_lose(in_process, monkeypa
         mailbox.exchange()
         assert in_process.stored(A) == []
         monkeypatch.setattr(mailbox_module, "RESEND_SECONDS", 0.0)
-        await in_thread(mailbox.settle)
+        await in_thread(mailbox.flush)
     assert in_process.stored(A) == bodies(warnings(1, 5))
 
 
@@ -181,7 +181,7 @@ async def test_a_supervisor_that_crashes_and_returns_misses_nothing(in_process, 
             await in_process.crash()
             speak(mailbox, warnings(first + 50, first + 99))
             await in_process.open()
-        await in_thread(mailbox.settle)
+        await in_thread(mailbox.flush)
     assert in_process.stored(A) == bodies(warnings(1, crashes * 100))
     assert in_process.supervisor.state.runs[A].attempt.epoch == 1
 
@@ -191,7 +191,7 @@ async def test_what_does_not_fit_into_one_frame_travels_in_several(in_process):
     events = [e.WarningRaised(message=str(number) + "x" * 200_000) for number in range(12)] + warnings(1, 9000)
     with in_process.trainer(order) as mailbox:
         await in_thread(speak, mailbox, events, 10_000)
-        await in_thread(mailbox.settle)
+        await in_thread(mailbox.flush)
     assert in_process.stored(A) == bodies(events)
 
 
@@ -208,7 +208,7 @@ async def test_while_the_disk_is_full_nothing_piles_up_and_afterwards_everything
     in_process.store.full = True
     with in_process.trainer(order) as mailbox:
         speak(mailbox, warnings(1, 50))
-        settling = asyncio.create_task(in_thread(mailbox.settle))
+        settling = asyncio.create_task(in_thread(mailbox.flush))
         async with asyncio.timeout(TIMEOUT_SECONDS):
             for _ in range(5):
                 await turned_away.acquire()
@@ -253,7 +253,7 @@ async def test_an_outbox_over_its_bound_makes_training_wait_until_it_is_taken(in
         await in_process.open()
         await training
         assert mailbox._bytes <= 2000
-        await in_thread(mailbox.settle)
+        await in_thread(mailbox.flush)
     assert in_process.stored(A) == bodies(warnings(1, 500))
 
 
@@ -279,7 +279,7 @@ async def test_silence_counts_from_the_first_word_that_is_not_answered(in_proces
         mailbox._socket.send = lambda frame, flags: (real.send(frame, flags), sent.append(frame))
         mailbox._heard_at = time.monotonic() - 1000.0
         mailbox.say(*warnings(1, 1))
-        await in_thread(mailbox.settle)
+        await in_thread(mailbox.flush)
         assert len(sent) == 1
     assert in_process.stored(A) == bodies(warnings(1, 1))
 
@@ -317,12 +317,12 @@ async def test_who_was_superseded_is_told_so_and_recorded_no_more(in_process):
     old = (await in_process.begin(on_failure="retry"))[A]
     with in_process.trainer(old) as mailbox:
         mailbox.say(*warnings(1, 1))
-        await in_thread(mailbox.settle)
+        await in_thread(mailbox.flush)
         await in_process.host.say(c.JoinHost(name="local", pid=2, cpus=(0, 1), memory_mb=1.0))
         await in_thread(until, lambda: in_process.supervisor.state.attempt(A, 1) is None)
         mailbox.say(*warnings(2, 2))
         with pytest.raises(FencedError, match="attempt 1 was superseded"):
-            await in_thread(mailbox.settle)
+            await in_thread(mailbox.flush)
     assert in_process.stored(A) == bodies(warnings(1, 1))
 
 
@@ -330,7 +330,7 @@ async def test_a_word_to_stop_reaches_the_mailbox(in_process):
     order = (await in_process.begin())[A]
     with in_process.trainer(order) as mailbox:
         mailbox.say(*warnings(1, 1))
-        await in_thread(mailbox.settle)
+        await in_thread(mailbox.flush)
         assert not mailbox.stop_requested
         await in_process.peer("client").ask(c.StopTarget(target=A, operator="me"))
         while not mailbox.stop_requested:

@@ -13,10 +13,11 @@ import pytest
 from lander.actors.environment.recording import EnvironmentFailedError
 from lander.actors.state.tree import pack, unpack
 from lander.actors.trainer import evaluation as evaluation_module
+from lander.actors.trainer import evaluation_schedule
 from lander.actors.trainer import saved_model as saved_model_module
 from lander.actors.trainer import trainer as trainer_module
 from lander.actors.trainer.best_model import BestModel
-from lander.actors.trainer.evaluation import Played
+from lander.actors.trainer.evaluation import EpisodeResult
 from lander.actors.trainer.saved_model import model_sha256
 from lander.app import client
 from lander.experiments.writing import arm_as_written
@@ -220,7 +221,9 @@ def test_of_a_training_that_was_done_more_episodes_are_played_once(tmp_path):
 def with_returns(monkeypatch: pytest.MonkeyPatch, *means: float) -> None:
     """Have the evaluations come out like this, one after the other, with as many episodes as were asked for."""
     rest = iter(means)
-    monkeypatch.setattr(evaluation_module, "evaluate", lambda policy, arm, episodes, sign: [Played(next(rest), 1)] * episodes)
+    monkeypatch.setattr(
+        evaluation_schedule, "evaluate", lambda policy, arm, episodes, sign: [EpisodeResult(next(rest), 1)] * episodes
+    )
 
 
 def test_a_mean_of_other_many_episodes_is_no_competitor(tmp_path, monkeypatch):
@@ -333,7 +336,7 @@ def test_a_best_model_of_which_nobody_heard_does_not_stay(tmp_path, monkeypatch,
 
 def test_that_comparison_can_fail(tmp_path, monkeypatch):
     killed = unheard(tmp_path, monkeypatch, (1.0, 2.0, 0.5, 0.4, 0.3, 0.2, 0.1), 128)
-    monkeypatch.setattr(BestModel, "agree", lambda self, step: None)
+    monkeypatch.setattr(BestModel, "reconcile", lambda self, step: None)
     killed.continue_()
     assert on_disk(killed) != as_the_log_says(killed)
 

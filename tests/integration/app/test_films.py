@@ -7,7 +7,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from lander.actors.trainer.evaluation import perform
+from lander.actors.trainer.evaluation import play_by_step
 from lander.actors.trainer.playback import DifferentEpisodeError, open_replay_env
 from lander.app import films as module
 from lander.app.chosen_policies import load
@@ -101,7 +101,7 @@ def test_an_environment_that_remembers_is_evaluated_with_its_past_once_more(tmp_
     assert [path.exists() for _, path in filmed(tmp_path, tmp_path)["baseline"]] == [True] * 3
     with Reader(tmp_path) as reader, open_replay_env(carried_over.baseline) as environment:
         policy = load(tmp_path, RUN, carried_over.baseline, Record(reader, RUN).checkpoints()[-1])
-        *_, alone = perform(policy, environment, EVALUATION_SEED + 3)
+        *_, alone = play_by_step(policy, environment, EVALUATION_SEED + 3)
     assert alone.episode_return != final(words).returns[3]
 
 

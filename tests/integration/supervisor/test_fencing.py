@@ -118,7 +118,7 @@ async def test_a_mailbox_that_is_not_understood_says_why_it_gives_up(in_process)
     with in_process.trainer(order) as mailbox:
         mailbox.say(e.RunCompleted())
         with pytest.raises(FencedError, match="attempt 1 said something that is not understood: a trainer may not say"):
-            await in_thread(mailbox.settle)
+            await in_thread(mailbox.flush)
 
 
 async def test_a_host_that_was_given_up_for_lost_is_asked_who_it_is_when_it_is_heard_again(in_process):

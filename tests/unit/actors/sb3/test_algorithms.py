@@ -4,7 +4,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from lander.actors.sb3.algorithms import RENDERING_IS_DECORATION, build_environment
+from lander.actors.sb3.algorithms import SAME_WITHOUT_RENDERING, build_environment
 from lander.protocol.experiment import Arm
 from tests.support.recorded import recorded_arm
 
@@ -30,7 +30,7 @@ def play(environment: str, render_mode: str | None, kwargs: dict, steps: int = 6
 
 
 @pytest.mark.parametrize("kwargs", [{}, {"continuous": True}, {"enable_wind": True}], ids=["discrete", "continuous", "wind"])
-@pytest.mark.parametrize("environment", sorted(RENDERING_IS_DECORATION))
+@pytest.mark.parametrize("environment", sorted(SAME_WITHOUT_RENDERING))
 def test_an_environment_whose_rendering_is_decoration_gives_the_same_bits_without(environment, kwargs):
     assert play(environment, None, kwargs) == play(environment, "rgb_array", kwargs)
 

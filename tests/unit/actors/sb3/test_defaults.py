@@ -71,14 +71,14 @@ def test_old_logs_were_trained_with_the_defaults_that_are_frozen(algorithm):
 
 def test_what_is_recorded_is_said_where_the_library_has_another_default_by_now(monkeypatch):
     before = arm().model_copy(update={"defaults": defaults.defaults_of(arm())})
-    installed = defaults.installed
+    installed = defaults.installed_defaults
     other = {"gamma": 0.5, "ortho_init": False}
     monkeypatch.setattr(
         defaults,
-        "installed",
+        "installed_defaults",
         lambda constructor: {name: other.get(name, value) for name, value in installed(constructor).items()},
     )
-    assert (defaults.changed(before, "algorithm"), defaults.changed(before, "policy")) == (
+    assert (defaults.changed_defaults(before, "algorithm"), defaults.changed_defaults(before, "policy")) == (
         {"gamma": 0.99},
         {"ortho_init": True},
     )
@@ -89,8 +89,8 @@ def test_what_is_recorded_is_said_where_the_library_has_another_default_by_now(m
 def test_nothing_is_said_where_nothing_changed():
     """So that what is built is what the plain program builds."""
     same = arm().model_copy(update={"defaults": defaults.defaults_of(arm())})
-    assert [defaults.changed(same, part) for part in ("algorithm", "policy", "normalize", "action_noise")] == [{}] * 4
-    assert [defaults.changed(arm(), part) for part in ("algorithm", "policy")] == [{}] * 2
+    assert [defaults.changed_defaults(same, part) for part in ("algorithm", "policy", "normalize", "action_noise")] == [{}] * 4
+    assert [defaults.changed_defaults(arm(), part) for part in ("algorithm", "policy")] == [{}] * 2
 
 
 def test_submitting_does_not_wait_for_torch():

@@ -50,7 +50,7 @@ def trained(name: str, *, short: bool) -> BaseAlgorithm:
         env = VecNormalize(env)
     model: Any = algorithm(policy, env, seed=3, device="cpu", **settings)
     if short:
-        shortcuts.take_shortcuts(model)
+        shortcuts.apply_shortcuts(model)
     model.learn(timesteps)
     return model
 
@@ -86,8 +86,8 @@ def test_the_comparison_sees_a_kernel_that_rounds_differently(monkeypatch):
 
         return hook
 
-    monkeypatch.setattr(shortcuts, "_together", set_fused(True))
-    monkeypatch.setattr(shortcuts, "_as_before", set_fused(None))
+    monkeypatch.setattr(shortcuts, "_enable_foreach", set_fused(True))
+    monkeypatch.setattr(shortcuts, "_reset_foreach", set_fused(None))
     short, long = trained("discrete", short=True), trained("discrete", short=False)
     assert bits(short.policy.state_dict()) != bits(long.policy.state_dict())
 
@@ -103,8 +103,8 @@ def test_what_was_trained_by_shortcuts_is_saved_as_ever(tmp_path):
 def test_a_network_with_hooks_stays_as_it_is():
     hooked, plain = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
     hooked.register_forward_hook(lambda module, given, result: result * 0)
-    shortcuts.call_directly(hooked)
-    shortcuts.call_directly(plain)
+    shortcuts.skip_hook_lookup(hooked)
+    shortcuts.skip_hook_lookup(plain)
     assert type(hooked) is torch.nn.Linear
     assert not hooked(torch.ones(2)).any()
     assert type(plain) is not torch.nn.Linear
@@ -118,7 +118,7 @@ def built(*, short: bool) -> Any:
     env = make_vec_env("CartPole-v1", seed=3)
     model = PPO("MlpPolicy", env, seed=3, device="cpu", n_steps=32, batch_size=16, n_epochs=2)
     if short:
-        shortcuts.take_shortcuts(model)
+        shortcuts.apply_shortcuts(model)
     return model
 
 
@@ -320,7 +320,7 @@ def steps_at_once(**settings: Any) -> list[bool | None]:
     parameter = torch.nn.Parameter(torch.ones(3))
     parameter.grad = torch.ones(3)
     optimizer = torch.optim.Adam([parameter], **settings)
-    shortcuts.step_all_at_once(optimizer)
+    shortcuts.use_foreach_adam(optimizer)
     seen = []
     optimizer.register_step_pre_hook(lambda *_: seen.append(optimizer.param_groups[0]["foreach"]))
     optimizer.step()

@@ -47,7 +47,7 @@ def live(of, added):
 
 @pytest.fixture(autouse=True)
 def small_pages(monkeypatch):
-    monkeypatch.setattr(replay_pages, "LEAST_ROWS", 8)
+    monkeypatch.setattr(replay_pages, "MIN_PAGE_ROWS", 8)
 
 
 @settings(max_examples=60, deadline=None)

@@ -123,5 +123,5 @@ def test_whatever_the_network_does_the_log_has_everything_once_and_in_order(step
             assert mailbox._acknowledged + len(mailbox._outbox) == said
             assert mailbox._acknowledged <= mailbox._sent <= said
         network.connected, network.losing = True, False
-        mailbox.settle()
+        mailbox.flush()
     assert network.log == [str(number) for number in range(1, said + 1)]
