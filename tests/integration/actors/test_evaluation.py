@@ -125,7 +125,7 @@ def test_it_is_what_stable_baselines3_finds_on_the_same_seeds(tmp_path):
     """Normalised by the statistics as they are, in float64, one environment for all episodes."""
     done = training_of("ppo-4-envs-normalize-lin", tmp_path)
     done.train()
-    models = tmp_path / "experiments" / "training" / "models"
+    models = tmp_path / "experiments" / "in-process" / "models"
     model = PPO.load(models / "baseline-3-final.zip", device="cpu")
     (statistics,) = models.glob("*-3-vecnormalize.pkl")
     env = gymnasium.make("LunarLander-v3")
@@ -357,8 +357,8 @@ def test_the_generators_of_gpus_that_are_in_use_are_seeded_and_put_back(tmp_path
     monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: dict(gpu))
     monkeypatch.setattr(torch.cuda, "set_rng_state_all", gpu.update)
     seen: list[int] = []
-    say = InProcessTraining.beat
-    monkeypatch.setattr(InProcessTraining, "beat", lambda self: (seen.append(gpu["state"]), say(self)))
+    say = InProcessTraining.heartbeat
+    monkeypatch.setattr(InProcessTraining, "heartbeat", lambda self: (seen.append(gpu["state"]), say(self)))
     done = training_of("ppo", tmp_path, eval_frequency=None)
     done.train()
     assert set(seen) == {EVALUATION_SEED + each for each in range(EPISODES)}
