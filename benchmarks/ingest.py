@@ -33,7 +33,7 @@ from lander.protocol.events import (
 )
 from lander.protocol.wire import decode, encode
 from lander.store.log import schema
-from lander.store.log.event_store import said
+from lander.store.log.event_store import batch_of
 from lander.store.writers.sqlite_store import MAX_GROUP, SqliteEventStore
 from lander.store.writers.writer_connection import PRAGMAS
 from lander.supervisor.__main__ import tune_interpreter
@@ -82,7 +82,7 @@ def produce(connection: Connection, pair: keys.KeyPair, run: str, sample: Sample
 class Headless(Supervisor):
     """The supervisor without a host agent: nothing is started here."""
 
-    def _attend_local_host(self) -> None:
+    def _ensure_local_host(self) -> None:
         pass
 
 
@@ -93,10 +93,10 @@ async def ingest(home: Path, sample: Sample) -> float:
     wanted = supervised.experiment("ingest", training_steps=10**9)
     runs = [run.id for run in wanted.runs]
     await store.append(
-        said(host_stream("local"), HostJoined(pid=1, cpus=(0, 1), gpus=(), memory_mb=1.0)),
-        said("ingest", ExperimentSubmitted.of(wanted, execution_with(), {})),
-        *(said(run, AttemptStarted(epoch=1, host="local", cpu=cpu)) for cpu, run in enumerate(runs)),
-        *(said(run, TrainingStarted(epoch=1, pid=1, n_envs=1, device="cpu"), producer=1) for run in runs),
+        batch_of(host_stream("local"), HostJoined(pid=1, cpus=(0, 1), gpus=(), memory_mb=1.0)),
+        batch_of("ingest", ExperimentSubmitted.of(wanted, execution_with(), {})),
+        *(batch_of(run, AttemptStarted(epoch=1, host="local", cpu=cpu)) for cpu, run in enumerate(runs)),
+        *(batch_of(run, TrainingStarted(epoch=1, pid=1, n_envs=1, device="cpu"), producer=1) for run in runs),
     )
     supervisor = Headless(home, store)
     await supervisor.open(None)

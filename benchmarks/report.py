@@ -19,7 +19,7 @@ from lander.experiments.specification import ExperimentSpec
 from lander.protocol import events as e
 from lander.protocol.arrays import pack
 from lander.protocol.experiment import EVALUATION_SEED, Experiment
-from lander.store.log.event_store import Batch, said
+from lander.store.log.event_store import Batch, batch_of
 from lander.store.log.reader import DATABASE
 from lander.store.writers.sqlite_store import SqliteEventStore
 
@@ -72,14 +72,14 @@ def record(home: Path, runs: int) -> None:
 async def _record(home: Path, wanted: Experiment) -> None:
     store = await SqliteEventStore.open(home / DATABASE)
     await store.append(
-        said("long", e.ExperimentSubmitted.of(wanted, execution_with(), {}), at=0),
-        *(said(run.id, e.RunQueued(), at=0) for run in wanted.runs),
-        said("long", e.ExperimentStarted(), at=0),
+        batch_of("long", e.ExperimentSubmitted.of(wanted, execution_with(), {}), at=0),
+        *(batch_of(run.id, e.RunQueued(), at=0) for run in wanted.runs),
+        batch_of("long", e.ExperimentStarted(), at=0),
     )
     for number, run in enumerate(wanted.runs):
         for batches in _told(run.id, number):
             await store.append(*batches)
-    await store.append(said("long", e.ExperimentCompleted(), at=_at(STEPS)))
+    await store.append(batch_of("long", e.ExperimentCompleted(), at=_at(STEPS)))
     await store.close()
 
 
@@ -89,7 +89,7 @@ def _told(run: str, number: int) -> Iterator[Sequence[Batch]]:
     packed: dict[str, Any] = {name: pack(np.zeros((_BATCH, 1), np.uint8)) for name in ("actions", "endings")}
     packed["rewards"] = pack(random.normal(size=(_BATCH, 1)))
     start = e.TrainingStarted(epoch=1, pid=1, n_envs=1, device="cpu")
-    yield [said(run, e.AttemptStarted(epoch=1, host="local", cpu=0), at=0), said(run, start, producer=1, at=0)]
+    yield [batch_of(run, e.AttemptStarted(epoch=1, host="local", cpu=0), at=0), batch_of(run, start, producer=1, at=0)]
     for first in range(0, STEPS, _BATCH):
         last = first + _BATCH
         words: list[e.Event] = [e.StepsRecorded(first_step=first, **packed)]
@@ -97,10 +97,10 @@ def _told(run: str, number: int) -> Iterator[Sequence[Batch]]:
         words.append(e.MetricsLogged(step=last, values=dict(zip(_METRICS, random.normal(size=len(_METRICS)), strict=True))))
         if last % (STEPS // 10) == 0:
             words.append(_evaluation(random, last))
-        yield [said(run, *words, producer=1, at=_at(last)), _sample(run, last)]
+        yield [batch_of(run, *words, producer=1, at=_at(last)), _sample(run, last)]
     yield [
-        said(run, e.AttemptEnded(epoch=1, cause="completed"), at=_at(STEPS)),
-        said(run, e.RunCompleted(), at=_at(STEPS)),
+        batch_of(run, e.AttemptEnded(epoch=1, cause="completed"), at=_at(STEPS)),
+        batch_of(run, e.RunCompleted(), at=_at(STEPS)),
     ]
 
 
@@ -122,7 +122,7 @@ def _evaluation(random: np.random.Generator, step: int) -> e.Event:
 def _sample(run: str, step: int) -> Batch:
     usage = e.TrainerUsage(run=run, epoch=1, cpu_percent=99.0, memory_mb=300.0)
     sample = e.ResourcesSampled(cpu_percent=99.0, memory_percent=9.0, memory_mb=900.0, disk_free_mb=9e4, trainers=(usage,))
-    return said("host:local", sample, at=_at(step))
+    return batch_of("host:local", sample, at=_at(step))
 
 
 def _at(step: int) -> int:

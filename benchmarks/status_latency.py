@@ -23,7 +23,7 @@ from lander.protocol.events import (
     StepsRecorded,
     TrainingStarted,
 )
-from lander.store.log.event_store import said
+from lander.store.log.event_store import batch_of
 from lander.store.log.reader import DATABASE
 from lander.store.writers.sqlite_store import SqliteEventStore
 
@@ -38,9 +38,9 @@ async def record(home: Path, steps: int) -> None:
     run = wanted.runs[0].id
     store = await SqliteEventStore.open(home / DATABASE)
     await store.append(
-        said("long", ExperimentSubmitted.of(wanted, execution_with(), {})),
-        said(run, AttemptStarted(epoch=1, host="local", cpu=0)),
-        said(run, TrainingStarted(epoch=1, pid=1, n_envs=1, device="cpu"), producer=1),
+        batch_of("long", ExperimentSubmitted.of(wanted, execution_with(), {})),
+        batch_of(run, AttemptStarted(epoch=1, host="local", cpu=0)),
+        batch_of(run, TrainingStarted(epoch=1, pid=1, n_envs=1, device="cpu"), producer=1),
     )
     rewards = np.random.default_rng(0).normal(size=(BATCH, 1))
     actions, endings = pack(np.zeros((BATCH, 1), np.uint8)), pack(np.zeros((BATCH, 1), np.uint8))
@@ -53,7 +53,7 @@ async def record(home: Path, steps: int) -> None:
                     env=0, first_step=start, last_step=start + EPISODE, length=EPISODE, episode_return=-100.0, reset_seed=0
                 )
             )
-        await store.append(said(run, *events, producer=1))
+        await store.append(batch_of(run, *events, producer=1))
     await store.close()
 
 

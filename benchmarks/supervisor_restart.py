@@ -11,7 +11,7 @@ from benchmarks import supervised
 from benchmarks.row import Row, show, spread
 from lander.experiments.execution import execution_with
 from lander.protocol import events as e
-from lander.store.log.event_store import Batch, said
+from lander.store.log.event_store import Batch, batch_of
 from lander.store.log.reader import DATABASE
 from lander.store.writers.sqlite_store import SqliteEventStore
 
@@ -51,9 +51,9 @@ async def _fill(path: Path) -> None:
     store = await SqliteEventStore.open(path)
     wanted = supervised.experiment("long", training_steps=10**9)
     run = wanted.runs[0].id
-    await store.append(said("long", e.ExperimentSubmitted.of(wanted, execution_with(), {})))
-    await store.append(*(said(each.id, e.RunQueued()) for each in wanted.runs))
-    await store.append(said("long", e.ExperimentStarted()), said(run, e.AttemptStarted(epoch=1, host="local", cpu=0)))
+    await store.append(batch_of("long", e.ExperimentSubmitted.of(wanted, execution_with(), {})))
+    await store.append(*(batch_of(each.id, e.RunQueued()) for each in wanted.runs))
+    await store.append(batch_of("long", e.ExperimentStarted()), batch_of(run, e.AttemptStarted(epoch=1, host="local", cpu=0)))
     step = 0
     for first in range(0, EVENTS, _BATCH):
         step += 100 * _BATCH
@@ -62,10 +62,10 @@ async def _fill(path: Path) -> None:
             for number in range(min(_BATCH, EVENTS - first) - 1)
         ]
         words.append(e.CheckpointCommitted(step=step, episodes=first, digest="0" * 64, weights="0" * 64, sha256="0" * 64))
-        await store.append(Batch(run, 1, None, said(run, *words).events))
-    await store.append(said(run, e.AttemptEnded(epoch=1, cause="stopped"), e.RunStopped(reason="operator")))
-    await store.append(*(said(each.id, e.RunStopped(reason="operator")) for each in wanted.runs[1:]))
-    await store.append(said("long", e.ExperimentStopped()))
+        await store.append(Batch(run, 1, None, batch_of(run, *words).events))
+    await store.append(batch_of(run, e.AttemptEnded(epoch=1, cause="stopped"), e.RunStopped(reason="operator")))
+    await store.append(*(batch_of(each.id, e.RunStopped(reason="operator")) for each in wanted.runs[1:]))
+    await store.append(batch_of("long", e.ExperimentStopped()))
     await store.close()
 
 

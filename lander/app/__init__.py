@@ -1,1 +1,1 @@
-"""What people can do: a use case each. The command line and the Python API stand on it."""
+"""The use cases, one module each; the command line and the Python API call them."""

@@ -1,4 +1,4 @@
-"""Which policies are meant, of which runs and at which of their checkpoints; and how they are brought back."""
+"""Saved policies: select them by run and checkpoint, and load them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from lander.protocol.errors import NotFoundError, UsageError
 from lander.protocol.events import CheckpointCommitted, ModelSaved
 from lander.protocol.experiment import Arm, RunKey
 from lander.store.log.reader import Reader
-from lander.store.records.checkpoint_record import best_evaluated, files_of, nearest
+from lander.store.records.checkpoint_record import best_evaluated, files_of, nearest_steps
 from lander.store.records.run_record import Record
 from lander.store.records.sections import origin
 from lander.store.upkeep.integrity import sha256_of
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 
 class Saved(NamedTuple):
-    """A policy that can be loaded."""
+    """A saved policy: the run and the checkpoint that holds it."""
 
     run: str
     checkpoint: CheckpointCommitted
 
 
 def policies(reader: Reader, target: str, at: str) -> tuple[list[Saved], list[str]]:
-    """One policy of each run of the target, as `chosen`, and a sentence for each run that has none.
+    """One policy for each run of the target, as `chosen` selects it, and a sentence for each run that has none.
 
-    Raises `NotFoundError` where no run has one, `UsageError` for what is no such `at`.
+    Raises `NotFoundError` if no run has one, `UsageError` for an invalid `at`.
     """
     saved: list[Saved] = []
     missing: list[str] = []
@@ -43,9 +43,10 @@ def policies(reader: Reader, target: str, at: str) -> tuple[list[Saved], list[st
 
 
 def chosen(reader: Reader, run: str, at: str) -> CheckpointCommitted:
-    """The run's checkpoint at a step, its `last`, the `best` in evaluation, or its `final` one; of a fork, also its first.
+    """The run's checkpoint at a step, or its `last`, `best` (in evaluation) or `final` one.
 
-    Raises `NotFoundError` if there is none, or its files are gone, naming those that remain; `UsageError` for any other `at`.
+    For a fork, a step may also be that of the checkpoint it began from. Raises `NotFoundError` if there is no such checkpoint
+    or its files are gone, naming the nearest that remain; `UsageError` for any other `at`.
     """
     step = at.replace(",", "").replace("_", "")
     if at not in ("last", "best", "final") and not step.isdecimal():
@@ -54,10 +55,10 @@ def chosen(reader: Reader, run: str, at: str) -> CheckpointCommitted:
     known = (*filter(None, [origin(reader, run)]), *own) if step.isdecimal() else own
     if not known:
         raise NotFoundError(f"{run}: has no checkpoint yet")
-    return _at_step(reader, run, known, int(step) if step.isdecimal() else _named(run, own, at).step)
+    return _at_step(reader, run, known, int(step) if step.isdecimal() else _by_word(run, own, at).step)
 
 
-def _named(run: str, checkpoints: Sequence[CheckpointCommitted], at: str) -> CheckpointCommitted:
+def _by_word(run: str, checkpoints: Sequence[CheckpointCommitted], at: str) -> CheckpointCommitted:
     last = checkpoints[-1]
     if at == "final" and not last.finished:
         raise NotFoundError(f"{run}: has not completed; its last checkpoint is at step {last.step}: --at {last.step}")
@@ -66,22 +67,22 @@ def _named(run: str, checkpoints: Sequence[CheckpointCommitted], at: str) -> Che
 
 def _at_step(reader: Reader, run: str, checkpoints: Sequence[CheckpointCommitted], wanted: int) -> CheckpointCommitted:
     at_step = {each.step: each for each in checkpoints}
-    gone = _gone(reader.home, at_step[wanted]) if wanted in at_step else []
-    if wanted in at_step and not gone:
+    missing = _missing_files(reader.home, at_step[wanted]) if wanted in at_step else []
+    if wanted in at_step and not missing:
         return at_step[wanted]
-    what = f"the checkpoint at step {wanted} is gone ({gone[0]})" if gone else f"has no checkpoint at step {wanted}"
-    remaining = [step for step, each in at_step.items() if not _gone(reader.home, each)]
-    hint = f"the nearest are at {nearest(remaining, wanted)}" if remaining else "none is left"
+    what = f"the checkpoint at step {wanted} is gone ({missing[0]})" if missing else f"has no checkpoint at step {wanted}"
+    remaining = [step for step, each in at_step.items() if not _missing_files(reader.home, each)]
+    hint = f"the nearest are at {nearest_steps(remaining, wanted)}" if remaining else "none is left"
     raise NotFoundError(f"{run}: {what}; {hint}")
 
 
-def _gone(home: Path, checkpoint: CheckpointCommitted) -> list[Path]:
-    """Those of its files that are no longer there: `lander-ctl gc` deletes what no run needs."""
+def _missing_files(home: Path, checkpoint: CheckpointCommitted) -> list[Path]:
+    """The files of a checkpoint that no longer exist: `lander-ctl gc` deletes those that no run needs."""
     return [path for sha256 in files_of(checkpoint) if not (path := artifact_path(home, sha256)).exists()]
 
 
 def _best(run: str, checkpoints: Sequence[CheckpointCommitted]) -> CheckpointCommitted:
-    """The first of those that are equally good, as the best model is, and as `lander-ctl gc` keeps."""
+    """The best checkpoint in evaluation, the first of equal ones, as for the best model and in `lander-ctl gc`."""
     best = best_evaluated(checkpoints)
     if best is None:
         raise NotFoundError(f"{run}: has no checkpoint that was evaluated when it was made; --eval-frequency N makes some")
@@ -89,7 +90,7 @@ def _best(run: str, checkpoints: Sequence[CheckpointCommitted]) -> CheckpointCom
 
 
 def load(home: Path, run: str, arm: Arm, checkpoint: CheckpointCommitted) -> "Policy":
-    """The policy of a run as it was at a checkpoint; raises what `load_policy` raises, with the run's name before it."""
+    """Load the policy of a run at a checkpoint; raises what `load_policy` raises, with the run's name as prefix."""
     from lander.actors.trainer.saved_policy import load_policy
 
     try:
@@ -99,20 +100,20 @@ def load(home: Path, run: str, arm: Arm, checkpoint: CheckpointCommitted) -> "Po
 
 
 def policy_of_model(reader: Reader, model: Path) -> Saved:
-    """The policy in a model file that a run of this home saved, wherever the file lies now: known by its content, not opened.
+    """The policy in a model file that a run of this home saved. The file is identified by its SHA-256, and is not opened.
 
-    Raises `NotFoundError` where no run saved it, or its checkpoint is not in the log.
+    Raises `NotFoundError` if no run saved it, or if its checkpoint is not in the log.
     """
     sha256 = sha256_of(model)
     for stored in reader.events(None, [ModelSaved.kind]):
         event = stored.decode()
         if isinstance(event, ModelSaved) and event.sha256 == sha256:
-            return Saved(stored.stream, _beside(reader, stored.stream, stored.producer, event.step))
+            return Saved(stored.stream, _checkpoint_of_model(reader, stored.stream, stored.producer, event.step))
     raise NotFoundError(f"{model}: not a model that a run of {reader.home} saved, or changed since; is --home right?")
 
 
-def _beside(reader: Reader, run: str, epoch: int, step: int) -> CheckpointCommitted:
-    """The checkpoint of the state that an attempt saved a model of: its own, or the one from which it went on."""
+def _checkpoint_of_model(reader: Reader, run: str, epoch: int, step: int) -> CheckpointCommitted:
+    """The checkpoint at the step of a saved model: one of the same attempt, or of an earlier one that it continued."""
     found = [
         (stored.producer, event)
         for stored in reader.events(run, [CheckpointCommitted.kind])

@@ -1,7 +1,7 @@
-"""Training episodes of a run, played once more from the log: compared with it, and filmed.
+"""Replay of a run's training episodes from the log: compare them with the record, and film them.
 
-Most environments forget at a reset whatever was before. An episode of one that does not comes out the same only after those
-that the environment had before it, so that is how it is played where it comes out otherwise alone.
+Most environments keep no state across a reset. In one that does, an episode is reproduced only after the episodes before it;
+so an episode that differs when replayed alone is replayed again after them.
 """
 
 from collections import deque
@@ -18,16 +18,16 @@ from lander.protocol.errors import UsageError
 from lander.protocol.events import EpisodeFinished
 from lander.protocol.experiment import Arm
 from lander.reports.render.video_file import Frame, grid, write_film
-from lander.store.records.episodes import RecordedEpisode, past, recorded_episodes
+from lander.store.records.episodes import RecordedEpisode, earlier_episodes, recorded_episodes
 from lander.store.records.run_record import Record
 
 T = TypeVar("T")
 
 
 def alone_or_after(alone: Callable[[], T], after: Callable[[], T]) -> T:
-    """What comes of playing alone or, where that differs from the record, after what was played before.
+    """The result of `alone`, or of `after` (with the earlier episodes played first) if `alone` differs from the record.
 
-    Raises the first `DifferentEpisodeError` where both differ.
+    Raises the first `DifferentEpisodeError` if both differ.
     """
     try:
         return alone()
@@ -39,58 +39,61 @@ def alone_or_after(alone: Callable[[], T], after: Callable[[], T]) -> T:
 
 
 class Player:
-    """Plays the episodes of one run, `episodes` by their numbers; `tell` hears of each, `complain` of those that differ."""
+    """Replays the `episodes` of one run, by number; calls `report` for each, and `report_error` for those that differ."""
 
     def __init__(
         self,
         record: Record,
         arm: Arm,
         episodes: Mapping[int, EpisodeFinished],
-        tell: Callable[[str], object],
-        complain: Callable[[Exception], object],
+        report: Callable[[str], object],
+        report_error: Callable[[Exception], object],
     ) -> None:
         self.episodes = episodes
-        self._tell = tell
-        self._complain = complain
+        self._report = report
+        self._report_error = report_error
         self._record = record
         self._arm = arm
 
     def check(self, chosen: Sequence[int]) -> bool:
-        """Compare these with the record and tell, in a line for each; returns whether all are as recorded."""
+        """Compare these episodes with the record, and report a line for each; returns whether all are equal."""
         differing = 0
-        with ExitStack() as open_stages:
-            stages: dict[int, RecordedEnvironment] = {}
+        with ExitStack() as stack:
+            open_environments: dict[int, RecordedEnvironment] = {}
             for episode in self._recorded(chosen):
                 try:
-                    self._compare(episode, stages, open_stages)
-                    self._tell(f"{_said(episode)}: equal bit for bit")
+                    self._compare(episode, open_environments, stack)
+                    self._report(f"{_description(episode)}: equal bit for bit")
                 except DifferentEpisodeError as error:
                     differing += 1
-                    self._complain(error)
+                    self._report_error(error)
         if len(chosen) > 1:
-            self._tell(f"{self._record.run}: {len(chosen) - differing:,} of {len(chosen):,} episodes are equal bit for bit")
+            self._report(f"{self._record.run}: {len(chosen) - differing:,} of {len(chosen):,} episodes are equal bit for bit")
         return not differing
 
-    def _compare(self, episode: RecordedEpisode, stages: dict[int, RecordedEnvironment], open_stages: ExitStack) -> None:
-        """Play an episode where those before it were played, or else anew; keeps the stage where it came out the same."""
+    def _compare(self, episode: RecordedEpisode, open_environments: dict[int, RecordedEnvironment], stack: ExitStack) -> None:
+        """Replay an episode in the environment of the ones before it, or else in a new one after its whole past.
+
+        Keeps the environment in which it was reproduced, for the next episode.
+        """
         index = episode.finished.env
 
         def go_on() -> None:
-            if index not in stages:
-                stages[index] = open_stages.enter_context(open_replay_env(self._arm))
-            _exhaust(self._play(stages[index], episode))
+            if index not in open_environments:
+                open_environments[index] = stack.enter_context(open_replay_env(self._arm))
+            _exhaust(self._play(open_environments[index], episode))
 
         def begin_anew() -> None:
             with ExitStack() as attempt:
                 environment = attempt.enter_context(open_replay_env(self._arm))
                 _exhaust(self._play(environment, episode, self._past(episode)))
-                stages[index] = environment
-                open_stages.push(attempt.pop_all())
+                open_environments[index] = environment
+                stack.push(attempt.pop_all())
 
         alone_or_after(go_on, begin_anew)
 
     def film(self, chosen: Sequence[int], path: Path, fps: float | None) -> None:
-        """Show these side by side in a film and tell; raises `DifferentEpisodeError` where one is not as recorded."""
+        """Film these episodes side by side and report; raises `DifferentEpisodeError` if one differs from the record."""
         if len(chosen) > MOST_AT_ONCE:
             most = f"a film shows {MOST_AT_ONCE} at most, and --check takes any number"
             raise UsageError(f"--episode: found {len(chosen)} episodes; {most}")
@@ -99,14 +102,14 @@ class Player:
         film = partial(self._film, episodes, path, fps)
         frames, rate = alone_or_after(film, partial(film, after_others=True))
         for episode in episodes:
-            self._tell(f"{_said(episode)}: equal bit for bit")
-        self._tell(f"{path}: {frames:,} frames, {rate:g} a second")
+            self._report(f"{_description(episode)}: equal bit for bit")
+        self._report(f"{path}: {frames:,} frames, {rate:g} a second")
 
     def _film(
         self, episodes: Sequence[RecordedEpisode], path: Path, fps: float | None, *, after_others: bool = False
     ) -> tuple[int, float]:
-        with ExitStack() as stages:
-            environments = [stages.enter_context(open_replay_env(self._arm, drawn=True)) for _ in episodes]
+        with ExitStack() as stack:
+            environments = [stack.enter_context(open_replay_env(self._arm, drawn=True)) for _ in episodes]
             rate = fps or frames_per_second(environments[0])
             tiles = {
                 _caption(episode): self._pictures(environment, episode, self._past(episode) if after_others else ())
@@ -132,14 +135,14 @@ class Player:
         return recorded_episodes(self._record, {number: self.episodes[number] for number in chosen})
 
     def _past(self, episode: RecordedEpisode) -> Iterator[RecordedEpisode]:
-        return recorded_episodes(self._record, past(self._record, self.episodes, episode.number))
+        return recorded_episodes(self._record, earlier_episodes(self._record, self.episodes, episode.number))
 
 
 def _exhaust(playing: Iterator[int]) -> None:
     deque(playing, maxlen=0)
 
 
-def _said(episode: RecordedEpisode) -> str:
+def _description(episode: RecordedEpisode) -> str:
     return f"episode {episode.number:,}: {episode.finished.length:,} steps, return {episode.finished.episode_return:.2f}"
 
 

@@ -1,4 +1,4 @@
-"""What a policy does, filmed: on given seeds, or in the episodes of an evaluation."""
+"""Films of a policy: on given seeds, or in the episodes of an evaluation."""
 
 import struct
 import warnings
@@ -28,11 +28,11 @@ from lander.store.log.reader import Reader
 from lander.store.records.run_record import Record
 
 SMALL: Final = 320
-"""Pixels, of a film in a report."""
+"""Width of a film in a report, in pixels."""
 
 
 class Filmed(NamedTuple):
-    """What became of a film: what each of its episodes came to, its frames, and how many of them a second."""
+    """A film's result: return and length of each episode by seed, number of frames, and frames per second."""
 
     played: dict[int, Played]
     frames: int
@@ -40,10 +40,13 @@ class Filmed(NamedTuple):
 
 
 def film_policy(policy: Policy, arm: Arm, seeds: Sequence[int], path: Path) -> Filmed:
-    """An episode on each of these seeds, side by side; raises what `stage` and `write_film` raise, and `LanderError`."""
+    """Film an episode on each of these seeds, side by side.
+
+    Raises what `open_replay_env` and `write_film` raise, and `LanderError` if the environment fails.
+    """
     played: dict[int, Played] = {}
-    with ExitStack() as stages:
-        environments = {seed: stages.enter_context(open_replay_env(arm, drawn=True)) for seed in seeds}
+    with ExitStack() as stack:
+        environments = {seed: stack.enter_context(open_replay_env(arm, drawn=True)) for seed in seeds}
         rate = frames_per_second(environments[seeds[0]])
         tiles = {
             f"seed {seed}": with_isolated_rng(_pictures(policy, each, seed, played)) for seed, each in environments.items()
@@ -52,7 +55,7 @@ def film_policy(policy: Policy, arm: Arm, seeds: Sequence[int], path: Path) -> F
 
 
 def _pictures(policy: Policy, environment: RecordedEnvironment, seed: int, played: dict[int, Played]) -> Iterator[Frame]:
-    """Those of one episode; notes in `played` what it has come to by each."""
+    """The frames of one episode; keeps its return and length so far in `played`."""
     try:
         for so_far in perform(policy, environment, seed):
             played[seed] = so_far
@@ -65,7 +68,7 @@ def _pictures(policy: Policy, environment: RecordedEnvironment, seed: int, playe
 
 
 class _Episode(NamedTuple):
-    """An episode of a run's final evaluation; they are ranked by their returns, and then by where they were played."""
+    """An episode of a run's final evaluation; episodes sort by return, then by run and place in the evaluation."""
 
     episode_return: float
     run: str
@@ -76,11 +79,11 @@ class _Episode(NamedTuple):
 def films(reader: Reader, findings: Findings, directory: Path) -> dict[str, list[tuple[str, Path]]]:
     """The best, the median and the worst episode of each arm's final evaluations, as small films with their titles.
 
-    Each is played by the policy of the run's last checkpoint. Raises `DifferentEpisodeError` where it does not come to what
-    was recorded, and what loading the policy and filming raise.
+    The policy is that of the checkpoint at the evaluation's step. Raises `DifferentEpisodeError` if an episode differs from
+    the record, and what loading the policy and filming raise.
     """
     ranked = {arm.name: _ranked(reader, arm) for arm in findings.arms}
-    with warnings.catch_warnings(action="ignore"):  # what the runs' logs have said before
+    with warnings.catch_warnings(action="ignore"):  # the runs' logs already have these warnings
         return {arm: [_film(reader, title, episode, directory) for title, episode in found] for arm, found in ranked.items()}
 
 
@@ -92,7 +95,7 @@ def _ranked(reader: Reader, arm: ArmFinding) -> list[tuple[str, _Episode]]:
 
 
 def _final_episodes(reader: Reader, run: RunFinding) -> Iterator[_Episode]:
-    """Those that came to a number, which alone can be ranked."""
+    """The episodes of a run's final evaluation whose return is a number: others cannot be ranked."""
     final = final_of(Record(reader, run.run).evaluations(), run.step)
     for place, episode_return in enumerate(final.returns if final else ()):
         if final and not isnan(episode_return):
@@ -110,7 +113,7 @@ def _film(reader: Reader, title: str, episode: _Episode, directory: Path) -> tup
 
 
 def _write(policy: Policy, arm: Arm, path: Path, episode: _Episode, before: Sequence[int] = ()) -> None:
-    """Film an episode, alone or after those that were played before it in the same environment, which may remember them."""
+    """Film an episode, alone or after earlier ones in the same environment, which may keep state across a reset."""
     with open_replay_env(arm, drawn=True) as environment:
         seeds = [episode.evaluation.first_seed + place for place in before]
         write_film(path, _as_recorded(policy, environment, episode, seeds), frames_per_second(environment), width=SMALL)
@@ -128,13 +131,13 @@ def _as_recorded(policy: Policy, environment: RecordedEnvironment, episode: _Epi
 
 
 def difference(evaluation: EvaluationFinished, seed: int, played: Played) -> str:
-    """In which way an episode came out otherwise than the evaluation's on this seed; empty if it did not, or there is none."""
+    """How an episode differs from the evaluation's on this seed; empty if it does not, or the evaluation has no such seed."""
     place = seed - evaluation.first_seed
     if not 0 <= place < len(evaluation.returns):
         return ""
     recorded = Played(evaluation.returns[place], evaluation.lengths[place])
     if struct.pack("dq", *played) != struct.pack("dq", *recorded):
         what = f"episode {place + 1} of the evaluation at step {evaluation.step:,}"
-        told = f"{recorded.episode_return!r} in {recorded.length:,} steps in the record"
-        return f"{what} comes to {played.episode_return!r} in {played.length:,} steps, and {told}"
+        expected = f"{recorded.episode_return!r} in {recorded.length:,} steps in the record"
+        return f"{what} comes to {played.episode_return!r} in {played.length:,} steps, and {expected}"
     return ""

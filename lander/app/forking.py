@@ -1,4 +1,4 @@
-"""A fork in the making: which checkpoints of which runs, and what shall be different from there on."""
+"""The request for a fork: the checkpoints of runs to continue from, and the change in the variant."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,12 +20,12 @@ from lander.protocol.experiment import Arm, Branch, Experiment, Origin, RunKey
 from lander.protocol.refusals import did_you_mean
 from lander.protocol.wire import MAX_FRAME
 from lander.store.log.reader import Reader
-from lander.store.records.sections import wanted_at
+from lander.store.records.sections import experiment_at
 
 _OF_THE_VARIANT: Final = ("hyperparameters", "environment_kwargs")
 _FIXED: Final = ("baseline", "origin", "arms", "algorithm", "environment", "device")
 MOST_BYTES: Final = MAX_FRAME * 3 // 4
-"""Of an experiment, so that there is room for what is said beside it."""
+"""The largest experiment that can be forked: the rest of the message needs space in the same frame."""
 
 
 def fork_request(
@@ -38,10 +38,10 @@ def fork_request(
     experiment_id: str | None = None,
     seeds: str | None = None,
 ) -> Request:
-    """The request for a fork of one run, or of those of an arm, `at` one of its checkpoints (as `policies.chosen`).
+    """The request for a fork of one run, or of an arm's runs, `at` a checkpoint (as in `chosen_policies.chosen`).
 
-    Starts nothing and writes nothing; raises `NotFoundError` for an unknown target or where there is no such checkpoint,
-    `UsageError` where nothing changes, and `ConfigurationError` where a change does not fit.
+    Starts nothing and writes nothing. Raises `NotFoundError` for an unknown target or checkpoint, `UsageError` if nothing
+    changes, and `ConfigurationError` if a change does not fit the checkpoint.
     """
     source = f"fork of {target}"
     with Reader(home) as reader:
@@ -50,14 +50,16 @@ def fork_request(
         known, before = reader.experiment(name), reader.execution(name)
         arm = known.arm(arm_name)
         branches, notices = _branches(reader, runs, at)
-        placed = [_placed(override, arm) for override in overrides]
+        placed = [_with_full_key(override, arm) for override in overrides]
         origin = Origin(experiment=name, arm=arm_name, branches=tuple(branches))
         data = _data(known, arm, origin) | {"hypothesis": _hypothesis(placed, origin, target, at)}
-        experiment, told = parse_experiment(data, source=source, overrides=placed, experiment_id=experiment_id)
-        _refuse_sameness(experiment, source)
-        _refuse_excess(experiment, source)
-        notices += [*told, *_other_courses(reader, experiment, origin)]
-    return checked(_as_it_was(experiment, arm), execution_with(**{**before.model_dump(), **execution}), notices, source)
+        experiment, parsing_notices = parse_experiment(data, source=source, overrides=placed, experiment_id=experiment_id)
+        _refuse_unchanged(experiment, source)
+        _refuse_oversized(experiment, source)
+        notices += [*parsing_notices, *_schedule_notices(reader, experiment, origin)]
+    return checked(
+        _with_recorded_defaults(experiment, arm), execution_with(**{**before.model_dump(), **execution}), notices, source
+    )
 
 
 def _of_one_arm(reader: Reader, target: str) -> list[RunKey]:
@@ -69,7 +71,7 @@ def _of_one_arm(reader: Reader, target: str) -> list[RunKey]:
 
 
 def _with_seeds(runs: Sequence[RunKey], seeds: str | None) -> list[RunKey]:
-    """Those with these seeds, written as in `--seeds`; raises `UsageError` for one that none of them has."""
+    """The runs with these seeds, written as in `--seeds`; raises `UsageError` for a seed that no run has."""
     by_seed = {run.seed: run for run in runs}
     try:
         wanted = by_seed if seeds is None else TypeAdapter(SeedsSpec).validate_python(seeds)
@@ -83,7 +85,7 @@ def _with_seeds(runs: Sequence[RunKey], seeds: str | None) -> list[RunKey]:
 
 
 def _branches(reader: Reader, runs: Sequence[RunKey], at: str) -> tuple[list[Branch], list[str]]:
-    """A branch for every run that has the checkpoint, and what to say of those that have not; one at least has it."""
+    """A branch for every run that has the checkpoint, and a notice for every other; raises `NotFoundError` if none has it."""
     found: list[Branch] = []
     missing: list[str] = []
     for run in runs:
@@ -104,8 +106,8 @@ def _branch(seed: int, checkpoint: CheckpointCommitted) -> Branch:
 # --- what -------------------------------------------------------------------------------------------------------------
 
 
-def _placed(override: str, arm: Arm) -> str:
-    """An override where it belongs: what decides the bits in the variant, the rest where every experiment has it."""
+def _with_full_key(override: str, arm: Arm) -> str:
+    """An override with its full key: a setting that changes the training goes to the variant, others to the experiment."""
     first = override.partition("=")[0].strip().partition(".")[0]
     if first in _FIXED:
         raise UsageError(f"{override}: cannot be set: a fork goes on with what was trained, and its variant changes settings")
@@ -120,7 +122,7 @@ def _placed(override: str, arm: Arm) -> str:
 
 
 def _data(known: Experiment, arm: Arm, origin: Origin) -> dict[str, object]:
-    """The experiment as one would write it: the arm that is forked, twice."""
+    """The fork as in an experiment file: the forked arm, as baseline and as variant."""
     experiment, forked = as_written(known), arm_as_written(arm)
     return {
         **{name: value for name, value in experiment.items() if name not in ("experiment_id", "hypothesis", "arms")},
@@ -132,8 +134,8 @@ def _data(known: Experiment, arm: Arm, origin: Origin) -> dict[str, object]:
     }
 
 
-def _as_it_was(experiment: Experiment, arm: Arm) -> Experiment:
-    """With the defaults of the time at which what is forked was submitted: it goes on with them."""
+def _with_recorded_defaults(experiment: Experiment, arm: Arm) -> Experiment:
+    """The experiment with the defaults that the forked arm was submitted with, since its training continues with them."""
     arms = tuple(each.model_copy(update={"defaults": arm.defaults}) for each in experiment.arms)
     return experiment.model_copy(update={"arms": arms})
 
@@ -152,7 +154,7 @@ def _changes(overrides: Sequence[str]) -> list[str]:
     return [override for override in overrides if override.startswith("variant.")]
 
 
-def _refuse_sameness(experiment: Experiment, source: str) -> None:
+def _refuse_unchanged(experiment: Experiment, source: str) -> None:
     one, other = (arm.model_dump(exclude={"name", "role", "defaulted"}) for arm in experiment.arms)
     if one == other:
         raise UsageError(
@@ -160,19 +162,19 @@ def _refuse_sameness(experiment: Experiment, source: str) -> None:
         )
 
 
-def _refuse_excess(experiment: Experiment, source: str) -> None:
-    """What is submitted, and recorded, is one message."""
+def _refuse_oversized(experiment: Experiment, source: str) -> None:
+    """Raise `UsageError` for an experiment that is too large for one message, and thus for one event."""
     if len(experiment.model_dump_json()) > MOST_BYTES:
         raise UsageError(f"{source}: so many seeds have more pages of replay buffers than can be named at once; choose --seeds")
 
 
-def _other_courses(reader: Reader, experiment: Experiment, origin: Origin) -> Iterator[str]:
-    """Where the baseline does not go on as its origin did, since that was to be trained for another number of steps."""
+def _schedule_notices(reader: Reader, experiment: Experiment, origin: Origin) -> Iterator[str]:
+    """A notice if the baseline differs from its origin, because a schedule depends on another number of training steps."""
     arm = experiment.baseline
     if not arm.scheduled:
         return
     branch = origin.branches[0]
-    before = wanted_at(reader, origin.run(branch.seed), branch.step).arm(origin.arm).training_steps
+    before = experiment_at(reader, origin.run(branch.seed), branch.step).arm(origin.arm).training_steps
     if before != arm.training_steps:
         functions = "is a function" if len(arm.scheduled) == 1 else "are functions"
         yield (

@@ -1,4 +1,4 @@
-"""The live view of experiments: a table that redraws itself on a terminal, a line for each change everywhere else."""
+"""The live view of experiments: a table that is redrawn on a terminal, or a line for each change elsewhere."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lander.store.projections.status import ExperimentStatus, RunStatus
 
 PLAIN_SECONDS: Final = 10.0
-"""How often the plain view tells of progress alone."""
+"""Seconds between two lines about progress in the plain view."""
 _STYLES: Final = {
     "queued": "dim",
     "starting": "cyan",
@@ -28,15 +28,15 @@ _STYLES: Final = {
     "stopped": "yellow",
     "skipped": "magenta",
 }
-_ROOM: Final = {"checkpoint": 126, "steps": 110, "cpu": 110, "memory": 76, "steps/s": 66}
-"""What is left out on narrow screens: the width from which on there is room for it."""
+_MIN_WIDTHS: Final = {"checkpoint": 126, "steps": 110, "cpu": 110, "memory": 76, "steps/s": 66}
+"""The smallest screen width at which a column is shown."""
 _LINES_AROUND: Final = 5
 """Lines that the table of runs must leave free: heading, column names, overall line, a note, the cursor."""
 
 
 @contextmanager
 def live_view(quiet: bool = False) -> Iterator[Show]:
-    """A function to be shown an experiment's status again and again: silent, a table, or lines, as the output allows."""
+    """A function that shows an experiment's status at each call: not at all, as a table, or as lines, as the output allows."""
     if quiet:
         yield lambda experiment: None
         return
@@ -54,32 +54,32 @@ def live_view(quiet: bool = False) -> Iterator[Show]:
 
 
 class Lines:
-    """Prints a line when a run or the experiment changes its state, and one about progress now and then."""
+    """Prints a line when a run or the experiment changes its state, and one about progress every `PLAIN_SECONDS`."""
 
     def __init__(self) -> None:
         self._states: dict[str, str] = {}
-        self._told_at = time.monotonic()
-        self._unread = False
+        self._progress_at = time.monotonic()
+        self._reader_gone = False
 
     def show(self, experiment: "ExperimentStatus") -> None:
-        """Print what is new; if nobody reads it any more, go on in silence."""
-        lines = list(self._news(experiment))
+        """Print what has changed; after the reader has closed the pipe, print nothing more and go on."""
+        lines = list(self._changes(experiment))
         try:
-            if lines and not self._unread:
+            if lines and not self._reader_gone:
                 print("\n".join(lines), flush=True)
         except BrokenPipeError:
-            self._unread = True
+            self._reader_gone = True
 
-    def _news(self, experiment: "ExperimentStatus") -> Iterator[str]:
+    def _changes(self, experiment: "ExperimentStatus") -> Iterator[str]:
         if self._changed(experiment["id"], experiment["state"]) and experiment["state"] in UNDER_WAY:
             yield status_text.heading(experiment)
         for run in experiment["runs"]:
             if self._changed(run["id"], status_text.state(run)) and run["state"] != "queued":
-                yield f"{run['id']}: {_news_of(run)}"
+                yield f"{run['id']}: {_line_of(run)}"
         if experiment["state"] not in UNDER_WAY:
             yield status_text.heading(experiment)
-        elif time.monotonic() - self._told_at >= PLAIN_SECONDS:
-            self._told_at = time.monotonic()
+        elif time.monotonic() - self._progress_at >= PLAIN_SECONDS:
+            self._progress_at = time.monotonic()
             yield f"{experiment['id']}: {status_text.overall(experiment)}"
 
     def _changed(self, name: str, state: str) -> bool:
@@ -87,7 +87,7 @@ class Lines:
         return before != state
 
 
-def _news_of(run: "RunStatus") -> str:
+def _line_of(run: "RunStatus") -> str:
     words = status_text.state(run)
     if run["state"] in TERMINAL and run["step"]:
         words += f" after {run['step']:,} steps"
@@ -100,7 +100,7 @@ def _news_of(run: "RunStatus") -> str:
 
 @contextmanager
 def tables(console: "Console") -> Iterator[Any]:
-    """A function that draws experiments over what it drew before."""
+    """A function that draws experiments in place of its last drawing."""
     from rich.live import Live
 
     with Live(console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False) as live:
@@ -108,7 +108,7 @@ def tables(console: "Console") -> Iterator[Any]:
 
 
 def picture(experiments: Sequence["ExperimentStatus"], width: int, height: int) -> "RenderableType":
-    """Experiments as tables that fit on a screen; whole once everything has ended, since then the screen may scroll."""
+    """Experiments as tables that fit on a screen; complete once everything has ended, since then the screen may scroll."""
     from rich.console import Group
 
     ended = all(experiment["state"] not in UNDER_WAY for experiment in experiments)
@@ -119,7 +119,7 @@ def picture(experiments: Sequence["ExperimentStatus"], width: int, height: int) 
 def _parts(experiment: "ExperimentStatus", width: int, room: int) -> Iterator["RenderableType"]:
     from rich.text import Text
 
-    shown = _most_interesting(experiment["runs"], room)
+    shown = _most_relevant(experiment["runs"], room)
     yield Text(status_text.heading(experiment), style="bold", no_wrap=True, overflow="ellipsis")
     yield _table(shown, width)
     hidden = len(experiment["runs"]) - len(shown)
@@ -128,8 +128,8 @@ def _parts(experiment: "ExperimentStatus", width: int, room: int) -> Iterator["R
     yield Text(f" {status_text.overall(experiment)}", no_wrap=True, overflow="ellipsis")
 
 
-def _most_interesting(runs: Sequence["RunStatus"], room: int) -> list["RunStatus"]:
-    """All of them, or as many as there is room for: those that train, that failed or are paused, that will train next."""
+def _most_relevant(runs: Sequence["RunStatus"], room: int) -> list["RunStatus"]:
+    """As many runs as there is room for: first live ones, then failed, skipped and paused ones, then queued ones."""
     ranks = {**dict.fromkeys(LIVE, 0), "failed": 1, "skipped": 1, "paused": 1, "queued": 2}
     ranked = sorted(range(len(runs)), key=lambda index: (ranks.get(runs[index]["state"], 3), index))
     return [runs[index] for index in sorted(ranked[:room])]
@@ -140,11 +140,11 @@ def _table(runs: Sequence["RunStatus"], width: int) -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    names = [name for name in status_text.HEADINGS if width >= _ROOM.get(name, 0)]
+    names = [name for name in status_text.HEADINGS if width >= _MIN_WIDTHS.get(name, 0)]
     table = Table(box=None, padding=(0, 1), header_style="dim")
     for name in names[:2]:
         table.add_column(name, min_width=9, no_wrap=True, overflow="ellipsis")
-    table.add_column("", min_width=4, max_width=24 if width >= 110 else 10)  # the bar, which gives way to words
+    table.add_column("", min_width=4, max_width=24 if width >= 110 else 10)  # the progress bar, which shrinks before text does
     for name in names[2:]:
         table.add_column(name, justify="right", no_wrap=True)
     for run in runs:

@@ -1,7 +1,7 @@
-"""A section of a recorded run, trained once more in a scratch home, by a supervisor of its own.
+"""Re-execution: train a section of a recorded run once more, in a scratch home with a supervisor of its own.
 
-The scratch log is written as if the run had been there before: the same experiment, its other runs skipped, and, where the
-section begins at a checkpoint, an earlier attempt that wrote it. The supervisor then does what it always does.
+The scratch log is prepared as if the run existed there: the same experiment, with the other runs skipped. If the section
+begins at a checkpoint, the log has an earlier attempt that wrote it. The supervisor needs no special case.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from lander.protocol import events as e
 from lander.protocol.errors import LanderError, NotFoundError
 from lander.protocol.experiment import Experiment, ResourceLimits
 from lander.protocol.states import TERMINAL
-from lander.store.log.event_store import Batch, said
+from lander.store.log.event_store import Batch, batch_of
 from lander.store.log.reader import DATABASE, Reader
 from lander.store.projections.status import RunStatus, status
 from lander.store.records.checkpoint_record import files_of
@@ -31,13 +31,14 @@ from lander.store.upkeep.integrity import sha256_of
 from lander.store.writers.sqlite_store import SqliteEventStore
 
 _MOST_CHECKPOINTS: Final = 10
-"""Times as many as were recorded, so that those at odd steps (where it was stopped, or was best) are met, too."""
+"""At most this many times the recorded number, so that checkpoints at irregular steps (a stop, a best evaluation) are
+written too."""
 
 
 def prepare(scratch: Path, source: Reader, run: str, section: Section) -> None:
-    """Make `scratch` a home in which this run, and nothing else, is waiting to be trained."""
+    """Make `scratch` a home in which this run, and no other, is queued."""
     if section.checkpoint is not None:
-        _bring(scratch, source.home, run, section.checkpoint)
+        _link_checkpoint(scratch, source.home, run, section.checkpoint)
     submission = source.submission(section.experiment.experiment_id)
     steps = [found.step for found in Record(source, run).checkpoints() if section.after < found.step <= section.until]
     experiment = _alone(section.experiment, _frequency(steps, section))
@@ -49,7 +50,7 @@ def prepare(scratch: Path, source: Reader, run: str, section: Section) -> None:
 
 
 def _alone(experiment: Experiment, frequency: int) -> Experiment:
-    """The same as far as bits go; what was recorded of an earlier day's patience does not matter here, nor evaluations."""
+    """The experiment with the same training, bit for bit, but without evaluations, limits and retries."""
     changes = {
         "checkpoint_frequency": frequency,
         "eval_episodes": 0,
@@ -61,39 +62,39 @@ def _alone(experiment: Experiment, frequency: int) -> Experiment:
 
 
 def _frequency(steps: list[int], section: Section) -> int:
-    """One at which there will be a checkpoint wherever there is one in the section, if that does not take too many."""
+    """A checkpoint frequency that meets every recorded checkpoint of the section, unless that takes too many checkpoints."""
     common, extent = gcd(*steps), section.until - section.after
     return common if common * len(steps) * _MOST_CHECKPOINTS >= extent else section.experiment.checkpoint_frequency
 
 
 def _history(submitted: e.ExperimentSubmitted, run: str, section: Section) -> list[Batch]:
     experiment = submitted.experiment
-    told = [said(experiment.experiment_id, submitted)]
-    told += [said(each.id, e.RunQueued()) for each in experiment.runs]
-    told += [said(each.id, e.RunSkipped(cause="not verified")) for each in experiment.runs if each.id != run]
+    batches = [batch_of(experiment.experiment_id, submitted)]
+    batches += [batch_of(each.id, e.RunQueued()) for each in experiment.runs]
+    batches += [batch_of(each.id, e.RunSkipped(cause="not verified")) for each in experiment.runs if each.id != run]
     if section.checkpoint is not None:
         start = e.TrainingStarted(epoch=1, pid=1, n_envs=1, device=experiment.baseline.device)
-        told += [
-            said(experiment.experiment_id, e.ExperimentStarted()),
-            said(run, e.AttemptStarted(epoch=1, host="local", cpu=0)),
-            said(run, start, section.checkpoint, producer=1),
-            said(run, e.AttemptEnded(epoch=1, cause="preempted")),
-            said(run, e.RunQueued(reason="verification")),
+        batches += [
+            batch_of(experiment.experiment_id, e.ExperimentStarted()),
+            batch_of(run, e.AttemptStarted(epoch=1, host="local", cpu=0)),
+            batch_of(run, start, section.checkpoint, producer=1),
+            batch_of(run, e.AttemptEnded(epoch=1, cause="preempted")),
+            batch_of(run, e.RunQueued(reason="verification")),
         ]
-    return told
+    return batches
 
 
-async def _write(home: Path, told: list[Batch]) -> None:
+async def _write(home: Path, batches: list[Batch]) -> None:
     store = await SqliteEventStore.open(home / DATABASE)
     try:
-        for batch in told:
+        for batch in batches:
             await store.append(batch)
     finally:
         await store.close()
 
 
-def _bring(scratch: Path, home: Path, run: str, checkpoint: e.CheckpointCommitted) -> None:
-    """The checkpoint's files: linked where that can be, since nobody changes them."""
+def _link_checkpoint(scratch: Path, home: Path, run: str, checkpoint: e.CheckpointCommitted) -> None:
+    """Bring a checkpoint's files into the scratch home: as hard links if possible, since artifacts never change."""
     for sha256 in files_of(checkpoint):
         source, target = artifact_path(home, sha256), artifact_path(scratch, sha256)
         if not source.exists() or sha256_of(source) != sha256:
@@ -108,17 +109,17 @@ def _bring(scratch: Path, home: Path, run: str, checkpoint: e.CheckpointCommitte
             shutil.copy2(source, target)
 
 
-def reenact(scratch: Path, run: str, until: int, tell: Callable[[RunStatus], object]) -> None:
-    """Train the run until it has passed a timestep and written the checkpoint there, if it writes one there.
+def reexecute(scratch: Path, run: str, until: int, report: Callable[[RunStatus], object]) -> None:
+    """Train the run until a checkpoint at or after a timestep, or until the run completes.
 
-    Leaves no process behind. Raises `LanderError` if it fails, `KeyboardInterrupt` if the user wants no more.
+    Leaves no process behind. Raises `LanderError` if the run fails, `KeyboardInterrupt` if the user interrupts it.
     """
-    with Interruption(signal.SIGHUP) as interruption:  # nobody is left to hear of it when the terminal is closed
+    with Interruption(signal.SIGHUP) as interruption:  # without a terminal, nothing can show the result
         client.start(scratch)
         try:
             with Reader(scratch) as reader:
-                while not _done(standing := status(reader, run)["experiments"][0]["runs"][0], until):
-                    tell(standing)
+                while not _has_passed(standing := status(reader, run)["experiments"][0]["runs"][0], until):
+                    report(standing)
                     if interruption.wished:
                         raise KeyboardInterrupt("interrupted: nothing was verified")
                     if client.running(scratch) is None:
@@ -128,7 +129,7 @@ def reenact(scratch: Path, run: str, until: int, tell: Callable[[RunStatus], obj
             client.shut_down(scratch)
 
 
-def _done(run: RunStatus, until: int) -> bool:
+def _has_passed(run: RunStatus, until: int) -> bool:
     if run["state"] in TERMINAL and run["state"] != "completed":
         detail = (run["detail"] or "").strip().splitlines() or ["nothing more is known"]
         raise LanderError(f"{run['id']}: its re-execution {run['state']}: {run['cause']}: {detail[-1]}")

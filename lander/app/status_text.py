@@ -1,4 +1,4 @@
-"""How numbers and runs are written for people: the words that the live table and the plain status share."""
+"""Text for numbers and runs, shared by the live table and the plain status."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 NOTHING: Final = "–"
 HEADINGS: Final = ("run", "state", "steps", "done", "steps/s", "return", "left", "checkpoint", "cpu", "memory")
-"""What `cells` gives; the first two are words, the rest are numbers."""
+"""The columns that `cells` returns; the first two are words, the rest are numbers."""
 
 
 def cells(run: "RunStatus") -> tuple[str, ...]:
@@ -32,8 +32,8 @@ def cells(run: "RunStatus") -> tuple[str, ...]:
 
 
 def state(run: "RunStatus") -> str:
-    """The state, with the cause where the state alone does not tell, the attempt where it is not the first, and what became
-    of its past where that is not simply continued."""
+    """The state in words, with the cause if it says more, the attempt if it is not the first, and `started over` or `inexact`
+    if the attempt did not resume exactly."""
     marks = [f"attempt {run['attempt']}"] if run["attempt"] > 1 and run["state"] not in TERMINAL else []
     marks += ["started over"] if run["attempt"] > 1 and run["state"] == "running" and run["resume"] == "fresh" else []
     marks += ["inexact"] if run["resume"] == "inexact" else []
@@ -65,7 +65,7 @@ def aligned(rows: Sequence[Sequence[str]], words: int) -> list[str]:
 
 
 def overall(experiment: "ExperimentStatus") -> str:
-    """How far an experiment is, in one line; what is most wanted comes first, since narrow screens cut the end."""
+    """An experiment's progress in one line, the most important first, since narrow screens cut the end."""
     runs = experiment["runs"]
     done = sum(min(run["step"], run["total_steps"]) for run in runs) / max(1, sum(run["total_steps"] for run in runs))
     speed = sum(run["steps_per_second"] or 0.0 for run in runs if run["state"] == "running")

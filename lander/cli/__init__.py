@@ -1,1 +1,1 @@
-"""The command line: `main` finds the command, `options` is what commands share."""
+"""The command line: `main` finds the command, `options` has the options that commands share."""

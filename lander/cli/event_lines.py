@@ -1,4 +1,4 @@
-"""Events as lines for people."""
+"""Events as lines of text, for people."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -20,7 +20,7 @@ def plain_line(stored: StoredEvent) -> str:
 
 
 def _short(value: Any) -> str:
-    """A value in a few characters; nothing for what takes more than a line to say."""
+    """A value in a few characters; empty for a value that does not fit in a line."""
     match value:
         case PackedArray():
             return f"{value.dtype}{list(value.shape)}"

@@ -1,6 +1,6 @@
-"""`lander-ctl`: finds the command that was typed, and tells errors in one plain line with an honest exit code.
+"""`lander-ctl`: finds the command, runs it, and reports an error in one plain line with its exit code.
 
-Each command lives in a file of its own, imported when it is used: `lander-ctl status` must not wait for what `run` needs.
+Each command is a module of its own, imported on use: `lander-ctl status` must not wait for the imports of `run`.
 """
 
 import os
@@ -40,11 +40,11 @@ COMMANDS: Final = {
     "up": "lander.cli.commands.service",
     "down": "lander.cli.commands.service",
 }
-"""Where each command is defined, under its own name; in the order in which help lists them."""
+"""The module of each command, in the order in which help lists them."""
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported when somebody asks for them."""
+    """A group that imports a command only when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -93,21 +93,21 @@ def cli() -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run a command line (this process's own by default); returns the exit code."""
     if "_LANDER_CTL_COMPLETE" in os.environ:
-        cli.main(prog_name="lander-ctl")  # click completes the command line of a shell, and exits
+        cli.main(prog_name="lander-ctl")  # click answers the shell's request for completion, and exits
     settings = CommandSettings()
     try:
         code = _invoke(sys.argv[1:] if arguments is None else arguments, settings)
-        if sys.stdout:  # None where whoever started us has closed it
+        if sys.stdout:  # None if the parent process closed it
             sys.stdout.flush()
         return code
-    except BrokenPipeError:  # whoever read our output has read enough
+    except BrokenPipeError:  # the reader of our output, such as `head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt as interrupt:
-        _say(str(interrupt) or "interrupted")
+        _print_error(str(interrupt) or "interrupted")
         return INTERRUPTED
     except Exception as error:
-        return _tell(error, settings.verbose)
+        return _report_error(error, settings.verbose)
 
 
 def _invoke(arguments: list[str], settings: CommandSettings) -> int:
@@ -119,42 +119,42 @@ def _invoke(arguments: list[str], settings: CommandSettings) -> int:
         return leave.exit_code
 
 
-def _tell(error: Exception, verbose: bool) -> int:
-    """Says what went wrong on standard error; returns the exit code that goes with it."""
+def _report_error(error: Exception, verbose: bool) -> int:
+    """Print an error on standard error; returns its exit code."""
     if verbose and not isinstance(error, click.ClickException):
         import traceback
 
         traceback.print_exception(error)
     match error:
-        case click.UsageError() if not _nothing_said(error):
-            _say(" ".join(error.format_message().split()) + _more(error))
+        case click.UsageError() if not _is_empty(error):
+            _print_error(" ".join(error.format_message().split()) + _usage_hint(error))
             return USAGE
         case click.ClickException():
             error.show()
             return error.exit_code
         case LanderError():
-            _say(str(error))
+            _print_error(str(error))
             return error.exit_code
         case OSError(filename=str(name), strerror=str(reason)):
-            _say(f"{name}: {reason}")
+            _print_error(f"{name}: {reason}")
             return USAGE
         case OSError():
-            _say(str(error))
+            _print_error(str(error))
             return USAGE
         case _:
-            _say(f"{type(error).__name__}: {error} (a defect of lander-ctl{'' if verbose else '; -v shows where'})")
+            _print_error(f"{type(error).__name__}: {error} (a defect of lander-ctl{'' if verbose else '; -v shows where'})")
             return 1
 
 
-def _nothing_said(error: click.UsageError) -> bool:
-    """Whether the command line was empty, so that help is the answer."""
+def _is_empty(error: click.UsageError) -> bool:
+    """Whether the command line was empty, so that click shows the help."""
     return isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ()))
 
 
-def _more(error: click.UsageError) -> str:
+def _usage_hint(error: click.UsageError) -> str:
     return f" (see {error.ctx.command_path} --help)" if error.ctx is not None else ""
 
 
-def _say(text: str) -> None:
+def _print_error(text: str) -> None:
     for line in text.splitlines():
         print(f"lander-ctl: {line}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What commands have in common: the settings of every command, and the options of those that take an experiment file."""
+"""Shared options: the settings of every command, and the options of commands that take an experiment file."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 FOLLOW_SECONDS: Final = 0.25
-"""How often a command that follows looks at the log."""
+"""Seconds between two reads of the log by a command that follows it."""
 
 
 @dataclass
 class CommandSettings:
-    """What holds for every command, wherever on the command line it was said."""
+    """The settings of every command, whether given before or after its name."""
 
     home: Path = field(default_factory=lambda: Path("results"))
     verbose: bool = False
 
 
 def _keep(context: click.Context, parameter: click.Parameter, value: object) -> None:
-    """Notes an option that was given; the same option left out in another place does not undo it."""
+    """Store an option that was given; the same option, absent in the other place, does not reset it."""
     settings = context.find_object(CommandSettings)
     if settings is None or not value:
         return
@@ -39,7 +39,7 @@ def common(envvar: str | None = None) -> Callable[[F], F]:
 
     def decorate(function: F) -> F:
         for option in (
-            click.option("-v", "--verbose", is_flag=True, expose_value=False, callback=_keep, help="Show tracebacks, too."),
+            click.option("-v", "--verbose", is_flag=True, expose_value=False, callback=_keep, help="Also show tracebacks."),
             click.option(
                 "--home",
                 "--output-dir",
@@ -49,7 +49,7 @@ def common(envvar: str | None = None) -> Callable[[F], F]:
                 envvar=envvar,
                 expose_value=False,
                 callback=_keep,
-                help="Where everything is kept (default: $LANDER_HOME, or ./results).",
+                help="The home: the directory of all data (default: $LANDER_HOME, or ./results).",
             ),
         ):
             function = option(function)
@@ -59,42 +59,42 @@ def common(envvar: str | None = None) -> Callable[[F], F]:
 
 
 def experiment_options(function: F) -> F:
-    """The file, its overrides and how to carry it out; `request_from` makes a request of them."""
+    """The file, its overrides and its execution; `request_from` turns these options into a request."""
     for option in reversed(
         (
             click.argument("words", nargs=-1, metavar="[FILE] [KEY=VALUE]..."),
-            click.option("--config", metavar="FILE", help="Another way to name the FILE."),
-            click.option("--experiment-id", metavar="ID", help="Name a new experiment; without a FILE, go on with ID."),
+            click.option("--config", metavar="FILE", help="The experiment FILE, as an option."),
+            click.option("--experiment-id", metavar="ID", help="Name a new experiment; without a FILE, continue ID."),
             click.option(
                 "--mode",
                 type=click.Choice(["sequential", "parallel", "validation"]),
-                help="One run after the other; as many at once as there are slots (the default); or only build everything.",
+                help="sequential: one run at a time; parallel (default): a run in every slot; validation: build, do not train.",
             ),
             click.option("--max-workers", type=click.IntRange(min=1), metavar="N", help="At most N runs at once."),
             click.option(
                 "--seeds",
                 metavar="SEEDS",
-                help="Seeds for every arm, such as 0-4 or 1,7; +5 adds five to those of --experiment-id.",
+                help="Seeds of every arm, such as 0-4 or 1,7; +5 adds five seeds to the experiment of --experiment-id.",
             ),
-            click.option("--no-monitoring", is_flag=True, help="Do not measure the processor and memory that runs use."),
-            click.option("--no-shortcuts", is_flag=True, help="Train by SB3's own code alone: the same bits, slower."),
+            click.option("--no-monitoring", is_flag=True, help="Do not measure the CPU and memory use of runs."),
+            click.option("--no-shortcuts", is_flag=True, help="Train with SB3's own code only: the same bits, slower."),
             click.option(
                 "--checkpoint-frequency",
                 type=click.IntRange(min=1),
                 metavar="N",
-                help="Steps between checkpoints (10,000 if the file says nothing).",
+                help="Steps between checkpoints (10,000 if the file gives none).",
             ),
             click.option(
                 "--eval-frequency",
                 type=click.IntRange(min=1),
                 metavar="N",
-                help="Steps between evaluations of the policy, beside the one at the end.",
+                help="Steps between evaluations of the policy, besides the final one.",
             ),
             click.option(
                 "--eval-episodes",
                 type=click.IntRange(min=0),
                 metavar="N",
-                help="Episodes of an evaluation (20 if the file says nothing); 0 for none.",
+                help="Episodes of an evaluation (20 if the file gives none); 0 for no evaluation.",
             ),
         )
     ):
@@ -112,14 +112,14 @@ def request_from(
     experiment_id: str | None,
     **reading: Any,
 ) -> "Request":
-    """The request that the options make; raises `ConfigurationError` for whatever is wrong with the experiment.
+    """The request that the options describe; raises `ConfigurationError` if the experiment is invalid.
 
-    Without a file it is the experiment of that id as it was recorded, overrides and options applied.
+    Without a file, it is the recorded experiment of that id, with overrides and options applied.
     """
     from lander.app.requests import recorded, request
 
     file, overrides = _file_and_overrides(words, config, experiment_id)
-    execution = execution_said(mode, max_workers, no_monitoring, no_shortcuts)
+    execution = given_execution(mode, max_workers, no_monitoring, no_shortcuts)
     if file is None and experiment_id is not None:
         found = recorded(_home(), experiment_id, overrides, execution=execution, **reading)
     else:
@@ -129,8 +129,8 @@ def request_from(
     return found
 
 
-def execution_said(mode: str | None, max_workers: int | None, no_monitoring: bool, no_shortcuts: bool) -> dict[str, Any]:
-    """What was said of how to carry an experiment out."""
+def given_execution(mode: str | None, max_workers: int | None, no_monitoring: bool, no_shortcuts: bool) -> dict[str, Any]:
+    """The settings of execution that were given on the command line."""
     switches = {"monitoring": False if no_monitoring else None, "no_shortcuts": no_shortcuts or None}
     given = {"mode": mode, "max_workers": max_workers, **switches}
     return {name: value for name, value in given.items() if value is not None}
@@ -144,7 +144,7 @@ def _home() -> Path:
 def _file_and_overrides(
     words: tuple[str, ...], config: str | None, experiment_id: str | None
 ) -> tuple[str | None, tuple[str, ...]]:
-    """The file, where one is named, and the overrides."""
+    """The file, if one is named, and the overrides."""
     if config is not None:
         return config, words
     if words and ("=" not in words[0] or Path(words[0]).exists()):

@@ -1,1 +1,1 @@
-"""What people write: files, spellings, hyperparameters, overrides and fork rules, made into values of the protocol."""
+"""What users write: files, spellings, hyperparameters, overrides and fork rules, parsed into values of the protocol."""

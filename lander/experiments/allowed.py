@@ -1,4 +1,4 @@
-"""What a setting may be, in one sentence: the annotation that turns every refusal of a type into plain words."""
+"""The allowed values of a setting in one sentence: an annotation that replaces every validation error of a type."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,14 +11,14 @@ from pydantic_core import CoreSchema, core_schema
 
 from lander.protocol.refusals import did_you_mean, refusal, shown
 
-Type: TypeAlias = Any  # whatever pydantic accepts as a type
+Type: TypeAlias = Any  # anything that pydantic accepts as a type
 
 
 @dataclass(frozen=True)
 class Allowed:
-    """Annotation that turns every refusal of a type into one sentence: `found …; must be <words>`.
+    """Annotation that replaces every validation error of a type by one sentence: `found …; must be <words>`.
 
-    With `names`, the value must moreover be one of them. `pattern` is what the type's own validator demands of a text, for the
+    With `names`, the value must also be one of them. `pattern` is the regular expression of the type's own validator, for the
     JSON Schema.
     """
 
@@ -45,13 +45,13 @@ def one_of(*names: str) -> Allowed:
     return Allowed("one of " + ", ".join(names), names)
 
 
-def whole(value: object) -> object:
-    """A whole float as the int it means, so that `1e5` counts steps as well as `100_000` does."""
+def integer_if_whole(value: object) -> object:
+    """A whole float as an int, so that `1e5` is accepted for a number of steps like `100_000`; any other value unchanged."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def refusing(check: Callable[[str], bool]) -> Callable[[str], str]:
-    """A pydantic validator for text that passes a check; what it says of other text is left to `Allowed`."""
+def checked_by(check: Callable[[str], bool]) -> Callable[[str], str]:
+    """A pydantic validator for text that passes a check; `Allowed` words the error."""
 
     def validate(text: str) -> str:
         if not check(text):

@@ -1,4 +1,4 @@
-"""How an experiment is carried out where nobody says otherwise."""
+"""The default execution of an experiment."""
 
 from typing import Any
 
@@ -6,5 +6,5 @@ from lander.protocol.events import Execution
 
 
 def execution_with(**given: Any) -> Execution:
-    """How to carry an experiment out: in parallel and watched, but for what is given; raises pydantic's `ValidationError`."""
+    """The execution with the given values, parallel and monitored by default; raises pydantic's `ValidationError`."""
     return Execution.model_validate({"mode": "parallel", "monitoring": True, **given})

@@ -1,4 +1,4 @@
-"""Experiment files as data: JSON, YAML or TOML, within limits, with every key once."""
+"""Reading experiment files as data: JSON, YAML or TOML, with limits, and without duplicate keys."""
 
 import json
 import math
@@ -12,11 +12,11 @@ from lander.protocol.refusals import shown
 if TYPE_CHECKING:
     import yaml
 
-LARGEST_FILE: Final = 2**20
+MAX_FILE_BYTES: Final = 2**20
 
 
 def read_data(path: Path) -> object:
-    """The data in a file; raises `OSError`, `RecursionError`, and `ValueError` that says what is wrong and in which line."""
+    """The data in a file; raises `OSError`, `RecursionError`, or `ValueError` with the problem and its line."""
     return _parser(path)(_text(path))
 
 
@@ -26,8 +26,8 @@ def _text(path: Path) -> str:
     if not path.is_file():
         raise ValueError(f"is {'a directory' if path.is_dir() else 'not a regular file'}; must be a file")
     with path.open("rb") as file:
-        content = file.read(LARGEST_FILE + 1)
-    if len(content) > LARGEST_FILE:
+        content = file.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
         raise ValueError("is larger than 1 MiB, which no experiment is")
     try:
         text = content.decode("utf-8-sig")
@@ -53,7 +53,7 @@ def _json(text: str) -> object:
 
 
 def _integer(text: str) -> float:
-    return int(text) if len(text) < 400 else math.inf  # which every field refuses; Python would refuse to read it
+    return int(text) if len(text) < 400 else math.inf  # every field refuses inf; int() would raise an error without a line
 
 
 def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -82,7 +82,7 @@ _WORDS: Final = {"": None, "~": None, "null": None, "true": True, "false": False
 
 
 def parse_yaml(text: str) -> object:
-    """YAML as people mean it: `3e-4` is a number, `on` and `no` are text; no tags, no anchors, no key twice."""
+    """YAML as users expect it: `3e-4` is a number, `on` and `no` are text. No tags, anchors or duplicate keys."""
     import yaml
 
     try:
@@ -100,7 +100,7 @@ def parse_yaml(text: str) -> object:
 
 
 def _node(events: "Iterator[yaml.Event]", event: "yaml.Event") -> object:
-    """The data that begins with `event`, read off the events, where nothing has been resolved or expanded yet."""
+    """The data that begins with `event`, built from the events, because aliases are not yet expanded there."""
     import yaml
 
     if getattr(event, "anchor", None) or getattr(event, "tag", None):

@@ -1,7 +1,8 @@
-"""What may be different in a fork, an experiment whose runs go on from the checkpoints of other runs.
+"""What a fork may change. A fork is an experiment whose runs continue from the checkpoints of other runs.
 
-The baseline goes on as it was; a variant goes on with a change: the same past, one difference. A checkpoint fits whoever builds
-the same networks, optimizers, buffers and environments, so a change may concern how they are used and not what they are.
+The baseline continues unchanged and each variant with a change, so both share one past and differ in one thing. A checkpoint
+can be loaded only into the same networks, optimizers, buffers and environments: a change may concern their use, not their
+shape.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,30 +20,30 @@ UNFIT: Final[Mapping[str, str]] = {
     **dict.fromkeys(("use_rms_prop", "rms_prop_eps"), _OPTIMIZER),
     "n_envs": "the checkpoint holds the episodes of as many environments as there were",
 }
-"""The hyperparameters that cannot be changed at a checkpoint, and why."""
+"""The hyperparameters that cannot change at a checkpoint, and why."""
 
-Misfit = tuple[tuple[str | int, ...], str]
-"""A place in an experiment, and what is wrong with it."""
+ForkProblem = tuple[tuple[str | int, ...], str]
+"""A location in an experiment, and what is wrong there."""
 
 
-def misfits(origin: Origin, arms: Sequence[Arm]) -> Iterator[Misfit]:
-    """What keeps these arms, the baseline first, from going on from where they were forked."""
+def fork_problems(origin: Origin, arms: Sequence[Arm]) -> Iterator[ForkProblem]:
+    """The reasons why these arms, the baseline first, cannot continue from the origin's checkpoints."""
     forked = {branch.seed: branch.step for branch in origin.branches}
     for index, arm in enumerate(arms):
         if unknown := [seed for seed in arm.seeds if seed not in forked]:
             known = f"must be seeds that were forked, {', '.join(map(str, forked))}"
             words = f"found {unknown[0]}; {known}: have more trained in {origin.experiment}, and fork that anew"
             yield ("arms", index, "seeds"), words
-        begun = max((forked[seed] for seed in arm.seeds if seed in forked), default=0)
-        if arm.training_steps <= begun:
-            words = f"found {arm.training_steps}; must be more than {begun}, the step at which it was forked: training_steps=N"
-            yield ("arms", index, "training_steps"), words
+        forked_at = max((forked[seed] for seed in arm.seeds if seed in forked), default=0)
+        if arm.training_steps <= forked_at:
+            least = f"must be more than {forked_at}, the step at which it was forked: training_steps=N"
+            yield ("arms", index, "training_steps"), f"found {arm.training_steps}; {least}"
         for path, why in _changes(arms[0], arm):
             yield ("arms", index, *path), f"cannot be changed by a fork: {why}"
 
 
 def _changes(baseline: Arm, variant: Arm) -> Iterator[tuple[tuple[str, ...], str]]:
-    """The settings of a variant that differ from the baseline's and must not."""
+    """The settings in which a variant differs from the baseline and must not."""
     for name in ("algorithm", "environment", "device"):
         if (before := getattr(baseline, name)) != getattr(variant, name):
             yield (name,), f"what is forked has {shown(before)}"
@@ -55,13 +56,13 @@ def _changes(baseline: Arm, variant: Arm) -> Iterator[tuple[tuple[str, ...], str
 
 
 def _unfit(name: str, old: Any, new: Any) -> str:
-    """Why this hyperparameter cannot change so; empty where it can."""
+    """Why this hyperparameter cannot change in this way; empty if it can."""
     match name:
         case "normalize":
             return _unfit_normalization(old, new)
-        case "action_noise" if _remembers(old) != _remembers(new):
+        case "action_noise" if _is_ornstein_uhlenbeck(old) != _is_ornstein_uhlenbeck(new):
             return "Ornstein-Uhlenbeck noise remembers what it was, and other noise does not"
-        case "ent_coef" if _learned(old) and _learned(new):
+        case "ent_coef" if _is_learned(old) and _is_learned(new):
             return "it has been learned by now, and goes on as it is in the checkpoint"
     return UNFIT.get(name, "")
 
@@ -72,14 +73,14 @@ def _unfit_normalization(old: Any, new: Any) -> str:
         return (
             "the checkpoint holds no statistics to go on with" if before is None else "what was learned is of normalized data"
         )
-    shown_differently = [key for key in ("norm_obs", "norm_obs_keys") if before.get(key) != after.get(key)]
-    return "its statistics are of other observations" if shown_differently else ""
+    changed = [key for key in ("norm_obs", "norm_obs_keys") if before.get(key) != after.get(key)]
+    return "its statistics are of other observations" if changed else ""
 
 
-def _remembers(noise: Any) -> bool:
+def _is_ornstein_uhlenbeck(noise: Any) -> bool:
     return bool(noise) and noise["type"] == "ornstein_uhlenbeck"
 
 
-def _learned(coefficient: Any) -> bool:
-    """SAC's default is `auto`; PPO and A2C learn none, and write a number."""
+def _is_learned(coefficient: Any) -> bool:
+    """SAC's default is `auto`, which is learned; for PPO and A2C the coefficient is always a number."""
     return coefficient is None or isinstance(coefficient, str)

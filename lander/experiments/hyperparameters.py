@@ -1,7 +1,7 @@
-"""What each algorithm accepts: Stable-Baselines3's constructor arguments, and a few of ours, as tables of plain data.
+"""The hyperparameters that each algorithm accepts: Stable-Baselines3's constructor arguments and a few of ours, as tables.
 
-A table maps a name to a pydantic type, or to another `Group` where the setting is itself a mapping. Whatever is refused
-is refused in one sentence, `found …; must be …`, under the name of the setting. A new algorithm is one more table.
+A table maps a name to a pydantic type, or to another `Group` if the setting is itself a mapping. Every error is one sentence,
+`found …; must be …`, at the name of the setting. A new algorithm is one more table.
 """
 
 import math
@@ -25,8 +25,8 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
-from lander.experiments.allowed import Allowed, Type, one_of, whole
-from lander.protocol.plain import LARGEST, plain
+from lander.experiments.allowed import Allowed, Type, integer_if_whole, one_of
+from lander.protocol.plain import MAX_INTEGER, plain
 from lander.protocol.refusals import refusal
 
 # --- the types that the tables are made of ----------------------------------------------------------------------------
@@ -35,8 +35,8 @@ from lander.protocol.refusals import refusal
 _NUMBER_ABOVE_ZERO = r"\+?(?=[0-9._]*[1-9])([0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)([eE][-+]?[0-9]+)?$"
 
 
-def _starting_with(prefix: str) -> AfterValidator:
-    """Text that is `<prefix><number above 0>`, with the number written in one canonical way."""
+def _prefixed_number(prefix: str) -> AfterValidator:
+    """Text of the form `<prefix><number above 0>`, with the number in one canonical form."""
 
     def check(text: str) -> str:
         number = float(text.removeprefix(prefix)) if text.startswith(prefix) else math.nan
@@ -47,23 +47,23 @@ def _starting_with(prefix: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _written(prefix: str) -> WithJsonSchema:
-    """The same, for the JSON Schema."""
+def _number_pattern(prefix: str) -> WithJsonSchema:
+    """The same form as a pattern for the JSON Schema."""
     return WithJsonSchema({"type": "string", "pattern": f"^{prefix}{_NUMBER_ABOVE_ZERO}"})
 
 
 def _at_least(least: int) -> Type:
-    bounds = Field(ge=least, le=LARGEST)
-    return Annotated[int, Strict(), bounds, BeforeValidator(whole), Allowed(f"a whole number of at least {least}")]
+    bounds = Field(ge=least, le=MAX_INTEGER)
+    return Annotated[int, Strict(), bounds, BeforeValidator(integer_if_whole), Allowed(f"a whole number of at least {least}")]
 
 
 _Finite = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 _Positive = Annotated[_Finite, Field(gt=0)]
 _NotNegative = Annotated[_Finite, Field(ge=0)]
-_Count = Annotated[int, Strict(), Field(ge=1, le=LARGEST), BeforeValidator(whole)]
-_Linear = Annotated[str, Strict(), _starting_with("lin_"), _written("lin_")]
+_Count = Annotated[int, Strict(), Field(ge=1, le=MAX_INTEGER), BeforeValidator(integer_if_whole)]
+_Linear = Annotated[str, Strict(), _prefixed_number("lin_"), _number_pattern("lin_")]
 _Auto = Literal["auto"]
-_AutoFrom = Annotated[str, Strict(), _starting_with("auto_"), _written("auto_")]
+_AutoFrom = Annotated[str, Strict(), _prefixed_number("auto_"), _number_pattern("auto_")]
 _Layers = list[_Count]
 _ActorAndValue = dict[Literal["pi", "vf"], _Layers]
 _ActorAndQ = Annotated[dict[Literal["pi", "qf"], _Layers], Field(min_length=2)]  # Stable-Baselines3 asserts both
@@ -100,10 +100,10 @@ _NOISE = Annotated[str, one_of("normal", "ornstein_uhlenbeck")]
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """A mapping of settings: each name's type or sub-group, and why some names of SB3's are refused."""
+    """A mapping of settings: the type or sub-group of each name, and the reasons why some names of SB3 are refused."""
 
     settings: Mapping[str, Type]
-    otherwise: Type = Annotated[None, Allowed("a mapping or null")]  # the type of what may stand in its place
+    alternative: Type = Annotated[None, Allowed("a mapping or null")]  # the type of a value that may replace the mapping
     required: frozenset[str] = frozenset()
     refused: Mapping[str, str] = field(default_factory=dict)
 
@@ -112,7 +112,7 @@ class Group:
 
 
 def _all(type_: Type, names: str) -> dict[str, Type]:
-    """One row of a table: several names of one type."""
+    """One row of a table: several names with one type."""
     return dict.fromkeys(names.split(), type_)
 
 
@@ -138,7 +138,7 @@ _NORMALIZE = Group(
     _all(_SWITCH, "norm_obs norm_reward")
     | _all(_POSITIVE, "clip_obs clip_reward epsilon")
     | {"gamma": _FRACTION, "norm_obs_keys": _KEYS},
-    otherwise=Annotated[bool, Strict(), Allowed("true, false, or a mapping of VecNormalize's arguments")],
+    alternative=Annotated[bool, Strict(), Allowed("true, false, or a mapping of VecNormalize's arguments")],
 )
 _ACTION_NOISE = Group(
     {"type": _NOISE, "sigma": _SIGMA, "mean": _MEAN, "theta": _NOT_NEGATIVE, "dt": _POSITIVE},
@@ -193,7 +193,7 @@ _SETTINGS: Mapping[str, Mapping[str, Type]] = {
     "TD3": _DDPG | _WINDOW | {"policy_delay": _COUNT} | _all(_NOT_NEGATIVE, "target_policy_noise target_noise_clip"),
     "DDPG": _DDPG,
 }
-_MAPPING = Annotated[None, Allowed("a mapping")]  # what is said of hyperparameters that are not one
+_MAPPING = Annotated[None, Allowed("a mapping")]  # the error for hyperparameters that are no mapping
 ALGORITHMS: Mapping[str, Group] = {name: Group(table, _MAPPING, refused=EXCLUDED) for name, table in _SETTINGS.items()}
 
 
@@ -201,7 +201,7 @@ ALGORITHMS: Mapping[str, Group] = {name: Group(table, _MAPPING, refused=EXCLUDED
 
 
 def accepted(algorithm: str, path: Sequence[str] = ()) -> tuple[str, ...]:
-    """The names an algorithm accepts, at the top or in the mapping at `path`; none where there is no such mapping."""
+    """The names that an algorithm accepts, at the top or in the mapping at `path`; empty if there is no such mapping."""
     group: object = ALGORITHMS.get(algorithm)
     for name in path:
         group = group.settings.get(name) if isinstance(group, Group) else None
@@ -209,9 +209,9 @@ def accepted(algorithm: str, path: Sequence[str] = ()) -> tuple[str, ...]:
 
 
 def validate_hyperparameters(algorithm: str, mapping: Mapping[str, object]) -> dict[str, object]:
-    """`mapping` as plain data in one normal form, holding what was given and no defaults.
+    """`mapping` as plain data in one normal form, with the given values and no defaults.
 
-    `algorithm` is a key of `ALGORITHMS`. Raises `pydantic.ValidationError`, located at the settings at fault.
+    `algorithm` is a key of `ALGORITHMS`. Raises `pydantic.ValidationError`, located at the invalid settings.
     """
     settings = cast(dict[str, Any], _validated(ALGORITHMS[algorithm], mapping))
     conflicts = [
@@ -225,12 +225,12 @@ def validate_hyperparameters(algorithm: str, mapping: Mapping[str, object]) -> d
 def _validated(group: Group, value: object) -> object:
     if isinstance(value, Mapping):
         return _model(group).model_validate(dict(value)).model_dump(mode="json", exclude_unset=True)
-    return _otherwise(group).validate_python(value)
+    return _alternative(group).validate_python(value)
 
 
 @cache
-def _otherwise(group: Group) -> TypeAdapter[object]:
-    return TypeAdapter(group.otherwise)
+def _alternative(group: Group) -> TypeAdapter[object]:
+    return TypeAdapter(group.alternative)
 
 
 @cache
@@ -240,7 +240,7 @@ def _model(group: Group) -> type[BaseModel]:
         type_ = Annotated[Any, PlainValidator(partial(_validated, entry))] if isinstance(entry, Group) else entry
         fields[name] = (type_, ... if name in group.required else None)
     for name, reason in group.refused.items():
-        if not name.startswith("_"):  # pydantic keeps such names for itself; they are refused as unknown
+        if not name.startswith("_"):  # pydantic reserves such names; they are refused as unknown
             fields[name] = (Annotated[Any, PlainValidator(partial(_refuse, reason))], None)
     return create_model("Settings", __config__=ConfigDict(extra="forbid"), **fields)
 
@@ -250,7 +250,7 @@ def _refuse(reason: str, _: object) -> object:
 
 
 def _conflicts(algorithm: str, given: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Settings that Stable-Baselines3 refuses together, or silently ignores, when it builds the model."""
+    """Settings that Stable-Baselines3 refuses, or silently ignores, in this combination."""
     n_envs, n_steps = given.get("n_envs", 1), given.get("n_steps", 0)
     policy_kwargs, noise = given.get("policy_kwargs") or {}, given.get("action_noise") or {}
     if "gae_lambda" in accepted(algorithm) and given.get("normalize_advantage", algorithm == "PPO"):

@@ -1,6 +1,6 @@
-"""Overrides: `KEY=VALUE` on the command line, applied to what a file says.
+"""Overrides: `KEY=VALUE` on the command line, applied to the content of a file.
 
-A key that begins with an arm's name changes that arm, any other changes every arm.
+A key that begins with an arm's name changes that arm; any other key changes every arm.
 """
 
 from collections.abc import Sequence
@@ -9,12 +9,12 @@ from copy import deepcopy
 from lander.experiments.file_formats import parse_yaml
 from lander.experiments.hyperparameters import ALGORITHMS, accepted
 from lander.experiments.specification import EXPERIMENT_KEYS
-from lander.experiments.spellings import ARM_KEYS, WrittenArm, WrittenExperiment, stands
+from lander.experiments.spellings import ARM_KEYS, WrittenArm, WrittenExperiment, has_path
 from lander.protocol.refusals import did_you_mean, shown
 
 
 def apply_override(written: WrittenExperiment, override: str) -> None:
-    """Applies one `KEY=VALUE` to what the user wrote; raises `ValueError` that begins with the override."""
+    """Apply one `KEY=VALUE` to what the user wrote; raises `ValueError` that begins with the override."""
     key, _, text = override.partition("=")
     path = key.strip().split(".")
     if not all(path) or not text.strip():
@@ -24,7 +24,7 @@ def apply_override(written: WrittenExperiment, override: str) -> None:
         if path[0] in EXPERIMENT_KEYS:
             _put(written.top, path, value)
         elif path[0] in ARM_KEYS:
-            set_everywhere(written, *_in_plural(path, value))
+            set_in_every_arm(written, *_in_plural(path, value))
         else:
             arm, rest = _named_arm(written, ".".join(path))
             _set_in_arm(written, arm, *_in_plural(rest, value))
@@ -37,12 +37,12 @@ def _in_plural(path: list[str], value: object) -> tuple[list[str], object]:
 
 
 def _named_arm(written: WrittenExperiment, key: str) -> tuple[WrittenArm, list[str]]:
-    """The arm that the key begins with, under any of its names, and the rest of the key."""
+    """The arm with which the key begins, under any of its names, and the rest of the key."""
     arms = {arm.prefix.removesuffix("."): arm for arm in written.arms}
     arms |= {str(name): arm for arm in written.arms if (name := (arm.settings | arm.identity).get("name"))}
     if len(written.arms) == 2:
         arms.setdefault("variant", written.arms[1])
-    for name in sorted(arms, key=len, reverse=True):  # a name may hold dots: the longest that fits is meant
+    for name in sorted(arms, key=len, reverse=True):  # a name may contain dots, so the longest match wins
         if key == name:
             raise ValueError(f"found a whole arm; must name one of its settings, such as {name}.training_steps")
         if key.startswith(f"{name}."):
@@ -54,7 +54,7 @@ def _named_arm(written: WrittenExperiment, key: str) -> tuple[WrittenArm, list[s
 
 
 def _set_in_arm(written: WrittenExperiment, arm: WrittenArm, path: list[str], value: object) -> None:
-    """Sets what is at `path` in one arm; what surrounds it there, said or inherited, stays."""
+    """Set the value at `path` in one arm; values beside it, its own or inherited, are kept."""
     if len(path) > 2:
         outer, inner, *_ = path
         container = written.settings(arm).get(outer)
@@ -64,10 +64,10 @@ def _set_in_arm(written: WrittenExperiment, arm: WrittenArm, path: list[str], va
     _put(arm.settings, path, value)
 
 
-def set_everywhere(written: WrittenExperiment, path: list[str], value: object) -> None:
-    """Sets what is at `path` in every arm, wherever it was said before."""
+def set_in_every_arm(written: WrittenExperiment, path: list[str], value: object) -> None:
+    """Set the value at `path` in every arm, and remove earlier values of it."""
     for arm in written.arms:
-        if len(path) > 2 and stands(arm.settings, path[:2]):
+        if len(path) > 2 and has_path(arm.settings, path[:2]):
             _put(arm.settings, path, value)
         else:
             _clear(arm.settings, path)
@@ -87,7 +87,7 @@ def _put(settings: dict[str, object], path: list[str], value: object) -> None:
 
 
 def _clear(settings: object, path: Sequence[str]) -> None:
-    """Forgets what was said at `path`, in either spelling of seeds."""
+    """Remove the value at `path`, in either spelling of seeds."""
     first, *rest = path
     if not isinstance(settings, dict):
         return
@@ -100,6 +100,6 @@ def _clear(settings: object, path: Sequence[str]) -> None:
 
 
 def as_hyperparameter(name: object) -> str:
-    """`; did you mean hyperparameters.…?` for the name of one, else nothing."""
+    """`; did you mean hyperparameters.…?` if the name is a hyperparameter, otherwise an empty string."""
     known = any(name in accepted(algorithm) for algorithm in ALGORITHMS)
     return f"; did you mean hyperparameters.{name}?" if known else ""

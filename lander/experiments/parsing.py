@@ -1,6 +1,6 @@
-"""An experiment file and overrides → an `Experiment` to be recorded, or one plain line for each thing that is wrong.
+"""From an experiment file and overrides to an `Experiment` to be recorded, or to one line for each problem.
 
-Reading never raises anything but `ConfigurationError`, whatever the file holds.
+Reading raises only `ConfigurationError`, whatever the file contains.
 """
 
 import re
@@ -11,8 +11,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from lander.experiments.file_formats import read_data
-from lander.experiments.overrides import apply_override, set_everywhere
-from lander.experiments.problems import lines, refused
+from lander.experiments.overrides import apply_override, set_in_every_arm
+from lander.experiments.problems import configuration_error, problem_lines
 from lander.experiments.specification import ExperimentSpec
 from lander.experiments.spellings import WrittenExperiment
 from lander.protocol.experiment import Experiment
@@ -29,20 +29,20 @@ def read_experiment(
     eval_frequency: int | None = None,
     eval_episodes: int | None = None,
 ) -> tuple[Experiment, tuple[str, ...]]:
-    """The experiment in a JSON, YAML or TOML file, and what the user should be told about it.
+    """The experiment in a JSON, YAML or TOML file, and the notices for the user about it.
 
-    `overrides` are `KEY=VALUE`: a key that begins with an arm's name changes that arm, any other changes every arm.
-    `seeds` such as `0-4` replace every arm's. Raises `ConfigurationError`, one line per problem.
+    `overrides` are `KEY=VALUE`: a key that begins with an arm's name changes that arm; any other key changes every arm. `seeds`
+    such as `0-4` replace the seeds of every arm. Raises `ConfigurationError`, one line per problem.
     """
     source = str(path)
     try:
         data = read_data(path)
     except OSError as error:
-        raise refused(source, [f"cannot be read: {error.strerror or error}"]) from None
+        raise configuration_error(source, [f"cannot be read: {error.strerror or error}"]) from None
     except RecursionError:
-        raise refused(source, ["nested too deeply"]) from None
+        raise configuration_error(source, ["nested too deeply"]) from None
     except ValueError as error:
-        raise refused(source, [str(error)]) from None
+        raise configuration_error(source, [str(error)]) from None
     return parse_experiment(
         data,
         source=source,
@@ -66,9 +66,9 @@ def parse_experiment(
     eval_frequency: int | None = None,
     eval_episodes: int | None = None,
 ) -> tuple[Experiment, tuple[str, ...]]:
-    """The same as `read_experiment`, from the data that a file holds; `source` is what errors call it."""
+    """The same as `read_experiment`, from the data of a file; `source` is the name of the data in errors."""
     if not isinstance(data, Mapping):
-        raise refused(source, [f"found {shown(data)}; must be a mapping of settings, such as algorithm: PPO"])
+        raise configuration_error(source, [f"found {shown(data)}; must be a mapping of settings, such as algorithm: PPO"])
     options = {
         "experiment_id": experiment_id,
         "checkpoint_frequency": checkpoint_frequency,
@@ -83,25 +83,26 @@ def parse_experiment(
             again = f"lander-ctl run --experiment-id ID --seeds {seeds}"
             raise ValueError(f"seeds: found {seeds}, which adds to an experiment that is recorded, not to a file: {again}")
         if seeds is not None:
-            set_everywhere(written, ["seeds"], seeds)
+            set_in_every_arm(written, ["seeds"], seeds)
         written.top |= {key: value for key, value in options.items() if value is not None}
         normal, notices = written.resolve()
         return ExperimentSpec.model_validate(normal).recorded(), notices
     except ValidationError as error:
-        raise refused(source, lines(written, error)) from None
+        raise configuration_error(source, problem_lines(written, error)) from None
     except RecursionError:
-        raise refused(source, ["nested too deeply"]) from None
+        raise configuration_error(source, ["nested too deeply"]) from None
     except ValueError as error:
-        raise refused(source, [str(error)]) from None
+        raise configuration_error(source, [str(error)]) from None
 
 
 def with_more_seeds(experiment: Experiment, more: str) -> Experiment:
-    """The experiment with so many more seeds for every arm (`+5`): those that follow on the largest of any arm.
+    """The experiment with more seeds for every arm (`+5` adds five), which follow the largest seed of any arm.
 
-    Raises `ConfigurationError` for anything that is no such number; the seeds are checked where the experiment is read again.
+    Raises `ConfigurationError` for any other text; the seeds are validated when the experiment is parsed again.
     """
     if not re.fullmatch(r"\+[1-9][0-9]{0,4}", more):
-        raise refused(experiment.experiment_id, [f"seeds: found {shown(more)}; must be like +5 to add five, or like 0-4"])
+        problem = f"seeds: found {shown(more)}; must be like +5 to add five, or like 0-4"
+        raise configuration_error(experiment.experiment_id, [problem])
     first = max(seed for arm in experiment.arms for seed in arm.seeds) + 1
     added = range(first, first + int(more))
     arms = tuple(arm.model_copy(update={"seeds": (*arm.seeds, *added)}) for arm in experiment.arms)

@@ -1,4 +1,4 @@
-"""What is wrong with an experiment, in plain lines: file, field as the user wrote it, what was found, what is allowed."""
+"""The problems of an experiment as lines: file, field as the user wrote it, the value found, the values allowed."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -13,15 +13,15 @@ from lander.experiments.spellings import ARM_KEYS, SPELLINGS, Location, WrittenE
 from lander.protocol.errors import ConfigurationError
 from lander.protocol.refusals import did_you_mean, shown
 
-MOST_LINES: Final = 20  # of one message
-LONGEST_LINE: Final = 1_000
+MAX_LINES: Final = 20  # of one message
+MAX_LINE_LENGTH: Final = 1_000
 
 
-def refused(source: str, problems: Iterable[str]) -> ConfigurationError:
-    """One line for each problem, each said once, and no more of them than anybody reads."""
+def configuration_error(source: str, problems: Iterable[str]) -> ConfigurationError:
+    """An error with one line for each distinct problem, up to `MAX_LINES`."""
     lines: dict[str, None] = {}
     for problem in problems:
-        if len(lines) == MOST_LINES:
+        if len(lines) == MAX_LINES:
             lines[f"{source}: and more"] = None
             break
         lines[_printable(f"{source}: {problem}")] = None
@@ -29,8 +29,8 @@ def refused(source: str, problems: Iterable[str]) -> ConfigurationError:
 
 
 def _printable(line: str) -> str:
-    """One line that any terminal can show: what a file smuggles into a key must not break the message."""
-    short = line if len(line) <= LONGEST_LINE else line[:LONGEST_LINE] + "…"
+    """One line that any terminal can show, because a key in a file may contain control characters."""
+    short = line if len(line) <= MAX_LINE_LENGTH else line[:MAX_LINE_LENGTH] + "…"
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in short)
 
 
@@ -42,14 +42,14 @@ _KINDS: Final = {
 }
 
 
-def lines(written: WrittenExperiment, error: ValidationError) -> Iterator[str]:
+def problem_lines(written: WrittenExperiment, error: ValidationError) -> Iterator[str]:
     for each in error.errors(include_url=False):
         location = each["loc"]
         match each["type"]:
             case "refused":
                 problem = each["msg"]
             case "missing":
-                problem = f"missing; must be {_wanted(location)}"
+                problem = f"missing; must be {_allowed_words(location)}"
             case "extra_forbidden":
                 problem = _unknown(written, location)
             case kind:
@@ -58,8 +58,8 @@ def lines(written: WrittenExperiment, error: ValidationError) -> Iterator[str]:
         yield f"{field}: {problem}" if field else problem
 
 
-def _wanted(location: Location) -> str:
-    """What is allowed where something required is missing."""
+def _allowed_words(location: Location) -> str:
+    """The allowed values of a required field that is missing."""
     fields = ArmSpec.model_fields | ExperimentSpec.model_fields
     field = fields.get(str(location[-1]))
     words = [each.words for each in field.metadata if isinstance(each, Allowed)] if field else []
@@ -67,7 +67,7 @@ def _wanted(location: Location) -> str:
 
 
 def _unknown(written: WrittenExperiment, location: Location) -> str:
-    """What to say of a key that nobody knows: the nearest that somebody does."""
+    """The message for an unknown key, with the most similar known key."""
     *outer, name = location
     match outer:
         case ["arms", int(index), "hyperparameters", *path]:

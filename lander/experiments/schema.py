@@ -15,9 +15,9 @@ from pydantic import TypeAdapter
 
 from lander.experiments.hyperparameters import ALGORITHMS, Group
 from lander.experiments.specification import EXPERIMENT_KEYS, ArmSpec, ExperimentSpec
-from lander.experiments.spellings import ARM_KEYS, MOST_ARMS
-from lander.protocol.experiment import MOST_SEEDS, Origin
-from lander.protocol.plain import LARGEST
+from lander.experiments.spellings import ARM_KEYS, MAX_ARMS
+from lander.protocol.experiment import MAX_SEEDS, Origin
+from lander.protocol.plain import MAX_INTEGER
 
 Schema = dict[str, Any]
 
@@ -57,15 +57,15 @@ MEANINGS: Final[Mapping[str, str]] = {
     "name": "The name of the arm.",
     "role": "The first arm is the baseline, each other arm is a variant.",
 }
-"""What each setting is for, in a sentence."""
+"""The purpose of each setting in one sentence."""
 
-_NEEDED: Final = ("algorithm", "environment", "training_steps", "seeds")
+_REQUIRED: Final = ("algorithm", "environment", "training_steps", "seeds")
 _TWO_CONFIGURATIONS: Final = ("baseline_config", "variant_config")
 _ONE_OF_EACH: Final = ("baseline", "variant", *_TWO_CONFIGURATIONS)
 _SHORT: Final = ("baseline", "variants", "variant")
 _CONSTRAINTS: Final = {"ge": "minimum", "le": "maximum", "gt": "exclusiveMinimum", "lt": "exclusiveMaximum"}
 _GROUPED: Final = "^[1-9][0-9]*(_[0-9]+)+$"
-"""A number such as 100_000 is text to an editor that reads YAML 1.2, and a number to lander-ctl."""
+"""A number such as 100_000 is text for an editor that reads YAML 1.2, and a number for lander-ctl."""
 _SEED_RANGE: Final = "^ *[0-9]{1,10} *(- *[0-9]{1,10} *)?(, *[0-9]{1,10} *(- *[0-9]{1,10} *)?)*$"
 
 
@@ -79,7 +79,7 @@ def experiment_schema() -> Schema:
             "type": ["object", "null"],
             "propertyNames": {**_plain(ArmSpec, "name"), "not": {"const": "baseline"}},
             "additionalProperties": arm,
-            "maxProperties": MOST_ARMS - 1,
+            "maxProperties": MAX_ARMS - 1,
         },
         "variant": arm,
         "baseline_config": arm,
@@ -89,7 +89,7 @@ def experiment_schema() -> Schema:
             "items": [_listed_arm("baseline")],
             "additionalItems": _listed_arm("variant"),
             "minItems": 2,
-            "maxItems": MOST_ARMS,
+            "maxItems": MAX_ARMS,
         },
     }
     properties = {**_experiment_settings(), **settings, **spellings}
@@ -126,16 +126,16 @@ def _experiment_settings() -> Schema:
 
 def _arm_settings() -> Schema:
     found = {name: _plain(ArmSpec, name) for name in ARM_KEYS if name != "seed"}
-    numbers = {**found["seeds"], "minItems": 1, "maxItems": MOST_SEEDS, "uniqueItems": True}
+    numbers = {**found["seeds"], "minItems": 1, "maxItems": MAX_SEEDS, "uniqueItems": True}
     found["seed"] = found["seeds"]["items"]
     found["seeds"] = {"anyOf": [numbers, {"type": "string", "pattern": _SEED_RANGE}]}
-    found["hyperparameters"] = {"type": ["object", "null"]}  # what is in it depends on the algorithm
+    found["hyperparameters"] = {"type": ["object", "null"]}  # its content depends on the algorithm
     found["environment_kwargs"]["type"] = ["object", "null"]
     return found
 
 
 def _listed_arm(role: str) -> Schema:
-    """An arm in the list `arms`: it says its name and its role."""
+    """An arm in the list `arms`, with its name and role."""
     own = {"name": _plain(ArmSpec, "name"), "role": {"const": role}}
     settings = {**own, **_arm_settings()}
     return {
@@ -155,7 +155,7 @@ def _plain(model: type[ArmSpec] | type[ExperimentSpec], name: str) -> Schema:
 
 @cache
 def _fields(model: type[ArmSpec] | type[ExperimentSpec]) -> Schema:
-    """What pydantic writes of a model's fields."""
+    """The schema that pydantic generates for a model's fields."""
     fields: Schema = _inlined(model.model_json_schema())["properties"]
     return fields
 
@@ -165,12 +165,12 @@ def _described(name: str, schema: Schema) -> Schema:
 
 
 def _group(group: Group) -> Schema:
-    """A mapping of hyperparameters; `null`, or what else the group allows, may stand in its place."""
+    """A mapping of hyperparameters; `null`, or the group's alternative, may replace it."""
     settings = {name: _group(entry) if isinstance(entry, Group) else _type(entry) for name, entry in group.settings.items()}
     mapping: Schema = {"type": "object", "properties": settings, "additionalProperties": False}
     if group.required:
         mapping["required"] = sorted(group.required)
-    instead = _type(group.otherwise)
+    instead = _type(group.alternative)
     words = instead.pop("description")
     if instead == {"type": "null"}:
         return {**mapping, "type": ["object", "null"]}
@@ -191,18 +191,18 @@ def _not_both_seeds() -> Schema:
 
 def _short_form() -> Schema:
     named = {"required": ["variants"], "properties": {"variants": {"type": "object", "minProperties": 1}}}
-    needed = [_any_of(_has(name), {"required": ["baseline"], "properties": {"baseline": _has(name)}}) for name in _NEEDED]
-    return {"allOf": [_any_of({"required": ["variant"]}, named), *needed, *_without(*_TWO_CONFIGURATIONS, "arms")]}
+    required = [_any_of(_has(name), {"required": ["baseline"], "properties": {"baseline": _has(name)}}) for name in _REQUIRED]
+    return {"allOf": [_any_of({"required": ["variant"]}, named), *required, *_without(*_TWO_CONFIGURATIONS, "arms")]}
 
 
 def _two_configurations() -> Schema:
-    needed = [_any_of(_has(name), {"properties": dict.fromkeys(_TWO_CONFIGURATIONS, _has(name))}) for name in _NEEDED]
-    return {"required": list(_TWO_CONFIGURATIONS), "allOf": [*needed, *_without(*_SHORT, "arms")]}
+    required = [_any_of(_has(name), {"properties": dict.fromkeys(_TWO_CONFIGURATIONS, _has(name))}) for name in _REQUIRED]
+    return {"required": list(_TWO_CONFIGURATIONS), "allOf": [*required, *_without(*_SHORT, "arms")]}
 
 
 def _list_of_arms() -> Schema:
-    needed = [_any_of(_has(name), {"properties": {"arms": {"items": _has(name)}}}) for name in _NEEDED]
-    return {"required": ["arms"], "allOf": [*needed, *_without(*_SHORT, *_TWO_CONFIGURATIONS)]}
+    required = [_any_of(_has(name), {"properties": {"arms": {"items": _has(name)}}}) for name in _REQUIRED]
+    return {"required": ["arms"], "allOf": [*required, *_without(*_SHORT, *_TWO_CONFIGURATIONS)]}
 
 
 def _any_of(*choices: Schema) -> Schema:
@@ -210,7 +210,7 @@ def _any_of(*choices: Schema) -> Schema:
 
 
 def _has(name: str) -> Schema:
-    """The setting is given; `seed` is another way to give `seeds`."""
+    """The setting is given; `seed` counts as `seeds`."""
     if name == "seeds":
         return {"type": "object", "anyOf": [{"required": ["seeds"]}, {"required": ["seed"]}]}
     return {"type": "object", "required": [name]}
@@ -225,37 +225,38 @@ def _without(*names: str) -> Iterator[Schema]:
 
 
 def _own_algorithm() -> Iterator[Schema]:
-    """An arm that names its algorithm."""
+    """The rule for an arm that names its algorithm."""
     for algorithm in ALGORITHMS:
-        yield {"if": _runs(algorithm), "then": _takes(algorithm)}
+        yield {"if": _uses(algorithm), "then": _hyperparameters_of(algorithm)}
 
 
 def _by_algorithm() -> Iterator[Schema]:
-    """Arms that take their algorithm from the top level or from the baseline, and hyperparameters at the top level."""
+    """The rules for arms that inherit their algorithm from the top level or the baseline, and for top-level hyperparameters."""
     for algorithm in ALGORITHMS:
-        heir = {"if": {"not": {"type": "object", "required": ["algorithm"]}}, "then": _takes(algorithm)}
-        all_heirs: Schema = {**dict.fromkeys(("baseline", *_TWO_CONFIGURATIONS), heir), "arms": {"items": heir}}
-        yield {"if": _runs(algorithm), "then": {"properties": {**_takes(algorithm)["properties"], **all_heirs}}}
-        variants = {"properties": {"variant": heir, "variants": {"additionalProperties": heir}}}
+        accepts = _hyperparameters_of(algorithm)
+        inherited = {"if": {"not": {"type": "object", "required": ["algorithm"]}}, "then": accepts}
+        all_inherited: Schema = {**dict.fromkeys(("baseline", *_TWO_CONFIGURATIONS), inherited), "arms": {"items": inherited}}
+        yield {"if": _uses(algorithm), "then": {"properties": {**accepts["properties"], **all_inherited}}}
+        variants = {"properties": {"variant": inherited, "variants": {"additionalProperties": inherited}}}
         baseline_says = {"required": ["baseline"], "properties": {"baseline": {"type": "object", "required": ["algorithm"]}}}
-        from_the_top = {"allOf": [_runs(algorithm), {"not": baseline_says}]}
-        yield {"if": _any_of(from_the_top, _arm_runs("baseline", algorithm)), "then": variants}
-        listed: Schema = {"required": ["arms"], "properties": {"arms": {"contains": _runs(algorithm)}}}
-        not_this = {"additionalProperties": {"not": _runs(algorithm)}}
+        from_the_top = {"allOf": [_uses(algorithm), {"not": baseline_says}]}
+        yield {"if": _any_of(from_the_top, _arm_uses("baseline", algorithm)), "then": variants}
+        listed: Schema = {"required": ["arms"], "properties": {"arms": {"contains": _uses(algorithm)}}}
+        not_this = {"additionalProperties": {"not": _uses(algorithm)}}
         among = {"required": ["variants"], "not": {"properties": {"variants": not_this}}}
-        used = [*(_arm_runs(name, algorithm) for name in _ONE_OF_EACH), listed, among]
-        yield {"if": _any_of(*used), "then": _takes(algorithm)}
+        used = [*(_arm_uses(name, algorithm) for name in _ONE_OF_EACH), listed, among]
+        yield {"if": _any_of(*used), "then": accepts}
 
 
-def _runs(algorithm: str) -> Schema:
+def _uses(algorithm: str) -> Schema:
     return {"type": "object", "required": ["algorithm"], "properties": {"algorithm": {"const": algorithm}}}
 
 
-def _arm_runs(name: str, algorithm: str) -> Schema:
-    return {"required": [name], "properties": {name: _runs(algorithm)}}
+def _arm_uses(name: str, algorithm: str) -> Schema:
+    return {"required": [name], "properties": {name: _uses(algorithm)}}
 
 
-def _takes(algorithm: str) -> Schema:
+def _hyperparameters_of(algorithm: str) -> Schema:
     return {"properties": {"hyperparameters": {"$ref": f"#/definitions/{algorithm}"}}}
 
 
@@ -263,7 +264,7 @@ def _takes(algorithm: str) -> Schema:
 
 
 def _inlined(schema: Schema) -> Schema:
-    """The schema without references: each definition stands where it is used."""
+    """The schema without references: each definition is copied to where it is used."""
     definitions = schema.pop("$defs", {})
 
     def inline(part: Any) -> Any:
@@ -278,7 +279,7 @@ def _inlined(schema: Schema) -> Schema:
 
 
 def _cleaned(part: Any) -> Any:
-    """No titles, no bounds beyond any use, the words of draft 7, and 100_000 where a number may stand."""
+    """Remove titles and bounds that are only integer limits, use the keywords of draft 7, and allow 100_000 for a number."""
     if isinstance(part, list):
         return [_cleaned(each) for each in part]
     if not isinstance(part, Mapping):
@@ -286,7 +287,7 @@ def _cleaned(part: Any) -> Any:
     found = {
         _CONSTRAINTS.get(key, key): _cleaned(value)
         for key, value in part.items()
-        if not (key == "title" and isinstance(value, str)) and value != LARGEST
+        if not (key == "title" and isinstance(value, str)) and value != MAX_INTEGER
     }
     if "prefixItems" in found:
         found["items"] = found.pop("prefixItems")

@@ -1,7 +1,7 @@
-"""What an experiment file may say, checked: every setting with its type, its words and today's default.
+"""The validation of an experiment file: every setting with its type, its error message and today's default.
 
-`ExperimentSpec` takes any spelling (`spellings.py`), and gives the experiment to be recorded: plain, complete, and read ever
-after without what stands here.
+`ExperimentSpec` accepts any spelling (`spellings.py`), and returns the experiment to be recorded: plain and complete, so that
+reading it later does not need this file.
 """
 
 import re
@@ -23,17 +23,17 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
-from lander.experiments.allowed import Allowed, one_of, refusing, whole
-from lander.experiments.fork_rules import misfits
+from lander.experiments.allowed import Allowed, checked_by, integer_if_whole, one_of
+from lander.experiments.fork_rules import fork_problems
 from lander.experiments.hyperparameters import ALGORITHMS, validate_hyperparameters
 from lander.experiments.spellings import resolve
 from lander.protocol.digests import digest
 from lander.protocol.experiment import (
     ENVIRONMENT_NAME,
     IDENTIFIER,
-    LARGEST_SEED,
-    MOST_EVALUATED,
-    MOST_SEEDS,
+    MAX_EVAL_EPISODES,
+    MAX_SEED,
+    MAX_SEEDS,
     Arm,
     Experiment,
     Origin,
@@ -41,27 +41,27 @@ from lander.protocol.experiment import (
     is_environment_name,
     is_identifier,
 )
-from lander.protocol.plain import LARGEST, PlainData
+from lander.protocol.plain import MAX_INTEGER, PlainData
 from lander.protocol.refusals import refusal, shown
 
 
 def _seed_range(value: object) -> object:
-    """`0-2,9` as the seeds it means; anything but text is left to the type."""
+    """`0-2,9` as the seeds it denotes; a value that is not text is left to the type."""
     if not isinstance(value, str):
         return value
     seeds: list[int] = []
     for part in value.replace(" ", "").split(","):
         bounds = re.fullmatch(r"([0-9]{1,10})(?:-([0-9]{1,10}))?", part)
         first, last = (int(bounds[1]), int(bounds[2] or bounds[1])) if bounds else (1, 0)
-        if not 0 <= last - first < MOST_SEEDS - len(seeds):
-            raise refusal(f"found {shown(value)}; must be seeds and ranges such as 0-4 or 1,7, at most {MOST_SEEDS}")
+        if not 0 <= last - first < MAX_SEEDS - len(seeds):
+            raise refusal(f"found {shown(value)}; must be seeds and ranges such as 0-4 or 1,7, at most {MAX_SEEDS}")
         seeds += range(first, last + 1)
     return seeds
 
 
 def _distinct_seeds(seeds: tuple[int, ...]) -> tuple[int, ...]:
-    if not 0 < len(seeds) <= MOST_SEEDS:
-        raise refusal(f"found {len(seeds) or 'no'} seeds; must be 1 to {MOST_SEEDS}, such as [0, 1, 2]")
+    if not 0 < len(seeds) <= MAX_SEEDS:
+        raise refusal(f"found {len(seeds) or 'no'} seeds; must be 1 to {MAX_SEEDS}, such as [0, 1, 2]")
     seed, times = Counter(seeds).most_common(1)[0]
     if times > 1:
         raise refusal(f"found seed {seed} {times} times; must stand once")
@@ -70,18 +70,18 @@ def _distinct_seeds(seeds: tuple[int, ...]) -> tuple[int, ...]:
 
 _NAME: Final = "1 to 64 letters, digits, '.', '_' or '-', no '..', beginning with a letter or digit"
 _ENVIRONMENT: Final = "the name of a Gymnasium environment, such as LunarLander-v3"
-_Name = Annotated[str, Strict(), AfterValidator(refusing(is_identifier))]
+_Name = Annotated[str, Strict(), AfterValidator(checked_by(is_identifier))]
 _Identifier = Annotated[_Name, Allowed(_NAME, pattern=f"^{IDENTIFIER}$")]
-_Environment = Annotated[str, Strict(), AfterValidator(refusing(is_environment_name))]
+_Environment = Annotated[str, Strict(), AfterValidator(checked_by(is_environment_name))]
 _EnvironmentName = Annotated[_Environment, Allowed(_ENVIRONMENT, pattern=f"^{ENVIRONMENT_NAME}$")]
-_Int = Annotated[int, Strict(), BeforeValidator(whole)]
-_AboveZero = Annotated[_Int, Field(ge=1, le=LARGEST), Allowed("a whole number above 0")]
-_ZeroOrMore = Annotated[_Int, Field(ge=0, le=LARGEST), Allowed("a whole number of at least 0")]
-_Seed = Annotated[_Int, Field(ge=0, le=LARGEST_SEED), Allowed(f"a whole number from 0 to {LARGEST_SEED}")]
+_Int = Annotated[int, Strict(), BeforeValidator(integer_if_whole)]
+_AboveZero = Annotated[_Int, Field(ge=1, le=MAX_INTEGER), Allowed("a whole number above 0")]
+_ZeroOrMore = Annotated[_Int, Field(ge=0, le=MAX_INTEGER), Allowed("a whole number of at least 0")]
+_Seed = Annotated[_Int, Field(ge=0, le=MAX_SEED), Allowed(f"a whole number from 0 to {MAX_SEED}")]
 SeedsSpec = Annotated[tuple[_Seed, ...], BeforeValidator(_seed_range), AfterValidator(_distinct_seeds)]
 _Bound = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
 _Limit = Annotated[_Bound | None, Allowed("a number above 0, or null for no limit")]
-_Episodes = Annotated[_ZeroOrMore, Field(le=MOST_EVALUATED), Allowed(f"a whole number from 0 to {MOST_EVALUATED}")]
+_Episodes = Annotated[_ZeroOrMore, Field(le=MAX_EVAL_EPISODES), Allowed(f"a whole number from 0 to {MAX_EVAL_EPISODES}")]
 
 
 class _Spec(BaseModel):
@@ -89,12 +89,12 @@ class _Spec(BaseModel):
 
     @property
     def defaulted(self) -> tuple[str, ...]:
-        """The fields that nobody wrote, in their order."""
+        """The fields that the user did not write, in their order."""
         return tuple(name for name in type(self).model_fields if name not in self.model_fields_set)
 
 
 class ArmSpec(_Spec):
-    """One arm, complete but for the defaults of its hyperparameters."""
+    """One arm, complete except for the defaults of its hyperparameters."""
 
     name: _Identifier
     role: Annotated[Literal["baseline", "variant"], one_of("baseline", "variant")]
@@ -102,19 +102,19 @@ class ArmSpec(_Spec):
     environment: _EnvironmentName
     environment_kwargs: PlainData = Field(default_factory=dict)
     training_steps: _AboveZero
-    seeds: SeedsSpec = Field(description=f"1 to {MOST_SEEDS} seeds, such as [0, 1, 2]")
+    seeds: SeedsSpec = Field(description=f"1 to {MAX_SEEDS} seeds, such as [0, 1, 2]")
     device: Annotated[Literal["cpu", "cuda"], Allowed("cpu or cuda")] = "cpu"
     hyperparameters: dict[str, object] = Field(default_factory=dict)
 
     @field_validator("hyperparameters")
     @classmethod
     def _accepted_by_the_algorithm(cls, given: dict[str, object], info: ValidationInfo) -> dict[str, object]:
-        algorithm = info.data.get("algorithm")  # missing where it was itself refused
+        algorithm = info.data.get("algorithm")  # missing if it was itself refused
         return validate_hyperparameters(algorithm, given) if algorithm else given
 
     @property
     def scheduled(self) -> tuple[str, ...]:
-        """The settings that are functions of the whole training: with other training steps they take another course."""
+        """The settings that are functions of training progress, so a change of `training_steps` changes their values."""
         linear = [f"{key}={value}" for key, value in self.hyperparameters.items() if str(value).startswith("lin_")]
         return (*linear, "exploration_fraction") if self.algorithm == "DQN" else tuple(linear)
 
@@ -133,10 +133,10 @@ class ResourceLimitsSpec(_Spec):
 
 
 class ExperimentSpec(_Spec):
-    """An experiment file: what is compared, how often, and what to do when a run fails.
+    """An experiment file: what is compared, with how many runs, and what to do when a run fails.
 
-    Accepts every spelling that a file may use, so `ExperimentSpec(**the_file)` works. Raises pydantic's `ValidationError`, and
-    `ValueError` where the shape of the data leaves nothing to check.
+    Accepts every spelling of a file, so `ExperimentSpec(**the_file)` works. Raises pydantic's `ValidationError`, or
+    `ValueError` if the data has no shape that can be validated.
     """
 
     experiment_id: _Identifier = ""  # without one, it is derived from the content
@@ -177,25 +177,25 @@ class ExperimentSpec(_Spec):
         return arms
 
     def recorded(self) -> Experiment:
-        """The experiment to be recorded, with an id; raises `ValidationError` where a fork does not fit its origin."""
+        """The experiment to be recorded, with an id; raises `ValidationError` if a fork does not fit its origin."""
         arms = [Arm(**arm.recorded()) for arm in self.arms]
         rest = {name: getattr(self, name) for name in type(self).model_fields if name not in ("arms", "resource_limits")}
         named = rest | {"experiment_id": self.experiment_id or "unnamed"}
         limits = ResourceLimits(**self.resource_limits.model_dump())
         experiment = Experiment(**named, arms=tuple(arms), resource_limits=limits, defaulted=self.defaulted)
-        _refuse_misfits(experiment)
+        _refuse_fork_problems(experiment)
         return experiment if self.experiment_id else experiment.model_copy(update={"experiment_id": _derived_id(experiment)})
 
 
-def _refuse_misfits(experiment: Experiment) -> None:
-    problems = [] if experiment.origin is None else list(misfits(experiment.origin, experiment.arms))
+def _refuse_fork_problems(experiment: Experiment) -> None:
+    problems = [] if experiment.origin is None else list(fork_problems(experiment.origin, experiment.arms))
     if problems:
         found = [InitErrorDetails(type=refusal(words), loc=place, input=None) for place, words in problems]
         raise ValidationError.from_exception_data("Experiment", found)
 
 
 def _derived_id(experiment: Experiment) -> str:
-    """An id made of the content: the same file has the same one."""
+    """An id derived from the content, so that the same file gets the same id."""
     arm, origin = experiment.baseline, experiment.origin
     words = (f"{arm.algorithm}-{arm.environment}" if origin is None else f"{origin.experiment}-fork").lower()
     slug = re.sub(r"[^a-z0-9]+", "-", words).strip("-")[:50]
@@ -203,4 +203,4 @@ def _derived_id(experiment: Experiment) -> str:
 
 
 EXPERIMENT_KEYS: Final = tuple(key for key in ExperimentSpec.model_fields if key != "arms")
-"""What a file may say of the experiment as a whole."""
+"""The settings of the experiment as a whole."""

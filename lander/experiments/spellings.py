@@ -1,7 +1,7 @@
-"""The spellings of an experiment file, and the normal form that each of them means.
+"""The spellings of an experiment file, and their common normal form.
 
-The normal form lists all `arms`, each complete. It may be written itself; or in short, as `baseline` and `variants`, where a
-variant says only what differs; or as two complete configurations, `baseline_config` and `variant_config`.
+The normal form lists all `arms`, each complete. A file may contain it directly. The short form is `baseline` and `variants`,
+where a variant lists only its differences. The third is two complete configurations, `baseline_config` and `variant_config`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, Self
 
 from lander.protocol.refusals import shown
 
-MOST_ARMS: Final = 1_000
+MAX_ARMS: Final = 1_000
 ARM_KEYS: Final[tuple[str, ...]] = (
     "algorithm",
     "environment",
@@ -22,12 +22,12 @@ ARM_KEYS: Final[tuple[str, ...]] = (
     "hyperparameters",
     "seed",
 )
-"""What an arm may say, at the top of a file for all of them."""
+"""The settings of an arm; at the top level of a file they apply to all arms."""
 SPELLINGS: Final = (("arms",), ("baseline_config", "variant_config"), ("baseline", "variants", "variant"))
 
 
 class Successor(NamedTuple):
-    """What runs in place of an environment that goes by another name now, and why."""
+    """The environment that replaces one with an outdated name, and why."""
 
     environment: str
     environment_kwargs: dict[str, object]
@@ -47,29 +47,29 @@ Location = Sequence[str | int]
 
 
 def resolve(data: Mapping[str, object]) -> tuple[dict[str, object], tuple[str, ...]]:
-    """Any spelling of an experiment as the normal form, not yet validated, and what the user should be told about it.
+    """Any spelling of an experiment in the normal form, not yet validated, and the notices for the user.
 
-    Raises `ValueError`, `<field>: <what is wrong>`, where the shape of the data leaves no normal form to validate.
+    Raises `ValueError`, `<field>: <problem>`, if the data cannot be brought into the normal form.
     """
     return WrittenExperiment.of(data).resolve()
 
 
 @dataclass
 class WrittenArm:
-    """One arm as written: `settings` stand in the user's data under `prefix`, as in `variants.fast.`."""
+    """One arm as written: `settings` come from the user's data under `prefix`, as in `variants.fast.`."""
 
     prefix: str
     settings: dict[str, object]
-    identity: dict[str, object]  # name and role, where the place decides them and not the settings
+    identity: dict[str, object]  # name and role, if the place in the file decides them
 
 
 @dataclass
 class WrittenExperiment:
-    """An experiment as the user wrote it: `resolve` says what it means, `where` finds where a thing was said.
+    """An experiment as the user wrote it: `resolve` gives its normal form, `where` finds the place of a value in the file.
 
-    What an arm leaves unsaid holds from the top level, in every spelling. In the short form a variant also takes what
-    the baseline says; but one that names another algorithm does not take the baseline's hyperparameters, since they
-    speak of an algorithm that it does not run.
+    An arm inherits from the top level in every spelling, and in the short form a variant also inherits from the baseline. A
+    variant with another algorithm does not inherit the baseline's hyperparameters, because they belong to the baseline's
+    algorithm.
     """
 
     top: dict[str, object]
@@ -79,46 +79,46 @@ class WrittenExperiment:
 
     @classmethod
     def of(cls, data: Mapping[str, object]) -> Self:
-        """Reads any spelling; raises as `resolve` does."""
+        """Read any spelling; raises as `resolve` does."""
         rest = {key: value for key, value in data.items() if (key, value) != ("experiment_id", None)}
         spellings = [found for spelling in SPELLINGS if (found := [key for key in spelling if key in rest])]
         if len(spellings) > 1:
             raise ValueError(f"{spellings[1][0]}: does not go together with {spellings[0][0]}; use one of the two")
         short = not spellings or spellings[0][0] in SPELLINGS[-1]
         arms = list(_take_arms(rest))
-        if len(arms) > MOST_ARMS:
-            raise ValueError(f"{'variants' if short else 'arms'}: found {len(arms)} arms; must be at most {MOST_ARMS}")
+        if len(arms) > MAX_ARMS:
+            raise ValueError(f"{'variants' if short else 'arms'}: found {len(arms)} arms; must be at most {MAX_ARMS}")
         shared = {key: rest.pop(key) for key in ARM_KEYS if key in rest}
         return cls(rest, shared, arms, short)
 
     def resolve(self) -> tuple[dict[str, object], tuple[str, ...]]:
         """The normal form, not yet validated, and the notices."""
         complete = [{**arm.identity, **self.settings(arm)} for arm in self.arms]
-        notices = dict.fromkeys(notice for arm in complete for notice in _succeed(arm))
+        notices = dict.fromkeys(notice for arm in complete for notice in _replace_environment(arm))
         return {**self.top, "arms": complete}, tuple(notices)
 
     def settings(self, arm: WrittenArm) -> dict[str, object]:
-        """All that holds for the arm, wherever it was said."""
+        """All settings of the arm, own and inherited."""
         return _merge(self._layers(arm))
 
     def where(self, location: Location) -> str:
-        """The place in the user's data of what stands at `location` in the normal form."""
+        """The place in the user's data of the value at `location` in the normal form."""
         if len(location) < 2 or location[0] != "arms":
             return "variants" if self.short and location == ("arms",) else dotted(location)
         arm, path = self.arms[int(location[1])], location[2:]
         if not path or path[0] in arm.identity:
             return arm.prefix.removesuffix(".")
-        names = list(takewhile(lambda step: isinstance(step, str), path))  # places in a list are not told apart
+        names = list(takewhile(lambda step: isinstance(step, str), path))  # the items of a list have one source
         for length in range(len(names), 0, -1):
             for prefix, settings in reversed(self._layers(arm)):
                 if path[0] == "seeds" and "seed" in settings:
                     return f"{prefix}seed"
-                if stands(settings, names[:length]):
+                if has_path(settings, names[:length]):
                     return prefix + dotted(path)
         return dotted(path) if self.short else arm.prefix + dotted(path)
 
     def _layers(self, arm: WrittenArm) -> list[tuple[str, dict[str, object]]]:
-        """Where the arm's settings may stand, as prefix and settings; a later one has the last word."""
+        """The sources of the arm's settings, as prefix and settings; a later one overrides an earlier one."""
         layers = [("", self.shared), (arm.prefix, arm.settings)]
         baseline = self.arms[0]
         if self.short and arm is not baseline:
@@ -134,14 +134,14 @@ def dotted(location: Location) -> str:
 
 
 def mapping(value: object, where: str) -> dict[str, object]:
-    """A copy of what must be a mapping, or nothing at all; raises `ValueError` that names `where`."""
+    """A copy of a mapping, empty for None; raises `ValueError` that names `where` for any other value."""
     if value is None or isinstance(value, Mapping):
         return dict(value or {})
     raise ValueError(f"{where}: found {shown(value)}; must be a mapping")
 
 
 def _take_arms(rest: dict[str, object]) -> Iterator[WrittenArm]:
-    """Takes the arms out of the user's data, the baseline first where the spelling decides it."""
+    """Remove the arms from the user's data and return them, the baseline first if the spelling decides it."""
     if "arms" in rest:
         listed = rest.pop("arms")
         if not isinstance(listed, list | tuple):
@@ -183,8 +183,8 @@ def _merge(layers: list[tuple[str, dict[str, object]]]) -> dict[str, object]:
     return merged
 
 
-def _succeed(arm: dict[str, object]) -> Iterator[str]:
-    """Puts its successor in place of an environment that has one, and says so."""
+def _replace_environment(arm: dict[str, object]) -> Iterator[str]:
+    """Replace an environment that has a successor, and yield a notice about it."""
     written = arm.get("environment")
     if isinstance(written, str) and written in SUCCESSORS:
         name, implied, reason = SUCCESSORS[written]
@@ -194,8 +194,8 @@ def _succeed(arm: dict[str, object]) -> Iterator[str]:
         yield f"{written} {reason}; running {name}{adding} in its place"
 
 
-def stands(settings: object, path: Location) -> bool:
-    """Whether there is something at `path` in the settings."""
+def has_path(settings: object, path: Location) -> bool:
+    """Whether the settings have a value at `path`."""
     for step in path:
         if not isinstance(settings, Mapping) or step not in settings:
             return False

@@ -1,4 +1,4 @@
-"""A recorded experiment as people write one: the data of a file that asks for the same again."""
+"""A recorded experiment in the form that users write: the data of a file that requests the same experiment."""
 
 import json
 from collections.abc import Mapping
@@ -15,9 +15,9 @@ _RECORDED_ONLY: Final = {"defaults", "scheduled", "defaulted"}
 
 
 def as_written(experiment: Experiment) -> dict[str, Any]:
-    """The experiment in the normal form, with what its author wrote and no defaults."""
-    unsaid = {"arms", "tasks", "origin", *experiment.defaulted, "defaulted"}
-    top = experiment.model_dump(mode="json", exclude=unsaid)
+    """The experiment in the normal form, with the settings that the user wrote and no defaults."""
+    excluded = {"arms", "tasks", "origin", *experiment.defaulted, "defaulted"}
+    top = experiment.model_dump(mode="json", exclude=excluded)
     origin = {} if experiment.origin is None else {"origin": experiment.origin.model_dump(mode="json")}
     return {**top, **origin, "arms": [arm_as_written(arm) for arm in experiment.arms]}
 
@@ -28,13 +28,13 @@ def arm_as_written(arm: Arm) -> dict[str, Any]:
 
 
 def experiment_file(experiment: Experiment) -> str:
-    """The experiment as a YAML file that says no more than it must; reading it gives the experiment back, id included.
+    """The experiment as a minimal YAML file; reading it gives the same experiment, id included.
 
-    One that this version would not read as it was meant is written in the normal form.
+    If this version would read the short form as another experiment, the normal form is written.
     """
-    forms = (_short(experiment), as_written(experiment))  # there is what the short form cannot say
-    texts = [_yaml(form, unicode) for unicode in (True, False) for form in forms]  # and text that has to be escaped
-    return next((text for text in texts if _means(text, experiment)), texts[1])
+    forms = (_short(experiment), as_written(experiment))  # the short form cannot express every experiment
+    texts = [_yaml(form, unicode) for unicode in (True, False) for form in forms]  # some text must be escaped
+    return next((text for text in texts if _reads_back_as(text, experiment)), texts[1])
 
 
 def _yaml(form: dict[str, Any], unicode: bool) -> str:
@@ -43,7 +43,7 @@ def _yaml(form: dict[str, Any], unicode: bool) -> str:
     return str(yaml.safe_dump(form, sort_keys=False, allow_unicode=unicode, width=100, default_flow_style=None))
 
 
-def _means(text: str, experiment: Experiment) -> bool:
+def _reads_back_as(text: str, experiment: Experiment) -> bool:
     try:
         read, _ = parse_experiment(parse_yaml(text), source="experiment")
     except (ConfigurationError, ValueError):
@@ -52,7 +52,7 @@ def _means(text: str, experiment: Experiment) -> bool:
 
 
 def _short(experiment: Experiment) -> dict[str, Any]:
-    """What all arms say the same at the top, the rest of the baseline, and of each variant what differs from that."""
+    """Settings common to all arms at the top, the rest under the baseline, and the differences under each variant."""
     top = as_written(experiment)
     baseline, *variants = ({name: arm[name] for name in arm if name not in ("name", "role")} for arm in top.pop("arms"))
     common = {name: value for name, value in baseline.items() if all(arm.get(name) == value for arm in variants)}
@@ -74,5 +74,5 @@ def _change(baseline: Mapping[str, Any], variant: Mapping[str, Any]) -> dict[str
 
 
 def written_value(value: object) -> str:
-    """A value as people write it in a file or an override."""
+    """A value as users write it in a file or an override."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

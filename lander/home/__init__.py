@@ -1,1 +1,1 @@
-"""Where things lie in a home: layout, lock, keys, the address of the supervisor, durable and content-addressed files."""
+"""The files of a home: layout, lock, keys, the supervisor's address, durable files and content-addressed artifacts."""

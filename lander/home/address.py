@@ -1,4 +1,4 @@
-"""`supervisor.json`: where the running supervisor can be found. Left behind by a crash, it says where it *was*."""
+"""`supervisor.json`: the address of the running supervisor. After a crash the file remains, with the last address."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -7,7 +7,7 @@ from typing import Final
 
 from lander.home.durable_files import unfinished
 
-BEACON: Final = "supervisor.json"
+ADDRESS_FILE: Final = "supervisor.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +25,16 @@ class Address:
 
 
 def write(home: Path, address: Address) -> None:
-    """Write the address, whole or not at all; raises `OSError` where there is no room for it."""
-    with unfinished(home / BEACON) as file:
+    """Write the address atomically; raises `OSError` if there is no space for it."""
+    with unfinished(home / ADDRESS_FILE) as file:
         file.write_text(json.dumps(asdict(address)) + "\n", "utf-8")
-        file.replace(home / BEACON)
+        file.replace(home / ADDRESS_FILE)
 
 
 def read(home: Path) -> Address | None:
-    """The address, if there is one that can be read."""
+    """The address; None if the file is missing or invalid."""
     try:
-        address = Address(**json.loads((home / BEACON).read_text("utf-8")))
+        address = Address(**json.loads((home / ADDRESS_FILE).read_text("utf-8")))
         return address if address.port else None
     except (OSError, ValueError, TypeError, AttributeError):
         return None
@@ -42,4 +42,4 @@ def read(home: Path) -> Address | None:
 
 def remove(home: Path) -> None:
     """Remove the address."""
-    (home / BEACON).unlink(missing_ok=True)
+    (home / ADDRESS_FILE).unlink(missing_ok=True)

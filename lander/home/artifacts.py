@@ -1,4 +1,4 @@
-"""The files of `artifacts/`: each under the SHA-256 of its content, whole or not there at all."""
+"""The files of `artifacts/`: each is named by the SHA-256 of its content, and is complete or absent."""
 
 import hashlib
 import os
@@ -9,14 +9,14 @@ from lander.home.layout import artifact_path
 
 
 def write_artifact(home: Path, content: bytes) -> str:
-    """Keep `content` under its SHA-256, durably; returns that. What is there already, and whole, is not written again.
+    """Store `content` durably under its SHA-256, which is returned. An intact file that exists already is not written again.
 
-    Raises `OSError` where it cannot be kept, and then leaves nothing behind.
+    Raises `OSError` if it cannot be stored, and then leaves no file behind.
     """
     sha256 = hashlib.sha256(content).hexdigest()
     path = artifact_path(home, sha256)
     if path.exists() and path.read_bytes() == content:
-        os.utime(path)  # as young as if written now: `gc` spares what is about to be announced
+        os.utime(path)  # `gc` keeps recent files, because their checkpoint may not be in the log yet
         return sha256
     make_directory(path.parent)
     with unfinished(path) as file:
@@ -26,7 +26,7 @@ def write_artifact(home: Path, content: bytes) -> str:
 
 
 def read_artifact(home: Path, sha256: str) -> bytes:
-    """What was kept under this name; raises `OSError` if it is gone and `ValueError` if it is no longer the same."""
+    """The content of an artifact; raises `OSError` if it is missing and `ValueError` if its content has changed."""
     path = artifact_path(home, sha256)
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != sha256:

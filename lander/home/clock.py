@@ -1,4 +1,4 @@
-"""The clock of this machine, in the unit events carry. Kept apart: what only decides must not be able to look at it."""
+"""The clock of this machine, in the unit of events. It has its own module, so that pure code can be kept from importing it."""
 
 import time
 

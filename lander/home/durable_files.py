@@ -1,7 +1,7 @@
-"""Files that are complete and on the disk, or not there at all.
+"""Files that are complete and on the disk, or absent.
 
-The order is what makes it so: written under a temporary name, flushed, renamed, and then the directory flushed, so that the
-name itself is on the disk before anybody is told of it.
+The order of operations ensures this: write under a temporary name, flush, rename, then flush the directory. So the name itself
+is on the disk before any other process learns of it.
 """
 
 import contextlib
@@ -13,8 +13,8 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def unfinished(path: Path) -> Iterator[Path]:
-    """A name beside `path` that only this process uses, to write to and `publish`; nothing is left of it if that fails."""
-    file = path.with_name(f"{_unfinished(path)}{os.getpid()}{path.suffix}")
+    """A temporary name beside `path` that only this process uses, to write to and `publish`; deleted if that fails."""
+    file = path.with_name(f"{_temporary_prefix(path)}{os.getpid()}{path.suffix}")
     try:
         yield file
     finally:
@@ -22,17 +22,17 @@ def unfinished(path: Path) -> Iterator[Path]:
 
 
 def clear_abandoned(path: Path) -> None:
-    """Delete what processes that are gone have left `unfinished` beside `path`."""
-    for file in abandoned(path.parent, _unfinished(path), path.suffix):
+    """Delete the `unfinished` files that dead processes left beside `path`."""
+    for file in abandoned(path.parent, _temporary_prefix(path), path.suffix):
         file.unlink(missing_ok=True)
 
 
-def _unfinished(path: Path) -> str:
+def _temporary_prefix(path: Path) -> str:
     return f".{path.stem}."
 
 
 def abandoned(directory: Path, beginning: str, *endings: str) -> list[Path]:
-    """What is named `beginning`, the number of a process that is gone, and one of these endings: it could not clean up."""
+    """Files named `beginning`, the id of a dead process, and one of these endings: that process could not delete them."""
     import psutil
 
     pattern = re.compile(rf"{re.escape(beginning)}([0-9]+)(?:{'|'.join(map(re.escape, endings))})")
@@ -41,14 +41,14 @@ def abandoned(directory: Path, beginning: str, *endings: str) -> list[Path]:
 
 
 def publish(written: Path, path: Path) -> None:
-    """Make the file durable, then give it its name, then make the name durable."""
+    """Make the file durable, rename it, then make the name durable."""
     flush(written)
     written.replace(path)
     flush(path.parent)
 
 
 def flush(path: Path) -> None:
-    """Have the disk hold what a file, or a directory, holds."""
+    """Flush a file or a directory to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -57,7 +57,7 @@ def flush(path: Path) -> None:
 
 
 def make_directory(path: Path) -> None:
-    """Make a directory, and those above it, durably."""
+    """Make a directory and its parents, durably."""
     if not path.is_dir():
         make_directory(path.parent)
         path.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""Heartbeats of connections: how soon a peer that is silent, or a cable that is cut, is noticed."""
+"""Heartbeats of connections: how soon a silent peer or a cut cable is detected."""
 
 from typing import Any, Final
 
@@ -9,7 +9,7 @@ TIMEOUT_MS: Final = 6000
 
 
 def set_heartbeat(socket: "zmq.Socket[Any]") -> None:
-    """Have libzmq's own thread send heartbeats on this socket, and close a connection on which none come."""
+    """Let libzmq's own thread send heartbeats on this socket, and close a connection that receives none."""
     socket.setsockopt(zmq.HEARTBEAT_IVL, INTERVAL_MS)
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, TIMEOUT_MS)
     socket.setsockopt(zmq.HEARTBEAT_TTL, TIMEOUT_MS)

@@ -1,8 +1,8 @@
-"""CURVE keys: who somebody is on the wire is the key they hold.
+"""CURVE keys: a process is identified on the wire by the key it holds.
 
-The home keeps three secrets, one line each, readable by their owner alone: the supervisor's, the local host agent's, and the
-local clients'. A trainer's key is derived from the supervisor's secret, the run and the epoch, so that it need not be stored
-and a restarted supervisor knows it again.
+The home stores three secrets, one line each, readable only by their owner: the supervisor's, the local host agent's, and the
+local clients'. A trainer's key is derived from the supervisor's secret, the run and the epoch. So it is not stored, and a
+restarted supervisor can derive it again.
 """
 
 import hashlib
@@ -26,9 +26,9 @@ class KeyPair(NamedTuple):
 
 
 def load_or_create(home: Path, name: str) -> KeyPair:
-    """The key pair kept in the home under this name; made at the first call.
+    """The key pair stored in the home under this name; created at the first call.
 
-    Raises `HomeError` if it cannot be written, is damaged, or may be read by others.
+    Raises `HomeError` if it cannot be written, is damaged, or is readable by others.
     """
     directory = home / "keys"
     path = directory / f"{name}.key"
@@ -46,7 +46,7 @@ def load_or_create(home: Path, name: str) -> KeyPair:
 
 
 def load(home: Path, name: str) -> KeyPair:
-    """The key pair kept in the home under this name; raises `HomeError` as `load_or_create` does."""
+    """The key pair stored in the home under this name; raises `HomeError` as `load_or_create` does."""
     path = home / "keys" / f"{name}.key"
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
@@ -59,7 +59,7 @@ def load(home: Path, name: str) -> KeyPair:
 
 
 def of_attempt(supervisor: KeyPair, run: str, epoch: int) -> KeyPair:
-    """The key pair of one attempt: HMAC-SHA256 under the supervisor's secret, taken as a Curve25519 secret key."""
+    """The key pair of one attempt: HMAC-SHA256 under the supervisor's secret, used as a Curve25519 secret key."""
     secret = hmac.digest(supervisor.secret.encode(), f"{run}\n{epoch}".encode(), hashlib.sha256)
     return _pair(z85.encode(secret), None)
 

@@ -1,4 +1,4 @@
-"""Where things lie in a home, for those who write them and those who read them."""
+"""The paths in a home, for its writers and its readers."""
 
 from pathlib import Path
 from typing import Final, Literal
@@ -8,26 +8,26 @@ from lander.protocol.experiment import RunKey
 ARTIFACTS: Final = "artifacts"
 """The directory of checkpoint files, each named by the SHA-256 of its content."""
 EXPERIMENTS: Final = "experiments"
-"""The directory of what people look at, experiment by experiment."""
+"""The directory of the files for people, one folder for each experiment."""
 
 
 def artifact_path(home: Path, sha256: str) -> Path:
-    """The file with this content; a directory for each first byte keeps directories small."""
+    """The file with this content; it lies in a directory for the first byte of the hash, to keep directories small."""
     return home / ARTIFACTS / sha256[:2] / sha256
 
 
 def experiment_directory(home: Path, experiment: str) -> Path:
-    """Where an experiment's logs, models, films, reports and exports lie."""
+    """The directory of an experiment's logs, models, films, reports and exports."""
     return home / EXPERIMENTS / experiment
 
 
 def experiment_log(home: Path, experiment: str) -> Path:
-    """What happened to an experiment, line by line."""
+    """The log of what happened to an experiment, line by line."""
     return experiment_directory(home, experiment) / "logs" / "experiment.log"
 
 
 def trainer_log(home: Path, run: RunKey) -> Path:
-    """What the trainers of a run print."""
+    """The output of a run's trainers."""
     return experiment_directory(home, run.experiment) / "logs" / f"{_name(run)}.log"
 
 
@@ -37,25 +37,25 @@ def model_path(home: Path, run: RunKey, which: Literal["final", "best"]) -> Path
 
 
 def films_directory(home: Path, experiment: str) -> Path:
-    """Where films of an experiment lie."""
+    """The directory of an experiment's films."""
     return experiment_directory(home, experiment) / "videos"
 
 
 def film_path(home: Path, run: RunKey, which: str) -> Path:
-    """Where a film of a run lies if nobody says otherwise."""
+    """The default path of a film of a run."""
     return films_directory(home, run.experiment) / f"{_name(run)}-{which}.mp4"
 
 
 def reports_directory(home: Path, experiment: str) -> Path:
-    """Where reports on an experiment lie."""
+    """The directory of reports on an experiment."""
     return experiment_directory(home, experiment) / "reports"
 
 
 def exports_directory(home: Path, experiment: str) -> Path:
-    """Where exports of an experiment lie."""
+    """The directory of exports of an experiment."""
     return experiment_directory(home, experiment) / "exports"
 
 
 def _name(run: RunKey) -> str:
-    """The run within its experiment, as the name of a file."""
+    """The run's id within its experiment, as a file name."""
     return "-".join((run.arm, *([run.task] if run.task else []), str(run.seed)))

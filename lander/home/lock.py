@@ -1,6 +1,6 @@
-"""One supervisor a home: an advisory lock that the kernel releases when its holder dies, however it dies.
+"""One supervisor per home: an advisory lock that the kernel releases when its holder dies, for whatever reason.
 
-The lock file holds one byte, by which the supervisor says that the disk is full: to change it in place needs no room.
+The lock file holds one byte, with which the supervisor reports a full disk: changing it in place needs no disk space.
 """
 
 import fcntl
@@ -13,7 +13,7 @@ from typing import Final, Self
 from lander.protocol.errors import HomeError
 
 LOCK: Final = "lock"
-LOOK_SECONDS: Final = 0.2
+LOCK_WAIT_SECONDS: Final = 0.2
 _ROOM: Final = b"."
 _FULL: Final = b"F"
 
@@ -30,14 +30,14 @@ class HomeLock:
             raise HomeError(f"{home}: cannot be used as a home: {error.strerror}; choose another --home") from error
 
     def __enter__(self) -> Self:
-        if not self._try_for(LOOK_SECONDS):
+        if not self._lock_within(LOCK_WAIT_SECONDS):
             os.close(self._descriptor)
             raise HomeError(f"{self._path.parent}: another supervisor is using this home; stop it with lander-ctl down")
-        os.pwrite(self._descriptor, _ROOM, 0)  # what a supervisor that was killed may have said last
+        os.pwrite(self._descriptor, _ROOM, 0)  # a killed supervisor may have left the byte for a full disk
         return self
 
-    def _try_for(self, seconds: float) -> bool:
-        """Take the lock; `is_locked` in another process may hold it for the blink of an eye."""
+    def _lock_within(self, seconds: float) -> bool:
+        """Take the lock within `seconds`; `is_locked` in another process may hold it for a moment."""
         deadline = time.monotonic() + seconds
         while True:
             try:
@@ -71,15 +71,15 @@ def is_locked(home: Path) -> bool:
 
 
 def show_full(home: Path, full: bool) -> None:
-    """Say whether the disk is full, for everybody who asks `is_full`; the home's supervisor does."""
+    """Record whether the disk is full, for the readers of `is_full`; called by the home's supervisor."""
     with (home / LOCK).open("r+b", buffering=0) as file:
         file.write(_FULL if full else _ROOM)
 
 
 def is_full(home: Path) -> bool:
-    """Whether the supervisor that serves this home says that its disk is full; False where none does."""
+    """Whether the supervisor of this home reports a full disk; False if none is running."""
     try:
-        said = (home / LOCK).read_bytes()
+        content = (home / LOCK).read_bytes()
     except OSError:
         return False
-    return said == _FULL and is_locked(home)
+    return content == _FULL and is_locked(home)

@@ -1,1 +1,1 @@
-"""What can be said: events and commands, and the plain values in them. A log decodes with this and nothing else."""
+"""The messages of the system: events, commands, and the plain values in them. This package alone is enough to decode a log."""

@@ -1,7 +1,7 @@
-"""Arrays in few bytes: the bytes of equal significance side by side, then deflate.
+"""Compact encoding of arrays: bytes of equal significance side by side, then deflate. Lossless.
 
-The high bytes of neighbouring float64 rewards resemble one another while the low ones are noise; transposing them before
-compression (HDF5 and Blosc call it the shuffle filter) lets deflate find what there is to find. Lossless.
+The high bytes of neighbouring float64 rewards are similar, and the low bytes are noise. Transposing the bytes (the shuffle
+filter of HDF5 and Blosc) puts the similar ones together, so that deflate compresses them.
 """
 
 import re
@@ -28,7 +28,7 @@ def pack(array: npt.NDArray[Any]) -> PackedArray:
 
 
 def unpack(packed: PackedArray) -> npt.NDArray[Any]:
-    """The array that was packed, bit for bit; raises `WireError` if the bytes do not fill the shape exactly."""
+    """The packed array, bit for bit; raises `WireError` if the bytes do not fill the shape exactly."""
     if not _DTYPE.fullmatch(packed.dtype):
         raise WireError(f"unknown array type {packed.dtype!r}")
     try:
@@ -42,12 +42,12 @@ def unpack(packed: PackedArray) -> npt.NDArray[Any]:
     columns = np.frombuffer(data, np.uint8).reshape(dtype.itemsize, -1)
     try:
         return np.ascontiguousarray(columns.T).view(dtype).reshape(packed.shape)
-    except (ValueError, OverflowError) as error:  # nothing at all in more dimensions than NumPy counts
+    except (ValueError, OverflowError) as error:  # an empty array with more dimensions than NumPy supports
         raise WireError(f"cannot unpack an array of {packed.dtype!r} with shape {packed.shape}") from error
 
 
 def _inflate(data: bytes, size: int) -> bytes:
-    """Inflate to exactly `size` bytes; asking for one more shows a bomb without unfolding it."""
+    """Inflate to exactly `size` bytes; one more byte is requested, to detect an oversized stream without inflating it."""
     inflater = zlib.decompressobj()
     try:
         inflated = inflater.decompress(data, size + 1)

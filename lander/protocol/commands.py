@@ -1,7 +1,7 @@
-"""What is asked and answered between processes: the closed union of everything the wire may carry.
+"""The messages between processes: the closed union of everything the wire may carry.
 
-Commands are imperative (`StartTrainer`), reports and answers past tense (`TrainerExited`, `Accepted`). Who may send which
-is checked by the supervisor's gate: `CLIENT`, `HOST` and `TRAINER` list it.
+Commands are imperative (`StartTrainer`); reports and answers are past tense (`TrainerExited`, `Accepted`). `CLIENT`, `HOST` and
+`TRAINER` list who may send which; the supervisor's gate checks it.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from lander.protocol.plain import PlainData
 
 
 class SubmitExperiment(Message):
-    """Take this experiment and carry it out; `notices` are what the user should be told about their file."""
+    """Run this experiment. `notices` are messages for the user about their file."""
 
     kind: ClassVar[str] = "SubmitExperiment"
     experiment: Experiment
@@ -28,57 +28,57 @@ class SubmitExperiment(Message):
 
 
 class _TargetCommand(Message):
-    """What `operator` asks for `EXPERIMENT[/ARM[/SEED]]`."""
+    """A command of `operator` for the target `EXPERIMENT[/ARM[/SEED]]`."""
 
     target: str
     operator: str
 
 
 class StopTarget(_TargetCommand):
-    """What waits is not started, what trains ends at its next boundary, with a checkpoint."""
+    """Stop the target: waiting runs are not started, training runs end at their next boundary, with a checkpoint."""
 
     kind: ClassVar[str] = "StopTarget"
 
 
 class PauseTarget(_TargetCommand):
-    """As `StopTarget`, but meant to go on: the runs are paused."""
+    """As `StopTarget`, but the runs are paused and are expected to continue later."""
 
     kind: ClassVar[str] = "PauseTarget"
 
 
 class ResumeTarget(_TargetCommand):
-    """What is paused, stopped, failed or skipped goes on from its last checkpoint."""
+    """Continue the target's paused, stopped, failed or skipped runs from their last checkpoint."""
 
     kind: ClassVar[str] = "ResumeTarget"
 
 
 class RetryTarget(_TargetCommand):
-    """What failed or was skipped is tried again, from its last checkpoint; what waits for its retry waits no longer."""
+    """Try the target's failed or skipped runs again from their last checkpoint; a run in backoff starts at once."""
 
     kind: ClassVar[str] = "RetryTarget"
 
 
 class SkipTarget(_TargetCommand):
-    """The experiment goes on without these runs."""
+    """Continue the experiment without these runs."""
 
     kind: ClassVar[str] = "SkipTarget"
 
 
 class CheckpointTarget(_TargetCommand):
-    """What trains shall write a checkpoint at its next boundary."""
+    """Ask the target's training runs for a checkpoint at their next boundary."""
 
     kind: ClassVar[str] = "CheckpointTarget"
 
 
 class ShutDown(Message):
-    """Stop everything and leave; with `only_if_idle`, only when no experiment is under way."""
+    """Stop every run and exit; with `only_if_idle`, only if no experiment is in progress."""
 
     kind: ClassVar[str] = "ShutDown"
     only_if_idle: bool = False
 
 
 class Ping(Message):
-    """Are you there? With `stay`: and remain, even once nothing is left to do."""
+    """Check that the supervisor answers. With `stay`, it also keeps running when it has nothing left to do."""
 
     kind: ClassVar[str] = "Ping"
     stay: bool = False
@@ -88,7 +88,7 @@ class Ping(Message):
 
 
 class Accepted(Message):
-    """Done, and durable; `subject` is the experiment id or target it concerns."""
+    """The command was carried out and is durable; `subject` is the experiment id or target it concerns."""
 
     kind: ClassVar[str] = "Accepted"
     subject: str = ""
@@ -96,7 +96,7 @@ class Accepted(Message):
 
 
 class Refused(Message):
-    """Not done, nothing changed; `error` is the code of the `LanderError` to raise."""
+    """The command was refused and nothing changed; `error` is the code of the `LanderError` to raise."""
 
     kind: ClassVar[str] = "Refused"
     error: str
@@ -114,9 +114,9 @@ class TrainerKey(Model):
 
 
 class TrainerExited(Message):
-    """A trainer's process is gone. Repeated until `ExitNoted`, so hearing it twice is normal.
+    """A trainer process has exited. Sent again until `ExitNoted` arrives, so duplicates are normal.
 
-    `lost` is one that died with the zygote it was forked from, and not of anything of its own.
+    `lost` marks a process that died only because the zygote it was forked from died.
     """
 
     kind: ClassVar[str] = "TrainerExited"
@@ -130,7 +130,7 @@ class TrainerExited(Message):
 
 
 class JoinHost(Message):
-    """Here I am, with these slots, and these trainers alive; sent at every (re)connection."""
+    """Register this host with its slots and its living trainers; sent at every connection and reconnection."""
 
     kind: ClassVar[str] = "JoinHost"
     name: str
@@ -143,7 +143,7 @@ class JoinHost(Message):
 
 
 class ReportResources(Message):
-    """A measurement; lost ones are not repeated."""
+    """A measurement; a lost one is not sent again."""
 
     kind: ClassVar[str] = "ReportResources"
     sample: ResourcesSampled
@@ -153,11 +153,11 @@ class ReportResources(Message):
 
 
 class TrainerOrder(Model):
-    """One attempt at a run, as it is to be made: what to train, where, and from where on.
+    """The parameters of one attempt at a run: what to train, where, and from which state.
 
-    It continues from the first of `checkpoints` (latest first) that is whole, and from the beginning where none is. The
-    beginning of a forked run is `origin`, a checkpoint of another's; with `new_episodes` the episodes under way there do not
-    go on, since its environment is a different one.
+    The attempt continues from the first intact one of `checkpoints` (latest first), or from the beginning if none is intact. A
+    forked run begins at `origin`, a checkpoint of another run. With `new_episodes`, the unfinished episodes in it are dropped,
+    because the fork's environment is a different one.
     """
 
     run: str
@@ -178,9 +178,9 @@ class TrainerOrder(Model):
 
 
 class StartTrainer(Message):
-    """Start an attempt, pinned to its `cpu` (and `gpu`); doing it twice is harmless.
+    """Start an attempt, pinned to its `cpu` (and `gpu`); idempotent.
 
-    `public_key` and `secret_key` are the attempt's own: with them it may append to its own run and to nothing else.
+    `public_key` and `secret_key` belong to this attempt: they allow it to append to its own run only.
     """
 
     kind: ClassVar[str] = "StartTrainer"
@@ -190,9 +190,9 @@ class StartTrainer(Message):
 
 
 class EndTrainer(Message):
-    """End one attempt: ask it, after `grace` seconds SIGTERM, after as many again SIGKILL to its process group.
+    """End one attempt: ask it, after `grace` seconds send SIGTERM, after as many again SIGKILL to its process group.
 
-    With `traceback`, it first writes where it is into its log.
+    With `traceback`, it first writes its current stack into its log.
     """
 
     kind: ClassVar[str] = "EndTrainer"
@@ -203,7 +203,7 @@ class EndTrainer(Message):
 
 
 class ExitNoted(Message):
-    """The exit is in the log; no need to repeat it."""
+    """The exit is in the log; the host stops repeating it."""
 
     kind: ClassVar[str] = "ExitNoted"
     run: str
@@ -211,13 +211,13 @@ class ExitNoted(Message):
 
 
 class Rejoin(Message):
-    """You had been given up for lost; say again who you are and what is alive."""
+    """The supervisor had declared this host lost; send `JoinHost` again."""
 
     kind: ClassVar[str] = "Rejoin"
 
 
 class DismissHost(Message):
-    """End what runs and leave."""
+    """End all trainers and exit."""
 
     kind: ClassVar[str] = "DismissHost"
 
@@ -226,7 +226,7 @@ class DismissHost(Message):
 
 
 class Append(Message):
-    """Events of one attempt, numbered from `first_seq`: each `(kind, at, body)`, the body as it will be stored."""
+    """Events of one attempt, numbered from `first_seq`: each is `(kind, at, body)`, with the body as it will be stored."""
 
     kind: ClassVar[str] = "Append"
     run: str
@@ -236,7 +236,7 @@ class Append(Message):
 
 
 class Acknowledged(Message):
-    """Everything up to and including `seq` is durable; with `resend`, what was sent after it was lost on the way."""
+    """Everything up to and including `seq` is durable. With `resend`, the events after it were lost and must be sent again."""
 
     kind: ClassVar[str] = "Acknowledged"
     seq: int
@@ -244,19 +244,19 @@ class Acknowledged(Message):
 
 
 class StopTraining(Message):
-    """End at the next boundary, with a checkpoint."""
+    """Write a checkpoint at the next boundary and exit."""
 
     kind: ClassVar[str] = "StopTraining"
 
 
 class TakeCheckpoint(Message):
-    """Write a checkpoint at the next boundary, and go on."""
+    """Write a checkpoint at the next boundary and continue."""
 
     kind: ClassVar[str] = "TakeCheckpoint"
 
 
 class Fenced(Message):
-    """Nothing you say counts any more: another attempt has taken this run over, or `detail` says why."""
+    """Messages of this attempt are no longer accepted: a later attempt has the run, or `detail` gives the reason."""
 
     kind: ClassVar[str] = "Fenced"
     detail: str = ""
@@ -292,7 +292,7 @@ Command = Union[  # noqa: UP007 - get_args needs a Union it can take apart at ru
 COMMAND_TYPES: Final[Mapping[str, type[Command]]] = {command_type.kind: command_type for command_type in get_args(Command)}
 
 OPERATE: Final = (StopTarget, PauseTarget, ResumeTarget, RetryTarget, SkipTarget, CheckpointTarget)
-"""What a person may ask for a target."""
+"""The commands that a person may give for a target."""
 CLIENT: Final = (SubmitExperiment, *OPERATE, ShutDown, Ping)
 HOST: Final = (JoinHost, TrainerExited, ReportResources)
 TRAINER: Final = (Append,)

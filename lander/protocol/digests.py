@@ -1,7 +1,7 @@
-"""What makes two experiments the same: a digest, made by a rule that is recorded with it and never changed.
+"""The identity of an experiment: a digest of its content. The rule that selects the content is recorded with the digest.
 
-A rule is a function from a recorded experiment to the content that counts. A new rule gets a new number, and experiments that
-are recorded keep theirs.
+A rule is a function from a recorded experiment to the content that counts. A rule never changes, because a recorded digest must
+stay comparable: a new rule gets a new number, and recorded experiments keep theirs.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ _EXPERIMENT: Final = frozenset(
 
 
 def _rule_1(experiment: Experiment) -> dict[str, Any]:
-    """What is written, but for the id; of an origin or of tasks only if there are any."""
+    """Everything but the id. `origin` and `tasks` only if set, so that experiments without them keep their older digests."""
     only_some = frozenset(name for name in ("origin", "tasks") if getattr(experiment, name))
     content = experiment.model_dump(mode="json", include=set(_EXPERIMENT | only_some))
     return content | {"arms": [arm.model_dump(mode="json", include=set(_ARM)) for arm in experiment.arms]}
@@ -39,14 +39,14 @@ def _rule_1(experiment: Experiment) -> dict[str, Any]:
 
 RULES: Final[Mapping[int, Callable[[Experiment], dict[str, Any]]]] = {1: _rule_1}
 RULE: Final = 1
-"""The rule for experiments that are submitted now."""
+"""The rule for newly submitted experiments."""
 
 
 def content(experiment: Experiment, rule: int = RULE) -> dict[str, Any]:
-    """What counts of an experiment by a rule, as plain data; raises `KeyError` for a rule that this version does not know."""
+    """The content of an experiment that a rule selects, as plain data; raises `KeyError` for an unknown rule."""
     return RULES[rule](experiment)
 
 
 def digest(experiment: Experiment, rule: int = RULE) -> str:
-    """SHA-256 of what counts, in hex: equal digests are the same experiment."""
+    """SHA-256 of the selected content, in hex; two experiments with equal digests are the same experiment."""
     return hashlib.sha256(json.dumps(content(experiment, rule), sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -1,10 +1,10 @@
 """What happened: the closed union of everything the log may hold.
 
-Facts, so the names are past tense. An event belongs to a *stream* (an experiment id, a run id, or `host:<name>`), was
-said by a *producer* (0 is the supervisor; a trainer is its epoch, 1 and up) and carries that producer's running number.
+Events are facts, so their names are past tense. An event belongs to a *stream* (an experiment id, a run id, or `host:<name>`).
+It comes from a *producer* (0 is the supervisor; a trainer is its epoch, 1 and up) and has that producer's sequence number.
 
-A log decodes by itself: nothing here asks a table of today. A field has no default but an empty one, or a word that the
-tests pin, since a default is not written down and would change what old logs say.
+Decoding depends on nothing outside the log. A field may have a default only if it is empty, or a constant that the tests pin: a
+default value is not stored, so changing a default would change the meaning of old logs.
 
 To change an event that has been recorded: give the new shape a new kind (`"RunQueued.2"`), and add a row to `upcasters.py` that
 turns the old body into the new one. Old logs are never rewritten.
@@ -18,15 +18,15 @@ from pydantic import Field, model_validator
 from lander.protocol.digests import RULE, digest
 from lander.protocol.experiment import Arm, Experiment, Identifier, Seeds, Settings, Steps
 from lander.protocol.model import Count, Digest, Message, Model
-from lander.protocol.plain import LARGEST, PlainData
+from lander.protocol.plain import MAX_INTEGER, PlainData
 
 SUPERVISOR: Final = 0
 """The producer number of the supervisor's own events."""
 
-Number = Annotated[int, Field(ge=1, le=LARGEST)]
+Number = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
 """From 1."""
 Measure = Annotated[float, Field(allow_inf_nan=False)]
-"""A measurement: NaN is how SQLite spells NULL, and a table of measurements has no place for it."""
+"""A measurement. NaN is not allowed, because SQLite would store it as NULL."""
 
 Mode = Literal["sequential", "parallel", "validation"]
 Cause = Literal[
@@ -46,26 +46,27 @@ Cause = Literal[
 ]
 Resume = Literal["fresh", "exact", "inexact"]
 StopReason = Literal["operator", "aborted", "shutdown", "pause", "skip", "limit", "stalled"]
-"""Why a run is asked to end: a person stops, pauses or skips it, its experiment is aborted, the supervisor leaves, it uses
-more than it may, or it makes no progress."""
+"""Why a run is asked to end: an operator stops, pauses or skips it; its experiment is aborted; the supervisor shuts down; it
+exceeds a resource limit; or it makes no progress.
+"""
 OperatorCommand = Literal["stop", "pause", "resume", "retry", "skip", "checkpoint"]
 LimitName = Literal["memory_mb", "cpu_percent", "disk_gb", "wall_hours"]
 
 
 class Execution(Model):
-    """How to carry an experiment out; has no influence on its bits, so it is not part of what the experiment *is*."""
+    """How an experiment is executed. It does not influence the bits of a run, so it is no part of the experiment's identity."""
 
     mode: Mode
     monitoring: bool
     max_workers: int | None = Field(default=None, ge=1)
     no_shortcuts: bool = False
-    """Train by Stable-Baselines3's own code alone, without leaving out work that changes no bit."""
+    """Train with Stable-Baselines3's own code only, without the shortcuts that skip work and change no bit."""
     directory: str = ""
-    """Where modules that register environments (`module:EnvId`) are looked for: where the experiment was submitted."""
+    """Where modules that register environments (`module:EnvId`) are searched: the directory of the submission."""
 
 
 class PackedArray(Model):
-    """A NumPy array in few bytes; `lander.protocol.arrays` packs and unpacks it."""
+    """A NumPy array in compact form; `lander.protocol.arrays` packs and unpacks it."""
 
     dtype: str = Field(max_length=8)
     shape: tuple[Count, ...] = Field(max_length=8)
@@ -76,9 +77,9 @@ class PackedArray(Model):
 
 
 class ExperimentSubmitted(Message):
-    """Somebody asked for an experiment; `manifest` is where and with what versions.
+    """An experiment was submitted; `manifest` records where, and with which versions.
 
-    `digest` is that of the experiment by the rule numbered `digest_rule` (`digests.py`).
+    `digest` is the digest of the experiment by the rule `digest_rule` (`digests.py`).
     """
 
     kind: ClassVar[str] = "ExperimentSubmitted.2"
@@ -96,7 +97,7 @@ class ExperimentSubmitted(Message):
 
 
 class ExperimentStarted(Message):
-    """Its first attempt was dispatched."""
+    """The first attempt of the experiment was dispatched."""
 
     kind: ClassVar[str] = "ExperimentStarted"
 
@@ -108,20 +109,20 @@ class ExperimentCompleted(Message):
 
 
 class ExperimentFailed(Message):
-    """Nothing is left to do, and at least one run failed, or none completed."""
+    """All runs have ended, and at least one failed, or none completed."""
 
     kind: ClassVar[str] = "ExperimentFailed"
     detail: str
 
 
 class ExperimentStopped(Message):
-    """A person stopped it before its runs were done."""
+    """An operator stopped the experiment before all runs were done."""
 
     kind: ClassVar[str] = "ExperimentStopped"
 
 
 class ExperimentResumed(Message):
-    """Runs that had ended are to go on: the experiment is under way again."""
+    """Runs that had ended will continue, so the experiment is in progress again."""
 
     kind: ClassVar[str] = "ExperimentResumed"
 
@@ -134,7 +135,7 @@ class ArmAdded(Message):
 
 
 class SeedsAdded(Message):
-    """These arms are to be trained with more seeds, too."""
+    """These arms will be trained with additional seeds."""
 
     kind: ClassVar[str] = "SeedsAdded"
     arms: tuple[Identifier, ...]
@@ -142,7 +143,7 @@ class SeedsAdded(Message):
 
 
 class StepsAdded(Message):
-    """These arms are to be trained for more timesteps: `training_steps` in all."""
+    """These arms will be trained for more timesteps: `training_steps` in total."""
 
     kind: ClassVar[str] = "StepsAdded"
     arms: tuple[Identifier, ...]
@@ -150,7 +151,7 @@ class StepsAdded(Message):
 
 
 class SettingsChanged(Message):
-    """The same experiment is to be watched, kept, judged or carried out differently from now on; None where that stays."""
+    """The settings or the execution of the experiment changed; None where nothing changed."""
 
     kind: ClassVar[str] = "SettingsChanged"
     settings: Settings | None = None
@@ -158,9 +159,9 @@ class SettingsChanged(Message):
 
 
 class ExperimentRestated(Message):
-    """The whole experiment as it is from now on: how earlier versions recorded what the events above say.
+    """The whole experiment as it is from now on: earlier versions recorded this in place of the events above.
 
-    Only old logs hold it. `execution` is how it is carried out, where that changed.
+    Only old logs hold it. `execution` is set if the execution changed.
     """
 
     kind: ClassVar[str] = "ExperimentRestated"
@@ -169,7 +170,7 @@ class ExperimentRestated(Message):
 
 
 class OperatorCommanded(Message):
-    """A person asked for something; `operator` is `user@host` as their client said it."""
+    """An operator gave a command; `operator` is `user@host` as reported by the client."""
 
     kind: ClassVar[str] = "OperatorCommanded"
     command: OperatorCommand
@@ -189,7 +190,7 @@ class RunQueued(Message):
 
 
 class AttemptStarted(Message):
-    """One process's try at the run was dispatched to a host's slot; where it continues, its `TrainingStarted` says."""
+    """An attempt (one process that trains the run) was sent to a host's slot. `TrainingStarted` records where it continues."""
 
     kind: ClassVar[str] = "AttemptStarted"
     epoch: int
@@ -199,14 +200,14 @@ class AttemptStarted(Message):
 
 
 class StopRequested(Message):
-    """The run shall end at its next boundary, with a checkpoint."""
+    """The run was asked to end at its next boundary, with a checkpoint."""
 
     kind: ClassVar[str] = "StopRequested"
     reason: StopReason
 
 
 class AttemptEnded(Message):
-    """The process is gone, and why; `signal` names it where one ended the process, `step` is where it was if it could say."""
+    """The process has exited, because of `cause`; `signal` ended it, if set; `step` is its last timestep, if known."""
 
     kind: ClassVar[str] = "AttemptEnded"
     epoch: int
@@ -218,32 +219,32 @@ class AttemptEnded(Message):
 
     @property
     def named_cause(self) -> str:
-        """`crashed(SIGKILL)` where a signal is known, the plain cause elsewhere."""
+        """`crashed(SIGKILL)` if a signal is known, otherwise the cause alone."""
         return f"{self.cause}({self.signal})" if self.signal else self.cause
 
 
 class RunPaused(Message):
-    """Its slot is free, its checkpoint kept; it goes on when somebody resumes it."""
+    """The run's slot is free and its checkpoint is kept; it continues when an operator resumes it."""
 
     kind: ClassVar[str] = "RunPaused"
     reason: str
 
 
 class RunResumed(Message):
-    """A run that was paused or had ended goes on from its last checkpoint, its failures forgiven."""
+    """A run that was paused or had ended continues from its last checkpoint; its earlier failures no longer count."""
 
     kind: ClassVar[str] = "RunResumed"
     reason: Literal["resumed", "retried", "extended"]
 
 
 class RunCompleted(Message):
-    """All its training steps were done and its final model is on disk."""
+    """All training steps are done and the final model is on disk."""
 
     kind: ClassVar[str] = "RunCompleted"
 
 
 class RunFailed(Message):
-    """No further attempt will be made, and why not; `cause` and `detail` are those of the last one."""
+    """No further attempt is made; `why` says why not. `cause` and `detail` are those of the last attempt."""
 
     kind: ClassVar[str] = "RunFailed"
     cause: str
@@ -252,14 +253,14 @@ class RunFailed(Message):
 
 
 class RunStopped(Message):
-    """Ended before its time, for the reason given with the request."""
+    """The run ended early, for the reason in the request."""
 
     kind: ClassVar[str] = "RunStopped"
     reason: str
 
 
 class RunSkipped(Message):
-    """The experiment goes on without it: a person wants that (`cause` is `operator`), or it failed as `RunFailed` says."""
+    """The experiment continues without the run: an operator skipped it (`cause` is `operator`), or it failed (`RunFailed`)."""
 
     kind: ClassVar[str] = "RunSkipped"
     cause: str
@@ -271,11 +272,11 @@ class RunSkipped(Message):
 
 
 class TrainingStarted(Message):
-    """The trainer has built and restored everything; its next act is an environment step.
+    """The trainer has built and restored everything; its next action is an environment step.
 
-    It continues at timestep `from_step`, with `from_episode` episodes finished: what earlier attempts said beyond that is
-    superseded. `resume` is `exact` where every bit is as it was, `inexact` where an environment could not be replayed and
-    began a new episode.
+    It continues at timestep `from_step`, with `from_episode` episodes finished. Events of earlier attempts beyond this step are
+    superseded. `resume` is `exact` if every bit is restored, and `inexact` if an environment could not be replayed and began a
+    new episode.
     """
 
     kind: ClassVar[str] = "TrainingStarted"
@@ -307,7 +308,7 @@ class StepsRecorded(Message):
         shape = self.rewards.shape
         if len(shape) != 2 or self.endings.shape != shape or self.actions.shape[:2] != shape:
             raise ValueError("actions, rewards and endings are of the same vector steps and environments")
-        if self.last_step > LARGEST:
+        if self.last_step > MAX_INTEGER:
             raise ValueError("more steps than can be counted")
         return self
 
@@ -338,7 +339,7 @@ class EpisodeFinished(Message):
 
 
 class MetricsLogged(Message):
-    """What Stable-Baselines3's logger said at timestep `step`, under its own names (`train/loss` …)."""
+    """The values of Stable-Baselines3's logger at timestep `step`, under its own names (`train/loss` …)."""
 
     kind: ClassVar[str] = "MetricsLogged"
     step: Count
@@ -346,10 +347,10 @@ class MetricsLogged(Message):
 
 
 class EvaluationFinished(Message):
-    """The policy of timestep `step` played, deterministically, one episode for each of the seeds from `first_seed` on.
+    """The policy of timestep `step` was evaluated: one deterministic episode for each of the seeds from `first_seed` on.
 
-    The seeds are the same for every run, whatever its arm and its own seed. `final` marks the one after the last training
-    step; `seconds` is what it cost.
+    The seeds are the same for every run, whatever its arm and its own seed. `final` marks the evaluation after the last
+    training step; `seconds` is its duration.
     """
 
     kind: ClassVar[str] = "EvaluationFinished"
@@ -368,18 +369,18 @@ class EvaluationFinished(Message):
 
     @property
     def mean_return(self) -> float:
-        """The mean over its episodes; not-a-number where one of them is."""
+        """The mean return over the episodes; NaN if one return is NaN."""
         return sum(self.returns) / len(self.returns)
 
 
 class CheckpointCommitted(Message):
-    """Everything needed to continue from timestep `step` is durable in `artifacts/`; said only once it is.
+    """Everything needed to continue from timestep `step` is durable in `artifacts/`. Recorded only after the files are durable.
 
-    `sha256` names the file of the state, `pages` those of the replay buffer's pages, in their order (most are shared with
-    the checkpoints before). `digest` is the SHA-256 of the whole state, `weights` that of the policy's parameters alone: runs
-    with equal digests are the same so far. `finished` marks the end of training, from which only an extension continues.
-    `evaluation` is the mean return of the evaluation made at this step, if one was, over `evaluation_episodes` episodes.
-    `written_bytes` and `seconds` are what it cost.
+    `sha256` names the state file; `pages` name the replay buffer's page files, in order (most are shared with earlier
+    checkpoints). `digest` is the SHA-256 of the whole state, `weights` that of the policy's parameters alone: runs with equal
+    digests are identical up to this step. `finished` marks the end of training, which only an extension continues. `evaluation`
+    is the mean return over `evaluation_episodes` episodes, if the policy was evaluated at this step. `written_bytes` and
+    `seconds` are the cost.
     """
 
     kind: ClassVar[str] = "CheckpointCommitted"
@@ -398,7 +399,7 @@ class CheckpointCommitted(Message):
 
     @classmethod
     def forked(cls, experiment: Experiment, seed: int) -> Self | None:
-        """The checkpoint from which the runs with this seed begin, as far as they need it; None where they begin at 0."""
+        """The checkpoint at which the runs with this seed begin, with the fields they need; None if they begin at step 0."""
         origin = experiment.origin
         return None if origin is None else cls(**origin.branch(seed).model_dump(exclude={"seed"}))
 
@@ -406,7 +407,7 @@ class CheckpointCommitted(Message):
 class ModelSaved(Message):
     """A model file is complete and durable; `path` is relative to the home.
 
-    It is the `final` one, or the `best` in evaluation so far.
+    It is the `final` model, or the `best` in evaluation so far.
     """
 
     kind: ClassVar[str] = "ModelSaved"
@@ -417,14 +418,14 @@ class ModelSaved(Message):
 
 
 class WarningRaised(Message):
-    """Something the user should know; the run goes on."""
+    """A warning for the user; the run continues."""
 
     kind: ClassVar[str] = "WarningRaised"
     message: str
 
 
 class TrainingEnded(Message):
-    """A trainer's last word: why it is about to exit. `detail` ends with the traceback where there is one."""
+    """A trainer's last event: why it is about to exit. `detail` ends with the traceback if there is one."""
 
     kind: ClassVar[str] = "TrainingEnded"
     epoch: Number
@@ -437,7 +438,7 @@ class TrainingEnded(Message):
 
 
 class TrainerUsage(Model):
-    """What one trainer (with its children) used: CPU in percent of one core, memory as resident MB."""
+    """The resources of one trainer and its children: CPU in percent of one core, resident memory in MB."""
 
     run: str
     epoch: int
@@ -447,7 +448,7 @@ class TrainerUsage(Model):
 
 
 class ResourcesSampled(Message):
-    """What a host and its trainers used, at one moment; `disk_free_mb` is where the home lies."""
+    """The resources that a host and its trainers use at one moment; `disk_free_mb` is that of the home's disk."""
 
     kind: ClassVar[str] = "ResourcesSampled"
     cpu_percent: float
@@ -459,7 +460,7 @@ class ResourcesSampled(Message):
 
 
 class ResourceLimitExceeded(Message):
-    """A run used more than its experiment allows; what follows is the experiment's `on_limit`."""
+    """A run used more than its experiment allows; the experiment's `on_limit` decides what follows."""
 
     kind: ClassVar[str] = "ResourceLimitExceeded"
     epoch: Number
@@ -469,7 +470,7 @@ class ResourceLimitExceeded(Message):
 
 
 class ProgressStalled(Message):
-    """A trainer is alive and has said nothing of its training for `seconds`."""
+    """A living trainer has reported no training progress for `seconds`."""
 
     kind: ClassVar[str] = "ProgressStalled"
     epoch: Number
@@ -477,7 +478,7 @@ class ProgressStalled(Message):
 
 
 class HostJoined(Message):
-    """A host offers slots: one for each CPU core in `cpus`, and its GPUs; `incarnation` tells one agent from the next."""
+    """A host offers slots: one for each CPU core in `cpus`, and its GPUs. `incarnation` distinguishes restarts of its agent."""
 
     kind: ClassVar[str] = "HostJoined"
     pid: int
@@ -488,13 +489,13 @@ class HostJoined(Message):
 
 
 class HostLeft(Message):
-    """A host took its leave, with nothing running."""
+    """A host left in an orderly way, with nothing running."""
 
     kind: ClassVar[str] = "HostLeft"
 
 
 class HostLost(Message):
-    """A host is gone or silent; what ran there is no longer known to run."""
+    """A host is gone or silent; the supervisor no longer knows whether its trainers run."""
 
     kind: ClassVar[str] = "HostLost"
     detail: str
@@ -556,16 +557,16 @@ TRAINER_KINDS: Final = frozenset(
         TrainingEnded,
     )
 )
-"""What a trainer may say; everything else it sends is refused."""
+"""The kinds that a trainer may send; every other kind from it is refused."""
 
 TELEMETRY_KINDS: Final = frozenset(
     event_type.kind for event_type in (StepsRecorded, EpisodeFinished, MetricsLogged, ResourcesSampled)
 )
-"""What never influences a decision, so that the supervisor need not read it to know where it stands."""
+"""The kinds that influence no decision, so the supervisor can rebuild its state without reading them."""
 
 
 class NewEvent(NamedTuple):
-    """An event about to be recorded: `body` is its encoding, `at` its producer's clock in microseconds since 1970."""
+    """An event to be recorded: `body` is its encoding, `at` its producer's clock in microseconds since 1970."""
 
     at: int
     event: Event
@@ -584,10 +585,10 @@ class Recorded(NamedTuple):
 
 
 def microseconds(seconds: float) -> int:
-    """A time in seconds since the Unix epoch, as events carry it."""
+    """A time in seconds since the Unix epoch, in the unit of events."""
     return int(seconds * 1_000_000)
 
 
 def host_stream(name: str) -> str:
-    """The stream of a host's own events; the colon keeps it apart from experiment ids."""
+    """The stream of a host's own events; an experiment id cannot contain the colon."""
     return f"host:{name}"

@@ -1,9 +1,10 @@
-"""The experiment as it is recorded: plain values, complete, read without any table of today.
+"""The experiment as it is recorded: plain, complete values that are read without any table of today's defaults.
 
 Rules of this file:
-- Decoding checks types and limits, and nothing else. What people write is parsed in `experiments/`, once, before it gets here.
-- Whatever decides a run's bits is in the value. A field has no default but an empty one, which says that there is nothing.
-- A new field must be such a field: to a log that does not have it, it means what was meant then.
+- Decoding checks types and limits only. Files written by people are parsed once, in `experiments/`.
+- Everything that decides the bits of a run is in the value.
+- A field may have a default only if the default is empty and means "none". Then a new field is harmless: a log without it keeps
+  its meaning.
 """
 
 import re
@@ -12,21 +13,21 @@ from typing import Annotated, Final, Literal, NamedTuple, Self, TypeVar
 from pydantic import AfterValidator, Field
 
 from lander.protocol.model import Count, Digest, Model
-from lander.protocol.plain import LARGEST, PlainData
+from lander.protocol.plain import MAX_INTEGER, PlainData
 from lander.protocol.refusals import refusal, shown
 
-MOST_SEEDS: Final = 10_000  # of one arm; beyond these lies a typing error, and a great many processes
-MOST_EVALUATED: Final = 10_000  # episodes of one evaluation
-LARGEST_SEED: Final = 2**32 - 1
+MAX_SEEDS: Final = 10_000  # of one arm; more is probably a typing error, and would start too many processes
+MAX_EVAL_EPISODES: Final = 10_000  # episodes of one evaluation
+MAX_SEED: Final = 2**32 - 1
 EVALUATION_SEED: Final = 1_000_000_000
-"""The seed of an evaluation's first episode, and of each next the next: far from any that a training is likely to use."""
+"""The seed of an evaluation's first episode; each next episode adds 1. It is far from the seeds a training is likely to use."""
 
 IDENTIFIER: Final = r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 ENVIRONMENT_NAME: Final = r"[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,199}"
 
 
 def is_identifier(text: str) -> bool:
-    """Whether it can name an experiment or an arm: it is part of ids, and of the names of files."""
+    """Whether it can name an experiment or an arm; the name becomes part of ids and of file names."""
     return re.fullmatch(IDENTIFIER, text) is not None
 
 
@@ -61,9 +62,9 @@ def _of_distinct_names(named: "tuple[N, ...]") -> "tuple[N, ...]":
 
 Identifier = Annotated[str, AfterValidator(_identifier)]
 EnvironmentName = Annotated[str, AfterValidator(_environment_name)]
-Steps = Annotated[int, Field(ge=1, le=LARGEST)]
-Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
-Seeds = Annotated[tuple[Seed, ...], Field(min_length=1, max_length=MOST_SEEDS), AfterValidator(_distinct)]
+Steps = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
+Seeds = Annotated[tuple[Seed, ...], Field(min_length=1, max_length=MAX_SEEDS), AfterValidator(_distinct)]
 Limit = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -71,12 +72,12 @@ N = TypeVar("N", "Arm", "Task")
 
 
 class Arm(Model):
-    """One complete configuration: everything that decides a run's bits except which of the seeds it is.
+    """One complete configuration: everything that decides the bits of a run, except the seed.
 
-    `hyperparameters` are those that were written. `defaults` is what they leave unsaid, as the installed libraries had it when
-    the arm was submitted: a mapping for each thing that is built (`algorithm`, `policy`, `normalize`, `action_noise`).
-    `scheduled` names the settings that are functions of the whole training: with other training steps they take another course.
-    `defaulted` names the fields that nobody wrote.
+    `hyperparameters` are those that the user wrote. `defaults` are the installed libraries' defaults at submission for the
+    rest: a mapping for each object that is built (`algorithm`, `policy`, `normalize`, `action_noise`). `scheduled` names the
+    settings that are functions of training progress, so a change of `training_steps` changes their values. `defaulted` names
+    the fields that the user did not write.
     """
 
     name: Identifier
@@ -94,10 +95,10 @@ class Arm(Model):
 
 
 class ResourceLimits(Model):
-    """What one run may use before `on_limit` is done about it; null is no limit.
+    """What one run may use before `on_limit` applies; None is no limit.
 
-    `memory_mb` is resident memory with its children's, `cpu_percent` that of one core, over some ten seconds; `disk_gb` what
-    its checkpoints take, `wall_hours` the time that its attempts took together.
+    `memory_mb` is resident memory including children, `cpu_percent` percent of one core over about ten seconds, `disk_gb` the
+    size of its checkpoints, `wall_hours` the total time of its attempts.
     """
 
     memory_mb: Limit | None = None
@@ -107,7 +108,7 @@ class ResourceLimits(Model):
 
 
 class Settings(Model):
-    """What of an experiment has no influence on the bits of its runs: how they are watched, kept and judged.
+    """The part of an experiment that has no influence on the bits of its runs: how they are supervised, kept and evaluated.
 
     `retry_period` and `stall_timeout` are seconds, `checkpoint_frequency` and `eval_frequency` timesteps (None: only at the
     end), `eval_episodes` the episodes of an evaluation.
@@ -121,11 +122,11 @@ class Settings(Model):
     on_limit: Literal["warn", "pause", "stop"]
     checkpoint_frequency: Steps
     eval_frequency: Steps | None
-    eval_episodes: Annotated[int, Field(ge=0, le=MOST_EVALUATED)]
+    eval_episodes: Annotated[int, Field(ge=0, le=MAX_EVAL_EPISODES)]
 
 
 class Branch(Model):
-    """Where the runs with one seed begin: what the origin said of its checkpoint there (`CheckpointCommitted`)."""
+    """The checkpoint at which the runs with one seed begin; the fields are those of the origin's `CheckpointCommitted`."""
 
     seed: Seed
     step: Steps
@@ -138,23 +139,23 @@ class Branch(Model):
 
 
 class Origin(Model):
-    """The arm that was forked, and a branch for each of its seeds that goes on."""
+    """The arm that was forked, with one branch for each seed that continues."""
 
     experiment: Identifier
     arm: Identifier
     branches: Annotated[tuple[Branch, ...], Field(min_length=1)]
 
     def branch(self, seed: int) -> Branch:
-        """Where the runs with this seed begin; raises `KeyError` for a seed that was not forked."""
+        """The branch of the runs with this seed; raises `KeyError` for a seed that was not forked."""
         return {branch.seed: branch for branch in self.branches}[seed]
 
     def run(self, seed: int) -> str:
-        """The id of the run that those with this seed continue."""
+        """The id of the run that the runs with this seed continue."""
         return f"{self.experiment}/{self.arm}/{seed}"
 
 
 class Task(Model):
-    """One environment of a suite: in it every arm is trained with every seed, in place of the arm's own environment."""
+    """One environment of a suite. Every arm is trained in it with every seed, in place of the arm's own environment."""
 
     name: Identifier
     environment: EnvironmentName
@@ -163,7 +164,7 @@ class Task(Model):
 
 
 class RunKey(NamedTuple):
-    """One arm with one seed, and in a suite one of its tasks: the unit that is trained, supervised and resumed."""
+    """One arm with one seed (and one task in a suite): the unit that is trained, supervised and resumed."""
 
     experiment: str
     arm: str
@@ -172,26 +173,26 @@ class RunKey(NamedTuple):
 
     @property
     def id(self) -> str:
-        """`<experiment>/<arm>/<seed>`, in a suite `<experiment>/<arm>/<task>/<seed>`: as people and the log name the run."""
+        """`<experiment>/<arm>/<seed>`, in a suite `<experiment>/<arm>/<task>/<seed>`: the run's name for people and the log."""
         return "/".join((self.experiment, self.arm, *([self.task] if self.task else []), str(self.seed)))
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The inverse of `id`; raises `ValueError` for anything that no `id` gives."""
+        """The inverse of `id`; raises `ValueError` for any other text."""
         experiment, arm, *task, seed = text.split("/")
         names = (experiment, arm, *task)
         if len(task) <= 1 and all(map(is_identifier, names)) and re.fullmatch(r"0|[1-9][0-9]{0,9}", seed):
             key = cls(experiment, arm, int(seed), *task)
-            if key.seed <= LARGEST_SEED:
+            if key.seed <= MAX_SEED:
                 return key
         raise ValueError(f"{shown(text)} is not a run; write EXPERIMENT/ARM/SEED")
 
 
 class Experiment(Settings):
-    """A question to be answered by training: what is compared, how often, and what to do when a run fails.
+    """A question to be answered by training: what is compared, with how many runs, and what to do when a run fails.
 
-    The first arm is the baseline. `tasks` are the environments of a suite, if it is one. `defaulted` names the fields that
-    nobody wrote: they hold the defaults of the time at which it was submitted.
+    The first arm is the baseline. `tasks` are the environments of a suite, if it is one. `defaulted` names the fields that the
+    user did not write: they hold the defaults at submission.
     """
 
     experiment_id: Identifier
@@ -203,7 +204,7 @@ class Experiment(Settings):
 
     @property
     def baseline(self) -> Arm:
-        """The arm the others are compared with."""
+        """The arm with which the others are compared."""
         return self.arms[0]
 
     @property
@@ -213,12 +214,12 @@ class Experiment(Settings):
 
     @property
     def settings(self) -> Settings:
-        """What of it has no influence on the bits of its runs."""
+        """The part that has no influence on the bits of the runs."""
         return Settings(**{name: getattr(self, name) for name in Settings.model_fields})
 
     @property
     def runs(self) -> tuple[RunKey, ...]:
-        """Every run, seed by seed, so that the pairs that will be compared finish together."""
+        """Every run, ordered by seed, so that the runs that will be compared as a pair finish together."""
         seeds = dict.fromkeys(seed for arm in self.arms for seed in arm.seeds)
         arms = [(arm.name, frozenset(arm.seeds)) for arm in self.arms]
         tasks = [task.name for task in self.tasks] or [""]
@@ -235,7 +236,7 @@ class Experiment(Settings):
         return {arm.name: arm for arm in self.arms}[name]
 
     def configuration(self, run: RunKey) -> Arm:
-        """What a run trains: its arm, in a suite with the environment of its task; raises `KeyError`."""
+        """The configuration that a run trains: its arm, in a suite with the environment of its task; raises `KeyError`."""
         arm = self.arm(run.arm)
         if not run.task:
             return arm

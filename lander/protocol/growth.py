@@ -1,4 +1,4 @@
-"""How a recorded experiment grows: what it is after each event that adds to it or changes how it is carried out. Pure."""
+"""How a recorded experiment changes: its value after each event that adds to it or changes its settings. Pure."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -17,13 +17,13 @@ from lander.protocol.experiment import Arm, Experiment
 Growth = ArmAdded | SeedsAdded | StepsAdded | SettingsChanged | ExperimentRestated
 
 
-def grown(experiment: Experiment, event: Growth) -> Experiment:
+def experiment_after(experiment: Experiment, event: Growth) -> Experiment:
     """The experiment after the event."""
-    return _GROWS[type(event)](experiment, event)
+    return _HANDLERS[type(event)](experiment, event)
 
 
 def execution_after(execution: Execution, event: Growth) -> Execution:
-    """How it is carried out after the event."""
+    """The execution of the experiment after the event."""
     return getattr(event, "execution", None) or execution
 
 
@@ -46,14 +46,14 @@ def _with(experiment: Experiment, names: tuple[str, ...], changes: Callable[[Arm
 
 
 def _with_settings(experiment: Experiment, event: SettingsChanged) -> Experiment:
-    """A default that is changed is none any more."""
+    """Apply the new settings; a changed setting is no longer listed as defaulted."""
     changes = {} if event.settings is None else dict(event.settings)
     changed = {name for name, value in changes.items() if getattr(experiment, name) != value}
     defaulted = tuple(name for name in experiment.defaulted if name not in changed)
     return experiment.model_copy(update=changes | {"defaulted": defaulted})
 
 
-_GROWS: Final[Mapping[type[Event], Callable[[Experiment, Any], Experiment]]] = {
+_HANDLERS: Final[Mapping[type[Event], Callable[[Experiment, Any], Experiment]]] = {
     ArmAdded: _with_arm,
     SeedsAdded: _with_seeds,
     StepsAdded: _with_steps,
@@ -61,4 +61,4 @@ _GROWS: Final[Mapping[type[Event], Callable[[Experiment, Any], Experiment]]] = {
     ExperimentRestated: lambda _, event: event.experiment,
 }
 
-GROWTH_KINDS: Final = tuple(event_type.kind for event_type in _GROWS)
+GROWTH_KINDS: Final = tuple(event_type.kind for event_type in _HANDLERS)

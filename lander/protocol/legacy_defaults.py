@@ -1,4 +1,7 @@
-"""The defaults of Stable-Baselines3 2.9, which is what logs that recorded none were trained with. Never to be changed."""
+"""The defaults of Stable-Baselines3 2.9, for logs that recorded no defaults: their runs were trained with these.
+
+Never change them, because the result would describe other runs than those that were trained.
+"""
 
 from typing import Any, Final
 

@@ -1,18 +1,18 @@
-"""The life of a run and of an experiment, as data.
+"""The life cycle of a run and of an experiment, as tables.
 
 Rules of this file:
-- A state changes through an event of the run's (or experiment's) own stream and through nothing else.
-- A pair that is not in the table is impossible; meeting one means a defect, and raises.
-- While a run is stopping its reason may still change, the later wish winning: another `StopRequested`, or `RunResumed`,
-  after which it goes on as soon as its process is gone.
-- `AttemptEnded` puts a run back in the queue; the verdict on the attempt (`RunCompleted`, `RunFailed`, … or `RunQueued` for
-  another try) follows in the same commit, so nobody ever sees the run in between.
+- A state changes only through an event of the run's (or experiment's) own stream.
+- A pair that is not in the table is impossible; it is a defect, and raises.
+- While a run is stopping its reason may still change, and the later request wins: another `StopRequested`, or `RunResumed`,
+  after which the run continues as soon as its process has exited.
+- `AttemptEnded` puts a run back in the queue. The verdict on the attempt (`RunCompleted`, `RunFailed`, … or `RunQueued` for
+  another attempt) follows in the same commit, so no reader sees the state between.
 
-The table of runs, drawn (`docs/architecture.md` is generated from it):
+The table of runs as a diagram (that of `docs/architecture.md` is generated from the table):
 
     queued → starting → running → queued → completed | failed | stopped | skipped | paused
                  └──────────┴→ stopping → queued → …
-    completed | failed | stopped | skipped | paused → queued, when somebody resumes, retries or extends
+    completed | failed | stopped | skipped | paused → queued, by a resume, a retry or an extension
 """
 
 from collections.abc import Mapping
@@ -64,8 +64,8 @@ EXPERIMENT_TRANSITIONS: Final[Mapping[tuple[ExperimentState, str], ExperimentSta
     ("stopped", e.ExperimentResumed.kind): "running",
 }
 
-_MOVES_RUNS: Final = frozenset(kind for _, kind in RUN_TRANSITIONS)
-_MOVES_EXPERIMENTS: Final = frozenset(kind for _, kind in EXPERIMENT_TRANSITIONS)
+_RUN_KINDS: Final = frozenset(kind for _, kind in RUN_TRANSITIONS)
+_EXPERIMENT_KINDS: Final = frozenset(kind for _, kind in EXPERIMENT_TRANSITIONS)
 
 
 class ImpossibleTransitionError(LanderError):
@@ -73,8 +73,8 @@ class ImpossibleTransitionError(LanderError):
 
 
 def next_run_state(state: RunState, kind: str) -> RunState:
-    """The run's state after an event of this kind; events that are not about its life leave it as it is."""
-    if kind not in _MOVES_RUNS:
+    """The run's state after an event of this kind; kinds outside the life cycle leave it unchanged."""
+    if kind not in _RUN_KINDS:
         return state
     try:
         return RUN_TRANSITIONS[state, kind]
@@ -84,7 +84,7 @@ def next_run_state(state: RunState, kind: str) -> RunState:
 
 def next_experiment_state(state: ExperimentState, kind: str) -> ExperimentState:
     """The experiment's state after an event of this kind in its own stream."""
-    if kind not in _MOVES_EXPERIMENTS:
+    if kind not in _EXPERIMENT_KINDS:
         return state
     try:
         return EXPERIMENT_TRANSITIONS[state, kind]

@@ -1,8 +1,8 @@
-"""Lineage: which of a run's events count, when several attempts have spoken.
+"""Lineage: which events of a run count after several attempts.
 
-An attempt that continued at step S supersedes what every attempt before it said beyond S; one that began anew, at step 0,
-supersedes all of it. The log keeps everything, and this file is the rule by which the state of the supervisor, the projections
-and the records take what counts. Pure.
+An attempt that continued at step S supersedes the events of all earlier attempts beyond S. An attempt that began at step 0
+supersedes all of them. The log keeps everything; the supervisor's state, the projections and the records all select what counts
+by the rule in this file. Pure.
 """
 
 from collections.abc import Iterable
@@ -20,39 +20,39 @@ from lander.protocol.events import (
 )
 
 
-def outlives(step: int, from_step: int) -> bool:
-    """Whether what was said of timesteps up to `step` still counts, once a later attempt has continued at `from_step`."""
+def still_counts(step: int, from_step: int) -> bool:
+    """Whether events about timesteps up to `step` still count after a later attempt has continued at `from_step`."""
     return 0 < step <= from_step
 
 
 SUPERSEDED_SQL: Final = "({step} > {from_step} OR {from_step} = 0)"
-"""The opposite of `outlives` in SQL, for steps above 0; a test holds the two together."""
+"""The negation of `still_counts` in SQL, for steps above 0; a test checks that the two agree."""
 
 
 class Start(NamedTuple):
-    """An attempt that began to train, and the step from which it went on (`TrainingStarted`)."""
+    """The start of an attempt's training: its epoch, and the step at which it continued (`TrainingStarted`)."""
 
     epoch: int
     from_step: int
 
 
 class Lineage:
-    """The starts of a run's attempts, and what follows for the events of each."""
+    """The training starts of a run's attempts, and which events count because of them."""
 
     def __init__(self, starts: Iterable[Start]) -> None:
         self.starts = tuple(sorted(set(starts)))
 
     @property
     def beginning(self) -> int:
-        """The timestep at which the run begins: not at 0 where it was forked from another (and so never began there)."""
+        """The timestep at which the run begins: 0, or for a forked run the step of the fork (no attempt of it started at 0)."""
         return min((start.from_step for start in self.starts), default=0)
 
     def counts(self, epoch: int, step: int) -> bool:
-        """Whether what attempt `epoch` said of timesteps up to `step` belongs to the run."""
-        return all(start.epoch <= epoch or outlives(step, start.from_step) for start in self.starts)
+        """Whether an event of attempt `epoch` about timesteps up to `step` counts."""
+        return all(start.epoch <= epoch or still_counts(step, start.from_step) for start in self.starts)
 
     def counts_event(self, epoch: int, event: Event) -> bool:
-        """The same for an event of a trainer; one that speaks of no step counts."""
+        """The same for a trainer's event; an event without a step always counts."""
         match event:
             case StepsRecorded() | EpisodeFinished():
                 return self.counts(epoch, event.last_step)

@@ -1,4 +1,4 @@
-"""The states of runs and experiments, and which of them mean the same. Imports nothing: `status` must start fast."""
+"""The states of runs and experiments, and groups of them. Imports nothing, because `status` must start fast."""
 
 from typing import Final, Literal
 
@@ -6,22 +6,22 @@ RunState = Literal["queued", "starting", "running", "paused", "stopping", "compl
 ExperimentState = Literal["queued", "running", "completed", "failed", "stopped"]
 
 LIVE: Final[frozenset[RunState]] = frozenset({"starting", "running", "stopping"})
-"""A process exists, or is about to."""
+"""A process exists, or will exist soon."""
 TERMINAL: Final[frozenset[RunState]] = frozenset({"completed", "failed", "stopped", "skipped"})
-"""Nothing more happens by itself."""
+"""Ended: the state changes only by a command."""
 SETTLED: Final[frozenset[RunState]] = TERMINAL - {"stopped"}
-"""As planned or not, it is over; what was stopped is meant to go on."""
+"""Ended for good, with success or not; a stopped run is expected to continue later."""
 RESUMABLE: Final[frozenset[RunState]] = TERMINAL - {"completed"} | {"paused"}
-"""Ends, and rests, that somebody may think better of, even before they are reached."""
+"""States that an operator may reverse; the command is accepted also before the run has reached them."""
 SUMMARY_ORDER: Final[tuple[RunState, ...]] = (
     *("completed", "failed", "stopped", "skipped"),
     *("running", "starting", "stopping", "queued", "paused"),
 )
-"""As a summary counts them: what has ended first."""
+"""The order of states in a summary: ended runs first."""
 UNDER_WAY: Final[frozenset[ExperimentState]] = frozenset({"queued", "running"})
 """Not yet ended."""
 
 
 def in_words(state: str, cause: str | None) -> str:
-    """The state of a run for people, with its cause where the state alone does not tell it."""
+    """The state of a run for people, with its cause if the state alone does not show it."""
     return state if cause in (None, state, "stopped") else f"{state}: {cause}"

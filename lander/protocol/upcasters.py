@@ -1,7 +1,7 @@
-"""Retired kinds of events, each with how its body becomes that of a newer kind.
+"""Upcasters: for each retired kind of event, the function from its body to the body of a newer kind.
 
-A function here holds the rules and defaults of the time at which its kind was written, and asks no table of today, so that
-an old log goes on saying what it said. It trusts the shape it was written for; `wire.decode_event` does not.
+An upcaster contains the rules and defaults of the time at which its kind was written. It reads no table of today, because an
+old log must keep its meaning when a default changes. It trusts the shape of the old body; `wire.decode_event` does not.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ Body = dict[str, Any]
 
 
 class Upcaster(NamedTuple):
-    """The newer kind, and the function from the old body to its body."""
+    """The newer kind, and the function from the old body to the new one."""
 
     kind: str
     upcast: Callable[[Body], Body]
@@ -39,7 +39,7 @@ _EXECUTION: Final[Body] = {"mode": "parallel", "monitoring": True}
 
 
 def _submitted(body: Body) -> Body:
-    """What equalled a default was not written down, so the two are not told apart."""
+    """A value equal to a default was not stored in schemas 1 to 3, so it is listed as defaulted."""
     manifest = dict(body["manifest"])
     digest = manifest.pop("digest", "0" * 64)
     experiment, execution = _experiment(body["experiment"]), _EXECUTION | body["execution"]
@@ -85,10 +85,10 @@ UPCASTERS: Final[dict[str, Upcaster]] = {
     "ExperimentSubmitted": Upcaster(ExperimentSubmitted.kind, _submitted),
     "ExperimentExtended": Upcaster(ExperimentRestated.kind, _extended),
 }
-"""Retired kind → what it is now."""
+"""Retired kind → upcaster to the newer kind."""
 
 
-def written_as(kind: str) -> tuple[str, ...]:
-    """Every kind that an event of this kind may be stored under: its own, and those that were retired for it."""
+def stored_kinds(kind: str) -> tuple[str, ...]:
+    """Every kind under which an event of this kind may be stored: its own, and those retired in its favour."""
     older = [retired for retired, upcaster in UPCASTERS.items() if upcaster.kind == kind]
-    return (kind, *(name for each in older for name in written_as(each)))
+    return (kind, *(name for each in older for name in stored_kinds(each)))

@@ -1,7 +1,7 @@
 """Bytes ↔ messages: msgpack with every limit set.
 
-A command travels as one frame, `[kind, fields]`. An event is stored as its kind beside a body of its fields, and travels
-in the very bytes that are stored. Decoding never raises anything but `WireError`, whatever the bytes.
+A command is one frame, `[kind, fields]`. An event is stored as its kind and a body of its fields, and is sent in the same bytes
+that are stored. Decoding raises only `WireError`, whatever the bytes.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,11 +20,11 @@ from lander.protocol.upcasters import UPCASTERS
 M = TypeVar("M", bound=Message)
 
 MAX_FRAME: Final = 1 << 20
-"""Bytes in one frame."""
+"""The size limit of one frame in bytes."""
 MAX_MESSAGE: Final = MAX_FRAME + 33
-"""Bytes a socket lets pass: libzmq counts a frame as it travels, and CURVE adds 33 to it (rfc.zeromq.org/spec/26)."""
+"""The size limit of a socket in bytes: CURVE adds 33 to a frame before libzmq checks it (rfc.zeromq.org/spec/26)."""
 MAX_EVENTS: Final = 4096
-"""Events in one `Append`."""
+"""The limit of events in one `Append`."""
 
 _LIMITS: Final[Mapping[str, Any]] = {
     "raw": False,
@@ -34,14 +34,14 @@ _LIMITS: Final[Mapping[str, Any]] = {
     "max_bin_len": MAX_FRAME,
     "max_array_len": 16_384,
     "max_map_len": 4096,
-    "max_ext_len": 0,  # the timestamp extension would by-pass any hook
+    "max_ext_len": 0,  # the timestamp extension would bypass any hook
 }
 
 _unpack_long: Final = partial(msgpack.unpackb, **_LIMITS)
 _unpack_short: Final = partial(msgpack.unpackb, **{**_LIMITS, "max_array_len": 256})
-"""For the events that come by the thousand: arrays so short that no nesting of them costs more than a few megabytes."""
+"""For the most frequent events. Their arrays are short, so even nested array headers cost only a few megabytes of memory."""
 _SHORT: Final = TRAINER_KINDS - {EvaluationFinished.kind}
-"""What trainers say, but for the event that lists episodes, as many as anybody asks for."""
+"""The kinds of a trainer, without the one that lists episodes, whose number the user chooses."""
 
 
 def encode(command: Command) -> bytes:
@@ -63,13 +63,13 @@ def decode(frame: bytes) -> Command:
 
 
 def encode_event(event: Event) -> bytes:
-    """An event's body, as it is stored; its kind is kept beside it."""
+    """An event's body as it is stored; its kind is stored beside it."""
     body: bytes = msgpack.packb(event.model_dump(exclude_defaults=True))
     return body
 
 
 def decode_event(kind: str, body: bytes) -> Event:
-    """The event of this kind with this body, upcast to today's shape; raises `WireError` for anything else."""
+    """The event with this kind and body, upcast to the current shape; raises `WireError` for anything else."""
     fields = _unpack(body, _unpack_short) if kind in _SHORT else _unpack_checked(body)
     if not isinstance(fields, dict):
         raise WireError(f"the body of {kind[:64]!r} is not a map")
@@ -77,7 +77,7 @@ def decode_event(kind: str, body: bytes) -> Event:
         newer, upcast = UPCASTERS[kind]
         try:
             kind, fields = newer, upcast(fields)
-        except Exception as error:  # an upcaster trusts the shape it was written for; these bytes need not have it
+        except Exception as error:  # an upcaster trusts the old shape; untrusted bytes may have any
             raise WireError(f"the body of {kind[:64]!r} cannot be brought up to date: {error!r}") from error
     if kind not in EVENT_TYPES:
         raise WireError(f"unknown kind of event: {kind[:64]!r}; was it written by a newer version?")
@@ -85,9 +85,9 @@ def decode_event(kind: str, body: bytes) -> Event:
 
 
 def _unpack_checked(data: bytes) -> Any:
-    """Unpack what may hold long arrays."""
+    """Unpack a body that may hold long arrays."""
     if len(data) <= MAX_FRAME and (b"\xdc" in data or b"\xdd" in data):
-        _walk(data)
+        _check_lengths(data)
     return _unpack(data, _unpack_long)
 
 
@@ -100,11 +100,11 @@ def _unpack(data: bytes, unpack: Callable[[bytes], Any]) -> Any:
         raise WireError(f"not msgpack within limits: {error}") from error
 
 
-def _walk(data: bytes) -> None:
-    """Raise unless every array has the elements it declares.
+def _check_lengths(data: bytes) -> None:
+    """Raise `WireError` unless every array has as many elements as it declares.
 
-    msgpack allocates an array at its declared length before it reads the first element, so a kilobyte of headers within
-    headers costs a hundred megabytes. Walking over the bytes allocates nothing.
+    msgpack allocates an array at its declared length before it reads the first element, so one kilobyte of nested headers costs
+    a hundred megabytes. Skipping over the bytes allocates nothing.
     """
     unpacker = msgpack.Unpacker(max_buffer_size=MAX_FRAME, read_size=len(data))
     unpacker.feed(data)
@@ -116,7 +116,7 @@ def _walk(data: bytes) -> None:
 
 def _validate(message_type: type[M], fields: dict[str, Any]) -> M:
     try:
-        validated: M = message_type.__pydantic_validator__.validate_python(fields)  # model_validate, less a third
+        validated: M = message_type.__pydantic_validator__.validate_python(fields)  # a third faster than model_validate
         return validated
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]

@@ -1,1 +1,1 @@
-"""What it means: analysis of the log, and how it is shown or exported."""
+"""Reports: analysis of the log, its rendering for people, and its export to other tools."""

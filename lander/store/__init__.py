@@ -1,1 +1,1 @@
-"""What was said: the log, its projections, the records that are read from it, and its upkeep."""
+"""The recorded events: the log, its projections, the records that are read from it, and its maintenance."""

@@ -1,1 +1,1 @@
-"""What to do about it: pure decisions, and the asyncio shell that carries them out."""
+"""The supervisor: a pure decision core, and the asyncio shell that carries its decisions out."""

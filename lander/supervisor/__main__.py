@@ -1,6 +1,6 @@
 """`python -m lander.supervisor HOME`: a supervisor as a process of its own.
 
-Prints one line of JSON on standard output once it serves, or says why it cannot: `{"ready": true}` or
+Prints one line of JSON on standard output: `{"ready": true}` once it serves, or why it cannot, as
 `{"error": CODE, "detail": TEXT}`. Everything else goes to standard error.
 """
 
@@ -24,14 +24,14 @@ from lander.supervisor.supervisor import Supervisor
 
 
 def tune_interpreter() -> None:
-    """Set the interpreter up for many small events and a writer thread; `benchmarks/ingest.py` shows what it brings."""
+    """Tune the interpreter for many small events and a writer thread; `benchmarks/ingest.py` measures the gain."""
     gc.freeze()
-    gc.set_threshold(100_000, 50, 100)  # events live and die by their reference counts; there are no cycles to look for
-    sys.setswitchinterval(0.00001)  # the writer comes back from SQLite for a moment, and should not wait 5 ms for its turn
+    gc.set_threshold(100_000, 50, 100)  # reference counts free the events: there are no cycles to collect
+    sys.setswitchinterval(0.00001)  # the writer thread needs the GIL only briefly, and should not wait 5 ms for it
 
 
 async def serve(home: Path) -> None:
-    """Supervise until told to leave."""
+    """Serve a home until the supervisor leaves."""
     tune_interpreter()
     store = await SqliteEventStore.open(home / DATABASE)
     try:
@@ -39,7 +39,7 @@ async def serve(home: Path) -> None:
         before = address.read(home)
         await supervisor.open(before.port if before is not None else None)
         try:
-            _say({"ready": True})
+            _report({"ready": True})
             await supervisor.run()
         finally:
             await supervisor.close()
@@ -47,18 +47,18 @@ async def serve(home: Path) -> None:
         await store.close()
 
 
-def _say(words: dict[str, object]) -> None:
-    """Tell whoever started us, and let go of their pipe."""
-    print(json.dumps(words), flush=True)
+def _report(fields: dict[str, object]) -> None:
+    """Report to the process that started us, and release its pipe, which it reads to the end."""
+    print(json.dumps(fields), flush=True)
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stdout.fileno())
     os.close(null)
 
 
 def main() -> int:
-    """Run a supervisor in the background; what keeps it from starting is said on standard output."""
+    """Run a supervisor in the background; an error at the start is reported on standard output."""
     if os.fork() != 0:
-        os._exit(0)  # whoever started us has a child to wait for, and none that becomes a zombie when we leave
+        os._exit(0)  # the starter waits for this parent only, so the supervisor does not become its zombie
     os.setsid()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     home = Path(sys.argv[1])
@@ -66,14 +66,14 @@ def main() -> int:
         with HomeLock(home):
             uvloop.run(serve(home))
     except (LanderError, OSError, sqlite3.Error) as error:
-        said = error if isinstance(error, LanderError) else HomeError(_plain(home, error))
-        logging.critical("%s", said)  # for when it has served already, and nobody listens to standard output any more
-        _say({"error": said.code, "detail": str(said)})
-        return said.exit_code
+        failure = error if isinstance(error, LanderError) else HomeError(_describe(home, error))
+        logging.critical("%s", failure)  # if it has served already, nothing reads standard output any more
+        _report({"error": failure.code, "detail": str(failure)})
+        return failure.exit_code
     return 0
 
 
-def _plain(home: Path, error: OSError | sqlite3.Error) -> str:
+def _describe(home: Path, error: OSError | sqlite3.Error) -> str:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"{home}: no space left on its disk; make room, or choose another --home"
     return f"{home}: cannot be used as a home: {error}"

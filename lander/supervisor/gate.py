@@ -1,9 +1,9 @@
-"""The gate: the one socket everybody talks to, and the only place that sees frames.
+"""The gate: the supervisor's one socket, and the only module that sees frames.
 
-ROUTER with CURVE. Who somebody is follows from the key they authenticated with and from nothing they say. CURVE by itself
-lets any key in: it is our ZAP handler that decides, for a domain that is set and enforced, and `open` proves with a random
-key that it does. A message that is malformed, oversized or not its sender's to send is counted, logged at most once a second,
-and dropped.
+ROUTER with CURVE. A sender's identity follows from its authenticated key alone, never from a message's content. CURVE by
+itself accepts any key: our ZAP handler decides, for a domain that is set and enforced, and `open` proves with a random key
+that it does. A message that is malformed, oversized or not allowed for its sender is counted and dropped, and logged at most
+once a second.
 """
 
 import asyncio
@@ -30,19 +30,19 @@ from lander.protocol.wire import MAX_MESSAGE, decode, encode
 LOG: Final = logging.getLogger(__name__)
 DOMAIN: Final = b"lander"
 MAX_DRAIN: Final = 4
-"""Messages taken in one go before everybody else gets a turn."""
+"""Messages received in one go before other tasks run."""
 MAX_UNSENT: Final = 1024
-"""Messages kept for a peer that does not read; beyond it the oldest are dropped."""
+"""Messages kept for a peer that does not read; beyond this number the oldest are dropped."""
 _CONNECTION: Final = " "
-"""Between a client's key and its connection; no key has it in it."""
+"""Separates a client's key from its connection; no key contains a space."""
 _ALLOWED: Final = {"client": CLIENT, "host": HOST, "trainer": TRAINER}
 Refusal = Literal["stranger", "malformed", "not allowed", "fenced"]
-"""Why something is turned away: an unknown key, no message, not the sender's to send, an attempt that counts no more."""
+"""Why a message is refused: unknown key, undecodable message, not allowed for this sender, attempt no longer current."""
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who a key belongs to; `run` and `epoch` for a trainer, `name` for a host."""
+    """The owner of a key; `run` and `epoch` for a trainer, `name` for a host."""
 
     role: Literal["client", "host", "trainer"]
     name: str = ""
@@ -51,7 +51,7 @@ class Principal:
 
 
 class Received(NamedTuple):
-    """A message and who sent it; `key` is where answers go: for a client, one connection of the many that share its key."""
+    """A message and its sender; answers go to `key`: for a client, to one of the many connections that share its key."""
 
     principal: Principal
     key: str
@@ -59,7 +59,7 @@ class Received(NamedTuple):
 
 
 class _RefusedError(Exception):
-    """Something is turned away."""
+    """A message is refused."""
 
     def __init__(self, refusal: Refusal, what: str) -> None:
         super().__init__(what)
@@ -71,7 +71,7 @@ class Gate:
 
     def __init__(self, keys: KeyPair, authorise: Callable[[str], Principal | None]) -> None:
         self.refusals: dict[Refusal, int] = dict.fromkeys(get_args(Refusal), 0)
-        """Messages and handshakes turned away since the start, by reason."""
+        """Messages and handshakes refused since the start, by reason."""
         self.endpoint = ""
         self._keys = keys
         self._authorise = authorise
@@ -79,14 +79,14 @@ class Gate:
         self._readable = asyncio.Event()
         self._routes: dict[str, bytes] = {}
         self._unsent: dict[str, deque[bytes]] = {}
-        self._questions: Counter[str] = Counter()
-        """How many a client's connection has asked that are not answered yet."""
+        self._unanswered: Counter[str] = Counter()
+        """Requests of each client connection that are not answered yet."""
         self._logged_at = 0.0
-        self._stranger = ""
-        """The random key of the self-test: its refusal is no news."""
+        self._self_test_key = ""
+        """The random key of the self-test: its refusal is expected and not counted."""
 
     async def open(self, port: int | None) -> int:
-        """Bind to loopback, at `port` if it is free; returns the port. Raises `LanderError` if strangers get in."""
+        """Bind to loopback, at `port` if it is free; returns the port. Raises `LanderError` if an unknown key is accepted."""
         self._zap = self._context.socket(zmq.REP)
         self._zap.bind("inproc://zeromq.zap.01")
         self._zap_task = asyncio.create_task(self._answer_handshakes(), name="ZAP")
@@ -107,7 +107,7 @@ class Gate:
         return bound
 
     def _bind(self, port: int | None) -> int:
-        """The port of an earlier supervisor, so that hosts and trainers that wait for it find us; else any."""
+        """Bind the earlier supervisor's port, where its hosts and trainers reconnect; else a random one."""
         if port is not None:
             try:
                 self._router.bind(f"tcp://127.0.0.1:{port}")
@@ -119,7 +119,7 @@ class Gate:
         return int(self._router.bind_to_random_port("tcp://127.0.0.1"))
 
     async def receive(self) -> list[Received]:
-        """Wait for messages and take those that are there, at most `MAX_DRAIN`: one await for many messages."""
+        """Wait for messages and return those that are there, at most `MAX_DRAIN`: one await for many messages."""
         await self._readable.wait()
         self._readable.clear()
         received: list[Received] = []
@@ -132,11 +132,11 @@ class Gate:
             if message is not None:
                 received.append(message)
         self._flush()
-        self._look_again()
+        self._recheck_readable()
         return received
 
-    def _look_again(self) -> None:
-        """The socket's descriptor tells of changes, not of messages, and every call may swallow a change: look oneself."""
+    def _recheck_readable(self) -> None:
+        """Test the socket itself: its descriptor is edge-triggered, and any call on the socket may consume the edge."""
         if int(self._router.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
             self._readable.set()
 
@@ -148,20 +148,20 @@ class Gate:
             return None
         route = frames[0].bytes
         if received.principal.role == "host" and self._routes.get(received.key) != route:
-            self._unsent.pop(received.key, None)  # for another agent, perhaps: it says who it is, and is told anew
+            self._unsent.pop(received.key, None)  # perhaps meant for another agent; a new one joins and gets fresh orders
         self._routes[received.key] = route
         if _CONNECTION in received.key:
-            self._questions[received.key] += 1
+            self._unanswered[received.key] += 1
         return received
 
     def _identify(self, frames: list[zmq.Frame]) -> Received:
-        """Who says what; raises `_RefusedError` if it is not a message, or not theirs to send."""
+        """The sender and its command; raises `_RefusedError` if it is malformed or not allowed for this sender."""
         if len(frames) != 2:
             raise _RefusedError("malformed", f"a message of {len(frames)} frames")
         key = str(frames[1].get("User-Id"))
         principal = self._authorise(key)
-        if principal is None:  # it was somebody's when they shook hands: an attempt's that is over
-            self._answer(frames[0].bytes, Fenced())
+        if principal is None:  # the key was valid at the handshake: it belongs to an attempt that is over
+            self._send_at_once(frames[0].bytes, Fenced())
             raise _RefusedError("fenced", "a message with a key that is no longer valid")
         command = self._decode(principal, frames)
         if not isinstance(command, _ALLOWED[principal.role]):
@@ -171,21 +171,21 @@ class Gate:
         return Received(principal, key, command)
 
     def _decode(self, principal: Principal, frames: list[zmq.Frame]) -> Command:
-        """The command in a message; a client that sent none is told, since it waits for an answer."""
+        """Decode the command in a message; a client gets an answer also to a malformed one, since it waits for one."""
         try:
             return decode(frames[1].bytes)
         except WireError as error:
             if principal.role == "client":
-                self._answer(frames[0].bytes, Refused(error=UsageError.code, detail=f"not understood: {error}"))
+                self._send_at_once(frames[0].bytes, Refused(error=UsageError.code, detail=f"not understood: {error}"))
             raise _RefusedError("malformed", str(error)) from error
 
-    def _answer(self, route: bytes, command: Command) -> None:
-        """Say something at once or not at all."""
+    def _send_at_once(self, route: bytes, command: Command) -> None:
+        """Send at once, or drop the message."""
         with contextlib.suppress(zmq.ZMQError):
             self._router.send_multipart([route, encode(command)], zmq.NOBLOCK)
 
     def refuse(self, refusal: Refusal, what: str) -> None:
-        """Count something that was turned away, and log it if nothing was in the last second."""
+        """Count a refusal, and log it unless another was logged within the last second."""
         self.refusals[refusal] += 1
         now = time.monotonic()
         if now - self._logged_at >= 1.0:
@@ -194,17 +194,17 @@ class Gate:
 
     @property
     def refused(self) -> int:
-        """Everything turned away since the start."""
+        """All refusals since the start."""
         return sum(self.refusals.values())
 
     def send(self, key: str, command: Command) -> None:
-        """Send to whoever last spoke with this key; kept, up to a bound, while they do not read."""
+        """Send to the peer that last used this key; messages it does not read are kept, at most `MAX_UNSENT`."""
         if key not in self._routes and (_CONNECTION in key or self._authorise(key) is None):
-            return  # gone: a client comes again by another connection, an attempt that is over by none
+            return  # gone for good: a client returns under a new connection, an ended attempt not at all
         queue = self._unsent.setdefault(key, deque(maxlen=MAX_UNSENT))
         queue.append(encode(command))
         self._flush_one(key, queue)
-        self._look_again()
+        self._recheck_readable()
 
     def _flush(self) -> None:
         for key, queue in list(self._unsent.items()):
@@ -218,25 +218,25 @@ class Gate:
             while queue:
                 self._router.send_multipart([route, queue[0]], zmq.NOBLOCK)
                 queue.popleft()
-                self._questions[key] -= 1
+                self._unanswered[key] -= 1
             del self._unsent[key]
-            if _CONNECTION in key and self._questions[key] <= 0:  # should it ask again, it says again where it is
+            if _CONNECTION in key and self._unanswered[key] <= 0:  # a next request brings its route with it
                 self.forget(key)
         except zmq.Again:
             pass
         except zmq.ZMQError as error:
             if error.errno != errno.EHOSTUNREACH:
                 raise
-            self.forget(key)  # gone; what is still worth saying is said again when they return
+            self.forget(key)  # the peer is gone; when it reconnects, it is sent what still matters
 
     def forget(self, key: str) -> None:
-        """Drop what is kept for a key that will not return."""
+        """Drop the route and the unsent messages of a key that will not return."""
         self._routes.pop(key, None)
         self._unsent.pop(key, None)
-        self._questions.pop(key, None)
+        self._unanswered.pop(key, None)
 
     async def close(self) -> None:
-        """Close every socket; what is unsent is dropped."""
+        """Close every socket; unsent messages are dropped."""
         self._zap_task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._zap_task
@@ -247,7 +247,7 @@ class Gate:
     # ------------------------------------------------------------------------------------------------ handshakes
 
     async def _answer_handshakes(self) -> None:
-        """ZAP (rfc.zeromq.org/spec/27): always an answer, whatever was asked, or every later handshake would hang."""
+        """ZAP (rfc.zeromq.org/spec/27): answer every request, also a malformed one, or every later handshake would hang."""
         while True:
             request = await self._zap.recv_multipart()
             status, user = b"400", b""
@@ -256,7 +256,7 @@ class Gate:
                 key = z85.encode(credential).decode()
                 if request[2] == DOMAIN and mechanism == b"CURVE" and self._authorise(key) is not None:
                     status, user = b"200", key.encode()
-                elif key != self._stranger:
+                elif key != self._self_test_key:
                     self.refuse("stranger", "a handshake with an unknown key")
             except Exception as error:
                 self.refuse("malformed", f"a malformed handshake: {error}")
@@ -264,11 +264,11 @@ class Gate:
             await self._zap.send_multipart([b"1.0", request_id, status, b"", user, b""])
 
     async def _prove_closed(self) -> None:
-        """Knock with a random key; whoever is let in shows that the door does not close."""
+        """Self-test: connect with a random key; raises `LanderError` unless the handshake fails."""
         stranger = self._context.socket(zmq.DEALER)
         stranger.curve_serverkey = self._keys.public.encode()
         public, stranger.curve_secretkey = zmq.curve_keypair()
-        stranger.curve_publickey, self._stranger = public, public.decode()
+        stranger.curve_publickey, self._self_test_key = public, public.decode()
         monitor = stranger.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_AUTH)
         stranger.connect(self.endpoint)
         try:

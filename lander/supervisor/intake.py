@@ -1,4 +1,4 @@
-"""From a trainer into the store, and back: events are checked, stored in the bytes they came in, and acknowledged in bulk."""
+"""The path of training events: check a trainer's batch, store its bytes unchanged, acknowledge batches in bulk."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ LOG: Final = logging.getLogger(__name__)
 
 
 class Intake:
-    """Takes batches whose senders have been checked; `on_failure` is called when the store cannot write any more."""
+    """Stores batches whose sender and epoch are already checked; calls `on_failure` when the store can no longer write."""
 
     def __init__(self, gate: Gate, store: EventStore, on_failure: Callable[[], None]) -> None:
         self._gate = gate
@@ -26,7 +26,7 @@ class Intake:
         self._acknowledged: dict[str, int] = {}
 
     def store(self, key: str, command: c.Append) -> None:
-        """Store a batch and acknowledge it once it is durable; raises `WireError` if it is not what a trainer may say."""
+        """Store a batch and acknowledge it once it is durable; raises `WireError` if a trainer may not send these events."""
         batch = Batch(command.run, command.epoch, command.first_seq, _trainer_events(command))
         self._store.append(batch).add_done_callback(partial(self._acknowledge, key))
 
@@ -35,7 +35,7 @@ class Intake:
             return
         match stored.exception():
             case None:
-                if not self._acknowledged:  # a commit ends many appends at once: one answer to each trainer is enough
+                if not self._acknowledged:  # one commit completes many appends: send one acknowledgement per trainer
                     asyncio.get_running_loop().call_soon(self._send_acknowledgements)
                 self._acknowledged[key] = stored.result()[0]
             case SequenceGapError() as gap:

@@ -1,4 +1,4 @@
-"""For people: every decision in the supervisor's log, and in the log of the experiment it concerns."""
+"""The readable journal: writes every decision to the supervisor's log and to its experiment's log."""
 
 import contextlib
 import logging
@@ -13,17 +13,17 @@ from lander.protocol.events import Event
 LOG: Final = logging.getLogger(__name__)
 
 
-def write(home: Path, decided: Iterable[tuple[str, Event]]) -> None:
-    """Write down what was decided, each event with its stream."""
-    for stream, event in decided:
+def write(home: Path, events: Iterable[tuple[str, Event]]) -> None:
+    """Log the events of a decision, one line each with its stream."""
+    for stream, event in events:
         line = f"{stream}: {_describe(event)}"
         LOG.info(line)
-        if ":" not in stream:  # a host's own stream concerns no experiment
+        if ":" not in stream:  # a host's stream (`host:local`) belongs to no experiment
             _append(experiment_log(home, stream.partition("/")[0]), line)
 
 
 def _append(path: Path, line: str) -> None:
-    with contextlib.suppress(OSError):  # a full disk must not keep us from deciding
+    with contextlib.suppress(OSError):  # a full disk must not prevent the decision
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as log:
             log.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {line}\n")

@@ -1,4 +1,4 @@
-"""The manifest of an experiment: with which versions, on which machine, from which commit it was asked for."""
+"""The manifest of an experiment: the package versions, the machine and the git commit with which it was submitted."""
 
 import contextlib
 import os
@@ -12,12 +12,12 @@ from typing import Any, Final
 import psutil
 
 PACKAGES: Final = ("lander-ctl", "torch", "stable-baselines3", "gymnasium", "numpy")
-"""What can change a run's bits, or what is recorded of it."""
+"""Packages whose version can change a run's bits, or what is recorded of it."""
 _GIT_SECONDS: Final = 5.0
 
 
 def manifest(source: str, argv: Sequence[str], gpus: Sequence[str]) -> dict[str, Any]:
-    """Everything about here and now, as plain data; nothing that cannot be found out is an error."""
+    """The manifest of this process, as plain data; a fact that cannot be found out is left empty and is no error."""
     return {
         "source": source,
         "argv": list(argv),
@@ -46,7 +46,7 @@ def _machine(gpus: Sequence[str]) -> dict[str, Any]:
 
 
 def _cpu_model() -> str:
-    """The processor's name; decisive for floating-point results, since libraries choose their kernels by it."""
+    """The processor's name; it matters for floating-point results, since libraries choose their kernels by it."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines():
             key, _, value = line.partition(":")
@@ -56,16 +56,16 @@ def _cpu_model() -> str:
 
 
 def _git() -> dict[str, Any] | None:
-    """The commit of the working directory and whether something in it was changed since; None outside of a repository."""
-    commit = _ask_git("rev-parse", "HEAD")
+    """The commit of the working directory and whether tracked files differ from it; None outside a repository."""
+    commit = _run_git("rev-parse", "HEAD")
     if not commit:
         return None
-    return {"commit": commit, "dirty": bool(_ask_git("status", "--porcelain", "--untracked-files=no"))}
+    return {"commit": commit, "dirty": bool(_run_git("status", "--porcelain", "--untracked-files=no"))}
 
 
-def _ask_git(*arguments: str) -> str:
+def _run_git(*arguments: str) -> str:
     with contextlib.suppress(OSError, subprocess.SubprocessError):
-        asked = ["git", "--no-optional-locks", *arguments]
-        answer = subprocess.run(asked, capture_output=True, text=True, timeout=_GIT_SECONDS, check=False)
-        return answer.stdout.strip() if answer.returncode == 0 else ""
+        command = ["git", "--no-optional-locks", *arguments]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=_GIT_SECONDS, check=False)
+        return result.stdout.strip() if result.returncode == 0 else ""
     return ""

@@ -1,4 +1,4 @@
-"""Who may speak: every key that is known, and whose it is."""
+"""Authorisation: every public key that the gate accepts, and its owner."""
 
 from pathlib import Path
 
@@ -7,9 +7,9 @@ from lander.supervisor.gate import Principal
 
 
 class Principals:
-    """The home's host and clients for good, and each attempt's trainer for as long as it counts.
+    """The keys of the home's host and clients, which stay valid, and of each trainer, valid while its attempt is current.
 
-    Raises `HomeError` where the home's keys cannot be had.
+    Raises `HomeError` if the home's keys can be neither read nor created.
     """
 
     def __init__(self, home: Path, host: str) -> None:
@@ -22,27 +22,27 @@ class Principals:
         self._trainers: dict[tuple[str, int], str] = {}
 
     def get(self, key: str) -> Principal | None:
-        """Whose key it is, if anybody's."""
+        """The owner of a key; None for an unknown key."""
         return self._by_key.get(key)
 
     def admit(self, run: str, epoch: int) -> keys.KeyPair:
-        """Have an attempt's trainer count; the same keys each time."""
+        """Accept an attempt's trainer; returns its key pair, the same pair each time."""
         pair = keys.of_attempt(self.supervisor, run, epoch)
         self._by_key[pair.public] = Principal("trainer", run=run, epoch=epoch)
         self._trainers[run, epoch] = pair.public
         return pair
 
     def host_key(self, name: str) -> str | None:
-        """The key of a host that may be told something."""
+        """The key under which a host receives messages; None for an unknown host."""
         found = (key for key, principal in self._by_key.items() if (principal.role, principal.name) == ("host", name))
         return next(found, None)
 
     def trainer(self, run: str, epoch: int) -> str | None:
-        """The key of an attempt that counts."""
+        """The key of a current attempt's trainer; None if the attempt is not current."""
         return self._trainers.get((run, epoch))
 
     def revoke(self, run: str, epoch: int) -> str | None:
-        """From now on the attempt does not count; returns the key that is nobody's now."""
+        """Stop accepting an attempt's trainer; returns its key, None if it was not accepted."""
         key = self._trainers.pop((run, epoch), None)
         if key is not None:
             del self._by_key[key]

@@ -1,7 +1,7 @@
 """The shell around the decision core: receive → decide → record → carry out, one message at a time.
 
-Training events do not pass through decisions: once their sender and epoch are checked they go straight to the store, which
-acknowledges whole batches. What they mean for the state is folded from the commit, like everything else.
+Training events bypass the decision core: after the check of sender and epoch they go directly to the store, which
+acknowledges whole batches. Their commit updates the state by the same fold as every other event.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from lander.home.lock import show_full
 from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.protocol.errors import ConflictError, HomeError, LeavingError, WireError
-from lander.store.log.event_store import EventStore, said
+from lander.store.log.event_store import EventStore, batch_of
 from lander.supervisor import journal
 from lander.supervisor.core.decide import Drain, HostGone, Tick, decide
 from lander.supervisor.core.effects import Effect, EndAttempt, RequestCheckpoint, StartAttempt
@@ -34,14 +34,14 @@ from lander.supervisor.launchers.local import LocalHost
 from lander.supervisor.principals import Principals
 
 LOG: Final = logging.getLogger(__name__)
-LOOK_SECONDS: Final = 1.0
-"""Between two looks at what nobody tells: time, silence, and the room on the disk."""
+CHECK_SECONDS: Final = 1.0
+"""Interval of the checks that no message triggers: the clock, heartbeats, and free space on the disk."""
 FULL_SECONDS: Final = 5.0
-"""How long a supervisor that was told to leave waits for room on the disk."""
+"""How long a supervisor that is leaving waits for space on a full disk."""
 
 
 class Supervisor:
-    """One home's supervisor; `run` is its whole life."""
+    """One home's supervisor: `open` it, `run` it until it leaves, `close` it."""
 
     def __init__(self, home: Path, store: EventStore) -> None:
         self._home = home
@@ -63,13 +63,13 @@ class Supervisor:
 
     @property
     def public_key(self) -> str:
-        """What clients need to know of us."""
+        """The CURVE public key that clients, hosts and trainers need to connect."""
         return self.principals.supervisor.public
 
     async def open(self, port: int | None) -> int:
-        """Fold the log, open the gate, say where it is and see to the local host; returns the port.
+        """Fold the log, open the gate, write its address and make sure of a local host; returns the port.
 
-        Nothing is asked of an agent before the next supervisor could find it, too, should this one not come to serve.
+        The address is written before an agent starts, so that the next supervisor finds the agent if this one fails.
         """
         self.state = fold(self._store.consequential())
         for run, attempt in self.state.attempts():
@@ -79,14 +79,14 @@ class Supervisor:
         self._same_port = bound == port
         try:
             address.write(self._home, address.Address(self.gate.endpoint, os.getpid(), self.public_key))
-            self._attend_local_host()
+            self._ensure_local_host()
         except BaseException:
             await self.gate.close()
             raise
         return bound
 
     async def run(self) -> None:
-        """Serve until told to leave and nothing trains any more."""
+        """Serve until a request or signal to leave, and until the last trainer has ended."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._leave)
@@ -95,7 +95,7 @@ class Supervisor:
             for name, work in (
                 ("receive", self._receive()),
                 ("decide", self._decide()),
-                ("clock", self._keep_time()),
+                ("clock", self._run_clock()),
             )
         ]
         leaving = asyncio.create_task(self._left.wait(), name="leave")
@@ -107,19 +107,19 @@ class Supervisor:
             task.result()
 
     async def close(self) -> None:
-        """Close the gate. Whoever has left dismisses the local host first; if this was no leave, the next one adopts it."""
+        """Close the gate. After an orderly leave, end the local host first; else the next supervisor adopts it."""
         if self._left.is_set():
             await self._dismiss_local_host()
             address.remove(self._home)
         await self.gate.close()
 
     async def _dismiss_local_host(self) -> None:
-        await self._local_host.dismiss(at_once=self._store.full)  # with no room, no trainer can say its last word
+        await self._local_host.dismiss(at_once=self._store.full)  # on a full disk, no trainer can record its end
         host = self.state.hosts.get(LOCAL_HOST)
         if host is not None and host.online:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(FULL_SECONDS):
-                    await self._store.append(said(e.host_stream(LOCAL_HOST), e.HostLeft()))
+                    await self._store.append(batch_of(e.host_stream(LOCAL_HOST), e.HostLeft()))
 
     # ------------------------------------------------------------------------------------------------ receiving
 
@@ -127,32 +127,32 @@ class Supervisor:
         while True:
             for received in await self.gate.receive():
                 self._dispatch(received)
-            await asyncio.sleep(0)  # everybody else's turn: receiving does not suspend while there is something to receive
+            await asyncio.sleep(0)  # let other tasks run: `receive` does not suspend while messages are waiting
 
     def _dispatch(self, received: Received) -> None:
         principal, key, command = received
         if principal.role == "host":
-            self._hear_host(principal.name, key, command)
+            self._note_heartbeat(principal.name, key, command)
         match command:
             case c.Append():
                 self._append(principal, key, command)
             case c.ReportResources(sample=sample):
-                self._measured(principal.name, sample)
+                self._record_resources(principal.name, sample)
             case c.Ping() | c.SubmitExperiment() | c.ResumeTarget() | c.RetryTarget() if self._leaving.is_set():
                 self.gate.send(key, c.Refused(error=LeavingError.code, detail="the supervisor is shutting down"))
             case c.Ping(stay=stay):
                 self._leaves_when_idle = self._leaves_when_idle and not stay
-                self.gate.send(key, c.Accepted(detail=self._turned_away()))
-            case c.ShutDown(only_if_idle=False) if self._store.full:  # which could not be recorded, let alone decided
+                self.gate.send(key, c.Accepted(detail=self._refusal_counts()))
+            case c.ShutDown(only_if_idle=False) if self._store.full:  # a decision could not be recorded
                 self.gate.send(key, c.Accepted(detail="leaving, with no room on the disk to record it"))
                 self._leave()
             case _ if self._store.full and principal.role == "client":
                 detail = f"{self._home}: no space left on its disk; make room, and ask again"
                 self.gate.send(key, c.Refused(error=HomeError.code, detail=detail))
             case c.TrainerExited() if self._store.full:
-                pass  # it is said again until it is noted; to keep every repetition would fill the memory, too
+                pass  # the host repeats it until it is noted; to queue every repetition would fill the memory
             case c.JoinHost(incarnation=incarnation) if self._local_host.incarnation not in (None, incarnation):
-                self.gate.send(key, c.DismissHost())  # left behind by a supervisor that died before it could say so
+                self.gate.send(key, c.DismissHost())  # an agent left by a supervisor that died before it could end it
             case c.JoinHost():
                 self._inbox.put_nowait((command.model_copy(update={"name": principal.name}), key))
             case c.ShutDown() | c.TrainerExited():
@@ -160,23 +160,23 @@ class Supervisor:
             case _ if isinstance(command, Message):
                 self._inbox.put_nowait((command, key))
 
-    def _hear_host(self, name: str, key: str, command: c.Command) -> None:
-        self._watch.heard(name, time.time())
+    def _note_heartbeat(self, name: str, key: str, command: c.Command) -> None:
+        self._watch.heartbeat(name, time.time())
         host = self.state.hosts.get(name)
         if host is not None and not host.online and not isinstance(command, c.JoinHost):
-            self.gate.send(key, c.Rejoin())  # given up for lost while its connection outlived its silence
+            self.gate.send(key, c.Rejoin())  # it was declared lost for silence, but its connection survived
 
-    def _measured(self, host: str, sample: e.ResourcesSampled) -> None:
+    def _record_resources(self, host: str, sample: e.ResourcesSampled) -> None:
         self._watch.measured(self.state, sample, time.time())
         if not self._store.full:
-            self._store.append(said(e.host_stream(host), sample)).add_done_callback(_ignore)
+            self._store.append(batch_of(e.host_stream(host), sample)).add_done_callback(_ignore)
 
-    def _turned_away(self) -> str:
+    def _refusal_counts(self) -> str:
         counted = ", ".join(f"{number} {reason}" for reason, number in self.gate.refusals.items() if number)
         return f"turned away: {counted}" if counted else ""
 
     def _append(self, principal: Principal, key: str, command: c.Append) -> None:
-        """Check that the sender may say this now, and have it stored."""
+        """Store a trainer's batch, after the check that it comes from the run's current attempt."""
         run, epoch = command.run, command.epoch
         if (run, epoch) != (principal.run, principal.epoch):
             self.gate.refuse("not allowed", f"events for {run} with the key of {principal.run}")
@@ -186,21 +186,21 @@ class Supervisor:
             self.gate.send(key, c.Fenced())
             return
         if self._store.full:
-            return  # unacknowledged, so it will be said again; to keep every repetition would fill the memory, too
+            return  # the trainer resends what is not acknowledged; to queue every repetition would fill the memory
         try:
             self._intake.store(key, command)
         except WireError as error:
-            self._end_conversation(key, run, epoch, str(error))
+            self._fence_malformed(key, run, epoch, str(error))
         else:
             self._watch.progressed(run, epoch, time.time())
 
-    def _end_conversation(self, key: str, run: str, epoch: int, problem: str) -> None:
-        """A trainer that cannot be understood would say the same for ever: it is told why it shall end, and so is the log."""
+    def _fence_malformed(self, key: str, run: str, epoch: int, problem: str) -> None:
+        """Fence a trainer whose messages are malformed, and warn in the log: it would resend the same batch for ever."""
         self.gate.refuse("malformed", f"{run}: {problem}")
         self.gate.send(key, c.Fenced(detail=f"said something that is not understood: {problem}"))
         self._revoke(run, epoch)
         warning = e.WarningRaised(message=f"attempt {epoch} said something that is not understood, and is ended: {problem}")
-        self._store.append(said(run, warning)).add_done_callback(_ignore)
+        self._store.append(batch_of(run, warning)).add_done_callback(_ignore)
 
     def _committed(self, recorded: Sequence[e.Recorded]) -> None:
         for event in recorded:
@@ -210,17 +210,17 @@ class Supervisor:
     # ------------------------------------------------------------------------------------------------ deciding
 
     async def _decide(self) -> None:
-        """The one place where decisions are made, so that each sees what the one before has recorded."""
+        """The only place that decides, one message after the other: each decision sees the events of the one before."""
         while True:
             message, key = await self._inbox.get()
-            if isinstance(message, c.ShutDown):  # in its turn: a submission before it must have been decided
+            if isinstance(message, c.ShutDown):  # handled in queue order: a submission before it must be decided first
                 self._shut_down(key, message.only_if_idle)
                 continue
             now = time.time()
             decision = decide(self.state, message, now, leaving=self._leaving.is_set())
             if decision.events:
                 at = e.microseconds(now)
-                await self._store.append(*(said(stream, event, at=at) for stream, event in decision.events))
+                await self._store.append(*(batch_of(stream, event, at=at) for stream, event in decision.events))
             journal.write(self._home, decision.events)
             self._revoke_ended(decision.events)
             for effect in decision.effects:
@@ -230,33 +230,33 @@ class Supervisor:
             if isinstance(message, c.TrainerExited) and self.state.attempt(message.run, message.epoch) is None:
                 self.gate.send(key, c.ExitNoted(run=message.run, epoch=message.epoch))
             self._wake.set()
-            self._note_idleness()
+            self._leave_if_idle()
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:
             case StartAttempt():
                 pair = self.principals.admit(effect.run, effect.epoch)
                 start = c.StartTrainer(order=effect.order, public_key=pair.public, secret_key=pair.secret)
-                self._tell_host(effect.host, start)
+                self._send_to_host(effect.host, start)
             case EndAttempt():
-                self._tell_trainer(effect.run, effect.epoch, c.StopTraining())
+                self._send_to_trainer(effect.run, effect.epoch, c.StopTraining())
                 end = c.EndTrainer(run=effect.run, epoch=effect.epoch, grace=effect.grace, traceback=effect.traceback)
-                self._tell_host(effect.host, end)
+                self._send_to_host(effect.host, end)
             case RequestCheckpoint():
-                self._tell_trainer(effect.run, effect.epoch, c.TakeCheckpoint())
+                self._send_to_trainer(effect.run, effect.epoch, c.TakeCheckpoint())
 
-    def _tell_host(self, name: str, command: c.Command) -> None:
+    def _send_to_host(self, name: str, command: c.Command) -> None:
         key = self.principals.host_key(name)
         if key is not None:
             self.gate.send(key, command)
 
-    def _tell_trainer(self, run: str, epoch: int, command: c.Command) -> None:
+    def _send_to_trainer(self, run: str, epoch: int, command: c.Command) -> None:
         key = self.principals.trainer(run, epoch)
         if key is not None:
             self.gate.send(key, command)
 
     def _revoke(self, run: str, epoch: int) -> None:
-        """From now on, whoever says that it is this attempt is told that it does not count."""
+        """Stop accepting messages of an attempt; its trainer is answered `Fenced` from now on."""
         key = self.principals.revoke(run, epoch)
         if key is not None:
             self.gate.forget(key)
@@ -266,34 +266,34 @@ class Supervisor:
             if isinstance(event, e.AttemptEnded):
                 self._revoke(stream, event.epoch)
 
-    # ------------------------------------------------------------------------------------------------ looking
+    # ------------------------------------------------------------------------------------------------ the clock
 
-    async def _keep_time(self) -> None:
-        """Look around each second, and wake for runs that wait for their time."""
+    async def _run_clock(self) -> None:
+        """Run the checks each second, and wake when a delayed run may start."""
         loop = asyncio.get_running_loop()
-        next_look = loop.time()
+        next_check = loop.time()
         while True:
-            if loop.time() >= next_look:
-                self._look_around()
-                next_look = loop.time() + LOOK_SECONDS
+            if loop.time() >= next_check:
+                self._run_checks()
+                next_check = loop.time() + CHECK_SECONDS
             wake = wake_at(self.state, time.time())
-            until_woken = LOOK_SECONDS if wake is None else wake - time.time()
+            until_woken = CHECK_SECONDS if wake is None else wake - time.time()
             try:
-                async with asyncio.timeout(max(0.0, min(next_look - loop.time(), until_woken))):
+                async with asyncio.timeout(max(0.0, min(next_check - loop.time(), until_woken))):
                     await self._wake.wait()
             except TimeoutError:
-                # Whoever waits is looked at afresh each second: a moment between two looks must not be missed for good.
+                # A tick each second while runs wait: a delay that expires between two wake-ups must not be missed for good.
                 if self.state.waiting and not self._store.full:
                     self._inbox.put_nowait((Tick(), ""))
             self._wake.clear()
 
-    def _look_around(self) -> None:
-        """Notice what nobody tells: who is silent, stuck or greedy, and whether there is room on the disk."""
+    def _run_checks(self) -> None:
+        """Check for silent hosts, stalled trainers, exceeded limits, and a full disk."""
         full = self._store.full
         if full != self._full:
             self._full = full
             show_full(self._home, full)
-        for alarm in self._watch.look(self.state, time.time(), deaf=full):
+        for alarm in self._watch.check(self.state, time.time(), recording_stopped=full):
             self._inbox.put_nowait((alarm, ""))
         if self._leaving.is_set() and full and asyncio.get_running_loop().time() > self._leave_by:
             LOG.error("leaving with no room on the disk: what was not acknowledged is lost, and its runs resume from before it")
@@ -319,31 +319,31 @@ class Supervisor:
         self._inbox.put_nowait((Drain(), ""))
 
     def _leave_at_once(self) -> None:
-        """The log cannot be written: nothing can be decided any more."""
+        """Exit: without a writable log, no decision can be recorded."""
         if self._left.is_set():
-            return  # what was left unsaid for want of room is refused when the store closes
+            return  # left on a full disk: the store refuses the pending appends when it closes
         LOG.critical("leaving: the event store cannot be written")
         os._exit(1)
 
-    def _note_idleness(self) -> None:
+    def _leave_if_idle(self) -> None:
         if self._leaving.is_set():
             if not self.state.live:
                 self._left.set()
         elif self._leaves_when_idle and self.state.idle and self._inbox.empty():
             self._leave()
 
-    def _attend_local_host(self) -> None:
+    def _ensure_local_host(self) -> None:
         known = self.state.hosts.get(LOCAL_HOST)
-        self._watch.heard(LOCAL_HOST, time.time())
+        self._watch.heartbeat(LOCAL_HOST, time.time())
         incarnation = None if known is None else known.incarnation
-        self._local_host.attend(self.gate.endpoint, self.public_key, incarnation, adopt=self._same_port)
+        self._local_host.ensure_agent(self.gate.endpoint, self.public_key, incarnation, adopt=self._same_port)
 
     def _local_host_ended(self) -> None:
-        self._watch.dismiss(LOCAL_HOST)
+        self._watch.forget_host(LOCAL_HOST)
         self._inbox.put_nowait((HostGone(LOCAL_HOST, "its process ended"), ""))
 
 
 def _ignore(stored: "asyncio.Future[list[int]]") -> None:
-    """A measurement that could not be recorded is no loss; the store tells others why."""
+    """Discard the result of an append that nothing depends on; the store reports its failure elsewhere."""
     if not stored.cancelled():
         stored.exception()

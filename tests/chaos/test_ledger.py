@@ -6,7 +6,7 @@ import pytest
 
 from lander.protocol import events as e
 from lander.protocol.wire import encode_event
-from lander.store.log.event_store import said
+from lander.store.log.event_store import batch_of
 from lander.store.log.reader import DATABASE
 from lander.store.writers.sqlite_store import SqliteEventStore
 from tests.chaos.ledger import LEDGER, audit, digest
@@ -17,7 +17,7 @@ RUN = "x/baseline/0"
 
 async def audited(home, monkeypatch, words, stored, acknowledged):
     """An audit of one attempt that said `words`, of which `stored` are in the log and so many were acknowledged."""
-    batch = said(RUN, *(e.WarningRaised(message=word) for word in stored), at=7)._replace(producer=1)
+    batch = batch_of(RUN, *(e.WarningRaised(message=word) for word in stored), at=7)._replace(producer=1)
     store = await SqliteEventStore.open(home / DATABASE)
     await store.append(batch)
     await store.close()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lander.protocol import events as e
 from lander.protocol.wire import encode_event
-from lander.store.log.event_store import Batch, SequenceGapError, said
+from lander.store.log.event_store import Batch, SequenceGapError, batch_of
 from lander.store.log.reader import open_reader
 from lander.store.writers.memory_store import MemoryEventStore
 from lander.store.writers.sqlite_store import SqliteEventStore
@@ -37,7 +37,7 @@ async def store(request, tmp_path):
         heard = []
         store.listen(heard.extend)
         wanted = experiment("x")
-        await store.append(said("x", submitted(wanted)), *(said(run.id, e.RunQueued()) for run in wanted.runs))
+        await store.append(batch_of("x", submitted(wanted)), *(batch_of(run.id, e.RunQueued()) for run in wanted.runs))
         yield store
         await store.append()
         assert [event.position for event in heard] == list(range(1, len(heard) + 1))
@@ -210,7 +210,9 @@ async def test_listeners_hear_every_event_before_its_sender_does(store):
 
 async def test_consequential_events_are_all_but_telemetry(store, heard):
     sample = e.ResourcesSampled(cpu_percent=1.0, memory_percent=1.0, memory_mb=1.0, disk_free_mb=1.0)
-    await store.append(warnings(1, 2), said("host:local", sample), said(RUN, e.MetricsLogged(step=1, values={}), producer=1))
+    await store.append(
+        warnings(1, 2), batch_of("host:local", sample), batch_of(RUN, e.MetricsLogged(step=1, values={}), producer=1)
+    )
     await store.append(warnings(4, 4))
     assert [event.position for event in store.consequential()] == [1, 2, 3, 4, 5, 8]
     assert list(store.consequential())[3:] == [heard[0], heard[1], heard[4]]

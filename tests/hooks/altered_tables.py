@@ -17,23 +17,38 @@ FIELDS = {
 }
 
 
+TABLES = (
+    spellings.SUCCESSORS,
+    hyperparameters.ALGORITHMS,
+    *(group.settings for group in hyperparameters.ALGORITHMS.values()),
+)
+BEFORE = [dict(table) for table in TABLES]
+
+
 def alter(patch: pytest.MonkeyPatch) -> None:
     """A successor more, hyperparameters and an algorithm fewer, other defaults of everything that may be left unsaid."""
-    patch.setitem(spellings.SUCCESSORS, "CartPole-v1", spellings.Successor("Acrobot-v1", {}))
+    spellings.SUCCESSORS["CartPole-v1"] = spellings.Successor("Acrobot-v1", {})
     for group in hyperparameters.ALGORITHMS.values():
         for name in ("n_steps", "policy_kwargs"):
-            patch.delitem(group.settings, name)
-    patch.delitem(hyperparameters.ALGORITHMS, "DQN")
-    hyperparameters._model.cache_clear()
+            del group.settings[name]
+    del hyperparameters.ALGORITHMS["DQN"]
     for spec, defaults in FIELDS.items():
         for name, value in defaults.items():
             patch.setattr(spec.model_fields[name], "default", value)
-        spec.model_rebuild(force=True)
+    _forget()
 
 
 def restore(patch: pytest.MonkeyPatch) -> None:
-    """Everything as it was."""
+    """Everything as it was, in its order, too."""
     patch.undo()
+    for table, before in zip(TABLES, BEFORE, strict=True):
+        table.clear()
+        table.update(before)
+    _forget()
+
+
+def _forget() -> None:
+    """What pydantic has made of the tables is made again."""
     hyperparameters._model.cache_clear()
     for spec in FIELDS:
         spec.model_rebuild(force=True)

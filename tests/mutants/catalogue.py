@@ -132,7 +132,7 @@ MUTANTS = (
     Mutant(
         "superseded steps counted",
         "lander/protocol/lineage.py",
-        "all(start.epoch <= epoch or outlives(step, start.from_step) for start in self.starts)",
+        "all(start.epoch <= epoch or still_counts(step, start.from_step) for start in self.starts)",
         "bool(self.starts)",
         ("tests/unit/store/records/test_lineage.py",),
     ),
@@ -270,7 +270,7 @@ MUTANTS = (
     Mutant(
         "runs that came to nothing forgotten",
         "lander/reports/analysis/comparison.py",
-        "return None if judgement.decision == severe.decision else",
+        "return None if judgement.decision == worst_case.decision else",
         "return None if True else",
         (
             "tests/unit/reports/analysis/test_comparison.py::test_runs_that_came_to_nothing_count_as_the_worst_before_there_is_a_decision",
@@ -393,7 +393,7 @@ MUTANTS = (
     Mutant(
         "a collected checkpoint offered",
         "lander/app/chosen_policies.py",
-        " if not _gone(reader.home, each)]",
+        " if not _missing_files(reader.home, each)]",
         " if each]",
         ("tests/unit/app/test_forking.py::test_what_was_collected_is_not_offered",),
     ),

@@ -9,7 +9,7 @@ from lander.experiments.execution import execution_with
 from lander.protocol import events as e
 from lander.protocol.arrays import pack
 from lander.protocol.experiment import EVALUATION_SEED
-from lander.store.log.event_store import said
+from lander.store.log.event_store import batch_of
 from tests.support.recorded import recorded
 from tests.support.written_homes import write_log
 
@@ -52,16 +52,16 @@ def built(home, experiment=None, *, failed="timid/3", inexact="fast/1", until=1.
     }
     submitted = e.ExperimentSubmitted.of(experiment, execution_with(), manifest)
     joined = e.HostJoined(pid=1, incarnation="i", cpus=(0, 1), gpus=(), memory_mb=8192.0)
-    batches = [said("host:local", joined, at=clock()), said(name, submitted, at=clock())]
-    batches += [said(run.id, e.RunQueued(), at=clock()) for run in experiment.runs]
-    batches.append(said(name, e.ExperimentStarted(), at=clock()))
+    batches = [batch_of("host:local", joined, at=clock()), batch_of(name, submitted, at=clock())]
+    batches += [batch_of(run.id, e.RunQueued(), at=clock()) for run in experiment.runs]
+    batches.append(batch_of(name, e.ExperimentStarted(), at=clock()))
     for run in experiment.runs:
         short = f"{run.arm}/{run.seed}"
         batches += _Run(run, experiment, clock, short == failed, short == inexact, until).told()
     if until >= 1:
         lost = any(f"{run.arm}/{run.seed}" == failed for run in experiment.runs)
         end = e.ExperimentFailed(detail="1 run failed") if lost else e.ExperimentCompleted()
-        batches.append(said(name, end, at=clock()))
+        batches.append(batch_of(name, end, at=clock()))
     write_log(home, groups=[batches])
     return experiment
 
@@ -146,7 +146,7 @@ class _Run:
         sample = e.ResourcesSampled(
             cpu_percent=90.0, memory_percent=20.0, memory_mb=1600.0, disk_free_mb=5e4, trainers=(usage,)
         )
-        yield said("host:local", sample, at=self.clock())
+        yield batch_of("host:local", sample, at=self.clock())
 
     def achieved(self, step, noise):
         share = step / self.arm.training_steps
@@ -162,4 +162,4 @@ class _Run:
         )
 
     def say(self, *events, producer=e.SUPERVISOR, seconds=0.01):
-        return said(self.run.id, *events, at=self.clock(seconds), producer=producer)
+        return batch_of(self.run.id, *events, at=self.clock(seconds), producer=producer)

@@ -12,7 +12,7 @@ from lander.protocol import events as e
 from lander.protocol.experiment import Branch
 from lander.protocol.lifecycle import EXPERIMENT_TRANSITIONS, RUN_TRANSITIONS
 from lander.protocol.states import LIVE
-from lander.store.log.event_store import Batch, said
+from lander.store.log.event_store import Batch, batch_of
 from tests.support.recorded import recorded
 
 HOST = "local"
@@ -191,7 +191,7 @@ class _GrowingHistory:
         self.clock += 1
         batches: list[Batch] = []
         for stream, producer, event in sayings:
-            (entry,) = said(stream, event, at=self.clock).events
+            (entry,) = batch_of(stream, event, at=self.clock).events
             if batches and producer and batches[-1][:2] == (stream, producer):
                 batches[-1].events.append(entry)
             else:

@@ -4,7 +4,7 @@ import math
 
 from lander.protocol import events as e
 from lander.protocol.experiment import EVALUATION_SEED
-from lander.store.log.event_store import said
+from lander.store.log.event_store import batch_of
 from tests.support.written_homes import OTHER, RUN, attempt, checkpoint, queued_experiment, steps, write_log
 
 SUPERSEDED = 666.0
@@ -56,23 +56,30 @@ def second_attempt(home):
     ]
     words = [steps(4, 8), finished(*EPISODES[RUN][2]), *logged(RUN, 6, 8), *evaluated, checkpoint(home, 8)]
     yield from attempt(2, *words, from_step=4, from_episode=2, cause="completed")
-    yield said(RUN, e.RunCompleted())
+    yield batch_of(RUN, e.RunCompleted())
 
 
 def sample(epoch, memory_mb):
     usage = e.TrainerUsage(run=RUN, epoch=epoch, cpu_percent=99.5, memory_mb=memory_mb)
     machine = {"cpu_percent": 1.0, "memory_percent": 2.0, "memory_mb": 3.0, "disk_free_mb": 4.0}
-    return said("host:local", e.ResourcesSampled(**machine, trainers=(usage,)))
+    return batch_of("host:local", e.ResourcesSampled(**machine, trainers=(usage,)))
 
 
 def told(home, **hyperparameters):
     """All of it: one run completed after an interruption, the other failed."""
     queued_experiment(home, baseline={"hyperparameters": HYPERPARAMETERS | hyperparameters})
     write_log(
-        home, said("x", e.ExperimentStarted()), *first_attempt(home), sample(1, 250.0), *second_attempt(home), sample(2, 260.0)
+        home,
+        batch_of("x", e.ExperimentStarted()),
+        *first_attempt(home),
+        sample(1, 250.0),
+        *second_attempt(home),
+        sample(2, 260.0),
     )
     write_log(home, *attempt(1, steps(0, 4), *logged(OTHER), run=OTHER, cause="crashed"))
-    write_log(home, said(OTHER, e.RunFailed(cause="crashed")), said("x", e.ExperimentFailed(detail="1 of 2 runs failed")))
+    write_log(
+        home, batch_of(OTHER, e.RunFailed(cause="crashed")), batch_of("x", e.ExperimentFailed(detail="1 of 2 runs failed"))
+    )
     return home
 
 

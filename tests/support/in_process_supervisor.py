@@ -31,7 +31,7 @@ class InProcessSupervisor:
     async def open(self):
         self.store = await SqliteEventStore.open(self.home / DATABASE)
         self.supervisor = Supervisor(self.home, self.store)
-        self.supervisor._attend_local_host = lambda: None
+        self.supervisor._ensure_local_host = lambda: None
         self.port = await self.supervisor.open(self.port)
         self._tasks = [asyncio.create_task(work) for work in (self.supervisor._receive(), self.supervisor._decide())]
 

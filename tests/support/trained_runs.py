@@ -1,7 +1,7 @@
 """Runs that were really trained, in this process, and the log that their trainers' words make."""
 
 from lander.protocol import events as e
-from lander.store.log.event_store import said
+from lander.store.log.event_store import batch_of
 from tests.support.histories import submitted
 from tests.support.in_process_training import CutError, InProcessTraining
 from tests.support.recorded import recorded
@@ -46,17 +46,17 @@ def train(home, wanted, *, cuts=(), begin=None, **how):
 def log(home, wanted, words, **execution):
     """Write the log of an experiment of whose first run these words were said, attempt by attempt, to its end."""
     run = wanted.runs[0].id
-    batches = [said(wanted.experiment_id, submitted(wanted, **execution))]
-    batches += [said(each.id, e.RunQueued()) for each in wanted.runs]
+    batches = [batch_of(wanted.experiment_id, submitted(wanted, **execution))]
+    batches += [batch_of(each.id, e.RunQueued()) for each in wanted.runs]
     attempts = list(_attempts(words))
     for epoch, attempt in enumerate(attempts, 1):
         cause = "completed" if epoch == len(attempts) else "crashed"
         batches += [
-            said(run, e.AttemptStarted(epoch=epoch, host="local", cpu=0)),
-            said(run, *attempt, producer=epoch),
-            said(run, e.AttemptEnded(epoch=epoch, cause=cause)),
+            batch_of(run, e.AttemptStarted(epoch=epoch, host="local", cpu=0)),
+            batch_of(run, *attempt, producer=epoch),
+            batch_of(run, e.AttemptEnded(epoch=epoch, cause=cause)),
         ]
-    write_log(home, *batches, said(run, e.RunCompleted()))
+    write_log(home, *batches, batch_of(run, e.RunCompleted()))
 
 
 def _attempts(words):

@@ -8,7 +8,7 @@ import numpy as np
 from lander.home.layout import artifact_path
 from lander.protocol import events as e
 from lander.protocol.arrays import pack
-from lander.store.log.event_store import said
+from lander.store.log.event_store import batch_of
 from lander.store.log.reader import DATABASE
 from lander.store.writers.sqlite_store import SqliteEventStore
 from tests.support.histories import experiment, submitted
@@ -35,7 +35,7 @@ def write_log(home, *batches, groups=None):
 def queued_experiment(home, name="x", **settings):
     """An experiment with two runs that wait."""
     wanted = experiment(name, **settings)
-    write_log(home, said(name, submitted(wanted)), *(said(run.id, e.RunQueued()) for run in wanted.runs))
+    write_log(home, batch_of(name, submitted(wanted)), *(batch_of(run.id, e.RunQueued()) for run in wanted.runs))
     return wanted
 
 
@@ -45,10 +45,10 @@ def attempt(epoch, *words, run=RUN, from_step=0, from_episode=0, cause="crashed"
     start = e.TrainingStarted(
         epoch=epoch, pid=1, n_envs=1, device="cpu", from_step=from_step, from_episode=from_episode, resume=resume
     )
-    yield said(run, e.AttemptStarted(epoch=epoch, host="local", cpu=0))
-    yield said(run, start, *words, producer=epoch)
+    yield batch_of(run, e.AttemptStarted(epoch=epoch, host="local", cpu=0))
+    yield batch_of(run, start, *words, producer=epoch)
     if ended:
-        yield said(run, e.AttemptEnded(epoch=epoch, cause=cause))
+        yield batch_of(run, e.AttemptEnded(epoch=epoch, cause=cause))
 
 
 def steps(first, last, value=0.0, actions=None):

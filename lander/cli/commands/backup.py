@@ -14,8 +14,8 @@ from lander.cli.options import CommandSettings, common
 def backup(settings: CommandSettings, path: Path) -> int:
     """Copy the home to PATH, which becomes a home.
 
-    The log as of one moment, and every checkpoint and model it names; training may go on meanwhile. PATH appears when it
-    is whole, and not at all if it cannot be. lander-ctl up --home PATH carries on from there.
+    The copy has a snapshot of the log, and every checkpoint and model that the log names. Training may go on meanwhile.
+    PATH appears only when the copy is complete. lander-ctl up --home PATH continues from the copy.
 
     \b
     Example:

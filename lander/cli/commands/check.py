@@ -1,4 +1,4 @@
-"""`lander-ctl check`: whether the log and all it names are whole."""
+"""`lander-ctl check`: verify the log and every file that it names."""
 
 from typing import TYPE_CHECKING
 
@@ -7,18 +7,18 @@ import click
 from lander.cli.options import CommandSettings, common
 
 if TYPE_CHECKING:
-    from lander.store.upkeep.integrity import Tell
+    from lander.store.upkeep.integrity import CheckProgress
 
 
 @click.command()
 @common()
 @click.pass_obj
 def check(settings: CommandSettings) -> int:
-    """Verify the log, and every file it names.
+    """Verify the log and every file it names.
 
-    The file, its schema, the hash chain, that no event is missing, that what status shows is what the events say, and the
-    content of every checkpoint and model. Nothing is changed, and a supervisor may go on meanwhile. The exit code is 0
-    if all is as it should be, and 1 if not.
+    Checks the database file, its schema, the hash chain, that no event is missing, that the projections agree with the
+    events, and the content of every checkpoint and model. Changes nothing, and a supervisor may run meanwhile. The exit
+    code is 0 if there is no damage, and 1 if there is.
 
     \b
     Example:
@@ -37,23 +37,23 @@ def check(settings: CommandSettings) -> int:
 
 
 class progress:  # noqa: N801 - reads as a function
-    """How far a part is, on a terminal, wiped away again."""
+    """Shows the progress of each part on a terminal, and erases it at the end."""
 
     def __init__(self, *, shown: bool) -> None:
         self._shown = shown
 
-    def __enter__(self) -> "Tell":
-        return self._tell if self._shown else lambda part, done, of: None
+    def __enter__(self) -> "CheckProgress":
+        return self._show if self._shown else lambda part, done, of: None
 
     def __exit__(self, *args: object) -> None:
-        self._wipe()
+        self._erase()
 
-    def _tell(self, part: str, done: int, of: int) -> None:
+    def _show(self, part: str, done: int, of: int) -> None:
         if done < of:
             click.echo(f"\r\x1b[K{part} … {100 * done // max(1, of)}%", err=True, nl=False)
         else:
-            self._wipe()
+            self._erase()
 
-    def _wipe(self) -> None:
+    def _erase(self) -> None:
         if self._shown:
             click.echo("\r\x1b[K", err=True, nl=False)

@@ -1,4 +1,4 @@
-"""`lander-ctl diff`: where two runs part."""
+"""`lander-ctl diff`: the first difference of two runs."""
 
 from pathlib import Path
 
@@ -10,14 +10,14 @@ from lander.cli.options import CommandSettings, common
 @click.command()
 @click.argument("run")
 @click.argument("other")
-@click.option("--other-home", type=click.Path(path_type=Path), metavar="DIR", help="The home of OTHER, if it is another.")
+@click.option("--other-home", type=click.Path(path_type=Path), metavar="DIR", help="The home of OTHER, if it is not --home.")
 @common()
 @click.pass_obj
 def diff(settings: CommandSettings, run: str, other: str, other_home: Path | None) -> int:
-    """Name the first step at which two runs differ, and in what.
+    """Show the first step at which two runs differ, and in what.
 
-    Actions, rewards and endings of every step, then the weights and the whole state at the checkpoints that both have.
-    RUN and OTHER are EXPERIMENT/ARM/SEED. The exit code is 0 if they are equal, and 1 if not.
+    Compares actions, rewards and endings of every step, and the weights and the whole state at the checkpoints that both
+    runs have. RUN and OTHER are EXPERIMENT/ARM/SEED. The exit code is 0 if the runs are equal, and 1 if not.
 
     \b
     Examples:

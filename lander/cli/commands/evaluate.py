@@ -1,4 +1,4 @@
-"""`lander-ctl evaluate`: how good a policy is that was saved."""
+"""`lander-ctl evaluate`: evaluate saved policies."""
 
 import json
 import sys
@@ -21,27 +21,27 @@ if TYPE_CHECKING:
 
 HEADINGS: Final = ("run", "step", "episodes", "mean return", "lowest", "highest")
 WIDTHS: Final = (11, 8, 20, 10, 10)
-"""Of the columns after the first."""
+"""Widths of the columns after the first."""
 
 
 @click.command()
 @click.argument("target")
 @click.option(
-    "--episodes", type=click.IntRange(1, 10_000), metavar="N", help="How many (as many as the experiment's evaluations have)."
+    "--episodes", type=click.IntRange(1, 10_000), metavar="N", help="Episodes of each policy (default: as in the experiment)."
 )
-@click.option("--at", metavar="STEP|last|best|final", help="Which checkpoint (default: the last); best in evaluation.")
+@click.option("--at", metavar="STEP|last|best|final", help="The checkpoint (default: last); best is best in evaluation.")
 @click.option("--json", "as_json", is_flag=True, help="Every return and length, for programs.")
 @common()
 @click.pass_obj
 def evaluate(settings: CommandSettings, target: str, episodes: int | None, at: str | None, as_json: bool) -> int:
-    """Tell how well saved policies play.
+    """Evaluate saved policies.
 
-    They play without exploring.
+    The policies play without exploration.
 
-    TARGET is a run, an arm or an experiment, of which every run that has a checkpoint is evaluated, or the path of a model
-    that one of them saved. The episodes have the seeds of every evaluation, so that what was evaluated while it trained gives
-    the same returns once more. Nothing is recorded, and no file is unpickled. A run that cannot be evaluated is named and left
-    out, and the exit code is then not 0.
+    TARGET is a run, an arm or an experiment, whose runs with a checkpoint are all evaluated, or the path of a model that a
+    run saved. The episodes have the same seeds as every evaluation, so an evaluation during training gives the same returns
+    again. Nothing is recorded, and no file is unpickled. A run that cannot be evaluated is named and left out, and the exit
+    code is then not 0.
 
     \b
     Examples:
@@ -51,17 +51,17 @@ def evaluate(settings: CommandSettings, target: str, episodes: int | None, at: s
     """
     from lander.store.log.reader import Reader
 
-    with Reader(settings.home) as reader, warnings.catch_warnings(action="ignore"):  # what the run's log has said before
-        found, missing = _meant(reader, target, at)
+    with Reader(settings.home) as reader, warnings.catch_warnings(action="ignore"):  # the run's log already has these warnings
+        found, missing = _selected(reader, target, at)
         codes = [_left_out(NotFoundError(sentence)) for sentence in missing]
-        done = _each(reader, found, episodes, codes)
+        done = _evaluate_all(reader, found, episodes, codes)
         for line in [_as_json(done)] if as_json else _lines([saved.run for saved in found], done):
             click.echo(line)
     return max(codes, default=0)
 
 
-def _meant(reader: "Reader", target: str, at: str | None) -> "tuple[list[Saved], list[str]]":
-    """The policies, and a sentence for each run that has none; a file is meant only where no target has its name."""
+def _selected(reader: "Reader", target: str, at: str | None) -> "tuple[list[Saved], list[str]]":
+    """The policies, and a sentence for each run that has none; a name is that of a file only if no target has it."""
     from lander.app.chosen_policies import policies, policy_of_model
 
     path = Path(target)
@@ -74,10 +74,10 @@ def _meant(reader: "Reader", target: str, at: str | None) -> "tuple[list[Saved],
     return [policy_of_model(reader, path)], []
 
 
-def _each(
+def _evaluate_all(
     reader: "Reader", found: "Sequence[Saved]", episodes: int | None, codes: list[int]
 ) -> "Iterator[tuple[str, EvaluationFinished]]":
-    """Evaluate one after the other; what fails is told, and its exit code added to `codes`."""
+    """Evaluate one after the other; prints an error and adds its exit code to `codes`."""
     for saved in found:
         try:
             evaluation = _evaluated(reader, saved, episodes)
@@ -93,7 +93,7 @@ def _left_out(error: LanderError) -> int:
 
 
 def _evaluated(reader: "Reader", saved: "Saved", episodes: int | None) -> "EvaluationFinished":
-    """Raises `LanderError` where the policy cannot be loaded or its environment fails."""
+    """Evaluate one policy; raises `LanderError` if it cannot be loaded or its environment fails."""
     from lander.actors.environment.recording import EnvironmentFailedError
     from lander.actors.trainer.evaluation import as_event, evaluate
     from lander.app.chosen_policies import load
@@ -103,18 +103,18 @@ def _evaluated(reader: "Reader", saved: "Saved", episodes: int | None) -> "Evalu
 
     arm, name = arm_of(reader, saved.run), RunKey.parse(saved.run).experiment
     usual = reader.experiment(name).eval_episodes or ExperimentSpec.model_fields["eval_episodes"].default
-    _tell(f"evaluating {saved.run} at step {saved.checkpoint.step:,}")
+    _show_progress(f"evaluating {saved.run} at step {saved.checkpoint.step:,}")
     try:
         policy = load(reader.home, saved.run, arm, saved.checkpoint)
         return as_event(saved.checkpoint.step, evaluate(policy, arm, episodes or usual))
     except EnvironmentFailedError as error:
         raise LanderError(f"{saved.run}: {error}") from error
     finally:
-        _tell("")
+        _show_progress("")
 
 
-def _tell(what: str) -> None:
-    """What is going on, for whoever is watching: it may take a while."""
+def _show_progress(what: str) -> None:
+    """Show on a terminal what is going on, since an evaluation may take long."""
     if sys.stderr.isatty():
         click.echo(f"\r\x1b[K{what}\r", err=True, nl=False)
 
@@ -123,7 +123,7 @@ def _tell(what: str) -> None:
 
 
 def _lines(runs: "Sequence[str]", done: "Iterator[tuple[str, EvaluationFinished]]") -> "Iterator[str]":
-    """A table whose rows can be shown as they come."""
+    """A table whose rows are shown as soon as they are computed."""
     widest = max(map(len, runs))
     for number, (run, each) in enumerate(done):
         if number == 0:
@@ -136,7 +136,7 @@ def _line(widest: int, run: str, *numbers: str) -> str:
 
 
 def _row(run: str, evaluation: "EvaluationFinished") -> tuple[str, ...]:
-    """What is no number, or not finite, is shown as what it is; the spread and the extremes are those of numbers."""
+    """One row; NaN and infinity are shown as such, and the extremes are those of the numbers."""
     import numpy as np
 
     returns = np.asarray(evaluation.returns)
@@ -150,7 +150,7 @@ def _row(run: str, evaluation: "EvaluationFinished") -> tuple[str, ...]:
 def _as_json(found: "Iterable[tuple[str, EvaluationFinished]]") -> str:
     from lander.reports.export.plain import plain
 
-    told: list[dict[str, Any]] = [
+    evaluations: list[dict[str, Any]] = [
         {
             "run": run,
             "step": each.step,
@@ -161,4 +161,4 @@ def _as_json(found: "Iterable[tuple[str, EvaluationFinished]]") -> str:
         }
         for run, each in found
     ]
-    return json.dumps({"evaluations": plain(told)}, indent=2, ensure_ascii=False, allow_nan=False)
+    return json.dumps({"evaluations": plain(evaluations)}, indent=2, ensure_ascii=False, allow_nan=False)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 @click.argument("target", required=False)
 @click.option("--kind", "kinds", multiple=True, metavar="KIND", help="Only events of this kind; may be given several times.")
 @click.option("--after", type=click.IntRange(min=0), default=0, metavar="POS", help="Only events after this position.")
-@click.option("-f", "--follow", is_flag=True, help="Go on: with a TARGET until it has ended, without one until Ctrl-C.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with every value in full.")
+@click.option("-f", "--follow", is_flag=True, help="Follow new events: of a TARGET until it has ended, else until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line, with every value in full.")
 @common()
 @click.pass_obj
 def events(
@@ -24,10 +24,10 @@ def events(
 ) -> int:
     """Print the log, event by event.
 
-    Everything, or what happened to a TARGET (or to a host: host:local).
+    Without a TARGET, all events; with a TARGET, its events. A host is a target too: host:local.
 
-    With --json nothing is left out: actions, rewards and endings are lists indexed [vector step][environment], floats
-    are written so that they read back as the same bits, bytes are hexadecimal, times are UTC.
+    With --json, every field is complete: actions, rewards and endings are lists indexed [vector step][environment], floats
+    read back to the same bits, bytes are hexadecimal, times are UTC.
 
     \b
     Examples:
@@ -52,7 +52,7 @@ def _goes_on(reader: "Reader", target: str | None) -> bool:
 
 
 def _print_from(reader: "Reader", target: str | None, kinds: tuple[str, ...], after: int, as_json: bool) -> int:
-    """Print what was recorded after a position, up to now; returns the position up to which that is."""
+    """Print the events recorded after a position; returns the position of the last event considered."""
     import sys
 
     from lander.cli.event_lines import plain_line

@@ -1,4 +1,4 @@
-"""`lander-ctl export`: the record in the formats of other tools."""
+"""`lander-ctl export`: write the record in the formats of other tools."""
 
 import time
 from pathlib import Path
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("target")
-@click.option("--to", "form", type=click.Choice(list(formats.FORMATS)), required=True, help="What to write.")
+@click.option("--to", "form", type=click.Choice(list(formats.FORMATS)), required=True, help="The format.")
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Where to (default: exports/<format> beside the experiment's models).",
+    help="The directory to write (default: exports/<format> in the experiment's directory).",
 )
-@click.option("-f", "--follow", is_flag=True, help="Go on until the TARGET has ended or Ctrl-C; with --to tensorboard.")
+@click.option("-f", "--follow", is_flag=True, help="Only --to tensorboard: add new data until the TARGET has ended or Ctrl-C.")
 @common()
 @click.pass_obj
 def export(settings: CommandSettings, target: str, form: str, output: Path | None, follow: bool) -> int:
-    """Write what a TARGET recorded for another tool.
+    """Export the record of a TARGET to another tool.
 
-    As it counts: what an attempt did beyond the checkpoint from which the next went on is left out. DIR appears when it is
-    whole; an earlier export there is replaced, and nothing else is.
+    Superseded data is left out: what an attempt did after the checkpoint from which the next attempt continued. DIR appears
+    only when it is complete. It replaces an earlier export there, and nothing else.
 
-    csv, json and parquet are tables (runs, episodes, evaluations, metrics, resources), jsonl the events themselves with
-    every step. tensorboard, wandb (offline runs, for wandb sync) and mlflow (a tracking database) hold the metrics under
-    Stable-Baselines3's names, at their timesteps, and each run's configuration.
+    csv, json and parquet are tables (runs, episodes, evaluations, metrics, resources); jsonl has the events themselves, with
+    every step. tensorboard, wandb (offline runs, for wandb sync) and mlflow (a tracking database) have each run's
+    configuration, and its metrics at their timesteps under Stable-Baselines3's names.
 
     \b
     Examples:
@@ -57,7 +57,7 @@ def export(settings: CommandSettings, target: str, form: str, output: Path | Non
 
 
 def _follow(reader: "Reader", target: str, exported: formats.Exported) -> None:
-    """Append as the log grows; whether that is over is asked before, so that the last words are not missed."""
+    """Append as the log grows; after the target has ended, once more, so that the last events are not missed."""
     from lander.reports.export.tensorboard import Following
 
     with Following(reader, target, exported) as following:

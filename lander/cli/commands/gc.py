@@ -1,4 +1,4 @@
-"""`lander-ctl gc`: delete the checkpoints that nobody needs any more."""
+"""`lander-ctl gc`: delete checkpoints that are no longer needed."""
 
 import time
 
@@ -9,9 +9,14 @@ from lander.store.upkeep import retention
 
 
 @click.command()
-@click.option("--delete", is_flag=True, help="Do it; without this, only tell what would be deleted.")
+@click.option("--delete", is_flag=True, help="Delete them; without this option, only list what would be deleted.")
 @click.option(
-    "--keep", type=click.IntRange(min=1), default=retention.KEEP, show_default=True, metavar="N", help="Keep each run's last N."
+    "--keep",
+    type=click.IntRange(min=1),
+    default=retention.KEEP,
+    show_default=True,
+    metavar="N",
+    help="Keep the last N of each run.",
 )
 @click.option(
     "--keep-every",
@@ -19,16 +24,16 @@ from lander.store.upkeep import retention
     default=retention.KEEP_EVERY,
     show_default=True,
     metavar="M",
-    help="Keep every Mth of them all; 0 keeps none for that reason.",
+    help="Keep every Mth checkpoint of each run; 0 turns this rule off.",
 )
 @common()
 @click.pass_obj
 def gc(settings: CommandSettings, delete: bool, keep: int, keep_every: int) -> int:
-    """Tell which checkpoints nobody needs; --delete them.
+    """List checkpoints that are not needed; --delete them.
 
-    Of each run the last ones are kept, every Mth, the one with the best mean return, the best in evaluation, those with which
-    training was complete, and those that were forked. Files that no event mentions are leftovers of crashes, and go when they
-    are older than an hour. While any run has not ended, everything younger than that is left alone.
+    Kept of each run: the last N, every Mth, the one with the best mean return, the best in evaluation, those of completed
+    training, and those that were forked. Files that no event mentions are left by crashes; they are deleted when they are
+    older than an hour. While any run has not ended, younger files are never deleted.
 
     \b
     Examples:

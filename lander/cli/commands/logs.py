@@ -1,4 +1,4 @@
-"""`lander-ctl logs`: what the trainers' processes printed."""
+"""`lander-ctl logs`: print the output of the trainers' processes."""
 
 import sys
 import time
@@ -12,13 +12,13 @@ from lander.cli.options import FOLLOW_SECONDS, CommandSettings, common
 
 @click.command()
 @click.argument("target")
-@click.option("-f", "--follow", is_flag=True, help="Go on until the target has ended.")
+@click.option("-f", "--follow", is_flag=True, help="Follow new output until the target has ended.")
 @common()
 @click.pass_obj
 def logs(settings: CommandSettings, target: str, follow: bool) -> int:
-    """Print what a TARGET's processes wrote.
+    """Print the output of a TARGET's processes.
 
-    That is: tracebacks, and whatever its environments print.
+    It contains tracebacks, and everything that environments print.
 
     \b
     Example:
@@ -48,7 +48,7 @@ def _file(home: Path, run: str) -> Path:
 
 
 class Tail:
-    """Prints what is new in each of some files, under the file's name where there are several."""
+    """Prints what is new in each of some files, with a heading per file if there are several."""
 
     def __init__(self, files: Mapping[str, Path]) -> None:
         self.printed = False
@@ -57,7 +57,7 @@ class Tail:
         self._last = next(iter(files)) if len(files) == 1 else ""
 
     def print_new(self) -> None:
-        """Print what was written since the last time."""
+        """Print what was written since the last call."""
         for name, path in self._files.items():
             if path.exists() and path.stat().st_size > self._offsets[name]:
                 self._print(name, path)

@@ -1,4 +1,4 @@
-"""What a person may ask for a target: `stop`, `pause`, `resume`, `retry`, `skip` and `checkpoint`."""
+"""The commands of an operator for a target: `stop`, `pause`, `resume`, `retry`, `skip` and `checkpoint`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +17,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _no_wait(text: str) -> Callable[[F], F]:
-    return click.option("--no-wait", is_flag=True, help=f"Return as soon as the supervisor knows, not when {text}.")
+    return click.option("--no-wait", is_flag=True, help=f"Return as soon as the supervisor has accepted it, not when {text}.")
 
 
 @click.command()
@@ -26,10 +26,10 @@ def _no_wait(text: str) -> Callable[[F], F]:
 @common()
 @click.pass_obj
 def stop(settings: CommandSettings, target: str, no_wait: bool) -> int:
-    """Stop a TARGET before its time.
+    """Stop a TARGET before its end.
 
-    What waits does not start; what trains writes a checkpoint at its next boundary and ends. Nothing is lost: lander-ctl
-    resume, or running the experiment again, goes on from there. Stopping what has ended already does nothing.
+    Queued runs do not start. Running ones write a checkpoint at their next boundary and end. Nothing is lost: lander-ctl
+    resume, or running the experiment again, continues from there. Runs that have ended are not changed.
 
     \b
     Examples:
@@ -57,10 +57,10 @@ def stop(settings: CommandSettings, target: str, no_wait: bool) -> int:
 @common()
 @click.pass_obj
 def pause(settings: CommandSettings, target: str, no_wait: bool) -> int:
-    """Pause a TARGET, to go on later.
+    """Pause a TARGET, to resume it later.
 
-    What trains writes a checkpoint at its next boundary and frees its slot; what waits does not start. lander-ctl resume
-    goes on exactly from there.
+    Running runs write a checkpoint at their next boundary and free their slots. Queued ones do not start. lander-ctl
+    resume continues exactly from there.
 
     \b
     Example:
@@ -84,10 +84,10 @@ def pause(settings: CommandSettings, target: str, no_wait: bool) -> int:
 @common()
 @click.pass_obj
 def resume(settings: CommandSettings, target: str) -> int:
-    """Go on with a TARGET that is paused or has ended.
+    """Resume a TARGET that is paused or has ended.
 
-    Runs that are paused, stopped, failed or skipped continue exactly from their last checkpoint. A supervisor is started
-    if none runs.
+    Runs that are paused, stopped, failed or skipped continue exactly from their last checkpoints. Starts a supervisor if
+    none runs.
 
     \b
     Example:
@@ -101,10 +101,10 @@ def resume(settings: CommandSettings, target: str) -> int:
 @common()
 @click.pass_obj
 def retry(settings: CommandSettings, target: str) -> int:
-    """Try a TARGET again that failed or was skipped.
+    """Retry a TARGET that failed or was skipped.
 
-    From its last checkpoint, its failures forgiven. What waits for its next try waits no longer. A supervisor is started
-    if none runs.
+    Its runs continue from their last checkpoints, and their earlier failures no longer count. A run that waits for its next
+    attempt starts now. Starts a supervisor if none runs.
 
     \b
     Example:
@@ -119,9 +119,9 @@ def retry(settings: CommandSettings, target: str) -> int:
 @common()
 @click.pass_obj
 def skip(settings: CommandSettings, target: str, no_wait: bool) -> int:
-    """Have an experiment go on without a TARGET.
+    """Continue an experiment without a TARGET.
 
-    Its runs are left out of the verdict. lander-ctl resume or retry takes them in again.
+    Its runs are left out of the verdict. lander-ctl resume or retry includes them again.
 
     \b
     Example:
@@ -145,9 +145,9 @@ def skip(settings: CommandSettings, target: str, no_wait: bool) -> int:
 @common()
 @click.pass_obj
 def checkpoint(settings: CommandSettings, target: str, no_wait: bool) -> int:
-    """Have what trains of a TARGET write a checkpoint now.
+    """Write a checkpoint of a TARGET's running runs.
 
-    That is: at its next boundary. Training goes on.
+    Each run writes it at its next boundary, and goes on training.
 
     \b
     Example:
@@ -188,13 +188,13 @@ def _training(reader: "Reader", target: str | None = None) -> list[str]:
 
 
 def _still_without(reader: "Reader", runs: list[str], after: int) -> list[str]:
-    """Those that train and have written no checkpoint since a position."""
+    """The runs that train and have written no checkpoint since a position of the log."""
     training = _training(reader)
     return [run for run in runs if run in training and not _checkpoints_since(reader, run, after)]
 
 
 def _checkpoints_since(reader: "Reader", run: str, after: int) -> list[int]:
-    """The steps of the checkpoints written after a position."""
+    """The steps of the checkpoints written after a position of the log."""
     from lander.protocol.events import CheckpointCommitted
 
     events = (stored.decode() for stored in reader.events(run, [CheckpointCommitted.kind], after))

@@ -1,4 +1,4 @@
-"""`lander-ctl replay`: any episode of a training, played once more from the log, and filmed."""
+"""`lander-ctl replay`: replay training episodes from the log, and film them."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     multiple=True,
     required=True,
     metavar="N|best|worst|last|all",
-    help=f"Which; may be given several times. A film shows {MOST_AT_ONCE} at most.",
+    help=f"The episode; may be given several times. A film shows {MOST_AT_ONCE} at most.",
 )
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), metavar="PATH", help="The film: an .mp4 file.")
 @click.option("--check", is_flag=True, help="Only compare with the record; make no film.")
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 def replay(
     settings: CommandSettings, run: str, words: tuple[str, ...], output: Path | None, check: bool, fps: float | None
 ) -> int:
-    """Play episodes of a RUN's training once more, and film them.
+    """Replay training episodes of a RUN, and film them.
 
-    From the log alone: the environment is built as it was, its random generator put where it stood at that reset, and the
-    recorded actions taken. Every reward, and how the episode ended, must be as recorded, bit for bit; else there is no film.
-    Episodes are counted 1, 2, 3 … as they finished; several are shown side by side.
+    A replay needs only the log: it builds the environment again, restores the state of its random generator at that reset,
+    and takes the recorded actions. Every reward and the ending must be as recorded, bit for bit; else there is no film.
+    Episodes are numbered from 1 in the order they finished; a film shows several side by side.
 
     \b
     Examples:
@@ -51,24 +51,22 @@ def replay(
     from lander.home.layout import film_path
     from lander.protocol.experiment import RunKey
     from lander.store.log.reader import Reader
-    from lander.store.records.episodes import numbered
+    from lander.store.records.episodes import episodes_by_number
     from lander.store.records.run_record import Record
 
     if check and (output is not None or fps is not None):
         raise UsageError(f"--check makes no film; leave {'--output' if output is not None else '--fps'} out")
     if fps is not None and isnan(fps):
         raise UsageError("--fps: found nan; must be a number")
-    with Reader(settings.home) as reader, warnings.catch_warnings(action="ignore"):  # what the run's log has said before
+    with Reader(settings.home) as reader, warnings.catch_warnings(action="ignore"):  # the run's log already has these warnings
         only_run(reader, run)
         record = Record(reader, run)
-        episodes = numbered(record)
+        episodes = episodes_by_number(record)
         chosen = choose(record, episodes, words)
 
         from lander.app.episode_player import Player
 
-        player = Player(
-            record, arm_of(reader, run), episodes, click.echo, lambda error: click.echo(f"lander-ctl: {error}", err=True)
-        )
+        player = Player(record, arm_of(reader, run), episodes, click.echo, _print_error)
         if check:
             return 0 if player.check(chosen) else 1
         which = f"episode{'s' if len(chosen) > 1 else ''}-{'-'.join(map(str, chosen))}"
@@ -77,7 +75,7 @@ def replay(
 
 
 def choose(record: "Record", episodes: "Mapping[int, EpisodeFinished]", words: Sequence[str]) -> list[int]:
-    """The numbers of the episodes that these words mean, each once; raises `UsageError` or `NotFoundError`."""
+    """The numbers of the episodes that these words name, each once; raises `UsageError` or `NotFoundError`."""
     if not episodes:
         raise NotFoundError(f"{record.run}: no episode has finished yet")
     ranked = sorted(episodes, key=lambda number: _rank(episodes[number].episode_return))
@@ -95,17 +93,17 @@ def choose(record: "Record", episodes: "Mapping[int, EpisodeFinished]", words: S
 
 
 def _unknown(record: "Record", episodes: "Mapping[int, EpisodeFinished]", number: int) -> str:
-    from lander.store.records.episodes import finished_by
+    from lander.store.records.episodes import run_that_finished
 
     known = f"{record.run}: there is no episode {number}; recorded are {min(episodes):,} to {max(episodes):,}"
-    whose = finished_by(record, number)
+    whose = run_that_finished(record, number)
     return known if whose is None else f"{known}; it was played by {whose}, which this run continues: replay that"
 
 
 def _rank(episode_return: float) -> float:
-    """What is no number is worse than any, so that nothing is better for it."""
+    """The key for ranking: NaN ranks below every number, so that it is never the best."""
     return -inf if isnan(episode_return) else episode_return
 
 
-def _complain(error: Exception) -> None:
+def _print_error(error: Exception) -> None:
     click.echo(f"lander-ctl: {error}", err=True)

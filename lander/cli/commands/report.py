@@ -1,4 +1,4 @@
-"""`lander-ctl report`: what an experiment showed."""
+"""`lander-ctl report`: report the findings of an experiment."""
 
 import math
 import shutil
@@ -19,27 +19,29 @@ Form = Literal["text", "json", "md", "html", "csv"]
 _FORMS: Final = ("text", "json", "md", "html", "csv")
 _PLAIN_WIDTH: Final = 100
 _COLOURS: Final = ("white", "bright_blue", "bright_red", "green", "magenta", "yellow", "cyan")
-"""The terminal's own, in the order of the arms; as near to those of the figures as it has them."""
+"""The terminal colours of the arms, in order; the nearest ones to the colours of the figures."""
 
 
 @click.command()
 @click.argument("experiment")
 @click.option("--format", "form", type=click.Choice(_FORMS), default="text", show_default=True)
-@click.option("--output", type=click.Path(path_type=Path), metavar="PATH", help="Write it there: a file, for csv a directory.")
-@click.option("--threshold", type=float, metavar="RETURN", help="Time the runs to this mean return.  [default: the baseline's]")
+@click.option("--output", type=click.Path(path_type=Path), metavar="PATH", help="The file to write; for csv, a directory.")
+@click.option(
+    "--threshold", type=float, metavar="RETURN", help="Report the steps to this mean return.  [default: the baseline's]"
+)
 @click.option("--videos", is_flag=True, help="With html: film the best, median and worst evaluation episode of each arm.")
 @common()
 @click.pass_obj
 def report(
     settings: CommandSettings, experiment: str, form: Form, output: Path | None, threshold: float | None, videos: bool
 ) -> int:
-    """Say what an EXPERIMENT showed.
+    """Report the findings of an EXPERIMENT.
 
-    The verdict, the numbers behind it, and what to keep in mind.
+    A report has the verdict, the numbers behind it, and its caveats.
 
-    text and json go to standard output, md without its pictures, too. html writes everything (one page that needs nothing
-    else, the same as Markdown and JSON, each figure as PNG and SVG) to reports/ in the experiment's directory, csv its tables:
-    one row for each episode, evaluation episode and metric. An experiment that has not ended is reported as it stands.
+    text, json and md (without figures) go to standard output. html writes to reports/ in the experiment's directory: one
+    self-contained page, the report as Markdown and JSON, and each figure as PNG and SVG. csv writes tables there, with one row
+    for each episode, evaluation episode and metric. An experiment that has not ended is reported in its current state.
 
     \b
     Examples:
@@ -54,14 +56,14 @@ def report(
     with Reader(settings.home) as reader, reader.snapshot():
         found = findings(reader, experiment, threshold=threshold)
         if form in ("text", "json"):
-            _say(_written(reader, found, form, output), output)
+            _output(_written(reader, found, form, output), output)
         else:
             _WRITERS[form](reader, found, output, videos)
     return 0
 
 
 def _check(experiment: str, form: str, output: Path | None, threshold: float | None, videos: bool) -> None:
-    """Raise `UsageError` for what cannot be done, before anything is."""
+    """Check the options before any work; raises `UsageError`."""
     from lander.protocol.errors import UsageError
 
     if "/" in experiment:
@@ -83,7 +85,7 @@ def _check(experiment: str, form: str, output: Path | None, threshold: float | N
 
 
 def in_terminal(reader: "Reader", found: "Findings") -> str:
-    """The verdict, the arms, their learning curves drawn with characters, what to keep in mind."""
+    """The verdict, the arms, their learning curves drawn with characters, and the caveats."""
     from lander.reports.analysis.material import bands, learning_curves
     from lander.reports.render.characters import learning_curves as drawn
     from lander.reports.render.text_report import as_text
@@ -97,7 +99,7 @@ def _width() -> int:
 
 
 def _paint(text: str, arm: int) -> str:
-    """In colour; what prints it leaves that out where it does not go to a terminal."""
+    """Colour a text; `click.echo` removes the colour if the output is no terminal."""
     return click.style(text, fg=_COLOURS[arm % len(_COLOURS)])
 
 
@@ -108,7 +110,7 @@ def _written(reader: "Reader", found: "Findings", form: str, output: Path | None
     return text if output is None else click.unstyle(text)
 
 
-def _say(text: str, output: Path | None) -> None:
+def _output(text: str, output: Path | None) -> None:
     if output is None:
         click.echo(text)
         return

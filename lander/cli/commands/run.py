@@ -1,4 +1,4 @@
-"""`lander-ctl run`: from question to verdict in one command."""
+"""`lander-ctl run`: train an experiment and print its verdict."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 @click.command()
 @experiment_options
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors and warnings.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only errors and warnings.")
 @common()
 @click.pass_obj
 def run(settings: CommandSettings, /, quiet: bool, **options: Any) -> int:
-    """Train an experiment, show how it goes, print the verdict.
+    """Train an experiment, show its progress, print the verdict.
 
-    FILE is JSON, YAML or TOML; KEY=VALUE changes one of its settings. What was stopped, failed or interrupted goes on
-    from its last checkpoints, whether by its FILE or by its id; more training_steps extend what is done already, and more
-    seeds add runs to it.
+    FILE is JSON, YAML or TOML; KEY=VALUE changes one of its settings. Runs that were stopped, failed or were interrupted
+    continue from their last checkpoints, whether the experiment is given by FILE or by id. More training_steps extend its
+    runs, and more seeds add runs.
 
     \b
     Examples:
@@ -31,9 +31,8 @@ def run(settings: CommandSettings, /, quiet: bool, **options: Any) -> int:
       lander-ctl run --experiment-id demo training_steps=100_000
       lander-ctl run --experiment-id demo --seeds +5
 
-    Ctrl-C stops the experiment at its next checkpoint, and a second one stops waiting for that. A terminal that is
-    closed stops nothing: lander-ctl status tells how it stands, lander-ctl stop stops it. The exit code is 0 only when
-    every run completed.
+    Ctrl-C stops the experiment at its next checkpoint; a second Ctrl-C does not wait for that. Closing the terminal does not
+    stop it: lander-ctl status shows its state, lander-ctl stop stops it. The exit code is 0 only if every run completed.
     """
     if options["mode"] == "validation":
         from lander.cli.commands.validate import validate_request
@@ -43,29 +42,29 @@ def run(settings: CommandSettings, /, quiet: bool, **options: Any) -> int:
 
 
 def carry_out(wanted: "Request", settings: CommandSettings, quiet: bool) -> int:
-    """Conduct an experiment, show how it goes, print the verdict; returns the exit code."""
+    """Conduct an experiment, show its progress, print the verdict; returns the exit code."""
     from lander.app.conduct import conduct
     from lander.app.live_view import live_view
     from lander.store.projections.status import every_run_completed
 
     with live_view(quiet) as show:
-        standing = conduct(wanted, settings.home, show, lambda said: click.echo(f"lander-ctl: {said}", err=True))
-    _tell_of_failures(standing, settings.verbose)
+        standing = conduct(wanted, settings.home, show, lambda message: click.echo(f"lander-ctl: {message}", err=True))
+    _print_failures(standing, settings.verbose)
     if not quiet:
         _print_verdict(settings.home, standing["id"])
     return 0 if every_run_completed([standing]) else 1
 
 
-def _tell_of_failures(standing: "ExperimentStatus", verbose: bool) -> None:
-    """What became of each run that failed, on standard error: the last line of its traceback, or with -v all of it; and why
-    it was not tried again."""
+def _print_failures(standing: "ExperimentStatus", verbose: bool) -> None:
+    """Print on standard error, for each run that failed or was skipped, the last line of its traceback (all of it with -v),
+    and why it was not retried."""
     for each in standing["runs"]:
         if each["state"] in ("failed", "skipped"):
             lines = (each["detail"] or "").strip().splitlines() or ["nothing more is known"]
             detail = "\n".join(lines) if verbose else lines[-1]
-            told = f"lander-ctl: {each['id']} {each['state']}: {each['cause']}: {detail}"
+            failure = f"lander-ctl: {each['id']} {each['state']}: {each['cause']}: {detail}"
             given_up = f"; given up: {each['why']}" if each["why"] else ""
-            click.echo(f"{told}{given_up} (lander-ctl logs {each['id']} has its log)", err=True)
+            click.echo(f"{failure}{given_up} (lander-ctl logs {each['id']} has its log)", err=True)
 
 
 def _print_verdict(home: Path, name: str) -> None:

@@ -1,4 +1,4 @@
-"""`lander-ctl schema`: the JSON Schema of an experiment file, for editors."""
+"""`lander-ctl schema`: print the JSON Schema of an experiment file, for editors."""
 
 import json
 
@@ -12,8 +12,8 @@ from lander.cli.options import common
 def schema() -> None:
     """Print the JSON Schema of the experiment file.
 
-    An editor that reads it completes the names of settings and marks what is wrong. In YAML, a comment in the first line
-    names the file: # yaml-language-server: $schema=experiment.schema.json
+    With the schema, an editor completes the names of settings and marks errors. In YAML, a comment in the first line names
+    the schema file: # yaml-language-server: $schema=experiment.schema.json
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""`lander-ctl up` and `down`: the supervisor as a background service."""
+"""`lander-ctl up` and `down`: start and stop the supervisor as a background service."""
 
 from typing import TYPE_CHECKING
 
@@ -14,10 +14,9 @@ if TYPE_CHECKING:
 @common()
 @click.pass_obj
 def up(settings: CommandSettings) -> int:
-    """Have a supervisor serve the home.
+    """Start a supervisor for the home.
 
-    It carries on with whatever was left unfinished there, from its last checkpoints. Does nothing where one is running
-    already.
+    It continues unfinished runs from their last checkpoints. If a supervisor is already running, the command does nothing.
 
     \b
     Example:
@@ -26,10 +25,10 @@ def up(settings: CommandSettings) -> int:
     from lander.app import client
 
     left = _unfinished(settings)
-    told, started = client.stay(settings.home)
+    detail, started = client.stay(settings.home)
     found = client.running(settings.home)
     whose = f" (process {found.pid})" if found is not None else ""
-    click.echo(f"{settings.home}: supervisor {'started' if started else 'already running'}{whose}{told and f'; {told}'}")
+    click.echo(f"{settings.home}: supervisor {'started' if started else 'already running'}{whose}{detail and f'; {detail}'}")
     for name, (open_runs, paused, of) in left.items():
         if started and open_runs:
             click.echo(f"{name}: carries on with {open_runs} of {of} run{'s' if of != 1 else ''}")
@@ -45,7 +44,8 @@ def up(settings: CommandSettings) -> int:
 def down(settings: CommandSettings) -> int:
     """End every process, then the supervisor.
 
-    What trains writes a checkpoint first; lander-ctl up carries on from there. Does nothing where no supervisor runs.
+    Running runs write a checkpoint first; lander-ctl up continues from there. If no supervisor runs, the command does
+    nothing.
 
     \b
     Example:
@@ -61,14 +61,14 @@ def down(settings: CommandSettings) -> int:
 
 
 def _unfinished(settings: CommandSettings) -> dict[str, tuple[int, int, int]]:
-    """For each experiment under way: runs that go on by themselves, runs that are paused, and runs in all."""
+    """For each experiment under way: the numbers of runs that go on by themselves, of paused runs, and of all runs."""
     from lander.protocol.errors import HomeError, NotFoundError
     from lander.store.log.reader import Reader
 
     try:
         with Reader(settings.home) as reader:
             counts = {name: _counts(reader, name) for name in dict.fromkeys(run.split("/")[0] for run in reader.unfinished())}
-    except (NotFoundError, HomeError):  # nothing there yet, or of an older version: the supervisor is to see to that
+    except (NotFoundError, HomeError):  # no log yet, or one of an older version, which the supervisor upgrades
         return {}
     return counts
 

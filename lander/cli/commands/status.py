@@ -1,4 +1,4 @@
-"""`lander-ctl status`: how things stand. As a whole process it must be quick, so it imports only what it needs."""
+"""`lander-ctl status`: show the state of experiments. The command must start fast, so it imports only what it needs."""
 
 import time
 from pathlib import Path
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("target", required=False)
-@click.option("--watch", is_flag=True, help="Keep showing it; a TARGET until it ends, everything until Ctrl-C.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object (with --watch, one a line whenever something changed).")
-@click.option("--at", type=click.IntRange(min=0), metavar="POSITION", help="As it was when the log had come to POSITION.")
+@click.option("--watch", is_flag=True, help="Keep the output up to date: a TARGET until it has ended, else until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object; with --watch, one per line at each change.")
+@click.option("--at", type=click.IntRange(min=0), metavar="POSITION", help="The state at POSITION of the log.")
 @common()
 @click.pass_obj
 def status(settings: CommandSettings, target: str | None, watch: bool, as_json: bool, at: int | None) -> int:
-    """Show how experiments stand.
+    """Show the state of experiments.
 
-    Every experiment, or the runs that TARGET names.
+    Without a TARGET, of every experiment; with a TARGET, of its runs.
 
     \b
     Examples:
@@ -39,7 +39,7 @@ def status(settings: CommandSettings, target: str | None, watch: bool, as_json: 
         raise click.UsageError("--at does not go with --watch: the past does not change", click.get_current_context())
     with Reader(settings.home) as reader:
         if at is not None:
-            _look_back(reader, target, as_json, at)
+            _print_past(reader, target, as_json, at)
         elif watch:
             _watch(reader, target, as_json)
         else:
@@ -48,8 +48,8 @@ def status(settings: CommandSettings, target: str | None, watch: bool, as_json: 
     return 0
 
 
-def _look_back(reader: "Reader", target: str | None, as_json: bool, at: int) -> None:
-    """How things stood; the position goes to standard error, since it may be an earlier one than was asked for."""
+def _print_past(reader: "Reader", target: str | None, as_json: bool, at: int) -> None:
+    """Print the state at a position; the position itself goes to standard error, since it may be earlier than requested."""
     import sys
 
     from lander.cli.commands.check import progress
@@ -73,7 +73,7 @@ def _print(reader: "Reader", target: str | None, as_json: bool) -> "Status":
 
 
 def _json(found: "Status", indent: int | None = None) -> str:
-    """The status as the documented object, which leaves out what is told in sentences (`events --json` has it)."""
+    """The status as the documented object, without the sentences `detail` and `why` (`events --json` has them)."""
     import json
 
     def documented(run: Any) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def _block(experiment: "ExperimentStatus") -> str:
 
 
 def _warn(reader: "Reader", home: Path, target: str | None) -> None:
-    """What nobody supervises is not going on, whatever was recorded last; nor is what nobody can record."""
+    """Warn if the recorded state may be out of date: no supervisor runs, or the disk is full."""
     from lander.home.lock import is_full, is_locked
 
     if is_full(home):
@@ -130,7 +130,7 @@ def _watch(reader: "Reader", target: str | None, as_json: bool) -> None:
 
 
 def _current(experiments: "list[ExperimentStatus]") -> "list[ExperimentStatus]":
-    """Those under way, or the latest if none is: a screen has no room for history."""
+    """The experiments under way, or the latest if there is none, since a screen has limited room."""
     return [each for each in experiments if each["state"] in UNDER_WAY] or experiments[-1:]
 
 

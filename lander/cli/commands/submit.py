@@ -1,4 +1,4 @@
-"""`lander-ctl submit`: hand an experiment to the supervisor and be free."""
+"""`lander-ctl submit`: submit an experiment to the supervisor, without waiting for it."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 @common()
 @click.pass_obj
 def submit(settings: CommandSettings, /, **options: Any) -> int:
-    """Hand an experiment to the supervisor.
+    """Submit an experiment to the supervisor.
 
-    A supervisor is started if none runs, and goes on when this terminal is closed. What was stopped, failed or interrupted
-    goes on from its last checkpoints. The experiment's id is printed, alone, on standard output.
+    Starts a supervisor if none runs; it keeps running when this terminal is closed. Runs that were stopped, failed or were
+    interrupted continue from their last checkpoints. Prints only the experiment's id on standard output.
 
     \b
     Example:
@@ -33,7 +33,7 @@ def submit(settings: CommandSettings, /, **options: Any) -> int:
 
 
 def hand_over(wanted: "Request", settings: CommandSettings) -> int:
-    """Give an experiment to the supervisor, and print its id; returns the exit code."""
+    """Submit an experiment and print its id; returns the exit code."""
     from lander.app import conduct
 
     accepted, _ = conduct.submit(wanted, settings.home)

@@ -1,4 +1,4 @@
-"""`lander-ctl validate`: build everything, train nothing."""
+"""`lander-ctl validate`: build an experiment's environments and models without training."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def validate(**options: Any) -> int:
     """Build everything, train nothing.
 
-    Every environment and every model of the experiment is built as a trainer would build it. What is wrong is said in
-    one line each, and the exit code is 2. Nothing is written and no supervisor is needed.
+    Builds every environment and every model of the experiment as a trainer does. Each error is one line, and the exit code
+    is then 2. Nothing is written, and no supervisor is needed.
 
     \b
     Example:
@@ -27,7 +27,7 @@ def validate(**options: Any) -> int:
 
 
 def validate_request(wanted: "Request", quiet: bool = False) -> int:
-    """Build everything and tell what was built; raises `ConfigurationError` for what cannot be."""
+    """Build everything and print what was built; raises `ConfigurationError` for what cannot be built."""
     from lander.actors.host.requirements import build_everything
 
     experiment = wanted.experiment

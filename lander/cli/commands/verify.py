@@ -1,4 +1,4 @@
-"""`lander-ctl verify`: whether a run comes out the same once more."""
+"""`lander-ctl verify`: re-execute a run and compare it with its record."""
 
 import sys
 import tempfile
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("run")
-@click.option("--from", "after", type=click.IntRange(min=0), default=0, metavar="STEP", help="From the checkpoint at STEP.")
-@click.option("--to", "until", type=click.IntRange(min=1), metavar="STEP", help="Up to the checkpoint at STEP.")
+@click.option("--from", "after", type=click.IntRange(min=0), default=0, metavar="STEP", help="Start at the checkpoint at STEP.")
+@click.option("--to", "until", type=click.IntRange(min=1), metavar="STEP", help="End at the checkpoint at STEP.")
 @common()
 @click.pass_obj
 def verify(settings: CommandSettings, run: str, after: int, until: int | None) -> int:
     """Re-execute a RUN and compare every bit.
 
-    It is trained once more, in a scratch home of its own, from its beginning or from one of its checkpoints. Every action,
-    reward and ending is compared, and the digest of the whole state at every checkpoint. A run that was extended, or that
-    could only go on inexactly, is verified in sections, each from the checkpoint from which it went on. The exit code is 0
-    if all are equal, and 1 if not.
+    The run is trained again in a temporary home, from its beginning or from one of its checkpoints. Every action, reward and
+    ending is compared, and the digest of the whole state at every checkpoint. A run that was extended, or that resumed
+    inexactly, is verified in sections, each from the checkpoint at which it continued. The exit code is 0 if all sections
+    are equal, and 1 if not.
 
     \b
     Examples:
@@ -50,7 +50,7 @@ def verify(settings: CommandSettings, run: str, after: int, until: int | None) -
 
 
 def _verify(reader: "Reader", run: str, section: "Section") -> bool:
-    from lander.app.reexecution import prepare, reenact
+    from lander.app.reexecution import prepare, reexecute
     from lander.reports.analysis.divergence import compare, extent, lines
     from lander.store.log.reader import Reader
     from lander.store.projections.status import status
@@ -59,7 +59,7 @@ def _verify(reader: "Reader", run: str, section: "Section") -> bool:
     with tempfile.TemporaryDirectory(prefix="lander-verify-") as directory:
         scratch = Path(directory)
         prepare(scratch, reader, run, section)
-        reenact(scratch, run, section.until, _tell if sys.stderr.isatty() else lambda standing: None)
+        reexecute(scratch, run, section.until, _show_progress if sys.stderr.isatty() else lambda standing: None)
         with Reader(scratch) as again:
             found = compare(Record(reader, run), Record(again, run), section.after, section.until)
             resumed = status(again, run)["experiments"][0]["runs"][0]["resume"]
@@ -75,7 +75,7 @@ def _verify(reader: "Reader", run: str, section: "Section") -> bool:
 
 
 def _notes(section: "Section", checkpoints: int, resumed: str | None) -> "Iterator[str]":
-    """What to keep in mind of a comparison; `resumed` is how the re-execution went on from where the section begins."""
+    """Notes that limit a comparison; `resumed` is how the re-execution resumed at the beginning of the section."""
     if section.inexact:
         yield (
             f"the run went on at step {section.after:,} with new episodes, because those under way could not be continued;"
@@ -90,6 +90,6 @@ def _notes(section: "Section", checkpoints: int, resumed: str | None) -> "Iterat
         yield "no checkpoint of the record was met, so only actions, rewards and endings were compared"
 
 
-def _tell(standing: "RunStatus") -> None:
+def _show_progress(standing: "RunStatus") -> None:
     total = standing["total_steps"]
     click.echo(f"\r\x1b[Kre-executing: step {standing['step']:,} of {total:,}\r", err=True, nl=False)

@@ -1,4 +1,4 @@
-"""`lander-ctl video`: what the policy of a run does."""
+"""`lander-ctl video`: film the policy of a run."""
 
 import warnings
 from pathlib import Path
@@ -11,20 +11,20 @@ from lander.cli.options import CommandSettings, common
 
 @click.command()
 @click.argument("run")
-@click.option("--at", default="last", show_default=True, metavar="STEP|last|best|final", help="Which checkpoint.")
+@click.option("--at", default="last", show_default=True, metavar="STEP|last|best|final", help="The checkpoint.")
 @click.option(
     "--episodes",
     type=click.IntRange(1, MOST_AT_ONCE),
     default=1,
     show_default=True,
     metavar="N",
-    help="How many, side by side.",
+    help="Number of episodes, shown side by side.",
 )
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**32 - MOST_AT_ONCE),
     metavar="SEED",
-    help="Of the first episode; the next have the seeds after it (default: those of an evaluation).",
+    help="Seed of the first episode; the others have the next seeds (default: as in an evaluation).",
 )
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), metavar="PATH", help="The film: an .mp4 file.")
 @common()
@@ -32,8 +32,8 @@ from lander.cli.options import CommandSettings, common
 def video(settings: CommandSettings, run: str, at: str, episodes: int, seed: int | None, output: Path | None) -> int:
     """Film the policy of a RUN.
 
-    It plays without exploring, each episode on a seed of its own: by default those on which it was evaluated, which are the
-    same for every run.
+    The policy plays without exploration. Each episode has its own seed; the default seeds are those of evaluations, which are
+    the same for every run.
 
     \b
     Examples:
@@ -59,7 +59,7 @@ def video(settings: CommandSettings, run: str, at: str, episodes: int, seed: int
 
     from lander.app.films import difference, film_policy
 
-    with warnings.catch_warnings(action="ignore"):  # what the run's log has said before
+    with warnings.catch_warnings(action="ignore"):  # the run's log already has these warnings
         filmed = film_policy(load(settings.home, run, arm, checkpoint), arm, seeds, path)
     for each, played in filmed.played.items():
         click.echo(f"step {checkpoint.step:,}, seed {each}: {played.length:,} steps, return {played.episode_return:.2f}")

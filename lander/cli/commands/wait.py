@@ -1,4 +1,4 @@
-"""`lander-ctl wait`: until something has ended."""
+"""`lander-ctl wait`: wait until a target has ended."""
 
 import time
 from collections.abc import Callable
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 @common()
 @click.pass_obj
 def wait(settings: CommandSettings, target: str | None) -> int:
-    """Wait until TARGET or everything has ended.
+    """Wait until TARGET, or every experiment, has ended.
 
-    What is paused has not ended: somebody may resume it.
+    A paused run has not ended, since it can be resumed.
 
-    The exit code is 0 only if every run completed, 1 if one did not, 3 if nobody is there to finish what is unfinished.
+    The exit code is 0 only if every run completed, 1 if one did not, 3 if runs are unfinished and no supervisor is running.
 
     \b
     Example:
@@ -44,25 +44,25 @@ def wait(settings: CommandSettings, target: str | None) -> int:
 
 
 def wait_until_ended(reader: "Reader", home: Path, target: str | None) -> None:
-    """Return when every run of the target has ended; raises `NotFoundError` when nobody is there to end them."""
+    """Return when every run of the target has ended; raises `NotFoundError` if no supervisor is running before that."""
     wait_while(reader, home, lambda: reader.unfinished(target))
 
 
 def wait_while(reader: "Reader", home: Path, open_runs: Callable[[], list[str]]) -> None:
-    """Return when no run is open any more; raises `NotFoundError` when nobody is there to close one."""
+    """Return when `open_runs` is empty; raises `NotFoundError` if no supervisor is running before that."""
     from lander.home.lock import is_locked
 
-    told = False
+    hinted = False
     while True:
-        supervised = is_locked(home)  # asked first, so that an end that was recorded last is seen
+        supervised = is_locked(home)  # read first: the supervisor may record the last end and leave in between
         runs = open_runs()
         if not runs:
             return
         if not supervised:
-            raise _nobody_there(reader, runs)
-        if not told and _all_paused(reader, runs):
+            raise _no_supervisor(reader, runs)
+        if not hinted and _all_paused(reader, runs):
             click.echo(f"lander-ctl: all that has not ended is paused; lander-ctl resume {runs[0]} goes on", err=True)
-            told = True
+            hinted = True
         time.sleep(FOLLOW_SECONDS)
 
 
@@ -71,7 +71,7 @@ def _all_paused(reader: "Reader", runs: list[str]) -> bool:
     return all(states[run] == "paused" for run in runs)
 
 
-def _nobody_there(reader: "Reader", runs: list[str]) -> NotFoundError:
+def _no_supervisor(reader: "Reader", runs: list[str]) -> NotFoundError:
     what = f"{runs[0]} and {len(runs) - 1} more have" if len(runs) > 1 else f"{runs[0]} has"
     paused = f"lander-ctl resume {runs[0]} goes on with what is paused"
     next_step = paused if _all_paused(reader, runs) else "lander-ctl up carries on"

@@ -1,1 +1,1 @@
-"""The numbers: from the log to findings, and to what a report draws."""
+"""Analysis: from the log to findings, and to the data that a report draws."""

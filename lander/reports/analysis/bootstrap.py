@@ -1,7 +1,7 @@
-"""Percentile bootstrap intervals, as is usual in the field: what a few runs would have come to, had others of them been drawn.
+"""Percentile bootstrap intervals: resample the runs with replacement, and take percentiles of the statistic.
 
 Agarwal et al. (2021), "Deep Reinforcement Learning at the Edge of the Statistical Precipice"; `rliable`. With fewer than about
-ten runs they are too narrow, and with fewer than four so much that there are none here. The same values give the same interval.
+ten runs these intervals are too narrow; for fewer than four, none is given. The same values give the same interval.
 """
 
 from typing import Any, Final
@@ -14,20 +14,20 @@ Integers = npt.NDArray[np.int64]
 CONFIDENCE: Final = 0.95
 TAILS: Final = ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
 FEWEST: Final = 4
-"""Values that an interval is drawn from: of three it would hold the truth in 73 % of cases, of two in 49 %."""
+"""The fewest values for an interval: from three it would contain the true value in 73 % of cases, from two in 49 %."""
 RESAMPLES: Final = 10_000
 SEED: Final = 20_210_830
-"""Of every resampling."""
+"""Seed of every resampling."""
 
 
 def resampled(*samples: Floats) -> list[Floats]:
-    """Each sample drawn anew with replacement, by itself: `[resample, value]`."""
+    """Each sample, resampled independently with replacement: `[resample, value]`."""
     generator = np.random.default_rng(SEED)
     return [sample[generator.integers(0, len(sample), (RESAMPLES, len(sample)))] for sample in samples]
 
 
 def resampled_means(values: Floats) -> Floats:
-    """The means of runs drawn anew, at each of several points: from `[run, point]` to `[resample, point]`."""
+    """The means of resampled runs at each of several points: from `[run, point]` to `[resample, point]`."""
     runs = len(values)
     counts = np.random.default_rng(SEED).multinomial(runs, np.full(runs, 1 / runs), RESAMPLES)
     means: Floats = counts @ values / runs
@@ -35,6 +35,6 @@ def resampled_means(values: Floats) -> Floats:
 
 
 def bounds(drawn: npt.NDArray[Any]) -> tuple[Any, Any]:
-    """The interval that holds 95 % of what was drawn, along the first axis."""
+    """The 95 % percentile interval along the first axis: lower and upper bound."""
     low, high = np.quantile(drawn, TAILS, axis=0)
     return low, high

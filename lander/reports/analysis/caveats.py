@@ -1,4 +1,4 @@
-"""What whoever believes an experiment's findings should keep in mind: one plain sentence each."""
+"""The caveats of an experiment's findings: one sentence for each fact that limits their meaning."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ from lander.reports.analysis.run_histories import RunHistory
 
 FEW_SEEDS: Final = 5
 MOST_MEAN_OF_ALL: Final = 3
-"""Seeds up to which the middle half of the returns is all of them."""
+"""For at most this many seeds, the interquartile mean is the mean of all."""
 _MOST_NAMED: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class CaveatInputs:
-    """What caveats follow from: the experiment as submitted and as it is now, its runs, and what was found.
+    """The inputs of the caveats: the experiment as submitted and as it is now, its runs, and the findings.
 
-    `looks` is how often there were more seeds, steps or episodes of evaluation after results could be seen.
+    `looks` is how often seeds, steps or evaluation episodes were added after results could be seen.
     """
 
     submitted: Experiment
@@ -34,36 +34,36 @@ class CaveatInputs:
 
     @property
     def completed(self) -> list[RunHistory]:
-        """The runs that were trained to their end."""
+        """The runs that trained all their steps."""
         return [run for run in self.runs if run.completed]
 
 
-def caveats(told: CaveatInputs) -> Iterator[str]:
-    """All of them, what weighs most first."""
-    yield from _of_missing_runs(told)
-    yield from _of_comparability(told)
-    yield from _of_seeds(told)
-    yield from _of_episodes(told)
-    yield from _of_extension(told.submitted, told.wanted)
-    yield from _of_fork(told.submitted)
-    yield from _of_arms(told.wanted.arms)
+def caveats(inputs: CaveatInputs) -> Iterator[str]:
+    """All caveats, the most important first."""
+    yield from _of_missing_runs(inputs)
+    yield from _of_comparability(inputs)
+    yield from _of_seeds(inputs)
+    yield from _of_episodes(inputs)
+    yield from _of_extension(inputs.submitted, inputs.wanted)
+    yield from _of_fork(inputs.submitted)
+    yield from _of_arms(inputs.wanted.arms)
 
 
-def _of_missing_runs(told: CaveatInputs) -> Iterator[str]:
-    missing = [run for run in told.runs if not run.completed]
+def _of_missing_runs(inputs: CaveatInputs) -> Iterator[str]:
+    missing = [run for run in inputs.runs if not run.completed]
     if missing:
-        yield f"{len(missing)} of {len(told.runs)} runs did not complete and are left out: {_named(missing)}"
-    silent = [run for run in told.completed if run.final(told.measure) is None]
+        yield f"{len(missing)} of {len(inputs.runs)} runs did not complete and are left out: {_named(missing)}"
+    silent = [run for run in inputs.completed if run.final(inputs.measure) is None]
     if silent:
         yield f"no return is known of {_named(silent)}: it finished no episode, or its returns are not numbers"
-    inexact = [run for run in told.completed if run.run["resume"] == "inexact"]
+    inexact = [run for run in inputs.completed if run.run["resume"] == "inexact"]
     if inexact:
         yield f"after an interruption, these could not go on bit by bit, and began a new episode instead: {_named(inexact)}"
 
 
-def _of_comparability(told: CaveatInputs) -> Iterator[str]:
-    baseline, *variants = told.arms
-    compared = {contrast.variant: contrast for contrast in told.contrasts}
+def _of_comparability(inputs: CaveatInputs) -> Iterator[str]:
+    baseline, *variants = inputs.arms
+    compared = {contrast.variant: contrast for contrast in inputs.contrasts}
     for variant in variants:
         if variant.name not in compared:
             without = " and ".join(arm.name for arm in (baseline, variant) if not arm.returns)
@@ -72,7 +72,7 @@ def _of_comparability(told: CaveatInputs) -> Iterator[str]:
             lacking = filter(None, (_lacking(baseline, variant), _lacking(variant, baseline)))
             yield f"seeds are missing ({'; '.join(lacking)}), so {_what_is_compared(compared[variant.name])}"
     for variant in variants:
-        if told.measure == "evaluation" and (trained := _otherwise_in_training(told, baseline.name, variant.name)):
+        if inputs.measure == "evaluation" and (trained := _contrary_in_training(inputs, baseline.name, variant.name)):
             yield trained
 
 
@@ -87,12 +87,12 @@ def _lacking(arm: ArmFinding, other: ArmFinding) -> str:
     return f"{arm.name} lacks {_shortened(seeds)}" if seeds else ""
 
 
-def _otherwise_in_training(told: CaveatInputs, baseline: str, variant: str) -> str | None:
-    """Said where the variant is ahead in evaluation and behind in training, or the other way round."""
+def _contrary_in_training(inputs: CaveatInputs, baseline: str, variant: str) -> str | None:
+    """A caveat if the variant is ahead in evaluation and behind in training, or the other way round."""
     ahead = []
     for measure in ("evaluation", "training"):
         finals = {
-            name: [final for run in told.completed if run.run["arm"] == name and (final := run.final(measure)) is not None]
+            name: [final for run in inputs.completed if run.run["arm"] == name and (final := run.final(measure)) is not None]
             for name in (variant, baseline)
         }
         if not all(finals.values()):
@@ -105,8 +105,8 @@ def _otherwise_in_training(told: CaveatInputs, baseline: str, variant: str) -> s
     return f"{variant} is {words[0]} {baseline} in evaluation and {words[1]} it in its last {RETURN_WINDOW} training episodes"
 
 
-def _of_seeds(told: CaveatInputs) -> Iterator[str]:
-    counts = {arm.name: len(arm.returns) for arm in told.arms if arm.returns}
+def _of_seeds(inputs: CaveatInputs) -> Iterator[str]:
+    counts = {arm.name: len(arm.returns) for arm in inputs.arms if arm.returns}
     if not counts:
         return
     fewest = min(counts.values())
@@ -117,23 +117,23 @@ def _of_seeds(told: CaveatInputs) -> Iterator[str]:
         yield f"{fewest} seeds are few: {never}with fewer than {FEW_SEEDS}, chance is rarely told from an effect"
     if any(1 < count <= MOST_MEAN_OF_ALL for count in counts.values()):
         yield f"of {MOST_MEAN_OF_ALL} seeds or fewer, the interquartile mean is the mean"
-    if told.looks:
-        times = "once" if told.looks == 1 else f"{told.looks} times"
+    if inputs.looks:
+        times = "once" if inputs.looks == 1 else f"{inputs.looks} times"
         yield (
             f"seeds, steps or evaluations were added {times} after results could be seen; who goes on until there is a result"
             " will get one, so p-values are doubled each time"
         )
 
 
-def _of_episodes(told: CaveatInputs) -> Iterator[str]:
-    evaluated = [run.final_evaluation for run in told.completed]
-    if told.measure == "training":
+def _of_episodes(inputs: CaveatInputs) -> Iterator[str]:
+    evaluated = [run.final_evaluation for run in inputs.completed]
+    if inputs.measure == "training":
         if any(evaluated):
             yield "not every completed run was evaluated at its end, so what they returned in training is compared"
-        short = [run for run in told.completed if 0 < run.episodes < RETURN_WINDOW]
+        short = [run for run in inputs.completed if 0 < run.episodes < RETURN_WINDOW]
         if short:
             runs = f"{len(short)} completed run{'s' if len(short) > 1 else ''}"
-            since = " since the fork" if told.submitted.origin else ""
+            since = " since the fork" if inputs.submitted.origin else ""
             yield f"fewer than {RETURN_WINDOW} episodes were finished by {runs}{since}: the mean is over fewer"
     elif len({(each.first_seed, len(each.returns)) for each in evaluated if each}) > 1:
         yield "the runs were not all evaluated on the same episodes"

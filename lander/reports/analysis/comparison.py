@@ -1,4 +1,4 @@
-"""An experiment's findings: every arm by itself, and every variant against the baseline, from the log alone."""
+"""An experiment's findings from the log: every arm by itself, and every variant compared with the baseline."""
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -11,16 +11,16 @@ from lander.reports.analysis.caveats import CaveatInputs, caveats
 from lander.reports.analysis.findings import LEVEL, ArmFinding, Contrast, Estimate, Findings, RunFinding, Withheld
 from lander.reports.analysis.judgement import FEWEST_SEEDS, Judgement, Sample, judge
 from lander.reports.analysis.power import more_seeds
-from lander.reports.analysis.run_histories import RunHistory, known, measure_of, run_finding, run_histories
+from lander.reports.analysis.run_histories import RunHistory, measure_of, run_finding, run_histories, usable_return
 from lander.store.log.reader import Reader
 from lander.store.projections.status import status
 
 
 def findings(reader: Reader, experiment: str, *, threshold: float | None = None) -> Findings:
-    """What the experiment found, as it stands.
+    """The current findings of an experiment.
 
-    `threshold` is the mean return of the last 100 episodes that runs are timed to; by default what the baseline's runs had at
-    their end, on average. Raises `NotFoundError` naming the nearest ids.
+    `threshold` is a mean return of the last 100 episodes; the steps until each run reaches it are reported. Its default is the
+    mean that the baseline's runs had at their end. Raises `NotFoundError` naming the nearest ids.
     """
     with reader.snapshot():
         return _findings(reader, experiment, threshold)
@@ -32,22 +32,22 @@ def _findings(reader: Reader, experiment: str, threshold: float | None) -> Findi
     (found,) = standing["experiments"]
     runs = run_histories(reader, experiment, found["runs"])
     measure = measure_of(runs)
-    aim = _default_threshold(runs, wanted.baseline.name) if threshold is None else threshold
-    each = [run_finding(run, measure, aim) for run in runs]
+    used_threshold = _default_threshold(runs, wanted.baseline.name) if threshold is None else threshold
+    each = [run_finding(run, measure, used_threshold) for run in runs]
     arms = [_arm(arm, [run for run in each if run.arm == arm.name]) for arm in wanted.arms]
     looks = _looks(reader, experiment)
     contrasts = _contrasts(arms, looks)
-    told = CaveatInputs(submitted, wanted, runs, measure, arms, contrasts, looks)
+    inputs = CaveatInputs(submitted, wanted, runs, measure, arms, contrasts, looks)
     return Findings(
         experiment=experiment,
         hypothesis=found["hypothesis"],
         state=found["state"],
         position=standing["position"],
         measure=measure,
-        threshold=aim,
+        threshold=used_threshold,
         arms=tuple(arms),
         contrasts=tuple(contrasts),
-        caveats=tuple(caveats(told)),
+        caveats=tuple(caveats(inputs)),
         origin=None if submitted.origin is None else f"{submitted.origin.experiment}/{submitted.origin.arm}",
     )
 
@@ -55,17 +55,17 @@ def _findings(reader: Reader, experiment: str, threshold: float | None) -> Findi
 def _default_threshold(runs: Sequence[RunHistory], baseline: str) -> float | None:
     finals = [run.final("training") for run in runs if run.completed and run.run["arm"] == baseline]
     numbers = [final for final in finals if final is not None]
-    return known(fsum(numbers) / len(numbers)) if numbers else None
+    return usable_return(fsum(numbers) / len(numbers)) if numbers else None
 
 
 def _looks(reader: Reader, experiment: str) -> int:
-    """How often there were more seeds, training steps or episodes of evaluation after results could be seen."""
-    plans = {plan.at: _plan(plan.experiment) for plan in reader.plans(experiment)}  # what is added at once has one time
+    """How often seeds, training steps or evaluation episodes were added after results could be seen."""
+    plans = {plan.at: _plan(plan.experiment) for plan in reader.plans(experiment)}  # additions of one command share a time
     return sum(before != after for before, after in pairwise(plans.values()))
 
 
 def _plan(experiment: Experiment) -> tuple[object, ...]:
-    """What another result may come of."""
+    """The parts of an experiment whose change can change the result."""
     return experiment.eval_episodes, *((arm.seeds, arm.training_steps) for arm in experiment.arms)
 
 
@@ -85,8 +85,8 @@ def _arm(arm: Arm, runs: Sequence[RunFinding]) -> ArmFinding:
         median=statistics.median(finals),
         iqm=statistics.interquartile_mean(finals),
         spread=statistics.spread(finals),
-        best=statistics.mean([best for run in completed if (best := known(run.best)) is not None]),
-        area=statistics.mean([area for run in completed if (area := known(run.area)) is not None]),
+        best=statistics.mean([best for run in completed if (best := usable_return(run.best)) is not None]),
+        area=statistics.mean([area for run in completed if (area := usable_return(run.area)) is not None]),
         reached=len(reached),
         steps_to_threshold=_within(statistics.mean(times), 0, max(arm.training_steps, *times)) if reached else None,
         wall_seconds=_mean(run.wall_seconds for run in completed),
@@ -96,7 +96,7 @@ def _arm(arm: Arm, runs: Sequence[RunFinding]) -> ArmFinding:
 
 
 def _within(found: Estimate | None, least: float, most: float) -> Estimate | None:
-    """The estimate, its interval without what cannot be: that holds the true value as often as before."""
+    """The estimate with its interval cut to the possible values; its coverage of the true value stays the same."""
     if found is None or found.low is None or found.high is None:
         return found
     return Estimate(value=found.value, low=max(least, found.low), high=min(most, found.high))
@@ -115,28 +115,28 @@ def _contrasts(arms: Sequence[ArmFinding], looks: int) -> list[Contrast]:
     baseline, *variants = arms
     compared = [variant for variant in variants if variant.returns and baseline.returns]
     samples = [Sample.of(variant.returns, baseline.returns) for variant in compared]
-    severe = judge([_worst_case_sample(variant, baseline) for variant in compared], looks)
+    worst_case = judge([_worst_case_sample(variant, baseline) for variant in compared], looks)
     ended = all(run.state in SETTLED for arm in arms for run in arm.runs)
     level = LEVEL / (max(1, len(compared)) * 2 ** (looks + 1))
     return [
-        _contrast(variant, baseline, sample, judgement, _withheld(judgement, strict, ended), level)
-        for variant, sample, judgement, strict in zip(compared, samples, judge(samples, looks), severe, strict=True)
+        _contrast(variant, baseline, sample, judgement, _withheld(judgement, worst, ended), level)
+        for variant, sample, judgement, worst in zip(compared, samples, judge(samples, looks), worst_case, strict=True)
     ]
 
 
 def _worst_case_sample(variant: ArmFinding, baseline: ArmFinding) -> Sample:
-    """The sample, had every run that was lost returned the least of all."""
+    """The sample in the worst case: every lost run gets the lowest return of all."""
     least = min(*variant.returns.values(), *baseline.returns.values())
     ours, theirs = ({run.seed: least if run.final is None else run.final for run in arm.runs} for arm in (variant, baseline))
     return Sample.of(ours, theirs)
 
 
-def _withheld(judgement: Judgement, severe: Judgement, ended: bool) -> Withheld | None:
+def _withheld(judgement: Judgement, worst_case: Judgement, ended: bool) -> Withheld | None:
     if judgement.decision == "undecided":
         return None
     if not ended:
         return "unfinished"
-    return None if judgement.decision == severe.decision else "failures"
+    return None if judgement.decision == worst_case.decision else "failures"
 
 
 def _contrast(
@@ -147,7 +147,7 @@ def _contrast(
     withheld: Withheld | None,
     level: float,
 ) -> Contrast:
-    """`level` is what a p-value will have to be below once seeds were added."""
+    """`level` is the level for the p-value after the next addition of seeds, corrected for it."""
     ours, theirs, paired = sample
     rank_test, rank_p_value = statistics.rank_test(ours, theirs, paired)
     undecided = judgement.decision == "undecided"
@@ -173,10 +173,10 @@ def _contrast(
 
 
 def _area(variant: ArmFinding, baseline: ArmFinding) -> Estimate | None:
-    """The difference of the areas under the learning curves, over the runs that are compared where they have one."""
+    """The difference of the areas under the learning curves, over the compared runs that have an area."""
     ours, theirs = map(_areas, (variant, baseline))
     return statistics.compare(*Sample.of(ours, theirs)).difference if ours and theirs else None
 
 
 def _areas(arm: ArmFinding) -> dict[int, float]:
-    return {run.seed: area for run in arm.runs if (area := known(run.area)) is not None}
+    return {run.seed: area for run in arm.runs if (area := usable_return(run.area)) is not None}

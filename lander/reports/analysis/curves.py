@@ -1,7 +1,7 @@
-"""Learning curves: how the return grew with the timesteps of a run, and of several runs together.
+"""Learning curves: return over timesteps, of one run and of several runs together.
 
-A run's curve is the mean return of its last 100 episodes, as Stable-Baselines3's `ep_rew_mean` has it. Between two episodes
-it stays where it is; before the first it has no value.
+A run's curve is the mean return of its last 100 episodes, like Stable-Baselines3's `ep_rew_mean`. It is constant between two
+episodes, and has no value before the first.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,12 +16,12 @@ from lander.reports.analysis.bootstrap import Floats, Integers
 from lander.store.log.reader import Episode
 
 FEWEST_EPISODES: Final = 10
-"""Fewer than these have no mean that a best or a threshold could be read off."""
+"""The fewest episodes whose mean counts for a best value or a threshold."""
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One run on a grid of timesteps; `returns` is not-a-number where it has no value."""
+    """One run on a grid of timesteps; `returns` is NaN where it has no value."""
 
     steps: Integers
     returns: Floats
@@ -29,9 +29,9 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """The mean over runs on their common grid, and its 95 % bootstrap interval; not-a-number where not all have a value.
+    """The mean over runs on their common grid, and its 95 % bootstrap interval; NaN where not all runs have a value.
 
-    Of fewer than four runs there is no interval: `low` and `high` are not-a-number.
+    Fewer than four runs have no interval: `low` and `high` are NaN.
     """
 
     steps: Integers
@@ -42,17 +42,17 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A run at each of its episodes: the timestep at which that ended, and the mean return of the last 100 by then."""
+    """A run's curve at each of its episodes: the timestep of the episode's end, and the mean return of the last 100."""
 
     steps: Integers
     means: Floats
 
     @classmethod
     def of(cls, episodes: Sequence[Episode]) -> "Progress":
-        """From a run's episodes, in the order they finished."""
+        """The curve of a run's episodes, in the order they finished."""
         steps = np.fromiter((episode.last_step for episode in episodes), np.int64, len(episodes))
         returns = np.fromiter((episode.episode_return for episode in episodes), np.float64, len(episodes))
-        with np.errstate(all="ignore"):  # what is no number, or too large for one, is so in the curve, too
+        with np.errstate(all="ignore"):  # NaN and infinite returns stay so in the curve
             return cls(steps, running_mean(returns))
 
     def at(self, steps: Integers) -> Floats:
@@ -61,14 +61,13 @@ class Progress:
         return np.concatenate([[np.nan], self.means])[finished]
 
     def reaches(self, threshold: float, after: int = 0) -> int | None:
-        """The first timestep after another at which the curve is at the threshold, with at least 10 episodes behind it."""
+        """The first timestep after `after` at which the curve has reached the threshold, over at least 10 episodes."""
         there = np.flatnonzero((self.means >= threshold) & (self.steps > after))
         there = there[there >= FEWEST_EPISODES - 1]
         return int(self.steps[there[0]]) if len(there) else None
 
     def best(self, after: int = 0) -> tuple[float, int] | None:
-        """The highest value of the curve after a timestep, and its own, with at least 10 episodes behind it where there are as
-        many."""
+        """The highest value of the curve after a timestep, and its timestep; over at least 10 episodes if there are as many."""
         first = min(FEWEST_EPISODES, len(self.means)) - 1
         finite = np.flatnonzero(np.isfinite(self.means) & (np.arange(len(self.means)) >= first) & (self.steps > after))
         if not len(finite):
@@ -77,9 +76,9 @@ class Progress:
         return float(self.means[place]), int(self.steps[place])
 
     def area(self, total_steps: int, after: int = 0) -> float | None:
-        """The mean of the curve over all training steps after one, as if it had begun where its first episode took it.
+        """The mean of the curve over all training steps after `after`; before the first episode ends, its value counts.
 
-        This is the area under it, divided by the steps: two runs of different length can be compared.
+        This is the area under the curve divided by the steps, so that runs of different length can be compared.
         """
         if not len(self.means) or total_steps <= after:
             return None
@@ -90,9 +89,9 @@ class Progress:
 
 
 def running_mean(values: Floats, window: int = RETURN_WINDOW) -> Floats:
-    """At each value, the mean of it and those before it, the last `window` of them; one that is not a number spoils no other.
+    """At each value, the mean of the last `window` values up to it; a NaN affects only the windows that contain it.
 
-    Summed afresh for each: a running sum would carry every rounding error to the end.
+    Each window is summed anew: a running sum would carry every rounding error to the end.
     """
     beginning = values[: window - 1]
     means = np.cumsum(beginning) / np.arange(1, len(beginning) + 1)
@@ -102,21 +101,21 @@ def running_mean(values: Floats, window: int = RETURN_WINDOW) -> Floats:
 
 
 def grid(total_steps: int, points: int = 200) -> Integers:
-    """Timesteps at equal distances, the last of them the last; the same for all runs of one length."""
+    """Equidistant timesteps up to and including the last; the same for all runs of one length."""
     return np.unique(-(-np.arange(1, points + 1, dtype=np.int64) * total_steps // points))
 
 
 def learning_curve(episodes: Sequence[Episode], total_steps: int, points: int = 200, until: int | None = None) -> Curve:
-    """A run's curve on the grid of its training steps; `until` is how far it has come, where that is not the end."""
+    """A run's curve on the grid of its training steps; NaN after `until`, the timestep that an unfinished run has reached."""
     steps = grid(total_steps, points)
     returns = Progress.of(episodes).at(steps)
     return Curve(steps, returns if until is None else np.where(steps <= until, returns, np.nan))
 
 
 def band(curves: Iterable[Curve]) -> Band:
-    """The mean of curves on one grid and its 95 % interval: percentiles of the means of runs drawn with replacement.
+    """The mean of curves on one grid and its 95 % percentile bootstrap interval over runs.
 
-    Raises `ValueError` where there are none, or their grids differ.
+    Raises `ValueError` if there is no curve, or if their grids differ.
     """
     given = list(curves)
     if not given or any(not np.array_equal(curve.steps, given[0].steps) for curve in given):

@@ -1,7 +1,7 @@
-"""Where two runs part: the first step at which they differ, and in what.
+"""Divergence of two runs: the first step at which they differ, and in what.
 
-Runs that are the same in every action, reward and ending, and in the digests of their checkpoints, are the same run twice.
-Only what counts is compared (`store.record`), bit for bit: two NaNs are the same if their bits are.
+Two runs are equal if all actions, rewards, endings and checkpoint digests are. The comparison is bit for bit, without
+superseded steps (`store.records.run_record`): two NaNs are equal if their bits are.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,13 +15,13 @@ from lander.protocol.events import CheckpointCommitted
 from lander.store.records.run_record import Array, Record, Steps
 
 _DIGITS: Final = 12
-"""Of a digest that are shown."""
+"""Digits of a digest that are shown."""
 What = Literal["environments", "action", "reward", "ending", "length", "weights", "state"]
 
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """The first timestep at which two runs differ in something; `environment` is which of those that step together."""
+    """The first timestep at which two runs differ in `what`; `environment` is its index in the vectorised environment."""
 
     step: int
     what: What
@@ -32,7 +32,7 @@ class Divergence:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """How many timesteps and checkpoints both have, and the first difference of each kind, earliest first."""
+    """The number of timesteps and checkpoints that were compared, and the first difference of each kind, earliest first."""
 
     runs: tuple[str, str]
     steps: int
@@ -46,9 +46,9 @@ class Comparison:
 
 
 def compare(first: Record, second: Record, after: int = 0, until: int | None = None) -> Comparison:
-    """Compare two runs between two timesteps; by default all that either did, as soon as both have begun.
+    """Compare two runs between two timesteps; by default from the later beginning of the two to their ends.
 
-    Raises `NotFoundError` where neither did anything: nothing is equal to nothing, and says nothing.
+    Raises `NotFoundError` if neither has a recorded step, since then there is nothing to compare.
     """
     after = max(after, first.lineage.beginning, second.lineage.beginning)
     ours, theirs = (record.steps(after, until) for record in (first, second))
@@ -85,7 +85,7 @@ def _in_steps(ours: Steps, theirs: Steps, after: int) -> Iterator[Divergence]:
 
 
 def _in_checkpoints(pairs: Sequence[tuple[CheckpointCommitted, CheckpointCommitted]]) -> Iterator[Divergence]:
-    """The first whose weights differ, and the first whose state does where that is an earlier one."""
+    """The first checkpoint whose weights differ, and the first whose state differs if that is another one."""
     weights = next((pair for pair in pairs if pair[0].weights != pair[1].weights), None)
     state = next((pair for pair in pairs if pair[0].digest != pair[1].digest), None)
     if state is not None and state != weights:
@@ -95,7 +95,7 @@ def _in_checkpoints(pairs: Sequence[tuple[CheckpointCommitted, CheckpointCommitt
 
 
 def _first_difference(a: Array, b: Array) -> tuple[int, int] | None:
-    """[vector step, environment] of the first value whose bits differ, as far as both go."""
+    """[vector step, environment] of the first value whose bits differ, within the length of the shorter run."""
     both = min(len(a), len(b))
     if not both:
         return None
@@ -114,7 +114,7 @@ def _shown(value: object) -> str:
 
 
 def as_text(comparison: Comparison) -> str:
-    """The comparison as a person reads it."""
+    """The comparison as text."""
     one, other = comparison.runs
     if comparison.equal:
         return f"{one} and {other} are equal: {extent(comparison)} compared"
@@ -123,7 +123,7 @@ def as_text(comparison: Comparison) -> str:
 
 
 def extent(comparison: Comparison) -> str:
-    """What was compared."""
+    """The extent of the comparison: its numbers of steps and checkpoints."""
     checkpoints = f"{comparison.checkpoints} checkpoint{'s' if comparison.checkpoints != 1 else ''}"
     return f"{comparison.steps:,} steps and {checkpoints}"
 

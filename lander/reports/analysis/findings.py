@@ -1,4 +1,4 @@
-"""What an experiment found: the numbers behind its verdict, and nothing of how they come about or are shown.
+"""The findings of an experiment: the numbers behind its verdict. How they are computed and shown is elsewhere.
 
 Returns are in the environment's own units, steps are environment timesteps of one run, times are seconds.
 """
@@ -9,18 +9,18 @@ from typing import Final, Literal
 from lander.protocol.states import SETTLED, RunState
 
 Measure = Literal["evaluation", "training"]
-"""What a run's final return is: the mean of its final evaluation, or that of its last training episodes."""
+"""How a run's final return is measured: the mean of its final evaluation, or of its last training episodes."""
 LEVEL: Final = 0.05
-"""What a p-value must be below for a decision."""
+"""A decision needs a p-value below this."""
 Decision = Literal["supported", "refuted", "undecided"]
 Withheld = Literal["unfinished", "failures"]
-"""Why there is no decision although the test has one: whoever may stop when the result suits will get one; and runs that fail
-are seldom those that would have returned most."""
+"""Why there is no decision although the test has one: with optional stopping, a test finds a result too often; and failed
+runs are seldom those that would have returned most."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Estimate:
-    """A number and its 95 % confidence interval; `low` and `high` are None where there are too few values, or no spread."""
+    """A number and its 95 % confidence interval; `low` and `high` are None if there are too few values, or no spread."""
 
     value: float
     low: float | None = None
@@ -29,7 +29,7 @@ class Estimate:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunFinding:
-    """One run. What is not known is None.
+    """One run. Unknown values are None.
 
     `final`, `best` and `best_step` are of the measure; `area` is the mean of the learning curve over all training steps,
     `steps_to_threshold` where the curve first reaches the threshold. `cpu_seconds` is an estimate from samples.
@@ -59,8 +59,8 @@ class RunFinding:
 class ArmFinding:
     """One arm, over its completed runs: `returns` is the final return of each by its seed, `best` the mean of their best.
 
-    `reached` counts the runs that came to the threshold; in `steps_to_threshold` those that never did count with all their
-    training steps, so that no arm seems quick whose slow runs are missing.
+    `reached` counts the runs that reached the threshold. In `steps_to_threshold`, the other runs count with all their training
+    steps, or an arm would seem fast because its slow runs are missing.
     """
 
     name: str
@@ -82,7 +82,7 @@ class ArmFinding:
 
     @property
     def lost(self) -> int:
-        """Runs that are over without a final return."""
+        """The number of runs that are over without a final return."""
         return sum(run.state in SETTLED and run.final is None for run in self.runs)
 
 
@@ -90,11 +90,11 @@ class ArmFinding:
 class Contrast:
     """A variant against the baseline.
 
-    `paired` is whether it was compared seed by seed; `compared` is how many runs of each arm were. `better` is how many pairs
-    favour the variant, None where there are none. `area` is the difference of the areas under the learning curves of the same
-    runs. `p_adjusted` is corrected for the number of variants (Holm) and for every look at results that was followed by more
-    seeds, steps or episodes; the decision follows from it, unless it is `withheld`. `rank_p_value` is of a test that looks at
-    ranks only, beside it. `more_seeds` is how many more would probably decide, None where that is decided or cannot be told.
+    `paired` says whether runs are compared seed by seed; `compared` is the number of runs of each arm. `better` is the number
+    of pairs in which the variant is better, None without pairs. `area` is the difference of the areas under the learning curves
+    of the same runs. `p_adjusted` is corrected for the number of variants (Holm) and for every look at results that was
+    followed by more seeds, steps or episodes; the decision follows from it, unless it is `withheld`. `rank_p_value` is that of
+    a rank test, for comparison. `more_seeds` would probably decide; None if it is decided already, or cannot be estimated.
     """
 
     variant: str
@@ -118,10 +118,10 @@ class Contrast:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Findings:
-    """An experiment as it stands; arms in the order of the file, the baseline first; `caveats` are for whoever believes it.
+    """An experiment's current findings; arms in the order of the file, the baseline first; `caveats` limit their meaning.
 
     `position` is that of the last event read: the same log gives the same findings. `origin` is the arm whose runs a fork
-    continues, None for what is no fork.
+    continues, None if the experiment is no fork.
     """
 
     experiment: str
@@ -137,5 +137,5 @@ class Findings:
 
     @property
     def unfinished(self) -> int:
-        """Runs that are not over: no decision before none is left."""
+        """The number of runs that are not over; a decision needs 0."""
         return sum(run.state not in SETTLED for arm in self.arms for run in arm.runs)

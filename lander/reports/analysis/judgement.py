@@ -1,8 +1,8 @@
 """Is a variant better than the baseline? The decision, from final returns alone; pure.
 
-A variant is *supported* if it returned more than the baseline and *refuted* if it returned less, where that would be chance
-in fewer than 5 % of experiments; else the question is *undecided*, as it always is with fewer than four seeds. Seeds pair up
-where at least as many completed in both arms: such runs began alike, and evaluation plays the same episodes with all.
+A variant is *supported* if it returned significantly more than the baseline and *refuted* if significantly less, at the 5 %
+level; else the question is *undecided*, as it always is with fewer than four seeds. Runs are paired by seed if at least four
+seeds completed in both arms: such runs begin alike, and evaluation plays the same episodes with all.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,11 +12,11 @@ from lander.reports.analysis import statistics
 from lander.reports.analysis.findings import LEVEL, Decision
 
 FEWEST_SEEDS: Final = 4
-"""In each arm for a decision: where runs either succeed or fail, three pairs agree by chance too often for any test."""
+"""The fewest seeds of each arm for a decision: if runs either succeed or fail, three pairs agree by chance too often."""
 
 
 class Sample(NamedTuple):
-    """The final returns of a variant and of the baseline, as many of each; in the same order of seeds where these pair up."""
+    """The final returns of a variant and of the baseline, equally many; in the same order of seeds if `paired`."""
 
     ours: Sequence[float]
     theirs: Sequence[float]
@@ -24,9 +24,9 @@ class Sample(NamedTuple):
 
     @classmethod
     def of(cls, ours: Mapping[int, float], theirs: Mapping[int, float]) -> "Sample":
-        """From the final returns by seed: the pairs where there are enough for a decision; else the first seeds of each.
+        """From the final returns by seed: the pairs if there are enough for a decision; else the first seeds of each.
 
-        Of groups of unequal size Welch's test supports too often where returns are skewed, so there are none.
+        Groups always have equal size: with unequal sizes and skewed returns, Welch's test supports too often.
         """
         common = [seed for seed in theirs if seed in ours]
         if len(common) >= FEWEST_SEEDS or ours.keys() == theirs.keys():
@@ -37,7 +37,7 @@ class Sample(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """What the test says of a sample, and what follows once that is corrected for all that was tested."""
+    """The test of a sample, its p-value corrected for the number of tests, and the decision that follows."""
 
     test: statistics.Compared
     p_adjusted: float | None
@@ -47,9 +47,9 @@ class Judgement(NamedTuple):
 def judge(samples: Sequence[Sample], looks: int = 0) -> list[Judgement]:
     """A judgement on each variant's sample.
 
-    p-values are corrected for the number of variants (Holm), and doubled for each of the `looks` that somebody had at results
-    before going on: so equal arms are supported in at most 5 % of experiments, however often somebody looks, adds seeds or
-    steps and looks again (2.5 % and half of it, and half of that …).
+    p-values are corrected for the number of variants (Holm), and doubled for each of the `looks` at results before seeds or
+    steps were added. So equal arms are supported in at most 5 % of experiments, however often a user looks and adds (the
+    levels of the looks are 2.5 %, half of it, half of that …).
     """
     tests = [statistics.compare(*sample) for sample in samples]
     adjusted = iter(statistics.holm([test.p_value for test in tests if test.p_value is not None]))

@@ -1,4 +1,4 @@
-"""What a report is made of: what was found, and what of the record its figures draw."""
+"""The material of a report: the findings, and the recorded data that its figures draw."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ from lander.store.records.run_record import Record
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Material:
-    """Everything a report shows; `curves`, `evaluations`, `usage` and `ancestry` by run, `bands` by arm, where there is one.
+    """Everything a report shows; `curves`, `evaluations`, `usage` and `ancestry` by run, `bands` by arm, if there is one.
 
-    `experiment` is what it is now, `manifest` where and with what versions it was asked for.
+    `experiment` is the experiment as it is now, `manifest` the machine and versions with which it was submitted.
     """
 
     findings: Findings
@@ -32,7 +32,7 @@ class Material:
 
 
 def gather(reader: Reader, findings: Findings) -> Material:
-    """Read from the log what the report on these findings shows."""
+    """Read from the log the data for the report on these findings."""
     runs = [run.run for arm in findings.arms for run in arm.runs]
     curves = learning_curves(reader, findings)
     evaluations = {run: found for run in runs if (found := Record(reader, run).evaluations())}
@@ -58,7 +58,7 @@ def learning_curves(reader: Reader, findings: Findings) -> dict[str, Curve]:
 
 
 def bands(findings: Findings, curves: Mapping[str, Curve]) -> dict[str, Band]:
-    """The band of every arm: over its completed runs, or over all that there are where none is completed."""
+    """The band of every arm: over its completed runs, or over all its runs if none is completed."""
     chosen = {arm.name: [curves[run.run] for run in _shown(arm) if run.run in curves] for arm in findings.arms}
     return {name: band(theirs) for name, theirs in chosen.items() if theirs}
 

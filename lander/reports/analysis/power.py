@@ -1,6 +1,6 @@
-"""How many more seeds would probably decide, if difference and spread are what was measured.
+"""Power analysis: how many more seeds would probably decide, if difference and spread are as measured.
 
-That is itself uncertain, and more so the fewer the seeds were: a direction to go in, no promise.
+The estimate is uncertain, and more so the fewer the seeds: a rough guide, not a guarantee.
 """
 
 from typing import Final
@@ -8,17 +8,17 @@ from typing import Final
 import numpy as np
 
 from lander.reports.analysis.bootstrap import Floats, Integers
-from lander.reports.analysis.statistics import NO_SPREAD, Values, largest_of, rearranged
+from lander.reports.analysis.statistics import NO_SPREAD, Values, largest_of, permutation_p_value
 
 POWER: Final = 0.8
 MOST_MORE: Final = 200
-"""Seeds beyond which it makes no sense to ask for more."""
+"""The largest number of further seeds that is ever suggested."""
 
 
 def more_seeds(ours: Values, theirs: Values, paired: bool, level: float, fewest: int) -> int | None:
-    """Seeds to add to both arms for a probability of 80 % that the t-test comes below `level`, and `fewest` in each arm.
+    """Seeds to add to both arms for a power of 80 % at `level` in the t-test, and for at least `fewest` seeds in each arm.
 
-    None where more than 200 would be needed, or there is no difference or too little to tell.
+    None if more than 200 would be needed, if there is no difference, or if an arm has fewer than two seeds.
     """
     sizes = np.array([len(ours), len(theirs)])
     if sizes.min() < 2:
@@ -32,7 +32,7 @@ def more_seeds(ours: Values, theirs: Values, paired: bool, level: float, fewest:
     if difference <= scale:
         return None
     if np.sqrt(variances.max()) <= scale:
-        powers = np.array([float(rearranged(a, b, paired, k) < level) for k in more.tolist()])
+        powers = np.array([float(permutation_p_value(a, b, paired, k) < level) for k in more.tolist()])
     else:
         powers = _powers(difference, variances[:, None] / grown, grown - 1, level)
     enough = (powers >= POWER) & (sizes.min() + more >= fewest)
@@ -40,7 +40,8 @@ def more_seeds(ours: Values, theirs: Values, paired: bool, level: float, fewest:
 
 
 def _powers(difference: float, errors: Floats, freedoms: Integers, level: float) -> Floats:
-    """Of the two-sided t-test, for squared standard errors of the means `[sample, size]`: noncentral t, Welch's freedom."""
+    """The power of the two-sided t-test at each size, from squared standard errors of the means `[sample, size]`: by the
+    noncentral t distribution with Welch's degrees of freedom."""
     from scipy.special import nctdtr, stdtrit
 
     error = errors.sum(axis=0)

@@ -1,10 +1,11 @@
 """The statistics of a comparison: pure functions of final returns, one number for each run.
 
-Values are finite and of a size whose squares are (`runs.known`); within that nothing raises, however few or alike they are:
-what cannot be told is None. Numbers without any spread have no interval, since one of no width would claim certainty.
+Values must be finite, and small enough for finite squares (`run_histories.usable_return`). Then nothing raises, however few
+or equal the values are: an undefined result is None. Values without spread have no interval, since an interval of zero width
+would claim certainty.
 
-- Means and their differences have intervals of Student's t, which hold for a few seeds already.
-- Median, interquartile mean and probability of improvement have those of the bootstrap (`reports.bootstrap`).
+- Means and their differences have Student's t intervals, which are valid already for a few seeds.
+- Median, interquartile mean and probability of improvement have bootstrap intervals (`analysis.bootstrap`).
 """
 
 from collections.abc import Callable, Sequence
@@ -22,12 +23,12 @@ from lander.reports.analysis.findings import Estimate
 Values = Sequence[float]
 Array = npt.NDArray[Any]
 NO_SPREAD: Final = 1e-12
-"""Of the largest value: a spread below it is what rounding leaves of none."""
+"""Relative to the largest value: a smaller spread counts as none, since rounding alone can cause it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The difference of two means with its interval, and the probability of one at least as large if there were none."""
+    """The difference of two means with its interval, and the p-value of the test that there is no difference."""
 
     test: str
     difference: Estimate
@@ -38,7 +39,7 @@ class Compared:
 
 
 def mean(values: Values) -> Estimate | None:
-    """The mean and its interval by Student's t; None of no values."""
+    """The mean and its Student's t interval; None for no values."""
     if not len(values):
         return None
     low, high, _ = _student(np.asarray(values, np.float64), None)
@@ -46,12 +47,12 @@ def mean(values: Values) -> Estimate | None:
 
 
 def median(values: Values) -> Estimate | None:
-    """The median and its bootstrap interval; None of no values."""
+    """The median and its bootstrap interval; None for no values."""
     return _bootstrapped(values, np.median)
 
 
 def interquartile_mean(values: Values) -> Estimate | None:
-    """The mean of the middle half of the values and its bootstrap interval: of three or fewer, the mean; None of none."""
+    """The mean of the middle half of the values and its bootstrap interval; for three or fewer, their mean; None for none."""
     from scipy.stats import trim_mean
 
     def of(drawn: Array, axis: int) -> Array:
@@ -61,7 +62,7 @@ def interquartile_mean(values: Values) -> Estimate | None:
 
 
 def spread(values: Values) -> float | None:
-    """The sample standard deviation; None of fewer than two values."""
+    """The sample standard deviation; None for fewer than two values."""
     return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
@@ -81,10 +82,10 @@ def _estimate(value: float, drawn: Array) -> Estimate:
 
 
 class Profile(NamedTuple):
-    """The performance profile of an arm: for each of some returns, the share of runs above it, from 0 to 1, and its interval.
+    """The performance profile of an arm: for each level of return, the share of runs above it, from 0 to 1, and its interval.
 
-    Agarwal et al. (2021), where it is the run-score distribution; the interval is pointwise, a bootstrap's over the runs, and
-    not-a-number of fewer than four.
+    Agarwal et al. (2021), "run-score distribution". The interval is pointwise, by bootstrap over the runs, and NaN for fewer
+    than four runs.
     """
 
     share: Array
@@ -93,7 +94,7 @@ class Profile(NamedTuple):
 
 
 def profile(values: Values, levels: Array) -> Profile:
-    """The profile of at least one run at these returns."""
+    """The profile of at least one run at these levels of return."""
     above: Floats = (np.asarray(values, np.float64)[:, None] > levels).astype(np.float64)
     if len(above) < bootstrap.FEWEST:
         unknown = np.full(len(levels), np.nan)
@@ -105,9 +106,10 @@ def profile(values: Values, levels: Array) -> Profile:
 
 
 def probability_of_improvement(ours: Values, theirs: Values) -> Estimate:
-    """How probable it is that a run of ours returns more than one of theirs, ties counted half: of any two runs, not of pairs.
+    """The probability that a run of ours returns more than a run of theirs, ties counted half; over all combinations of runs,
+    not over pairs of one seed.
 
-    The interval is by bootstrap, each arm drawn for itself. Both must have values.
+    The interval is by bootstrap, each arm resampled independently. Both must have values.
     """
     given = [np.asarray(values, np.float64) for values in (ours, theirs)]
     (value,) = _improvement(*(values[None, :] for values in given))
@@ -127,9 +129,9 @@ def _improvement(ours: Array, theirs: Array) -> Array:
 
 
 def effect_size(ours: Values, theirs: Values) -> float | None:
-    """Hedges' g: the difference in standard deviations between the seeds of one arm, corrected for how few they are.
+    """Hedges' g: the difference in units of the pooled standard deviation between seeds, corrected for small samples.
 
-    The same whether seeds pair up or not, so that experiments can be compared; None where there is no such deviation.
+    It does not depend on pairing, so that experiments can be compared; None if there is no spread.
     """
     from scipy.special import gammaln
 
@@ -145,10 +147,10 @@ def effect_size(ours: Values, theirs: Values) -> float | None:
 
 
 def compare(ours: Values, theirs: Values, paired: bool) -> Compared:
-    """Our mean against theirs, by the paired t-test or Welch's; both must have values, as many where they are paired.
+    """Compare our mean with theirs by the paired t-test or Welch's; both need values, equally many if paired.
 
-    Without any spread t would be infinite, however few the seeds: there the p-value is `rearranged`, which believes nothing of
-    how returns are distributed, and 1 where the difference is but rounding.
+    Without spread, t would be infinite however few the seeds. Then the p-value is that of a permutation test, which assumes
+    no distribution of returns, and 1 if rounding alone can cause the difference.
     """
     a, b = (np.asarray(values, np.float64) for values in (ours, theirs))
     difference = float(np.mean(a - b) if paired else np.mean(a) - np.mean(b))
@@ -157,12 +159,12 @@ def compare(ours: Values, theirs: Values, paired: bool) -> Compared:
     low, high, p_value = _student(a - b, None, largest_of(a, b)) if paired else _student(a, b)
     if p_value is None:
         rounding = abs(difference) <= NO_SPREAD * largest_of(a, b)
-        return Compared("permutation test", Estimate(value=difference), 1.0 if rounding else rearranged(a, b, paired))
+        return Compared("permutation test", Estimate(value=difference), 1.0 if rounding else permutation_p_value(a, b, paired))
     return Compared("paired t-test" if paired else "Welch's t-test", Estimate(value=difference, low=low, high=high), p_value)
 
 
 def _student(a: Array, b: Array | None, scale: float | None = None) -> tuple[float, float, float] | tuple[None, None, None]:
-    """Interval and p-value of the mean of `a`, or of its difference to that of `b` (Welch 1947); None without spread."""
+    """Interval and p-value of the mean of `a`, or of its difference from the mean of `b` (Welch 1947); None without spread."""
     from scipy.special import stdtr, stdtrit
 
     samples = [a] if b is None else [a, b]
@@ -175,14 +177,15 @@ def _student(a: Array, b: Array | None, scale: float | None = None) -> tuple[flo
     centre = float(np.mean(a)) - (0.0 if b is None else float(np.mean(b)))
     shares = (each / sum(errors) for each in errors)
     freedom = 1 / sum(share**2 / (len(sample) - 1) for share, sample in zip(shares, samples, strict=True))
-    reach = float(stdtrit(freedom, TAILS[1])) * error
-    return centre - reach, centre + reach, 2 * float(stdtr(freedom, -abs(centre / error)))
+    half_width = float(stdtrit(freedom, TAILS[1])) * error
+    return centre - half_width, centre + half_width, 2 * float(stdtr(freedom, -abs(centre / error)))
 
 
-def rearranged(a: Array, b: Array, paired: bool, more: int = 0) -> float:
-    """How probable a difference without any spread is by chance, if there were so many `more` runs in each arm.
+def permutation_p_value(a: Array, b: Array, paired: bool, more: int = 0) -> float:
+    """The p-value of a permutation test for a difference without spread, with `more` further runs in each arm.
 
-    Of all ways to divide the runs among two arms, or where they differ from pair to pair, to order each pair, two are as clear.
+    Two arrangements give a difference at least as large: of all divisions of the runs into two arms, or, for pairs whose
+    values differ from pair to pair, of all orders within the pairs.
     """
     n, m = len(a) + more, len(b) + more
     alike = max(float(np.ptp(a)), float(np.ptp(b))) <= NO_SPREAD * largest_of(a, b)
@@ -190,7 +193,7 @@ def rearranged(a: Array, b: Array, paired: bool, more: int = 0) -> float:
 
 
 def rank_test(ours: Values, theirs: Values, paired: bool) -> tuple[str, float | None]:
-    """Wilcoxon's signed-rank test where seeds pair up, else Mann and Whitney's: which, and its p-value."""
+    """Wilcoxon's signed-rank test for paired seeds, else Mann–Whitney's U test: its name and p-value."""
     from scipy.stats import mannwhitneyu, wilcoxon
 
     a, b = (np.asarray(values, np.float64) for values in (ours, theirs))
@@ -204,7 +207,7 @@ def rank_test(ours: Values, theirs: Values, paired: bool) -> tuple[str, float | 
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Each corrected for how many there are, so that the chance of any false one stays below the level (Holm 1979)."""
+    """The p-values corrected for their number, so that the family-wise error rate stays below the level (Holm 1979)."""
     adjusted, largest = [0.0] * len(p_values), 0.0
     for place, index in enumerate(sorted(range(len(p_values)), key=lambda index: p_values[index])):
         largest = max(largest, min(1.0, (len(p_values) - place) * p_values[index]))

@@ -1,7 +1,7 @@
-"""Tidy tables of what was recorded: one row per episode, per evaluation episode, per metric point.
+"""Tidy tables of the record: one row per episode, per evaluation episode, per metric point.
 
-Only what counts is in them (`store.record`). Rows come one at a time, so that no table is ever held whole; a value that is
-not known is empty, one that is not a number is `nan`.
+Superseded data is left out (`store.records.run_record`). Rows are generated one at a time, so that no table is held in memory.
+An unknown value is empty, a value that is not a number is `nan`.
 """
 
 import csv
@@ -24,11 +24,11 @@ class Table(NamedTuple):
 
 
 RUN: Final = ("run", "arm", "seed")
-"""The columns that every row of a run begins with."""
+"""The first columns of every row."""
 
 
 def episodes(reader: Reader, runs: Iterable[str]) -> Table:
-    """The training episodes: `episode` counts them 1, 2, 3 … in the order they finished; steps are the run's timesteps."""
+    """The training episodes: `episode` numbers them from 1 in the order they finished; steps are the run's timesteps."""
     columns = ("episode", "env", "first_step", "last_step", "length", "return", "truncated")
     return Table(RUN + columns, _of_each(reader, runs, _episodes))
 
@@ -39,7 +39,7 @@ def _episodes(record: Record) -> Iterator[Row]:
 
 
 def evaluations(reader: Reader, runs: Iterable[str]) -> Table:
-    """The episodes of evaluations: `step` is the policy's timestep, `evaluation_seed` what the episode was reset with."""
+    """The episodes of evaluations: `step` is the policy's timestep, `evaluation_seed` the seed of the episode's reset."""
     columns = ("step", "final", "evaluation_seed", "length", "return")
     return Table(RUN + columns, _of_each(reader, runs, _evaluations))
 
@@ -51,7 +51,7 @@ def _evaluations(record: Record) -> Iterator[Row]:
 
 
 def metrics(reader: Reader, runs: Iterable[str]) -> Table:
-    """What Stable-Baselines3's logger said, one row for each value."""
+    """The values of Stable-Baselines3's logger, one row for each."""
     return Table((*RUN, "step", "name", "value"), _of_each(reader, runs, _metrics))
 
 
@@ -74,7 +74,7 @@ RECORDED: Final[Mapping[str, Callable[[Reader, Iterable[str]], Table]]] = {
 
 
 def write_csv(table: Table, file: IO[str]) -> None:
-    """Write a table as RFC 4180 has it, but with plain line ends; floats so that reading gives the same bits."""
+    """Write a table by RFC 4180, but with LF as line end; floats read back to the same bits."""
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(table.columns)
     writer.writerows(table.rows)

@@ -1,4 +1,4 @@
-"""What each run used while it trained: its share of a processor and its memory, from the hosts' samples."""
+"""The CPU and memory that each run used while it trained, from the hosts' samples."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -10,14 +10,14 @@ from lander.store.log.reader import Reader
 from lander.store.records.usage_samples import samples
 
 _GAP: Final = 3.0
-"""Samples further apart than this many times the usual distance are not joined: nothing was trained between."""
+"""A gap between samples longer than this many times the median is not training time: no attempt ran in between."""
 _POINTS: Final = 200
-"""As many as a figure can show."""
+"""The most points that a figure can show."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Samples in order: seconds in training (of all attempts, without the time between), CPU in percent of one core, memory
+    """Samples in order: seconds in training (all attempts, without the time between them), CPU in percent of one core, memory
     of the process and its children in MB."""
 
     seconds: npt.NDArray[np.float64]
@@ -26,11 +26,11 @@ class Usage:
 
     @property
     def peak_memory_mb(self) -> float:
-        """The most it was seen with."""
+        """The largest sample of memory."""
         return float(self.memory_mb.max())
 
     def thinned(self) -> "Usage":
-        """No more samples than a figure can show: means over neighbours."""
+        """At most as many samples as a figure can show: means over neighbours."""
         size = -(-len(self.seconds) // _POINTS)
         starts = np.arange(0, len(self.seconds), size)
         counts = np.diff([*starts, len(self.seconds)])
@@ -38,7 +38,7 @@ class Usage:
 
 
 def usage(reader: Reader, experiment: str) -> dict[str, Usage]:
-    """What the runs of an experiment used, by run; those that were never measured are left out."""
+    """The resource use of an experiment's runs, by run; runs without samples are left out."""
     found: dict[str, list[tuple[int, float, float]]] = {run: [] for run in reader.runs(experiment)}
     for at, _, used in samples(reader, experiment):
         if used.run in found:

@@ -1,1 +1,1 @@
-"""The record in the formats of other tools, each written with the tool's own library; the standard ones need none."""
+"""Export of the record to the formats of other tools, written with each tool's library; csv, json and jsonl need none."""

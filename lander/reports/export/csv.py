@@ -1,4 +1,4 @@
-"""Tables as comma-separated values, a file each; floats so that reading gives the same bits, what is not known is empty."""
+"""Tables as comma-separated values, one file per table; floats read back to the same bits, unknown values are empty."""
 
 from pathlib import Path
 

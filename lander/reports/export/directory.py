@@ -1,4 +1,4 @@
-"""A directory of files that is whole or not there, and replaced only if all that is in it is as an earlier export wrote it."""
+"""An export's directory: it appears only when complete, and replaces only an unchanged earlier export."""
 
 import contextlib
 import json
@@ -13,20 +13,19 @@ from lander.protocol.errors import UsageError
 from lander.store.upkeep.integrity import sha256_of
 
 ABOUT: Final = "export.json"
-"""Says what a directory holds, and which files in it an export wrote: by their SHA-256, or null while one still grows."""
+"""The file that describes an export: its format, and the SHA-256 of each file, null while a file still grows."""
 
 _BUILDING: Final = ".exporting-"
 _BEFORE: Final = ".before"
 _MARK: Final = ".synced"
-"""How the names end of what `wandb sync` leaves beside what it has sent, and needs no longer when there is more to send."""
+"""Suffix of the marker files that `wandb sync` writes beside uploaded files; a new export may delete them."""
 
 
 @contextlib.contextmanager
 def replacing(directory: Path, about: Mapping[str, Any]) -> Iterator[Path]:
-    """A directory to write in, which takes the place of `directory` if that goes well; nothing is left of it if not.
+    """A temporary directory to write in, which replaces `directory` on success and is deleted on failure.
 
-    Raises `UsageError` where something else than an export to the same format lies there, as it was written, or nothing can
-    be written.
+    Raises `UsageError` if `directory` holds anything but an unchanged export to the same format, or cannot be written.
     """
     directory = directory.resolve()
     _refuse_other(directory, about["format"])
@@ -39,8 +38,8 @@ def replacing(directory: Path, about: Mapping[str, Any]) -> Iterator[Path]:
         yield building
         note(building, about)
         _make_durable(building)
-        _refuse_other(directory, about["format"])  # somebody may have worked there while this one was written
-        _take_the_place(building, directory)
+        _refuse_other(directory, about["format"])  # the directory may have been changed during the export
+        _swap_in(building, directory)
     except OSError as error:
         raise UsageError(f"{directory}: cannot be written: {error.strerror or error}; choose another --output") from error
     finally:
@@ -48,22 +47,22 @@ def replacing(directory: Path, about: Mapping[str, Any]) -> Iterator[Path]:
 
 
 def note(directory: Path, about: Mapping[str, Any], *, growing: bool = False) -> None:
-    """Write down what the directory holds; files that are `growing` are not compared with what is written down of them."""
-    files = {name: None if growing else sha256_of(directory / name) for name in _below(directory) if name != ABOUT}
+    """Write `export.json`: what the directory holds. `growing` files get no SHA-256, so that changes to them are accepted."""
+    files = {name: None if growing else sha256_of(directory / name) for name in _entries(directory) if name != ABOUT}
     with unfinished(directory / ABOUT) as file:
         file.write_text(json.dumps({**about, "files": files}, indent=2) + "\n", "utf-8")
         publish(file, directory / ABOUT)
 
 
-def _below(directory: Path) -> list[str]:
-    """Everything below by its path from here, in order: files, links, and directories with nothing in them."""
+def _entries(directory: Path) -> list[str]:
+    """The relative paths of everything below, sorted: files, links, and empty directories."""
     found = (path for path in directory.rglob("*") if path.is_symlink() or not path.is_dir() or not any(path.iterdir()))
     return sorted(path.relative_to(directory).as_posix() for path in found)
 
 
 def _refuse_other(directory: Path, form: str) -> None:
-    """Raise `UsageError` naming what no export to this format wrote, or what is no longer as it was written."""
-    there = _below(directory) if directory.is_dir() else [directory.name] * directory.exists()
+    """Raise `UsageError` naming a file that no export to this format wrote, or that was changed since."""
+    there = _entries(directory) if directory.is_dir() else [directory.name] * directory.exists()
     about = _about(directory)
     files = about["files"]
     foreign = [name for name in there if name not in files and name.removesuffix(_MARK) not in files]
@@ -77,7 +76,7 @@ def _refuse_other(directory: Path, form: str) -> None:
 
 
 def _about(directory: Path) -> dict[str, Any]:
-    """What the directory says that it holds; nothing if it says nothing that can be understood."""
+    """The contents of `export.json`; empty if it is missing or unreadable."""
     try:
         about = json.loads((directory / ABOUT).read_text("utf-8"))
         return {"format": about["format"], "files": {ABOUT: None, **about["files"]}}
@@ -91,8 +90,11 @@ def _make_durable(top: Path) -> None:
             flush(path)
 
 
-def _take_the_place(building: Path, directory: Path) -> None:
-    """A directory cannot replace one with files in it: for a moment there is neither, and never half of one."""
+def _swap_in(building: Path, directory: Path) -> None:
+    """Replace the directory in two renames, since one cannot replace a directory with files.
+
+    In between there is no directory for a moment, but never a partial one.
+    """
     before = building.with_name(building.name + _BEFORE)
     try:
         if directory.exists():

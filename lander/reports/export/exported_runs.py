@@ -1,4 +1,4 @@
-"""The runs of a target as other tools know runs: how each was configured, how it stands, and when it began and ended."""
+"""The runs of a target as other tools describe runs: configuration, status, and times of start and end."""
 
 from typing import Any, NamedTuple
 
@@ -10,8 +10,8 @@ from lander.store.projections.status import RunStatus, status
 
 
 class ExportedRun(NamedTuple):
-    """One run. Times are microseconds since the Unix epoch: when it was first queued, when its first process started, and
-    when its last one ended, if it is over."""
+    """One run. Times are microseconds since the Unix epoch: first queued, first attempt started, and last attempt ended if the
+    run is over."""
 
     key: RunKey
     arm: Arm
@@ -22,18 +22,18 @@ class ExportedRun(NamedTuple):
 
     @property
     def configuration(self) -> dict[str, Any]:
-        """All that decides its bits, as in an experiment file."""
+        """Everything that determines the run's bits, as in an experiment file."""
         arm = self.arm.model_dump(mode="json", exclude={"name", "role", "seeds", "defaults", "scheduled", "defaulted"})
         return {"arm": self.arm.name, "seed": self.key.seed, **arm}
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The same without a level below another: `hyperparameters.learning_rate`, as on the command line."""
+        """The configuration with flat keys, as on the command line: `hyperparameters.learning_rate`."""
         return _flat(self.configuration)
 
 
 def runs_of(reader: Reader, target: str) -> list[ExportedRun]:
-    """The runs of a target, in order; raises `NotFoundError` for one that does not exist."""
+    """The runs of a target, in order; raises `NotFoundError` for an unknown target."""
     (standing,) = status(reader, target)["experiments"]
     experiment = reader.experiment(standing["id"])
     return [_run(reader, experiment.configuration(RunKey.parse(run["id"])), run) for run in standing["runs"]]

@@ -1,4 +1,4 @@
-"""Which formats there are, what each needs, and how a target of the log becomes a directory in one of them."""
+"""The export formats, the libraries each needs, and `export`, which writes a target as a directory in one of them."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,11 +13,11 @@ from lander.reports.export.directory import replacing
 from lander.store.log.reader import Reader
 
 Write = Callable[[Reader, str, Path], None]
-"""Writes what counts of a target's runs into a directory."""
+"""Writes the record of a target's runs, without superseded parts, into a directory."""
 
 
 class Format(NamedTuple):
-    """The libraries it is written with, by the names they are imported by, and what the user does with it next."""
+    """The import names of the libraries that write it, and the command that the user runs next."""
 
     libraries: tuple[str, ...] = ()
     next_step: str = ""
@@ -32,15 +32,15 @@ FORMATS: Final[Mapping[str, Format]] = {
     "wandb": Format(("wandb",), "wandb sync {directory}/offline-run-*"),
     "mlflow": Format(("mlflow", "sqlalchemy", "alembic"), "mlflow ui --backend-store-uri sqlite:///{directory}/mlflow.db"),
 }
-"""Each is the name of the module here that writes it, and of the extra that brings its libraries."""
+"""Each name is that of the module here that writes the format, and of the extra that installs its libraries."""
 
 
 _LONGEST: Final = 500
-"""Characters of what a library says."""
+"""Characters kept of a library's error message."""
 
 
 class Exported(NamedTuple):
-    """Where it lies, how many runs it holds, and up to which position of the log."""
+    """An export: its directory, its number of runs, and the position of the log up to which it goes."""
 
     directory: Path
     runs: int
@@ -48,41 +48,44 @@ class Exported(NamedTuple):
 
 
 def export(reader: Reader, target: str, form: str, output: Path | None = None) -> Exported:
-    """Write a target of the log, as of one moment, as a directory that is whole or not there.
+    """Write a target, from one snapshot of the log, as a directory that appears only when it is complete.
 
-    An earlier export there is replaced. Raises `NotFoundError` for a target that does not exist, `UsageError` where a
-    library is missing, or where anything else lies at `output` or it cannot be written, `LanderError` where a library fails.
+    Replaces an earlier export there. Raises `NotFoundError` for an unknown target, `UsageError` if a library is missing, if
+    anything but an export lies at `output` or it cannot be written, and `LanderError` if a library fails.
     """
     with reader.snapshot():
         runs, position = reader.runs(target), reader.position()
         write = writer(form)
         directory = default_directory(reader.home, target, form) if output is None else output
         about = {"format": form, "target": target, "position": position}
-        blamed = _blamed_on_its_library(form, f"{directory}: {form} could not write it")
-        with replacing(directory, about) as unfinished, blamed:
+        errors = _library_errors(form, f"{directory}: {form} could not write it")
+        with replacing(directory, about) as unfinished, errors:
             write(reader, target, unfinished)
     return Exported(directory, len(runs), position)
 
 
 def default_directory(home: Path, target: str, form: str) -> Path:
-    """`<home>/experiments/<id>/exports/<format>`, the arm and the seed behind it where it is of those alone."""
+    """`<home>/experiments/<id>/exports/<format>`, followed by the arm and the seed if the target names them."""
     experiment, *rest = target.split("/")
     return exports_directory(home, experiment) / "-".join([form, *rest])
 
 
 def writer(form: str) -> Write:
-    """What writes a format; nothing of its libraries is imported before it is called."""
+    """The function that writes a format; imports the format's libraries only now. Raises `UsageError` if one is missing."""
     for library in FORMATS[form].libraries:
         if find_spec(library) is None:
             raise UsageError(f"export --to {form} needs {library}; pip install 'lander-ctl[{form}]'")
-    with _blamed_on_its_library(form, f"export --to {form}: its library does not work here"):
+    with _library_errors(form, f"export --to {form}: its library does not work here"):
         write: Write = import_module(f"lander.reports.export.{form}").write
     return write
 
 
 @contextmanager
-def _blamed_on_its_library(form: str, what: str) -> Iterator[None]:
-    """Tell whatever a format's library raises in one line; `OSError` is about the place, and a format without one is ours."""
+def _library_errors(form: str, what: str) -> Iterator[None]:
+    """Raise a library's exception as a `LanderError` of one line.
+
+    An `OSError` passes: it concerns the output path. For a format without a library, an exception is our defect and passes.
+    """
     try:
         yield
     except (LanderError, OSError):

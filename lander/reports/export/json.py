@@ -1,4 +1,4 @@
-"""Tables as JSON, a file each: an array with an object for each row, a row a line."""
+"""Tables as JSON, one file per table: an array of objects, one row per line."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ def write(reader: Reader, target: str, directory: Path) -> None:
 
 
 def _write(table: Table, file: IO[str]) -> None:
-    """What JSON has no number for is text: "NaN", "Infinity", "-Infinity"; what is not known is null."""
+    """Numbers that JSON cannot represent are text: "NaN", "Infinity", "-Infinity"; unknown values are null."""
     before = "[\n"
     for row in table.rows:
         fields = dict(zip(table.columns, map(plain, row), strict=True))

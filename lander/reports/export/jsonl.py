@@ -1,4 +1,4 @@
-"""The events themselves, one JSON object a line, as far as they count."""
+"""The events themselves, one JSON object per line, without superseded ones."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from lander.store.records.run_record import Record
 
 
 def write(reader: Reader, target: str, directory: Path) -> None:
-    """Write `events.jsonl`: the events of a target in the order of the log, without what was superseded."""
+    """Write `events.jsonl`: the events of a target in the order of the log, without superseded ones."""
     lineages = {run: Record(reader, run).lineage for run in reader.runs(target)}
     with (directory / "events.jsonl").open("w", encoding="utf-8") as file:
         for stored in reader.events(target):
@@ -20,9 +20,9 @@ def write(reader: Reader, target: str, directory: Path) -> None:
 
 
 def json_line(stored: StoredEvent) -> str:
-    """An event as one JSON object: its place in the log, then its fields, nothing left out.
+    """An event as one JSON object: its place in the log, then all its fields.
 
-    What JSON has no number for is text: "NaN", "Infinity", "-Infinity".
+    Numbers that JSON cannot represent are text: "NaN", "Infinity", "-Infinity".
     """
     return _line(stored, stored.decode())
 

@@ -1,7 +1,7 @@
-"""MLflow: a tracking database (SQLite) with one experiment, and in it a run for each run.
+"""MLflow: a tracking database (SQLite) with one experiment, and one MLflow run for each run.
 
-MLflow writes it itself, and is told to send nothing anywhere. Ids and times of creation are MLflow's own; the rest is a
-function of the log. It knows no infinite values: its database holds the largest number in their place.
+MLflow's own client writes it, configured to send nothing over the network. Ids and creation times are MLflow's own; the rest
+is a function of the log. MLflow has no infinite values: its database holds the largest float instead.
 """
 
 import json
@@ -25,9 +25,9 @@ T = TypeVar("T")
 
 _METRICS: Final = 1000
 _PARAMETERS: Final = 100
-"""Of one request, as MLflow allows."""
+"""The most metrics and parameters that MLflow accepts in one request."""
 _LONGEST: Final = 6000
-"""Characters of a parameter that MLflow stores (from 2.14 on); where there are more, its end is an ellipsis."""
+"""Characters of a parameter that MLflow stores (from 2.14 on); a longer one is cut and ends with an ellipsis."""
 _STATUS: Final[dict[RunState, str]] = {
     "queued": "SCHEDULED",
     "completed": "FINISHED",
@@ -39,16 +39,16 @@ _STATUS: Final[dict[RunState, str]] = {
 
 
 def write(reader: Reader, target: str, directory: Path) -> None:
-    """Write `mlflow.db`; raises `UsageError` where no address of a database can name the place."""
+    """Write `mlflow.db`; raises `UsageError` if the path cannot be part of a database URL."""
     if unfit := set(str(directory)) & set("?#%"):
         raise UsageError(
             f"{directory.parent}: MLflow opens no database below a name with {min(unfit)}; choose another --output"
         )
     with only("MLFLOW_", MLFLOW_DISABLE_TELEMETRY="true"):
-        from mlflow.tracking import MlflowClient  # which sets its loggers up, so that they are silenced after it
+        from mlflow.tracking import MlflowClient  # the import configures its loggers, so they are silenced after it
 
-        # MLflow keeps what it has opened, by its name: the next export of this process needs another.
-        with _silent("mlflow", "alembic"), _flushed_once(), TemporaryDirectory(dir=directory) as place:
+        # MLflow caches open databases by path: the next export of this process needs another path.
+        with _silenced("mlflow", "alembic"), _without_fsync(), TemporaryDirectory(dir=directory) as place:
             _write_all(MlflowClient(tracking_uri=f"sqlite:///{place}/mlflow.db"), reader, target)
             Path(place, "mlflow.db").rename(directory / "mlflow.db")
 
@@ -75,7 +75,7 @@ def _write(client: Any, experiment: str, reader: Reader, run: ExportedRun) -> No
     for each in _batches(metrics, _METRICS):
         client.log_batch(identifier, metrics=each)
     status = _STATUS.get(run.status["state"], "RUNNING")
-    if run.ended is None:  # else MLflow would take the present for it
+    if run.ended is None:  # `set_terminated` would record the current time
         client.update_run(identifier, status)
     else:
         client.set_terminated(identifier, status, _milliseconds(run.ended))
@@ -93,7 +93,7 @@ def _milliseconds(at: int | None) -> int | None:
 
 
 def _name(metric: str) -> str:
-    """A metric's name without what MLflow does not allow in it."""
+    """A metric's name with each character that MLflow does not allow replaced."""
     return re.sub(r"[^\w.\-/ ]", "_", metric, flags=re.ASCII)
 
 
@@ -109,8 +109,8 @@ def _batches(values: Iterable[T], size: int) -> Iterator[list[T]]:
 
 
 @contextmanager
-def _silent(*names: str) -> Iterator[None]:
-    """No word of what these loggers have to say about their tables."""
+def _silenced(*names: str) -> Iterator[None]:
+    """Silence these loggers below ERROR: they report every table that they create."""
     loggers = [logging.getLogger(name) for name in names]
     before = [logger.level for logger in loggers]
     for logger in loggers:
@@ -123,17 +123,17 @@ def _silent(*names: str) -> Iterator[None]:
 
 
 @contextmanager
-def _flushed_once() -> Iterator[None]:
-    """Databases that the disk need not hold at each commit: all of it is flushed when it is whole (`directory`)."""
+def _without_fsync() -> Iterator[None]:
+    """Turn off SQLite's fsync at each commit: the finished directory is flushed once (`directory.replacing`)."""
     from sqlalchemy import event
     from sqlalchemy.engine import Engine
 
-    event.listen(Engine, "connect", _do_not_flush)
+    event.listen(Engine, "connect", _disable_fsync)
     try:
         yield
     finally:
-        event.remove(Engine, "connect", _do_not_flush)
+        event.remove(Engine, "connect", _disable_fsync)
 
 
-def _do_not_flush(connection: Any, record: Any) -> None:
+def _disable_fsync(connection: Any, record: Any) -> None:
     connection.execute("PRAGMA synchronous = OFF")

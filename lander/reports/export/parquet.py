@@ -1,4 +1,4 @@
-"""Tables as Parquet, a file each, with the types of their columns; written by pyarrow, in groups of rows."""
+"""Tables as Parquet, one file per table, with typed columns; written by pyarrow in row groups."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -13,7 +13,7 @@ from lander.reports.export.table_files import KINDS, Kind, tables
 from lander.store.log.reader import Reader
 
 ROWS: Final = 16_384
-"""Of a group: so many are held in memory."""
+"""Rows of one row group, which is held in memory."""
 _TYPES: Final[dict[Kind, Any]] = {
     "text": pa.string(),
     "integer": pa.int64(),
@@ -24,7 +24,7 @@ _TYPES: Final[dict[Kind, Any]] = {
 
 
 def write(reader: Reader, target: str, directory: Path) -> None:
-    """Write `runs.parquet`, `episodes.parquet` and so on; what is not known is null."""
+    """Write `runs.parquet`, `episodes.parquet` and so on; unknown values are null."""
     for name, table in tables(reader, target).items():
         _write(table, directory / f"{name}.parquet")
 

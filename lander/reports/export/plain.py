@@ -1,4 +1,4 @@
-"""Values as text formats have them: times as ISO 8601, and for numbers that JSON does not know, their names."""
+"""Values for text formats: times as ISO 8601, and names for the numbers that JSON cannot represent."""
 
 import math
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ def moment(at: int) -> str:
 
 
 def plain(value: Any) -> Any:
-    """What `json` can write without losing anything: arrays as lists, bytes in hexadecimal; "NaN", "Infinity", "-Infinity"."""
+    """A value that `json` can write without loss: arrays as lists, bytes as hexadecimal; "NaN", "Infinity", "-Infinity"."""
     match value:
         case PackedArray():
             array = unpack(value)

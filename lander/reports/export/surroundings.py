@@ -1,4 +1,4 @@
-"""Environment variables, for libraries that are configured by them alone."""
+"""Environment variables, for libraries that have no other configuration."""
 
 import os
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def only(prefix: str, **variables: str) -> Iterator[None]:
-    """Of the variables that begin with `prefix`, only these inside; afterwards all are as they were.
+    """Replace all variables that begin with `prefix` by these, and restore them afterwards.
 
-    So what is exported does not depend on how a shell is set up, and nothing is sent anywhere.
+    An export then does not depend on the user's shell, and sends nothing over the network.
     """
     before = {name: value for name, value in os.environ.items() if name.startswith(prefix)}
     _replace(prefix, variables)

@@ -1,4 +1,4 @@
-"""The tables that `csv`, `json` and `parquet` hold: what was recorded, the runs themselves, and what they used."""
+"""The tables of `csv`, `json` and `parquet`: the recorded data, the runs themselves, and their resource use."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -24,11 +24,11 @@ _COLUMNS: Final[Mapping[Kind, str]] = {
     "time": "started ended time",
 }
 KINDS: Final[Mapping[str, Kind]] = {column: kind for kind, columns in _COLUMNS.items() for column in columns.split()}
-"""What each column holds, whichever table it is in; a time is text as ISO 8601 has it."""
+"""The kind of each column, the same in every table; a time is ISO 8601 text."""
 
 
 def tables(reader: Reader, target: str) -> dict[str, Table]:
-    """Every table of a target, by name; raises `NotFoundError` for one that does not exist."""
+    """Every table of a target, by name; raises `NotFoundError` for an unknown target."""
     found = runs_of(reader, target)
     names = [run.key.id for run in found]
     return {
@@ -60,7 +60,7 @@ def _run(reader: Reader, run: ExportedRun) -> Row:
 
 
 def _resources(reader: Reader, runs: list[str]) -> Table:
-    """What every attempt used, also one that was superseded: `cpu_percent` of one core, as its host measured it."""
+    """The resources that every attempt used, superseded ones included; `cpu_percent` is of one core."""
     return Table((*RUN, "attempt", "host", "time", *_USED), _samples(reader, runs[0].partition("/")[0], set(runs)))
 
 

@@ -1,7 +1,7 @@
-"""What TensorBoard shows: a directory for each run with its scalars, under Stable-Baselines3's own names.
+"""TensorBoard: a directory for each run with its scalars, under Stable-Baselines3's own names.
 
-Written record by record with TensorBoard's own classes (`SummaryWriter` would bring torch, `EventFileWriter` a thread, and a
-file named after clock and host), so that the same log gives the same bytes.
+Written record by record with TensorBoard's `RecordWriter`, so that the same log gives the same bytes. `SummaryWriter` would
+import torch; `EventFileWriter` would start a thread and name its file after the clock and the host.
 """
 
 import contextlib
@@ -26,11 +26,11 @@ from lander.store.log.reader import Reader
 from lander.store.records.run_record import Record
 
 _FILE: Final = "events.out.tfevents.lander-ctl"
-_TOLD: Final = (TrainingStarted.kind, MetricsLogged.kind)
+_FOLLOWED_KINDS: Final = (TrainingStarted.kind, MetricsLogged.kind)
 
 
 def write(reader: Reader, target: str, directory: Path) -> None:
-    """Write `<arm>/<seed>/events.out.tfevents.…` for each run: its configuration, and the metrics that count."""
+    """Write `<arm>/<seed>/events.out.tfevents.…` for each run: its configuration, and its metrics without superseded ones."""
     for run in runs_of(reader, target):
         with _EventFile.of(run, directory) as file:
             for at, metrics in Record(reader, run.key.id).dated_metrics():
@@ -40,8 +40,8 @@ def write(reader: Reader, target: str, directory: Path) -> None:
 class Following:
     """An export that grows with the log; use as a context manager.
 
-    An attempt that goes on from a step supersedes what was written beyond it: TensorBoard is told to purge that, by the mark
-    that a restarted program leaves (`SummaryWriter(purge_step=…)`).
+    An attempt that continues from a step supersedes what was written beyond it. The same record as
+    `SummaryWriter(purge_step=…)` writes makes TensorBoard purge that.
     """
 
     def __init__(self, reader: Reader, target: str, exported: Exported) -> None:
@@ -60,10 +60,10 @@ class Following:
         self._note(growing=False)
 
     def grow(self) -> int:
-        """Append what was recorded since the last time; returns the position up to which that is."""
+        """Append what was recorded since the last call; returns the log position up to which it has read."""
         until = self._reader.position()
-        for stored in self._reader.events(self._target, _TOLD, self._position, until):
-            self._followed(stored.stream).take(stored.producer, stored.at, stored.decode())
+        for stored in self._reader.events(self._target, _FOLLOWED_KINDS, self._position, until):
+            self._followed(stored.stream).add(stored.producer, stored.at, stored.decode())
         for run in self._runs.values():
             run.file.flush()
         self._position = max(self._position, until)
@@ -74,13 +74,13 @@ class Following:
         note(self._directory, about, growing=growing)
 
     def _followed(self, run: str) -> "_Followed":
-        """What is known of a run by now."""
+        """The file of a run and its lineage; opens the file at the run's first event."""
         if run not in self._runs:
             (found,) = runs_of(self._reader, run)
             file = self._open.enter_context(_EventFile.of(found, self._directory))
             before = self._reader.events(run, [TrainingStarted.kind], until=self._position)
             self._runs[run] = _Followed(file, [_start(stored.producer, stored.decode()) for stored in before])
-            self._note(growing=True)  # else, were this process killed, what it has written would be taken for somebody else's
+            self._note(growing=True)  # or, if this process is killed, the next export would refuse a file it does not know
         return self._runs[run]
 
 
@@ -91,8 +91,8 @@ class _Followed:
         self.file = file
         self._lineage = Lineage(starts)
 
-    def take(self, epoch: int, at: int, event: LogEvent) -> None:
-        """Write what the run said, if it counts."""
+    def add(self, epoch: int, at: int, event: LogEvent) -> None:
+        """Write a metric unless it is superseded; at the start of an attempt, purge what that supersedes."""
         if isinstance(event, TrainingStarted):
             self._lineage = Lineage((*self._lineage.starts, Start(epoch, event.from_step)))
             self.file.purge(at, event.from_step)
@@ -122,23 +122,23 @@ class _EventFile:
         return file
 
     def begin(self, run: ExportedRun) -> None:
-        """Say which version of the format this is, and how the run is configured."""
+        """Write the version of the file format, and the run's configuration."""
         began = (run.queued if run.started is None else run.started) / 1e6
         self._add(Event(wall_time=began, file_version="brain.Event:2"))
         self._add(Event(wall_time=began, summary=_hyperparameters(run, began)))
 
     def add_scalars(self, at: int, metrics: MetricsLogged) -> None:
-        """Add what the logger said at one step; `at` is when, in microseconds since the Unix epoch."""
+        """Add the logger's values of one step; `at` is the time in microseconds since the Unix epoch."""
         values = [Summary.Value(tag=name, simple_value=value) for name, value in metrics.values.items()]
         self._add(Event(wall_time=at / 1e6, step=metrics.step, summary=Summary(value=values)))
 
     def purge(self, at: int, step: int) -> None:
-        """Take back everything beyond a step; all of it, if that is 0."""
+        """Remove everything beyond a step; everything if the step is 0."""
         log = SessionLog(status=SessionLog.START)
         self._add(Event(wall_time=at / 1e6, step=step + 1 if step else 0, session_log=log))
 
     def flush(self) -> None:
-        """Let readers see what was added."""
+        """Make the added records visible to readers."""
         self._records.flush()
 
     def _add(self, event: Any) -> None:
@@ -152,10 +152,10 @@ class _EventFile:
 
 
 def _hyperparameters(run: ExportedRun, began: float) -> Any:
-    """For the HPARAMS tab; what is neither number nor text there is JSON."""
+    """The summary for the HPARAMS tab; a value that is neither number nor text is written as JSON."""
     settings = {name: _scalar(value) for name, value in run.settings.items()}
     summary = hparams_pb(settings, trial_id=run.key.id, start_time_secs=began)
-    for value in summary.value:  # its maps, in an order that does not depend on the process
+    for value in summary.value:  # serialise the maps in an order that does not depend on the process
         content = value.metadata.plugin_data
         content.content = HParamsPluginData.FromString(content.content).SerializeToString(deterministic=True)
     return summary

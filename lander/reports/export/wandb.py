@@ -1,7 +1,7 @@
-"""Weights & Biases: an offline run for each run, which `wandb sync` uploads when somebody wants that.
+"""Weights & Biases: an offline run for each run, which the user can upload with `wandb sync`.
 
-W&B writes it itself, in a process of its own that needs no network, and is told to send nothing anywhere. Which process wrote
-it, and when, W&B notes in the file; the rest is a function of the log.
+The wandb library writes it in a process of its own, configured to send nothing over the network. W&B records in the file
+which process wrote it and when; the rest is a function of the log.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from lander.store.log.reader import Reader
 from lander.store.records.run_record import Record
 
 _PROJECT: Final = "lander-ctl"
-_QUIET: Final = {
+_NO_MACHINE_FACTS: Final = {
     "mode": "offline",
     "silent": True,
     "console": "off",
@@ -27,7 +27,7 @@ _QUIET: Final = {
     "x_disable_machine_info": True,
     "x_save_requirements": False,
 }
-"""Nothing of the machine that exports belongs to the run."""
+"""Settings that keep facts about the exporting machine out of the run."""
 
 
 def write(reader: Reader, target: str, directory: Path) -> None:
@@ -52,25 +52,25 @@ def _write(wandb: Any, reader: Reader, run: ExportedRun, directory: Path) -> Non
         id=identifier,
         tags=[run.status["state"]],
         config=run.configuration,
-        settings=wandb.Settings(root_dir=str(directory), host="", **_QUIET),
+        settings=wandb.Settings(root_dir=str(directory), host="", **_NO_MACHINE_FACTS),
     )
     for at, metrics in Record(reader, run.key.id).dated_metrics():
         offline.log({**metrics.values, "_timestamp": at / 1e6}, step=metrics.step)
     offline.finish(exit_code=int(run.status["state"] == "failed"))
-    _keep_the_record(run, identifier, directory)
+    _keep_wandb_file(run, identifier, directory)
 
 
-def _keep_the_record(run: ExportedRun, identifier: str, directory: Path) -> None:
-    """Keep the one file that W&B reads, in a directory called as W&B calls it; the rest are logs of how it was written."""
+def _keep_wandb_file(run: ExportedRun, identifier: str, directory: Path) -> None:
+    """Keep the one file that W&B reads, in a directory with W&B's naming; delete the rest, which are logs of the writing."""
     name = f"run-{identifier}.wandb"
     (written,) = directory.glob(f"wandb/offline-run-*-{identifier}/{name}")
     began = datetime.fromtimestamp((run.queued if run.started is None else run.started) / 1e6, UTC)
-    home = directory / f"offline-run-{began:%Y%m%d_%H%M%S}-{identifier}"
-    home.mkdir()
-    written.rename(home / name)
+    kept = directory / f"offline-run-{began:%Y%m%d_%H%M%S}-{identifier}"
+    kept.mkdir()
+    written.rename(kept / name)
     shutil.rmtree(directory / "wandb")
 
 
 def _identifier(run: ExportedRun) -> str:
-    """The same for every export of the run, and another for a run of the same name in another home."""
+    """A run id that is the same in every export of the run, and differs for a run of the same name in another home."""
     return hashlib.sha256(f"{run.key.id} {run.queued}".encode()).hexdigest()[:16]

@@ -1,1 +1,1 @@
-"""Findings shown: as text, Markdown, a page, figures and films."""
+"""Rendering of findings: text, Markdown, HTML page, figures and films."""

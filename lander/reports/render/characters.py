@@ -1,6 +1,6 @@
-"""Learning curves drawn with characters, for a terminal: Braille dots for the lines, and a mark of each arm on its own.
+"""Learning curves drawn with characters, for a terminal: Braille dots for the lines, and a different mark for each arm.
 
-The marks tell the arms apart where there is no colour; `paint` gives colour where there is some.
+The marks identify the arms without colour; `paint` adds colour.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from lander.reports.analysis.run_histories import LARGEST_RETURN
 from lander.reports.render.numbers import number, whole
 
 Paint = Callable[[str, int], str]
-"""Gives a text the colour of an arm, by its place."""
+"""Gives a text the colour of an arm, by the arm's index."""
 
 MARKS: Final = "●■▲◆▼★○□△◇▽☆"
 _DOTS: Final = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
@@ -28,7 +28,7 @@ _BETWEEN_MARKS: Final = 14
 def learning_curves(
     arms: Sequence[str], bands: Mapping[str, Band], width: int, paint: Paint = lambda text, arm: text
 ) -> list[str]:
-    """The mean curves of the arms that have one, in lines of at most `width` characters; nothing where none has."""
+    """The mean curves of the arms that have one, in lines of at most `width` characters; empty if no arm has one."""
     found = {place: _known(bands[name]) for place, name in enumerate(arms) if name in bands}
     curves = {place: curve for place, curve in found.items() if len(curve[0])}
     if not curves:
@@ -52,7 +52,7 @@ def learning_curves(
 
 
 def _known(band: Band) -> tuple[Integers, Floats]:
-    """Where the mean curve has a value that can be drawn, and the value."""
+    """The steps and values of the mean curve that can be drawn."""
     with np.errstate(invalid="ignore"):
         known = np.abs(band.mean) <= LARGEST_RETURN
     return band.steps[known], band.mean[known]
@@ -68,7 +68,7 @@ def _mark(arm: int) -> str:
 
 
 class _Canvas:
-    """Dots and marks in a grid of characters, each cell in the colour of the arm that was drawn there last."""
+    """A grid of characters with dots and marks; each cell has the colour of the arm drawn there last."""
 
     def __init__(self, columns: int) -> None:
         self.columns = columns
@@ -77,7 +77,7 @@ class _Canvas:
         self._marks: dict[tuple[int, int], str] = {}
 
     def draw(self, arm: int, x: Floats, y: Floats) -> None:
-        """A curve of points from 0 to 1 both ways, in order of x, joined by straight lines."""
+        """Draw a curve: points with x and y from 0 to 1, in order of x, joined by straight lines."""
         across = np.arange(int(x[0] * (2 * self.columns - 1)), int(x[-1] * (2 * self.columns - 1)) + 1)
         heights = np.interp(across / (2 * self.columns - 1), x, y)
         down = np.rint((1 - heights) * (4 * _ROWS - 1)).astype(int)
@@ -99,7 +99,7 @@ class _Canvas:
         self._arms[row, column] = arm
 
     def lines(self, paint: Paint) -> Iterator[str]:
-        """The rows from the top; blanks at their ends are left out."""
+        """The rows from the top, without trailing blanks."""
         for row in range(_ROWS):
             cells = [self._cell(row, column) for column in range(self.columns)]
             filled = max((column + 1 for column, cell in enumerate(cells) if cell != " "), default=0)

@@ -1,7 +1,7 @@
-"""How every figure looks, and how it becomes a file: the same bytes for the same figure, anywhere.
+"""The style of every figure, and its export to a file: the same figure gives the same bytes on every machine.
 
-Colours are those of Okabe and Ito (https://jfly.uni-koeln.de/color/), which colour-blind people tell apart; line styles and
-markers differ, too, so that a grey print can be read. matplotlib is imported only when something is drawn.
+Colours are those of Okabe and Ito (https://jfly.uni-koeln.de/color/), which colour-blind people can distinguish; line styles
+and markers differ too, for printing in grey. matplotlib is imported only when a figure is drawn.
 """
 
 import io
@@ -34,7 +34,7 @@ _SETTINGS: Final[dict[Any, Any]] = {
     "axes.spines.right": False,
     "axes.spines.top": False,
     "figure.constrained_layout.use": True,
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so that layouts are the same everywhere
+    "font.family": "DejaVu Sans",  # it comes with matplotlib, so that layouts are the same everywhere
     "font.size": 9.5,
     "grid.color": FAINT,
     "grid.linewidth": 0.6,
@@ -50,7 +50,7 @@ _SETTINGS: Final[dict[Any, Any]] = {
 
 
 class Style(NamedTuple):
-    """How one arm is drawn, in every figure; `phase` shifts its markers, from 0 to 1, so that they do not cover others'."""
+    """The style of one arm in every figure; `phase`, from 0 to 1, shifts its markers, so that they do not cover others."""
 
     colour: str
     line: Any
@@ -59,20 +59,20 @@ class Style(NamedTuple):
 
 
 def style(index: int) -> Style:
-    """The style of an arm by its place; the baseline is the first. No two of the first 35 are the same."""
+    """The style of an arm by its index; the baseline is 0. The first 35 styles are all different."""
     colours, lines, markers = len(_COLOURS), len(_LINES), len(_MARKERS)
     line = _LINES[(index + index // colours) % lines]
     return Style(_COLOURS[index % colours], line, _MARKERS[index % markers], index % 4 / 4)
 
 
 def colour(index: int) -> str:
-    """The same for a page, in its own colours."""
+    """An arm's colour on the page, as a CSS value that follows the page's theme."""
     return _THEMED[style(index).colour]
 
 
 @contextmanager
 def settings() -> Iterator[None]:
-    """matplotlib as our figures want it, whatever the user's own settings say."""
+    """Use our matplotlib settings inside, independent of the user's own."""
     import matplotlib as mpl
 
     with mpl.rc_context():
@@ -82,7 +82,7 @@ def settings() -> Iterator[None]:
 
 
 def figure(width: float, height: float, rows: int = 1) -> "tuple[Figure, list[Axes]]":
-    """An empty figure, its size in inches, with axes one above the other that share their x axis."""
+    """An empty figure, its size in inches, and `rows` axes one above the other with a common x axis."""
     from matplotlib.figure import Figure
 
     canvas = Figure(figsize=(width, height))
@@ -90,7 +90,7 @@ def figure(width: float, height: float, rows: int = 1) -> "tuple[Figure, list[Ax
 
 
 def number_axis(axes: "Axes", most: int = 5) -> None:
-    """Round numbers along the x axis, at most one more than that, so few that they do not touch."""
+    """Round numbers along the x axis, at most `most` + 1, so that labels do not overlap."""
     from matplotlib.ticker import MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(most, steps=[1, 2, 2.5, 5, 10]))
@@ -98,18 +98,18 @@ def number_axis(axes: "Axes", most: int = 5) -> None:
 
 
 def thousands(value: float, position: float = 0) -> str:
-    """A tick's value: `1,200,000`, `0.25`, with a minus sign as it should be."""
+    """A tick's label: `1,200,000`, `0.25`, with a typographic minus sign."""
     whole = value == round(value) and abs(value) < _MANY
     return (f"{value:,.0f}" if whole else f"{value:,.6g}").replace("-", "−")
 
 
 def png(drawn: "Figure") -> bytes:
-    """The figure as pixels on white, twice as fine as a plain screen."""
+    """The figure as a PNG on white, at 160 dpi."""
     return _saved(drawn, format="png", dpi=160, metadata={"Software": None})
 
 
 def svg(drawn: "Figure") -> bytes:
-    """The figure as a file of its own, on white."""
+    """The figure as a separate SVG file, on white."""
     return _saved(drawn, format="svg", metadata={"Date": None, "Creator": None})
 
 
@@ -126,7 +126,7 @@ _THEMED: Final = {INK: "currentColor", FAINT: "var(--faint)", QUIET: "var(--quie
 
 
 def inline(drawn: bytes, name: str) -> str:
-    """An SVG file as an element of a page: in the colours of the page, and with ids that no other figure there has."""
+    """An SVG file as an element of a page: in the page's colours, with ids that are unique on the page."""
     text = drawn.decode()
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text[text.index("<svg") :], flags=re.DOTALL)
     text = re.sub(r'\bd="[^"]*"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path.group()), text)

@@ -1,4 +1,4 @@
-"""The report as Markdown: the same in short, for a README or an issue; its pictures are files beside it."""
+"""The report as Markdown: shorter than the page, for a README or an issue; its figures are separate files."""
 
 import html
 import re
@@ -15,7 +15,7 @@ from lander.reports.render.verdict import method, verdict
 
 
 def markdown(material: Material, pictures: Iterable[str] = (), prefix: str = "") -> str:
-    """The report; `pictures` are the names of the figures that lie beside it, as `<prefix><name>.png`."""
+    """The report; `pictures` are the names of the figures that lie beside it as `<prefix><name>.png`."""
     return "\n".join(_lines(material, list(pictures), prefix)) + "\n"
 
 
@@ -27,8 +27,8 @@ def _lines(material: Material, pictures: Sequence[str], prefix: str) -> Iterator
         _plain(f"{summary(material)}. {findings.experiment}: {findings.state}."),
         "",
     )
-    for said in filter(None, (lineage(material), notice(findings))):
-        yield from (f"**{_plain(said)}**", "")
+    for sentence in filter(None, (lineage(material), notice(findings))):
+        yield from (f"**{_plain(sentence)}**", "")
     for sentence in verdict(findings):
         decision, _, words = sentence.partition(": ")
         yield from (f"**{_plain(decision)}**: {_plain(words)}", "")
@@ -114,19 +114,19 @@ def _run(run: RunFinding) -> Sequence[str]:
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Names to the left, all else to the right; nothing where there are no rows."""
+    """A table with its first column aligned left and the others right; nothing without rows."""
     lines = [f"| {' | '.join(map(_plain, row))} |" for row in rows]
     if lines:
         yield from ("", f"| {' | '.join(headings)} |", f"|---|{'--:|' * (len(headings) - 1)}", *lines, "")
 
 
 def _plain(text: str) -> str:
-    """Text of anybody's in which nothing is markup."""
+    """A user's text, escaped so that nothing in it is markup."""
     return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", html.escape(" ".join(text.split()), quote=False))
 
 
 def _fenced(text: str, language: str) -> str:
-    """Text as it is, whatever it holds."""
+    """Text as a code block, with a fence longer than any that the text contains."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{text}{fence}"

@@ -1,4 +1,4 @@
-"""How reports write numbers for people: thousands separated, as many digits as mean something, a true minus sign."""
+"""Numbers in reports, for people: thousands separators, only meaningful digits, a typographic minus sign."""
 
 import math
 from collections.abc import Callable
@@ -13,7 +13,7 @@ _MANY: Final = 1e9
 
 
 def number(value: float | None) -> str:
-    """A return, a difference: `1,234.5`, `−7.25`, `0.0312`; a dash where there is none."""
+    """A return or a difference: `1,234.5`, `−7.25`, `0.0312`; a dash if there is none."""
     if value is None or math.isnan(value):
         return NOTHING
     value += 0.0  # no minus before a zero
@@ -22,8 +22,8 @@ def number(value: float | None) -> str:
     return written.replace("-", "−")
 
 
-def alike(*values: float) -> list[str]:
-    """Values that are read together, all with as many decimals as give the largest three digits."""
+def same_decimals(*values: float) -> list[str]:
+    """Values of one sentence, all with the same decimals: as many as give the largest value three digits."""
     largest = max((abs(value) for value in values), default=0.0)
     decimals = min(9, max(0, 2 - floor(log10(largest)))) if largest else 0
     written = (f"{value:.2e}" if largest >= _MANY else f"{value:,.{decimals}f}" for value in values)
@@ -36,21 +36,21 @@ def whole(value: float | None) -> str:
 
 
 def interval(estimate: Estimate, write: Write = number) -> str:
-    """The confidence interval alone, `[12.0, 18.5]`; nothing where there is none."""
+    """The confidence interval alone, `[12.0, 18.5]`; empty if there is none."""
     if estimate.low is None or estimate.high is None:
         return ""
     return f"[{write(estimate.low)}, {write(estimate.high)}]"
 
 
 def estimated(estimate: Estimate | None, write: Write = number) -> str:
-    """A value with its interval, where there is one: `15.2 [12.0, 18.5]`."""
+    """A value with its interval, if there is one: `15.2 [12.0, 18.5]`."""
     if estimate is None:
         return NOTHING
     return f"{write(estimate.value)} {interval(estimate, write)}".rstrip()
 
 
 def p_value(value: float | None) -> str:
-    """`0.034`, or `< 0.001`; near the level with as many digits as tell on which side of it."""
+    """`0.034`, or `< 0.001`; near the level, with enough digits to show on which side of it."""
     if value is None or math.isnan(value):
         return NOTHING
     if value < 0.001:
@@ -60,7 +60,7 @@ def p_value(value: float | None) -> str:
 
 
 def percent(value: float | None) -> str:
-    """A share from 0 to 1 as `92 %`; only what is all is 100 %, and only what is none 0 %."""
+    """A share from 0 to 1 as `92 %`; only exactly 1 is written 100 %, and only exactly 0 is written 0 %."""
     if value is None or math.isnan(value):
         return NOTHING
     whole = 100 * value

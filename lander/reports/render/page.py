@@ -1,4 +1,4 @@
-"""The report as one HTML page that needs nothing else: no network, no script, every figure and film within it."""
+"""The report as one self-contained HTML page: no network, no script, all figures and films embedded."""
 
 import base64
 import math
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from lander.experiments.writing import experiment_file
 from lander.protocol.states import in_words
-from lander.reports.analysis.configuration import UNSAID, differences
+from lander.reports.analysis.configuration import DEFAULT, differences
 from lander.reports.analysis.findings import ArmFinding, Estimate
 from lander.reports.analysis.material import Material
 from lander.reports.render import numbers
@@ -18,11 +18,11 @@ from lander.reports.render.summary import ABOUT, lineage, manifest, notice, ques
 from lander.reports.render.verdict import method, verdict
 
 Films = Mapping[str, Sequence[tuple[str, Path]]]
-"""Of each arm, films by their titles."""
+"""For each arm, the titles and files of its films."""
 
 
 def page(material: Material, figures: Mapping[str, bytes], films: Films | None = None) -> str:
-    """The page; `figures` are the plots by their names, as SVG files."""
+    """The HTML page; `figures` are the plots by name, as SVG files."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -45,14 +45,14 @@ def page(material: Material, figures: Mapping[str, bytes], films: Films | None =
             for arm, (decision, _, words) in zip(findings.arms[1:], sentences, strict=True)
         ],
         settings=settings,
-        unsaid=any(UNSAID in setting.values for setting in settings),
+        any_default=any(DEFAULT in setting.values for setting in settings),
         completed=any(arm.returns for arm in findings.arms),
         method=method(findings),
         in_words=in_words,
         steps_to=steps_to(findings),
         about=ABOUT,
         colours={arm.name: colour(index) for index, arm in enumerate(findings.arms)},
-        figures={name: Markup(inline(drawn, name)) for name, drawn in figures.items()},  # our own drawing, escaped by its maker
+        figures={name: Markup(inline(drawn, name)) for name, drawn in figures.items()},  # matplotlib escapes its texts
         usage=material.usage,
         films={arm: [(title, _film(path)) for title, path in shown] for arm, shown in (films or {}).items() if shown},
         experiment_file=experiment_file(material.experiment),
@@ -66,12 +66,12 @@ def _film(path: Path) -> str:
 
 
 def _plain(value: Any) -> str:
-    """A value for programs: all its digits, nothing where there is none."""
+    """A value for programs, with all its digits; empty if there is none."""
     return "" if value is None or (isinstance(value, float) and not math.isfinite(value)) else str(value)
 
 
-def _spread_out(found: Estimate | None, write: numbers.Write = numbers.number) -> Any:
-    """An estimate, and its interval in small print beneath."""
+def _with_interval(found: Estimate | None, write: numbers.Write = numbers.number) -> Any:
+    """An estimate, with its interval in small print below."""
     return numbers.NOTHING if found is None else write(found.value) + _small(numbers.interval(found, write))
 
 
@@ -92,7 +92,7 @@ _FILTERS: Final[Mapping[str, Any]] = {
     "duration": numbers.duration,
     "p_value": numbers.p_value,
     "reached": _reached,
-    "spread_out": _spread_out,
-    "spread_out_whole": partial(_spread_out, write=numbers.whole),
-    "spread_out_share": partial(_spread_out, write=numbers.percent),
+    "with_interval": _with_interval,
+    "with_interval_whole": partial(_with_interval, write=numbers.whole),
+    "with_interval_share": partial(_with_interval, write=numbers.percent),
 }

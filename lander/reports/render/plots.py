@@ -1,4 +1,4 @@
-"""The figures of a report, each a function of what was found and recorded."""
+"""The figures of a report, each a function of the report's material."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -10,7 +10,7 @@ from lander.protocol.returns import RETURN_WINDOW
 from lander.reports.analysis.bootstrap import Floats, Integers
 from lander.reports.analysis.findings import ArmFinding, Estimate, Findings
 from lander.reports.analysis.material import Material
-from lander.reports.analysis.run_histories import LARGEST_RETURN, known
+from lander.reports.analysis.run_histories import LARGEST_RETURN, usable_return
 from lander.reports.analysis.statistics import profile
 from lander.reports.render.drawing import INK, QUIET, Style, figure, number_axis, settings, style, thousands
 
@@ -26,11 +26,11 @@ FINAL_RETURN: Final = {
     "training": f"final return (mean of the last {RETURN_WINDOW} episodes)",
 }
 _MARKS: Final = 8
-"""How many markers a curve carries."""
+"""Markers of one curve."""
 
 
 def plots(material: Material) -> "Iterator[tuple[str, Figure]]":
-    """Every figure that has something to show, by its name, in the order of the page."""
+    """Every figure that has data, with its name, in the order of the page."""
     with settings():
         for name, draw in _PLOTS.items():
             if (drawn := draw(material)) is not None:
@@ -41,7 +41,7 @@ def plots(material: Material) -> "Iterator[tuple[str, Figure]]":
 
 
 def learning_curves(material: Material) -> "Figure | None":
-    """The running mean of each run's returns, thin, and over them the mean of each arm with its band."""
+    """The learning curve of each run as a thin line, and the mean of each arm with its band."""
     if not material.curves:
         return None
     drawn, (axes,) = figure(_WIDTH, 3.5)
@@ -54,7 +54,7 @@ def learning_curves(material: Material) -> "Figure | None":
             _mean_line(axes, band.steps, band.mean, look, arm.name)
     for step in sorted({found[-1].until for found in material.ancestry.values()}):
         axes.axvline(step, color=QUIET, linewidth=0.8, linestyle=(0, (1, 2)), zorder=1)
-    if (threshold := known(material.findings.threshold)) is not None:
+    if (threshold := usable_return(material.findings.threshold)) is not None:
         label = f"threshold {thousands(round(threshold, 1))}"
         axes.axhline(threshold, color=QUIET, linewidth=1.0, linestyle=(0, (1, 2)), zorder=1, label=label)
     axes.set_xlim(right=max(int(curve.steps[-1]) for curve in material.curves.values()))
@@ -64,7 +64,7 @@ def learning_curves(material: Material) -> "Figure | None":
 
 
 def evaluation_curves(material: Material) -> "Figure | None":
-    """The mean return of each evaluation on the way; nothing where there was none but the last."""
+    """The mean return of each evaluation over training; None if every run has at most one."""
     if all(len(found) < 2 for found in material.evaluations.values()):
         return None
     drawn, (axes,) = figure(_WIDTH, 3.0)
@@ -75,7 +75,7 @@ def evaluation_curves(material: Material) -> "Figure | None":
             axes.plot(list(curve), _drawable(list(curve.values())), color=look.colour, linewidth=0.6, alpha=0.4)
         whole = [curve for curve, run in zip(curves, filter(None, found), strict=True) if run[-1].final] or curves
         steps = sorted(set.intersection(*(set(curve) for curve in whole))) if whole else []
-        with np.errstate(all="ignore"):  # what is no number has no place in the figure
+        with np.errstate(all="ignore"):  # NaN is not drawn
             means = np.array([np.mean([curve[step] for curve in whole]) for step in steps])
         _mean_line(axes, np.array(steps, float), means, look, arm.name)
     _finish(axes, "timesteps of a run", "return in evaluation")
@@ -84,7 +84,7 @@ def evaluation_curves(material: Material) -> "Figure | None":
 
 
 def resources(material: Material) -> "Figure | None":
-    """CPU and memory of each run, over the time in which it trained."""
+    """CPU and memory of each run, over its time in training."""
     if not material.usage:
         return None
     drawn, panels = figure(_WIDTH, 4.0, rows=2)
@@ -130,7 +130,7 @@ def _mean_line(axes: "Axes", steps: Floats | Integers, means: Floats, look: Styl
 
 
 def _drawable(values: Floats | Sequence[float]) -> Floats:
-    """Without what no axis can show."""
+    """The values, with NaN in place of those that no axis can show."""
     found = np.asarray(values, np.float64)
     return np.where(np.abs(found) <= LARGEST_RETURN, found, np.nan)
 
@@ -144,7 +144,7 @@ def _finish(axes: "Axes", x: str, y: str) -> None:
 
 
 def _legend(drawn: "Figure", axes: "Axes") -> None:
-    """Above the axes, where it covers nothing."""
+    """Put the legend above the axes, where it covers no data."""
     handles, labels = axes.get_legend_handles_labels()
     if handles:
         drawn.legend(handles, labels, loc="outside upper left", ncols=min(4, len(labels)), handlelength=3.2)
@@ -154,7 +154,7 @@ def _legend(drawn: "Figure", axes: "Axes") -> None:
 
 
 def differences(material: Material) -> "Figure | None":
-    """Each variant minus the baseline, with its interval, beside zero."""
+    """The difference of each variant from the baseline, with its interval and a line at zero."""
     contrasts = {contrast.variant: contrast for contrast in material.findings.contrasts}
     shown = [(arm, look) for arm, look in _styled(material.findings) if arm.name in contrasts]
     if not shown:
@@ -181,7 +181,7 @@ def final_returns(material: Material) -> "Figure | None":
 
 
 def steps_to_threshold(material: Material) -> "Figure | None":
-    """When the learning curve of each completed run first came to the threshold."""
+    """The timestep at which each completed run's learning curve first reached the threshold."""
     findings = material.findings
     if findings.threshold is None:
         return None
@@ -203,7 +203,7 @@ def _strip(
     label: str,
     hollow: Mapping[str, Sequence[float]] = MappingProxyType({}),
 ) -> "Figure | None":
-    """A row of points for each arm, some of them hollow, and under them an estimate with its interval."""
+    """A row of points for each arm, `hollow` ones unfilled, and below them an estimate with its interval."""
     if not any(values.values()):
         return None
     drawn, (axes,) = figure(_NARROW, 1.1 + 0.55 * len(findings.arms))
@@ -229,7 +229,7 @@ def _interval(axes: "Axes", found: Estimate, row: float, look: Style, marker: st
 
 
 def performance_profile(material: Material) -> "Figure | None":
-    """For every return, which share of an arm's runs did better (Agarwal et al. 2021, with their run-score distribution)."""
+    """For every return, the share of an arm's runs above it (Agarwal et al. 2021, run-score distribution)."""
     findings = material.findings
     if max((len(arm.returns) for arm in findings.arms), default=0) < 2:
         return None
@@ -256,7 +256,7 @@ def _styled(findings: Findings) -> Iterator[tuple[ArmFinding, Style]]:
 
 
 def branching(material: Material) -> "Figure | None":
-    """Which runs a fork continues, and where the arms part: the past that they share, drawn once."""
+    """The runs that a fork continues, and the timestep at which the arms branch; their common past is drawn once."""
     if not material.ancestry:
         return None
     _, past = min(material.ancestry.items())

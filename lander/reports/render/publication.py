@@ -1,4 +1,4 @@
-"""A report as files: each complete, or not there at all."""
+"""A report as files; each appears only when it is complete."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import astuple, fields
@@ -21,7 +21,7 @@ PAGE: Final = "report.html"
 
 
 def write(path: Path, content: str | bytes) -> Path:
-    """Put a file where it belongs, in place of the one before."""
+    """Write a file durably, and replace an earlier one atomically; returns its path."""
     with unfinished(path) as file:
         file.write_bytes(content.encode() if isinstance(content, str) else content)
         publish(file, path)
@@ -29,13 +29,13 @@ def write(path: Path, content: str | bytes) -> Path:
 
 
 def write_report(material: Material, directory: Path, films: Films | None = None) -> Path:
-    """The report in every form but tables, and each figure by itself; returns the page."""
+    """Write the report in every form but tables, and each figure as SVG and PNG; returns the page's path."""
     figures = {}
     for name, drawn in plots(material):
         figures[name] = svg(drawn)
         write(directory / f"{name}.svg", figures[name])
         write(directory / f"{name}.png", png(drawn))
-    for name in ABOUT.keys() - figures.keys():  # as of an earlier report, of which there is nothing left to show
+    for name in ABOUT.keys() - figures.keys():  # left by an earlier report, and without data now
         for suffix in (".svg", ".png"):
             (directory / f"{name}{suffix}").unlink(missing_ok=True)
     write(directory / "report.md", markdown(material, figures))
@@ -44,12 +44,12 @@ def write_report(material: Material, directory: Path, films: Films | None = None
 
 
 def write_page(material: Material, path: Path, films: Films | None = None) -> Path:
-    """The page alone."""
+    """Write the page alone."""
     return write(path, page(material, {name: svg(drawn) for name, drawn in plots(material)}, films))
 
 
 def write_markdown(material: Material, path: Path) -> Path:
-    """The report as Markdown, and its pictures beside it, named after it."""
+    """Write the report as Markdown, and its figures beside it, with the file's stem as prefix."""
     figures = dict(plots(material))
     for name, drawn in figures.items():
         write(path.with_name(f"{path.stem}-{name}.png"), png(drawn))
@@ -57,7 +57,7 @@ def write_markdown(material: Material, path: Path) -> Path:
 
 
 def write_tables(reader: Reader, material: Material, directory: Path) -> list[Path]:
-    """Every table as a CSV file; what was recorded goes through row by row."""
+    """Write every table as a CSV file, recorded data row by row."""
     return [_write_table(table, directory / f"{name}.csv") for name, table in _tables(reader, material).items()]
 
 

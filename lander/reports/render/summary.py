@@ -1,4 +1,4 @@
-"""What a report says in words beside the verdict, the same in every form it takes."""
+"""The texts of a report beside the verdict, the same in every output format."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -13,12 +13,12 @@ _MOST_SEEDS: Final = 12
 
 
 def question(findings: Findings) -> str:
-    """What was to be found out, or the experiment's name where nobody said."""
+    """The experiment's hypothesis, or its name if it has none."""
     return " ".join(findings.hypothesis.split()) or findings.experiment
 
 
 def notice(findings: Findings) -> str:
-    """What must be known before anything else is believed: that it has not ended, or that nothing came of it; else nothing."""
+    """A warning to read first: the experiment has not ended, or no run completed; else empty."""
     runs = [run for arm in findings.arms for run in arm.runs]
     done = sum(run.state == "completed" for run in runs)
     if findings.state in UNDER_WAY:
@@ -30,13 +30,13 @@ def notice(findings: Findings) -> str:
 
 
 def summary(material: Material) -> str:
-    """What was trained, and how much of it."""
+    """What was trained, for how many timesteps and with which seeds."""
     arms = material.experiment.arms
-    parts = [_said(arms, "algorithm"), f"on {_said(arms, 'environment')}", f"for {_steps(arms)} timesteps", _seeds(arms)]
+    parts = [_joined(arms, "algorithm"), f"on {_joined(arms, 'environment')}", f"for {_steps(arms)} timesteps", _seeds(arms)]
     return " ".join(parts)
 
 
-def _said(arms: Sequence[Arm], name: str) -> str:
+def _joined(arms: Sequence[Arm], name: str) -> str:
     return " and ".join(dict.fromkeys(str(getattr(arm, name)) for arm in arms))
 
 
@@ -52,18 +52,18 @@ def _seeds(arms: Sequence[Arm]) -> str:
 
 
 def steps_to(findings: Findings) -> str:
-    """The heading of the steps to the threshold."""
+    """The heading of the column of steps to the threshold."""
     return "steps to threshold" if findings.threshold is None else f"steps to {numbers.number(findings.threshold)}"
 
 
 def reached(arm: ArmFinding) -> str:
-    """How many of an arm's completed runs came to the threshold, where not all did."""
+    """How many of an arm's completed runs reached the threshold; empty if all did."""
     completed = sum(run.state == "completed" for run in arm.runs)
     return f"({arm.reached} of {completed} runs)" if arm.reached < completed else ""
 
 
 def lineage(material: Material) -> str:
-    """Which runs a fork continues, and from where; nothing where it is none."""
+    """The runs that a fork continues, and from which step; empty if the experiment is no fork."""
     last = [past[-1] for past in material.ancestry.values()]
     if not last:
         return ""
@@ -72,15 +72,15 @@ def lineage(material: Material) -> str:
     return f"A fork: its runs go on from {', '.join(runs[:_MOST_SEEDS])}{rest}."
 
 
-def manifest(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Where and with what the experiment was asked for, as far as it was said, line by line."""
-    git = told.get("git") or {}
-    machine = told.get("machine") or {}
-    if argv := told.get("argv"):
+def manifest(recorded: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The recorded command, commit, versions and machine of the submission, as pairs of label and text."""
+    git = recorded.get("git") or {}
+    machine = recorded.get("machine") or {}
+    if argv := recorded.get("argv"):
         yield "asked for with", " ".join(["lander-ctl", *(str(word) for word in argv[1:])])
     if commit := git.get("commit"):
         yield "commit", f"{commit}{' (with changes)' if git.get('dirty') else ''}"
-    if versions := told.get("versions"):
+    if versions := recorded.get("versions"):
         yield "versions", ", ".join(f"{name} {version}" for name, version in versions.items())
     if machine:
         named = [machine.get("cpu"), machine.get("platform"), *machine.get("gpus", ())]
@@ -88,7 +88,7 @@ def manifest(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 class About(NamedTuple):
-    """What a figure shows: in a few words, and how to read it."""
+    """A figure's title, and its caption, which says how to read it."""
 
     title: str
     caption: str
@@ -130,4 +130,4 @@ ABOUT: Final[Mapping[str, About]] = {
         "Resource use", "What each run used while it trained: its process with all its children, by the host's samples."
     ),
 }
-"""Every figure, by its name."""
+"""The title and caption of every figure, by its name."""

@@ -1,4 +1,4 @@
-"""Findings as a person reads them in a terminal, and as JSON."""
+"""Findings as text for a terminal, and as JSON."""
 
 import json
 import math
@@ -13,9 +13,9 @@ from lander.reports.render.verdict import verdict
 
 
 def as_json(findings: Findings) -> str:
-    """The verdict and the findings as one JSON object, its fields as they are named in Python; what is no number is null."""
-    said = {"verdict": verdict(findings), "notice": notice(findings)}
-    return json.dumps(said | _finite(asdict(findings)), indent=2, ensure_ascii=False, allow_nan=False)
+    """The verdict and the findings as one JSON object with the field names of `Findings`; NaN and infinity are null."""
+    fields = {"verdict": verdict(findings), "notice": notice(findings)}
+    return json.dumps(fields | _finite(asdict(findings)), indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def _finite(value: Any) -> Any:
@@ -30,15 +30,15 @@ def _finite(value: Any) -> Any:
 
 
 def as_text(findings: Findings, picture: Sequence[str] = ()) -> str:
-    """The verdict, a table of the arms, a picture if one is given, and what to keep in mind."""
+    """The verdict, a table of the arms, a picture if one is given, and the caveats."""
     return "\n".join(_lines(findings, picture))
 
 
 def _lines(findings: Findings, picture: Sequence[str]) -> Iterator[str]:
     hypothesis = " ".join(findings.hypothesis.split())
     yield f"{findings.experiment}: {findings.state}" + (f" – {hypothesis}" if hypothesis else "")
-    if said := notice(findings):
-        yield said
+    if warning := notice(findings):
+        yield warning
     yield from verdict(findings)
     yield ""
     yield from _aligned([_headings(findings), *(_row(arm) for arm in findings.arms)])
@@ -63,7 +63,7 @@ def _row(arm: ArmFinding) -> tuple[str, ...]:
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Names to the left, numbers to the right."""
+    """Aligned rows: names to the left, numbers to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for first, *rest in rows:
         cells = [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]

@@ -1,6 +1,6 @@
-"""The verdict: what an experiment's findings mean for its question, in sentences.
+"""The verdict: the sentences that answer an experiment's question from its findings.
 
-One paragraph for each variant, in the order of the file; beside them stand the findings' own `caveats`.
+One paragraph for each variant, in the order of the file; the findings' `caveats` are separate.
 """
 
 from collections.abc import Iterator
@@ -20,11 +20,11 @@ MEASURED: Final[dict[Measure, str]] = {
     "evaluation": "in evaluation",
     "training": f"in the last {RETURN_WINDOW} episodes of training",
 }
-"""Where a final return was achieved, as a part of a sentence."""
+"""Where a final return was measured, as a part of a sentence."""
 
 
 def verdict(findings: Findings) -> list[str]:
-    """For each variant the decision, the numbers it rests on, and what would help where there is none."""
+    """For each variant: the decision, the numbers behind it, and for no decision, what would help."""
     contrasts = {contrast.variant: contrast for contrast in findings.contrasts}
     return [_paragraph(findings, variant.name, contrasts.get(variant.name)) for variant in findings.arms[1:]]
 
@@ -34,12 +34,12 @@ def _paragraph(findings: Findings, variant: str, contrast: Contrast | None) -> s
     compared = [arm for arm in findings.arms if arm.name in (findings.arms[0].name, variant)]
     if contrast is None:
         without = " and none of ".join(arm.name for arm in compared if not arm.returns)
-        said, decision = f"no run of {without} has completed with a return", "undecided"
+        statement, decision = f"no run of {without} has completed with a return", "undecided"
     else:
-        said, decision = _finding(findings, contrast), contrast.decision
-    said += "".join(f"; {_lost(arm)}" for arm in compared if arm.lost)
+        statement, decision = _finding(findings, contrast), contrast.decision
+    statement += "".join(f"; {_lost(arm)}" for arm in compared if arm.lost)
     return " ".join(
-        [f"{decision.capitalize()}{so_far}: {said}.", *_remedy(findings, contrast, any(arm.lost for arm in compared))]
+        [f"{decision.capitalize()}{so_far}: {statement}.", *_remedy(findings, contrast, any(arm.lost for arm in compared))]
     )
 
 
@@ -49,9 +49,9 @@ def _lost(arm: ArmFinding) -> str:
 
 
 def _finding(findings: Findings, contrast: Contrast) -> str:
-    """What was found, as one sentence without its end."""
+    """The difference, its test and the pairs won, as one sentence without its full stop."""
     gap, where = contrast.difference, MEASURED[findings.measure]
-    amount, *bounds = numbers.alike(abs(gap.value), *(bound for bound in (gap.low, gap.high) if bound is not None))
+    amount, *bounds = numbers.same_decimals(abs(gap.value), *(bound for bound in (gap.low, gap.high) if bound is not None))
     how = f"{amount} {'more' if gap.value > 0 else 'less'} than" if gap.value else "as much as"
     interval = f", {numbers.percent(CONFIDENCE)} interval {' to '.join(bounds)}" if bounds else ""
     pairs = f"{contrast.compared} seed{'s' if contrast.compared > 1 else ''}"
@@ -60,15 +60,15 @@ def _finding(findings: Findings, contrast: Contrast) -> str:
 
 
 def _evidence(contrast: Contrast) -> str:
-    """The test, what it was made with, and what came of it."""
+    """The test, its sample and its p-value, corrected too if that differs."""
     count = contrast.compared
     sample = f"{count} seed{'s' if count > 1 else ''}" if contrast.paired else f"{count} runs of each"
     if contrast.p_value is None or contrast.p_adjusted is None:
         return f"{sample}, too few for a test"
-    told = f"{contrast.test} over {sample}, {_p(contrast.p_value)}"
+    statement = f"{contrast.test} over {sample}, {_p(contrast.p_value)}"
     if contrast.p_adjusted == contrast.p_value:
-        return told
-    return f"{told}, and {_p(contrast.p_adjusted)} corrected for the number of tests"
+        return statement
+    return f"{statement}, and {_p(contrast.p_adjusted)} corrected for the number of tests"
 
 
 def _p(value: float) -> str:
@@ -77,7 +77,7 @@ def _p(value: float) -> str:
 
 
 def _remedy(findings: Findings, contrast: Contrast | None, lost: bool) -> Iterator[str]:
-    """What to do about a question that is undecided."""
+    """What the user can do about an undecided question."""
     if contrast is not None and contrast.decision != "undecided":
         return
     if findings.state in UNDER_WAY:
@@ -108,7 +108,7 @@ def _more(findings: Findings, contrast: Contrast) -> Iterator[str]:
 
 
 def _addition(findings: Findings, more: int) -> str:
-    """How to come to so many more seeds; a fork can be given none but those that were forked."""
+    """How to add so many seeds; a fork can only use seeds of the arm that it was forked from."""
     if findings.origin is not None:
         return f"fork {findings.origin} anew with {more} more of its seeds, trained there first if need be"
     return f"lander-ctl run --experiment-id {findings.experiment} --seeds +{more} adds {more}"
@@ -118,7 +118,7 @@ def _addition(findings: Findings, more: int) -> str:
 
 
 def method(findings: Findings) -> list[str]:
-    """How the numbers come about, for whoever wants to know: a sentence each."""
+    """The methods behind the numbers of a report, one paragraph each."""
     return list(_method(findings))
 
 
@@ -148,8 +148,8 @@ def _method(findings: Findings) -> Iterator[str]:
         " effect size is Hedges' g, in standard deviations between the seeds of an arm."
     )
     if findings.threshold is not None:
-        (aim,) = numbers.alike(findings.threshold)
+        (shown,) = numbers.same_decimals(findings.threshold)
         yield (
-            f"The threshold is a mean return of {aim} over the last {RETURN_WINDOW} training episodes, {FEWEST_EPISODES} at"
+            f"The threshold is a mean return of {shown} over the last {RETURN_WINDOW} training episodes, {FEWEST_EPISODES} at"
             " least; in the mean of the steps to it, runs that never came to it count with all their training steps."
         )

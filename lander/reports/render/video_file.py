@@ -1,6 +1,6 @@
-"""Pictures, one after the other, as an MP4 that every browser plays: H.264, and nothing in it of when or where.
+"""Films: frames encoded as an MP4 (H.264) that every browser plays, without metadata about time or machine.
 
-The same pictures give the same bytes, and a film is there whole or not at all.
+The same frames give the same bytes, and a film appears only when it is complete.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ from lander.home.durable_files import clear_abandoned, make_directory, publish, 
 from lander.protocol.errors import LanderError, UsageError
 
 Frame = npt.NDArray[np.uint8]
-"""A picture, indexed [row, column, colour]."""
+"""A picture of shape [height, width, 3], indexed [row, column, colour]."""
 SUFFIX: Final = ".mp4"
 WIDEST: Final = 1920
 _REPRODUCIBLE: Final = ("-threads", "1", "-fflags", "+bitexact", "-flags:v", "+bitexact", "-map_metadata", "-1")
@@ -27,25 +27,25 @@ _GREY: Final = 210
 
 
 def write_film(path: Path, frames: Iterable[Frame], fps: float, *, width: int = WIDEST) -> int:
-    """Encode a film at most so many pixels wide, durably; returns how many frames it has.
+    """Encode a film, at most `width` pixels wide, and write it durably; returns its number of frames.
 
-    Raises what `frames` raises, `OSError` where the place cannot be written to, `UsageError` for another suffix or without
-    ffmpeg, `LanderError` where that fails; nothing is written then.
+    Raises what `frames` raises, `OSError` if the path cannot be written, `UsageError` for another suffix or a missing ffmpeg,
+    and `LanderError` if ffmpeg fails; then no film is written.
     """
     import imageio_ffmpeg
 
     if path.suffix != SUFFIX:
         raise UsageError(f"{path}: must end with {SUFFIX}, which is what films are")
-    coming = iter(frames)
-    first = _even(next(coming))
+    rest = iter(frames)
+    first = _even(next(rest))
     make_directory(path.parent)
     clear_abandoned(path)
     with unfinished(path) as file:
-        file.touch()  # ffmpeg has many words for a place that cannot be written to
-        fitted = (_fitted(frame, *first.shape[:2]) for frame in chain([first], coming))
+        file.touch()  # raises a plain OSError for an unwritable path, before ffmpeg reports it in its own way
+        fitted = (_fitted(frame, *first.shape[:2]) for frame in chain([first], rest))
         count = _encode(path, file, fitted, _options(first, fps, width))
-        with _blamed_on_ffmpeg(path):
-            written, _ = imageio_ffmpeg.count_frames_and_secs(file)  # what ffmpeg thinks of its work itself is not passed on
+        with _ffmpeg_errors(path):
+            written, _ = imageio_ffmpeg.count_frames_and_secs(file)  # imageio does not pass on ffmpeg's own exit status
         if written != count:
             raise LanderError(f"{path}: {written} of {count} frames were encoded; is there room on the disk?")
         publish(file, path)
@@ -53,24 +53,24 @@ def write_film(path: Path, frames: Iterable[Frame], fps: float, *, width: int = 
 
 
 def _encode(path: Path, file: Path, frames: Iterable[Frame], options: Mapping[str, Any]) -> int:
-    """Write the frames into a file that will be `path`; returns how many they were."""
+    """Encode the frames into a temporary file, which becomes `path` later; returns their number."""
     import imageio.v2 as imageio
 
     count = 0
     with ExitStack() as stack:
-        with _blamed_on_ffmpeg(path):
+        with _ffmpeg_errors(path):
             writer = stack.enter_context(closing(imageio.get_writer(file, **options)))
         for frame in frames:
-            with _blamed_on_ffmpeg(path):
+            with _ffmpeg_errors(path):
                 writer.append_data(frame)
             count += 1
-        with _blamed_on_ffmpeg(path):
+        with _ffmpeg_errors(path):
             writer.close()
     return count
 
 
 @contextmanager
-def _blamed_on_ffmpeg(path: Path) -> Iterator[None]:
+def _ffmpeg_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError, ImportError) as error:
@@ -93,20 +93,20 @@ def _options(first: Frame, fps: float, width: int) -> dict[str, Any]:
 def _not_encoded(path: Path, error: Exception) -> LanderError:
     import imageio_ffmpeg
 
-    said = (str(error).splitlines() or [type(error).__name__])[0]
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
     if isinstance(error, RuntimeError | ImportError | FileNotFoundError):
-        return UsageError(f"{path}: no ffmpeg to encode it with ({said}); pip install 'imageio[ffmpeg]'")
+        return UsageError(f"{path}: no ffmpeg to encode it with ({reason}); pip install 'imageio[ffmpeg]'")
     ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
-    return LanderError(f"{path}: {ffmpeg} could not encode it ({said}); does it run, and is there room on the disk?")
+    return LanderError(f"{path}: {ffmpeg} could not encode it ({reason}); does it run, and is there room on the disk?")
 
 
 # --- pictures ---------------------------------------------------------------------------------------------------------
 
 
 def grid(films: Mapping[str, Iterable[Frame]]) -> Iterator[Frame]:
-    """Several films as one, side by side, each under its caption; one that is over shows its last picture.
+    """Several films as one, side by side, each with its caption above; a film that has ended shows its last frame.
 
-    One alone is left as it is.
+    A single film is returned unchanged.
     """
     if len(films) == 1:
         yield from next(iter(films.values()))
@@ -121,7 +121,7 @@ def grid(films: Mapping[str, Iterable[Frame]]) -> Iterator[Frame]:
 
 
 def _arranged(tiles: Sequence[Frame]) -> Frame:
-    """In rows, as nearly square as can be."""
+    """The tiles in rows, with as many columns as rows where possible."""
     columns = ceil(sqrt(len(tiles)))
     framed = [np.pad(tile, ((0, _MARGIN), (0, _MARGIN), (0, 0)), constant_values=_GREY) for tile in tiles]
     framed += [np.full_like(framed[0], _GREY)] * (-len(tiles) % columns)
@@ -129,7 +129,7 @@ def _arranged(tiles: Sequence[Frame]) -> Frame:
 
 
 def _caption(text: str, width: int) -> Frame:
-    """A strip with words on it."""
+    """A strip of `_CAPTION_HEIGHT` pixels with text on it."""
     from PIL import Image, ImageDraw, ImageFont
 
     strip = Image.new("RGB", (width, _CAPTION_HEIGHT), (_GREY, _GREY, _GREY))
@@ -138,13 +138,13 @@ def _caption(text: str, width: int) -> Frame:
 
 
 def _even(frame: Frame) -> Frame:
-    """With an even number of rows and columns, which the colours of H.264 need."""
+    """The frame with an even height and width, which H.264's colour subsampling needs."""
     height, width = frame.shape[:2]
     return _fitted(frame, height + height % 2, width + width % 2)
 
 
 def _fitted(frame: Frame, height: int, width: int) -> Frame:
-    """Cut off, or continued with its last row and column, to this size."""
+    """The frame cropped, or extended with its last row and column, to this size."""
     missing = max(0, height - frame.shape[0]), max(0, width - frame.shape[1])
     if missing != (0, 0):
         frame = np.pad(frame, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="edge")

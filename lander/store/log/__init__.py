@@ -1,1 +1,1 @@
-"""The log itself: its promise, its schema, its order and its hash chain, and how it is read."""
+"""The log itself: its contract, its schema, its order and hash chain, and its readers."""

@@ -1,7 +1,7 @@
-"""The hash chain over commits: each link seals a whole commit and, through the link before, all of the past.
+"""The hash chain over commits: each link covers one whole commit and, through the previous link, all earlier ones.
 
-One SHA-256 per commit over the rows exactly as they are stored, so that a changed, missing, added or reordered event is
-noticed, and recording an event costs nothing more.
+One SHA-256 per commit is computed over the rows exactly as they are stored. It reveals a changed, missing, added or reordered
+event, and costs almost nothing per event.
 """
 
 import hashlib
@@ -21,15 +21,15 @@ Row = tuple[int, int, int, int, str, int, bytes]
 
 
 def link(previous: bytes, new_streams: Sequence[tuple[int, str]], rows: Sequence[Row]) -> bytes:
-    """The link that seals these rows, and the names of the streams that appear in them for the first time.
+    """The link over these rows, and over the names of the streams that appear in them for the first time.
 
-    msgpack puts type and length before every value, so no two contents run together.
+    msgpack writes type and length before every value, so two different contents never give the same bytes.
     """
     return hashlib.sha256(previous + msgpack.packb((new_streams, rows))).digest()
 
 
 def verify(connection: sqlite3.Connection) -> int:
-    """Check the whole chain; returns the last sealed position, raises `StoreError` naming the first bad commit."""
+    """Check the whole chain; returns the last covered position, raises `StoreError` naming the first bad commit."""
     names = dict(connection.execute("SELECT id, name FROM streams"))
     seen: set[int] = set()
     previous, first = GENESIS, 1

@@ -1,4 +1,4 @@
-"""What every event store promises, whatever it keeps its events in."""
+"""The contract of every event store, whatever it stores events in."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +11,7 @@ from lander.protocol.wire import encode_event
 
 
 class Batch(NamedTuple):
-    """Events of one producer for one stream, numbered from `first_seq`; None numbers them on from the last."""
+    """Events of one producer for one stream, numbered from `first_seq`; None continues after the producer's last number."""
 
     stream: str
     producer: int
@@ -20,7 +20,7 @@ class Batch(NamedTuple):
 
 
 class SequenceGapError(StoreError):
-    """Events are missing before this batch; append them first. `last_seq` is the last one the store has."""
+    """Events are missing before this batch; append them first. `last_seq` is the last number that the store has."""
 
     def __init__(self, stream: str, producer: int, last_seq: int) -> None:
         super().__init__(f"{stream}: producer {producer} left out events after its number {last_seq}")
@@ -33,18 +33,18 @@ CommitListener = Callable[[Sequence[Recorded]], None]
 class EventStore(Protocol):
     """An append-only log with one writer.
 
-    `append` takes its place in the log at once, without awaiting; its future is done when the batches are durable, all of
-    them or none, and gives for each the number of its producer's last durable event. What was appended before is skipped,
-    so repeating a batch is harmless. The future raises `SequenceGapError` if a batch starts too late.
+    `append` assigns positions at once, without awaiting. Its future is done when the batches are durable, all of them or none,
+    and gives the last durable number of each batch's producer. Events that were appended before are skipped, so repeating a
+    batch is harmless. The future raises `SequenceGapError` if a batch starts too late.
     """
 
     full: bool
-    """There is no room: nothing is acknowledged until there is, and what is appended meanwhile waits in memory."""
+    """The disk is full: nothing is acknowledged until there is space, and appended events wait in memory."""
 
     def append(self, *batches: Batch) -> "asyncio.Future[list[int]]": ...
 
     def consequential(self) -> Iterator[Recorded]:
-        """Every event but telemetry, in order: all that decisions are made from."""
+        """Every event except telemetry, in order: the input of all decisions."""
         ...
 
     def listen(self, listener: CommitListener) -> None:
@@ -54,7 +54,7 @@ class EventStore(Protocol):
     async def close(self) -> None: ...
 
 
-def said(stream: str, *events: Event, at: int | None = None, producer: int = SUPERVISOR) -> Batch:
-    """A batch of events to be numbered on from the producer's last."""
+def batch_of(stream: str, *events: Event, at: int | None = None, producer: int = SUPERVISOR) -> Batch:
+    """A batch of events that continues after the producer's last number."""
     at = now_microseconds() if at is None else at
     return Batch(stream, producer, None, [NewEvent(at, event, encode_event(event)) for event in events])

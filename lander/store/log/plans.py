@@ -1,60 +1,60 @@
-"""What each experiment was to be when it was submitted, and what it has become with every event that adds to it."""
+"""The plans of an experiment: its value at submission, and after each event that changed it."""
 
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from lander.protocol.events import SUPERVISOR, Execution, ExperimentSubmitted
 from lander.protocol.experiment import Experiment
-from lander.protocol.growth import GROWTH_KINDS, Growth, execution_after, grown
-from lander.protocol.upcasters import written_as
+from lander.protocol.growth import GROWTH_KINDS, Growth, execution_after, experiment_after
+from lander.protocol.upcasters import stored_kinds
 from lander.protocol.wire import decode_event
 from lander.store.log.schema import CONSEQUENTIAL
 
-PLAN_KINDS: Final = tuple(name for kind in (ExperimentSubmitted.kind, *GROWTH_KINDS) for name in written_as(kind))
-"""Every kind of event, of today and of earlier versions, that says what an experiment is."""
+PLAN_KINDS: Final = tuple(name for kind in (ExperimentSubmitted.kind, *GROWTH_KINDS) for name in stored_kinds(kind))
+"""Every kind of event that defines or changes an experiment, including retired kinds."""
 
-_MARKS: Final = ", ".join("?" * len(PLAN_KINDS))
+_PLACEHOLDERS: Final = ", ".join("?" * len(PLAN_KINDS))
 PLANS_OF_ALL: Final = (
     "SELECT s.name, e.at, e.kind, e.body FROM events e INDEXED BY events_of_consequence JOIN streams s ON s.id = e.stream"
-    f" WHERE e.{CONSEQUENTIAL} AND e.kind IN ({_MARKS}) ORDER BY e.position"
+    f" WHERE e.{CONSEQUENTIAL} AND e.kind IN ({_PLACEHOLDERS}) ORDER BY e.position"
 )
-"""The query that `experiments_of` takes its rows from; `PLAN_KINDS` are its values."""
+"""The query for the rows of `experiments_of`; its parameters are `PLAN_KINDS`."""
 PLANS_OF_ONE: Final = (
     "SELECT e.at, e.kind, e.body FROM events e JOIN streams s ON s.id = e.stream"
-    f" WHERE s.name = ? AND e.producer = {SUPERVISOR} AND e.kind IN ({_MARKS}) ORDER BY e.seq"
+    f" WHERE s.name = ? AND e.producer = {SUPERVISOR} AND e.kind IN ({_PLACEHOLDERS}) ORDER BY e.seq"
 )
-"""The query that `plans` takes its rows from; the experiment's id and `PLAN_KINDS` are its values."""
+"""The query for the rows of `plans`; its parameters are the experiment's id and `PLAN_KINDS`."""
 
 
 class Plan(NamedTuple):
-    """What an experiment was from a time on (microseconds since 1970), and how it was to be carried out."""
+    """An experiment and its execution from a time on (microseconds since 1970)."""
 
     at: int
     experiment: Experiment
     execution: Execution
 
 
-def follow(plan: Plan | None, at: int, event: object) -> Plan:
-    """The plan after one of these events; raises `TypeError` for any other."""
+def plan_after(plan: Plan | None, at: int, event: object) -> Plan:
+    """The plan after an event of `PLAN_KINDS`; raises `TypeError` for any other event."""
     match event:
         case ExperimentSubmitted():
             return Plan(at, event.experiment, event.execution)
         case _ if plan is not None and isinstance(event, Growth):
-            return Plan(at, grown(plan.experiment, event), execution_after(plan.execution, event))
+            return Plan(at, experiment_after(plan.experiment, event), execution_after(plan.execution, event))
     raise TypeError(f"{type(event).__name__} says nothing of what an experiment is")
 
 
 def plans(rows: Iterable[tuple[int, str, bytes]]) -> list[Plan]:
-    """Every plan that one experiment had, in order."""
+    """Every plan of one experiment, in order."""
     found: list[Plan] = []
     for at, kind, body in rows:
-        found.append(follow(found[-1] if found else None, at, decode_event(kind, body)))
+        found.append(plan_after(found[-1] if found else None, at, decode_event(kind, body)))
     return found
 
 
 def experiments_of(rows: Iterable[tuple[str, int, str, bytes]]) -> dict[str, Experiment]:
-    """Every experiment as it is now, by id."""
+    """The current value of every experiment, by id."""
     found: dict[str, Plan] = {}
     for name, at, kind, body in rows:
-        found[name] = follow(found.get(name), at, decode_event(kind, body))
+        found[name] = plan_after(found.get(name), at, decode_event(kind, body))
     return {name: plan.experiment for name, plan in found.items()}

@@ -1,6 +1,7 @@
-"""Reading the log and its projections, without a word to the supervisor: read-only SQLite.
+"""Read-only access to the log and its projections through SQLite, without contacting the supervisor.
 
-Plain `sqlite3`, not aiosqlite, and pydantic only where events are decoded: readers are short programs that must start fast.
+It uses plain `sqlite3`, not aiosqlite, and loads pydantic only to decode events: readers are short programs that must start
+fast.
 """
 
 import sqlite3
@@ -21,14 +22,14 @@ if TYPE_CHECKING:
     from lander.store.log.plans import Plan
 
 DATABASE: Final = "events.db"
-"""The event store's file name in the home."""
+"""The file name of the event store in the home."""
 SCHEMA_VERSION: Final = 4
 
 _PAGE: Final = 1024
 
 
 class StoredEvent(NamedTuple):
-    """A row of the log, its body as it is stored; `decode` gives the event."""
+    """A row of the log with its body as stored; `decode` gives the event."""
 
     position: int
     stream: str
@@ -39,7 +40,7 @@ class StoredEvent(NamedTuple):
     body: bytes
 
     def decode(self) -> "Event":
-        """The event itself, in today's shape; raises `WireError` if the log holds what this version cannot read."""
+        """The event in its current shape; raises `WireError` if this version cannot read it."""
         from lander.protocol.wire import decode_event
 
         return decode_event(self.kind, self.body)
@@ -72,7 +73,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
 
 
 def check_version(version: int, path: Path) -> None:
-    """Raise `HomeError` if a file with this schema version is not ours to use."""
+    """Raise `HomeError` if this version cannot use a file with this schema version."""
     if version > SCHEMA_VERSION:
         raise HomeError(f"{path}: written by a newer version (schema {version}, known {SCHEMA_VERSION}); upgrade lander-ctl")
     if version < 1:
@@ -82,16 +83,16 @@ def check_version(version: int, path: Path) -> None:
 
 
 def _as_stored(kinds: Sequence[str]) -> list[str]:
-    """These kinds of events under every name that a version wrote them as."""
+    """Every stored kind of these kinds of events, including retired kinds."""
     if not kinds:
         return []
-    from lander.protocol.upcasters import written_as
+    from lander.protocol.upcasters import stored_kinds
 
-    return [name for kind in kinds for name in written_as(kind)]
+    return [name for kind in kinds for name in stored_kinds(kind)]
 
 
 def consequential(connection: sqlite3.Connection) -> "Iterator[Recorded]":
-    """Every event but telemetry, in order; its cost does not depend on how much telemetry lies between."""
+    """Every event except telemetry, in order; its cost does not depend on the amount of telemetry."""
     from lander.protocol.events import Recorded
     from lander.protocol.wire import decode_event
 
@@ -104,10 +105,9 @@ def consequential(connection: sqlite3.Connection) -> "Iterator[Recorded]":
 
 
 class Reader:
-    """The log as it stands, read afresh at every call; use as a context manager.
+    """The current log, read anew at every call; use as a context manager.
 
-    Raises `NotFoundError` where the home holds no event store yet. A `connection` may be given to read what is kept
-    elsewhere than in the home's file (`rebuild`).
+    Raises `NotFoundError` if the home has no event store yet. A `connection` replaces the home's file (`rebuild` uses it).
     """
 
     def __init__(self, home: Path, connection: sqlite3.Connection | None = None) -> None:
@@ -125,7 +125,7 @@ class Reader:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Whatever is read inside is as of one moment."""
+        """All reads inside see the same moment."""
         if self.connection.in_transaction:
             yield
             return
@@ -143,7 +143,7 @@ class Reader:
     def events(
         self, target: str | None = None, kinds: Sequence[str] = (), after: int = 0, until: int | None = None
     ) -> Iterator[StoredEvent]:
-        """The events after position `after`, of a target and of kinds where given; fetched page by page."""
+        """The events after position `after`, of a target and of kinds if given; fetched page by page."""
         streams = self._streams(target)
         if target is not None and not streams:
             raise NotFoundError(self._unknown(target))
@@ -157,13 +157,13 @@ class Reader:
             f" WHERE e.position > ? AND e.position <= ?{condition} ORDER BY e.position LIMIT {_PAGE}"
         )
         last = until if until is not None else self.position()
-        # A statement for each page: one left open while somebody reads would keep the write-ahead log from ever shrinking.
+        # One statement per page, because an open statement would keep the write-ahead log from shrinking while a caller reads.
         while page := self.connection.execute(query, [after, last, *values]).fetchall():
             yield from (StoredEvent(*row) for row in page)
             after = page[-1][0]
 
     def plans(self, name: str) -> "list[Plan]":
-        """Everything the experiment was to be, from its submission on; raises `NotFoundError` naming the nearest ids."""
+        """Every plan of the experiment since its submission; raises `NotFoundError` with the nearest ids."""
         from lander.store.log.plans import PLAN_KINDS, PLANS_OF_ONE, plans
 
         found = plans(self.connection.execute(PLANS_OF_ONE, (name, *PLAN_KINDS)).fetchall())
@@ -172,15 +172,15 @@ class Reader:
         return found
 
     def experiment(self, name: str) -> "Experiment":
-        """What the experiment is now: as it was submitted, and has grown since; raises as `plans` does."""
+        """The current experiment, with all changes since its submission; raises as `plans` does."""
         return self.plans(name)[-1].experiment
 
     def execution(self, name: str) -> "Execution":
-        """How the experiment is carried out now; raises as `plans` does."""
+        """The current execution of the experiment; raises as `plans` does."""
         return self.plans(name)[-1].execution
 
     def submission(self, name: str) -> "ExperimentSubmitted":
-        """What was submitted under this id; raises `NotFoundError` naming the nearest ids."""
+        """The submission under this id; raises `NotFoundError` with the nearest ids."""
         from lander.protocol.events import ExperimentSubmitted
         from lander.protocol.wire import decode_event
 
@@ -202,7 +202,7 @@ class Reader:
         return [Episode(step, length, float("nan") if value is None else value) for step, length, value in rows]
 
     def runs(self, target: str) -> list[str]:
-        """The ids of the runs a target names, in order; raises `NotFoundError` with the nearest names."""
+        """The ids of the target's runs, in order; raises `NotFoundError` with the nearest names."""
         rows = self.connection.execute("SELECT run FROM progress WHERE experiment = ? ORDER BY id", (target.split("/", 1)[0],))
         found = [run for (run,) in rows if matches(target, run)]
         if not found:
@@ -210,11 +210,11 @@ class Reader:
         return found
 
     def unfinished(self, target: str | None = None) -> list[str]:
-        """The runs of a target, or all runs, that have not ended; none for a target that does not exist."""
+        """The runs of a target, or all runs, that have not ended; empty for a target that does not exist."""
         return [run for run, state in self.states(target).items() if state not in TERMINAL]
 
     def under_way(self, target: str | None = None) -> list[str]:
-        """Those of the unfinished that go on by themselves: all but the paused."""
+        """The unfinished runs that continue without a command: all except the paused."""
         return [run for run, state in self.states(target).items() if state not in TERMINAL and state != "paused"]
 
     def states(self, target: str | None = None) -> dict[str, RunState]:

@@ -1,6 +1,7 @@
--- The event store. One connection writes; everybody else opens the file read-only.
--- The log only ever grows by new tables; the projections may change, and are made anew from it (`upgrade.py`).
+-- The event store. One connection writes; all others open the file read-only.
+-- A new version may add tables to the log, and may change the projections, which `upgrade.py` rebuilds from the log.
 -- `user_version` counts the versions of both.
+-- SQLite stores each statement with the comments in it, and the integrity check compares them: do not reword those.
 
 CREATE TABLE streams (
     id   INTEGER PRIMARY KEY,
@@ -18,7 +19,7 @@ CREATE TABLE events (
     UNIQUE (stream, producer, seq)
 ) STRICT;
 
--- What decisions are made from, found without reading the telemetry between. The reader repeats the condition verbatim.
+-- The input of all decisions, found without reading the telemetry. `schema.CONSEQUENTIAL` repeats the condition verbatim.
 CREATE INDEX events_of_consequence ON events (position)
     WHERE kind NOT IN ('StepsRecorded', 'EpisodeFinished', 'MetricsLogged', 'ResourcesSampled');
 
@@ -27,7 +28,7 @@ BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
 CREATE TRIGGER events_are_not_deleted BEFORE DELETE ON events
 BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
 
--- One row for each commit: the SHA-256 of the commit before and of every row of this one.
+-- One row for each commit: the SHA-256 of the previous link and of every row of this commit.
 CREATE TABLE commits (
     last_position INTEGER PRIMARY KEY,
     chain         BLOB NOT NULL
@@ -38,7 +39,7 @@ BEGIN SELECT RAISE(ABORT, 'commits are append-only'); END;
 CREATE TRIGGER commits_are_not_deleted BEFORE DELETE ON commits
 BEGIN SELECT RAISE(ABORT, 'commits are append-only'); END;
 
--- Projections: what the events say, kept at hand. Everything below can be rebuilt from event 1.
+-- Projections: tables derived from the events. Everything below can be rebuilt from event 1.
 
 CREATE TABLE bookmark (
     id       INTEGER PRIMARY KEY CHECK (id = 1),

@@ -1,4 +1,4 @@
-"""Gives events their place: positions over the store, running numbers per producer, each event exactly once."""
+"""The numbering of events: positions over the whole store, sequence numbers per producer, each event exactly once."""
 
 from itertools import count
 
@@ -7,14 +7,14 @@ from lander.store.log.event_store import Batch, SequenceGapError
 
 
 class Sequencer:
-    """The numbers handed out so far; pure, so that every store orders and drops duplicates in the same way."""
+    """The numbers assigned so far. Pure, so that every store orders events and drops duplicates in the same way."""
 
     def __init__(self, position: int = 0) -> None:
         self.position = position
         self._last_seq: dict[tuple[str, int], int] = {}
 
-    def recall(self, stream: str, producer: int, last_seq: int) -> None:
-        """Continue after `last_seq`, which an earlier process handed out."""
+    def restore(self, stream: str, producer: int, last_seq: int) -> None:
+        """Continue after `last_seq`, which an earlier process assigned."""
         self._last_seq[stream, producer] = last_seq
 
     def last_seq(self, stream: str, producer: int) -> int:
@@ -28,7 +28,7 @@ class Sequencer:
             raise SequenceGapError(batch.stream, batch.producer, last)
 
     def place(self, batch: Batch) -> list[tuple[Recorded, bytes]]:
-        """Number what is new in the batch and leave out what is not; the batch must have passed `check`."""
+        """Number the new events of the batch and skip those that were appended before; call `check` first."""
         last = self.last_seq(batch.stream, batch.producer)
         known = 0 if batch.first_seq is None else last + 1 - batch.first_seq
         new = batch.events[known:] if known else batch.events

@@ -1,11 +1,11 @@
-"""SQL with its rows, and many rows to a statement: a third faster, and Python's lock is let go of for a whole block."""
+"""SQL statements with many rows each: a third faster, and Python's lock is released for a whole block."""
 
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any, Final, NamedTuple
 
 BLOCKS: Final = (4096, 512, 64)
-"""Rows in one INSERT, the largest first; SQLite takes 32 766 parameters."""
+"""Rows in one INSERT, largest first; SQLite allows 32 766 parameters."""
 
 
 class Statement(NamedTuple):
@@ -16,14 +16,14 @@ class Statement(NamedTuple):
 
 
 def in_blocks(statement: Statement) -> Iterator[Statement]:
-    """The same effect, with a block of rows to a statement where it is a plain INSERT of that many."""
+    """The same rows, but in blocks with one statement each if it is a plain INSERT."""
     sql, rows = statement
     head, values, marks = sql.rpartition(" VALUES ")
     for size in BLOCKS if values and marks.endswith("?)") else ():
-        whole = len(rows) - len(rows) % size
-        if whole:
-            blocks = [tuple(chain.from_iterable(rows[first : first + size])) for first in range(0, whole, size)]
+        full = len(rows) - len(rows) % size
+        if full:
+            blocks = [tuple(chain.from_iterable(rows[first : first + size])) for first in range(0, full, size)]
             yield Statement(f"{head} VALUES {', '.join([marks] * size)}", blocks)
-            rows = rows[whole:]
+            rows = rows[full:]
     if rows:
         yield Statement(sql, rows)

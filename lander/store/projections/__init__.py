@@ -1,1 +1,1 @@
-"""What the events say, kept at hand in tables that can be made again from the log."""
+"""The projections: tables derived from the events, which can be rebuilt from the log."""

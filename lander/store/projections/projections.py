@@ -1,9 +1,8 @@
-"""What the events say, kept at hand: one fold from events to the rows of the projection tables.
+"""The fold from events to the rows of the projection tables.
 
-The rows live in memory while the store is open; `apply` changes them, `drain` gives the SQL that brings the tables up to
-date. The writer runs it in the transaction of the events themselves, with the bookmark, so tables and log cannot differ.
-Superseding (an attempt that continues at step S) happens here too, when its training starts: the log keeps everything, the
-projections what counts.
+The rows live in memory while the store is open; `apply` changes them, `drain` gives the SQL that updates the tables. The writer
+runs this SQL in the transaction of the events, with the bookmark, so tables and log cannot differ. An attempt that continues at
+step S supersedes earlier rows when its training starts: the log keeps everything, the projections only what counts.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,7 +12,7 @@ from typing import Any, Final, get_args
 
 from lander.protocol import events as e
 from lander.protocol.experiment import Experiment, RunKey
-from lander.protocol.growth import Growth, grown
+from lander.protocol.growth import Growth, experiment_after
 from lander.protocol.lifecycle import next_experiment_state, next_run_state
 from lander.protocol.lineage import SUPERSEDED_SQL
 from lander.protocol.states import LIVE, UNDER_WAY, ExperimentState, RunState
@@ -34,7 +33,7 @@ class ExperimentRow:
 
 @dataclass(slots=True)
 class ProgressRow:
-    """A row of `progress`: one run, as its events leave it."""
+    """A row of `progress`: the current state of one run."""
 
     id: int
     run: str
@@ -63,7 +62,7 @@ class ProgressRow:
 
 @dataclass(slots=True)
 class ResourcesRow:
-    """A row of `resources`: a run's latest measurement, and the most memory it was seen with."""
+    """A row of `resources`: a run's latest measurement, and its highest measured memory."""
 
     run: int
     at: int
@@ -104,7 +103,7 @@ _MOVE_BOOKMARK: Final = "UPDATE bookmark SET position = ? WHERE id = 1"
 
 
 class Projections:
-    """The fold and its rows; knows SQL text but no database."""
+    """The fold and its rows; it produces SQL text but needs no database."""
 
     def __init__(
         self,
@@ -119,12 +118,12 @@ class Projections:
         self.resources = {row.run: row for row in resources}
         self.position = position
         self._recorded = dict(recorded or {})
-        """Every experiment as it is now: what is added to it is added to that."""
+        """The current value of every experiment, to which the next event is applied."""
         self._changed_experiments: set[str] = set()
         self._changed_progress: set[str] = set()
         self._changed_resources: set[int] = set()
         self._children: list[Statement] = []
-        """What becomes of episodes and checkpoints, in the order in which it was said."""
+        """Pending changes of episodes and checkpoints, in the order of their events."""
 
     def apply(self, recorded: e.Recorded) -> None:
         """Fold one event in; events must come in the order of their positions."""
@@ -134,7 +133,7 @@ class Projections:
             handler(self, recorded, recorded.event)
 
     def drain(self) -> list[Statement]:
-        """The SQL for everything that changed since the last call, in the order to run it."""
+        """The SQL for everything that changed since the last call, in the order in which it must run."""
         statements = [
             Statement(_PUT_EXPERIMENT, [astuple(self.experiments[key]) for key in sorted(self._changed_experiments)]),
             Statement(_PUT_PROGRESS, [astuple(self.progress[key]) for key in sorted(self._changed_progress)]),
@@ -175,15 +174,15 @@ class Projections:
         )
         self._changed_progress.add(run.id)
 
-    def _grown(self, recorded: e.Recorded, event: Growth) -> None:
-        experiment = self._recorded[recorded.stream] = grown(self._recorded[recorded.stream], event)
+    def _experiment_changed(self, recorded: e.Recorded, event: Growth) -> None:
+        experiment = self._recorded[recorded.stream] = experiment_after(self._recorded[recorded.stream], event)
         for run in experiment.runs:
             if run.id not in self.progress:
                 self._add_run(experiment, run)
             self.progress[run.id].total_steps = experiment.configuration(run).training_steps
             self._changed_progress.add(run.id)
 
-    def _experiment_moved(self, recorded: e.Recorded, event: e.Event) -> None:
+    def _experiment_state_changed(self, recorded: e.Recorded, event: e.Event) -> None:
         row = self.experiments[recorded.stream]
         row.state = next_experiment_state(row.state, event.kind)
         row.ended_at = None if row.state in UNDER_WAY else recorded.at
@@ -191,30 +190,30 @@ class Projections:
 
     # ------------------------------------------------------------------------------------------------ runs
 
-    def _run_moved(self, recorded: e.Recorded, event: e.Event) -> None:
+    def _run_state_changed(self, recorded: e.Recorded, event: e.Event) -> None:
         row = self.progress[recorded.stream]
         row.state = next_run_state(row.state, event.kind)
         self._changed_progress.add(recorded.stream)
 
     def _resumed(self, recorded: e.Recorded, event: e.RunResumed) -> None:
-        self._run_moved(recorded, event)
+        self._run_state_changed(recorded, event)
         row = self.progress[recorded.stream]
         row.cause = row.detail = row.why = None
 
-    def _given_up(self, recorded: e.Recorded, event: e.RunFailed | e.RunSkipped) -> None:
-        self._run_moved(recorded, event)
+    def _run_failed_or_skipped(self, recorded: e.Recorded, event: e.RunFailed | e.RunSkipped) -> None:
+        self._run_state_changed(recorded, event)
         self.progress[recorded.stream].why = event.why or None
 
     def _attempt_started(self, recorded: e.Recorded, event: e.AttemptStarted) -> None:
-        """What was recorded before stands until its training starts: only that says where it continues."""
-        self._run_moved(recorded, event)
+        """Keep the record of the earlier attempts: only the start of training says where this one continues."""
+        self._run_state_changed(recorded, event)
         row = self.progress[recorded.stream]
         row.attempt, row.host = event.epoch, event.host
         row.device = f"cpu:{event.cpu}" if event.gpu is None else f"cuda:{event.gpu}"
         row.pid = row.started_at = row.last_at = row.cause = row.detail = row.why = None
 
     def _attempt_ended(self, recorded: e.Recorded, event: e.AttemptEnded) -> None:
-        self._run_moved(recorded, event)
+        self._run_state_changed(recorded, event)
         row = self.progress[recorded.stream]
         row.cause, row.detail, row.pid = event.named_cause, event.detail, None
 
@@ -222,16 +221,17 @@ class Projections:
 
     def _training_started(self, recorded: e.Recorded, event: e.TrainingStarted) -> None:
         row = self.progress[recorded.stream]
-        if row.attempt == recorded.producer and row.state in LIVE:  # else its last word came after its end was noted
-            self._run_moved(recorded, event)
+        if row.attempt == recorded.producer and row.state in LIVE:  # else the event arrived after `AttemptEnded`
+            self._run_state_changed(recorded, event)
             row.pid, row.started_at = event.pid, recorded.at
         if recorded.producer > row.trained:
             self._supersede(row, recorded.producer, event)
 
     def _supersede(self, row: ProgressRow, producer: int, event: e.TrainingStarted) -> None:
-        """From here on this attempt's words count, and of the earlier ones what they said up to where it continues."""
-        lasting = event.from_step and row.resume == "inexact"  # however exactly it goes on, what came before is not mended
-        row.trained, row.resume = producer, "inexact" if lasting else event.resume
+        """From here on this attempt's events count, and the earlier ones' only up to the step where it continues."""
+        # An exact resume does not repair an inexact one before it; only a start from step 0 does.
+        stays_inexact = event.from_step and row.resume == "inexact"
+        row.trained, row.resume = producer, "inexact" if stays_inexact else event.resume
         row.step = row.started_step = event.from_step
         row.episodes = event.from_episode
         row.model = row.model_sha256 = None
@@ -241,8 +241,8 @@ class Projections:
         ]
         self._changed_progress.add(row.run)
 
-    def _counts(self, recorded: e.Recorded) -> ProgressRow | None:
-        """The row of the run whose trainer says this, if its words count."""
+    def _row_if_current(self, recorded: e.Recorded) -> ProgressRow | None:
+        """The row of the run, if the event comes from the attempt whose events count."""
         row = self.progress[recorded.stream]
         if row.trained != recorded.producer:
             return None
@@ -250,16 +250,16 @@ class Projections:
         return row
 
     def _steps_recorded(self, recorded: e.Recorded, event: e.StepsRecorded) -> None:
-        if row := self._counts(recorded):
+        if row := self._row_if_current(recorded):
             row.step, row.last_at = event.last_step, recorded.at
 
     def _episode_finished(self, recorded: e.Recorded, event: e.EpisodeFinished) -> None:
-        if row := self._counts(recorded):
+        if row := self._row_if_current(recorded):
             row.episodes += 1
             self._add_child(_ADD_EPISODE, (row.id, row.episodes, event.last_step, event.length, event.episode_return))
 
     def _checkpoint_committed(self, recorded: e.Recorded, event: e.CheckpointCommitted) -> None:
-        if row := self._counts(recorded):
+        if row := self._row_if_current(recorded):
             self._add_child(_ADD_CHECKPOINT, (row.id, event.step, event.digest, recorded.position))
 
     def _add_child(self, sql: str, values: tuple[Any, ...]) -> None:
@@ -268,7 +268,7 @@ class Projections:
         self._children[-1].rows.append(values)
 
     def _model_saved(self, recorded: e.Recorded, event: e.ModelSaved) -> None:
-        if event.which == "final" and (row := self._counts(recorded)):
+        if event.which == "final" and (row := self._row_if_current(recorded)):
             row.model, row.model_sha256 = event.path, event.sha256
 
     # ------------------------------------------------------------------------------------------------ hosts
@@ -290,22 +290,22 @@ _Handler = Callable[[Projections, e.Recorded, Any], None]
 
 _HANDLERS: Final[Mapping[type[e.Event], _Handler]] = {
     e.ExperimentSubmitted: Projections._submitted,
-    e.ExperimentStarted: Projections._experiment_moved,
-    e.ExperimentCompleted: Projections._experiment_moved,
-    e.ExperimentFailed: Projections._experiment_moved,
-    e.ExperimentStopped: Projections._experiment_moved,
-    e.ExperimentResumed: Projections._experiment_moved,
-    **dict.fromkeys(get_args(Growth), Projections._grown),
-    e.RunQueued: Projections._run_moved,
+    e.ExperimentStarted: Projections._experiment_state_changed,
+    e.ExperimentCompleted: Projections._experiment_state_changed,
+    e.ExperimentFailed: Projections._experiment_state_changed,
+    e.ExperimentStopped: Projections._experiment_state_changed,
+    e.ExperimentResumed: Projections._experiment_state_changed,
+    **dict.fromkeys(get_args(Growth), Projections._experiment_changed),
+    e.RunQueued: Projections._run_state_changed,
     e.AttemptStarted: Projections._attempt_started,
-    e.StopRequested: Projections._run_moved,
+    e.StopRequested: Projections._run_state_changed,
     e.AttemptEnded: Projections._attempt_ended,
-    e.RunPaused: Projections._run_moved,
+    e.RunPaused: Projections._run_state_changed,
     e.RunResumed: Projections._resumed,
-    e.RunCompleted: Projections._run_moved,
-    e.RunFailed: Projections._given_up,
-    e.RunStopped: Projections._run_moved,
-    e.RunSkipped: Projections._given_up,
+    e.RunCompleted: Projections._run_state_changed,
+    e.RunFailed: Projections._run_failed_or_skipped,
+    e.RunStopped: Projections._run_state_changed,
+    e.RunSkipped: Projections._run_failed_or_skipped,
     e.TrainingStarted: Projections._training_started,
     e.StepsRecorded: Projections._steps_recorded,
     e.EpisodeFinished: Projections._episode_finished,

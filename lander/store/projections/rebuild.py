@@ -1,6 +1,6 @@
-"""The projections as the log alone gives them: folded from event 1, up to any position, into tables in memory.
+"""The projections rebuilt from the log alone: folded from event 1 up to any position, into tables in memory.
 
-For whoever asks how things stood, and whoever checks that the tables that are kept say what the log says.
+Used to show an earlier state, and to check that the stored tables agree with the log.
 """
 
 import sqlite3
@@ -15,7 +15,7 @@ from lander.store.log.statements import Statement
 from lander.store.projections.projections import Projections
 
 _EVERY: Final = 4096
-"""Events between two writes to the tables: no more than these wait in memory."""
+"""Events between two writes to the tables; it bounds the number that waits in memory."""
 _WHOLE_COMMITS: Final = "SELECT coalesce(max(last_position), 0) FROM commits WHERE last_position <= ?"
 
 Progress = Callable[[int, int], object]
@@ -23,10 +23,10 @@ Progress = Callable[[int, int], object]
 
 
 def rebuild(reader: Reader, position: int | None = None, progress: Progress = lambda done, of: None) -> Reader:
-    """A reader of the projections as they were at `position` (default: now); it has no events, and must be closed.
+    """A reader of the projections at `position` (default: now); it has no events, and must be closed.
 
-    Within a commit nobody ever saw them: they are those after the last whole commit, and `position()` says which that is.
-    Raises `NotFoundError` for a position beyond the end, `WireError` where an event cannot be read.
+    No reader ever sees a state within a commit, so they are those after the last whole commit; `position()` gives its position.
+    Raises `NotFoundError` for a position beyond the end, `WireError` if an event cannot be read.
     """
     end = reader.position()
     until = end if position is None else position

@@ -28,7 +28,7 @@ class ResourcesStatus(TypedDict):
 
 
 class RunStatus(TypedDict):
-    """One run."""
+    """The status of one run."""
 
     id: str
     arm: str
@@ -54,7 +54,7 @@ class RunStatus(TypedDict):
 
 
 class ExperimentStatus(TypedDict):
-    """One experiment with its runs."""
+    """The status of one experiment with its runs."""
 
     id: str
     state: ExperimentState
@@ -63,7 +63,7 @@ class ExperimentStatus(TypedDict):
 
 
 class Status(TypedDict):
-    """Everything asked for, as of a position in the log."""
+    """The whole answer, as of a position in the log."""
 
     position: int
     experiments: list[ExperimentStatus]
@@ -132,7 +132,7 @@ def _run(reader: Reader, row: dict[str, Any]) -> RunStatus:
 
 
 def _steps_per_second(row: dict[str, Any]) -> float | None:
-    """Over the whole of the present attempt: PPO alternates between acting and learning, so short windows jump."""
+    """The mean over the current attempt: PPO alternates between acting and learning, so a short window would fluctuate."""
     if row["started_at"] is None or row["last_at"] is None or row["last_at"] <= row["started_at"]:
         return None
     seconds: float = (row["last_at"] - row["started_at"]) / 1e6
@@ -156,5 +156,5 @@ def _resources(row: dict[str, Any]) -> ResourcesStatus | None:
 
 
 def every_run_completed(experiments: Sequence[ExperimentStatus]) -> bool:
-    """Whether there is nothing to regret: the exit code 0 of `run` and `wait`."""
+    """Whether every run completed: the exit code 0 of `run` and `wait`."""
     return all(run["state"] == "completed" for experiment in experiments for run in experiment["runs"])

@@ -1,1 +1,1 @@
-"""What the log says of runs: their steps, episodes, checkpoints and costs, as far as they count."""
+"""The records of runs in the log: the steps, episodes, checkpoints and costs that count."""

@@ -1,7 +1,7 @@
-"""The past of a forked run: the runs that it continues, and its record together with theirs.
+"""The ancestry of a forked run: the runs that it continues, and their records together with its own.
 
-A run's own record begins where it was forked. What came before was said by its origin and is kept there; whoever shows how a
-run came about reads it from here, as if one run had done all of it.
+A run's own record begins at the fork; the earlier events are stored only with its origin. This module joins them, as if one run
+had done everything.
 """
 
 from collections.abc import Iterator
@@ -12,14 +12,14 @@ from lander.store.log.reader import Episode, Reader
 
 
 class Ancestor(NamedTuple):
-    """A run that another continues: up to timestep `until`, the two are one."""
+    """A run that another continues: up to timestep `until`, both are the same."""
 
     run: str
     until: int
 
 
 def ancestry(reader: Reader, run: str) -> tuple[Ancestor, ...]:
-    """The runs that this one continues, the earliest first; none where it was not forked.
+    """The runs that this one continues, the earliest first; empty if it was not forked.
 
     Raises `NotFoundError` for a run that does not exist.
     """
@@ -34,7 +34,7 @@ def _upwards(reader: Reader, run: str) -> Iterator[Ancestor]:
 
 
 def episodes_with_past(reader: Reader, run: str) -> list[Episode]:
-    """The finished episodes that count, from timestep 0 on: of the runs that this one continues, then its own."""
+    """The finished episodes that count, from timestep 0 on: those of the ancestors, then the run's own."""
     past = [
         episode for ancestor in ancestry(reader, run) for episode in reader.episodes(ancestor.run) if _shared(episode, ancestor)
     ]

@@ -1,6 +1,6 @@
-"""What runs cost: how long their processes trained, and how much of a processor they used.
+"""The cost of runs: the duration of their training processes, and the processor time they used.
 
-From the clocks of those who said it, over all attempts, also what was superseded later: it was paid for.
+Times are from each producer's own clock. All attempts count, also those superseded later, because their cost was real.
 """
 
 from collections.abc import Mapping
@@ -11,8 +11,8 @@ from lander.store.log.reader import Reader
 from lander.store.log.schema import CONSEQUENTIAL
 from lander.store.records.usage_samples import samples
 
-LONGEST_SAMPLE: Final = 10.0
-"""Seconds that a measurement speaks for at most: they are made every two, and a longer silence is no measurement."""
+MAX_SAMPLE_SECONDS: Final = 10.0
+"""The longest time that one measurement covers: samples come every two seconds, and nothing is known about a longer gap."""
 
 _STARTS: Final = (
     "SELECT s.name, e.producer, e.at,"
@@ -23,9 +23,9 @@ _STARTS: Final = (
 
 
 class Cost(NamedTuple):
-    """In seconds: from the start of each attempt's training to its last word, together; and of one processor, as measured.
+    """Seconds over all attempts: `wall_seconds` from the start of training to the attempt's last event, and processor time.
 
-    `cpu_seconds` is None where nothing was measured.
+    `cpu_seconds` is None if nothing was measured.
     """
 
     wall_seconds: float
@@ -38,7 +38,7 @@ class _Attempt(NamedTuple):
 
 
 def costs(reader: Reader, experiment: str) -> Mapping[str, Cost]:
-    """The cost of each run of an experiment that has begun to train."""
+    """The cost of each run of an experiment whose training has started."""
     attempts = {
         (run, epoch): _Attempt(start, end) for run, epoch, start, end in reader.connection.execute(_STARTS, (experiment,))
     }
@@ -54,16 +54,16 @@ def costs(reader: Reader, experiment: str) -> Mapping[str, Cost]:
 def _processor_seconds(
     reader: Reader, experiment: str, attempts: Mapping[tuple[str, int], _Attempt]
 ) -> dict[tuple[str, int], float]:
-    """Of each attempt: each measurement times the time since the one before."""
+    """The processor time of each attempt: the sum of each measurement times the time since the previous one."""
     if not attempts:
         return {}
     measured: dict[tuple[str, int], float] = {}
     before = {key: attempt.start for key, attempt in attempts.items()}
-    end = max(each.end for each in attempts.values()) + int(LONGEST_SAMPLE * 1e6)
+    end = max(each.end for each in attempts.values()) + int(MAX_SAMPLE_SECONDS * 1e6)
     for at, _, usage in samples(reader, experiment):
         key = usage.run, usage.epoch
         if key in attempts and before[key] < at <= end:
-            seconds = min((at - before[key]) / 1e6, LONGEST_SAMPLE)
+            seconds = min((at - before[key]) / 1e6, MAX_SAMPLE_SECONDS)
             measured[key] = measured.get(key, 0.0) + usage.cpu_percent / 100 * seconds
             before[key] = at
     return measured

@@ -1,7 +1,7 @@
-"""The episodes of a run, each with all its steps: what its environment was given, and what came back.
+"""The episodes of a run with all their steps: actions, rewards and endings.
 
-Read batch by batch, since one episode may lie across many batches, and the episodes of environments that step together
-across one another; only the batches that an episode still waits for are held.
+An episode may span many batches, and the episodes of parallel environments overlap. Steps are therefore read batch by batch,
+and only the batches that an unfinished episode still needs are held in memory.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,26 +36,28 @@ class _Batch(NamedTuple):
     columns: tuple[Array, ...]
 
 
-def numbered(record: Record) -> dict[int, EpisodeFinished]:
-    """The run's episodes that count, by number; a forked run goes on counting."""
+def episodes_by_number(record: Record) -> dict[int, EpisodeFinished]:
+    """The run's episodes that count, by number; a forked run continues the numbers of its origin."""
     return dict(enumerate(record.episodes(), record.episodes_before + 1))
 
 
-def finished_by(record: Record, number: int) -> str | None:
-    """The run that finished the episode of this number: this one, or one that it continues; None where there is none."""
+def run_that_finished(record: Record, number: int) -> str | None:
+    """The run that finished the episode with this number: this run or an ancestor; None if there is none."""
     if number > record.episodes_before:
-        return record.run if number in numbered(record) else None
+        return record.run if number in episodes_by_number(record) else None
     origin = record.origin()
-    return None if origin is None else finished_by(origin, number)
+    return None if origin is None else run_that_finished(origin, number)
 
 
 def recorded_episodes(record: Record, wanted: Mapping[int, EpisodeFinished]) -> Iterator[RecordedEpisode]:
-    """These of the run's episodes, by number, in the order they finished.
+    """The given episodes of the run with their steps, in the order they finished.
 
-    Raises `NotFoundError` for one whose steps are not all recorded, naming those that are.
+    Raises `NotFoundError` for an episode whose steps are not all recorded, naming the steps that are.
     """
     waiting = sorted(wanted.items())
-    begins = list(accumulate((episode.first_step for _, episode in reversed(waiting)), min))  # the last: of all that wait
+    begins = list(
+        accumulate((episode.first_step for _, episode in reversed(waiting)), min)
+    )  # begins[-1] is the earliest first step of all that wait
     window: list[_Batch] = []
     for batch in _batches(record, begins[-1] if begins else 0):
         if not waiting:
@@ -71,11 +73,11 @@ def recorded_episodes(record: Record, wanted: Mapping[int, EpisodeFinished]) -> 
 
 
 def _batches(record: Record, after: int) -> Iterator[StepsRecorded]:
-    """All that there are; where an episode began before the run was forked, what it was forked from comes first."""
+    """All available batches; if an episode began before the fork, the batches of the origin come first."""
     beginning = record.lineage.beginning
     if after < beginning and (origin := record.origin()) is not None:
         yield from (batch for batch in _batches(origin, after) if batch.last_step <= beginning)
-    yield from record.batches_there_are()
+    yield from record.available_batches()
 
 
 def _unpacked(batch: StepsRecorded) -> _Batch:
@@ -83,7 +85,7 @@ def _unpacked(batch: StepsRecorded) -> _Batch:
 
 
 def _cut(run: str, number: int, episode: EpisodeFinished, window: Sequence[_Batch]) -> RecordedEpisode:
-    """The steps of an episode, out of what the window holds."""
+    """The steps of an episode, cut out of the batches in the window."""
     parts = [batch for batch in window if batch.last_step > episode.first_step and batch.first_step < episode.last_step]
     columns = [np.concatenate(column) for column in zip(*(_columns(episode, batch) for batch in parts), strict=True)]
     if not columns or len(columns[0]) != episode.length:
@@ -92,7 +94,7 @@ def _cut(run: str, number: int, episode: EpisodeFinished, window: Sequence[_Batc
 
 
 def _columns(episode: EpisodeFinished, batch: _Batch) -> tuple[Array, ...]:
-    """What a batch holds of an episode."""
+    """The part of a batch that belongs to an episode."""
     n_envs = batch.columns[0].shape[1]
     first, last = ((step - batch.first_step) // n_envs for step in (episode.first_step, episode.last_step))
     return tuple(column[max(0, first) : last, episode.env] for column in batch.columns)
@@ -108,8 +110,8 @@ def _extent(episode: EpisodeFinished, parts: Sequence[_Batch]) -> str:
     return f"of its steps {episode.first_step + 1:,} to {episode.last_step:,} only {there} are there"
 
 
-def past(record: Record, episodes: Mapping[int, EpisodeFinished], number: int) -> dict[int, EpisodeFinished]:
-    """The episodes that the same environment had behind it, since the attempt began in which this one ended."""
+def earlier_episodes(record: Record, episodes: Mapping[int, EpisodeFinished], number: int) -> dict[int, EpisodeFinished]:
+    """The earlier episodes of the same environment within the attempt in which this one ended."""
     this = episodes[number]
     began = max((start for start in record.lineage.starts if start.from_step < this.last_step), default=None)
     since = began.from_step if began is not None else 0

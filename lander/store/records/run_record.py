@@ -1,6 +1,6 @@
 """The effective record of a run: its steps, episodes and checkpoints as if it had never been interrupted.
 
-Read from the log alone, superseded attempts left out (`lineage`), as it stood when the record was opened.
+It is read from the log alone, as of the moment the record was opened, without superseded events (`lineage`).
 """
 
 from collections.abc import Iterator
@@ -33,11 +33,11 @@ from lander.store.records.checkpoint_record import latest_by_step
 Array = npt.NDArray[Any]
 _PAGE: Final = 1024
 
-_RARE: Final = (
+_CONSEQUENTIAL: Final = (
     "SELECT producer, seq, kind, body FROM events INDEXED BY events_of_consequence"
     f" WHERE {CONSEQUENTIAL} AND stream = ? AND producer > ? AND kind = ? AND position <= ? ORDER BY producer, seq"
 )
-_FREQUENT: Final = (
+_TELEMETRY: Final = (
     "SELECT producer, seq, at, kind, body FROM events"
     " WHERE stream = ? AND (producer, seq) > (?, ?) AND kind = ? AND position <= ?"
     f" ORDER BY producer, seq LIMIT {_PAGE}"
@@ -59,11 +59,11 @@ class Steps:
 
     @property
     def count(self) -> int:
-        """How many timesteps these are."""
+        """The number of timesteps."""
         return int(self.rewards.size)
 
     def between(self, after: int, until: int | None) -> "Steps":
-        """Those after so many, up to so many."""
+        """The steps after the first `after` timesteps, up to timestep `until`."""
         n_envs = max(1, self.n_envs)
         chosen = slice(after // n_envs, None if until is None else until // n_envs)
         return Steps(self.actions[chosen], self.rewards[chosen], self.endings[chosen])
@@ -73,41 +73,42 @@ _NO_STEPS: Final = Steps(*(np.zeros((0, 0)) for _ in range(3)))
 
 
 class Record:
-    """What one run did, as far as it counts; raises `NotFoundError` for a run that does not exist."""
+    """The events of one run that count; raises `NotFoundError` for a run that does not exist."""
 
     def __init__(self, reader: Reader, run: str) -> None:
         self.run = run
         self._reader = reader
         self._stream = reader.stream(run)
         self._until = reader.position()
-        starts = [(epoch, event) for epoch, event in self._rare(TrainingStarted.kind) if isinstance(event, TrainingStarted)]
+        found = self._consequential(TrainingStarted.kind)
+        starts = [(epoch, event) for epoch, event in found if isinstance(event, TrainingStarted)]
         self.lineage = Lineage(Start(epoch, event.from_step) for epoch, event in starts)
         self.episodes_before = min(((event.from_step, event.from_episode) for _, event in starts), default=(0, 0))[1]
-        """Episodes that had finished where the run begins: none but where it was forked."""
+        """Episodes that finished before the run begins: 0 unless it was forked."""
 
     def origin(self) -> "Record | None":
-        """The run from which it was forked, if it was."""
+        """The run from which it was forked, if any."""
         ancestors = ancestry(self._reader, self.run)
         return Record(self._reader, ancestors[-1].run) if ancestors else None
 
     def checkpoints(self) -> tuple[CheckpointCommitted, ...]:
         """The checkpoints that count, in order, one for each step."""
-        found = self._effective(self._rare(CheckpointCommitted.kind))
+        found = self._effective(self._consequential(CheckpointCommitted.kind))
         return latest_by_step(event for event in found if isinstance(event, CheckpointCommitted))
 
     def evaluations(self) -> tuple[EvaluationFinished, ...]:
         """The evaluations that count, in order, one for each step."""
-        found = self._effective(self._rare(EvaluationFinished.kind))
+        found = self._effective(self._consequential(EvaluationFinished.kind))
         return tuple({event.step: event for event in found if isinstance(event, EvaluationFinished)}.values())
 
     def models(self) -> tuple[ModelSaved, ...]:
-        """The models that were saved and count, the last under each name."""
-        found = self._effective(self._rare(ModelSaved.kind))
+        """The saved models that count, the last one for each path."""
+        found = self._effective(self._consequential(ModelSaved.kind))
         return tuple({event.path: event for event in found if isinstance(event, ModelSaved)}.values())
 
     def episodes(self) -> list[EpisodeFinished]:
         """The episodes that count, in the order they finished."""
-        found = self._effective(self._frequent(EpisodeFinished.kind))
+        found = self._effective(self._telemetry(EpisodeFinished.kind))
         return [event for event in found if isinstance(event, EpisodeFinished)]
 
     def metrics(self) -> Iterator[MetricsLogged]:
@@ -115,31 +116,31 @@ class Record:
         return (event for _, event in self.dated_metrics())
 
     def dated_metrics(self) -> Iterator[tuple[int, MetricsLogged]]:
-        """The metrics that count, in order, each with when it was said (microseconds since the Unix epoch)."""
-        for epoch, at, event in self._dated(MetricsLogged.kind):
+        """The metrics that count, in order, each with its time (microseconds since the Unix epoch)."""
+        for epoch, at, event in self._timed_telemetry(MetricsLogged.kind):
             if isinstance(event, MetricsLogged) and self.lineage.counts_event(epoch, event):
                 yield at, event
 
     def batches(self, after: int = 0) -> Iterator[StepsRecorded]:
-        """The batches of steps that count, in order, all of them or those that go beyond a timestep.
+        """The batches of steps that count, in order, all of them or those beyond a timestep.
 
         Raises `StoreError` if steps are missing between them.
         """
         begin = at = max(after, self.lineage.beginning)
-        for event in self.batches_there_are():
+        for event in self.available_batches():
             if event.last_step > begin:
                 if max(event.first_step, begin) != at:
                     raise StoreError(f"{self.run}: the record goes from step {at} to step {event.first_step}; it should join")
                 at = event.last_step
                 yield event
 
-    def batches_there_are(self) -> Iterator[StepsRecorded]:
-        """The same, for whoever does not mind that some are missing."""
-        found = self._effective(self._frequent(StepsRecorded.kind))
+    def available_batches(self) -> Iterator[StepsRecorded]:
+        """The same without the check for missing steps."""
+        found = self._effective(self._telemetry(StepsRecorded.kind))
         return (event for event in found if isinstance(event, StepsRecorded))
 
     def steps(self, after: int = 0, until: int | None = None) -> Steps:
-        """The steps that count after a timestep (or all), up to another; some 20 bytes of memory for each."""
+        """The steps that count, after one timestep and up to another if given; about 20 bytes of memory per step."""
         begin = max(after, self.lineage.beginning)
         batches = [each for each in self.batches(after) if each.rewards.shape[0] and (until is None or each.first_step < until)]
         if not batches:
@@ -151,19 +152,19 @@ class Record:
     def _effective(self, found: Iterator[tuple[int, Event]]) -> Iterator[Event]:
         return (event for epoch, event in found if self.lineage.counts_event(epoch, event))
 
-    def _rare(self, kind: str) -> Iterator[tuple[int, Event]]:
-        """Events of consequence, found without reading the telemetry between."""
+    def _consequential(self, kind: str) -> Iterator[tuple[int, Event]]:
+        """Events that are not telemetry, found without reading the telemetry between them."""
         values = (self._stream, SUPERVISOR, kind, self._until)
-        for said_in, _, kind_, body in self._reader.connection.execute(_RARE, values).fetchall():
-            yield said_in, decode_event(kind_, body)
+        for producer, _, kind_, body in self._reader.connection.execute(_CONSEQUENTIAL, values).fetchall():
+            yield producer, decode_event(kind_, body)
 
-    def _frequent(self, kind: str) -> Iterator[tuple[int, Event]]:
-        return ((said_in, event) for said_in, _, event in self._dated(kind))
+    def _telemetry(self, kind: str) -> Iterator[tuple[int, Event]]:
+        return ((producer, event) for producer, _, event in self._timed_telemetry(kind))
 
-    def _dated(self, kind: str) -> Iterator[tuple[int, int, Event]]:
-        """Telemetry, page by page, each with its epoch and when it was said."""
+    def _timed_telemetry(self, kind: str) -> Iterator[tuple[int, int, Event]]:
+        """Telemetry, page by page, each with its epoch and its time."""
         epoch, seq = SUPERVISOR, 2**62
-        while page := self._reader.connection.execute(_FREQUENT, (self._stream, epoch, seq, kind, self._until)).fetchall():
-            for said_in, _, at, kind_, body in page:
-                yield said_in, at, decode_event(kind_, body)
+        while page := self._reader.connection.execute(_TELEMETRY, (self._stream, epoch, seq, kind, self._until)).fetchall():
+            for producer, _, at, kind_, body in page:
+                yield producer, at, decode_event(kind_, body)
             epoch, seq, *_ = page[-1]

@@ -1,4 +1,4 @@
-"""What trainers were measured to use, from the hosts' samples."""
+"""The measured resource use of trainers, from the hosts' samples."""
 
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -12,7 +12,7 @@ _SAMPLES: Final = (
     f" WHERE substr(s.name, 1, 5) = 'host:' AND e.kind = '{ResourcesSampled.kind}'"
     " AND e.position > (SELECT submitted FROM experiments WHERE id = ?) ORDER BY e.position"
 )
-"""Found by the hosts' streams, which are short: what trainers said is not read."""
+"""It searches the hosts' streams, which are short, so the trainers' events are not read."""
 
 
 class UsageSample(NamedTuple):
@@ -24,7 +24,7 @@ class UsageSample(NamedTuple):
 
 
 def samples(reader: Reader, experiment: str) -> Iterator[UsageSample]:
-    """Every measurement of any trainer since an experiment was submitted, of every attempt, in order."""
+    """Every measurement of any trainer since the submission of an experiment, of every attempt, in order."""
     for at, host, kind, body in reader.connection.execute(_SAMPLES, (experiment,)):
         sample = decode_event(kind, body)
         for usage in sample.trainers if isinstance(sample, ResourcesSampled) else ():

@@ -1,1 +1,1 @@
-"""Looking after a home: whether it is whole, what may be deleted, and a copy of it."""
+"""The maintenance of a home: integrity check, retention and backup."""

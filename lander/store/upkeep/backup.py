@@ -1,7 +1,7 @@
-"""A copy of a home that is whole and consistent, made while the home is in use.
+"""A complete and consistent copy of a home, made while the home is in use.
 
-The log is copied first, as of one moment; then the files which that copy names, so that nothing it names can be missing.
-All of it is built beside the final name, made durable and renamed: there is a whole backup, or none.
+The log is copied first, as of one moment; then the files that the copied log names, so that none of them can be missing. The
+copy is built beside the final name, made durable and renamed, so there is a complete backup or none.
 """
 
 import os
@@ -23,7 +23,7 @@ from lander.store.upkeep.retention import COLLECTED, expected_missing
 
 
 class Backup(NamedTuple):
-    """What was copied: up to which position, how many files and bytes; and which named files are missing or damaged."""
+    """The result of a copy: its position, the number of files and bytes, and the named files that are missing or damaged."""
 
     position: int
     files: int
@@ -32,9 +32,9 @@ class Backup(NamedTuple):
 
 
 def back_up(home: Path, target: Path) -> Backup:
-    """Make `target` a home that holds what `home` holds now, its keys and logs left out.
+    """Make `target` a home with the content of `home`, without its keys and logs.
 
-    Raises `HomeError` if there is something at `target` or it cannot be written, `StoreError` if the copy is not whole.
+    Raises `HomeError` if `target` exists or cannot be written, `StoreError` if the copy is damaged.
     """
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise HomeError(f"{target}: exists already; choose another PATH")
@@ -72,9 +72,11 @@ def _build(home: Path, copy: Path) -> Backup:
 
 
 def _copy_log(path: Path, copy: Path) -> None:
-    """One read transaction over the whole log, then a look at what came of it."""
+    """Copy the whole log in one read transaction, then check the copy."""
     with closing(open_reader(path)) as connection:
-        connection.execute("PRAGMA query_only = OFF")  # else SQLite writes no other file either; this one it still cannot
+        connection.execute(
+            "PRAGMA query_only = OFF"
+        )  # `query_only` also forbids writing the copy; the original is opened read-only
         try:
             connection.execute("VACUUM INTO ?", (str(copy),))
         except sqlite3.OperationalError as error:
@@ -96,7 +98,7 @@ def _copy_files(home: Path, copy: Path, names: set[str]) -> Iterator[Path]:
         target = artifact_path(copy, name)
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            _copied(artifact_path(home, name), target)
+            _copy_file(artifact_path(home, name), target)
         except FileNotFoundError:
             continue
         if sha256_of(target) == name:
@@ -105,24 +107,24 @@ def _copy_files(home: Path, copy: Path, names: set[str]) -> Iterator[Path]:
             target.unlink()
     if (home / ARTIFACTS / COLLECTED).exists():
         (copy / ARTIFACTS).mkdir(exist_ok=True)
-        _copied(home / ARTIFACTS / COLLECTED, copy / ARTIFACTS / COLLECTED)
+        _copy_file(home / ARTIFACTS / COLLECTED, copy / ARTIFACTS / COLLECTED)
 
 
 def _copy_tree(source: Path, target: Path) -> Iterator[Path]:
     for path in sorted(source.iterdir()):
         if path.is_file() and not path.name.startswith("."):
             target.mkdir(parents=True, exist_ok=True)
-            yield _copied(path, target / path.name)
+            yield _copy_file(path, target / path.name)
 
 
-def _copied(source: Path, target: Path) -> Path:
+def _copy_file(source: Path, target: Path) -> Path:
     shutil.copy2(source, target)
     flush(target)
     return target
 
 
 def _unexplained(home: Path, lost: list[str], runs: dict[str, RunCheckpoints]) -> tuple[str, ...]:
-    """Those without a good reason; asked last, so that what was collected meanwhile has one."""
+    """The lost files that should exist. `expected_missing` is read last, because files may be collected during the copy."""
     gone = expected_missing(home, runs)
     return tuple(name for name in lost if name not in gone)
 

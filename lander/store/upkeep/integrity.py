@@ -1,6 +1,6 @@
-"""Whether a home is what it should be: the file, its schema, the hash chain, the numbers, the projections, the artifacts.
+"""The integrity of a home: the file, its schema, the hash chain, the sequences, the projections, the artifacts.
 
-Never writes. The log is read in one transaction, so that a supervisor may go on meanwhile; files are hashed after it.
+It never writes. The log is read in one transaction, so that a supervisor may continue meanwhile; files are hashed afterwards.
 """
 
 import hashlib
@@ -21,11 +21,11 @@ from lander.store.records.checkpoint_record import checkpoints_by_run, files_of
 from lander.store.records.run_record import Record
 from lander.store.upkeep.retention import expected_missing
 
-_MOST_NAMED: Final = 3
+_MAX_NAMED: Final = 3
 
 
 class Finding(NamedTuple):
-    """What was found of one part; `detail` says what was looked at, or what is wrong with it."""
+    """The result for one part; `detail` says what was checked, or what is wrong."""
 
     part: str
     ok: bool
@@ -33,23 +33,23 @@ class Finding(NamedTuple):
 
 
 class Reference(NamedTuple):
-    """A file that the log names, the SHA-256 it must have, and who names it."""
+    """A file that the log names, the SHA-256 it must have, and the owner that names it."""
 
     path: Path
     sha256: str
     of: str
 
 
-Tell = Callable[[str, int, int], object]
-"""Called with (the part, units done, units in all), so that a long check can be watched."""
+CheckProgress = Callable[[str, int, int], object]
+"""Called with (part, units done, units in all), to show the progress of a long check."""
 
 
-class _Wrong(Exception):  # noqa: N818 - not an error of ours but a finding
-    """A part is not as it should be."""
+class _PartError(Exception):
+    """A part is wrong."""
 
 
-def check(home: Path, tell: Tell = lambda part, done, of: None) -> Iterator[Finding]:
-    """A finding for each part, as it is looked at; raises `NotFoundError` where there is no log."""
+def check(home: Path, progress: CheckProgress = lambda part, done, of: None) -> Iterator[Finding]:
+    """Yield a finding for each part as soon as it is checked; raises `NotFoundError` if there is no log."""
     try:
         opened = Reader(home)
     except HomeError as error:
@@ -62,29 +62,29 @@ def check(home: Path, tell: Tell = lambda part, done, of: None) -> Iterator[Find
             "schema": lambda: _schema(reader.connection),
             "hash chain": lambda: _chain(reader.connection),
             "sequences": lambda: _sequences(reader.connection),
-            "projections": lambda: _projections(reader, tell),
+            "projections": lambda: _projections(reader, progress),
         }
-        for part, look in parts.items():
-            yield _finding(part, look)
+        for part, check_part in parts.items():
+            yield _finding(part, check_part)
         try:
             checkpoints, models = _checkpoint_files(reader), _model_files(reader)
             reader.connection.execute("COMMIT")
         except Exception as error:  # as in `_finding`
-            yield Finding("artifacts", False, _words(error))
+            yield Finding("artifacts", False, _describe(error))
             return
-        yield _finding("artifacts", lambda: _files("artifacts", checkpoints, lambda: _checkpoint_files(reader), tell))
-        yield _finding("models", lambda: _files("models", models, lambda: _model_files(reader), tell))
+        yield _finding("artifacts", lambda: _files("artifacts", checkpoints, lambda: _checkpoint_files(reader), progress))
+        yield _finding("models", lambda: _files("models", models, lambda: _model_files(reader), progress))
 
 
-def _finding(part: str, look: Callable[[], str]) -> Finding:
+def _finding(part: str, check_part: Callable[[], str]) -> Finding:
     try:
-        return Finding(part, True, look())
-    except Exception as error:  # a damaged file does anything to its readers: text that is no text, rows that lead nowhere
-        return Finding(part, False, _words(error))
+        return Finding(part, True, check_part())
+    except Exception as error:  # a damaged file can raise anything: invalid text, references to missing rows
+        return Finding(part, False, _describe(error))
 
 
-def _words(error: Exception) -> str:
-    expected = isinstance(error, (_Wrong, LanderError, sqlite3.Error, OSError))
+def _describe(error: Exception) -> str:
+    expected = isinstance(error, (_PartError, LanderError, sqlite3.Error, OSError))
     return str(error) if expected else f"cannot be read: {type(error).__name__}: {error}"
 
 
@@ -94,7 +94,7 @@ def _words(error: Exception) -> str:
 def _file(connection: sqlite3.Connection) -> str:
     problems = [text for (text,) in connection.execute("PRAGMA integrity_check(3)")]
     if problems != ["ok"]:
-        raise _Wrong(f"SQLite finds it damaged: {'; '.join(problems)}")
+        raise _PartError(f"SQLite finds it damaged: {'; '.join(problems)}")
     (pages,), (size,) = (connection.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "page_size"))
     return f"{pages * size / 1e6:,.1f} MB, read without an error"
 
@@ -108,12 +108,12 @@ def _schema(connection: sqlite3.Connection) -> str:
     changed = sorted(key for key in wanted.keys() & found.keys() if wanted[key] != found[key])
     for word, keys in (("missing", missing), ("not ours", added), ("changed", changed)):
         if keys:
-            raise _Wrong(f"{word}: {', '.join(f'{kind} {name}' for kind, name, _ in keys)}")
+            raise _PartError(f"{word}: {', '.join(f'{kind} {name}' for kind, name, _ in keys)}")
     return f"{len(found)} tables, indexes and triggers as they should be"
 
 
 def _definitions(connection: sqlite3.Connection) -> dict[tuple[str, str, str], str | None]:
-    """What the schema consists of, the indexes that SQLite makes by itself included: by type, name and table."""
+    """The schema's objects, including the indexes that SQLite makes by itself: by type, name and table."""
     rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master")
     return {(kind, name, table): sql for kind, name, table, sql in rows}
 
@@ -122,7 +122,7 @@ def _chain(connection: sqlite3.Connection) -> str:
     sealed = chain.verify(connection)
     (bookmark,) = connection.execute("SELECT position FROM bookmark").fetchone()
     if bookmark != sealed:
-        raise _Wrong(f"the log ends at position {sealed}, but position {bookmark} was reached: its end was cut off")
+        raise _PartError(f"the log ends at position {sealed}, but position {bookmark} was reached: its end was cut off")
     (commits,) = connection.execute("SELECT count(*) FROM commits").fetchone()
     return f"{sealed:,} events in {commits:,} commits, each as it was sealed"
 
@@ -134,20 +134,20 @@ def _sequences(connection: sqlite3.Connection) -> str:
     ).fetchall()
     for name, producer, first, last, count in rows:
         if name is None:
-            raise _Wrong("events belong to a stream that has no name")
+            raise _PartError("events belong to a stream that has no name")
         if (first, last) != (1, count):
-            raise _Wrong(f"{name}: of producer {producer} there are {count} events, numbered {first} to {last}")
+            raise _PartError(f"{name}: of producer {producer} there are {count} events, numbered {first} to {last}")
     return f"{len(rows):,} producers, every event numbered 1, 2, 3 …"
 
 
-def _projections(reader: Reader, tell: Tell) -> str:
-    with rebuild(reader, progress=lambda done, of: tell("projections", done, of)) as fresh:
+def _projections(reader: Reader, progress: CheckProgress) -> str:
+    with rebuild(reader, progress=lambda done, of: progress("projections", done, of)) as fresh:
         rows = sum(_compare(table, reader.connection, fresh.connection) for table in TABLES)
     return f"{rows:,} rows equal a rebuild from event 1"
 
 
 def _compare(table: str, kept: sqlite3.Connection, fresh: sqlite3.Connection) -> int:
-    """Rows of the table; their first column or two is the key."""
+    """The number of rows of the table; the first one or two columns are its key."""
     names = [name for _, name, *_ in fresh.execute(f"PRAGMA table_info({table})")]
     query = "SELECT {} FROM {} ORDER BY 1, 2".format(", ".join(f'"{name}"' for name in names), table)
     rows = 0
@@ -156,7 +156,7 @@ def _compare(table: str, kept: sqlite3.Connection, fresh: sqlite3.Connection) ->
             key = (ours or rebuilt)[:2]
             differing = [name for name, a, b in zip(names, ours or (), rebuilt or (), strict=False) if a != b]
             how = f"differs in {', '.join(differing)}" if differing else "is missing" if rebuilt else "does not belong there"
-            raise _Wrong(f"{table}: row {key} {how}; the events say otherwise")
+            raise _PartError(f"{table}: row {key} {how}; the events say otherwise")
         rows += 1
     return rows
 
@@ -177,7 +177,7 @@ def _checkpoint_files(reader: Reader) -> dict[Path, Reference]:
 
 
 def _model_files(reader: Reader) -> dict[Path, Reference]:
-    """Of the runs that are done: one that goes on may be about to replace its models."""
+    """The models of completed runs; a run that continues may replace its models during the check."""
     rows = reader.connection.execute("SELECT run FROM progress WHERE state = 'completed' ORDER BY id")
     return {
         path: Reference(path, saved.sha256, f"the {saved.which} model of {run}")
@@ -187,18 +187,18 @@ def _model_files(reader: Reader) -> dict[Path, Reference]:
     }
 
 
-def _files(part: str, named: dict[Path, Reference], again: Callable[[], dict[Path, Reference]], tell: Tell) -> str:
-    """Hash every file; what is wrong is looked up `again`, since the log and the files may have moved on together."""
+def _files(part: str, named: dict[Path, Reference], again: Callable[[], dict[Path, Reference]], progress: CheckProgress) -> str:
+    """Hash every file. The wrong ones are looked up `again`, since log and files may both have changed meanwhile."""
     wrong = []
     for done, reference in enumerate(named.values()):
-        tell(part, done, len(named))
+        progress(part, done, len(named))
         if _problem(reference):
             wrong.append(reference.path)
     now = again() if wrong else {}
     problems = [problem for path in wrong if path in now and (problem := _problem(now[path]))]
     if problems:
-        rest = f" and {len(problems) - _MOST_NAMED} more" if len(problems) > _MOST_NAMED else ""
-        raise _Wrong("; ".join(problems[:_MOST_NAMED]) + rest)
+        rest = f" and {len(problems) - _MAX_NAMED} more" if len(problems) > _MAX_NAMED else ""
+        raise _PartError("; ".join(problems[:_MAX_NAMED]) + rest)
     size = sum(path.stat().st_size for path in named if path.exists())
     return f"{len(named):,} files, {size / 1e6:,.1f} MB, each as its name or the log says"
 

@@ -1,7 +1,7 @@
-"""What of `artifacts/` is worth keeping, and the collection of the rest.
+"""Retention: which files of `artifacts/` are kept, and the collection of the rest.
 
-RunCheckpoints share files (the pages of a replay buffer), so a file goes only when no checkpoint that is kept consists of it.
-What was collected is noted in `artifacts/collected`, so that a file that is gone for no good reason can be told from it.
+Checkpoints share files (the pages of a replay buffer), so a file is deleted only if no kept checkpoint uses it. Deleted files
+are listed in `artifacts/collected`, to distinguish them from files that are lost.
 """
 
 import contextlib
@@ -21,23 +21,23 @@ from lander.store.records.checkpoint_record import RunCheckpoints, best_evaluate
 KEEP: Final = 3
 KEEP_EVERY: Final = 10
 UNTOUCHED_SECONDS: Final = 3600.0
-"""How long a file must have lain about before it is taken for a leftover: a checkpoint is announced after it is written."""
-CLOCK_SECONDS: Final = 1.0
-"""How far a file system's clock may be behind ours, at the most."""
+"""The minimum age of a leftover file: a checkpoint is recorded only after its files are written."""
+MAX_CLOCK_LAG_SECONDS: Final = 1.0
+"""The most that a file system's clock may be behind ours."""
 COLLECTED: Final = "collected"
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How many of a run's last checkpoints are kept, and every how manieth of all; 0 keeps none for that reason."""
+    """Keep the last `keep` checkpoints of a run, and each `keep_every`th of all; 0 disables a rule."""
 
     keep: int = KEEP
     keep_every: int = KEEP_EVERY
 
     def kept(self, checkpoints: Sequence[CheckpointCommitted]) -> list[CheckpointCommitted]:
-        """Of a lineage's checkpoints, in order: the last, each nth, the best, and those that end a training.
+        """The kept ones of a lineage's checkpoints, in order: the last, each nth, the best, and the finished.
 
-        There is a best by mean return, and one by evaluation.
+        The best by mean return and the best by evaluation are both kept.
         """
         best = {best_of([each.mean_return for each in checkpoints]), best_evaluated(checkpoints)}
         return [
@@ -51,13 +51,14 @@ class Retention:
 
 
 MINIMUM_RETENTION: Final = Retention(keep=1, keep_every=0)
-"""What every collection keeps, whatever else it was asked to."""
+"""What every collection keeps, whatever its options."""
 
 
 @dataclass(frozen=True, slots=True)
 class Garbage:
-    """Files that nothing needed at a time (seconds since 1970), the bytes they take, and for each run how many checkpoints
-    it has and how many are kept."""
+    """Files that nothing needs at a time (seconds since 1970), their size in bytes, and for each run the numbers of its
+    checkpoints and of those kept.
+    """
 
     at: float
     files: tuple[Path, ...]
@@ -66,19 +67,19 @@ class Garbage:
 
 
 def garbage(reader: Reader, retention: Retention, now: float) -> Garbage:
-    """What could be deleted at `now` (seconds since 1970). Reads the log first, then looks at the files.
+    """The files that can be deleted at `now` (seconds since 1970). Reads the log first, then the files.
 
-    While any run may still train, whatever was touched lately is left alone: it may just be being made, or made again, bit
-    for bit, by a run that goes back or by another of the same configuration, and be about to be announced.
+    While any run may still train, recently touched files are kept: a run may just be writing them, or writing an identical file
+    again, for a checkpoint that is not yet recorded.
     """
     runs = checkpoints_by_run(reader)
     kept = {run: retention.kept(found.effective) for run, found in runs.items()}
     needed = _files(checkpoint for run, found in runs.items() for checkpoint in (*kept[run], *found.inherited))
     known = _files(checkpoint for found in runs.values() for checkpoint in found.named)
-    quiet = not reader.unfinished()
+    all_ended = not reader.unfinished()
     files, size = [], 0
-    for path in stored(reader.home):
-        if path.name in needed or (_touched(path, now - UNTOUCHED_SECONDS) and not (quiet and path.name in known)):
+    for path in artifact_files(reader.home):
+        if path.name in needed or (_touched(path, now - UNTOUCHED_SECONDS) and not (all_ended and path.name in known)):
             continue
         files.append(path)
         size += _size(path)
@@ -90,8 +91,8 @@ def _files(checkpoints: Iterable[CheckpointCommitted]) -> set[str]:
     return {sha256 for checkpoint in checkpoints for sha256 in files_of(checkpoint)}
 
 
-def stored(home: Path) -> Iterator[Path]:
-    """Every file of `artifacts/`, unfinished ones included."""
+def artifact_files(home: Path) -> Iterator[Path]:
+    """Every file of `artifacts/`, including unfinished ones."""
     for directory in sorted((home / ARTIFACTS).glob("??")):
         yield from sorted(path for path in directory.iterdir() if path.is_file())
 
@@ -99,7 +100,7 @@ def stored(home: Path) -> Iterator[Path]:
 def _touched(path: Path, since: float) -> bool:
     try:
         return path.stat().st_mtime > since
-    except FileNotFoundError:  # an unfinished file that has just been given its name
+    except FileNotFoundError:  # an unfinished file that has just been renamed
         return True
 
 
@@ -111,18 +112,19 @@ def _size(path: Path) -> int:
 
 
 def delete(home: Path, found: Garbage) -> tuple[int, int]:
-    """Delete what `garbage` found, but for what was touched since; that it was collected is durable before the first is gone.
+    """Delete the files of `garbage`, except those touched since; the list of collected files is durable before the first
+    deletion.
 
-    Returns how many files went, and their bytes.
+    Returns the number of deleted files, and their bytes.
     """
     files = size = 0
     if not found.files:
         return files, size
-    with _alone(home):
+    with _exclusive(home):
         before = {sha256 for sha256 in collected(home) if not artifact_path(home, sha256).exists()}
-        _note(home, before | {path.name for path in found.files})
+        _record_collected(home, before | {path.name for path in found.files})
         for path in found.files:
-            if not _touched(path, found.at - CLOCK_SECONDS):
+            if not _touched(path, found.at - MAX_CLOCK_LAG_SECONDS):
                 size += _size(path)
                 path.unlink(missing_ok=True)
                 files += 1
@@ -130,8 +132,8 @@ def delete(home: Path, found: Garbage) -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def _alone(home: Path) -> Iterator[None]:
-    """One collection at a time: two would each forget what the other has noted."""
+def _exclusive(home: Path) -> Iterator[None]:
+    """One collection at a time: two at once would each lose the other's additions to the list."""
     descriptor = os.open(home / ARTIFACTS, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -141,20 +143,20 @@ def _alone(home: Path) -> Iterator[None]:
 
 
 def expected_missing(home: Path, runs: Mapping[str, RunCheckpoints]) -> frozenset[str]:
-    """The names of the files that may be missing: collected, and needed by nothing that every collection keeps."""
+    """The names of files that may be missing: they were collected, and `MINIMUM_RETENTION` does not need them."""
     needed = ((*MINIMUM_RETENTION.kept(found.effective), *found.inherited) for found in runs.values())
     return collected(home) - _files(checkpoint for each in needed for checkpoint in each)
 
 
 def collected(home: Path) -> frozenset[str]:
-    """The names of the files that were once deleted because nothing needed them."""
+    """The names of the files that were deleted because nothing needed them."""
     try:
         return frozenset((home / ARTIFACTS / COLLECTED).read_text("ascii").split())
     except FileNotFoundError:
         return frozenset()
 
 
-def _note(home: Path, names: Iterable[str]) -> None:
+def _record_collected(home: Path, names: Iterable[str]) -> None:
     path = home / ARTIFACTS / COLLECTED
     with unfinished(path) as file:
         file.write_text("".join(f"{name}\n" for name in sorted(names)), "ascii")

@@ -1,1 +1,1 @@
-"""The one writer of a store, on disk and in memory, and how a file of an older version is brought up to date."""
+"""The single writer of a store, on disk and in memory, and the upgrade of older files."""

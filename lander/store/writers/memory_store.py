@@ -1,4 +1,4 @@
-"""An event store that forgets: for tests and dry runs, held to the same contract as the real one."""
+"""An event store in memory, for tests and dry runs; it passes the same contract tests as the store on disk."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ from lander.store.projections.projections import Projections
 
 
 class MemoryEventStore:
-    """Keeps events in a list; satisfies `EventStore`."""
+    """Stores events in a list; satisfies `EventStore`."""
 
     def __init__(self) -> None:
         self.full = False
@@ -28,7 +28,7 @@ class MemoryEventStore:
         return done
 
     def _append(self, batches: Sequence[Batch]) -> list[int]:
-        for batch in batches:  # all or nothing: a gap anywhere must show before anything is numbered
+        for batch in batches:  # all or nothing: find every gap before any event is numbered
             self._sequencer.check(batch)
         placed = [recorded for batch in batches for recorded, _ in self._sequencer.place(batch)]
         self.events.extend(placed)

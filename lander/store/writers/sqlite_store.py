@@ -1,7 +1,7 @@
 """The event store on disk: one writer task, group commit, and the projections in the same transaction.
 
-Events get their place as they are appended, and gather while a commit is on its way to the disk; the next commit takes them
-all. An append is done only after COMMIT is, with `synchronous=FULL`: what was acknowledged is on the disk.
+An appended event gets its position at once and waits in memory while the previous commit is written; the next commit takes all
+waiting events. An append is done only after its COMMIT with `synchronous=FULL`: an acknowledged event is on the disk.
 """
 
 import asyncio
@@ -27,12 +27,12 @@ from lander.store.writers.writer_connection import WriterConnection, open_writer
 
 LOG: Final = logging.getLogger(__name__)
 MAX_GROUP: Final = 8192
-"""Events in one commit; bounds the time and memory of a transaction."""
+"""The limit of events in one commit; it bounds the time and memory of a transaction."""
 FULL_RETRY_SECONDS: Final = 1.0
 _NO_ROOM: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE})
-"""Errors that mean that something could not grow: the file, what a quota allows, the index of the write-ahead log.
+"""Errors of a file that could not grow: the database, a quota, or the index of the write-ahead log. They are worth a retry.
 
-A failed fsync is not among them: what was written before may be lost, and to try again would not tell.
+A failed fsync is not among them: earlier writes may be lost already, and a successful retry would not show it.
 """
 
 _INSERT_EVENTS: Final = "INSERT INTO events (position, stream, producer, seq, kind, at, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
@@ -41,31 +41,33 @@ _INSERT_COMMIT: Final = "INSERT INTO commits (last_position, chain) VALUES (?, ?
 
 
 _LAST_SEQS: Final = """
-WITH RECURSIVE heard (stream, producer) AS (
+WITH RECURSIVE producers (stream, producer) AS (
     SELECT id, (SELECT min(producer) FROM events WHERE stream = id) FROM streams
     UNION ALL
-    SELECT stream, (SELECT min(e.producer) FROM events e WHERE e.stream = heard.stream AND e.producer > heard.producer)
-    FROM heard WHERE producer IS NOT NULL
+    SELECT stream, (SELECT min(e.producer) FROM events e WHERE e.stream = producers.stream AND e.producer > producers.producer)
+    FROM producers WHERE producer IS NOT NULL
 )
-SELECT name, producer, (SELECT max(seq) FROM events e WHERE e.stream = heard.stream AND e.producer = heard.producer)
-FROM heard JOIN streams ON id = stream WHERE producer IS NOT NULL
+SELECT name, producer, (SELECT max(seq) FROM events e WHERE e.stream = producers.stream AND e.producer = producers.producer)
+FROM producers JOIN streams ON id = stream WHERE producer IS NOT NULL
 """
-"""Every producer's last number in every stream: from one to the next by the index, however many events lie between."""
+"""The last number of every producer in every stream. It jumps from producer to producer by the index, past all other events."""
 
 
 @dataclass(slots=True)
 class _Append:
     done: "asyncio.Future[list[int]]"
-    told: list[int] | SequenceGapError = field(default_factory=list)
-    """What it is told after the commit: of a gap, too, since the last number that it tells may be of an event in it."""
+    result: list[int] | SequenceGapError = field(default_factory=list)
+    """The outcome to report after the commit. A gap also waits for the commit, because its `last_seq` may belong to an event in
+    it.
+    """
 
 
 @dataclass(slots=True)
 class _Commit:
-    """A transaction: what is appended gathers in it, then it is sealed, and run as often as it takes."""
+    """A transaction: appends are added to it, then it is sealed, then it is run until it succeeds."""
 
     streams: list[tuple[int, str]] = field(default_factory=list)
-    """Those that appear for the first time."""
+    """Streams that appear for the first time."""
     rows: list[chain.Row] = field(default_factory=list)
     recorded: list[Recorded] = field(default_factory=list)
     appends: list[_Append] = field(default_factory=list)
@@ -78,7 +80,7 @@ class SqliteEventStore:
     def __init__(self, path: Path, connection: WriterConnection) -> None:
         self.path = path
         self.full = False
-        """The disk is full: nothing is acknowledged until there is room."""
+        """The disk is full: nothing is acknowledged until there is space."""
         self._connection = connection
         self._gathering = _Commit()
         self._sealed: deque[_Commit] = deque()
@@ -93,12 +95,12 @@ class SqliteEventStore:
 
     @classmethod
     async def open(cls, path: Path) -> "SqliteEventStore":
-        """Open or create the store at `path`; raises `HomeError` where that cannot be done."""
+        """Open or create the store at `path`; raises `HomeError` if that fails."""
         store = cls(path, await open_writer(path))
         try:
-            await store._recall()
+            await store._restore()
         except BaseException:
-            await store._connection.close()  # its thread would keep the process from ending
+            await store._connection.close()  # otherwise its thread keeps the process alive
             raise
         store._writer = asyncio.create_task(store._write(), name="event store writer")
         return store
@@ -112,12 +114,12 @@ class SqliteEventStore:
             return append.done
         self._gathering.appends.append(append)
         try:
-            append.told = self._place(batches)
+            append.result = self._place(batches)
             if len(self._gathering.rows) >= MAX_GROUP:
                 self._seal()
         except SequenceGapError as gap:
-            append.told = gap
-        except Exception as error:  # whatever it is, those who wait must hear of it
+            append.result = gap
+        except Exception as error:  # after any error, the callers must not wait forever
             self._fail(error)
         self._wake.set()
         return append.done
@@ -130,7 +132,7 @@ class SqliteEventStore:
         self._listeners.append(listener)
 
     async def close(self) -> None:
-        """Commit what is appended and close the file; with no room for it on the disk, it is refused."""
+        """Commit all appended events and close the file; if the disk is full, their appends fail."""
         self._closing = True
         self._wake.set()
         try:
@@ -141,9 +143,9 @@ class SqliteEventStore:
     # ------------------------------------------------------------------------------------------------ gathering
 
     def _place(self, batches: Sequence[Batch]) -> list[int]:
-        """Give events their place in the log; returns each batch's last number."""
+        """Assign positions to events; returns the last number of each batch's producer."""
         for batch in batches:
-            self._sequencer.check(batch)  # all or nothing: a gap must show before anything is numbered
+            self._sequencer.check(batch)  # all or nothing: find every gap before any event is numbered
         for batch in batches:
             self._gather(batch)
         return [self._sequencer.last_seq(batch.stream, batch.producer) for batch in batches]
@@ -164,9 +166,9 @@ class SqliteEventStore:
         return self._streams[name]
 
     def _seal(self) -> None:
-        """Make a transaction of what has gathered; done while the one before it runs, where there is enough for two."""
+        """Turn the gathered appends into a transaction. At `MAX_GROUP` this happens while the previous one still runs."""
         commit, self._gathering = self._gathering, _Commit()
-        self._sealed.append(commit)  # first, so that those who wait for it are found if the rest of this fails
+        self._sealed.append(commit)  # first, so that `_fail` finds its appends if the rest fails
         if commit.rows:
             self._chain = chain.link(self._chain, commit.streams, commit.rows)
             commit.statements = [
@@ -179,18 +181,18 @@ class SqliteEventStore:
     # ------------------------------------------------------------------------------------------------ the writer task
 
     async def _write(self) -> None:
-        """The one task that writes. It is never cancelled: a cancelled statement would leave its transaction open."""
+        """The only task that writes. It is never cancelled, because a cancelled statement would leave its transaction open."""
         commit = None
         try:
             while commit := await self._next():
                 if commit.recorded:
                     await self._run(commit)
                 self._announce(commit)
-        except Exception as error:  # whatever it is, those who wait must hear of it
+        except Exception as error:  # after any error, the callers must not wait forever
             self._fail(error, commit)
 
     async def _next(self) -> _Commit | None:
-        """The next transaction to run; None once all is written and the store is to be closed."""
+        """The next transaction to run; None when everything is written and the store is to be closed."""
         while not self._sealed:
             if self._gathering.appends:
                 self._seal()
@@ -202,7 +204,7 @@ class SqliteEventStore:
         return self._sealed.popleft()
 
     async def _run(self, commit: _Commit) -> None:
-        """Run the transaction; where the disk is full, again and again until there is room."""
+        """Run the transaction; if the disk is full, retry until there is space."""
         while True:
             try:
                 await self._connection.transact(commit.statements)
@@ -224,15 +226,15 @@ class SqliteEventStore:
             for listener in self._listeners:
                 listener(commit.recorded)
         for append in commit.appends:
-            if append.done.done():  # its caller may have been cancelled; the events are recorded all the same
+            if append.done.done():  # the caller was cancelled; the events are recorded anyway
                 continue
-            if isinstance(append.told, SequenceGapError):
-                append.done.set_exception(append.told)
+            if isinstance(append.result, SequenceGapError):
+                append.done.set_exception(append.result)
             else:
-                append.done.set_result(append.told)
+                append.done.set_result(append.result)
 
     def _fail(self, error: Exception, commit: _Commit | None = None) -> None:
-        """Nothing more can be written, for a reason that waiting does not mend; what is failed was never acknowledged."""
+        """Stop writing, for an error that a retry cannot solve. All waiting appends fail; none of them was acknowledged."""
         self._failure = StoreError(f"{self.path}: cannot write any more: {error}; restart the supervisor")
         for waiting in [commit or _Commit(), *self._sealed, self._gathering]:
             for append in waiting.appends:
@@ -241,10 +243,10 @@ class SqliteEventStore:
         self._sealed.clear()
         self._gathering = _Commit()
 
-    # ------------------------------------------------------------------------------------------------ where we were
+    # ------------------------------------------------------------------------------------------------ restoring
 
-    async def _recall(self) -> None:
-        """Read where the last process left off."""
+    async def _restore(self) -> None:
+        """Read the state at which the last process ended."""
         rows = await self._connection.execute_fetchall("SELECT id, name FROM streams")
         self._streams = {name: number for number, name in rows}
         rows = list(
@@ -256,7 +258,7 @@ class SqliteEventStore:
             position, self._chain = rows[0]
             self._sequencer = Sequencer(position)
             for stream, producer, last_seq in await self._connection.execute_fetchall(_LAST_SEQS):
-                self._sequencer.recall(stream, producer, last_seq)
+                self._sequencer.restore(stream, producer, last_seq)
         self.projections = await self._stored_projections()
 
     async def _stored_projections(self) -> Projections:

@@ -1,4 +1,4 @@
-"""An event store of an older version, brought up to date: its log stays as it is, its projections are made of it anew."""
+"""The upgrade of an older event store: its log stays unchanged, and its projections are rebuilt from the log."""
 
 import logging
 import sqlite3
@@ -13,17 +13,17 @@ from lander.store.projections.projections import TABLES
 from lander.store.projections.rebuild import fold_into
 
 LOG: Final = logging.getLogger(__name__)
-TELL_SECONDS: Final = 5.0
+PROGRESS_SECONDS: Final = 5.0
 
 
 def upgrade(connection: sqlite3.Connection, path: Path) -> None:
-    """Do it in one transaction: the file is of this version, or as it was; raises `WireError` if an event cannot be read."""
+    """Upgrade in one transaction, so the file is current or unchanged; raises `WireError` if an event cannot be read."""
     drops = "\n".join(f"DROP TABLE IF EXISTS {table};" for table in (*TABLES, "bookmark"))
     try:
         connection.executescript(f"BEGIN IMMEDIATE;\n{drops}\n{schema.projections()}")
         (last,) = connection.execute("SELECT coalesce(max(position), 0) FROM events").fetchone()
         LOG.info("%s: written by an older version; bringing it up to date (%d events)", path, last)
-        fold_into(connection, Reader(path.parent, connection), last, _teller(path))
+        fold_into(connection, Reader(path.parent, connection), last, _progress_logger(path))
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
         LOG.info("%s: up to date", path)
@@ -33,14 +33,14 @@ def upgrade(connection: sqlite3.Connection, path: Path) -> None:
         raise
 
 
-def _teller(path: Path) -> Callable[[int, int], None]:
-    """Log how far it is, now and then: of millions of events, somebody may wonder whether it hangs."""
-    told = time.monotonic()
+def _progress_logger(path: Path) -> Callable[[int, int], None]:
+    """Log the progress at intervals, because millions of events take long and the user must see that it has not hung."""
+    last_logged = time.monotonic()
 
-    def tell(done: int, of: int) -> None:
-        nonlocal told
-        if time.monotonic() - told >= TELL_SECONDS:
-            told = time.monotonic()
+    def log_progress(done: int, of: int) -> None:
+        nonlocal last_logged
+        if time.monotonic() - last_logged >= PROGRESS_SECONDS:
+            last_logged = time.monotonic()
             LOG.info("%s: %d of %d events", path, done, of)
 
-    return tell
+    return log_progress

@@ -1,7 +1,7 @@
-"""How the event store's one writer opens its file: the pragmas, set and read back, and the schema.
+"""How the single writer opens its file: the pragmas, set and read back, and the schema.
 
-SQLite before 3.51.3 can lose a commit that races a checkpoint made by *another* connection (the WAL-reset bug described at
-sqlite.org/wal.html). Hence the rule: one connection writes and checkpoints, every other one is read-only.
+SQLite before 3.51.3 can lose a commit that races with a checkpoint made by *another* connection (the WAL-reset bug described at
+sqlite.org/wal.html). Therefore one connection writes and checkpoints, and every other one is read-only.
 """
 
 import sqlite3
@@ -22,25 +22,25 @@ PRAGMAS: Final[Mapping[str, str | int]] = {
     "synchronous": 2,  # FULL: an acknowledged event survives a power cut
     "busy_timeout": 5000,
     "trusted_schema": 0,
-    "recursive_triggers": 1,  # without it REPLACE passes the append-only triggers by
+    "recursive_triggers": 1,  # without it REPLACE bypasses the append-only triggers
     "journal_size_limit": 64 << 20,
-    "foreign_keys": 0,  # every reference is made by the writer in the same transaction; checking each row costs 20 %
+    "foreign_keys": 0,  # the writer makes both sides of a reference in one transaction, and checking each row costs 20 %
 }
-"""Each is set and read back."""
+"""Each is set and then read back."""
 
 
 class WriterConnection(aiosqlite.Connection):
-    """The one connection that writes; runs a whole transaction in one turn of its thread.
+    """The only connection that writes; it runs a whole transaction in one call to its thread.
 
-    Awaiting each statement would hand every one of them back to a loop that has thousands of events to decode meanwhile.
+    Awaiting each statement would return to the event loop each time, where thousands of events wait to be decoded.
     """
 
     async def transact(self, statements: Sequence[Statement]) -> None:
-        """Run the statements in one transaction; on any error nothing of it has happened."""
+        """Run the statements in one transaction; on any error it is rolled back."""
         await self._execute(_transact, self._conn, statements)  # type: ignore[no-untyped-call]  # aiosqlite leaves it untyped
 
     async def upgrade(self, path: Path) -> None:
-        """Bring a store of an older version up to date, in one transaction; raises `WireError` if its log cannot be read."""
+        """Upgrade an older store in one transaction; raises `WireError` if its log cannot be read."""
         await self._execute(upgrade, self._conn, path)  # type: ignore[no-untyped-call]  # aiosqlite leaves it untyped
 
 
@@ -52,15 +52,15 @@ def _transact(connection: sqlite3.Connection, statements: Sequence[Statement]) -
                 connection.executemany(sql, rows)
         connection.execute("COMMIT")
     except BaseException:
-        if connection.in_transaction:  # where the disk is full, SQLite has rolled back already
+        if connection.in_transaction:  # if the disk is full, SQLite has already rolled back
             connection.execute("ROLLBACK")
         raise
 
 
 async def open_writer(path: Path) -> WriterConnection:
-    """The one connection that may write; creates the file and its schema where there is none.
+    """The only connection that may write; creates the file and its schema if there is none.
 
-    Raises `HomeError` if the file cannot be opened or is no event store, `StoreError` if a pragma does not hold.
+    Raises `HomeError` if the file cannot be opened or is no event store, `StoreError` if a pragma does not take effect.
     """
     connection = WriterConnection(lambda: sqlite3.connect(path, isolation_level=None), iter_chunk_size=64)
     await connection

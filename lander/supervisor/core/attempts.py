@@ -1,4 +1,4 @@
-"""What becomes of attempts: how they are watched, how they end, and what that means for their runs."""
+"""Attempts: reactions while one is live (stalled, limit reached, drain), and what the end of one means for its run."""
 
 from lander.protocol import commands as c
 from lander.protocol import events as e
@@ -10,16 +10,16 @@ from lander.supervisor.core.state import NO_FAILURE
 from lander.supervisor.core.stop_reasons import MEANINGS
 
 _DETAIL_CHARACTERS = 2000
-"""Of a failure's detail, its end: that is where a traceback says what happened."""
+"""Characters of a failure's detail that are kept, from its end: there a traceback names the error."""
 
 
-# ---------------------------------------------------------------------------------------------------- while it lives
+# ---------------------------------------------------------------------------------------------------- while it is live
 
 
 def stalled(decision: Decision, message: Stalled) -> None:
-    """An attempt that makes no progress is ended at once, and says where it hung."""
+    """End an attempt without progress at once, with a traceback that shows where it hung."""
     attempt = decision.state.attempt(message.run, message.epoch)
-    if attempt is None or attempt.stop_reason is not None:  # asked to end already, it will not be waited for either
+    if attempt is None or attempt.stop_reason is not None:  # already asked to end: its host enforces that with signals
         return
     run = decision.state.runs[message.run]
     decision.say(run.id, e.ProgressStalled(epoch=message.epoch, seconds=message.seconds))
@@ -28,7 +28,7 @@ def stalled(decision: Decision, message: Stalled) -> None:
 
 
 def limit_reached(decision: Decision, message: LimitReached) -> None:
-    """An attempt uses too much: said once, and what follows is its experiment's `on_limit`."""
+    """Record an exceeded limit, once for each limit of an attempt; the experiment's `on_limit` says what follows."""
     attempt = decision.state.attempt(message.run, message.epoch)
     if attempt is None or any(each.limit == message.limit for each in attempt.exceeded):
         return
@@ -43,7 +43,7 @@ def limit_reached(decision: Decision, message: LimitReached) -> None:
 
 
 def drain(decision: Decision, message: Drain) -> None:
-    """What trains is asked to end, unless it was already; afterwards it goes back to the queue, where the rest stays."""
+    """Ask every live attempt to end; its run then returns to the queue. An attempt asked before is asked again."""
     for run, attempt in list(decision.state.attempts()):
         if attempt.stop_reason is None:
             decision.ask_to_end(run, attempt, "shutdown")
@@ -51,37 +51,38 @@ def drain(decision: Decision, message: Drain) -> None:
             decision.end_again(run, attempt)
 
 
-# ---------------------------------------------------------------------------------------------------- how it ends
+# ---------------------------------------------------------------------------------------------------- at its end
 
 
 def trainer_exited(decision: Decision, message: c.TrainerExited) -> None:
-    """A process is gone; heard again, or of an attempt that does not count, it means nothing."""
+    """Record the exit of a trainer's process; a repeated report, or one of an attempt no longer current, is ignored."""
     attempt = decision.state.attempt(message.run, message.epoch)
     if attempt is not None:
         attempt_over(decision, message.run, attempt_ended(attempt, message))
 
 
 def attempt_over(decision: Decision, run: str, ended: e.AttemptEnded) -> None:
-    """Record an attempt's end and, in the same commit, what becomes of its run."""
+    """Record an attempt's end and, in the same commit, the next state of its run."""
     attempt = decision.state.attempt(run, ended.epoch)
-    wish = attempt.stop_reason if attempt is not None else None
+    stop_reason = attempt.stop_reason if attempt is not None else None
     decision.say(run, ended)
     if ended.cause == "completed":
         decision.say(run, e.RunCompleted())
         return
-    becomes, requeued = (MEANINGS[wish].becomes, MEANINGS[wish].requeued) if wish is not None else (None, "")
-    match becomes:
-        case "stopped" if wish == "limit" and _on_limit(decision, run) == "pause":
+    meaning = MEANINGS[stop_reason] if stop_reason is not None else None
+    requeued = meaning.requeued if meaning is not None else ""
+    match meaning.becomes if meaning is not None else None:
+        case "stopped" if stop_reason == "limit" and _on_limit(decision, run) == "pause":
             decision.say(run, e.RunPaused(reason="limit"))
         case "stopped":
-            decision.say(run, e.RunStopped(reason=str(wish)))
+            decision.say(run, e.RunStopped(reason=str(stop_reason)))
         case "paused":
             decision.say(run, e.RunPaused(reason="operator"))
         case "skipped":
             decision.say(run, e.RunSkipped(cause="operator"))
         case _ if requeued and ended.cause in NO_FAILURE:
             decision.say(run, e.RunQueued(reason=requeued))
-        case _ if ended.cause in NO_FAILURE:  # whoever asked it to end may mean the machine: do not return at once
+        case _ if ended.cause in NO_FAILURE:  # a signal from outside: the machine may be shutting down, so wait before a retry
             decision.say(run, e.RunQueued(not_before=decision.now + BACKOFF_START, reason="a signal asked it to end"))
         case _:
             _failed(decision, decision.state.runs[run], ended)
@@ -93,23 +94,23 @@ def _on_limit(decision: Decision, run: str) -> str:
 
 def _failed(decision: Decision, run: RunStanding, ended: e.AttemptEnded) -> None:
     experiment = decision.state.experiments[run.experiment].experiment
-    verdict = after_failure(experiment, run, decision.now)
+    outcome = after_failure(experiment, run, decision.now)
     cause = ended.named_cause
     detail = ended.detail[-_DETAIL_CHARACTERS:]
-    match verdict.decision:
+    match outcome.decision:
         case "retry":
-            reason = f"{verdict.why} after {cause}"
-            decision.say(run.id, e.RunQueued(not_before=decision.now + verdict.delay, reason=reason))
+            reason = f"{outcome.why} after {cause}"
+            decision.say(run.id, e.RunQueued(not_before=decision.now + outcome.delay, reason=reason))
         case "skip":
-            decision.say(run.id, e.RunSkipped(cause=cause, detail=detail, why=verdict.why))
+            decision.say(run.id, e.RunSkipped(cause=cause, detail=detail, why=outcome.why))
         case "fail" | "abort":
-            decision.say(run.id, e.RunFailed(cause=cause, detail=detail, why=verdict.why))
-            if verdict.decision == "abort":
+            decision.say(run.id, e.RunFailed(cause=cause, detail=detail, why=outcome.why))
+            if outcome.decision == "abort":
                 _abort(decision, run.experiment)
 
 
 def _abort(decision: Decision, experiment: str) -> None:
-    """One failure ends the whole experiment; what a person has asked of a run stays as it was asked."""
+    """End the whole experiment after one failure; a run that an operator has stopped or skipped keeps that reason."""
     for run in decision.state.runs_of(experiment):
         if run.attempt is None and not run.over:
             decision.say(run.id, e.RunStopped(reason="aborted"))

@@ -1,7 +1,7 @@
-"""A mapping that is never changed in place and yet costs little to change: another one shares all but a page with it.
+"""A persistent mapping: it is never changed in place, and a changed copy shares all pages but one with the original.
 
-The state holds ten thousand runs and is replaced at every event; copying a dictionary of that size each time would make a
-submission take as many seconds.
+The state may hold ten thousand runs and is replaced at every event. To copy a dictionary of that size each time would make a
+submission take seconds.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,7 +13,7 @@ Value = TypeVar("Value")
 
 
 class Catalogue(Mapping[str, Value], Generic[Value]):
-    """Values by name, in the order in which their names came."""
+    """Values by name, in the order in which the names were added."""
 
     __slots__ = ("_pages", "_places")
 
@@ -39,7 +39,7 @@ class Catalogue(Mapping[str, Value], Generic[Value]):
         return f"Catalogue({dict(self)})"
 
     def put(self, name: str, value: Value) -> Self:
-        """The catalogue with this value in the place of the one there; raises `KeyError` for a name it does not hold."""
+        """A copy with the value of one name replaced; raises `KeyError` for an unknown name."""
         place = self._places[name]
         number, offset = divmod(place, PAGE)
         page = self._pages[number]
@@ -53,7 +53,7 @@ class Catalogue(Mapping[str, Value], Generic[Value]):
         return changed
 
     def extended(self, values: Iterable[tuple[str, Value]]) -> Self:
-        """The catalogue with more values at its end; this one costs what it holds."""
+        """A copy with more values at the end; unlike `put`, it copies everything."""
         return self.__class__([*self.items(), *values])
 
 

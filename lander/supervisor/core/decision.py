@@ -1,4 +1,4 @@
-"""A decision in the making: what is said, what shall be done, and the turns of phrase that every decision is made of."""
+"""A decision while it is being made: its events, effects and answer, and the steps that handlers share."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -11,28 +11,28 @@ from lander.supervisor.core.standing import Attempt, RunStanding
 from lander.supervisor.core.state import State, evolve
 
 ResumeReason = Literal["resumed", "retried", "extended"]
-Said = tuple[str, e.Event]
-"""A stream and what is said in it."""
+StreamEvent = tuple[str, e.Event]
+"""A stream and an event for it."""
 
 
 @dataclass
 class Decision:
-    """A decision in the making; `state` is where things will stand once its events are recorded at the time `now`."""
+    """A decision while it is being made; `state` already includes its events, as recorded at the time `now`."""
 
     state: State
     now: float
-    events: list[Said] = field(default_factory=list)
+    events: list[StreamEvent] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
     answer: c.Command | None = None
 
     def say(self, stream: str, event: e.Event) -> None:
-        """Record an event, and let everything decided after it know."""
+        """Add an event and fold it into `state`, so that later parts of the decision see it."""
         self.events.append((stream, event))
         recorded = e.Recorded(0, stream, e.SUPERVISOR, 0, e.microseconds(self.now), event)
         self.state = evolve(self.state, recorded)
 
     def start(self, run: RunStanding, attempt: Attempt) -> None:
-        """Have an attempt started that is recorded."""
+        """Order the start of an attempt whose `AttemptStarted` is already in the decision."""
         standing = self.state.experiments[run.experiment]
         elsewhere = run.arm.environment_kwargs != standing.experiment.baseline.environment_kwargs
         order = c.TrainerOrder(
@@ -55,27 +55,27 @@ class Decision:
         self.effects.append(StartAttempt(host=attempt.host, order=order))
 
     def end(self, run: RunStanding, attempt: Attempt, grace: float = STOP_GRACE, traceback: bool = False) -> None:
-        """Have an attempt ended."""
+        """Order the end of an attempt; `grace` in seconds before SIGTERM."""
         order = EndAttempt(host=attempt.host, run=run.id, epoch=attempt.epoch, grace=grace, traceback=traceback)
         self.effects.append(order)
 
     def ask_to_end(self, run: RunStanding, attempt: Attempt, reason: e.StopReason) -> None:
-        """A live run shall end at its next boundary; of several reasons the last one said holds."""
+        """Ask a live run to end at its next boundary; of several reasons the latest one counts."""
         if attempt.stop_reason != reason:
             self.say(run.id, e.StopRequested(reason=reason))
         self.end(run, attempt)
 
     def end_again(self, run: RunStanding, attempt: Attempt) -> None:
-        """Repeat the order to end an attempt that was asked to: once may not have been enough, or not have arrived."""
+        """Repeat the order to end an attempt: the first one may have been lost, or not have been enough."""
         stuck = attempt.stop_reason == "stalled"
         self.end(run, attempt, grace=0.0 if stuck else STOP_GRACE, traceback=stuck)
 
     def resume(self, run: RunStanding, reason: ResumeReason) -> None:
-        """A run that is paused, over or about to be goes on; its experiment with it."""
+        """Resume a run that is paused, over or stopping, and its experiment if that has ended."""
         self.reopen(run.experiment)
         self.say(run.id, e.RunResumed(reason=reason))
 
     def reopen(self, experiment: str) -> None:
-        """An experiment that had ended is under way again."""
+        """Put an experiment that has ended under way again."""
         if not self.state.experiments[experiment].under_way:
             self.say(experiment, e.ExperimentResumed())

@@ -1,4 +1,4 @@
-"""What the shell shall do once the events of a decision are durable. Every effect may be carried out twice without harm."""
+"""Effects: what the shell does once the events of a decision are durable. Each is idempotent."""
 
 from dataclasses import dataclass
 
@@ -7,27 +7,27 @@ from lander.protocol.commands import TrainerOrder
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartAttempt:
-    """Have the host fork a trainer; the shell adds the attempt's keys."""
+    """Order the host to fork a trainer; the shell adds the attempt's keys."""
 
     host: str
     order: TrainerOrder
 
     @property
     def run(self) -> str:
-        """Whose attempt it is."""
+        """The run of the attempt."""
         return self.order.run
 
     @property
     def epoch(self) -> int:
-        """Which attempt it is."""
+        """The attempt's number, which is its fencing token."""
         return self.order.epoch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndAttempt:
-    """Ask the trainer to end; have the host enforce it, SIGTERM after `grace` seconds and SIGKILL after as many again.
+    """Ask the trainer to end; the host enforces it with SIGTERM after `grace` seconds and SIGKILL after as many again.
 
-    With `traceback`, it first writes where it is into its log.
+    With `traceback`, the trainer first writes a traceback of where it is to its log.
     """
 
     host: str

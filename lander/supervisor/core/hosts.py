@@ -1,4 +1,4 @@
-"""What it means for the runs there that a host comes, comes back, or goes."""
+"""Hosts: what it means for a host's runs when the host joins, rejoins or is lost."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ from lander.supervisor.core.standing import Attempt, HostStanding, RunStanding
 
 
 def join_host(decision: Decision, message: c.JoinHost) -> None:
-    """A host is (back) here: compare what it has alive with what should be."""
+    """Record a host that joins or rejoins, and reconcile the trainers alive there with the attempts recorded for it."""
     before = decision.state.hosts.get(message.name)
     joined = HostStanding(message.name, message.pid, message.incarnation, message.cpus, message.gpus)
     if before != joined:
@@ -30,26 +30,29 @@ def join_host(decision: Decision, message: c.JoinHost) -> None:
     same_agent = before is not None and (before.pid, before.incarnation) == (message.pid, message.incarnation)
     alive = {(key.run, key.epoch) for key in message.trainers}
     for run, attempt in _attempts_on(decision, message.name):
-        _compare(decision, run, attempt, same_agent, alive=(run.id, attempt.epoch) in alive)
+        _reconcile(decision, run, attempt, same_agent, alive=(run.id, attempt.epoch) in alive)
     for run_id, epoch in sorted(alive):
         if decision.state.attempt(run_id, epoch) is None:
             decision.effects.append(EndAttempt(host=message.name, run=run_id, epoch=epoch, grace=0.0))
 
 
-def _compare(decision: Decision, run: RunStanding, attempt: Attempt, same_agent: bool, alive: bool) -> None:
-    """One attempt that should be on a host which has just told what it has alive."""
+def _reconcile(decision: Decision, run: RunStanding, attempt: Attempt, same_agent: bool, alive: bool) -> None:
+    """Reconcile one attempt recorded for a host with the host's report of live trainers.
+
+    Without its trainer, an attempt is lost if the agent is a new one; the same agent gets the start order again.
+    """
     if not alive:
         if not same_agent:
             attempt_over(decision, run.id, lost(attempt, f"the agent of host {attempt.host} was restarted"))
             return
         if run.state in ("starting", "stopping"):
-            decision.start(run, attempt)  # the order may have been lost on the way
+            decision.start(run, attempt)  # the start order may have been lost
     if run.state == "stopping":
-        decision.end_again(run, attempt)  # and so may this one
+        decision.end_again(run, attempt)  # the end order may have been lost
 
 
 def host_gone(decision: Decision, message: HostGone) -> None:
-    """Whatever ran there is lost."""
+    """Record that a host is lost, and with it every attempt there."""
     host = decision.state.hosts.get(message.name)
     if host is None or not host.online:
         return
@@ -59,7 +62,7 @@ def host_gone(decision: Decision, message: HostGone) -> None:
 
 
 def _attempts_on(decision: Decision, host: str) -> Iterator[tuple[RunStanding, Attempt]]:
-    """Each as it stands when its turn comes: the end of one may be what another is asked to end for."""
+    """A host's attempts, each read from the current state: the end of one may ask another to end (`abort`)."""
     for name in decision.state.live:
         run = decision.state.runs[name]
         if run.attempt is not None and run.attempt.host == host:

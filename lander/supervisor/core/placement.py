@@ -1,4 +1,4 @@
-"""Which run goes where: one run a slot, a slot being a CPU core and, for runs on CUDA, a GPU with it."""
+"""Placement of runs in slots: one run per slot; a slot is a CPU core and, for a run on CUDA, a GPU with it."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from lander.supervisor.core.state import State
 
 
 class Slot(NamedTuple):
-    """A CPU core of a host, and a GPU where one goes with it."""
+    """A CPU core of a host, and a GPU if there is one with it."""
 
     host: HostStanding
     cpu: int
@@ -16,7 +16,7 @@ class Slot(NamedTuple):
 
 
 class Placement(NamedTuple):
-    """A run and the slot it shall have."""
+    """A run and its slot."""
 
     run: RunStanding
     slot: Slot
@@ -37,12 +37,13 @@ def next_placement(state: State, now: float) -> Placement | None:
 
 
 def wake_at(state: State, now: float) -> float | None:
-    """When a run that waits for its time may start; None when none does."""
+    """The earliest time at which a delayed run may start; None if no run is delayed."""
     return min((time for time in state.delayed.values() if time > now), default=None)
 
 
 def _startable(state: State, standing: ExperimentStanding, now: float, with_gpu: bool) -> Iterator[RunStanding]:
-    """In parallel, seed by seed, so that pairs to compare finish together; in sequence, arm by arm, one at a time."""
+    """The runs that may start, in order. In parallel: seed by seed, so that the runs of a pair finish together. In sequence:
+    arm by arm, one run at a time."""
     sequential = standing.execution.mode == "sequential"
     workers = 1 if sequential else standing.execution.max_workers
     if workers is not None and standing.live.bit_count() >= workers:

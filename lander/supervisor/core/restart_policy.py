@@ -1,4 +1,4 @@
-"""What a failure means and what follows: the causes, the retries and their delays. In OTP's words, the restart strategy."""
+"""The restart policy: causes of an attempt's end, retries, restart intensity and backoff (Erlang/OTP `supervisor`)."""
 
 from typing import Final, Literal, NamedTuple
 from zlib import crc32
@@ -10,25 +10,25 @@ from lander.supervisor.core.standing import Attempt, Failure, RunStanding
 from lander.supervisor.core.stop_reasons import MEANINGS
 
 STOP_GRACE: Final = 20.0
-"""Seconds from asking to SIGTERM, and from SIGTERM to SIGKILL: what trains comes to its next boundary meanwhile, most in a
-second or two; what does not within twice this is ended without a checkpoint."""
+"""Seconds from the request to end to SIGTERM, and from SIGTERM to SIGKILL. Most trainers reach their next boundary in a
+second or two; one that does not within twice this time is killed without a checkpoint."""
 BACKOFF_START: Final = 1.0
 BACKOFF_LIMIT: Final = 60.0
 
 NEVER_RETRIED: Final[frozenset[Cause]] = frozenset({"config_error"})
-"""Causes that another attempt would meet again for certain."""
+"""Causes that every further attempt would meet again."""
 DETERMINISTIC: Final[frozenset[Cause]] = frozenset({"non_finite", "environment_error"})
-"""Causes that another attempt will meet again if this one has met them where one before did."""
+"""Causes that a further attempt will meet again if two attempts met them at the same timestep."""
 INFRASTRUCTURE_CAUSES: Final[frozenset[Cause]] = frozenset({"lost_contact"})
-"""Causes that are no fault of the run: it is tried again whatever its experiment says of failures, if not too often."""
+"""Causes that are not the run's fault: it is retried whatever the experiment's `on_failure`, up to a limit."""
 INFRASTRUCTURE_RETRIES: Final = 10
-"""How often that is, within the experiment's period: a run may be what brings its machine down."""
+"""Retries of these within the experiment's `retry_period`: the run itself may bring its machine down."""
 RETRIED_ONCE: Final[frozenset[Cause]] = frozenset({"out_of_memory", "cuda_out_of_memory"})
-"""Causes that may have been somebody else's fault, but hardly twice."""
+"""Causes that another process may have provoked, but hardly twice."""
 
 
-class Verdict(NamedTuple):
-    """What becomes of a run whose attempt failed; `delay` in seconds where it is tried again, `why` in words."""
+class FailureOutcome(NamedTuple):
+    """What follows for a run whose attempt failed; `delay` in seconds before a retry, `why` in words."""
 
     decision: Literal["retry", "fail", "skip", "abort"]
     delay: float = 0.0
@@ -39,44 +39,46 @@ class Verdict(NamedTuple):
 
 
 def attempt_ended(attempt: Attempt, exit_: TrainerExited) -> AttemptEnded:
-    """The honest cause of an exit: the trainer's last word if it had one, else what was asked of it, else what the system says.
+    """The end of an attempt whose process exited; its cause is the one that the trainer reported, else the reason for which it
+    was asked to end, else the one that the operating system gives.
 
-    A last word is believed only from a process that then exited by itself, and "completed" only with its model on disk.
+    A report counts only if no signal killed the process afterwards, and "completed" only with the model on disk.
     """
-    word = attempt.last_word
+    reported = attempt.reported_end
     cause = _cause(attempt, exit_)
+    detail = (reported.detail if reported is not None else "") or exit_.log_tail
     return AttemptEnded(
         epoch=attempt.epoch,
         cause=cause,
         signal=exit_.signal,
         exit_code=exit_.exit_code,
-        step=word.step if word is not None else None,
-        detail=_exceeded(attempt) if cause == "limit_exceeded" else (word.detail if word is not None else "") or exit_.log_tail,
+        step=reported.step if reported is not None else None,
+        detail=_exceeded_limits(attempt) if cause == "limit_exceeded" else detail,
     )
 
 
-def _exceeded(attempt: Attempt) -> str:
+def _exceeded_limits(attempt: Attempt) -> str:
     return "; ".join(f"{each.limit}: {each.value:g}, allowed are {each.allowed:g}" for each in attempt.exceeded)
 
 
 def _cause(attempt: Attempt, exit_: TrainerExited) -> Cause:
-    word = attempt.last_word.cause if attempt.last_word is not None and exit_.signal is None else None
-    if word == "completed":
+    reported = attempt.reported_end.cause if attempt.reported_end is not None and exit_.signal is None else None
+    if reported == "completed":
         return "completed" if attempt.model_saved else "crashed"
-    if word not in (None, "stopped"):
-        return word
-    if word == "stopped" or exit_.signal is not None:
+    if reported not in (None, "stopped"):
+        return reported
+    if reported == "stopped" or exit_.signal is not None:
         if attempt.stop_reason is not None:
             return MEANINGS[attempt.stop_reason].cause
-        if word == "stopped" or exit_.signal == "SIGTERM":
-            return "preempted"  # somebody else asked it to end: the machine may be going down
+        if reported == "stopped" or exit_.signal == "SIGTERM":
+            return "preempted"  # something outside asked it to end: the machine may be shutting down
     if exit_.lost:
         return "lost_contact"
     return "out_of_memory" if exit_.out_of_memory else "crashed"
 
 
 def lost(attempt: Attempt, detail: str) -> AttemptEnded:
-    """The end of an attempt nobody can see any more."""
+    """The end of an attempt whose host is lost or restarted, so that its exit is unknown."""
     cause: Cause = MEANINGS[attempt.stop_reason].cause if attempt.stop_reason is not None else "lost_contact"
     return AttemptEnded(epoch=attempt.epoch, cause=cause, detail=detail)
 
@@ -84,35 +86,39 @@ def lost(attempt: Attempt, detail: str) -> AttemptEnded:
 # ---------------------------------------------------------------------------------------------------- what follows
 
 
-def after_failure(experiment: Experiment, run: RunStanding, now: float) -> Verdict:
-    """What follows a failed attempt; `run` has counted it already, as the last of its failures."""
-    given_up: Literal["fail", "skip", "abort"] = "fail" if experiment.on_failure == "retry" else experiment.on_failure
-    if given_up != "fail" and run.failures[-1].cause not in INFRASTRUCTURE_CAUSES:
-        return Verdict(given_up, why=f"on_failure is {given_up}")
-    failures, retries = _of_the_same_origin(remembered(run.failures, experiment.retry_period, now), experiment)
-    why = _hopeless(failures)
+def after_failure(experiment: Experiment, run: RunStanding, now: float) -> FailureOutcome:
+    """What follows a failed attempt, which is already the last of `run.failures`."""
+    without_retry: Literal["fail", "skip", "abort"] = "fail" if experiment.on_failure == "retry" else experiment.on_failure
+    if without_retry != "fail" and run.failures[-1].cause not in INFRASTRUCTURE_CAUSES:
+        return FailureOutcome(without_retry, why=f"on_failure is {without_retry}")
+    failures, retries = _of_the_same_kind(counted_failures(run.failures, experiment.retry_period, now), experiment)
+    why = _why_not_retried(failures)
     if why is None and len(failures) > retries:
         why = f"failed {len(failures)} times within {experiment.retry_period} s, of which {retries} are retried"
     if why is not None:
-        return Verdict(given_up, why=why)
+        return FailureOutcome(without_retry, why=why)
     count = f"retry {len(failures)} of {retries}"
-    return Verdict("retry", backoff(len(failures)) * jitter(run.id, run.epoch), count)
+    return FailureOutcome("retry", backoff(len(failures)) * jitter(run.id, run.epoch), count)
 
 
-def _of_the_same_origin(failures: list[Failure], experiment: Experiment) -> tuple[list[Failure], int]:
-    """Those that are the run's, or the machine's, as the last one is; and how many of these are retried."""
-    machines = failures[-1].cause in INFRASTRUCTURE_CAUSES
-    same = [failure for failure in failures if (failure.cause in INFRASTRUCTURE_CAUSES) == machines]
-    return same, INFRASTRUCTURE_RETRIES if machines else experiment.max_retries
+def _of_the_same_kind(failures: list[Failure], experiment: Experiment) -> tuple[list[Failure], int]:
+    """The failures of the last one's kind (the run's own, or of infrastructure), and how many of that kind are retried."""
+    infrastructure = failures[-1].cause in INFRASTRUCTURE_CAUSES
+    same = [failure for failure in failures if (failure.cause in INFRASTRUCTURE_CAUSES) == infrastructure]
+    return same, INFRASTRUCTURE_RETRIES if infrastructure else experiment.max_retries
 
 
-def remembered(failures: tuple[Failure, ...], period: float, now: float) -> list[Failure]:
-    """The failures that count towards the intensity: forgotten is one older than the period, once a checkpoint outlived it."""
-    return [failure for failure in failures if not failure.outlived or now - failure.at <= period]
+def counted_failures(failures: tuple[Failure, ...], period: float, now: float) -> list[Failure]:
+    """The failures that count towards the restart intensity.
+
+    One is forgotten when it is older than the period and a checkpoint was committed after it: without progress, slow failures
+    would be retried for ever.
+    """
+    return [failure for failure in failures if not failure.checkpoint_since or now - failure.at <= period]
 
 
-def _hopeless(failures: list[Failure]) -> str | None:
-    """Why another attempt would fail as the last one did; None where it might not."""
+def _why_not_retried(failures: list[Failure]) -> str | None:
+    """Why another attempt would fail like the last one; None if it might not."""
     *earlier, last = failures
     if last.cause in NEVER_RETRIED:
         return "another attempt would meet the same"
@@ -125,13 +131,13 @@ def _hopeless(failures: list[Failure]) -> str | None:
 
 
 def backoff(failures: int) -> float:
-    """Seconds before the next attempt after this many failures, at the most: 1, 2, 4 … up to a minute."""
+    """Seconds before the next attempt after this many failures, before jitter: 1, 2, 4 … up to 60."""
     return min(BACKOFF_LIMIT, BACKOFF_START * 2.0 ** (min(failures, 16) - 1))
 
 
 def jitter(run: str, epoch: int) -> float:
-    """The share of its delay that a run waits, from a half to the whole, so that what failed together does not return together.
+    """The share of its backoff that a run waits, from 0.5 to 1, so that runs that failed together do not restart together.
 
-    Made of the run's id and its attempt's number, since decisions are functions of the log.
+    Derived from the run's id and the attempt's number and not random, since decisions are functions of the log.
     """
     return 0.5 + crc32(f"{run} {epoch}".encode()) / 2**33

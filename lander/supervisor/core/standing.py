@@ -1,4 +1,4 @@
-"""What is known of each run, experiment and host: the values that the state is made of."""
+"""The standing of each run, experiment and host: the values that the state is made of."""
 
 from dataclasses import dataclass, replace
 
@@ -10,7 +10,7 @@ from lander.supervisor.core.stop_reasons import MEANINGS
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One process's try at a run, from the decision to start it (`at`, seconds since 1970) until its exit is in the log."""
+    """One process that trains a run, from the decision to start it (`at`, seconds since 1970) until its exit is recorded."""
 
     epoch: int
     host: str
@@ -18,26 +18,26 @@ class Attempt:
     gpu: int | None
     at: float
     model_saved: bool = False
-    last_word: e.TrainingEnded | None = None
+    reported_end: e.TrainingEnded | None = None
     stop_reason: str | None = None
-    """Why it was asked to end: a `StopReason`, or `resumed` where somebody has thought better of it since."""
+    """Why it was asked to end: a `StopReason`, or `resumed` if an operator has since asked for the run to go on."""
     exceeded: tuple[e.ResourceLimitExceeded, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An attempt that failed: when (seconds since 1970), why, and at which timestep if it could say."""
+    """An attempt that failed: when (seconds since 1970), why, and at which timestep if that is known."""
 
     at: float
     cause: e.Cause
     step: int | None
-    outlived: bool = False
-    """A checkpoint has been committed since."""
+    checkpoint_since: bool = False
+    """Whether a checkpoint was committed after it."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunStanding:
-    """One arm with one seed; `place` is its turn among the runs of its experiment."""
+    """One arm with one seed; `place` is its position in the starting order of its experiment."""
 
     id: str
     experiment: str
@@ -45,47 +45,47 @@ class RunStanding:
     seed: int
     place: int
     origin: e.CheckpointCommitted | None = None
-    """The checkpoint of another run from which this one was forked, in place of the very beginning."""
+    """The checkpoint of another run from which this one was forked; None if it starts at timestep 0."""
     state: RunState = "queued"
     epoch: int = 0
     trained: int = 0
-    """The last attempt whose training started: its checkpoints count, up to where the next one continues."""
+    """Epoch of the last attempt whose training started: only its checkpoints are added to `checkpoints`."""
     checkpoints: tuple[e.CheckpointCommitted, ...] = ()
-    """Those it may continue from, the latest first."""
+    """The checkpoints it may continue from, the latest first."""
     written_bytes: int = 0
-    """What all its checkpoints took."""
+    """Bytes written for all its checkpoints."""
     seconds: float = 0.0
-    """How long its attempts took that have ended."""
+    """Duration of all its ended attempts."""
     failures: tuple[Failure, ...] = ()
-    """Since it was submitted or last resumed."""
+    """Failures since it was submitted or last resumed."""
     not_before: float = 0.0
     attempt: Attempt | None = None
     stop_reason: str | None = None
-    """Why it was stopped, once it is."""
+    """Why it was stopped; None unless it is."""
 
     @property
     def live(self) -> bool:
-        """A process exists or is about to."""
+        """A trainer exists or is about to start."""
         return self.state in LIVE
 
     @property
     def over(self) -> bool:
-        """Nothing more happens by itself."""
+        """The run has ended, and does not go on by itself."""
         return self.state in TERMINAL
 
     @property
     def expected(self) -> RunState:
-        """The state it will have once it has ended as it was asked to; the one it has where nobody did."""
+        """The state it will have once it has ended as requested; its current state if no end was requested."""
         reason = self.attempt.stop_reason if self.attempt is not None else None
         return self.state if reason is None else MEANINGS[reason].becomes or self.state
 
 
 @dataclass(frozen=True, slots=True)
 class ExperimentStanding:
-    """An experiment, how to carry it out, its state, and which of its runs are where.
+    """An experiment, its execution, its state, and the sets of its runs that are queued, live or paused.
 
-    `order` is that in which its runs take their turns. Sets of runs are integers with a bit for each place in that order:
-    adding one, taking one out and finding the first cost next to nothing.
+    `order` is the order in which its runs start. A set of runs is an integer with one bit per place in that order, so that
+    adding a run, removing one and finding the first are cheap.
     """
 
     experiment: Experiment
@@ -97,7 +97,7 @@ class ExperimentStanding:
     paused: int = 0
     state: ExperimentState = "queued"
     digest_rule: int = 1
-    """By which it is compared with what is submitted again."""
+    """The rule of digests by which it is compared when it is submitted again."""
 
     @property
     def under_way(self) -> bool:
@@ -110,7 +110,7 @@ class ExperimentStanding:
         return not (self.queued | self.live | self.paused)
 
     def moved(self, run: RunStanding) -> "ExperimentStanding":
-        """With the run where its state says it is."""
+        """This experiment with the run moved to the set that its state belongs to."""
         bit = 1 << run.place
         return replace(
             self,
@@ -122,7 +122,7 @@ class ExperimentStanding:
 
 @dataclass(frozen=True, slots=True)
 class HostStanding:
-    """A machine's agent and what it offers; `pid` and `incarnation` together tell one agent from the next."""
+    """A machine's agent and the CPU cores and GPUs it offers; `pid` and `incarnation` together identify one agent."""
 
     name: str
     pid: int

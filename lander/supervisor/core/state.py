@@ -1,10 +1,10 @@
-"""Where everything stands: one fold over the events of consequence, and nothing else builds state.
+"""The supervisor's state: one fold over the consequential events, and nothing else builds it.
 
-`evolve` is pure. It believes the log: an event that cannot be is a defect and raises; an event of an attempt that is over
-is history and changes nothing but what can be continued from.
+`evolve` is pure. It trusts the log: an event that is impossible in the current state is a defect and raises. An event of an
+attempt that is over changes only the checkpoints from which the run can continue.
 
-States are values: an older one stays as it was. What one event changes is small (a page of runs, a few bits, the handful
-of runs that are live), so that neither an event nor a decision costs more when there are ten thousand runs.
+States are immutable values. One event changes little (a page of runs, a few bits, the few live runs), so that neither an
+event nor a decision costs more with ten thousand runs.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,38 +14,38 @@ from typing import Any, Final, get_args
 
 from lander.protocol import events as e
 from lander.protocol.experiment import Experiment, RunKey
-from lander.protocol.growth import Growth, execution_after, grown
+from lander.protocol.growth import Growth, execution_after, experiment_after
 from lander.protocol.lifecycle import next_experiment_state, next_run_state
-from lander.protocol.lineage import outlives
+from lander.protocol.lineage import still_counts
 from lander.supervisor.core.catalogue import Catalogue
 from lander.supervisor.core.standing import Attempt, ExperimentStanding, Failure, HostStanding, RunStanding
 
 KEPT_CHECKPOINTS: Final = 3
-"""As many of a run's last checkpoints are offered to its next attempt, in case the files of the last are damaged."""
+"""How many of a run's last checkpoints its next attempt may use, in case the files of the last are damaged."""
 NO_FAILURE: Final[frozenset[e.Cause]] = frozenset({"completed", "stopped", "paused", "preempted", "limit_exceeded"})
-"""Ends of an attempt that say nothing against trying again."""
+"""Causes of an attempt's end that are not failures and do not count towards the restart intensity."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """All of it. The catalogues are in order of submission; the rest is found in them, too, and kept at hand."""
+    """The whole state. The catalogues are in order of submission; the other fields are indexes into them, for speed."""
 
     experiments: Catalogue[ExperimentStanding] = field(default_factory=Catalogue)
     runs: Catalogue[RunStanding] = field(default_factory=Catalogue)
     hosts: Mapping[str, HostStanding] = field(default_factory=dict)
     under_way: tuple[str, ...] = ()
-    """The experiments that have not ended, in the order in which they are served."""
+    """The experiments that have not ended, in the order in which they get slots."""
     live: tuple[str, ...] = ()
     """The runs that have an attempt."""
     delayed: Mapping[str, float] = field(default_factory=dict)
-    """The queued runs that may not start before a time."""
+    """The queued runs that may not start before a time (seconds since 1970)."""
 
     def runs_of(self, experiment: str) -> list[RunStanding]:
-        """The runs of one experiment, in the order of their turns."""
+        """The runs of one experiment, in the order in which they start."""
         return [self.runs[run] for run in self.experiments[experiment].order]
 
     def attempt(self, run: str, epoch: int) -> Attempt | None:
-        """The attempt, if it is the one that counts now."""
+        """The attempt, if it is the run's current one; else None."""
         attempt = self.runs[run].attempt if run in self.runs else None
         return attempt if attempt is not None and attempt.epoch == epoch else None
 
@@ -63,7 +63,7 @@ class State:
 
     @property
     def idle(self) -> bool:
-        """Nothing trains, and nothing would without somebody asking; paused runs may wait for that."""
+        """Nothing trains and nothing will start by itself; paused runs may remain."""
         return not self.live and not self.waiting
 
 
@@ -79,7 +79,7 @@ def evolve(state: State, recorded: e.Recorded) -> State:
 
 
 def _put_run(state: State, run: RunStanding) -> State:
-    """The one place where a run is replaced, and with it what is kept at hand about it."""
+    """Replace a run, and update the indexes that depend on it; nothing else replaces one."""
     before = state.runs[run.id]
     state = replace(state, runs=state.runs.put(run.id, run))
     if run.state != before.state:
@@ -115,7 +115,7 @@ def _submitted(state: State, recorded: e.Recorded, event: e.ExperimentSubmitted)
 
 def _grown(state: State, recorded: e.Recorded, event: Growth) -> State:
     before, catalogue = state.experiments[recorded.stream], state.runs
-    experiment, execution = grown(before.experiment, event), execution_after(before.execution, event)
+    experiment, execution = experiment_after(before.experiment, event), execution_after(before.execution, event)
     runs = _runs(experiment, execution, catalogue)
     if added := [run for run in runs if run.id not in catalogue]:
         catalogue = catalogue.extended((run.id, run) for run in added)
@@ -126,7 +126,7 @@ def _grown(state: State, recorded: e.Recorded, event: Growth) -> State:
 
 
 def _runs(experiment: Experiment, execution: e.Execution, known: Mapping[str, RunStanding]) -> list[RunStanding]:
-    """Its runs in the order of their turns: those that are known as they stand, the others as they begin."""
+    """An experiment's runs in the order in which they start: known runs keep their standing, others are new."""
     forked = partial(e.CheckpointCommitted.forked, experiment)
     arm = cache(lambda name, task: experiment.configuration(RunKey(experiment.experiment_id, name, 0, task)))
     return [
@@ -138,7 +138,7 @@ def _runs(experiment: Experiment, execution: e.Execution, known: Mapping[str, Ru
 
 
 def _turns(experiment: Experiment, execution: e.Execution) -> list[RunKey]:
-    """Its runs in the order of their turns."""
+    """The keys of an experiment's runs in the order in which they start."""
     keys = list(experiment.runs)
     if execution.mode == "sequential":
         turns = {arm.name: turn for turn, arm in enumerate(experiment.arms)}
@@ -147,7 +147,7 @@ def _turns(experiment: Experiment, execution: e.Execution) -> list[RunKey]:
 
 
 def _standing(experiment: Experiment, execution: e.Execution, runs: Sequence[RunStanding]) -> ExperimentStanding:
-    """An experiment with these runs, in the order of their turns."""
+    """An experiment with these runs, in the order in which they start."""
 
     def places(of: Callable[[RunStanding], bool]) -> int:
         return sum(1 << run.place for run in runs if of(run))
@@ -210,7 +210,7 @@ def _attempt_ended(state: State, recorded: e.Recorded, event: e.AttemptEnded) ->
     failures, took = run.failures, run.seconds
     if event.cause not in NO_FAILURE:
         failures = (*failures, Failure(at, event.cause, event.step))
-    if run.attempt is not None and event.cause != "lost_contact":  # who knows when that was: the machine may have been off
+    if run.attempt is not None and event.cause != "lost_contact":  # its time of end is unknown: the machine may have been off
         took += max(0.0, at - run.attempt.at)
     return _run_moved(state, recorded, event, attempt=None, failures=failures, seconds=took)
 
@@ -225,7 +225,7 @@ def _change_attempt(state: State, name: str, **changes: Any) -> State:
     return state if attempt is None else _change_run(state, name, attempt=replace(attempt, **changes))
 
 
-# ---------------------------------------------------------------------------------------------------- what trainers say
+# ---------------------------------------------------------------------------------------------------- events of trainers
 
 
 def _is_current(state: State, recorded: e.Recorded) -> bool:
@@ -235,7 +235,7 @@ def _is_current(state: State, recorded: e.Recorded) -> bool:
 def _training_started(state: State, recorded: e.Recorded, event: e.TrainingStarted) -> State:
     run = state.runs[recorded.stream]
     if recorded.producer > run.trained:
-        checkpoints = tuple(each for each in run.checkpoints if outlives(each.step, event.from_step))
+        checkpoints = tuple(each for each in run.checkpoints if still_counts(each.step, event.from_step))
         state = _change_run(state, run.id, trained=recorded.producer, checkpoints=checkpoints)
     return _run_moved(state, recorded, event) if _is_current(state, recorded) else state
 
@@ -250,7 +250,7 @@ def _checkpoint_committed(state: State, recorded: e.Recorded, event: e.Checkpoin
         run.id,
         checkpoints=(event, *before)[:KEPT_CHECKPOINTS],
         written_bytes=run.written_bytes + event.written_bytes,
-        failures=tuple(replace(failure, outlived=True) for failure in run.failures),
+        failures=tuple(replace(failure, checkpoint_since=True) for failure in run.failures),
     )
 
 
@@ -260,7 +260,7 @@ def _model_saved(state: State, recorded: e.Recorded, event: e.ModelSaved) -> Sta
 
 
 def _training_ended(state: State, recorded: e.Recorded, event: e.TrainingEnded) -> State:
-    return _change_attempt(state, recorded.stream, last_word=event) if _is_current(state, recorded) else state
+    return _change_attempt(state, recorded.stream, reported_end=event) if _is_current(state, recorded) else state
 
 
 # ---------------------------------------------------------------------------------------------------- hosts
@@ -278,7 +278,7 @@ def _host_gone(state: State, recorded: e.Recorded, event: e.Event) -> State:
 
 
 def seconds(at: int) -> float:
-    """The time of an event in seconds since 1970."""
+    """An event's time, from microseconds to seconds since 1970."""
     return at / 1_000_000
 
 

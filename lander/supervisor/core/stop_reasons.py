@@ -1,7 +1,7 @@
-"""What it means that a run was asked to end: the table of reasons.
+"""The reasons for which a run is asked to end, and what each means: one table.
 
-`cause` is that of the attempt that ends for it, `becomes` the state of its run then. Where that is None, the run goes back to
-the queue for the reason `requeued`; if there is none it is a failure, and the restart policy decides.
+`cause` is the cause of the attempt's end, `becomes` the next state of the run. If `becomes` is None, the run goes back to the
+queue for the reason `requeued`; if that is empty too, the end is a failure, and the restart policy decides.
 """
 
 from collections.abc import Mapping
@@ -19,14 +19,14 @@ class StopMeaning(NamedTuple):
     requeued: str = ""
 
 
-Wish = StopReason | Literal["resumed"]
-"""A reason to end, or that somebody wants the run to go on as soon as its process is gone."""
+RequestedEnd = StopReason | Literal["resumed"]
+"""A reason to end, or `resumed`: the run is to go on as soon as its process has exited."""
 MEANINGS: Final[Mapping[str, StopMeaning]] = {
     "operator": StopMeaning("stopped", "stopped"),
     "aborted": StopMeaning("stopped", "stopped"),
     "skip": StopMeaning("stopped", "skipped"),
     "pause": StopMeaning("paused", "paused"),
-    "limit": StopMeaning("limit_exceeded", "stopped"),  # or paused, where the experiment's `on_limit` wants that
+    "limit": StopMeaning("limit_exceeded", "stopped"),  # or paused, if the experiment's `on_limit` is `pause`
     "shutdown": StopMeaning("preempted", None, "the supervisor left"),
     "resumed": StopMeaning("preempted", None, "resumed"),
     "stalled": StopMeaning("stalled", None),

@@ -1,4 +1,4 @@
-"""Submitting an experiment: a new one, or one that goes on, perhaps differently, and perhaps with more to do."""
+"""Submission of an experiment: a new one, or a known one to continue, with other settings, more steps or more seeds."""
 
 from collections.abc import Iterator, Set
 from typing import Any, Final
@@ -14,22 +14,22 @@ from lander.supervisor.core.decision import Decision
 from lander.supervisor.core.standing import ExperimentStanding
 
 MAX_ARM_BYTES: Final = 64 << 10
-"""An arm travels to its trainer in one packet."""
+"""An arm is sent to its trainer in one packet."""
 NAMED_DIFFERENCES: Final = 5
 CHANGEABLE: Final = tuple(Settings.model_fields)
-"""What trains is watched by it at once; its checkpoints and evaluations are as it was told when it was started."""
+"""Settings that may change. Limits apply to live runs at once; checkpoints and evaluations from the next attempt on."""
 
 
 def submit(decision: Decision, message: c.SubmitExperiment) -> None:
-    """Take an experiment, or go on with the one of this id; raises `ConflictError` where that is another."""
+    """Add an experiment, or continue the one with this id; raises `ConflictError` if that is a different experiment."""
     known = decision.state.experiments.get(message.experiment.experiment_id)
     if known is None:
-        _take(decision, message)
+        _add(decision, message)
     else:
-        _go_on(decision, known, message)
+        _continue(decision, known, message)
 
 
-def _take(decision: Decision, message: c.SubmitExperiment) -> None:
+def _add(decision: Decision, message: c.SubmitExperiment) -> None:
     experiment = message.experiment
     name = experiment.experiment_id
     _check_size(experiment)
@@ -53,14 +53,14 @@ def _check_size(experiment: Experiment) -> None:
 # ---------------------------------------------------------------------------------------------------- going on
 
 
-def _go_on(decision: Decision, known: ExperimentStanding, message: c.SubmitExperiment) -> None:
-    """What was interrupted is continued, and from now on as it is asked for; what a person skipped stays skipped.
+def _continue(decision: Decision, known: ExperimentStanding, message: c.SubmitExperiment) -> None:
+    """Resume the interrupted runs, with the settings now requested; runs that an operator skipped stay skipped.
 
-    Raises `ConflictError` where it is another experiment, and where an arm that is training shall have more steps: a trainer
-    is told once how far to train.
+    Raises `ConflictError` if it is a different experiment, or if an arm that is training gets more steps: a trainer learns
+    its number of steps only at its start.
     """
     name = known.experiment.experiment_id
-    wanted = _within_reach(known, message.experiment)
+    wanted = _merged(known, message.experiment)
     _check_size(wanted)
     pairs = zip(known.experiment.arms, wanted.arms, strict=True)
     extended = [(old, new) for old, new in pairs if old.training_steps != new.training_steps]
@@ -69,7 +69,7 @@ def _go_on(decision: Decision, known: ExperimentStanding, message: c.SubmitExper
         raise ConflictError(
             f"{name}: some of its runs are training; to extend it, wait until they have ended, or lander-ctl pause {name} first"
         )
-    what = _changes(known, wanted, message.execution)
+    changes = _changes(known, wanted, message.execution)
     before = set(known.order)
     for addition in _growth(known, wanted, message.execution):
         decision.say(name, addition)
@@ -78,29 +78,29 @@ def _go_on(decision: Decision, known: ExperimentStanding, message: c.SubmitExper
     _queue(decision, [run.id for run in wanted.runs if run.id not in before], name)
     more_episodes = wanted.eval_episodes > known.experiment.eval_episodes  # of the last evaluation of every run
     resumed = _resume(decision, name, {arm.name for arm in wanted.arms} if more_episodes else longer)
-    said = [
-        ", ".join(what) or ("continued" if resumed else f"already submitted, and {known.state}"),
+    details = [
+        ", ".join(changes) or ("continued" if resumed else f"already submitted, and {known.state}"),
         *[consequence(old, new) for old, new in extended if new.scheduled][:NAMED_DIFFERENCES],
-        *_kept(message.experiment, wanted),
+        *_refused_reductions(message.experiment, wanted),
         *_kept_evaluations(decision, known.experiment, wanted),
     ]
     if resumed:
-        said[0] += f": {resumed} runs go on" if resumed > 1 else ": 1 run goes on"
-    decision.answer = c.Accepted(subject=name, detail="; ".join(said))
+        details[0] += f": {resumed} runs go on" if resumed > 1 else ": 1 run goes on"
+    decision.answer = c.Accepted(subject=name, detail="; ".join(details))
 
 
-def _within_reach(standing: ExperimentStanding, asked: Experiment) -> Experiment:
-    """What becomes of an experiment when this is asked of it; raises `ConflictError` where that is another experiment.
+def _merged(standing: ExperimentStanding, asked: Experiment) -> Experiment:
+    """The recorded experiment with the requested changes; raises `ConflictError` if it is a different experiment.
 
-    It can be carried out otherwise, and its arms trained for longer and with more seeds; what was done already stays done.
+    Settings and execution may change, and arms may get more steps and seeds; steps and seeds are never taken away.
     """
     known = standing.experiment
     wanted = _with_defaults_of(known, asked)
     pairs = zip(known.arms, wanted.arms, strict=False)
-    arms = [old.model_copy(update=_extensible(old, new)) for old, new in pairs]
+    arms = [old.model_copy(update=_allowed_changes(old, new)) for old, new in pairs]
     changed = {name: getattr(wanted, name) for name in CHANGEABLE}
-    alike = known.model_copy(update={**changed, "arms": (*arms, *known.arms[len(arms) :])})
-    refused = list(_differences(alike, wanted, standing.digest_rule))
+    expected = known.model_copy(update={**changed, "arms": (*arms, *known.arms[len(arms) :])})
+    refused = list(_differences(expected, wanted, standing.digest_rule))
     if refused:
         more = f" and {len(refused) - NAMED_DIFFERENCES} more" if len(refused) > NAMED_DIFFERENCES else ""
         raise ConflictError(
@@ -108,27 +108,27 @@ def _within_reach(standing: ExperimentStanding, asked: Experiment) -> Experiment
             f" {', '.join(refused[:NAMED_DIFFERENCES])}{more}; of one that exists, only training_steps, {', '.join(CHANGEABLE)}"
             " may be changed, and seeds added; choose another --experiment-id"
         )
-    largest = (_larger(old, new) for old, new in zip(known.arms, wanted.arms, strict=True))
-    return wanted.model_copy(update={"arms": tuple(largest)})
+    merged = (_union(old, new) for old, new in zip(known.arms, wanted.arms, strict=True))
+    return wanted.model_copy(update={"arms": tuple(merged)})
 
 
 def _with_defaults_of(known: Experiment, asked: Experiment) -> Experiment:
-    """What neither says, now or then, is as it was recorded: the defaults of today are for new experiments."""
+    """Keep the recorded defaults where neither file gives a value: new defaults are for new experiments only."""
     if [arm.name for arm in known.arms] != [arm.name for arm in asked.arms]:
         return asked
     arms = tuple(
-        new.model_copy(update={**_unsaid(old, new), "defaults": old.defaults, "scheduled": old.scheduled})
+        new.model_copy(update={**_recorded_defaults(old, new), "defaults": old.defaults, "scheduled": old.scheduled})
         for old, new in zip(known.arms, asked.arms, strict=True)
     )
-    return asked.model_copy(update={**_unsaid(known, asked), "arms": arms})
+    return asked.model_copy(update={**_recorded_defaults(known, asked), "arms": arms})
 
 
-def _unsaid(old: Experiment | Arm, new: Experiment | Arm) -> dict[str, object]:
+def _recorded_defaults(old: Experiment | Arm, new: Experiment | Arm) -> dict[str, object]:
     return {name: getattr(old, name) for name in old.defaulted if name in new.defaulted}
 
 
 def _growth(known: ExperimentStanding, wanted: Experiment, execution: e.Execution) -> Iterator[Growth]:
-    """What makes of the experiment that is known the one that is wanted."""
+    """The events that turn the known experiment into the wanted one."""
     longer: dict[int, list[str]] = {}
     added: dict[tuple[int, ...], list[str]] = {}
     for old, new in zip(known.experiment.arms, wanted.arms, strict=True):
@@ -139,25 +139,25 @@ def _growth(known: ExperimentStanding, wanted: Experiment, execution: e.Executio
     yield from (e.StepsAdded(arms=tuple(arms), training_steps=steps) for steps, arms in longer.items())
     yield from (e.SeedsAdded(arms=tuple(arms), seeds=seeds) for seeds, arms in added.items())
     settings = wanted.settings if wanted.settings != known.experiment.settings else None
-    carried_out = execution if execution != known.execution else None
-    if settings or carried_out:
-        yield e.SettingsChanged(settings=settings, execution=carried_out)
+    new_execution = execution if execution != known.execution else None
+    if settings or new_execution:
+        yield e.SettingsChanged(settings=settings, execution=new_execution)
 
 
-def _extensible(old: Arm, new: Arm) -> dict[str, object]:
-    """What of a new arm may differ from the old: other seeds only where none takes another's place."""
+def _allowed_changes(old: Arm, new: Arm) -> dict[str, object]:
+    """The fields of a new arm that may differ from the old: steps, and seeds if one set contains the other."""
     alike = set(old.seeds) <= set(new.seeds) or set(new.seeds) <= set(old.seeds)
     return {"training_steps": new.training_steps, **({"seeds": new.seeds} if alike else {})}
 
 
-def _larger(old: Arm, new: Arm) -> Arm:
-    """The arm with all the steps and seeds of both, the old seeds first."""
+def _union(old: Arm, new: Arm) -> Arm:
+    """The arm with the larger number of steps and the seeds of both, the old seeds first."""
     steps = max(old.training_steps, new.training_steps)
     return old.model_copy(update={"training_steps": steps, "seeds": tuple(dict.fromkeys((*old.seeds, *new.seeds)))})
 
 
 def _changes(known: ExperimentStanding, wanted: Experiment, execution: e.Execution) -> list[str]:
-    """What is different from now on, in words; the directory that it is submitted from is not worth any."""
+    """The changes in words, for the answer; another working directory is not mentioned."""
     named = [name for name in CHANGEABLE if getattr(known.experiment, name) != getattr(wanted, name)]
     ways = ("mode", "max_workers", "monitoring", "no_shortcuts")
     named += [name for name in ways if getattr(known.execution, name) != getattr(execution, name)]
@@ -168,18 +168,18 @@ def _changes(known: ExperimentStanding, wanted: Experiment, execution: e.Executi
     return [*extended, f"changed {' and '.join(named)}"] if named else extended
 
 
-def _kept(asked: Experiment, wanted: Experiment) -> list[str]:
-    """Said where fewer steps or seeds were asked for than there are by now."""
+def _refused_reductions(asked: Experiment, wanted: Experiment) -> list[str]:
+    """A notice if the request has fewer steps or seeds than the experiment already has."""
     pairs = list(zip(asked.arms, wanted.arms, strict=True))
     steps = sorted({new.training_steps for old, new in pairs if old.training_steps < new.training_steps})
-    told = [f"its training_steps stay {' or '.join(map(str, steps))}, since they can only be raised"] if steps else []
+    notices = [f"its training_steps stay {' or '.join(map(str, steps))}, since they can only be raised"] if steps else []
     if any(len(old.seeds) < len(new.seeds) for old, new in pairs):
-        told.append("the seeds it has stay, since they can only be added to")
-    return told
+        notices.append("the seeds it has stay, since they can only be added to")
+    return notices
 
 
 def _kept_evaluations(decision: Decision, old: Experiment, new: Experiment) -> list[str]:
-    """Said where evaluations are to be others, and a run has completed with those it has."""
+    """A notice if the settings of evaluations change although some runs have already completed."""
     changed = (old.eval_frequency, old.eval_episodes) != (new.eval_frequency, new.eval_episodes)
     if changed and any(run.state == "completed" for run in decision.state.runs_of(new.experiment_id)):
         return ["runs that have completed keep the evaluations they have"]
@@ -187,7 +187,7 @@ def _kept_evaluations(decision: Decision, old: Experiment, new: Experiment) -> l
 
 
 def _queue(decision: Decision, added: list[str], name: str) -> None:
-    """The runs of seeds that were added wait for their turns."""
+    """Queue the runs of added seeds."""
     if added:
         decision.reopen(name)
     for run in added:
@@ -195,7 +195,10 @@ def _queue(decision: Decision, added: list[str], name: str) -> None:
 
 
 def _resume(decision: Decision, name: str, more: Set[str]) -> int:
-    """Every run goes on that did not complete, or whose arm has more to do by now, and was not skipped; how many they are."""
+    """Resume every run that is interrupted, or that is completed and in an arm in `more`; returns their number.
+
+    Skipped runs stay skipped.
+    """
     runs = decision.state.runs_of(name)
     completed = [run for run in runs if run.state == "completed" and run.arm.name in more]
     interrupted = [run for run in runs if run.expected in RESUMABLE - {"skipped"}]
@@ -207,7 +210,7 @@ def _resume(decision: Decision, name: str, more: Set[str]) -> int:
 
 
 def consequence(old: Arm, new: Arm) -> str:
-    """What it means for an arm's runs that they were to train for fewer steps first."""
+    """What an extension means for an arm's runs, which were first to train for fewer steps."""
     extended = f"{new.name}: extended from {old.training_steps} to {new.training_steps} training steps"
     if not new.scheduled:
         return f"{extended}; its runs are what they would have been with all the steps from the start"
@@ -219,7 +222,7 @@ def consequence(old: Arm, new: Arm) -> str:
 
 
 def _differences(old: Experiment, new: Experiment, rule: int) -> Iterator[str]:
-    """Where two experiments differ by a rule of digests, as one would write it in an override."""
+    """The keys in which two experiments differ by a digest rule, written as in an override."""
     first, second = content(old, rule), content(new, rule)
     arms, others = first.pop("arms"), second.pop("arms")
     yield from _between("", first, second)

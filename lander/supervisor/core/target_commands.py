@@ -1,8 +1,8 @@
-"""What people ask for a target: stop, pause, resume, retry, skip, checkpoint.
+"""Commands of an operator for a target: stop, pause, resume, retry, skip, checkpoint.
 
-Each is recorded with its operator before what follows from it; where nothing follows, nothing is recorded and the answer
-says so. What waits is changed at once, what trains is asked to end and changed when it is gone; until then the last wish
-said is the one that holds.
+A command is recorded with its operator before its consequences; if it changes nothing, nothing is recorded and the answer
+says so. A queued run changes at once. A live run is asked to end and changes when its process has exited; until then, the
+latest command counts.
 """
 
 from collections.abc import Callable
@@ -20,88 +20,88 @@ Operation = c.StopTarget | c.PauseTarget | c.ResumeTarget | c.RetryTarget | c.Sk
 
 
 def stop(decision: Decision, message: c.StopTarget) -> None:
-    """What is not over ends, and can be resumed."""
+    """Stop every run that is not over; it can be resumed."""
 
-    def one(run: RunStanding) -> None:
+    def change(run: RunStanding) -> None:
         if run.attempt is not None:
             decision.ask_to_end(run, run.attempt, "operator")
         else:
             decision.say(run.id, e.RunStopped(reason="operator"))
 
-    _operate(decision, message, "stop", lambda run: not run.over, one)
+    _apply(decision, message, "stop", lambda run: not run.over, change)
 
 
 def pause(decision: Decision, message: c.PauseTarget) -> None:
-    """What is not over frees its slot, or gives up its turn, until somebody resumes it."""
+    """Pause every run that is not over: a live run frees its slot, a queued one does not start, until it is resumed."""
 
-    def one(run: RunStanding) -> None:
+    def change(run: RunStanding) -> None:
         if run.attempt is not None:
             decision.ask_to_end(run, run.attempt, "pause")
         else:
             decision.say(run.id, e.RunPaused(reason="operator"))
 
-    _operate(decision, message, "pause", lambda run: not run.over and run.state != "paused", one)
+    _apply(decision, message, "pause", lambda run: not run.over and run.state != "paused", change)
 
 
 def resume(decision: Decision, message: c.ResumeTarget) -> None:
-    """What is paused or ended without completing goes on; what is about to be does as soon as its process is gone."""
-    _operate(decision, message, "resume", lambda run: run.expected in RESUMABLE, lambda run: decision.resume(run, "resumed"))
+    """Resume every run that is paused or ended without completing; a stopping run goes on once its process has exited."""
+    _apply(decision, message, "resume", lambda run: run.expected in RESUMABLE, lambda run: decision.resume(run, "resumed"))
 
 
 def retry(decision: Decision, message: c.RetryTarget) -> None:
-    """What failed or was skipped is tried again, and what waits for its retry waits no longer."""
+    """Retry every run that failed or was skipped; a run in its backoff may start now."""
 
-    def one(run: RunStanding) -> None:
+    def change(run: RunStanding) -> None:
         if run.state == "queued":
             decision.say(run.id, e.RunQueued(reason="retried"))
         else:
             decision.resume(run, "retried")
 
-    def concerns(run: RunStanding) -> bool:
+    def selects(run: RunStanding) -> bool:
         return run.state in ("failed", "skipped") or (run.state == "queued" and run.not_before > decision.now)
 
-    _operate(decision, message, "retry", concerns, one)
+    _apply(decision, message, "retry", selects, change)
 
 
 def skip(decision: Decision, message: c.SkipTarget) -> None:
-    """The experiment goes on, or is concluded, without what has not completed."""
+    """Skip every run that has not completed: the experiment goes on, or ends, without it."""
 
-    def one(run: RunStanding) -> None:
+    def change(run: RunStanding) -> None:
         if run.attempt is not None:
             decision.ask_to_end(run, run.attempt, "skip")
         else:
-            decision.reopen(run.experiment)  # to be concluded anew
+            decision.reopen(run.experiment)  # so that the experiment ends again, without this run
             decision.say(run.id, e.RunSkipped(cause="operator"))
 
-    _operate(decision, message, "skip", lambda run: run.state not in ("completed", "skipped"), one)
+    _apply(decision, message, "skip", lambda run: run.state not in ("completed", "skipped"), change)
 
 
 def checkpoint(decision: Decision, message: c.CheckpointTarget) -> None:
-    """What trains writes a checkpoint, and goes on."""
+    """Request a checkpoint of every running run; training goes on."""
 
-    def one(run: RunStanding) -> None:
+    def change(run: RunStanding) -> None:
         decision.effects.append(RequestCheckpoint(run=run.id, epoch=run.epoch))
 
-    _operate(decision, message, "checkpoint", lambda run: run.state == "running", one)
+    _apply(decision, message, "checkpoint", lambda run: run.state == "running", change)
 
 
-def _operate(
+def _apply(
     decision: Decision,
     message: Operation,
     name: e.OperatorCommand,
-    concerns: Callable[[RunStanding], bool],
-    one: Callable[[RunStanding], None],
+    selects: Callable[[RunStanding], bool],
+    change: Callable[[RunStanding], None],
 ) -> None:
-    """Do `one` to every run of the target that the operation concerns."""
+    """Apply `change` to every run of the target that `selects` accepts."""
     runs = _runs(decision, message.target)
-    concerned = [run for run in runs if concerns(run)]
-    if not concerned:
+    selected = [run for run in runs if selects(run)]
+    if not selected:
         decision.answer = c.Accepted(subject=message.target, detail=f"nothing to {name}: {_states(runs)}")
         return
-    asked = e.OperatorCommanded(command=name, target=message.target, operator=message.operator)
-    decision.say(runs[0].experiment, asked)
-    for run in concerned:
-        one(run)
+    command = e.OperatorCommanded(command=name, target=message.target, operator=message.operator)
+    decision.say(runs[0].experiment, command)
+    for run in selected:
+        change(run)
     decision.answer = c.Accepted(subject=message.target)
 
 

@@ -1,8 +1,8 @@
-"""The watchdog: which trainer makes no progress, which uses more than it may, and which host is silent.
+"""The watchdog: finds trainers without progress, trainers above their resource limits, and silent hosts.
 
-Pure: told what was recorded, heard and measured, and when, it says what is the matter, each thing once. Progress is distinct
-from life: a trainer whose process is there but has said nothing new of its training is stalled. Time in which nobody could
-be heard (the supervisor itself stood still, or could record nothing) counts against nobody.
+Pure: the shell passes in progress, heartbeats and measurements with their times; each alarm is raised once. Progress is not
+the same as life: a trainer whose process lives but which sends no new training events is stalled. Time in which nothing could
+be received (the supervisor did not run, or could not record) is not counted as silence.
 
 All times are in seconds since the Unix epoch.
 """
@@ -17,12 +17,12 @@ from lander.supervisor.core.decide import HostGone, LimitReached, Stalled
 from lander.supervisor.core.standing import Attempt, RunStanding
 from lander.supervisor.core.state import State
 
-LOOK_SECONDS: Final = 5.0
-"""More than this between two looks, and the supervisor itself stood still."""
+MAX_CHECK_INTERVAL: Final = 5.0
+"""A longer gap between two checks means that the supervisor itself did not run."""
 HOST_SILENCE_SECONDS: Final = 30.0
-"""Silence after which a host counts as lost; longer than a laptop's hiccup."""
+"""Silence after which a host counts as lost; longer than a short freeze of a laptop."""
 CPU_SECONDS: Final = 10.0
-"""How long a trainer must use too much of its core: a peak is no excess."""
+"""How long a trainer must exceed its CPU limit, so that a short peak raises no alarm."""
 _GB: Final = 1 << 30
 
 Alarm = Stalled | LimitReached | HostGone
@@ -30,33 +30,33 @@ Alarm = Stalled | LimitReached | HostGone
 
 @dataclass(slots=True)
 class _Watched:
-    """What was last known of a live attempt."""
+    """The last progress and measurements of a live attempt, and the alarms it has already raised."""
 
     progress_at: float
     memory_mb: float = 0.0
     cpu_percent: float = 0.0
     cpu_over_since: float | None = None
-    told: set[str] = field(default_factory=set)
+    raised: set[str] = field(default_factory=set)
 
 
 class Watch:
-    """What was last known of every live attempt and of every host."""
+    """The last progress, measurements and heartbeats of every live attempt and every host."""
 
     def __init__(self) -> None:
         self._watched: dict[tuple[str, int], _Watched] = {}
-        self._heard: dict[str, float] = {}
-        self._looked_at = 0.0
+        self._last_heartbeat: dict[str, float] = {}
+        self._checked_at = 0.0
 
-    # ------------------------------------------------------------------------------------------------ being told
+    # ------------------------------------------------------------------------------------------------ observations
 
     def progressed(self, run: str, epoch: int, now: float) -> None:
-        """A trainer said something of its training."""
+        """Note progress: training events of an attempt arrived."""
         watched = self._watched.get((run, epoch))
         if watched is not None:
             watched.progress_at = now
 
     def measured(self, state: State, sample: e.ResourcesSampled, now: float) -> None:
-        """A host said what its trainers use."""
+        """Note a host's sample of the resources that its trainers use."""
         for usage in sample.trainers:
             watched = self._watched.get((usage.run, usage.epoch))
             if watched is None:
@@ -68,60 +68,60 @@ class Watch:
             elif watched.cpu_over_since is None:
                 watched.cpu_over_since = now
 
-    def heard(self, host: str, now: float) -> None:
-        """A host said something."""
-        self._heard[host] = now
+    def heartbeat(self, host: str, now: float) -> None:
+        """Note a heartbeat: any message from a host."""
+        self._last_heartbeat[host] = now
 
-    def dismiss(self, host: str) -> None:
-        """A host is known to be gone: its silence is no news."""
-        self._heard.pop(host, None)
+    def forget_host(self, host: str) -> None:
+        """Forget a host that is known to be gone, so that its silence raises no alarm."""
+        self._last_heartbeat.pop(host, None)
 
-    # ------------------------------------------------------------------------------------------------ saying
+    # ------------------------------------------------------------------------------------------------ alarms
 
-    def look(self, state: State, now: float, *, deaf: bool = False) -> list[Alarm]:
-        """What is the matter and was not said before; `deaf` if nothing could be recorded since the last look."""
-        if deaf or not 0 <= now - self._looked_at <= LOOK_SECONDS:
-            self._excuse(now)
-        self._looked_at = now
+    def check(self, state: State, now: float, *, recording_stopped: bool = False) -> list[Alarm]:
+        """The alarms not raised before; `recording_stopped` if nothing could be recorded since the last check."""
+        if recording_stopped or not 0 <= now - self._checked_at <= MAX_CHECK_INTERVAL:
+            self._restart_timers(now)
+        self._checked_at = now
         live = {(run.id, attempt.epoch): (run, attempt) for run, attempt in state.attempts()}
-        self._watched = {key: self._watched.get(key) or _Watched(now) for key in live}  # to have been started is progress
+        self._watched = {key: self._watched.get(key) or _Watched(now) for key in live}  # the start counts as progress
         return [
             *(
                 alarm
                 for key, (run, attempt) in live.items()
-                for alarm in self._judge(state, run, attempt, self._watched[key], now)
+                for alarm in self._alarms_of(state, run, attempt, self._watched[key], now)
             ),
             *self._silent_hosts(now),
         ]
 
-    def _excuse(self, now: float) -> None:
+    def _restart_timers(self, now: float) -> None:
         for watched in self._watched.values():
             watched.progress_at = now
             watched.cpu_over_since = None
-        self._heard = dict.fromkeys(self._heard, now)
+        self._last_heartbeat = dict.fromkeys(self._last_heartbeat, now)
 
-    def _judge(self, state: State, run: RunStanding, attempt: Attempt, watched: _Watched, now: float) -> Iterator[Alarm]:
-        if run.state == "stopping":  # its end is on its way, and its host sees to it
+    def _alarms_of(self, state: State, run: RunStanding, attempt: Attempt, watched: _Watched, now: float) -> Iterator[Alarm]:
+        if run.state == "stopping":  # its host already enforces its end
             return
         experiment = _experiment(state, run)
         silence = now - watched.progress_at
-        if silence > experiment.stall_timeout and "stalled" not in watched.told:
-            watched.told.add("stalled")
+        if silence > experiment.stall_timeout and "stalled" not in watched.raised:
+            watched.raised.add("stalled")
             yield Stalled(run.id, attempt.epoch, silence)
-        for limit, value in _uses(run, attempt, watched, now):
+        for limit, value in _usage(run, attempt, watched, now):
             allowed = getattr(experiment.resource_limits, limit)
-            if allowed is not None and value > allowed and limit not in watched.told:
-                watched.told.add(limit)
+            if allowed is not None and value > allowed and limit not in watched.raised:
+                watched.raised.add(limit)
                 yield LimitReached(run.id, attempt.epoch, limit, value, allowed)
 
     def _silent_hosts(self, now: float) -> Iterator[Alarm]:
-        for host, heard in list(self._heard.items()):
-            if now - heard > HOST_SILENCE_SECONDS:
-                del self._heard[host]
+        for host, at in list(self._last_heartbeat.items()):
+            if now - at > HOST_SILENCE_SECONDS:
+                del self._last_heartbeat[host]
                 yield HostGone(host, f"silent for {HOST_SILENCE_SECONDS:.0f} s")
 
 
-def _uses(run: RunStanding, attempt: Attempt, watched: _Watched, now: float) -> Iterator[tuple[e.LimitName, float]]:
+def _usage(run: RunStanding, attempt: Attempt, watched: _Watched, now: float) -> Iterator[tuple[e.LimitName, float]]:
     yield "memory_mb", watched.memory_mb
     if watched.cpu_over_since is not None and now - watched.cpu_over_since >= CPU_SECONDS:
         yield "cpu_percent", watched.cpu_percent

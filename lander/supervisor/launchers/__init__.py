@@ -1,1 +1,1 @@
-"""Places to run trainers: what starts a host agent there. One file each."""
+"""Launchers: how to start a host agent on each kind of machine. One file per kind."""

@@ -1,4 +1,4 @@
-"""The host agent of the supervisor's own machine: started as a program, watched, and told to leave."""
+"""The host agent on the supervisor's own machine: start its process, watch it, and end it."""
 
 import asyncio
 import contextlib
@@ -18,13 +18,13 @@ from lander.home.keys import KeyPair
 LOG: Final = logging.getLogger(__name__)
 NAME: Final = "local"
 LEAVE_SECONDS: Final = 15.0
-"""How long a dismissed agent may take to go by itself: it has nothing to end any more, unless the disk is full."""
+"""Seconds between SIGTERM and SIGKILL for a dismissed agent; it has no trainers left to end, unless the disk is full."""
 RESTART_SECONDS: Final = 1.0
 _MODULE: Final = "lander.actors.host.agent"
 
 
 class LocalHost:
-    """The agent's process; `on_end` is called each time it ends, and unless it was dismissed another takes its place."""
+    """The agent's process. Calls `on_end` each time it ends, and starts a new one unless it was dismissed."""
 
     def __init__(self, home: Path, keys: KeyPair, on_end: Callable[[], None]) -> None:
         self._home = home
@@ -39,14 +39,14 @@ class LocalHost:
 
     @property
     def incarnation(self) -> str | None:
-        """Which agent is ours, among all that ever held its key; None before there is one."""
+        """Identifies our agent among all that ever held the host key; None before the first one."""
         return self._incarnation
 
-    def attend(self, endpoint: str, server_key: str, known: str | None, *, adopt: bool) -> None:
-        """Have an agent: the known incarnation, if it is still there and can find us (`adopt`), else a new one.
+    def ensure_agent(self, endpoint: str, server_key: str, known: str | None, *, adopt: bool) -> None:
+        """Make sure that one agent runs: the `known` incarnation if it lives and can reach us (`adopt`), else a new one.
 
-        Any other of this home is ended: one that waits at an endpoint that is not ours, or that no log knows of since its
-        supervisor died too soon. Its trainers die with it, and are tried again.
+        Kills every other agent of this home: it may connect to an old endpoint, or its supervisor died before it recorded
+        the agent. Trainers die with their agent and are retried.
         """
         self._connection = {"endpoint": endpoint, "server_key": server_key}
         adopted = None
@@ -63,10 +63,10 @@ class LocalHost:
             self._watch(self._spawn())
 
     async def dismiss(self, *, at_once: bool = False) -> None:
-        """End the agent (and with it whatever it still runs), and wait until it is gone."""
+        """End the agent, with every trainer it still runs, and wait until its process is gone."""
         self._dismissed = True
         signals = (signal.SIGKILL,) if at_once else (signal.SIGTERM, signal.SIGKILL)
-        for number in signals:  # and not by a message: it may not have joined yet
+        for number in signals:  # a signal and not a message, since the agent may not have joined yet
             if self._pidfd is None:
                 return
             with contextlib.suppress(TimeoutError, ProcessLookupError):
@@ -83,7 +83,7 @@ class LocalHost:
             "secret_key": self._keys.secret,
             **self._connection,
         }
-        with (self._home / "host.log").open("ab") as log, _sigterm_held_back():
+        with (self._home / "host.log").open("ab") as log, _sigterm_blocked():
             process = self._process = subprocess.Popen(
                 [sys.executable, "-m", _MODULE, str(self._home), self._incarnation],
                 stdin=subprocess.PIPE,
@@ -101,11 +101,11 @@ class LocalHost:
         try:
             self._pidfd = os.pidfd_open(pid)
         except ProcessLookupError:
-            self._over()
+            self._process_ended()
             return
-        asyncio.get_running_loop().add_reader(self._pidfd, self._over)
+        asyncio.get_running_loop().add_reader(self._pidfd, self._process_ended)
 
-    def _over(self) -> None:
+    def _process_ended(self) -> None:
         loop = asyncio.get_running_loop()
         if self._pidfd is not None:
             loop.remove_reader(self._pidfd)
@@ -123,7 +123,7 @@ class LocalHost:
             return
         try:
             self._watch(self._spawn())
-        except OSError as error:  # no process or descriptor to be had just now
+        except OSError as error:  # out of processes or file descriptors for the moment
             LOG.error("cannot start a host agent: %s; trying again", error)
             asyncio.get_running_loop().call_later(RESTART_SECONDS, self._replace)
 
@@ -139,8 +139,8 @@ def _agents_of(home: Path) -> Iterator[tuple[int, str]]:
 
 
 @contextlib.contextmanager
-def _sigterm_held_back() -> Iterator[None]:
-    """What is started meanwhile inherits it: an agent lets SIGTERM through once it can leave in good order."""
+def _sigterm_blocked() -> Iterator[None]:
+    """Block SIGTERM; a process started inside inherits this. The agent unblocks SIGTERM once it can shut down cleanly."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
         yield

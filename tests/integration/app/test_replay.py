@@ -13,7 +13,7 @@ from lander.cli.main import main
 from lander.protocol import events as e
 from lander.protocol.arrays import pack, unpack
 from lander.store.log.reader import Reader
-from lander.store.records.episodes import numbered, recorded_episodes
+from lander.store.records.episodes import episodes_by_number, recorded_episodes
 from lander.store.records.run_record import Record
 from tests.support.histories import origin
 from tests.support.interrupted_runs import kill_each, starts
@@ -65,7 +65,7 @@ def test_an_environment_that_remembers_is_played_with_its_past(tmp_path, capsys)
     assert capsys.readouterr().out.count("equal bit for bit") == 2
     with Reader(tmp_path) as reader, open_replay_env(arm_of(reader, RUN)) as environment:
         record = Record(reader, RUN)
-        (episode,) = recorded_episodes(record, {4: numbered(record)[4]})
+        (episode,) = recorded_episodes(record, {4: episodes_by_number(record)[4]})
         with pytest.raises(DifferentEpisodeError):
             list(play(environment, RUN, episode.finished, episode.actions, episode.rewards, episode.endings))
 
@@ -79,7 +79,7 @@ def test_an_episode_that_began_before_a_fork_is_played_from_the_records_of_both(
     log(tmp_path, fork, train(tmp_path, fork, begin=branch))
     whole = numbered_episodes(tmp_path)
     with Reader(tmp_path) as reader:
-        forked = numbered(Record(reader, "f/baseline/3"))
+        forked = episodes_by_number(Record(reader, "f/baseline/3"))
     assert forked == {number: episode for number, episode in whole.items() if episode.last_step > branch.step}
     assert min(forked) > 1
     assert any(episode.first_step < branch.step for episode in forked.values())
@@ -183,14 +183,14 @@ def test_a_film_shows_every_step_and_is_the_same_every_time(home, tmp_path, caps
 
 def numbered_episodes(home):
     with Reader(home) as reader:
-        return numbered(Record(reader, RUN))
+        return episodes_by_number(Record(reader, RUN))
 
 
 def test_each_episode_is_played_without_those_before_it(home):
     """Each in an environment that nothing was played in."""
     with Reader(home) as reader:
         record = Record(reader, RUN)
-        for episode in recorded_episodes(record, numbered(record)):
+        for episode in recorded_episodes(record, episodes_by_number(record)):
             with open_replay_env(LANDER.baseline) as environment:
                 played = list(play(environment, RUN, episode.finished, episode.actions, episode.rewards, episode.endings))
             assert played == list(range(episode.finished.length + 1))
@@ -284,10 +284,10 @@ def test_episodes_are_numbered_as_in_the_projection(home):
     with Reader(home) as reader:
         rows = list(reader.connection.execute("SELECT number, last_step, length FROM episodes ORDER BY number"))
         record = Record(reader, RUN)
-        found = [(number, each.last_step, each.length) for number, each in numbered(record).items()]
+        found = [(number, each.last_step, each.length) for number, each in episodes_by_number(record).items()]
         assert found == rows
         steps = record.steps()
-        for episode in recorded_episodes(record, numbered(record)):
+        for episode in recorded_episodes(record, episodes_by_number(record)):
             rows = slice(episode.finished.first_step, episode.finished.last_step)
             assert episode.rewards.tobytes() == steps.rewards[rows, 0].tobytes()
 

@@ -11,7 +11,7 @@ import pytest
 from lander.cli.main import main
 from lander.home.layout import artifact_path
 from lander.protocol import events as e
-from lander.store.log.event_store import said
+from lander.store.log.event_store import batch_of
 from tests.support.random_walks import MultiDiscreteWalk
 from tests.support.trained_runs import RUN, experiment, log, train
 from tests.support.written_homes import write_log
@@ -59,10 +59,10 @@ def home(place, words, tmp_path):
     ]
     write_log(
         tmp_path,
-        said(OTHER, e.AttemptStarted(epoch=1, host="local", cpu=0)),
-        said(OTHER, *renamed, producer=1),
-        said(OTHER, e.AttemptEnded(epoch=1, cause="completed")),
-        said(OTHER, e.RunCompleted()),
+        batch_of(OTHER, e.AttemptStarted(epoch=1, host="local", cpu=0)),
+        batch_of(OTHER, *renamed, producer=1),
+        batch_of(OTHER, e.AttemptEnded(epoch=1, cause="completed")),
+        batch_of(OTHER, e.RunCompleted()),
     )
     (tmp_path / "artifacts").symlink_to(place / "artifacts")
     yield tmp_path

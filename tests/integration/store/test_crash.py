@@ -16,7 +16,7 @@ from lander.home.lock import LOCK, HomeLock, is_locked
 from lander.protocol import events as e
 from lander.protocol.errors import HomeError
 from lander.store.log import chain
-from lander.store.log.event_store import said
+from lander.store.log.event_store import batch_of
 from lander.store.log.reader import DATABASE, Reader, consequential, open_reader
 from lander.store.writers.sqlite_store import SqliteEventStore
 
@@ -24,7 +24,7 @@ WRITER = """
 import asyncio, os, sys
 from pathlib import Path
 from lander.protocol.events import WarningRaised
-from lander.store.log.event_store import said
+from lander.store.log.event_store import batch_of
 from lander.store.writers.sqlite_store import SqliteEventStore
 
 
@@ -39,12 +39,12 @@ class Hasty(SqliteEventStore):
 
 async def write(path, store_type):
     store = await store_type.open(Path(path))
-    previous = await store.append(said("s"))
+    previous = await store.append(batch_of("s"))
     number = previous[0]
     waiting = set()
     while True:
         number += 1
-        future = store.append(said("s", *[WarningRaised(message=str(number))] * 3))
+        future = store.append(batch_of("s", *[WarningRaised(message=str(number))] * 3))
         future.add_done_callback(lambda done: os.write(1, b"%d\\n" % done.result()[0]))
         if number % 7 == 0:
             await future
@@ -93,7 +93,7 @@ async def test_what_was_acknowledged_outlives_the_process(tmp_path):
         assert survivors(copy / DATABASE) >= acknowledged  # nor does it matter what lies in the shared-memory file
     store = await SqliteEventStore.open(path)
     before = survivors(path)
-    assert await store.append(said("s", e.WarningRaised(message="goes on"))) == [before + 1]
+    assert await store.append(batch_of("s", e.WarningRaised(message="goes on"))) == [before + 1]
     await store.close()
     assert survivors(path) == before + 1
 

@@ -22,7 +22,7 @@ from lander.home.lock import HomeLock, show_full
 from lander.protocol import events as e
 from lander.protocol.commands import Accepted
 from lander.protocol.errors import HomeError, NotFoundError
-from lander.store.log.event_store import said
+from lander.store.log.event_store import batch_of
 from lander.store.log.reader import DATABASE, Reader
 from lander.store.projections import rebuild as rebuilding
 from lander.store.projections.projections import TABLES
@@ -63,7 +63,7 @@ def home(tmp_path):
         ),
         *attempt(2, steps(4, 6), checkpoint(home, 6, pages=["a", "b"]), from_step=4, from_episode=1, ended=False),
         *attempt(1, steps(0, 2), first, best, checkpoint(home, 2, "done", finished=True), final, run=OTHER, cause="completed"),
-        said(OTHER, e.RunCompleted()),
+        batch_of(OTHER, e.RunCompleted()),
     )
     return home
 
@@ -135,7 +135,7 @@ def test_within_a_commit_nobody_ever_saw_how_things_stood(home, capsys):
     """A run's failure is recorded with what becomes of the run: in between it would be queued."""
     with Reader(home) as reader:
         before = reader.position()
-    write_log(home, groups=[[said(RUN, e.AttemptEnded(epoch=2, cause="crashed"), e.RunFailed(cause="crashed"))]])
+    write_log(home, groups=[[batch_of(RUN, e.AttemptEnded(epoch=2, cause="crashed"), e.RunFailed(cause="crashed"))]])
     assert main(["status", "--home", str(home), "--at", str(before + 1)]) == 0
     shown = capsys.readouterr()
     assert f"stood at position {before}, the last commit before position {before + 1}\n" in shown.err
@@ -146,7 +146,7 @@ def test_within_a_commit_nobody_ever_saw_how_things_stood(home, capsys):
 
 def test_what_completed_meanwhile_was_not_stopped(home, monkeypatch, capsys):
     def stop(of, kind, target):
-        write_log(home, said(RUN, e.AttemptEnded(epoch=2, cause="completed"), e.RunCompleted()))
+        write_log(home, batch_of(RUN, e.AttemptEnded(epoch=2, cause="completed"), e.RunCompleted()))
         return Accepted(subject=target)
 
     monkeypatch.setattr(client, "operate", stop)
@@ -155,7 +155,7 @@ def test_what_completed_meanwhile_was_not_stopped(home, monkeypatch, capsys):
 
 
 async def test_bringing_a_large_log_up_to_date_is_told(home, monkeypatch, caplog):
-    monkeypatch.setattr(upgrade, "TELL_SECONDS", 0.0)
+    monkeypatch.setattr(upgrade, "PROGRESS_SECONDS", 0.0)
     monkeypatch.setattr(rebuilding, "_EVERY", 5)
     with Reader(home) as reader:
         events = reader.position()
@@ -173,9 +173,9 @@ def test_up_brings_a_home_of_an_older_version_up_to_date(tmp_path):
     queued_experiment(home)
     write_log(
         home,
-        said("x", e.ExperimentStopped()),
-        said(RUN, e.RunStopped(reason="operator")),
-        said(OTHER, e.RunStopped(reason="operator")),
+        batch_of("x", e.ExperimentStopped()),
+        batch_of(RUN, e.RunStopped(reason="operator")),
+        batch_of(OTHER, e.RunStopped(reason="operator")),
     )
     damage(home, "PRAGMA user_version = 1")
     live_home = LiveHome(home)
@@ -358,10 +358,10 @@ def test_what_may_just_be_being_written_is_left_alone(home):
         assert retention.garbage(reader, Retention(1, 0), now).files == ()
         later = retention.garbage(reader, Retention(), now + 2 * retention.UNTOUCHED_SECONDS)
         assert set(later.files) == {fresh, superseded}
-    write_log(home, said(RUN, e.AttemptEnded(epoch=2, cause="crashed")))
+    write_log(home, batch_of(RUN, e.AttemptEnded(epoch=2, cause="crashed")))
     with Reader(home) as reader:
         assert retention.garbage(reader, Retention(), now).files == ()  # it waits, to train again
-    write_log(home, said(RUN, e.RunFailed(cause="crashed")))
+    write_log(home, batch_of(RUN, e.RunFailed(cause="crashed")))
     with Reader(home) as reader:
         assert retention.garbage(reader, Retention(), now).files == (superseded,)
 
@@ -387,7 +387,7 @@ def test_what_was_collected_is_missed_all_the_same_once_a_run_needs_it(home):
     age(home, 2 * retention.UNTOUCHED_SECONDS)
     assert main(["gc", "--home", str(home), "--delete"]) == 0
     assert wrong(home) == {}
-    write_log(home, said(RUN, checkpoint(home, 9, "lost", ["a"]), producer=2))
+    write_log(home, batch_of(RUN, checkpoint(home, 9, "lost", ["a"]), producer=2))
     assert wrong(home) == {}  # it is there again
     superseded.unlink()
     assert "is missing: the checkpoint of x/baseline/0 at step 9" in wrong(home)["artifacts"]
@@ -430,7 +430,7 @@ def test_a_backup_is_a_home_that_passes_the_check(home, tmp_path, capsys):
         assert f"the log up to position {reader.position()}, and 6 files" in capsys.readouterr().out
     assert wrong(copy) == {}
     assert [path.name for path in copy.parent.iterdir()] == ["monday"]
-    write_log(copy, said(RUN, e.AttemptEnded(epoch=2, cause="crashed")))
+    write_log(copy, batch_of(RUN, e.AttemptEnded(epoch=2, cause="crashed")))
     assert wrong(copy) == {}
 
 

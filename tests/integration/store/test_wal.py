@@ -17,7 +17,7 @@ import pytest
 from lander.protocol import events as e
 from lander.protocol.errors import HomeError
 from lander.store.log import chain
-from lander.store.log.event_store import said
+from lander.store.log.event_store import batch_of
 from lander.store.log.reader import DATABASE, open_reader
 from lander.store.writers.sqlite_store import SqliteEventStore
 from tests.support.tracer import Tracer
@@ -28,7 +28,7 @@ FRAME = 24 + 4096
 
 
 def warning(number):
-    return said("s", e.WarningRaised(message=f"warning {number}"))
+    return batch_of("s", e.WarningRaised(message=f"warning {number}"))
 
 
 # --- what is cut off or written over ----------------------------------------------------------------------------------
@@ -119,7 +119,7 @@ import asyncio, os, sys
 from pathlib import Path
 from lander.protocol.events import WarningRaised
 from lander.store.writers import writer_connection
-from lander.store.log.event_store import said
+from lander.store.log.event_store import batch_of
 from lander.store.writers.sqlite_store import SqliteEventStore
 
 
@@ -133,7 +133,7 @@ class Hasty(SqliteEventStore):
 async def write(path, store_type):
     store = await store_type.open(path)
     for number in range(320):
-        future = store.append(said("s", *[WarningRaised(message=str(number) * 100)] * 8))
+        future = store.append(batch_of("s", *[WarningRaised(message=str(number) * 100)] * 8))
         future.add_done_callback(lambda done: os.write(1, b"%d\\n" % done.result()[0]))
         if number % 3:
             await future

@@ -82,7 +82,7 @@ async def test_nothing_is_kept_of_attempts_that_are_over(in_process):
     kept = in_process.supervisor.gate
     gone = {order.public_key for order in orders.values()}
     await until(lambda: len(in_process.supervisor.principals) == 2)
-    assert not gone & (kept._unsent.keys() | kept._routes.keys() | kept._questions.keys())
+    assert not gone & (kept._unsent.keys() | kept._routes.keys() | kept._unanswered.keys())
 
 
 @pytest.mark.parametrize(

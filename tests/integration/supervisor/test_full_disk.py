@@ -97,7 +97,7 @@ def no_room(*arguments):
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-@pytest.mark.parametrize("where", [(Path, "write_text"), (Supervisor, "_look_around")], ids=["at its start", "later"])
+@pytest.mark.parametrize("where", [(Path, "write_text"), (Supervisor, "_run_checks")], ids=["at its start", "later"])
 def test_a_supervisor_that_fails_leaves_its_trainers_to_the_next(restarted_home, monkeypatch, where):
     live_home, run = restarted_home, f"full-{where[1].strip('_')}/baseline/0"
     live_home.submit(long_experiment(run.partition("/")[0]))
@@ -105,7 +105,7 @@ def test_a_supervisor_that_fails_leaves_its_trainers_to_the_next(restarted_home,
     os.kill(live_home.process("lander.supervisor"), signal.SIGKILL)
     live_home.wait(lambda: not is_locked(live_home.home), "it to be gone")
     monkeypatch.setattr(starting, "tune_interpreter", lambda: None)
-    monkeypatch.setattr(starting, "_say", lambda words: None)
+    monkeypatch.setattr(starting, "_report", lambda fields: None)
     monkeypatch.setattr(*where, no_room)
     with HomeLock(live_home.home), pytest.raises(OSError, match="No space left"):
         asyncio.run(starting.serve(live_home.home))

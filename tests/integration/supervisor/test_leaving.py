@@ -12,7 +12,7 @@ from lander.protocol import events as e
 from lander.protocol.commands import Ping, ShutDown
 from lander.protocol.errors import ConflictError, NotFoundError
 from lander.protocol.events import CheckpointCommitted, TrainingStarted
-from lander.store.log.event_store import said
+from lander.store.log.event_store import batch_of
 from tests.integration.supervisor.test_supervision import attempts, long_experiment
 from tests.support.live_home import LiveHome
 from tests.support.written_homes import queued_experiment, write_log
@@ -130,8 +130,8 @@ def test_a_supervisor_that_was_started_for_nothing_leaves_again(tmp_path):
     queued_experiment(home)
     write_log(
         home,
-        said("x", e.ExperimentStopped()),
-        *(said(f"x/{run}/0", e.RunStopped(reason="operator")) for run in ("baseline", "v")),
+        batch_of("x", e.ExperimentStopped()),
+        *(batch_of(f"x/{run}/0", e.RunStopped(reason="operator")) for run in ("baseline", "v")),
     )
     live_home = LiveHome(home)
     try:

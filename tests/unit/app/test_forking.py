@@ -24,14 +24,14 @@ from lander.protocol.errors import ConfigurationError, NotFoundError
 from lander.protocol.wire import decode_event, encode_event
 from lander.reports.analysis.comparison import findings
 from lander.reports.render.verdict import verdict
-from lander.store.log.event_store import said
+from lander.store.log.event_store import batch_of
 from lander.store.log.reader import Reader
 from lander.store.projections.rebuild import rebuild
 from lander.store.projections.status import status
 from lander.store.records.ancestry import Ancestor, ancestry, episodes_with_past
 from lander.store.records.checkpoint_record import checkpoints_by_run, files_of
 from lander.store.records.run_record import Record
-from lander.store.records.sections import sections, wanted_at
+from lander.store.records.sections import experiment_at, sections
 from lander.store.upkeep import retention
 from lander.store.upkeep.backup import back_up
 from lander.store.upkeep.integrity import check
@@ -168,7 +168,7 @@ def test_at_its_first_step_it_is_forked_as_what_it_was_forked_from(home):
     with pytest.raises(NotFoundError, match="f/v/0: has no checkpoint at step 5; the nearest are at 4, 8, 10"):
         fork_request(home, "f/v", "5", ["gamma=0.9"], execution={})
     with Reader(home) as reader:
-        assert [wanted_at(reader, run, 4).experiment_id for run in (RUN, "f/v/0", "g/v/0")] == ["x", "f", "g"]
+        assert [experiment_at(reader, run, 4).experiment_id for run in (RUN, "f/v/0", "g/v/0")] == ["x", "f", "g"]
 
 
 def test_a_fork_without_a_checkpoint_of_its_own_has_none_to_choose_but_its_first(home):
@@ -208,8 +208,8 @@ def submitted_there(tmp_path, monkeypatch):
     def submit(directory):
         home = tmp_path / f"home {directory}"
         wanted = experiment(environment="only_there:There-v0")
-        queued = [said(run.id, e.RunQueued()) for run in wanted.runs]
-        write_log(home, said("x", submitted(wanted, directory=directory and str(tmp_path / directory))), *queued)
+        queued = [batch_of(run.id, e.RunQueued()) for run in wanted.runs]
+        write_log(home, batch_of("x", submitted(wanted, directory=directory and str(tmp_path / directory))), *queued)
         write_log(home, *attempt(1, steps(0, 4), checkpoint(home, 4), cause="stopped"))
         return home
 
@@ -323,7 +323,9 @@ def home(tmp_path):
 
 
 def fork(home, wanted):
-    write_log(home, said(wanted.experiment_id, submitted(wanted)), *(said(run.id, e.RunQueued()) for run in wanted.runs))
+    write_log(
+        home, batch_of(wanted.experiment_id, submitted(wanted)), *(batch_of(run.id, e.RunQueued()) for run in wanted.runs)
+    )
 
 
 def test_its_record_begins_where_it_was_forked(home):
@@ -369,7 +371,7 @@ def test_what_it_did_itself_is_judged_and_not_what_it_shares_with_others(tmp_pat
     fork(tmp_path, fork_of({0: branch}))
     for run in ("f/baseline/0", "f/v/0"):
         forked = attempt(1, steps(4, 8), episode(7, 5.0), run=run, from_step=4, from_episode=150, cause="completed")
-        write_log(tmp_path, *forked, said(run, e.RunCompleted()))
+        write_log(tmp_path, *forked, batch_of(run, e.RunCompleted()))
     with Reader(tmp_path) as reader:
         found = findings(reader, "f")
     (run,) = found.arms[1].runs

@@ -11,7 +11,7 @@ from lander.protocol import events as e
 from lander.protocol.errors import LanderError
 from lander.reports.analysis.comparison import findings
 from lander.reports.render import publication
-from lander.store.log.event_store import said
+from lander.store.log.event_store import batch_of
 from lander.store.log.reader import Reader
 from lander.store.records.run_record import Record
 from tests.support import example_log
@@ -187,7 +187,7 @@ def test_a_report_does_not_depend_on_what_else_the_home_holds(tmp_path):
         alone = findings(reader, example_log.NAME)
     other = example_log.wanted(20_000, seeds=1, name="other")
     example_log.built(tmp_path, other, failed=None, at=example_log.BEGAN + 10**9)
-    write_log(tmp_path, said("other", e.OperatorCommanded(command="stop", target="other", operator="me")))
+    write_log(tmp_path, batch_of("other", e.OperatorCommanded(command="stop", target="other", operator="me")))
     with Reader(tmp_path) as reader:
         beside = findings(reader, example_log.NAME)
     assert alone.arms == beside.arms

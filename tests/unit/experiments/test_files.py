@@ -12,7 +12,7 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lander.experiments.file_formats import LARGEST_FILE
+from lander.experiments.file_formats import MAX_FILE_BYTES
 from lander.experiments.parsing import parse_experiment, read_experiment
 from lander.experiments.writing import as_written
 from lander.protocol.digests import digest
@@ -144,7 +144,7 @@ def test_yaml_keys_are_names_whatever_they_look_like(tmp_path):
         ("a.yaml", b"# nothing yet\n", "found nothing; must be a mapping of settings"),
         ("a.yaml", b"\x89PNG\r\n\x1a\n\x00", "is not text: byte 0 is not UTF-8"),
         ("a.yaml", b"a: \x00", "not valid YAML"),
-        ("a.json", b"{}" + b" " * LARGEST_FILE, "is larger than 1 MiB"),
+        ("a.json", b"{}" + b" " * MAX_FILE_BYTES, "is larger than 1 MiB"),
         ("a.ini", b"[a]", "found the suffix '.ini'; must be .json, .yaml, .yml or .toml"),
         ("a", b"{}", "found the suffix ''"),
         ("a.json", b'{"a": 1,\n "b" 2}', "line 2: not valid JSON: Expecting ':' delimiter"),

@@ -9,7 +9,7 @@ from lander.experiments.hyperparameters import (
     ALGORITHMS,
     EXCLUDED,
     EXCLUDED_POLICY_KWARGS,
-    LARGEST,
+    MAX_INTEGER,
     accepted,
     plain,
     validate_hyperparameters,
@@ -130,7 +130,7 @@ def test_accepts_and_stores_plain_data_in_one_form(algorithm, given, stored):
         ("PPO", {"gamma": 1.01}, "gamma", "must be a number from 0 to 1"),
         ("PPO", {"n_steps": True}, "n_steps", "found true; must be a whole number of at least 1"),
         ("PPO", {"n_steps": 2.5}, "n_steps", "found 2.5"),
-        ("PPO", {"n_steps": LARGEST + 1}, "n_steps", "must be a whole number"),
+        ("PPO", {"n_steps": MAX_INTEGER + 1}, "n_steps", "must be a whole number"),
         ("PPO", {"n_envs": 0}, "n_envs", "at least 1"),
         ("PPO", {"normalize": 1}, "normalize", "must be true, false, or a mapping of VecNormalize's arguments"),
         ("PPO", {"normalize": {"clip_obs": -1}}, "normalize.clip_obs", "must be a number above 0"),
@@ -189,7 +189,7 @@ def test_accepts_what_goes_together(algorithm, given):
     assert validate_hyperparameters(algorithm, given).keys() == given.keys()
 
 
-@pytest.mark.parametrize("value", [float("inf"), LARGEST + 1, {1: 2}, object(), b"", "\ud800", {"\ud800": 1}])
+@pytest.mark.parametrize("value", [float("inf"), MAX_INTEGER + 1, {1: 2}, object(), b"", "\ud800", {"\ud800": 1}])
 def test_plain_refuses_what_json_and_msgpack_cannot_carry(value):
     with pytest.raises(ValueError, match="must be plain data"):
         plain({"inside": [value]})

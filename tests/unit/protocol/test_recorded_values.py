@@ -10,7 +10,7 @@ from pydantic_core import PydanticUndefined
 
 from lander.protocol import events as e
 from lander.protocol.digests import RULES, digest
-from lander.protocol.growth import Growth, execution_after, grown
+from lander.protocol.growth import Growth, execution_after, experiment_after
 from tests.support.histories import execution_with, experiment
 from tests.support.message_strategies import EVENTS, experiments
 
@@ -70,7 +70,7 @@ def test_growth_is_a_fold():
         e.StepsAdded(arms=("w",), training_steps=5000),
         e.SettingsChanged(settings=experiment("x", max_retries=9).settings),
     ):
-        grew = grown(grew, event)
+        grew = experiment_after(grew, event)
     assert [(each.name, each.seeds, each.training_steps) for each in grew.arms] == [
         ("baseline", (0, 1, 7), 1000),
         ("v", (0, 1), 1000),
@@ -105,5 +105,5 @@ def test_every_way_to_grow_is_an_event():
 
 @given(st.sampled_from(get_args(Growth)).flatmap(lambda growth: EVENTS[growth]), experiments())
 def test_whatever_is_said_of_unknown_arms_harms_nobody(event, wanted):
-    after = grown(wanted, event)
+    after = experiment_after(wanted, event)
     assert after.experiment_id == (event.experiment if isinstance(event, e.ExperimentRestated) else wanted).experiment_id

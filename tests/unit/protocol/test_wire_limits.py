@@ -8,7 +8,7 @@ import pytest
 from lander.protocol.commands import Append
 from lander.protocol.errors import WireError
 from lander.protocol.events import EvaluationFinished
-from lander.protocol.experiment import MOST_EVALUATED
+from lander.protocol.experiment import MAX_EVAL_EPISODES
 from lander.protocol.wire import MAX_FRAME, decode, decode_event, encode, encode_event
 
 MB = 1_000_000
@@ -67,7 +67,7 @@ def test_an_event_that_lists_episodes_costs_no_more():
 
 
 def test_an_evaluation_may_have_as_many_episodes_as_can_be_asked_for():
-    played = EvaluationFinished(step=1, first_seed=1, returns=(0.5,) * MOST_EVALUATED, lengths=(500,) * MOST_EVALUATED)
+    played = EvaluationFinished(step=1, first_seed=1, returns=(0.5,) * MAX_EVAL_EPISODES, lengths=(500,) * MAX_EVAL_EPISODES)
     body = encode_event(played)
     assert len(body) < MAX_FRAME / 4
     assert decode_event(played.kind, body) == played

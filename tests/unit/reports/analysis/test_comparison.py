@@ -12,7 +12,7 @@ from lander.protocol.experiment import EVALUATION_SEED
 from lander.reports.analysis import judgement, statistics
 from lander.reports.analysis.comparison import findings
 from lander.reports.render.text_report import as_json
-from lander.store.log.event_store import said
+from lander.store.log.event_store import batch_of
 from lander.store.log.reader import Reader
 from lander.store.records.run_record import Record
 from tests.support.histories import HOST, submitted
@@ -41,14 +41,14 @@ def evaluated(step, *returns, final=True, seed=EVALUATION_SEED):
 def completed(run, *words, epoch=1, from_step=0):
     """The batches of an attempt that completes its run."""
     started = e.TrainingStarted(epoch=epoch, pid=1, n_envs=1, device="cpu", from_step=from_step, from_episode=min(1, from_step))
-    yield said(run, e.AttemptStarted(epoch=epoch, host=HOST, cpu=0))
-    yield said(run, started, *words, producer=epoch)
-    yield said(run, e.AttemptEnded(epoch=epoch, cause="completed"), e.RunCompleted())
+    yield batch_of(run, e.AttemptStarted(epoch=epoch, host=HOST, cpu=0))
+    yield batch_of(run, started, *words, producer=epoch)
+    yield batch_of(run, e.AttemptEnded(epoch=epoch, cause="completed"), e.RunCompleted())
 
 
 def failed(run):
-    yield said(run, e.AttemptStarted(epoch=1, host=HOST, cpu=0))
-    yield said(run, e.AttemptEnded(epoch=1, cause="crashed", signal="SIGKILL"), e.RunFailed(cause="crashed(SIGKILL)"))
+    yield batch_of(run, e.AttemptStarted(epoch=1, host=HOST, cpu=0))
+    yield batch_of(run, e.AttemptEnded(epoch=1, cause="crashed", signal="SIGKILL"), e.RunFailed(cause="crashed(SIGKILL)"))
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def found(tmp_path):
     """`found(seeds, ends)`: the findings of an experiment whose runs ended so; runs of which nothing is told are queued."""
 
     def find(seeds, ends, threshold=None, **settings):
-        batches = [said("x", submitted(experiment(seeds, **settings)), e.ExperimentStarted())]
+        batches = [batch_of("x", submitted(experiment(seeds, **settings)), e.ExperimentStarted())]
         for run, words in ends.items():
             batches += failed(f"x/{run}") if words is None else completed(f"x/{run}", *words)
         write_log(tmp_path, groups=[batches])
@@ -155,11 +155,11 @@ def test_no_decision_before_every_run_is_over(found, state):
     """Six seeds were wanted, and five show it: who may stop there would always find a moment at which something shows."""
     found(range(6), evaluations(**CLEAR), variants=FAST)
     words = {"queued": [], "stopped": [e.RunStopped(reason="operator")], "paused": [e.RunPaused(reason="operator")]}[state]
-    write_log(found.home, *(said(f"x/{arm}/5", e.RunQueued(), *words) for arm in CLEAR))
+    write_log(found.home, *(batch_of(f"x/{arm}/5", e.RunQueued(), *words) for arm in CLEAR))
     (contrast,) = found.again().contrasts
     assert (contrast.decision, contrast.withheld) == ("undecided", "unfinished")
     assert contrast.p_adjusted < 0.001
-    write_log(found.home, *(said(f"x/{arm}/5", e.RunSkipped(cause="operator")) for arm in CLEAR))
+    write_log(found.home, *(batch_of(f"x/{arm}/5", e.RunSkipped(cause="operator")) for arm in CLEAR))
     assert found.again().contrasts[0].decision == "supported"
 
 
@@ -208,7 +208,7 @@ def test_an_evaluation_from_before_an_extension_is_not_the_final_one(tmp_path):
     )
     with Reader(tmp_path) as reader:
         assert findings(reader, "x").measure == "evaluation"
-    write_log(tmp_path, said(RUN, e.RunResumed(reason="extended")), *completed(RUN, steps, epoch=2, from_step=1000))
+    write_log(tmp_path, batch_of(RUN, e.RunResumed(reason="extended")), *completed(RUN, steps, epoch=2, from_step=1000))
     with Reader(tmp_path) as reader:
         assert len(Record(reader, RUN).evaluations()) == 1
         assert findings(reader, "x").measure == "training"
@@ -323,8 +323,10 @@ def test_runs_that_could_not_go_on_exactly_are_named(tmp_path):
     queued_experiment(tmp_path)
     inexact = attempt(2, episode(8), from_step=4, from_episode=1, resume="inexact")
     exact = attempt(3, episode(9), from_step=8, from_episode=2, cause="completed")
-    write_log(tmp_path, *attempt(1, episode(4)), *inexact, *exact, said(RUN, e.RunCompleted()))
-    write_log(tmp_path, *attempt(1, episode(4), run=OTHER), *attempt(2, from_step=4, run=OTHER), said(OTHER, e.RunCompleted()))
+    write_log(tmp_path, *attempt(1, episode(4)), *inexact, *exact, batch_of(RUN, e.RunCompleted()))
+    write_log(
+        tmp_path, *attempt(1, episode(4), run=OTHER), *attempt(2, from_step=4, run=OTHER), batch_of(OTHER, e.RunCompleted())
+    )
     with Reader(tmp_path) as reader:
         caveats = findings(reader, "x").caveats
     assert [caveat for caveat in caveats if "bit by bit" in caveat] == [
@@ -336,7 +338,7 @@ def test_runs_that_could_not_go_on_exactly_are_named(tmp_path):
 def test_what_an_extension_means_for_a_schedule_is_told(tmp_path, scheduled):
     rate = {"hyperparameters": {"learning_rate": "lin_3e-4" if scheduled else 3e-4}}
     queued_experiment(tmp_path, baseline=rate, training_steps=1000)
-    write_log(tmp_path, said("x", e.StepsAdded(arms=("baseline", "v"), training_steps=2000)))
+    write_log(tmp_path, batch_of("x", e.StepsAdded(arms=("baseline", "v"), training_steps=2000)))
     with Reader(tmp_path) as reader:
         caveats = [caveat for caveat in findings(reader, "x").caveats if "extended" in caveat]
     words = "was extended from 1,000 to 2,000 training steps, and its learning_rate=lin_0.0003 took another course"
@@ -350,7 +352,7 @@ def test_seeds_that_were_added_cost_and_are_told(found):
     assert contrast.p_adjusted == contrast.p_value
     for seeds, steps, retries, episodes in ((5, 1000, 7, 20), (5, 2000, 7, 20), (9, 2000, 7, 20), (9, 2000, 7, 50)):
         more = experiment(range(seeds), FAST, training_steps=steps, max_retries=retries, eval_episodes=episodes)
-        write_log(found.home, said("x", e.ExperimentRestated(experiment=more)))
+        write_log(found.home, batch_of("x", e.ExperimentRestated(experiment=more)))
     result = found.again()
     (contrast,) = result.contrasts
     assert contrast.p_adjusted == pytest.approx(min(1.0, 8 * contrast.p_value))

@@ -8,7 +8,7 @@ from lander.protocol import events as e
 from lander.protocol.arrays import pack
 from lander.protocol.errors import NotFoundError, UsageError
 from lander.reports.analysis.divergence import as_text, compare
-from lander.store.log.event_store import said
+from lander.store.log.event_store import batch_of
 from lander.store.log.reader import Reader
 from lander.store.records.run_record import Record
 from lander.store.records.sections import sections
@@ -96,7 +96,7 @@ def test_a_run_that_was_extended_has_a_section_for_each_experiment_it_was_part_o
     with Reader(home) as reader:
         (only,) = sections(reader, RUN)
         assert (only.after, only.until, only.checkpoint) == (0, 4, None)
-    write_log(home, said("x", more), *attempt(3, steps(4, 6), checkpoint(home, 6), from_step=4), *attempt(4, from_step=4))
+    write_log(home, batch_of("x", more), *attempt(3, steps(4, 6), checkpoint(home, 6), from_step=4), *attempt(4, from_step=4))
     write_log(home, *attempt(5, steps(4, 8), checkpoint(home, 8), from_step=4))
     with Reader(home) as reader:
         found = [(each.after, each.until, each.experiment.baseline.training_steps) for each in sections(reader, RUN)]
@@ -116,7 +116,7 @@ def test_a_section_is_trained_with_its_own_checkpoints_and_not_with_those_of_oth
     home, scratch = tmp_path / "home", tmp_path / "scratch"
     queued_experiment(home, training_steps=4, checkpoint_frequency=4)
     write_log(home, *attempt(1, steps(0, 1), checkpoint(home, 1)), *attempt(2, steps(1, 4), checkpoint(home, 4), from_step=1))
-    write_log(home, said("x", e.ExperimentRestated(experiment=experiment(training_steps=8, checkpoint_frequency=4))))
+    write_log(home, batch_of("x", e.ExperimentRestated(experiment=experiment(training_steps=8, checkpoint_frequency=4))))
     write_log(home, *attempt(3, steps(4, 8), checkpoint(home, 8), from_step=4))
     with Reader(home) as reader:
         _, second = sections(reader, RUN)

@@ -18,7 +18,7 @@ from lander.protocol.experiment import EVALUATION_SEED
 from lander.reports.export import formats
 from lander.reports.export.formats import default_directory, export
 from lander.reports.export.table_files import KINDS, tables
-from lander.store.log.event_store import said
+from lander.store.log.event_store import batch_of
 from lander.store.log.reader import Reader
 from tests.support.home_to_export import EPISODES, EVALUATIONS, HYPERPARAMETERS, METRICS, SUPERSEDED, contents, told
 from tests.support.written_homes import OTHER, RUN, attempt, sha256, steps, write_log
@@ -86,8 +86,10 @@ def test_the_runs_are_as_they_stand(frames):
 def test_what_was_extended_has_no_final_evaluation_any_more(tmp_path):
     """How good it was half-way is not how good it is."""
     told(tmp_path)
-    write_log(tmp_path, said(RUN, e.RunResumed(reason="extended")))
-    write_log(tmp_path, *attempt(3, steps(8, 12), from_step=8, from_episode=3, cause="completed"), said(RUN, e.RunCompleted()))
+    write_log(tmp_path, batch_of(RUN, e.RunResumed(reason="extended")))
+    write_log(
+        tmp_path, *attempt(3, steps(8, 12), from_step=8, from_episode=3, cause="completed"), batch_of(RUN, e.RunCompleted())
+    )
     assert read_csv(written(tmp_path, "csv", tmp_path / "out", RUN) / "runs.csv")["evaluation_return"].isna().all()
 
 
@@ -307,7 +309,7 @@ def test_it_is_as_of_one_moment_while_training_goes_on(tmp_path, monkeypatch):
     write = formats.writer("jsonl")
 
     def while_more_is_said(reader, target, directory):
-        write_log(home, said(RUN, steps(8, 9), producer=2))
+        write_log(home, batch_of(RUN, steps(8, 9), producer=2))
         write(reader, target, directory)
 
     monkeypatch.setattr(formats, "writer", lambda form: while_more_is_said)

@@ -13,7 +13,7 @@ from lander.protocol.errors import UsageError
 from lander.protocol.events import MetricsLogged
 from lander.reports.export.formats import export
 from lander.reports.export.tensorboard import Following
-from lander.store.log.event_store import said
+from lander.store.log.event_store import batch_of
 from lander.store.log.reader import Reader
 from lander.store.records.run_record import Record
 from tests.support.home_to_export import METRICS, first_attempt, logged, metrics, second_attempt, told
@@ -104,7 +104,7 @@ def steps_of(directory, tag="train/loss", run=RUN):
 def test_what_is_said_later_is_appended_once(followed):
     home, directory, following, _ = followed
     before = steps_of(directory)
-    write_log(home, said(RUN, metrics(7, train__loss=1.0), producer=1))
+    write_log(home, batch_of(RUN, metrics(7, train__loss=1.0), producer=1))
     assert steps_of(directory) == before
     for _ in range(2):
         following.grow()
@@ -130,8 +130,8 @@ def test_an_attempt_that_begins_anew_purges_everything(followed):
 def test_late_words_of_a_superseded_attempt_are_not_written(followed):
     """Those beyond where the next went on; the negative control is the one that counts."""
     home, directory, following, batches = followed
-    write_log(home, *batches[2:], *attempt(2, from_step=4, ended=False), said(RUN, metrics(5, train__loss=1.0), producer=1))
-    write_log(home, said(RUN, metrics(6, train__loss=1.0), producer=2))
+    write_log(home, *batches[2:], *attempt(2, from_step=4, ended=False), batch_of(RUN, metrics(5, train__loss=1.0), producer=1))
+    write_log(home, batch_of(RUN, metrics(6, train__loss=1.0), producer=2))
     following.grow()
     assert steps_of(directory) == [2, 4, 6]
     assert scalars(directory, RUN)[-1] == ("train/loss", 6, 1.0)
@@ -181,7 +181,9 @@ def test_the_command_follows_until_everything_has_ended(tmp_path, monkeypatch):
 
     def end():
         assert steps_of(output) == [2, 4, 6]
-        write_log(home, *second_attempt(home), *attempt(1, *logged(OTHER), run=OTHER), said(OTHER, e.RunStopped(reason="stop")))
+        write_log(
+            home, *second_attempt(home), *attempt(1, *logged(OTHER), run=OTHER), batch_of(OTHER, e.RunStopped(reason="stop"))
+        )
 
     assert follow(home, output, monkeypatch, lambda: write_log(home, *first_attempt(home)), lambda: None, end) == 0
     for run in (RUN, OTHER):

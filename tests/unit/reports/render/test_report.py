@@ -23,7 +23,7 @@ from lander.reports.render.drawing import svg
 from lander.reports.render.markdown import markdown
 from lander.reports.render.plots import plots
 from lander.reports.render.text_report import as_json, as_text
-from lander.store.log.event_store import said
+from lander.store.log.event_store import batch_of
 from lander.store.log.reader import Reader
 from lander.store.records.ancestry import Ancestor
 from tests.support import example_log
@@ -279,7 +279,7 @@ def test_one_in_which_no_run_completed_says_why_and_still_shows_its_curves(tmp_p
     example_log.built(tmp_path, example_log.wanted(60_000, seeds=1), until=0.4, failed=None)
     runs = example_log.wanted(60_000, seeds=1).runs
     ended = [e.AttemptEnded(epoch=1, cause="out_of_memory"), e.RunFailed(cause="out_of_memory")]
-    write_log(tmp_path, *(said(run.id, *ended) for run in runs), said(example_log.NAME, e.ExperimentFailed(detail="x")))
+    write_log(tmp_path, *(batch_of(run.id, *ended) for run in runs), batch_of(example_log.NAME, e.ExperimentFailed(detail="x")))
     elements = Elements(page(gathered(tmp_path)))
     notice = elements.by_id("notice")["text"]
     assert notice == "No run completed, so there is nothing to conclude. What became of them: failed: out_of_memory."
@@ -302,7 +302,7 @@ def test_returns_that_are_no_numbers_harm_nothing(tmp_path, value):
             for step in (50, 100)
         ]
         words = [steps(0, 100), *(episode(step, value if step % 2 else -value) for step in range(10, 100)), *evaluations]
-        write_log(tmp_path, *attempt(1, *words, run=run.id, cause="completed"), said(run.id, e.RunCompleted()))
+        write_log(tmp_path, *attempt(1, *words, run=run.id, cause="completed"), batch_of(run.id, e.RunCompleted()))
     material = gathered(tmp_path, "x")
     assert "Infinity" not in as_json(material.findings)
     assert outside(page(material)) == []

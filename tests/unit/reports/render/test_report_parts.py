@@ -17,7 +17,7 @@ from lander.reports.analysis.findings import Estimate
 from lander.reports.analysis.statistics import profile
 from lander.reports.analysis.usage import Usage, usage
 from lander.reports.render import characters, drawing, numbers
-from lander.store.log.event_store import said
+from lander.store.log.event_store import batch_of
 from lander.store.log.reader import Reader
 from tests.support import example_log
 from tests.support.recorded import recorded
@@ -174,7 +174,7 @@ def test_a_profile_is_the_share_of_runs_above():
 def sampled(*runs, at):
     usages = tuple(e.TrainerUsage(run=run, epoch=1, cpu_percent=50.0, memory_mb=float(at)) for run in runs)
     sample = e.ResourcesSampled(cpu_percent=1.0, memory_percent=2.0, memory_mb=3.0, disk_free_mb=4.0, trainers=usages)
-    return said("host:local", sample, at=at * 1_000_000)
+    return batch_of("host:local", sample, at=at * 1_000_000)
 
 
 def test_usage_is_over_the_time_in_training(tmp_path):
@@ -229,7 +229,7 @@ def test_a_number_has_as_many_digits_as_mean_something(value, text):
     ],
 )
 def test_numbers_that_are_read_together_have_the_same_decimals(values, shown):
-    assert numbers.alike(*values) == shown
+    assert numbers.same_decimals(*values) == shown
 
 
 def test_an_estimate_has_its_interval_where_there_is_one():

@@ -14,7 +14,7 @@ from lander.protocol import events as e
 from lander.protocol.errors import StoreError
 from lander.protocol.wire import decode_event
 from lander.store.log import chain
-from lander.store.log.event_store import said
+from lander.store.log.event_store import batch_of
 from lander.store.log.reader import open_reader
 from lander.store.projections.projections import TABLES, Projections
 from lander.store.writers.sqlite_store import SqliteEventStore
@@ -39,9 +39,9 @@ def sealed(tmp_path_factory):
     path = tmp_path_factory.mktemp("sealed") / "events.db"
     wanted = experiment("x")
     groups = [
-        [said("x", submitted(wanted)), *(said(run.id, e.RunQueued()) for run in wanted.runs)],
-        [said("x", e.WarningRaised(message="a"), e.WarningRaised(message="b"))],
-        *([said("x/v/0", e.WarningRaised(message=text))] for text in "cde"),
+        [batch_of("x", submitted(wanted)), *(batch_of(run.id, e.RunQueued()) for run in wanted.runs)],
+        [batch_of("x", e.WarningRaised(message="a"), e.WarningRaised(message="b"))],
+        *([batch_of("x/v/0", e.WarningRaised(message=text))] for text in "cde"),
     ]
     asyncio.run(write(path, groups))
     return path
@@ -209,13 +209,13 @@ def test_a_large_commit_leaves_what_many_small_ones_leave(tmp_path, number):
         for step in range(number)
     ]
     first = [
-        said("x", submitted(experiment("x")), at=1),
-        said(RUN, e.RunQueued(), e.AttemptStarted(epoch=1, host="local", cpu=1), at=1),
-        said(RUN, e.TrainingStarted(epoch=1, pid=1, n_envs=1, device="cpu"), at=1, producer=1),
+        batch_of("x", submitted(experiment("x")), at=1),
+        batch_of(RUN, e.RunQueued(), e.AttemptStarted(epoch=1, host="local", cpu=1), at=1),
+        batch_of(RUN, e.TrainingStarted(epoch=1, pid=1, n_envs=1, device="cpu"), at=1, producer=1),
     ]
     groups = {
-        "one": [[*first, said(RUN, *episodes, at=1, producer=1)]],
-        "many": [first, *([said(RUN, episode, at=1, producer=1)] for episode in episodes)],
+        "one": [[*first, batch_of(RUN, *episodes, at=1, producer=1)]],
+        "many": [first, *([batch_of(RUN, episode, at=1, producer=1)] for episode in episodes)],
     }
     dumps = {}
     for name, history in groups.items():

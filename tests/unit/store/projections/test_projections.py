@@ -5,7 +5,7 @@ import contextlib
 import pytest
 
 from lander.protocol import events as e
-from lander.store.log.event_store import said
+from lander.store.log.event_store import batch_of
 from lander.store.log.reader import DATABASE, Reader
 from lander.store.projections.status import status
 from lander.store.writers.sqlite_store import SqliteEventStore
@@ -21,10 +21,10 @@ class Story:
         self.home, self.store = home, store
 
     async def supervisor(self, *events):
-        await self.store.append(said(RUN, *events, at=1))
+        await self.store.append(batch_of(RUN, *events, at=1))
 
     async def trainer(self, epoch, *events):
-        await self.store.append(said(RUN, *events, at=1 + epoch, producer=epoch))
+        await self.store.append(batch_of(RUN, *events, at=1 + epoch, producer=epoch))
 
     async def attempt(self, epoch, *words, from_step=0, from_episode=0, resume="fresh"):
         """An attempt that trains, and is then killed."""
@@ -53,7 +53,7 @@ async def story(tmp_path):
     store = await SqliteEventStore.open(tmp_path / DATABASE)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(store.close)
-        await store.append(said("x", submitted(experiment("x")), at=1))
+        await store.append(batch_of("x", submitted(experiment("x")), at=1))
         yield Story(tmp_path, store)
 
 
@@ -132,7 +132,7 @@ async def test_the_model_of_an_extended_run_is_shown_until_it_trains_again(story
     model = e.ModelSaved(step=1000, path="m.zip", sha256="s")
     await story.attempt(1, steps(0, 1000, 1), model)
     await story.supervisor(e.AttemptEnded(epoch=1, cause="completed"), e.RunCompleted())
-    await story.store.append(said("x", e.StepsAdded(arms=("baseline", "v"), training_steps=4000), at=1))
+    await story.store.append(batch_of("x", e.StepsAdded(arms=("baseline", "v"), training_steps=4000), at=1))
     await story.supervisor(e.RunResumed(reason="extended"))
     assert story.shown("state", "total_steps", "percent", "cause") == ("queued", 4000, 25.0, None)
     with Reader(story.home) as reader:

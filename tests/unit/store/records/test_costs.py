@@ -3,7 +3,7 @@
 import pytest
 
 from lander.protocol import events as e
-from lander.store.log.event_store import said
+from lander.store.log.event_store import batch_of
 from lander.store.log.reader import Reader
 from lander.store.records.costs import Cost, costs
 from tests.support.histories import HOST
@@ -15,16 +15,16 @@ SECOND = 1_000_000
 def trained(run, epoch, start, end, last=None):
     """An attempt that trained from `start` to its last word at `end` (seconds), and whose end was noticed at `last`."""
     started = e.TrainingStarted(epoch=epoch, pid=1, n_envs=1, device="cpu")
-    yield said(run, e.AttemptStarted(epoch=epoch, host=HOST, cpu=0), at=(start - 5) * SECOND)
-    yield said(run, started, at=start * SECOND, producer=epoch)
-    yield said(run, e.WarningRaised(message="!"), at=end * SECOND, producer=epoch)
-    yield said(run, e.AttemptEnded(epoch=epoch, cause="lost_contact"), at=(last or end) * SECOND)
+    yield batch_of(run, e.AttemptStarted(epoch=epoch, host=HOST, cpu=0), at=(start - 5) * SECOND)
+    yield batch_of(run, started, at=start * SECOND, producer=epoch)
+    yield batch_of(run, e.WarningRaised(message="!"), at=end * SECOND, producer=epoch)
+    yield batch_of(run, e.AttemptEnded(epoch=epoch, cause="lost_contact"), at=(last or end) * SECOND)
 
 
 def sampled(at, *usages):
     trainers = tuple(e.TrainerUsage(run=run, epoch=epoch, cpu_percent=percent, memory_mb=1.0) for run, epoch, percent in usages)
     sample = e.ResourcesSampled(cpu_percent=1.0, memory_percent=1.0, memory_mb=1.0, disk_free_mb=1.0, trainers=trainers)
-    return said(e.host_stream(HOST), sample, at=at * SECOND)
+    return batch_of(e.host_stream(HOST), sample, at=at * SECOND)
 
 
 def cost(home):

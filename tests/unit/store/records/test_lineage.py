@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from lander.protocol import events as e
 from lander.protocol import lineage as lineage_module
 from lander.protocol.errors import NotFoundError, StoreError
-from lander.protocol.lineage import SUPERSEDED_SQL, Lineage, Start, outlives
-from lander.store.log.event_store import said
+from lander.protocol.lineage import SUPERSEDED_SQL, Lineage, Start, still_counts
+from lander.store.log.event_store import batch_of
 from lander.store.log.reader import Reader
 from lander.store.records.checkpoint_record import checkpoints_by_run
 from lander.store.records.run_record import Record
@@ -99,8 +99,8 @@ def home(tmp_path):
             from_step=4,
             from_episode=1,
         ),
-        said(RUN, e.AttemptStarted(epoch=3, host="local", cpu=0)),
-        said(RUN, e.AttemptEnded(epoch=3, cause="lost_contact")),
+        batch_of(RUN, e.AttemptStarted(epoch=3, host="local", cpu=0)),
+        batch_of(RUN, e.AttemptEnded(epoch=3, cause="lost_contact")),
         *attempt(4, steps(6, 10), checkpoint(home, 10), episode(10, 30.0), from_step=6, from_episode=2),
     )
     return home
@@ -152,4 +152,4 @@ def test_the_rule_in_sql_is_the_rule(from_step):
     with contextlib.closing(sqlite3.connect(":memory:")) as database:
         for step in range(1, 10):
             ((said,),) = database.execute(f"SELECT {superseded}", (step, from_step))
-            assert bool(said) == (not outlives(step, from_step))
+            assert bool(said) == (not still_counts(step, from_step))

@@ -12,7 +12,7 @@ from lander.protocol import events as e
 from lander.protocol.errors import HomeError, StoreError
 from lander.protocol.lifecycle import ImpossibleTransitionError
 from lander.store.log import chain
-from lander.store.log.event_store import Batch, said
+from lander.store.log.event_store import Batch, batch_of
 from lander.store.log.reader import DATABASE, SCHEMA_VERSION, Reader, consequential, open_reader
 from lander.store.writers import sqlite_store, writer_connection
 from lander.store.writers.sqlite_store import SqliteEventStore
@@ -63,11 +63,11 @@ async def store(path):
 
 def beginning(name="x"):
     wanted = experiment(name)
-    return [said(name, submitted(wanted)), *(said(run.id, e.RunQueued()) for run in wanted.runs)]
+    return [batch_of(name, submitted(wanted)), *(batch_of(run.id, e.RunQueued()) for run in wanted.runs)]
 
 
 def warn(text, stream=RUN):
-    return said(stream, e.WarningRaised(message=text))
+    return batch_of(stream, e.WarningRaised(message=text))
 
 
 def raw(path, *statements):
@@ -228,7 +228,7 @@ async def test_every_producer_is_known_again(path):
     async with opened(path) as store:
         await store.append(*beginning())
         for producer, count in ((3, 2), (1, 4), (7, 1)):
-            await store.append(*(said(RUN, e.WarningRaised(message="w"), producer=producer) for _ in range(count)))
+            await store.append(*(batch_of(RUN, e.WarningRaised(message="w"), producer=producer) for _ in range(count)))
     async with opened(path) as store:
         asked = [Batch(stream, producer, None, []) for stream in (RUN, "nobody") for producer in (0, 1, 2, 3, 7)]
         assert await store.append(*asked) == [1, 4, 0, 2, 1, 0, 0, 0, 0, 0]
@@ -236,7 +236,7 @@ async def test_every_producer_is_known_again(path):
 
 @pytest.mark.parametrize("count", [63, 64, 577, 4096 + 512 + 3 * 64 + 5])
 async def test_however_many_events_make_a_commit_all_are_stored_in_order(store, count):
-    assert await store.append(said(RUN, *(e.WarningRaised(message=str(number)) for number in range(count)))) == [1 + count]
+    assert await store.append(batch_of(RUN, *(e.WarningRaised(message=str(number)) for number in range(count)))) == [1 + count]
     with contextlib.closing(open_reader(store.path)) as reader:
         assert [event.event.message for event in list(consequential(reader))[3:]] == [str(number) for number in range(count)]
 
@@ -345,7 +345,7 @@ async def test_a_commit_that_cannot_be_sealed_fails_everybody_who_waits(store, m
 
 
 async def test_an_impossible_event_fails_everybody_who_waits_and_is_not_recorded(store):
-    futures = [store.append(warn("with it")), store.append(said(RUN, e.AttemptEnded(epoch=1, cause="crashed")))]
+    futures = [store.append(warn("with it")), store.append(batch_of(RUN, e.AttemptEnded(epoch=1, cause="crashed")))]
     for future in [*futures, store.append(warn("behind it"))]:
         with pytest.raises(StoreError, match="cannot meet AttemptEnded"):
             await future
@@ -355,7 +355,7 @@ async def test_an_impossible_event_fails_everybody_who_waits_and_is_not_recorded
 async def test_a_commit_under_way_is_not_disturbed_by_an_impossible_event(store):
     under_way = store.append(warn("before"))
     await asyncio.sleep(0)  # the writer's turn
-    impossible = store.append(said(RUN, e.AttemptEnded(epoch=1, cause="crashed")))
+    impossible = store.append(batch_of(RUN, e.AttemptEnded(epoch=1, cause="crashed")))
     assert await under_way == [2]
     with pytest.raises(StoreError, match="cannot meet AttemptEnded"):
         await impossible

@@ -19,13 +19,13 @@ from lander.experiments.writing import as_written
 from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.protocol.lifecycle import ImpossibleTransitionError
-from lander.store.log.event_store import said
+from lander.store.log.event_store import batch_of
 from lander.store.writers.memory_store import MemoryEventStore
 from lander.supervisor.core import attempts, placement, standing, state
 from lander.supervisor.core import decide as core
 from lander.supervisor.core.decide import Decision, Drain, HostGone, LimitReached, Stalled, Tick, decide
 from lander.supervisor.core.placement import Slot
-from lander.supervisor.core.restart_policy import Verdict
+from lander.supervisor.core.restart_policy import FailureOutcome
 from lander.supervisor.core.standing import ExperimentStanding
 from lander.supervisor.core.state import State, evolve, fold
 from lander.supervisor.core.stop_reasons import MEANINGS, StopMeaning
@@ -92,7 +92,7 @@ class Supervision(RuleBasedStateMachine):
         if meanwhile is not None:
             self._append(meanwhile)
         if decision.events:
-            self._append(*(said(stream, event, at=e.microseconds(self.now)) for stream, event in decision.events))
+            self._append(*(batch_of(stream, event, at=e.microseconds(self.now)) for stream, event in decision.events))
         if meanwhile is None:
             assert self.state == decision.state
         if isinstance(decision.answer, c.Refused):  # for a reason, and not because the core contradicts itself
@@ -121,7 +121,7 @@ class Supervision(RuleBasedStateMachine):
             "MetricsLogged": e.MetricsLogged(step=1, values={}),
             "WarningRaised": e.WarningRaised(message="!"),
         }[kind]
-        return said(run, event, at=1, producer=epoch)
+        return batch_of(run, event, at=1, producer=epoch)
 
     # ------------------------------------------------------------------------------------------------ what happens
 
@@ -251,7 +251,7 @@ class Supervision(RuleBasedStateMachine):
             from_step = run.checkpoints[0].step
         words += [checkpoint(from_step + step) for step in sorted(steps)]
         if words:
-            self._append(said(run.id, *words, at=1, producer=run.epoch))
+            self._append(batch_of(run.id, *words, at=1, producer=run.epoch))
 
     @precondition(lambda self: any(run.live for run in self.state.runs.values()))
     @rule(pick=PICK, how=EXITS, cause=st.none() | CAUSES, saved=st.booleans(), twice=st.booleans(), later=st.booleans())
@@ -267,9 +267,9 @@ class Supervision(RuleBasedStateMachine):
 
     def exit(self, run, cause, saved, how):
         if saved:
-            self._append(said(run.id, e.ModelSaved(step=1, path="m", sha256="s"), at=1, producer=run.epoch))
+            self._append(batch_of(run.id, e.ModelSaved(step=1, path="m", sha256="s"), at=1, producer=run.epoch))
         if cause is not None:
-            self._append(said(run.id, e.TrainingEnded(epoch=run.epoch, cause=cause, step=1), at=1, producer=run.epoch))
+            self._append(batch_of(run.id, e.TrainingEnded(epoch=run.epoch, cause=cause, step=1), at=1, producer=run.epoch))
         return self.tell(c.TrainerExited(run=run.id, epoch=run.epoch, **how))
 
     @rule(
@@ -460,14 +460,14 @@ def _deciding_as_if_it_stayed(current, message, now, leaving):
 BROKEN = {
     "slots are given twice": (placement, "_free_slots", _everybody_gets_the_first_slot),
     "a supervisor that leaves starts what waits": (core, "decide", _deciding_as_if_it_stayed),
-    "superseded checkpoints are offered": (state, "outlives", lambda step, from_step: True),
+    "superseded checkpoints are offered": (state, "still_counts", lambda step, from_step: True),
     "checkpoints are offered without end": (state, "KEPT_CHECKPOINTS", 99),
     "exhausted experiments are forgotten": (ExperimentStanding, "exhausted", False),
     "what ended is resumed without its experiment": (Decision, "reopen", lambda decision, experiment: None),
     "nothing is placed": (core, "_place_runs", lambda decision: None),
     "experiments never end": (core, "_close_experiments", lambda decision: None),
     "old attempts count": (state, "_is_current", lambda current, recorded: True),
-    "failures are retried for ever": (attempts, "after_failure", lambda *_: Verdict("retry", 0.0, "retry 1 of 1")),
+    "failures are retried for ever": (attempts, "after_failure", lambda *_: FailureOutcome("retry", 0.0, "retry 1 of 1")),
     "what is being aborted is left behind": (
         standing,
         "MEANINGS",

@@ -1,10 +1,10 @@
-"""The watchdog: progress is not life, a peak is no excess, and nobody is blamed for the supervisor's own deafness."""
+"""The watchdog: progress is not life, a peak is no excess, and time in which the supervisor stood still is no silence."""
 
 import pytest
 
 from lander.protocol.events import ResourcesSampled, TrainerUsage
 from lander.supervisor.core.decide import HostGone, LimitReached, Stalled, Tick
-from lander.supervisor.core.watchdog import CPU_SECONDS, HOST_SILENCE_SECONDS, LOOK_SECONDS, Watch
+from lander.supervisor.core.watchdog import CPU_SECONDS, HOST_SILENCE_SECONDS, MAX_CHECK_INTERVAL, Watch
 from tests.support.decision_driver import DecisionDriver
 
 A, B = "x/baseline/0", "x/v/0"
@@ -17,11 +17,11 @@ class Post:
         self.driver = DecisionDriver()
         self.driver.submit(**({"stall_timeout": 60} | form))
         self.watch = Watch()
-        self.watch.heard("local", self.driver.now)
+        self.watch.heartbeat("local", self.driver.now)
         self.alarms = self.look()
 
     def look(self, **how):
-        return self.watch.look(self.driver.state, self.driver.now, **how)
+        return self.watch.check(self.driver.state, self.driver.now, **how)
 
     def wait(self, seconds, each_second=lambda: None, **how):
         """What was said in the meantime."""
@@ -29,7 +29,7 @@ class Post:
         for _ in range(seconds):
             self.driver.now += 1
             each_second()
-            self.watch.heard("local", self.driver.now)
+            self.watch.heartbeat("local", self.driver.now)
             alarms += self.look(**how)
         return alarms
 
@@ -81,12 +81,12 @@ def test_a_supervisor_that_stood_still_blames_nobody():
     """Control: the same time in small steps ends with an alarm for all of them."""
     post = Post()
     post.wait(50)
-    post.driver.now += LOOK_SECONDS + 300
+    post.driver.now += MAX_CHECK_INTERVAL + 300
     assert post.look() == []
     assert post.wait(60) == []
     assert {alarm.run for alarm in post.wait(1)} == {A, B}
     control = Post()
-    assert {type(alarm) for alarm in control.wait(int(50 + LOOK_SECONDS + 300))} == {Stalled}
+    assert {type(alarm) for alarm in control.wait(int(50 + MAX_CHECK_INTERVAL + 300))} == {Stalled}
 
 
 def test_a_clock_that_is_set_back_blames_nobody():
@@ -99,7 +99,7 @@ def test_a_clock_that_is_set_back_blames_nobody():
 
 def test_a_full_disk_counts_against_nobody():
     post = Post()
-    assert post.wait(500, deaf=True) == []
+    assert post.wait(500, recording_stopped=True) == []
     assert post.wait(60) == []
     assert {alarm.run for alarm in post.wait(1)} == {A, B}
 
@@ -187,21 +187,21 @@ def test_a_silent_host_is_given_up_once():
     assert hostless(post, int(HOST_SILENCE_SECONDS)) == []
     assert hostless(post, 1) == [HostGone("local", "silent for 30 s")]
     assert hostless(post, 100) == []
-    post.watch.heard("local", post.driver.now)
+    post.watch.heartbeat("local", post.driver.now)
     assert len(hostless(post, 31)) == 1, "it came back, and is watched again"
 
 
 def test_a_host_that_is_known_to_be_gone_is_not_missed():
     post = Post()
-    post.watch.dismiss("local")
+    post.watch.forget_host("local")
     assert hostless(post, 100) == []
 
 
-@pytest.mark.parametrize("deaf", [True, False])
-def test_a_host_that_could_not_be_heard_is_not_given_up(deaf):
+@pytest.mark.parametrize("recording_stopped", [True, False])
+def test_a_host_that_could_not_be_heard_is_not_given_up(recording_stopped):
     post = Post()
     hostless(post, 20)
-    post.driver.now += 4 if deaf else 400
-    assert post.look(deaf=deaf) == []
+    post.driver.now += 4 if recording_stopped else 400
+    assert post.look(recording_stopped=recording_stopped) == []
     assert hostless(post, 30) == []
     assert len(hostless(post, 1)) == 1
