@@ -91,7 +91,7 @@ def test_unchanged_it_has_the_bits_of_the_run_it_continues(origins, name):
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", MORE)
-def test_unchanged_it_has_the_bits_of_the_run_it_continues_in_every_world(tmp_path, name):
+def test_unchanged_it_has_the_bits_of_the_run_it_continues_in_every_environment(tmp_path, name):
     whole = training_of(name, tmp_path)
     whole.train()
     for origin in whole.lineage()[:-1]:
