@@ -402,7 +402,7 @@ def test_seeds_are_chosen_among_those_that_were_trained(trained):
         fork_request(trained.home, "ppo/baseline", "256", ["gamma=0.9"], execution={}, seeds="0-4")
 
 
-def test_another_world_does_not_fit_the_policy(trained, lunar):
+def test_another_environment_does_not_fit_the_policy(trained, lunar):
     with pytest.raises(ConfigurationError, match=r"environment_kwargs: with these, LunarLander-v3 takes Box\(2,\)"):
         fork_request(trained.home, lunar, "last", ["environment_kwargs.continuous=true", "training_steps=512"], execution={})
     windy = fork_request(
