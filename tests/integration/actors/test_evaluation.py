@@ -126,7 +126,7 @@ def test_it_is_what_stable_baselines3_finds_on_the_same_seeds(tmp_path):
     """Normalised by the statistics as they are, in float64, one environment for all episodes."""
     done = training_of("ppo-4-envs-normalize-lin", tmp_path)
     done.train()
-    models = tmp_path / "experiments" / "training" / "models"
+    models = tmp_path / "experiments" / "in-process" / "models"
     model = PPO.load(models / "baseline-3-final.zip", device="cpu")
     (statistics,) = models.glob("*-3-vecnormalize.pkl")
     env = gymnasium.make("LunarLander-v3")

@@ -91,7 +91,7 @@ def test_unchanged_it_has_the_bits_of_the_run_it_continues(origins, name):
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", MORE)
-def test_unchanged_it_has_the_bits_of_the_run_it_continues_in_every_world(tmp_path, name):
+def test_unchanged_it_has_the_bits_of_the_run_it_continues_in_every_environment(tmp_path, name):
     whole = training_of(name, tmp_path)
     whole.train()
     for origin in whole.lineage()[:-1]:
@@ -402,7 +402,7 @@ def test_seeds_are_chosen_among_those_that_were_trained(trained):
         fork_request(trained.home, "ppo/baseline", "256", ["gamma=0.9"], execution={}, seeds="0-4")
 
 
-def test_another_world_does_not_fit_the_policy(trained, lunar):
+def test_another_environment_does_not_fit_the_policy(trained, lunar):
     with pytest.raises(ConfigurationError, match=r"environment_kwargs: with these, LunarLander-v3 takes Box\(2,\)"):
         fork_request(trained.home, lunar, "last", ["environment_kwargs.continuous=true", "training_steps=512"], execution={})
     windy = fork_request(

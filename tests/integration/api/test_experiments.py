@@ -26,7 +26,7 @@ def used(shared_home):
     return shared_home.home
 
 
-def test_run_gives_outcomes_and_the_verdict_and_leaves_nothing_running_and_no_litter(home, tmp_path, monkeypatch):
+def test_run_gives_outcomes_and_the_verdict_and_leaves_nothing_running_and_no_files(home, tmp_path, monkeypatch):
     seen, elsewhere = [], tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.setenv("TMPDIR", str(elsewhere))

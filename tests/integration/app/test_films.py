@@ -33,7 +33,7 @@ class OwnDiceWalk(RenderedWalk):
 
 
 gymnasium.register("OwnDiceWalk-v0", OwnDiceWalk, max_episode_steps=40)
-WORLD = experiment("tests.support.random_walks:RenderedWalk-v0", training_steps=256, normalize=True)
+RENDERED = experiment("tests.support.random_walks:RenderedWalk-v0", training_steps=256, normalize=True)
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +44,12 @@ def place(tmp_path_factory):
 @pytest.fixture(scope="module")
 def words(place):
     """Of a run that is evaluated at its middle, too."""
-    return train(place, WORLD, eval_episodes=5, eval_frequency=128)
+    return train(place, RENDERED, eval_episodes=5, eval_frequency=128)
 
 
 @pytest.fixture(scope="module")
 def home(place, words):
-    log(place, WORLD, words)
+    log(place, RENDERED, words)
     return place
 
 
@@ -85,7 +85,7 @@ def test_an_evaluation_that_comes_out_otherwise_is_not_shown(place, words, tmp_p
     """One return is another in its last bit: which is recorded can be shown no more."""
     other = final(words).model_copy(update={"returns": tuple(value * (1 + 2**-52) for value in final(words).returns)})
     home = tmp_path / "home"
-    log(home, WORLD, [other if word is final(words) else word for word in words])
+    log(home, RENDERED, [other if word is final(words) else word for word in words])
     (home / "artifacts").symlink_to(place / "artifacts")
     (tmp_path / "films").mkdir()
     with pytest.raises(DifferentEpisodeError, match=rf"{RUN}: episode \d of the evaluation at step 256 comes to -?\d+\.\d+ in"):
@@ -170,7 +170,7 @@ def test_what_cannot_be_filmed_is_said_in_one_line(home, capsys, arguments, code
 
 
 def test_without_its_checkpoint_there_is_no_policy(words, tmp_path, capsys):
-    log(tmp_path, WORLD, words)
+    log(tmp_path, RENDERED, words)
     assert video(tmp_path) == 3
     assert re.fullmatch(rf"lander-ctl: {RUN}: the checkpoint at step 256 is gone .*\n", capsys.readouterr().err)
 

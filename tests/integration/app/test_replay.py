@@ -271,11 +271,11 @@ def test_an_environment_of_ones_own_is_found_where_it_was(tmp_path, monkeypatch,
     """In the directory from which the experiment was submitted."""
     registering = "gymnasium.register('Own-v0', MultiDiscreteWalk, max_episode_steps=20)"
     source = f"import gymnasium\nfrom tests.support.random_walks import MultiDiscreteWalk\n{registering}\n"
-    (tmp_path / "ownworld.py").write_text(source)
+    (tmp_path / "ownwalk.py").write_text(source)
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
-    train_and_log(tmp_path / "home", "ownworld:Own-v0", execution={"directory": str(tmp_path)})
+    train_and_log(tmp_path / "home", "ownwalk:Own-v0", execution={"directory": str(tmp_path)})
     sys.path.remove(str(tmp_path))
-    del sys.modules["ownworld"]
+    del sys.modules["ownwalk"]
     assert replay(tmp_path / "home", "--episode", "last", "--check") == 0
     assert capsys.readouterr().out.endswith(": equal bit for bit\n")
 

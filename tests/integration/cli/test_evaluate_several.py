@@ -16,7 +16,7 @@ from tests.support.random_walks import MultiDiscreteWalk
 from tests.support.trained_runs import RUN, experiment, log, train
 from tests.support.written_homes import write_log
 
-WORLD = "tests.support.random_walks:MultiDiscreteWalk-v0"
+ENVIRONMENT = "tests.support.random_walks:MultiDiscreteWalk-v0"
 OTHER = "x/v/3"
 MISSING = "a" * 64
 
@@ -45,13 +45,13 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def words(place):
-    return train(place, experiment(WORLD, training_steps=128), frequency=64)
+    return train(place, experiment(ENVIRONMENT, training_steps=128), frequency=64)
 
 
 @pytest.fixture
 def home(place, words, tmp_path):
     """The baseline and the variant are one training; of the variant's last checkpoint the log has another name."""
-    log(tmp_path, experiment(WORLD, training_steps=128), words)
+    log(tmp_path, experiment(ENVIRONMENT, training_steps=128), words)
     last = max(word.step for word in words if isinstance(word, e.CheckpointCommitted))
     renamed = [
         word.model_copy(update={"sha256": MISSING}) if isinstance(word, e.CheckpointCommitted) and word.step == last else word
