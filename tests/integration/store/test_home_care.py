@@ -324,14 +324,14 @@ def test_the_best_in_evaluation_is_kept_as_well():
 def test_collection_deletes_what_nothing_needs_and_the_check_agrees(home, capsys):
     with Reader(home) as reader:
         first, second = Record(reader, RUN).checkpoints()
-    everything = {path.name for path in retention.stored(home)}
+    everything = {path.name for path in retention.artifact_files(home)}
     age(home, 2 * retention.UNTOUCHED_SECONDS)
     assert main(["gc", "--home", str(home), "--keep", "1", "--keep-every", "0"]) == 0
     assert "x/baseline/0: 1 of 3 checkpoints are kept" in capsys.readouterr().out
-    assert {path.name for path in retention.stored(home)} == everything
+    assert {path.name for path in retention.artifact_files(home)} == everything
     assert main(["gc", "--home", str(home), "--keep", "1", "--keep-every", "0", "--delete"]) == 0
     assert "deleted 2 files" in capsys.readouterr().out
-    left = {path.name for path in retention.stored(home)}
+    left = {path.name for path in retention.artifact_files(home)}
     assert set(files_of(second)) <= left  # the page that it shares with the first, too
     assert first.sha256 not in left
     assert wrong(home) == {}
@@ -343,7 +343,7 @@ def test_collection_deletes_what_nothing_needs_and_the_check_agrees(home, capsys
 
 def age(home, seconds):
     then = time.time() - seconds
-    for path in retention.stored(home):
+    for path in retention.artifact_files(home):
         os.utime(path, (then, then))
 
 

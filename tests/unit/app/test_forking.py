@@ -391,7 +391,7 @@ def test_it_is_verified_from_where_it_was_forked(home):
 
 
 def everything_touched_long_ago(home):
-    for path in retention.stored(home):
+    for path in retention.artifact_files(home):
         os.utime(path, (1.0, 1.0))
 
 
