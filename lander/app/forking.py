@@ -17,6 +17,7 @@ from lander.experiments.writing import arm_as_written, as_written
 from lander.protocol.errors import NotFoundError, UsageError
 from lander.protocol.events import CheckpointCommitted
 from lander.protocol.experiment import Arm, Branch, Experiment, Origin, RunKey
+from lander.protocol.growth import arm_with_recorded_defaults
 from lander.protocol.refusals import did_you_mean
 from lander.protocol.wire import MAX_FRAME
 from lander.store.log.reader import Reader
@@ -53,7 +54,9 @@ def fork_request(
         placed = [_with_full_key(override, arm) for override in overrides]
         origin = Origin(experiment=name, arm=arm_name, branches=tuple(branches))
         data = _data(known, arm, origin) | {"hypothesis": _hypothesis(placed, origin, target, at)}
-        experiment, parsing_notices = parse_experiment(data, source=source, overrides=placed, experiment_id=experiment_id)
+        experiment, parsing_notices = parse_experiment(
+            data, source=source, rename_environments=False, overrides=placed, experiment_id=experiment_id
+        )
         _refuse_unchanged(experiment, source)
         _refuse_oversized(experiment, source)
         notices += [*parsing_notices, *_schedule_notices(reader, experiment, origin)]
@@ -136,7 +139,7 @@ def _data(known: Experiment, arm: Arm, origin: Origin) -> dict[str, object]:
 
 def _with_recorded_defaults(experiment: Experiment, arm: Arm) -> Experiment:
     """The experiment with the defaults that the forked arm was submitted with, since its training continues with them."""
-    arms = tuple(each.model_copy(update={"defaults": arm.defaults}) for each in experiment.arms)
+    arms = tuple(arm_with_recorded_defaults(arm, each) for each in experiment.arms)
     return experiment.model_copy(update={"arms": arms})
 
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lander.experiments.changing import changed_experiment, with_more_seeds
 from lander.experiments.execution import execution_with
-from lander.experiments.parsing import parse_experiment, read_experiment, with_more_seeds
+from lander.experiments.parsing import parse_experiment, read_experiment
 from lander.experiments.specification import ExperimentSpec
-from lander.experiments.writing import as_written
 from lander.protocol.events import Execution
 from lander.protocol.experiment import Experiment
 from lander.store.log.reader import Reader
@@ -91,5 +91,5 @@ def recorded(
         experiment, before = reader.experiment(name), reader.execution(name)
     if seeds is not None and seeds.startswith("+"):
         experiment, seeds = with_more_seeds(experiment, seeds), None
-    merged = {**before.model_dump(), **execution}
-    return request(as_written(experiment), overrides, execution=merged, seeds=seeds, **options)
+    wanted = changed_experiment(experiment, overrides, seeds=seeds, **options)
+    return checked(wanted, execution_with(**{**before.model_dump(), **execution}), (), name)

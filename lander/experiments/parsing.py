@@ -3,7 +3,6 @@
 Reading raises only `ConfigurationError`, whatever the file contains.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -13,7 +12,7 @@ from pydantic import ValidationError
 from lander.experiments.file_formats import read_data
 from lander.experiments.overrides import apply_override, set_in_every_arm
 from lander.experiments.problems import configuration_error, problem_lines
-from lander.experiments.specification import ExperimentSpec
+from lander.experiments.specification import RESOLVED, ExperimentSpec
 from lander.experiments.spellings import WrittenExperiment
 from lander.protocol.experiment import Experiment
 from lander.protocol.refusals import shown
@@ -65,8 +64,12 @@ def parse_experiment(
     checkpoint_frequency: int | None = None,
     eval_frequency: int | None = None,
     eval_episodes: int | None = None,
+    rename_environments: bool = True,
 ) -> tuple[Experiment, tuple[str, ...]]:
-    """The same as `read_experiment`, from the data of a file; `source` is the name of the data in errors."""
+    """The same as `read_experiment`, from the data of a file; `source` is the name of the data in errors.
+
+    Without `rename_environments`, an environment keeps its name even if it has a successor by now.
+    """
     if not isinstance(data, Mapping):
         raise configuration_error(source, [f"found {shown(data)}; must be a mapping of settings, such as algorithm: PPO"])
     options = {
@@ -85,25 +88,11 @@ def parse_experiment(
         if seeds is not None:
             set_in_every_arm(written, ["seeds"], seeds)
         written.top |= {key: value for key, value in options.items() if value is not None}
-        normal, notices = written.resolve()
-        return ExperimentSpec.model_validate(normal).recorded(), notices
+        normal, notices = written.resolve(rename_environments=rename_environments)
+        return ExperimentSpec.model_validate(normal, context={RESOLVED: True}).recorded(), notices
     except ValidationError as error:
         raise configuration_error(source, problem_lines(written, error)) from None
     except RecursionError:
         raise configuration_error(source, ["nested too deeply"]) from None
     except ValueError as error:
         raise configuration_error(source, [str(error)]) from None
-
-
-def with_more_seeds(experiment: Experiment, more: str) -> Experiment:
-    """The experiment with more seeds for every arm (`+5` adds five), which follow the largest seed of any arm.
-
-    Raises `ConfigurationError` for any other text; the seeds are validated when the experiment is parsed again.
-    """
-    if not re.fullmatch(r"\+[1-9][0-9]{0,4}", more):
-        problem = f"seeds: found {shown(more)}; must be like +5 to add five, or like 0-4"
-        raise configuration_error(experiment.experiment_id, [problem])
-    first = max(seed for arm in experiment.arms for seed in arm.seeds) + 1
-    added = range(first, first + int(more))
-    arms = tuple(arm.model_copy(update={"seeds": (*arm.seeds, *added)}) for arm in experiment.arms)
-    return experiment.model_copy(update={"arms": arms})

@@ -38,6 +38,7 @@ from lander.protocol.experiment import (
     Experiment,
     Origin,
     ResourceLimits,
+    Settings,
     is_environment_name,
     is_identifier,
 )
@@ -82,6 +83,10 @@ SeedsSpec = Annotated[tuple[_Seed, ...], BeforeValidator(_seed_range), AfterVali
 _Bound = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
 _Limit = Annotated[_Bound | None, Allowed("a number above 0, or null for no limit")]
 _Episodes = Annotated[_ZeroOrMore, Field(le=MAX_EVAL_EPISODES), Allowed(f"a whole number from 0 to {MAX_EVAL_EPISODES}")]
+
+
+RESOLVED: Final = "resolved"
+"""In the context of a validation: the data is the normal form already."""
 
 
 class _Spec(BaseModel):
@@ -155,8 +160,9 @@ class ExperimentSpec(_Spec):
 
     @model_validator(mode="before")
     @classmethod
-    def _from_any_spelling(cls, data: object) -> object:
-        return resolve(data)[0] if isinstance(data, Mapping) else data
+    def _from_any_spelling(cls, data: object, info: ValidationInfo) -> object:
+        resolved = info.context is not None and info.context.get(RESOLVED)
+        return resolve(data)[0] if isinstance(data, Mapping) and not resolved else data
 
     @field_validator("origin", mode="before")
     @classmethod
@@ -182,7 +188,8 @@ class ExperimentSpec(_Spec):
         rest = {name: getattr(self, name) for name in type(self).model_fields if name not in ("arms", "resource_limits")}
         named = rest | {"experiment_id": self.experiment_id or "unnamed"}
         limits = ResourceLimits(**self.resource_limits.model_dump())
-        experiment = Experiment(**named, arms=tuple(arms), resource_limits=limits, defaulted=self.defaulted)
+        unsaid = tuple(name for name in self.defaulted if name in Settings.model_fields or name == "hypothesis")
+        experiment = Experiment(**named, arms=tuple(arms), resource_limits=limits, defaulted=unsaid)
         _refuse_fork_problems(experiment)
         return experiment if self.experiment_id else experiment.model_copy(update={"experiment_id": _derived_id(experiment)})
 

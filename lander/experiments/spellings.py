@@ -91,10 +91,11 @@ class WrittenExperiment:
         shared = {key: rest.pop(key) for key in ARM_KEYS if key in rest}
         return cls(rest, shared, arms, short)
 
-    def resolve(self) -> tuple[dict[str, object], tuple[str, ...]]:
+    def resolve(self, *, rename_environments: bool = True) -> tuple[dict[str, object], tuple[str, ...]]:
         """The normal form, not yet validated, and the notices."""
         complete = [{**arm.identity, **self.settings(arm)} for arm in self.arms]
-        notices = dict.fromkeys(notice for arm in complete for notice in _replace_environment(arm))
+        renamed = complete if rename_environments else ()  # what is recorded is named as it was then
+        notices = dict.fromkeys(notice for arm in renamed for notice in _replace_environment(arm))
         return {**self.top, "arms": complete}, tuple(notices)
 
     def settings(self, arm: WrittenArm) -> dict[str, object]:

@@ -32,9 +32,16 @@ def experiment_file(experiment: Experiment) -> str:
 
     If this version would read the short form as another experiment, the normal form is written.
     """
-    forms = (_short(experiment), as_written(experiment))  # the short form cannot express every experiment
+    forms = (_short(experiment), as_written(experiment), _in_full(experiment))  # the first cannot express everything
     texts = [_yaml(form, unicode) for unicode in (True, False) for form in forms]  # some text must be escaped
-    return next((text for text in texts if _reads_back_as(text, experiment)), texts[1])
+    return next((text for text in texts if _reads_back_as(text, experiment)), texts[2])
+
+
+def _in_full(experiment: Experiment) -> dict[str, Any]:
+    """The normal form with the recorded defaults, for a version that has others."""
+    written = experiment.model_copy(update={"defaulted": ()})
+    arms = [arm_as_written(arm.model_copy(update={"defaulted": ()})) for arm in experiment.arms]
+    return {**as_written(written), "arms": arms}
 
 
 def _yaml(form: dict[str, Any], unicode: bool) -> str:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from lander.protocol.experiment import Experiment
+from lander.protocol.experiment import Arm, Experiment
 
 _ARM: Final = frozenset(
     ("name", "role", "algorithm", "environment", "environment_kwargs", "training_steps", "seeds", "device", "hyperparameters")
@@ -30,11 +30,33 @@ _EXPERIMENT: Final = frozenset(
 )
 
 
+_DEFAULTS_1: Final[dict[str, Any]] = {
+    "hypothesis": "",
+    "on_failure": "retry",
+    "max_retries": 3,
+    "retry_period": 3600,
+    "stall_timeout": 600,
+    "resource_limits": {"memory_mb": None, "cpu_percent": None, "disk_gb": None, "wall_hours": None},
+    "on_limit": "stop",
+    "checkpoint_frequency": 10_000,
+    "eval_frequency": None,
+    "eval_episodes": 20,
+}
+_ARM_DEFAULTS_1: Final[dict[str, Any]] = {"environment_kwargs": {}, "device": "cpu", "hyperparameters": {}}
+"""What rule 1 has in the place of a field that nobody wrote: the defaults of its time, whatever they are now."""
+
+
 def _rule_1(experiment: Experiment) -> dict[str, Any]:
     """Everything but the id. `origin` and `tasks` only if set, so that experiments without them keep their older digests."""
     only_some = frozenset(name for name in ("origin", "tasks") if getattr(experiment, name))
-    content = experiment.model_dump(mode="json", include=set(_EXPERIMENT | only_some))
-    return content | {"arms": [arm.model_dump(mode="json", include=set(_ARM)) for arm in experiment.arms]}
+    written = experiment.model_dump(mode="json", include=set(_EXPERIMENT | only_some))
+    written |= {name: _DEFAULTS_1[name] for name in experiment.defaulted if name in _DEFAULTS_1}
+    return written | {"arms": [_arm_by_rule_1(arm) for arm in experiment.arms]}
+
+
+def _arm_by_rule_1(arm: Arm) -> dict[str, Any]:
+    written = arm.model_dump(mode="json", include=set(_ARM))
+    return written | {name: _ARM_DEFAULTS_1[name] for name in arm.defaulted if name in _ARM_DEFAULTS_1}
 
 
 RULES: Final[Mapping[int, Callable[[Experiment], dict[str, Any]]]] = {1: _rule_1}

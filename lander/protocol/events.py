@@ -151,10 +151,14 @@ class StepsAdded(Message):
 
 
 class SettingsChanged(Message):
-    """The settings or the execution of the experiment changed; None where nothing changed."""
+    """The settings or the execution of the experiment changed; None where nothing changed.
+
+    `defaulted` names the new settings that nobody wrote.
+    """
 
     kind: ClassVar[str] = "SettingsChanged"
     settings: Settings | None = None
+    defaulted: tuple[str, ...] = ()
     execution: Execution | None = None
 
 

@@ -12,7 +12,7 @@ from lander.protocol.events import (
     SettingsChanged,
     StepsAdded,
 )
-from lander.protocol.experiment import Arm, Experiment
+from lander.protocol.experiment import Arm, Experiment, Settings
 
 Growth = ArmAdded | SeedsAdded | StepsAdded | SettingsChanged | ExperimentRestated
 
@@ -46,11 +46,10 @@ def _with(experiment: Experiment, names: tuple[str, ...], changes: Callable[[Arm
 
 
 def _with_settings(experiment: Experiment, event: SettingsChanged) -> Experiment:
-    """Apply the new settings; a changed setting is no longer listed as defaulted."""
-    changes = {} if event.settings is None else dict(event.settings)
-    changed = {name for name, value in changes.items() if getattr(experiment, name) != value}
-    defaulted = tuple(name for name in experiment.defaulted if name not in changed)
-    return experiment.model_copy(update=changes | {"defaulted": defaulted})
+    if event.settings is None:
+        return experiment
+    others = tuple(name for name in experiment.defaulted if name not in Settings.model_fields)
+    return experiment.model_copy(update={**dict(event.settings), "defaulted": (*others, *event.defaulted)})
 
 
 _HANDLERS: Final[Mapping[type[Event], Callable[[Experiment, Any], Experiment]]] = {
@@ -60,5 +59,26 @@ _HANDLERS: Final[Mapping[type[Event], Callable[[Experiment, Any], Experiment]]] 
     SettingsChanged: _with_settings,
     ExperimentRestated: lambda _, event: event.experiment,
 }
+
+
+def with_recorded_defaults(known: Experiment, asked: Experiment) -> Experiment:
+    """What is asked of a known experiment, with the recorded default wherever neither of the two says a value.
+
+    The defaults of today are for new experiments.
+    """
+    by_name = {arm.name: arm for arm in known.arms}
+    arms = tuple(arm_with_recorded_defaults(by_name[arm.name], arm) if arm.name in by_name else arm for arm in asked.arms)
+    return asked.model_copy(update={**_unsaid_by_both(known, asked), "arms": arms})
+
+
+def arm_with_recorded_defaults(known: Arm, asked: Arm) -> Arm:
+    """The same for one arm, with the defaults of its libraries."""
+    defaults = known.defaults if known.algorithm == asked.algorithm else asked.defaults
+    return asked.model_copy(update={**_unsaid_by_both(known, asked), "defaults": defaults})
+
+
+def _unsaid_by_both(known: Experiment | Arm, asked: Experiment | Arm) -> dict[str, object]:
+    return {name: getattr(known, name) for name in known.defaulted if name in asked.defaulted}
+
 
 GROWTH_KINDS: Final = tuple(event_type.kind for event_type in _HANDLERS)

@@ -68,7 +68,8 @@ def _missing(defaults: Body, body: Body) -> tuple[str, ...]:
 
 def _defaults(arm: Body) -> Body:
     algorithm, hyperparameters = arm["algorithm"], arm["hyperparameters"]
-    defaults = {"algorithm": legacy_defaults.ALGORITHMS[algorithm], "policy": legacy_defaults.POLICIES[algorithm]}
+    defaults = {"lander": {"n_envs": 1, "normalize": False, "policy": "MlpPolicy"}}
+    defaults |= {"algorithm": legacy_defaults.ALGORITHMS[algorithm], "policy": legacy_defaults.POLICIES[algorithm]}
     if hyperparameters.get("normalize"):
         defaults["normalize"] = legacy_defaults.NORMALIZE
     if hyperparameters.get("action_noise"):

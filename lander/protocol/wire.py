@@ -63,7 +63,15 @@ def decode(frame: bytes) -> Command:
 
 
 def encode_event(event: Event) -> bytes:
-    """An event's body as it is stored; its kind is stored beside it."""
+    """An event's body, as it is stored; its kind is kept beside it. Raises `WireError` if no reader would take it."""
+    body = pack_event(event)
+    if len(body) > MAX_FRAME:
+        raise WireError(f"{event.kind} of {len(body)} bytes is over the limit of {MAX_FRAME}")
+    return body
+
+
+def pack_event(event: Event) -> bytes:
+    """The same, whatever its size."""
     body: bytes = msgpack.packb(event.model_dump(exclude_defaults=True))
     return body
 

@@ -20,6 +20,7 @@ from gymnasium import spaces
 
 from lander.actors.environment.import_path import add_import_path
 from lander.actors.host.measuring import Gpus
+from lander.actors.sb3.defaults import setting
 from lander.protocol.errors import ConfigurationError
 from lander.protocol.experiment import Arm, Experiment
 from lander.protocol.refusals import did_you_mean, shown
@@ -177,7 +178,7 @@ def _arguments(name: str) -> tuple[str, ...]:
 
 
 def _observation_problems(arm: Arm, space: Space) -> Iterator[Problem]:
-    policy = str(arm.hyperparameters.get("policy", "MlpPolicy"))
+    policy = str(setting(arm, "policy"))
     parts = list(space.spaces.values()) if isinstance(space, spaces.Dict) else [space]
     if not all(isinstance(part, OBSERVATIONS) for part in parts):
         kinds = ", ".join(kind.__name__ for kind in OBSERVATIONS)

@@ -19,7 +19,7 @@ from stable_baselines3.common.noise import ActionNoise, NormalActionNoise, Ornst
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
-from lander.actors.sb3.defaults import changed_defaults
+from lander.actors.sb3.defaults import OWN_DEFAULTS, changed_defaults, setting
 from lander.protocol.experiment import Arm
 
 ALGORITHMS: Final[Mapping[str, type[BaseAlgorithm]]] = {
@@ -52,8 +52,7 @@ Wrapper = Callable[[gymnasium.Env[Any, Any]], gymnasium.Env[Any, Any]]
 
 def count_environments(arm: Arm) -> int:
     """The run's number of parallel environments."""
-    hyperparameters: Mapping[str, Any] = arm.hyperparameters
-    return int(hyperparameters.get("n_envs", 1))
+    return int(setting(arm, "n_envs"))
 
 
 def build_environment(arm: Arm, seed: int, wrapper: Wrapper | None = None) -> VecEnv:
@@ -65,10 +64,10 @@ def build_environment(arm: Arm, seed: int, wrapper: Wrapper | None = None) -> Ve
         env_kwargs=_environment_kwargs(arm),
         wrapper_class=wrapper,
     )
-    normalize = arm.hyperparameters.get("normalize", False)
+    normalize = setting(arm, "normalize")
     if normalize:
         given = normalize if isinstance(normalize, Mapping) else {}
-        env = VecNormalize(env, **{**changed_defaults(arm, "normalize"), **given})
+        env = VecNormalize(env, **{**changed_defaults(arm, "normalize", VecNormalize), **given})
     return env
 
 
@@ -89,20 +88,21 @@ def _environment_kwargs(arm: Arm) -> dict[str, Any]:
 
 def build_model(arm: Arm, seed: int, env: VecEnv) -> BaseAlgorithm:
     """The untrained model of a run; raises what Stable-Baselines3 raises for settings it rejects."""
-    settings: dict[str, Any] = changed_defaults(arm, "algorithm") | dict(arm.hyperparameters)
-    for name in ("n_envs", "normalize"):
+    algorithm, policy = ALGORITHMS[arm.algorithm], str(setting(arm, "policy"))
+    settings: dict[str, Any] = changed_defaults(arm, "algorithm", algorithm) | dict(arm.hyperparameters)
+    for name in OWN_DEFAULTS:
         settings.pop(name, None)
-    policy = settings.pop("policy", "MlpPolicy")
     for name in ("learning_rate", "clip_range"):
         if isinstance(settings.get(name), str):
             settings[name] = LinearSchedule(float(settings[name].removeprefix("lin_")), 0.0, 1.0)
-    if policy_kwargs := changed_defaults(arm, "policy") | (settings.get("policy_kwargs") or {}):
+    changed = changed_defaults(arm, "policy", algorithm.policy_aliases[policy])
+    if policy_kwargs := changed | (settings.get("policy_kwargs") or {}):
         settings["policy_kwargs"] = _policy_kwargs(policy_kwargs)
     if settings.get("action_noise") is not None:
-        settings["action_noise"] = _action_noise(changed_defaults(arm, "action_noise") | settings["action_noise"], env)
+        settings["action_noise"] = _action_noise(arm, settings["action_noise"], env)
     if isinstance(settings.get("train_freq"), list | tuple):
         settings["train_freq"] = tuple(settings["train_freq"])
-    return ALGORITHMS[arm.algorithm](policy, env, seed=seed, device=arm.device, **settings)
+    return algorithm(policy, env, seed=seed, device=arm.device, **settings)
 
 
 def _policy_kwargs(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,12 +112,13 @@ def _policy_kwargs(data: Mapping[str, Any]) -> dict[str, Any]:
     return kwargs
 
 
-def _action_noise(data: Mapping[str, Any], env: VecEnv) -> ActionNoise:
+def _action_noise(arm: Arm, data: Mapping[str, Any], env: VecEnv) -> ActionNoise:
     """Noise from data: `type`, and `mean` and `sigma`, each one number for all action dimensions or a list of one for each."""
     shape = env.action_space.shape
     mean = np.broadcast_to(np.asarray(data.get("mean", 0.0), np.float64), shape or ()).copy()
     sigma = np.broadcast_to(np.asarray(data["sigma"], np.float64), shape or ()).copy()
     if data["type"] == "normal":
         return NormalActionNoise(mean, sigma)
-    rest = {name: data[name] for name in ("theta", "dt") if name in data}
+    rest = changed_defaults(arm, "action_noise", OrnsteinUhlenbeckActionNoise)
+    rest |= {name: data[name] for name in ("theta", "dt") if name in data}
     return OrnsteinUhlenbeckActionNoise(mean, sigma, **rest)

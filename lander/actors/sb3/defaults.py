@@ -6,13 +6,17 @@ are classes or functions are omitted, except activation functions, which are rec
 """
 
 import ast
-from collections.abc import Iterator, Mapping
+import contextlib
+import inspect
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from lander.protocol.experiment import Arm, Experiment
+from lander.protocol.plain import plain
 
 Defaults = Mapping[str, object]
 
@@ -46,17 +50,28 @@ _PASSED_BY_ALGORITHM: Final = {"policy": frozenset({"use_sde"}), "policy of DDPG
 _ACTIVATIONS: Final = {"ReLU": "relu", "Tanh": "tanh", "ELU": "elu", "LeakyReLU": "leaky_relu", "SiLU": "silu", "GELU": "gelu"}
 
 
+OWN_DEFAULTS: Final[Defaults] = {"n_envs": 1, "normalize": False, "policy": "MlpPolicy"}
+"""What our own hyperparameters are if nobody writes them: recorded under `lander`, like those of the library."""
+
+
+def setting(arm: Arm, name: str) -> Any:
+    """One of our own hyperparameters: as it was written, else as its default was recorded."""
+    recorded = arm.defaults.get("lander", OWN_DEFAULTS)
+    default = recorded[name] if isinstance(recorded, Mapping) else OWN_DEFAULTS[name]
+    return arm.hyperparameters.get(name, default)
+
+
 def with_defaults(experiment: Experiment) -> Experiment:
     """The experiment with defaults recorded in each arm; an arm that has recorded defaults keeps them."""
-    arms = tuple(arm if arm.defaults else arm.model_copy(update={"defaults": defaults_of(arm)}) for arm in experiment.arms)
+    arms = tuple(arm.model_copy(update={"defaults": {**defaults_of(arm), **arm.defaults}}) for arm in experiment.arms)
     return experiment.model_copy(update={"arms": arms})
 
 
 def defaults_of(arm: Arm) -> dict[str, object]:
-    """The installed defaults of each object that is built from the arm: `algorithm`, `policy`, `normalize`, `action_noise`."""
+    """The defaults of each object that is built from the arm, and under `lander` our own."""
     given = _PASSED_BY_ALGORITHM.get(f"policy of {arm.algorithm}", _PASSED_BY_ALGORITHM["policy"])
     policy = {name: value for name, value in installed_defaults(_POLICIES[arm.algorithm]).items() if name not in given}
-    found = {"algorithm": installed_defaults(_ALGORITHMS[arm.algorithm]), "policy": policy}
+    found = {"lander": OWN_DEFAULTS, "algorithm": installed_defaults(_ALGORITHMS[arm.algorithm]), "policy": policy}
     if arm.hyperparameters.get("normalize"):
         found["normalize"] = installed_defaults(_NORMALIZE)
     if arm.hyperparameters.get("action_noise"):
@@ -64,12 +79,27 @@ def defaults_of(arm: Arm) -> dict[str, object]:
     return {name: dict(values) for name, values in found.items()}
 
 
-def changed_defaults(arm: Arm, part: str) -> dict[str, Any]:
-    """The recorded defaults of one such object that differ from the installed ones: they must be passed explicitly."""
-    recorded, here = arm.defaults.get(part), defaults_of(arm).get(part, {})
-    if not isinstance(recorded, Mapping) or not isinstance(here, Mapping):
+def changed_defaults(arm: Arm, part: str, function: Callable[..., object]) -> dict[str, Any]:
+    """The recorded defaults of one such object that `function`, which builds it, does not have: they must be passed explicitly.
+
+    Warns about a recorded default that it does not take any more.
+    """
+    recorded, parameters = arm.defaults.get(part), inspect.signature(function).parameters
+    if not isinstance(recorded, Mapping):
         return {}
+    for name in sorted(recorded.keys() - parameters.keys()):
+        if recorded[name] is not None:
+            found = f"{part} takes no {name} in the installed version; recorded is {recorded[name]!r}"
+            warnings.warn(f"{found}, which is left out", UserWarning, stacklevel=2)
+    here = {name: _as_recorded(parameters[name].default) for name in recorded.keys() & parameters.keys()}
     return {name: value for name, value in recorded.items() if name in here and here[name] != value}
+
+
+def _as_recorded(default: object) -> object:
+    """A default of a signature as it would be recorded; one that cannot be is equal to nothing that is."""
+    if isinstance(default, type):
+        return _ACTIVATIONS.get(default.__name__, default)
+    return list(default) if isinstance(default, tuple) else default
 
 
 @cache
@@ -99,8 +129,5 @@ def _defaults(arguments: ast.arguments) -> Iterator[tuple[str, object]]:
             if default.attr in _ACTIVATIONS:
                 yield argument.arg, _ACTIVATIONS[default.attr]
             continue
-        try:
-            value = ast.literal_eval(default)
-        except ValueError:
-            continue
-        yield argument.arg, list(value) if isinstance(value, tuple) else value
+        with contextlib.suppress(Exception):  # a default that is no literal, or no plain data, cannot be recorded
+            yield argument.arg, plain(ast.literal_eval(default))

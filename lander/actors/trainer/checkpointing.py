@@ -33,8 +33,11 @@ class Checkpointing:
         return step >= self._next
 
     def note(self, step: int, *, finished: bool) -> None:
-        """Record that this boundary's checkpoint exists or was tried; sets when the next is due."""
+        """Record that this boundary's checkpoint exists; sets when the next is due."""
         self._last = _Written(step, finished, self._evaluations.owed)
+        self._schedule_after(step)
+
+    def _schedule_after(self, step: int) -> None:
         self._next = (step // self._frequency + 1) * self._frequency
 
     def is_written(self, step: int, *, finished: bool) -> bool:
@@ -50,7 +53,10 @@ class Checkpointing:
         if finished or self._mailbox.stop_requested:
             commit = partial(write_when_disk_has_room, self._mailbox, commit, f"at step {step}")
         written = try_to_write(self._mailbox, commit, f"no checkpoint at step {step}")
-        self.note(step, finished=finished)
+        if written:
+            self.note(step, finished=finished)
+        else:  # not noted: if a stop is requested next, its checkpoint is still to be written
+            self._schedule_after(step)
         return written
 
     def _commit(self, episodes: int, *, finished: bool) -> None:

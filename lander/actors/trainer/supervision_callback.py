@@ -131,7 +131,8 @@ class SupervisionCallback(BaseCallback):
         """Write a checkpoint, and leave if that is wanted."""
         self.exchange()
         self._checkpoint()
-        if self._mailbox.stop_requested:
+        if self._mailbox.stop_requested:  # maybe only since the exchange after that checkpoint, which may have failed
+            self._checkpoint()
             raise LeaveTrainingError
 
     def _checkpoint(self, *, finished: bool = False) -> None:

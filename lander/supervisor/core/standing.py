@@ -96,8 +96,6 @@ class ExperimentStanding:
     live: int = 0
     paused: int = 0
     state: ExperimentState = "queued"
-    digest_rule: int = 1
-    """The rule of digests by which it is compared when it is submitted again."""
 
     @property
     def under_way(self) -> bool:

@@ -104,7 +104,7 @@ def _change_run(state: State, name: str, **changes: Any) -> State:
 
 def _submitted(state: State, recorded: e.Recorded, event: e.ExperimentSubmitted) -> State:
     runs = _runs(event.experiment, event.execution, {})
-    standing = replace(_standing(event.experiment, event.execution, runs), digest_rule=event.digest_rule)
+    standing = _standing(event.experiment, event.execution, runs)
     return replace(
         state,
         experiments=state.experiments.extended([(recorded.stream, standing)]),
@@ -121,7 +121,7 @@ def _grown(state: State, recorded: e.Recorded, event: Growth) -> State:
         catalogue = catalogue.extended((run.id, run) for run in added)
     for run in runs:
         catalogue = catalogue.put(run.id, run)
-    standing = replace(_standing(experiment, execution, runs), state=before.state, digest_rule=before.digest_rule)
+    standing = replace(_standing(experiment, execution, runs), state=before.state)
     return replace(state, runs=catalogue, experiments=state.experiments.put(recorded.stream, standing))
 
 

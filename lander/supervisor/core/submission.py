@@ -5,11 +5,11 @@ from typing import Any, Final
 
 from lander.protocol import commands as c
 from lander.protocol import events as e
-from lander.protocol.digests import content
 from lander.protocol.errors import ConfigurationError, ConflictError, NotFoundError
 from lander.protocol.experiment import Arm, Experiment, Settings
-from lander.protocol.growth import Growth
+from lander.protocol.growth import Growth, with_recorded_defaults
 from lander.protocol.states import RESUMABLE
+from lander.protocol.wire import MAX_FRAME, pack_event
 from lander.supervisor.core.decision import Decision
 from lander.supervisor.core.standing import ExperimentStanding
 
@@ -35,12 +35,22 @@ def _add(decision: Decision, message: c.SubmitExperiment) -> None:
     _check_size(experiment)
     if experiment.origin is not None and experiment.origin.experiment not in decision.state.experiments:
         raise NotFoundError(f"{name}: is a fork of {experiment.origin.experiment}, which is not here; is --home right?")
-    decision.say(name, e.ExperimentSubmitted.of(experiment, message.execution, message.manifest))
+    submitted = e.ExperimentSubmitted.of(experiment, message.execution, message.manifest)
+    _check_recordable(name, submitted)
+    decision.say(name, submitted)
     for notice in message.notices:
         decision.say(name, e.WarningRaised(message=notice))
     for run in experiment.runs:
         decision.say(run.id, e.RunQueued())
     decision.answer = c.Accepted(subject=name)
+
+
+def _check_recordable(name: str, submitted: e.ExperimentSubmitted) -> None:
+    """Refuse what could be recorded and never be read again, or not be carried out."""
+    if submitted.experiment.tasks:
+        raise ConfigurationError(f"{name}: tasks: suites of environments cannot be carried out by this version")
+    if (size := len(pack_event(submitted))) > MAX_FRAME:
+        raise ConfigurationError(f"{name}: {size} bytes are more than one event can hold ({MAX_FRAME}); use fewer arms")
 
 
 def _check_size(experiment: Experiment) -> None:
@@ -95,12 +105,12 @@ def _merged(standing: ExperimentStanding, asked: Experiment) -> Experiment:
     Settings and execution may change, and arms may get more steps and seeds; steps and seeds are never taken away.
     """
     known = standing.experiment
-    wanted = _with_defaults_of(known, asked)
+    wanted = with_recorded_defaults(known, asked)
     pairs = zip(known.arms, wanted.arms, strict=False)
     arms = [old.model_copy(update=_allowed_changes(old, new)) for old, new in pairs]
     changed = {name: getattr(wanted, name) for name in CHANGEABLE}
     expected = known.model_copy(update={**changed, "arms": (*arms, *known.arms[len(arms) :])})
-    refused = list(_differences(expected, wanted, standing.digest_rule))
+    refused = list(_differences(expected, wanted))
     if refused:
         more = f" and {len(refused) - NAMED_DIFFERENCES} more" if len(refused) > NAMED_DIFFERENCES else ""
         raise ConflictError(
@@ -110,21 +120,6 @@ def _merged(standing: ExperimentStanding, asked: Experiment) -> Experiment:
         )
     merged = (_union(old, new) for old, new in zip(known.arms, wanted.arms, strict=True))
     return wanted.model_copy(update={"arms": tuple(merged)})
-
-
-def _with_defaults_of(known: Experiment, asked: Experiment) -> Experiment:
-    """Keep the recorded defaults where neither file gives a value: new defaults are for new experiments only."""
-    if [arm.name for arm in known.arms] != [arm.name for arm in asked.arms]:
-        return asked
-    arms = tuple(
-        new.model_copy(update={**_recorded_defaults(old, new), "defaults": old.defaults, "scheduled": old.scheduled})
-        for old, new in zip(known.arms, asked.arms, strict=True)
-    )
-    return asked.model_copy(update={**_recorded_defaults(known, asked), "arms": arms})
-
-
-def _recorded_defaults(old: Experiment | Arm, new: Experiment | Arm) -> dict[str, object]:
-    return {name: getattr(old, name) for name in old.defaulted if name in new.defaulted}
 
 
 def _growth(known: ExperimentStanding, wanted: Experiment, execution: e.Execution) -> Iterator[Growth]:
@@ -141,7 +136,8 @@ def _growth(known: ExperimentStanding, wanted: Experiment, execution: e.Executio
     settings = wanted.settings if wanted.settings != known.experiment.settings else None
     new_execution = execution if execution != known.execution else None
     if settings or new_execution:
-        yield e.SettingsChanged(settings=settings, execution=new_execution)
+        unsaid = tuple(name for name in wanted.defaulted if settings and name in CHANGEABLE)
+        yield e.SettingsChanged(settings=settings, defaulted=unsaid, execution=new_execution)
 
 
 def _allowed_changes(old: Arm, new: Arm) -> dict[str, object]:
@@ -221,16 +217,20 @@ def consequence(old: Arm, new: Arm) -> str:
     )
 
 
-def _differences(old: Experiment, new: Experiment, rule: int) -> Iterator[str]:
-    """The keys in which two experiments differ by a digest rule, written as in an override."""
-    first, second = content(old, rule), content(new, rule)
-    arms, others = first.pop("arms"), second.pop("arms")
+_RECORDED_ONLY: Final = {"defaults", "scheduled", "defaulted"}
+"""What of an arm its author does not write."""
+
+
+def _differences(old: Experiment, new: Experiment) -> Iterator[str]:
+    """The keys in which two experiments differ, written as in an override."""
+    first, second = (each.model_dump(mode="json", exclude={"arms", "experiment_id", "defaulted"}) for each in (old, new))
     yield from _between("", first, second)
-    if [arm["name"] for arm in arms] != [arm["name"] for arm in others]:
+    if [arm.name for arm in old.arms] != [arm.name for arm in new.arms]:
         yield "the names of its arms"
         return
-    for one, other in zip(arms, others, strict=True):
-        yield from _between(f"{one['name']}.", one, other)
+    for one, other in zip(old.arms, new.arms, strict=True):
+        written = (arm.model_dump(mode="json", exclude=_RECORDED_ONLY) for arm in (one, other))
+        yield from _between(f"{one.name}.", *written)
 
 
 def _between(prefix: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:

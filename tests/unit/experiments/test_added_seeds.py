@@ -2,9 +2,11 @@
 
 import pytest
 
-from lander.experiments.parsing import parse_experiment, with_more_seeds
+from lander.experiments.changing import changed_experiment, with_more_seeds
+from lander.experiments.parsing import parse_experiment
 from lander.experiments.writing import as_written
 from lander.protocol.errors import ConfigurationError
+from tests.hooks import altered_tables
 from tests.support.histories import experiment
 from tests.support.recorded import recorded
 
@@ -51,3 +53,30 @@ def test_a_file_has_nothing_that_could_be_added_to():
         "a.yaml: seeds: found +5, which adds to an experiment that is recorded, not to a file:"
         " lander-ctl run --experiment-id ID --seeds +5"
     )
+
+
+# --- changes to what is recorded --------------------------------------------------------------------------------------
+
+
+def test_a_derived_id_stays_whatever_is_changed():
+    """Negative control: the file itself, with the change, is another experiment."""
+    form = as_written(experiment(None))
+    del form["experiment_id"]
+    known, _ = parse_experiment(form, source="f")
+    for changes in (["training_steps=2000"], ["max_retries=9"], ["variant.hyperparameters.gamma=0.5"]):
+        assert changed_experiment(known, changes).experiment_id == known.experiment_id
+        assert parse_experiment(form, source="f", overrides=changes)[0].experiment_id != known.experiment_id
+    assert changed_experiment(known, eval_episodes=3).eval_episodes == 3
+
+
+def test_what_is_recorded_is_changed_without_asking_the_tables_of_today():
+    known = experiment("x", baseline={"hyperparameters": {"gamma": 0.5}})
+    patch = pytest.MonkeyPatch()
+    altered_tables.alter(patch)
+    try:
+        assert changed_experiment(known) == known
+        longer = changed_experiment(known, ["training_steps=2000"])
+    finally:
+        altered_tables.restore(patch)
+    assert longer == changed_experiment(known, ["training_steps=2000"])
+    assert (longer.baseline.environment, longer.baseline.device, longer.max_retries) == ("CartPole-v1", "cpu", 3)

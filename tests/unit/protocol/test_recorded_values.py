@@ -63,12 +63,13 @@ def test_a_default_that_says_something_would_be_found():
 
 def test_growth_is_a_fold():
     grew = experiment("x", seeds=[0, 1])
+    more = experiment("x", max_retries=9)
     arm = grew.arm("v").model_copy(update={"name": "w"})
     for event in (
         e.ArmAdded(arm=arm),
         e.SeedsAdded(arms=("baseline", "w"), seeds=(1, 7)),
         e.StepsAdded(arms=("w",), training_steps=5000),
-        e.SettingsChanged(settings=experiment("x", max_retries=9).settings),
+        e.SettingsChanged(settings=more.settings, defaulted=tuple(set(more.defaulted) - {"hypothesis"})),
     ):
         grew = experiment_after(grew, event)
     assert [(each.name, each.seeds, each.training_steps) for each in grew.arms] == [

@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 import pytest
 import stable_baselines3
+import torch
 from stable_baselines3.common.noise import OrnsteinUhlenbeckActionNoise
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.vec_env import VecNormalize
@@ -55,7 +56,7 @@ def test_the_source_says_what_the_library_says(algorithm):
 
 
 def test_what_is_built_only_if_it_is_asked_for_is_recorded_only_then():
-    assert defaults.defaults_of(arm()).keys() == {"algorithm", "policy"}
+    assert defaults.defaults_of(arm()).keys() == {"lander", "algorithm", "policy"}
     found = defaults.defaults_of(arm("SAC", normalize=True, action_noise={"type": "normal", "sigma": 0.1}))
     assert found["normalize"] == signature(VecNormalize)
     assert found["action_noise"] == signature(OrnsteinUhlenbeckActionNoise)
@@ -69,28 +70,45 @@ def test_old_logs_were_trained_with_the_defaults_that_are_frozen(algorithm):
     assert legacy_defaults.POLICIES[algorithm] == found["policy"]
 
 
+def with_default(monkeypatch, function, name, value):
+    """Have a constructor's argument default to something else."""
+    code, values = function.__code__, function.__defaults__
+    names = code.co_varnames[code.co_argcount - len(values) : code.co_argcount]
+    changed = tuple(value if each == name else before for each, before in zip(names, values, strict=True))
+    monkeypatch.setattr(function, "__defaults__", changed)
+
+
 def test_what_is_recorded_is_said_where_the_library_has_another_default_by_now(monkeypatch):
     before = arm().model_copy(update={"defaults": defaults.defaults_of(arm())})
-    installed = defaults.installed_defaults
-    other = {"gamma": 0.5, "ortho_init": False}
-    monkeypatch.setattr(
-        defaults,
-        "installed_defaults",
-        lambda constructor: {name: other.get(name, value) for name, value in installed(constructor).items()},
-    )
-    assert (defaults.changed_defaults(before, "algorithm"), defaults.changed_defaults(before, "policy")) == (
-        {"gamma": 0.99},
-        {"ortho_init": True},
-    )
+    with_default(monkeypatch, stable_baselines3.PPO.__init__, "gamma", 0.5)
+    with_default(monkeypatch, ActorCriticPolicy.__init__, "activation_fn", torch.nn.Mish)
+    assert defaults.changed_defaults(before, "algorithm", stable_baselines3.PPO) == {"gamma": 0.99}
+    assert defaults.changed_defaults(before, "policy", ActorCriticPolicy) == {"activation_fn": "tanh"}
     model = build_model(before, 0, build_environment(before, 0))
-    assert (model.gamma, model.policy.ortho_init) == (0.99, True)
+    assert (model.gamma, model.policy.activation_fn) == (0.99, torch.nn.Tanh)
 
 
 def test_nothing_is_said_where_nothing_changed():
     """So that what is built is what the plain program builds."""
     same = arm().model_copy(update={"defaults": defaults.defaults_of(arm())})
-    assert [defaults.changed_defaults(same, part) for part in ("algorithm", "policy", "normalize", "action_noise")] == [{}] * 4
-    assert [defaults.changed_defaults(arm(), part) for part in ("algorithm", "policy")] == [{}] * 2
+    for each in (same, arm()):
+        assert defaults.changed_defaults(each, "algorithm", stable_baselines3.PPO) == {}
+        assert defaults.changed_defaults(each, "policy", ActorCriticPolicy) == {}
+        assert defaults.changed_defaults(each, "normalize", VecNormalize) == {}
+
+
+def test_a_recorded_default_that_the_library_does_not_take_is_left_out_with_a_warning():
+    known = arm().model_copy(update={"defaults": {"algorithm": {"gamma": 0.9, "gone": 3, "never_mattered": None}}})
+    with pytest.warns(UserWarning, match="takes no gone in the installed version; recorded is 3"):
+        assert defaults.changed_defaults(known, "algorithm", stable_baselines3.PPO) == {"gamma": 0.9}
+
+
+def test_our_own_defaults_are_recorded_too():
+    old = arm().model_copy(update={"defaults": {"lander": {"n_envs": 3, "normalize": True, "policy": "MlpPolicy"}}})
+    assert build_environment(old, 0).num_envs == 3
+    assert isinstance(build_environment(old, 0), VecNormalize)
+    assert defaults.setting(arm(n_envs=2), "n_envs") == 2
+    assert defaults.defaults_of(arm())["lander"] == dict(defaults.OWN_DEFAULTS)
 
 
 def test_submitting_does_not_wait_for_torch():

@@ -481,7 +481,7 @@ BROKEN = {
 def test_a_broken_rule_is_noticed(monkeypatch, broken):
     monkeypatch.setattr(*BROKEN[broken])
     once = settings(
-        QUICK, max_examples=300, phases=[Phase.generate], database=None, derandomize=True, report_multiple_bugs=False
+        QUICK, max_examples=1500, phases=[Phase.generate], database=None, derandomize=True, report_multiple_bugs=False
     )
     with pytest.raises((AssertionError, ImpossibleTransitionError)):
         run_state_machine_as_test(Supervision, settings=once)

@@ -4,11 +4,14 @@ import pytest
 
 from lander.protocol import commands as c
 from lander.protocol import events as e
+from lander.protocol.experiment import Task
 from lander.supervisor.core.messages import LimitReached
 from lander.supervisor.core.submission import CHANGEABLE, consequence
 from tests.support.decision_driver import DecisionDriver
 from tests.support.histories import experiment
+from tests.support.recorded import recorded
 
+FORM = {"algorithm": "PPO", "environment": "CartPole-v1", "training_steps": 1000, "seeds": [0]}
 A, B = "x/baseline/0", "x/v/0"
 
 
@@ -409,3 +412,31 @@ def test_a_default_that_is_written_now_counts():
     assert "max_retries" not in driver.state.experiments["x"].experiment.defaulted
     driver.submit(of_another_day())
     assert driver.state.experiments["x"].experiment.max_retries == 3, "what is not said any more is the default of today"
+
+
+def test_a_setting_that_was_written_and_taken_back_is_a_default_again():
+    desk = DecisionDriver()
+    desk.submit(experiment("x"))
+    desk.submit(experiment("x", max_retries=7))
+    desk.submit(experiment("x"))
+    assert desk.state.experiments["x"].experiment == experiment("x")
+    desk.submit(of_another_day(max_retries=5))
+    assert desk.state.experiments["x"].experiment.max_retries == 3, "as it was recorded when it was taken back"
+
+
+def test_what_one_event_cannot_hold_is_refused_before_it_is_recorded():
+    """Each arm fits, and so does the command that brings them."""
+    desk = DecisionDriver()
+    note = {"note": "x" * 61_000}
+    variants = {f"v{number}": {"environment_kwargs": note} for number in range(17)}
+    desk.submit(recorded(FORM | {"experiment_id": "x", "baseline": {"environment_kwargs": note}, "variants": variants}))
+    assert desk.last.answer.error == "configuration"
+    assert "more than one event can hold" in desk.last.answer.detail
+    assert desk.last.events == []
+
+
+def test_a_suite_is_refused_by_name():
+    desk = DecisionDriver()
+    task = Task(name="a", environment="CartPole-v1", environment_kwargs={}, training_steps=1)
+    desk.submit(experiment("x").model_copy(update={"tasks": (task,)}))
+    assert "suites of environments cannot be carried out" in desk.last.answer.detail
