@@ -1,30 +1,18 @@
 """Fixtures with their invariants: whoever gets a supervisor leaves no process behind and an unbroken log."""
 
 from collections.abc import Iterator
-from contextlib import closing
 
 import pytest
 
-from lander.store.log import chain
-from lander.store.log.reader import DATABASE, Reader, open_reader
-from tests.support.live_home import LiveHome
-
-
-def _started(home) -> Iterator[LiveHome]:
-    live_home = LiveHome(home)
-    live_home.start()
-    try:
-        yield live_home
-    finally:
-        live_home.close()
-    with closing(open_reader(home / DATABASE)) as connection:
-        chain.verify(connection)
+from lander.store.log.reader import Reader
+from tests.support.live_home import LiveHome, started
 
 
 @pytest.fixture
 def live_home(tmp_path) -> Iterator[LiveHome]:
     """A supervisor for one test."""
-    yield from _started(tmp_path / "home")
+    with started(tmp_path / "home") as live_home:
+        yield live_home
 
 
 @pytest.fixture(scope="session")
@@ -33,13 +21,15 @@ def shared_home(tmp_path_factory) -> Iterator[LiveHome]:
 
     Each pytest worker has one, whose zygote imports torch once.
     """
-    yield from _started(tmp_path_factory.mktemp("shared") / "home")
+    with started(tmp_path_factory.mktemp("shared") / "home") as live_home:
+        yield live_home
 
 
 @pytest.fixture(scope="session")
 def restarted_home(tmp_path_factory) -> Iterator[LiveHome]:
     """One whose supervisor, host agent and zygote may be killed by tests that leave others running in their place."""
-    yield from _started(tmp_path_factory.mktemp("restarted") / "home")
+    with started(tmp_path_factory.mktemp("restarted") / "home") as live_home:
+        yield live_home
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from tests.chaos.campaign import Campaign, person
 from tests.chaos.ledger import LEDGER, audit
 from tests.chaos.schedule import schedule
 from tests.support.live_home import LiveHome, experiment
-from tests.support.processes import kill, leftovers, living
+from tests.support.processes import kill, leftovers, living, started_by_environments
 
 SEED = int(os.environ.get("SEED") or 1)
 SMALL = {"policy_kwargs": {"net_arch": [16]}}
@@ -51,6 +51,7 @@ def live_home(tmp_path, monkeypatch):
         yield live_home
     finally:
         kill(*living(live_home.home))
+        kill(*started_by_environments(live_home.home))  # the guard, too, is dead
 
 
 def chaos(live_home, seed, kills):

@@ -1,9 +1,10 @@
 """A home with a supervisor of its own, driven over the real wire, and what tests ask of it."""
 
+import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from lander.experiments.execution import execution_with
 from lander.protocol.commands import Accepted, StopTarget, SubmitExperiment
 from lander.protocol.events import Event
 from lander.protocol.experiment import Experiment
-from lander.store.log.reader import Reader, StoredEvent
+from lander.store.log import chain
+from lander.store.log.reader import DATABASE, Reader, StoredEvent, open_reader
 from lander.store.projections.status import ExperimentStatus, RunStatus, status
 from tests.support.recorded import recorded
 
@@ -113,3 +115,16 @@ class LiveHome:
         finally:
             for pid in self.processes():
                 os.kill(pid, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def started(home: Path) -> Iterator[LiveHome]:
+    """A home with its supervisor, which leaves no process behind, and an unbroken log."""
+    live_home = LiveHome(home)
+    live_home.start()
+    try:
+        yield live_home
+    finally:
+        live_home.close()
+    with contextlib.closing(open_reader(home / DATABASE)) as connection:
+        chain.verify(connection)

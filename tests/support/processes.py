@@ -49,12 +49,18 @@ def _zygote_or_child(home: Path, pid: int) -> Process:
 
 def leftovers(home: Path) -> list[str]:
     """Whatever there is of the home, what its environments have started included."""
-    mark = f"{MARK}={mark_of(home)}".encode()
     found = [f"{process.role} {process.pid}" for process in living(home)]
+    return found + [f"a process of an environment: {process.pid}" for process in started_by_environments(home)]
+
+
+def started_by_environments(home: Path) -> list[Process]:
+    """What environments of the home have started, and still lives."""
+    mark = f"{MARK}={mark_of(home)}".encode()
+    found = []
     for pid in _pids():
         with contextlib.suppress(OSError):
             if mark in Path(f"/proc/{pid}/environ").read_bytes() and _state(pid) != "Z":
-                found.append(f"a process of an environment: {pid}")
+                found.append(Process(pid, "environment"))
     return found
 
 

@@ -326,7 +326,7 @@ def test_a_missing_page_of_the_replay_buffer_is_noticed_before_training(tmp_path
     assert differences(whole, cut) == set()
 
 
-@pytest.mark.parametrize("name", ["ppo", "ppo-sde", "dqn"])
+@pytest.mark.parametrize("name", ["ppo", pytest.param("ppo-sde", marks=pytest.mark.long), "dqn"])
 def test_stopping_writes_a_checkpoint_at_the_next_boundary(name, tmp_path, never_cut):
     whole = never_cut(name)
     stopped = training_of(name, tmp_path / "stopped")
@@ -346,7 +346,9 @@ def test_stopping_writes_a_checkpoint_at_the_next_boundary(name, tmp_path, never
     assert stopped.weights == whole.weights
 
 
-@pytest.mark.parametrize("name", ["ppo", "ppo-sde", "sac-sde", "a2c", "td3-4-envs-noise"])
+@pytest.mark.parametrize(
+    "name", ["ppo", "sac-sde", *(pytest.param(name, marks=pytest.mark.long) for name in ("ppo-sde", "a2c", "td3-4-envs-noise"))]
+)
 def test_a_completed_training_that_is_given_more_steps_is_the_longer_training(name, tmp_path, never_cut):
     """Without schedules, that is: those are functions of the whole."""
     whole = never_cut(name)

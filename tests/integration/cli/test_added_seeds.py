@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.command_line import TINY, written
 from tests.support.command_line import lander as command
+from tests.support.live_home import started
 
 
 @pytest.fixture(scope="module")
@@ -13,9 +14,14 @@ def grown(tmp_path_factory):
     """A home in which two runs were carried out, and then four more; and what the second command said."""
     directory = tmp_path_factory.mktemp("more")
     home = directory / "results"
+    with started(home):
+        yield directory, home, *_grown(directory, home)
+
+
+def _grown(directory, home):
     assert command(home, "run", written(directory / "tiny.json", TINY), "--quiet")[0] == 0
     before = json.loads(command(home, "status", "--json")[1])["position"]
-    return directory, home, before, command(home, "run", "--experiment-id", "tiny", "--seeds", "+2")
+    return before, command(home, "run", "--experiment-id", "tiny", "--seeds", "+2")
 
 
 def test_the_next_seeds_of_every_arm_are_trained_and_nothing_that_was_done_is_done_again(grown):

@@ -64,7 +64,7 @@ def test_run_takes_the_seed_file_as_it_stands_and_leaves_nothing_running(home):
     assert "differs in baseline.seeds, variant.seeds" in errors
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_run_that_is_interrupted_stops_and_leaves_nothing_running(home, tmp_path, number):
     with start(home, "run", written(tmp_path / "endless.json", ENDLESS)) as process:
         for line in process.stdout:

@@ -18,7 +18,7 @@ from lander.protocol.events import OperatorCommanded, StepsRecorded
 from lander.protocol.wire import decode_event, encode_event
 from lander.store.log.reader import DATABASE
 from tests.support.command_line import ENDLESS, TINY, lander, start, written
-from tests.support.live_home import LiveHome, experiment
+from tests.support.live_home import LiveHome, experiment, started
 
 STEPS = 8192
 LONG = TINY | {"training_steps": STEPS, "checkpoint_frequency": 1024}
@@ -32,12 +32,14 @@ def _nowhere_else(monkeypatch, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def whole(shared_home, tmp_path_factory):
-    """A home with an experiment, `whole`, that nobody interrupted."""
-    path = written(tmp_path_factory.mktemp("whole") / "whole.json", LONG | {"experiment_id": "whole"})
-    assert lander(shared_home.home, "submit", path)[0] == 0
-    assert lander(shared_home.home, "wait", "whole")[0] == 0
-    return shared_home
+def whole(tmp_path_factory):
+    """A home with an experiment, `whole`, that nobody interrupted; one that is small, since it is copied and checked."""
+    directory = tmp_path_factory.mktemp("whole")
+    with started(directory / "home") as live_home:
+        path = written(directory / "whole.json", LONG | {"experiment_id": "whole"})
+        assert lander(live_home.home, "submit", path)[0] == 0
+        assert lander(live_home.home, "wait", "whole")[0] == 0
+        yield live_home
 
 
 @pytest.fixture
@@ -226,7 +228,7 @@ def test_verify_finds_what_was_not_so(whole, home):
     assert lander(home, "verify", "whole/fast")[0] == 2
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGHUP, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
 def test_a_verification_that_is_interrupted_leaves_nothing_behind(whole, tmp_path, monkeypatch, number):
     scratch = LiveHome(tmp_path / "scratch")
     scratch.home.mkdir()

@@ -69,10 +69,14 @@ async def log(tmp_path):
     return Log(copy / DATABASE, 30, kept)
 
 
-def test_wherever_its_unacknowledged_end_is_cut_off_all_that_was_acknowledged_is_there(log):
-    assert len(log.whole) - log.kept >= 2 * FRAME
+@pytest.mark.parametrize("stride", [19, pytest.param(1, marks=pytest.mark.long)])
+def test_wherever_its_unacknowledged_end_is_cut_off_all_that_was_acknowledged_is_there(log, stride):
+    """At its frames' edges, and at every so many bytes between them."""
+    end = len(log.whole)
+    assert end - log.kept >= 2 * FRAME
     assert log.survivors() == 31
-    for length in range(len(log.whole) - 1, log.kept - 1, -1):
+    edges = {at + beside for at in range(log.kept, end, FRAME) for beside in (-1, 0, 1, 24)} | {end - 1}
+    for length in sorted((edges | {*range(log.kept, end, stride)}) & {*range(log.kept, end)}, reverse=True):
         os.truncate(log.wal, length)
         assert log.survivors() == 30
 
