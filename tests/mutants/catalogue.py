@@ -522,9 +522,9 @@ MUTANTS = (
     ),
     Mutant(
         "what nobody wrote becomes what is the default today",
-        "lander/supervisor/core/submission.py",
-        "for name in old.defaulted if name in new.defaulted}",
-        "for name in ()}",
+        "lander/protocol/growth.py",
+        "    return {name: getattr(known, name) for name in known.defaulted if name in asked.defaulted}",
+        "    return {}",
         ("tests/unit/supervisor/core/test_decide_submission.py",),
     ),
     Mutant(

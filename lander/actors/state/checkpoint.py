@@ -20,7 +20,7 @@ from lander.actors.environment.recording import Recording
 from lander.actors.state import environment_replay
 from lander.actors.state.replay_pages import ReplayPages
 from lander.actors.state.state_parts import STATE_PARTS
-from lander.actors.state.tree import Tree, digest, pack, unpack
+from lander.actors.state.tree import StoredTree, Tree, digest, pack, unpack
 from lander.home.artifacts import read_artifact, write_artifact
 from lander.protocol.events import CheckpointCommitted, EvaluationFinished
 from lander.protocol.returns import mean_return
@@ -88,7 +88,7 @@ class Checkpoints:
             seconds=time.perf_counter() - started,
         )
 
-    def load(self, checkpoint: CheckpointCommitted) -> Tree:
+    def load(self, checkpoint: CheckpointCommitted) -> StoredTree:
         """The checked state of a checkpoint; raises `OSError` or `ValueError` if it is missing, damaged or of another version.
 
         Also reads the pages of the replay buffer: a missing page must show before training starts, while an earlier
@@ -99,7 +99,7 @@ class Checkpoints:
             self._pages.load(state["replay"], checkpoint.pages)
         return state
 
-    def restore(self, state: Tree, *, new_episodes: bool = False) -> tuple[str, ...]:
+    def restore(self, state: StoredTree, *, new_episodes: bool = False) -> tuple[str, ...]:
         """Restore a state; call it from `on_rollout_start`. Returns the reasons why the continuation is not exact.
 
         With `new_episodes`, all environments start new episodes instead of replaying the current ones.
@@ -118,7 +118,7 @@ class Checkpoints:
             problems.append(f"it was trained with {then}, and this is {now}")
         return tuple(problems)
 
-    def _replay_environments(self, states: Tree) -> list[str]:
+    def _replay_environments(self, states: StoredTree) -> list[str]:
         recording = self._training.recording
         problems = [
             f"environment {environment.index}: {problem}"
@@ -128,16 +128,16 @@ class Checkpoints:
         recording.episodes.clear()
         return problems
 
-    def _abandon_episodes(self, states: Tree) -> None:
+    def _abandon_episodes(self, states: StoredTree) -> None:
         recording = self._training.recording
         for environment, state in zip(recording.environments, states, strict=True):
             environment.begin_at(state["steps"], state["steps"], 0.0)
         recording.episodes.clear()
 
-    def _capture(self, episodes: int, evaluations: Tree) -> tuple[Tree, tuple[str, ...]]:
+    def _capture(self, episodes: int, evaluations: Tree) -> tuple[dict[str, Tree], tuple[str, ...]]:
         model, recording = self._training.model, self._training.recording
         replay, pages = (None, ()) if self._pages is None else self._pages.capture(model.num_timesteps // recording.n_envs)
-        state = {
+        state: dict[str, Tree] = {
             "version": FORMAT_VERSION,
             "versions": LIBRARY_VERSIONS,
             "episodes": episodes,
@@ -166,7 +166,7 @@ class Checkpoints:
             model._last_original_obs = normalize.get_original_obs()
 
 
-def read_state(home: Path, checkpoint: CheckpointCommitted) -> Tree:
+def read_state(home: Path, checkpoint: CheckpointCommitted) -> StoredTree:
     """The state of a checkpoint without the pages of its replay buffer; raises `OSError` or `ValueError` like `load`."""
     state = unpack(read_artifact(home, checkpoint.sha256))
     if state["version"] != FORMAT_VERSION:

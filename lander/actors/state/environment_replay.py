@@ -16,7 +16,7 @@ import numpy as np
 
 from lander.actors.environment import generators
 from lander.actors.environment.recording import OUT_OF_MEMORY, RecordedEnvironment
-from lander.actors.state.tree import Tree, digest
+from lander.actors.state.tree import StoredTree, Tree, digest
 
 
 def capture(environment: RecordedEnvironment) -> Tree:
@@ -33,7 +33,7 @@ def capture(environment: RecordedEnvironment) -> Tree:
     }
 
 
-def restore(environment: RecordedEnvironment, tree: Tree) -> str | None:
+def restore(environment: RecordedEnvironment, tree: StoredTree) -> str | None:
     """Replay the episode; returns the first difference, or None if there is none."""
     problem = _replay(environment, tree)
     environment.begin_at(tree["steps"], tree["episode_start"], tree["episode_return"])
@@ -52,7 +52,7 @@ def reset_as_recorded(environment: RecordedEnvironment, reset_seed: int | None, 
     return None
 
 
-def _replay(environment: RecordedEnvironment, tree: Tree) -> str | None:
+def _replay(environment: RecordedEnvironment, tree: StoredTree) -> str | None:
     try:
         if problem := reset_as_recorded(environment, tree["reset_seed"], tree["reset_rng"]):
             return problem

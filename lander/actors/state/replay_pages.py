@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from stable_baselines3.common.buffers import ReplayBuffer
 
-from lander.actors.state.tree import Tree, digest, pack, unpack
+from lander.actors.state.tree import StoredTree, Tree, digest, pack, unpack
 from lander.home.artifacts import read_artifact, write_artifact
 from lander.home.layout import artifact_path
 
@@ -49,7 +49,7 @@ class ReplayPages:
         self._pages = {number: self._reuse(number) or self._write_page(number) for number in range(first, last)}
         pages = list(self._pages.values())
         oldest, newest = self._rows_outside_pages(added)
-        tree = {
+        tree: dict[str, Tree] = {
             "added": added,
             "pages": [page.digest for page in pages],
             "oldest": self._rows(*oldest),
@@ -58,7 +58,7 @@ class ReplayPages:
         }
         return tree, tuple(page.sha256 for page in pages)
 
-    def load(self, tree: Tree, pages: tuple[str, ...]) -> None:
+    def load(self, tree: StoredTree, pages: tuple[str, ...]) -> None:
         """Write every row back; raises `OSError` or `ValueError` if a page is missing or damaged.
 
         The buffer reports itself empty until `restore`: at its start, `learn` would mark the newest row of a filled one as
@@ -78,7 +78,7 @@ class ReplayPages:
             self._write_rows(added, tree["ahead"])
         self._pages = numbered  # last: no page of a damaged checkpoint may be reused
 
-    def restore(self, tree: Tree) -> None:
+    def restore(self, tree: StoredTree) -> None:
         """Set the buffer's position, which makes the loaded rows valid."""
         self._buffer.pos = tree["added"] % self._size
         self._buffer.full = tree["added"] >= self._size

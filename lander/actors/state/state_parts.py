@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import gymnasium
 import numpy as np
+import numpy.typing as npt
 import torch
 from stable_baselines3 import DQN
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -20,7 +21,7 @@ from stable_baselines3.common.noise import ActionNoise, OrnsteinUhlenbeckActionN
 from stable_baselines3.common.running_mean_std import RunningMeanStd
 
 from lander.actors.environment import generators
-from lander.actors.state.tree import Tree
+from lander.actors.state.tree import StoredTree, Tree
 
 
 class StatePart(NamedTuple):
@@ -28,7 +29,7 @@ class StatePart(NamedTuple):
 
     name: str
     capture: Callable[[BaseAlgorithm], Tree]
-    restore: Callable[[BaseAlgorithm, Tree], None]
+    restore: Callable[[BaseAlgorithm, StoredTree], None]
 
 
 # ---------------------------------------------------------------------------------------------------- counters
@@ -40,7 +41,7 @@ def _capture_counters(model: BaseAlgorithm) -> Tree:
     return {name: getattr(model, name) for name in _COUNTERS if hasattr(model, name)}
 
 
-def _restore_counters(model: BaseAlgorithm, tree: Tree) -> None:
+def _restore_counters(model: BaseAlgorithm, tree: StoredTree) -> None:
     for name, value in tree.items():
         setattr(model, name, value)
     model._num_timesteps_at_start = model.num_timesteps  # SB3 computes `time/fps` from it, for this attempt
@@ -57,7 +58,7 @@ def _capture_policy(model: BaseAlgorithm) -> Tree:
     return {name: _array(tensor) for name, tensor in model.policy.state_dict().items()}
 
 
-def _restore_policy(model: BaseAlgorithm, tree: Tree) -> None:
+def _restore_policy(model: BaseAlgorithm, tree: StoredTree) -> None:
     model.policy.load_state_dict({name: _tensor(array) for name, array in tree.items()})
 
 
@@ -75,7 +76,7 @@ def _capture_optimizers(model: BaseAlgorithm) -> Tree:
     return {name: _as_tree(optimizer.state_dict()) for name, optimizer in optimizers(model)}
 
 
-def _restore_optimizers(model: BaseAlgorithm, tree: Tree) -> None:
+def _restore_optimizers(model: BaseAlgorithm, tree: StoredTree) -> None:
     for name, optimizer in optimizers(model):
         if name not in tree:  # a fork may learn SAC's entropy coefficient where its origin did not
             continue
@@ -96,7 +97,7 @@ def _capture_variables(model: BaseAlgorithm) -> Tree:
     return {name: _array(getattr(model, name)) for name in model._get_torch_save_params()[1]}
 
 
-def _restore_variables(model: BaseAlgorithm, tree: Tree) -> None:
+def _restore_variables(model: BaseAlgorithm, tree: StoredTree) -> None:
     for name in model._get_torch_save_params()[1]:
         if name in tree and name != "ent_coef_tensor":  # a fork may have set a fixed coefficient to another value
             getattr(model, name).data.copy_(_tensor(tree[name]))  # in place: its optimizer holds this tensor
@@ -117,7 +118,7 @@ def _capture_noise_matrices(model: BaseAlgorithm) -> Tree:
     }
 
 
-def _restore_noise_matrices(model: BaseAlgorithm, tree: Tree) -> None:
+def _restore_noise_matrices(model: BaseAlgorithm, tree: StoredTree) -> None:
     for name, distribution in _noise_matrices(model):
         one, many = tree[name]
         distribution.exploration_mat = _tensor(one).to(model.device)
@@ -133,7 +134,7 @@ def _capture_observations(model: BaseAlgorithm) -> Tree:
     return {name: _with_strides(getattr(model, name)) for name in _OBSERVATIONS if getattr(model, name, None) is not None}
 
 
-def _restore_observations(model: BaseAlgorithm, tree: Tree) -> None:
+def _restore_observations(model: BaseAlgorithm, tree: StoredTree) -> None:
     for name, value in tree.items():
         setattr(model, name, _from_strides(value))
 
@@ -145,7 +146,7 @@ def _with_strides(observation: Any) -> Tree:
     return {"values": observation, "strides": observation.strides}
 
 
-def _from_strides(tree: Tree) -> Any:
+def _from_strides(tree: StoredTree) -> Any:
     if "keys" in tree:
         return {key: _from_strides(value) for key, value in tree["keys"].items()}
     values, strides = tree["values"], tree["strides"]
@@ -169,7 +170,7 @@ def _without_time(info: Any) -> Any:
     return _plain(info)
 
 
-def _restore_episode_infos(model: BaseAlgorithm, tree: Tree) -> None:
+def _restore_episode_infos(model: BaseAlgorithm, tree: StoredTree) -> None:
     for name in _EPISODE_INFOS:
         infos = [{**info, "t": 0.0} if isinstance(info, dict) else info for info in tree[name]]
         setattr(model, name, deque(infos, maxlen=model._stats_window_size))
@@ -184,7 +185,7 @@ def _capture_metrics(model: BaseAlgorithm) -> Tree:
     }
 
 
-def _restore_metrics(model: BaseAlgorithm, tree: Tree) -> None:
+def _restore_metrics(model: BaseAlgorithm, tree: StoredTree) -> None:
     model.logger.name_to_value.update(tree["values"])
     model.logger.name_to_excluded.update({name: tuple(excluded) for name, excluded in tree["excluded"].items()})
 
@@ -211,7 +212,7 @@ def _statistics(of: Any) -> Tree:
     return {"mean": np.asarray(of.mean), "var": np.asarray(of.var), "count": of.count}
 
 
-def _restore_normalization(model: BaseAlgorithm, tree: Tree) -> None:
+def _restore_normalization(model: BaseAlgorithm, tree: StoredTree) -> None:
     normalize = model.get_vec_normalize_env()
     if normalize is None:
         return
@@ -223,7 +224,7 @@ def _restore_normalization(model: BaseAlgorithm, tree: Tree) -> None:
     normalize.old_reward = tree["last_rewards"]
 
 
-def _restore_statistics(of: RunningMeanStd | dict[str, RunningMeanStd], tree: Tree) -> None:
+def _restore_statistics(of: RunningMeanStd | dict[str, RunningMeanStd], tree: StoredTree) -> None:
     if isinstance(of, dict):
         for key, value in of.items():
             _restore_statistics(value, tree[key])
@@ -249,7 +250,7 @@ def _capture_action_noise(model: BaseAlgorithm) -> Tree:
     return [noise.noise_prev for noise in _stateful_noises(getattr(model, "action_noise", None))]
 
 
-def _restore_action_noise(model: BaseAlgorithm, tree: Tree) -> None:
+def _restore_action_noise(model: BaseAlgorithm, tree: StoredTree) -> None:
     for noise, previous in zip(_stateful_noises(getattr(model, "action_noise", None)), tree, strict=True):
         noise.noise_prev = previous
 
@@ -262,7 +263,7 @@ def _capture_python_generator(model: BaseAlgorithm) -> Tree:
     return {"version": version, "words": np.asarray(words, np.uint32), "gauss": gauss}
 
 
-def _restore_python_generator(model: BaseAlgorithm, tree: Tree) -> None:
+def _restore_python_generator(model: BaseAlgorithm, tree: StoredTree) -> None:
     random.setstate((tree["version"], tuple(tree["words"].tolist()), tree["gauss"]))
 
 
@@ -271,7 +272,7 @@ def _capture_numpy_generator(model: BaseAlgorithm) -> Tree:
     return {"name": name, "words": words, "position": int(position), "has_gauss": int(has_gauss), "gauss": float(gauss)}
 
 
-def _restore_numpy_generator(model: BaseAlgorithm, tree: Tree) -> None:
+def _restore_numpy_generator(model: BaseAlgorithm, tree: StoredTree) -> None:
     np.random.set_state((tree["name"], tree["words"], tree["position"], tree["has_gauss"], tree["gauss"]))
 
 
@@ -280,7 +281,7 @@ def _capture_torch_generator(model: BaseAlgorithm) -> Tree:
     return {"cpu": torch.get_rng_state().numpy(), "cuda": cuda}
 
 
-def _restore_torch_generator(model: BaseAlgorithm, tree: Tree) -> None:
+def _restore_torch_generator(model: BaseAlgorithm, tree: StoredTree) -> None:
     torch.set_rng_state(torch.from_numpy(tree["cpu"]))
     if tree["cuda"] is not None:
         torch.cuda.set_rng_state(torch.from_numpy(tree["cuda"]), model.device)
@@ -297,7 +298,7 @@ def _capture_spaces(model: BaseAlgorithm) -> Tree:
     return [generators.pack(space.np_random) for space in _spaces(model)]
 
 
-def _restore_spaces(model: BaseAlgorithm, tree: Tree) -> None:
+def _restore_spaces(model: BaseAlgorithm, tree: StoredTree) -> None:
     for space, packed in zip(_spaces(model), tree, strict=True):
         space._np_random = generators.unpack(packed)
 
@@ -323,15 +324,16 @@ STATE_PARTS: Final = (
 # ---------------------------------------------------------------------------------------------------- trees and tensors
 
 
-def _array(tensor: torch.Tensor) -> Any:
-    return tensor.detach().cpu().numpy()
+def _array(tensor: torch.Tensor) -> npt.NDArray[Any]:
+    array: npt.NDArray[Any] = tensor.detach().cpu().numpy()
+    return array
 
 
 def _tensor(array: Any) -> torch.Tensor:
     return torch.from_numpy(np.array(array))
 
 
-def _as_tree(value: Any) -> Tree:
+def _as_tree(value: Tree | torch.Tensor) -> Tree:
     """An optimizer's state as a tree: tensors as arrays, and parameter numbers as text keys."""
     if isinstance(value, torch.Tensor):
         return _array(value)

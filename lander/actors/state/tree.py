@@ -5,15 +5,19 @@ loaded can run any.
 """
 
 import hashlib
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 import msgpack
 import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import load, save
 
-Tree = Any
-"""Recursively: a `dict` with text keys, a `list` or `tuple` (a list when it comes back), an array, or what msgpack can hold."""
+Leaf: TypeAlias = npt.NDArray[Any] | np.generic | bool | int | float | str | bytes | None
+Tree: TypeAlias = "Leaf | Mapping[str, Tree] | Sequence[Tree]"
+"""What can be captured: mappings with text keys, sequences, arrays, and plain values."""
+StoredTree: TypeAlias = Any
+"""A tree as it is read back (sequences as lists). The function that restores a part knows its shape; a file cannot prove it."""
 _ARRAY: Final = 1
 _SKELETON: Final = "skeleton"
 
@@ -25,7 +29,7 @@ def pack(tree: Tree) -> bytes:
     return save({**named, _SKELETON: np.frombuffer(skeleton, np.uint8)})
 
 
-def unpack(content: bytes) -> Tree:
+def unpack(content: bytes) -> StoredTree:
     """The inverse of `pack`; raises `ValueError` for anything that `pack` did not give."""
     try:
         arrays = {name: np.array(array) for name, array in load(content).items()}  # copies: what is restored is written to
@@ -54,7 +58,7 @@ def _take_apart(tree: Tree) -> tuple[bytes, list[npt.NDArray[Any]]]:
     return skeleton, arrays
 
 
-def _bare(tree: Tree, arrays: list[npt.NDArray[Any]]) -> Tree:
+def _bare(tree: Tree, arrays: list[npt.NDArray[Any]]) -> object:
     """Takes the arrays out, in an order that depends on the content alone."""
     if isinstance(tree, np.ndarray):
         arrays.append(tree)

@@ -6,7 +6,7 @@ from typing import Any, Final
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from lander.actors.state.checkpoint import Checkpoints
-from lander.actors.state.tree import Tree
+from lander.actors.state.tree import StoredTree
 from lander.actors.trainer.evaluation_schedule import Evaluations
 from lander.actors.trainer.mailbox import Mailbox
 from lander.actors.trainer.run_logger import RunLogger
@@ -23,7 +23,7 @@ class Continuation:
     one, so the current episodes cannot go on.
     """
 
-    state: Tree
+    state: StoredTree
     finished: bool
     forked: bool = False
     new_episodes: bool = False

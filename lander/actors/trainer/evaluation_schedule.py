@@ -8,7 +8,7 @@ from typing import NamedTuple
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from lander.actors.environment.recording import EnvironmentFailedError
-from lander.actors.state.tree import Tree
+from lander.actors.state.tree import StoredTree, Tree
 from lander.actors.trainer.evaluation import as_event, evaluate
 from lander.actors.trainer.isolated_rng import generators_restored
 from lander.actors.trainer.saved_policy import Policy
@@ -75,7 +75,7 @@ class Evaluations:
         best = self.best._asdict() if self.best is not None else None
         return {"episodes": len(evaluation.returns) if evaluation else 0, "owed": self.owed, "best": best}
 
-    def restore(self, state: Tree, *, done: bool) -> None:
+    def restore(self, state: StoredTree, *, done: bool) -> None:
         """Take over what a checkpoint knows of evaluations.
 
         At the end of training (`done`), an evaluation is owed if more episodes are wanted now than were played then.
@@ -121,7 +121,7 @@ class Evaluations:
         return not alone
 
 
-def _captured(state: Tree) -> Tree:
+def _captured(state: StoredTree) -> StoredTree:
     """What `capture` gave. A checkpoint of an earlier version has at most a best mean, over an unknown number of episodes."""
     mean = state.get("best_evaluation")
     best = Best(0, 0, mean)._asdict() if mean is not None else None

@@ -12,7 +12,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from lander.actors.sb3.algorithms import ALGORITHMS, build_environment, build_model
 from lander.actors.state.checkpoint import read_state
 from lander.actors.state.state_parts import STATE_PARTS
-from lander.actors.state.tree import Tree
+from lander.actors.state.tree import StoredTree
 from lander.protocol.errors import NotFoundError, UsageError
 from lander.protocol.events import CheckpointCommitted
 from lander.protocol.experiment import Arm
@@ -87,7 +87,7 @@ def _untrained(arm: Arm, seed: int) -> BaseAlgorithm:
         env.close()
 
 
-def _restore(model: BaseAlgorithm, state: Tree) -> None:
+def _restore(model: BaseAlgorithm, state: StoredTree) -> None:
     for part in STATE_PARTS:
         if part.name in _POLICY_PARTS:
             part.restore(model, state[part.name])
