@@ -22,15 +22,16 @@ from lander.protocol.errors import ConflictError, HomeError, LeavingError, WireE
 from lander.store.log.event_store import EventStore, batch_of
 from lander.supervisor import journal
 from lander.supervisor.core.decide import Drain, HostGone, Tick, decide
-from lander.supervisor.core.effects import Effect, EndAttempt, RequestCheckpoint, StartAttempt
+from lander.supervisor.core.fold import evolve, fold
 from lander.supervisor.core.messages import Message
 from lander.supervisor.core.placement import wake_at
-from lander.supervisor.core.state import State, evolve, fold
+from lander.supervisor.core.state import State
 from lander.supervisor.core.watchdog import Watch
 from lander.supervisor.gate import Gate, Principal, Received
 from lander.supervisor.intake import Intake
 from lander.supervisor.launchers.local import NAME as LOCAL_HOST
 from lander.supervisor.launchers.local import LocalHost
+from lander.supervisor.orders import carry_out
 from lander.supervisor.principals import Principals
 
 LOG: Final = logging.getLogger(__name__)
@@ -224,36 +225,13 @@ class Supervisor:
             journal.write(self._home, decision.events)
             self._revoke_ended(decision.events)
             for effect in decision.effects:
-                self._carry_out(effect)
+                carry_out(effect, self.gate, self.principals)
             if decision.answer is not None:
                 self.gate.send(key, decision.answer)
             if isinstance(message, c.TrainerExited) and self.state.attempt(message.run, message.epoch) is None:
                 self.gate.send(key, c.ExitNoted(run=message.run, epoch=message.epoch))
             self._wake.set()
             self._leave_if_idle()
-
-    def _carry_out(self, effect: Effect) -> None:
-        match effect:
-            case StartAttempt():
-                pair = self.principals.admit(effect.run, effect.epoch)
-                start = c.StartTrainer(order=effect.order, public_key=pair.public, secret_key=pair.secret)
-                self._send_to_host(effect.host, start)
-            case EndAttempt():
-                self._send_to_trainer(effect.run, effect.epoch, c.StopTraining())
-                end = c.EndTrainer(run=effect.run, epoch=effect.epoch, grace=effect.grace, traceback=effect.traceback)
-                self._send_to_host(effect.host, end)
-            case RequestCheckpoint():
-                self._send_to_trainer(effect.run, effect.epoch, c.TakeCheckpoint())
-
-    def _send_to_host(self, name: str, command: c.Command) -> None:
-        key = self.principals.host_key(name)
-        if key is not None:
-            self.gate.send(key, command)
-
-    def _send_to_trainer(self, run: str, epoch: int, command: c.Command) -> None:
-        key = self.principals.trainer(run, epoch)
-        if key is not None:
-            self.gate.send(key, command)
 
     def _revoke(self, run: str, epoch: int) -> None:
         """Stop accepting messages of an attempt; its trainer is answered `Fenced` from now on."""

@@ -5,7 +5,8 @@ from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.supervisor.core.decide import Decision, Drain, decide
 from lander.supervisor.core.effects import EndAttempt, StartAttempt
-from lander.supervisor.core.state import State, evolve
+from lander.supervisor.core.fold import evolve
+from lander.supervisor.core.state import State
 from tests.support.histories import HOST, checkpoint, experiment
 
 SIGNALLED = {"exit_code": None, "signal": "SIGKILL"}

@@ -5,12 +5,10 @@ object would leave the old one in use. The parts were found by reading the code 
 in turn and checks that the bits then differ.
 """
 
-import random
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-import gymnasium
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -20,7 +18,16 @@ from stable_baselines3.common.distributions import StateDependentNoiseDistributi
 from stable_baselines3.common.noise import ActionNoise, OrnsteinUhlenbeckActionNoise, VectorizedActionNoise
 from stable_baselines3.common.running_mean_std import RunningMeanStd
 
-from lander.actors.environment import generators
+from lander.actors.state.generator_parts import (
+    capture_numpy_generator,
+    capture_python_generator,
+    capture_spaces,
+    capture_torch_generator,
+    restore_numpy_generator,
+    restore_python_generator,
+    restore_spaces,
+    restore_torch_generator,
+)
 from lander.actors.state.tree import StoredTree, Tree
 
 
@@ -255,54 +262,6 @@ def _restore_action_noise(model: BaseAlgorithm, tree: StoredTree) -> None:
         noise.noise_prev = previous
 
 
-# ---------------------------------------------------------------------------------------------------- random generators
-
-
-def _capture_python_generator(model: BaseAlgorithm) -> Tree:
-    version, words, gauss = random.getstate()
-    return {"version": version, "words": np.asarray(words, np.uint32), "gauss": gauss}
-
-
-def _restore_python_generator(model: BaseAlgorithm, tree: StoredTree) -> None:
-    random.setstate((tree["version"], tuple(tree["words"].tolist()), tree["gauss"]))
-
-
-def _capture_numpy_generator(model: BaseAlgorithm) -> Tree:
-    name, words, position, has_gauss, gauss = np.random.get_state(legacy=True)
-    return {"name": name, "words": words, "position": int(position), "has_gauss": int(has_gauss), "gauss": float(gauss)}
-
-
-def _restore_numpy_generator(model: BaseAlgorithm, tree: StoredTree) -> None:
-    np.random.set_state((tree["name"], tree["words"], tree["position"], tree["has_gauss"], tree["gauss"]))
-
-
-def _capture_torch_generator(model: BaseAlgorithm) -> Tree:
-    cuda = torch.cuda.get_rng_state(model.device).numpy() if model.device.type == "cuda" else None
-    return {"cpu": torch.get_rng_state().numpy(), "cuda": cuda}
-
-
-def _restore_torch_generator(model: BaseAlgorithm, tree: StoredTree) -> None:
-    torch.set_rng_state(torch.from_numpy(tree["cpu"]))
-    if tree["cuda"] is not None:
-        torch.cuda.set_rng_state(torch.from_numpy(tree["cuda"]), model.device)
-
-
-def _spaces(model: BaseAlgorithm) -> Iterator[gymnasium.Space[Any]]:
-    """Every action space with a generator for random actions: the model's and each environment's."""
-    yield model.action_space
-    if model.env is not None:
-        yield from model.env.get_attr("action_space")
-
-
-def _capture_spaces(model: BaseAlgorithm) -> Tree:
-    return [generators.pack(space.np_random) for space in _spaces(model)]
-
-
-def _restore_spaces(model: BaseAlgorithm, tree: StoredTree) -> None:
-    for space, packed in zip(_spaces(model), tree, strict=True):
-        space._np_random = generators.unpack(packed)
-
-
 STATE_PARTS: Final = (
     StatePart("counters", _capture_counters, _restore_counters),
     StatePart("policy", _capture_policy, _restore_policy),
@@ -314,10 +273,10 @@ STATE_PARTS: Final = (
     StatePart("metrics", _capture_metrics, _restore_metrics),
     StatePart("normalization", _capture_normalization, _restore_normalization),
     StatePart("action_noise", _capture_action_noise, _restore_action_noise),
-    StatePart("python_generator", _capture_python_generator, _restore_python_generator),
-    StatePart("numpy_generator", _capture_numpy_generator, _restore_numpy_generator),
-    StatePart("torch_generator", _capture_torch_generator, _restore_torch_generator),
-    StatePart("spaces", _capture_spaces, _restore_spaces),
+    StatePart("python_generator", capture_python_generator, restore_python_generator),
+    StatePart("numpy_generator", capture_numpy_generator, restore_numpy_generator),
+    StatePart("torch_generator", capture_torch_generator, restore_torch_generator),
+    StatePart("spaces", capture_spaces, restore_spaces),
 )
 
 

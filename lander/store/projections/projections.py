@@ -6,7 +6,7 @@ step S supersedes earlier rows when its training starts: the log keeps everythin
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple
 from functools import partial
 from typing import Any, Final, get_args
 
@@ -15,82 +15,13 @@ from lander.protocol.experiment import Experiment, RunKey
 from lander.protocol.growth import Growth, experiment_after
 from lander.protocol.lifecycle import next_experiment_state, next_run_state
 from lander.protocol.lineage import SUPERSEDED_SQL
-from lander.protocol.states import LIVE, UNDER_WAY, ExperimentState, RunState
+from lander.protocol.states import LIVE, UNDER_WAY
 from lander.store.log.statements import Statement
+from lander.store.projections.rows import ExperimentRow, ProgressRow, ResourcesRow, upsert
 
-
-@dataclass(slots=True)
-class ExperimentRow:
-    """A row of `experiments`."""
-
-    id: str
-    state: ExperimentState
-    hypothesis: str
-    submitted: int
-    submitted_at: int
-    ended_at: int | None = None
-
-
-@dataclass(slots=True)
-class ProgressRow:
-    """A row of `progress`: the current state of one run."""
-
-    id: int
-    run: str
-    experiment: str
-    arm: str
-    seed: int
-    total_steps: int
-    state: RunState = "queued"
-    cause: str | None = None
-    detail: str | None = None
-    why: str | None = None
-    attempt: int = 0
-    trained: int = 0
-    resume: str | None = None
-    host: str | None = None
-    device: str | None = None
-    pid: int | None = None
-    step: int = 0
-    episodes: int = 0
-    started_at: int | None = None
-    started_step: int = 0
-    last_at: int | None = None
-    model: str | None = None
-    model_sha256: str | None = None
-
-
-@dataclass(slots=True)
-class ResourcesRow:
-    """A row of `resources`: a run's latest measurement, and its highest measured memory."""
-
-    run: int
-    at: int
-    cpu_percent: float
-    memory_mb: float
-    gpu_percent: float | None
-    peak_memory_mb: float
-
-
-def _columns(row_type: type[Any]) -> list[str]:
-    return [field.name for field in fields(row_type)]
-
-
-def _upsert(table: str, row_type: type[Any], key: str) -> str:
-    names = _columns(row_type)
-    update = ", ".join(f"{name} = excluded.{name}" for name in names if name != key)
-    marks = ", ".join("?" * len(names))
-    return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks}) ON CONFLICT ({key}) DO UPDATE SET {update}"
-
-
-def select(table: str, row_type: type[Any]) -> str:
-    """The query that reads a table in the order of its row type's fields."""
-    return f"SELECT {', '.join(_columns(row_type))} FROM {table}"
-
-
-_PUT_EXPERIMENT: Final = _upsert("experiments", ExperimentRow, "id")
-_PUT_PROGRESS: Final = _upsert("progress", ProgressRow, "id")
-_PUT_RESOURCES: Final = _upsert("resources", ResourcesRow, "run")
+_PUT_EXPERIMENT: Final = upsert("experiments", ExperimentRow, "id")
+_PUT_PROGRESS: Final = upsert("progress", ProgressRow, "id")
+_PUT_RESOURCES: Final = upsert("resources", ResourcesRow, "run")
 _ADD_EPISODE: Final = 'INSERT INTO episodes (run, number, last_step, length, "return") VALUES (?, ?, ?, ?, ?)'
 _SUPERSEDED: Final = partial(SUPERSEDED_SQL.format, from_step="?2")
 _SUPERSEDE_EPISODES: Final = f"DELETE FROM episodes WHERE run = ?1 AND ({_SUPERSEDED(step='last_step')} OR number > ?3)"

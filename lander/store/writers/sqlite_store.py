@@ -22,7 +22,8 @@ from lander.store.log.plans import PLAN_KINDS, PLANS_OF_ALL, experiments_of
 from lander.store.log.reader import consequential, open_reader
 from lander.store.log.sequencer import Sequencer
 from lander.store.log.statements import Statement
-from lander.store.projections.projections import ExperimentRow, ProgressRow, Projections, ResourcesRow, select
+from lander.store.projections.projections import Projections
+from lander.store.projections.rows import ExperimentRow, ProgressRow, ResourcesRow, select
 from lander.store.writers.writer_connection import WriterConnection, open_writer
 
 LOG: Final = logging.getLogger(__name__)

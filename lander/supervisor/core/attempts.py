@@ -3,10 +3,10 @@
 from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.supervisor.core.decision import Decision
+from lander.supervisor.core.fold import NO_FAILURE
 from lander.supervisor.core.messages import Drain, LimitReached, Stalled
 from lander.supervisor.core.restart_policy import BACKOFF_START, after_failure, attempt_ended
 from lander.supervisor.core.standing import RunStanding
-from lander.supervisor.core.state import NO_FAILURE
 from lander.supervisor.core.stop_reasons import MEANINGS
 
 _DETAIL_CHARACTERS = 2000

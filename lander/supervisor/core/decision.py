@@ -6,9 +6,10 @@ from typing import Literal
 from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.supervisor.core.effects import Effect, EndAttempt, StartAttempt
+from lander.supervisor.core.fold import evolve
 from lander.supervisor.core.restart_policy import STOP_GRACE
 from lander.supervisor.core.standing import Attempt, RunStanding
-from lander.supervisor.core.state import State, evolve
+from lander.supervisor.core.state import State
 
 ResumeReason = Literal["resumed", "retried", "extended"]
 StreamEvent = tuple[str, e.Event]

@@ -18,7 +18,7 @@ from lander.store.projections.status import status
 from lander.store.upkeep.integrity import check
 from lander.store.writers import upgrade
 from lander.store.writers.sqlite_store import SqliteEventStore
-from lander.supervisor.core.state import fold
+from lander.supervisor.core.fold import fold
 from tests import golden
 from tests.hooks import altered_tables
 

@@ -21,13 +21,15 @@ from lander.protocol import events as e
 from lander.protocol.lifecycle import ImpossibleTransitionError
 from lander.store.log.event_store import batch_of
 from lander.store.writers.memory_store import MemoryEventStore
-from lander.supervisor.core import attempts, placement, standing, state
+from lander.supervisor.core import attempts, placement, standing
 from lander.supervisor.core import decide as core
+from lander.supervisor.core import fold as folding
 from lander.supervisor.core.decide import Decision, Drain, HostGone, LimitReached, Stalled, Tick, decide
+from lander.supervisor.core.fold import evolve, fold
 from lander.supervisor.core.placement import Slot
 from lander.supervisor.core.restart_policy import FailureOutcome
 from lander.supervisor.core.standing import ExperimentStanding
-from lander.supervisor.core.state import State, evolve, fold
+from lander.supervisor.core.state import State
 from lander.supervisor.core.stop_reasons import MEANINGS, StopMeaning
 from tests.support.decision_invariants import (
     checkpoints_are_of_the_lineage,
@@ -460,13 +462,13 @@ def _deciding_as_if_it_stayed(current, message, now, leaving):
 BROKEN = {
     "slots are given twice": (placement, "_free_slots", _everybody_gets_the_first_slot),
     "a supervisor that leaves starts what waits": (core, "decide", _deciding_as_if_it_stayed),
-    "superseded checkpoints are offered": (state, "still_counts", lambda step, from_step: True),
-    "checkpoints are offered without end": (state, "KEPT_CHECKPOINTS", 99),
+    "superseded checkpoints are offered": (folding, "still_counts", lambda step, from_step: True),
+    "checkpoints are offered without end": (folding, "KEPT_CHECKPOINTS", 99),
     "exhausted experiments are forgotten": (ExperimentStanding, "exhausted", False),
     "what ended is resumed without its experiment": (Decision, "reopen", lambda decision, experiment: None),
     "nothing is placed": (core, "_place_runs", lambda decision: None),
     "experiments never end": (core, "_close_experiments", lambda decision: None),
-    "old attempts count": (state, "_is_current", lambda current, recorded: True),
+    "old attempts count": (folding, "_is_current", lambda current, recorded: True),
     "failures are retried for ever": (attempts, "after_failure", lambda *_: FailureOutcome("retry", 0.0, "retry 1 of 1")),
     "what is being aborted is left behind": (
         standing,

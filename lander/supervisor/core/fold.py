@@ -1,0 +1,272 @@
+"""The supervisor's state: one fold over the consequential events, and nothing else builds it.
+
+`evolve` is pure. It trusts the log: an event that is impossible in the current state is a defect and raises. An event of an
+attempt that is over changes only the checkpoints from which the run can continue.
+
+States are immutable values. One event changes little (a page of runs, a few bits, the few live runs), so that neither an
+event nor a decision costs more with ten thousand runs.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import cache, partial, reduce
+from typing import Any, Final, get_args
+
+from lander.protocol import events as e
+from lander.protocol.experiment import Experiment, RunKey
+from lander.protocol.growth import Growth, execution_after, experiment_after
+from lander.protocol.lifecycle import next_experiment_state, next_run_state
+from lander.protocol.lineage import still_counts
+from lander.supervisor.core.standing import Attempt, ExperimentStanding, Failure, HostStanding, RunStanding
+from lander.supervisor.core.state import State
+
+KEPT_CHECKPOINTS: Final = 3
+"""How many of a run's last checkpoints its next attempt may use, in case the files of the last are damaged."""
+NO_FAILURE: Final[frozenset[e.Cause]] = frozenset({"completed", "stopped", "paused", "preempted", "limit_exceeded"})
+"""Causes of an attempt's end that are not failures and do not count towards the restart intensity."""
+
+
+def fold(events: Iterable[e.Recorded], start: State | None = None) -> State:
+    """The state after these events."""
+    return reduce(evolve, events, start or State())
+
+
+def evolve(state: State, recorded: e.Recorded) -> State:
+    """The state after one more event."""
+    handler = _HANDLERS.get(type(recorded.event))
+    return state if handler is None else handler(state, recorded, recorded.event)
+
+
+def _put_run(state: State, run: RunStanding) -> State:
+    """Replace a run, and update the indexes that depend on it; nothing else replaces one."""
+    before = state.runs[run.id]
+    state = replace(state, runs=state.runs.put(run.id, run))
+    if run.state != before.state:
+        moved = state.experiments[run.experiment].moved(run)
+        state = replace(state, experiments=state.experiments.put(run.experiment, moved))
+    if run.live != before.live:
+        live = (*state.live, run.id) if run.live else tuple(name for name in state.live if name != run.id)
+        state = replace(state, live=live)
+    until = run.not_before if run.state == "queued" and run.not_before else None
+    if until != state.delayed.get(run.id):
+        others = {name: time for name, time in state.delayed.items() if name != run.id}
+        state = replace(state, delayed=others if until is None else {**others, run.id: until})
+    return state
+
+
+def _change_run(state: State, name: str, **changes: Any) -> State:
+    return _put_run(state, replace(state.runs[name], **changes))
+
+
+# ---------------------------------------------------------------------------------------------------- experiments
+
+
+def _submitted(state: State, recorded: e.Recorded, event: e.ExperimentSubmitted) -> State:
+    runs = _runs(event.experiment, event.execution, {})
+    standing = _standing(event.experiment, event.execution, runs)
+    return replace(
+        state,
+        experiments=state.experiments.extended([(recorded.stream, standing)]),
+        runs=state.runs.extended((run.id, run) for run in runs),
+        under_way=(*state.under_way, recorded.stream),
+    )
+
+
+def _grown(state: State, recorded: e.Recorded, event: Growth) -> State:
+    before, catalogue = state.experiments[recorded.stream], state.runs
+    experiment, execution = experiment_after(before.experiment, event), execution_after(before.execution, event)
+    runs = _runs(experiment, execution, catalogue)
+    if added := [run for run in runs if run.id not in catalogue]:
+        catalogue = catalogue.extended((run.id, run) for run in added)
+    for run in runs:
+        catalogue = catalogue.put(run.id, run)
+    standing = replace(_standing(experiment, execution, runs), state=before.state)
+    return replace(state, runs=catalogue, experiments=state.experiments.put(recorded.stream, standing))
+
+
+def _runs(experiment: Experiment, execution: e.Execution, known: Mapping[str, RunStanding]) -> list[RunStanding]:
+    """An experiment's runs in the order in which they start: known runs keep their standing, others are new."""
+    forked = partial(e.CheckpointCommitted.forked, experiment)
+    arm = cache(lambda name, task: experiment.configuration(RunKey(experiment.experiment_id, name, 0, task)))
+    return [
+        replace(known[key.id], arm=arm(key.arm, key.task), place=place)
+        if key.id in known
+        else RunStanding(key.id, key.experiment, arm(key.arm, key.task), key.seed, place, forked(key.seed))
+        for place, key in enumerate(_turns(experiment, execution))
+    ]
+
+
+def _turns(experiment: Experiment, execution: e.Execution) -> list[RunKey]:
+    """The keys of an experiment's runs in the order in which they start."""
+    keys = list(experiment.runs)
+    if execution.mode == "sequential":
+        turns = {arm.name: turn for turn, arm in enumerate(experiment.arms)}
+        keys.sort(key=lambda key: turns[key.arm])
+    return keys
+
+
+def _standing(experiment: Experiment, execution: e.Execution, runs: Sequence[RunStanding]) -> ExperimentStanding:
+    """An experiment with these runs, in the order in which they start."""
+
+    def places(of: Callable[[RunStanding], bool]) -> int:
+        return sum(1 << run.place for run in runs if of(run))
+
+    return ExperimentStanding(
+        experiment,
+        execution,
+        order=tuple(run.id for run in runs),
+        on_cuda=places(lambda run: run.arm.device == "cuda"),
+        queued=places(lambda run: run.state == "queued"),
+        live=places(lambda run: run.live),
+        paused=places(lambda run: run.state == "paused"),
+    )
+
+
+def _experiment_moved(state: State, recorded: e.Recorded, event: e.Event) -> State:
+    name = recorded.stream
+    before = state.experiments[name]
+    standing = replace(before, state=next_experiment_state(before.state, event.kind))
+    state = replace(state, experiments=state.experiments.put(name, standing))
+    if standing.under_way == before.under_way:
+        return state
+    others = tuple(each for each in state.under_way if each != name)
+    return replace(state, under_way=(*others, name) if standing.under_way else others)
+
+
+# ---------------------------------------------------------------------------------------------------- runs
+
+
+def _run_moved(state: State, recorded: e.Recorded, event: e.Event, **changes: Any) -> State:
+    run = state.runs[recorded.stream]
+    return _put_run(state, replace(run, state=next_run_state(run.state, event.kind), **changes))
+
+
+def _queued(state: State, recorded: e.Recorded, event: e.RunQueued) -> State:
+    return _run_moved(state, recorded, event, not_before=event.not_before)
+
+
+def _stopped(state: State, recorded: e.Recorded, event: e.RunStopped) -> State:
+    return _run_moved(state, recorded, event, stop_reason=event.reason)
+
+
+def _resumed(state: State, recorded: e.Recorded, event: e.RunResumed) -> State:
+    state = _change_attempt(state, recorded.stream, stop_reason="resumed")
+    return _run_moved(state, recorded, event, failures=(), not_before=0.0, stop_reason=None)
+
+
+def _attempt_started(state: State, recorded: e.Recorded, event: e.AttemptStarted) -> State:
+    attempt = Attempt(event.epoch, event.host, event.cpu, event.gpu, seconds(recorded.at))
+    return _run_moved(state, recorded, event, epoch=event.epoch, attempt=attempt)
+
+
+def _stop_requested(state: State, recorded: e.Recorded, event: e.StopRequested) -> State:
+    state = _run_moved(state, recorded, event)
+    return _change_attempt(state, recorded.stream, stop_reason=event.reason)
+
+
+def _attempt_ended(state: State, recorded: e.Recorded, event: e.AttemptEnded) -> State:
+    run, at = state.runs[recorded.stream], seconds(recorded.at)
+    failures, took = run.failures, run.seconds
+    if event.cause not in NO_FAILURE:
+        failures = (*failures, Failure(at, event.cause, event.step))
+    if run.attempt is not None and event.cause != "lost_contact":  # its time of end is unknown: the machine may have been off
+        took += max(0.0, at - run.attempt.at)
+    return _run_moved(state, recorded, event, attempt=None, failures=failures, seconds=took)
+
+
+def _limit_exceeded(state: State, recorded: e.Recorded, event: e.ResourceLimitExceeded) -> State:
+    attempt = state.attempt(recorded.stream, event.epoch)
+    return state if attempt is None else _change_attempt(state, recorded.stream, exceeded=(*attempt.exceeded, event))
+
+
+def _change_attempt(state: State, name: str, **changes: Any) -> State:
+    attempt = state.runs[name].attempt
+    return state if attempt is None else _change_run(state, name, attempt=replace(attempt, **changes))
+
+
+# ---------------------------------------------------------------------------------------------------- events of trainers
+
+
+def _is_current(state: State, recorded: e.Recorded) -> bool:
+    return state.attempt(recorded.stream, recorded.producer) is not None
+
+
+def _training_started(state: State, recorded: e.Recorded, event: e.TrainingStarted) -> State:
+    run = state.runs[recorded.stream]
+    if recorded.producer > run.trained:
+        checkpoints = tuple(each for each in run.checkpoints if still_counts(each.step, event.from_step))
+        state = _change_run(state, run.id, trained=recorded.producer, checkpoints=checkpoints)
+    return _run_moved(state, recorded, event) if _is_current(state, recorded) else state
+
+
+def _checkpoint_committed(state: State, recorded: e.Recorded, event: e.CheckpointCommitted) -> State:
+    run = state.runs[recorded.stream]
+    if recorded.producer != run.trained:
+        return _change_run(state, run.id, written_bytes=run.written_bytes + event.written_bytes)
+    before = (each for each in run.checkpoints if each.step < event.step)
+    return _change_run(
+        state,
+        run.id,
+        checkpoints=(event, *before)[:KEPT_CHECKPOINTS],
+        written_bytes=run.written_bytes + event.written_bytes,
+        failures=tuple(replace(failure, checkpoint_since=True) for failure in run.failures),
+    )
+
+
+def _model_saved(state: State, recorded: e.Recorded, event: e.ModelSaved) -> State:
+    final = event.which == "final" and _is_current(state, recorded)
+    return _change_attempt(state, recorded.stream, model_saved=True) if final else state
+
+
+def _training_ended(state: State, recorded: e.Recorded, event: e.TrainingEnded) -> State:
+    return _change_attempt(state, recorded.stream, reported_end=event) if _is_current(state, recorded) else state
+
+
+# ---------------------------------------------------------------------------------------------------- hosts
+
+
+def _host_joined(state: State, recorded: e.Recorded, event: e.HostJoined) -> State:
+    name = recorded.stream.removeprefix("host:")
+    host = HostStanding(name, event.pid, event.incarnation, event.cpus, event.gpus)
+    return replace(state, hosts={**state.hosts, name: host})
+
+
+def _host_gone(state: State, recorded: e.Recorded, event: e.Event) -> State:
+    name = recorded.stream.removeprefix("host:")
+    return replace(state, hosts={**state.hosts, name: replace(state.hosts[name], online=False)})
+
+
+def seconds(at: int) -> float:
+    """An event's time, from microseconds to seconds since 1970."""
+    return at / 1_000_000
+
+
+_Handler = Callable[[State, e.Recorded, Any], State]
+
+_HANDLERS: Final[Mapping[type[e.Event], _Handler]] = {
+    e.ExperimentSubmitted: _submitted,
+    e.ExperimentStarted: _experiment_moved,
+    e.ExperimentCompleted: _experiment_moved,
+    e.ExperimentFailed: _experiment_moved,
+    e.ExperimentStopped: _experiment_moved,
+    e.ExperimentResumed: _experiment_moved,
+    **dict.fromkeys(get_args(Growth), _grown),
+    e.RunQueued: _queued,
+    e.AttemptStarted: _attempt_started,
+    e.StopRequested: _stop_requested,
+    e.AttemptEnded: _attempt_ended,
+    e.ResourceLimitExceeded: _limit_exceeded,
+    e.RunPaused: _run_moved,
+    e.RunResumed: _resumed,
+    e.RunCompleted: _run_moved,
+    e.RunFailed: _run_moved,
+    e.RunStopped: _stopped,
+    e.RunSkipped: _run_moved,
+    e.TrainingStarted: _training_started,
+    e.CheckpointCommitted: _checkpoint_committed,
+    e.ModelSaved: _model_saved,
+    e.TrainingEnded: _training_ended,
+    e.HostJoined: _host_joined,
+    e.HostLeft: _host_gone,
+    e.HostLost: _host_gone,
+}

@@ -1,0 +1,31 @@
+"""Effects of decisions, carried out: each becomes an order to the host that it names, and to the trainer of its attempt."""
+
+from lander.protocol import commands as c
+from lander.supervisor.core.effects import Effect, EndAttempt, RequestCheckpoint, StartAttempt
+from lander.supervisor.gate import Gate
+from lander.supervisor.principals import Principals
+
+
+def carry_out(effect: Effect, gate: Gate, principals: Principals) -> None:
+    """Send what an effect orders. An order to a host or trainer that is not known is dropped: it will be decided again."""
+
+    def to_host(name: str, command: c.Command) -> None:
+        _send(gate, principals.host_key(name), command)
+
+    def to_trainer(command: c.Command) -> None:
+        _send(gate, principals.trainer(effect.run, effect.epoch), command)
+
+    match effect:
+        case StartAttempt():
+            pair = principals.admit(effect.run, effect.epoch)
+            to_host(effect.host, c.StartTrainer(order=effect.order, public_key=pair.public, secret_key=pair.secret))
+        case EndAttempt(run=run, epoch=epoch, grace=grace, traceback=traceback):
+            to_trainer(c.StopTraining())
+            to_host(effect.host, c.EndTrainer(run=run, epoch=epoch, grace=grace, traceback=traceback))
+        case RequestCheckpoint():
+            to_trainer(c.TakeCheckpoint())
+
+
+def _send(gate: Gate, key: str | None, command: c.Command) -> None:
+    if key is not None:
+        gate.send(key, command)
