@@ -32,9 +32,8 @@ test: $(INSTALLED)
 
 coverage: $(INSTALLED)
 	rm -rf .coverage
-	$(BIN)/coverage run -m $(PYTEST)
-	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report
+	$(BIN)/coverage run -m $(PYTEST); passed=$$?; \
+	$(BIN)/coverage combine --quiet && $(BIN)/coverage report && exit $$passed
 
 chaos: SEED ?= $(shell shuf -i 1-1000000 -n 1)
 chaos: $(INSTALLED)
