@@ -127,8 +127,8 @@ def test_episodes_side_by_side_are_those_of_the_evaluation_whatever_they_draw_fr
     words = train(tmp_path, dice, eval_episodes=3)
     log(tmp_path, dice, words)
     told = []
-    for play in (module.apart, lambda playing: playing):
-        monkeypatch.setattr(module, "apart", play)
+    for play in (module.with_isolated_rng, lambda playing: playing):
+        monkeypatch.setattr(module, "with_isolated_rng", play)
         assert video(tmp_path, "--episodes", 3, "--output", tmp_path / "film.mp4") == 0
         told.append(capsys.readouterr())
     shown = [line.rpartition(" ")[2] for line in told[0].out.splitlines()[:-1]]

@@ -157,7 +157,7 @@ def test_looking_at_the_lock_does_not_take_it_away(tmp_path):
 @pytest.mark.parametrize("looks_away", [True, False])
 def test_somebody_who_only_looks_keeps_nobody_out(tmp_path, monkeypatch, looks_away):
     """Looking takes the lock for an instant; who wants it in that instant tries again. Who stays is a supervisor."""
-    monkeypatch.setattr(lock, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(lock, "LOCK_WAIT_SECONDS", 0.05)
     (tmp_path / LOCK).touch()
     with (tmp_path / LOCK).open() as looking:
         fcntl.flock(looking, fcntl.LOCK_SH)
