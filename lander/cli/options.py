@@ -58,46 +58,47 @@ def common(envvar: str | None = None) -> Callable[[F], F]:
     return decorate
 
 
+_EXPERIMENT_OPTIONS: Final = (
+    click.argument("words", nargs=-1, metavar="[FILE] [KEY=VALUE]..."),
+    click.option("--config", metavar="FILE", help="The experiment FILE, as an option."),
+    click.option("--experiment-id", metavar="ID", help="Name a new experiment; without a FILE, continue ID."),
+    click.option(
+        "--mode",
+        type=click.Choice(["sequential", "parallel", "validation"]),
+        help="sequential: one run at a time; parallel (default): a run in every slot; validation: build, do not train.",
+    ),
+    click.option("--max-workers", type=click.IntRange(min=1), metavar="N", help="At most N runs at once."),
+    click.option(
+        "--seeds",
+        metavar="SEEDS",
+        help="Seeds of every arm, such as 0-4 or 1,7; +5 adds five seeds to the experiment of --experiment-id.",
+    ),
+    click.option("--no-monitoring", is_flag=True, help="Do not measure the CPU and memory use of runs."),
+    click.option("--no-shortcuts", is_flag=True, help="Train with SB3's own code only: the same bits, slower."),
+    click.option(
+        "--checkpoint-frequency",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Steps between checkpoints (10,000 if the file gives none).",
+    ),
+    click.option(
+        "--eval-frequency",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Steps between evaluations of the policy, besides the final one.",
+    ),
+    click.option(
+        "--eval-episodes",
+        type=click.IntRange(min=0),
+        metavar="N",
+        help="Episodes of an evaluation (20 if the file gives none); 0 for no evaluation.",
+    ),
+)
+
+
 def experiment_options(function: F) -> F:
     """The file, its overrides and its execution; `request_from` turns these options into a request."""
-    for option in reversed(
-        (
-            click.argument("words", nargs=-1, metavar="[FILE] [KEY=VALUE]..."),
-            click.option("--config", metavar="FILE", help="The experiment FILE, as an option."),
-            click.option("--experiment-id", metavar="ID", help="Name a new experiment; without a FILE, continue ID."),
-            click.option(
-                "--mode",
-                type=click.Choice(["sequential", "parallel", "validation"]),
-                help="sequential: one run at a time; parallel (default): a run in every slot; validation: build, do not train.",
-            ),
-            click.option("--max-workers", type=click.IntRange(min=1), metavar="N", help="At most N runs at once."),
-            click.option(
-                "--seeds",
-                metavar="SEEDS",
-                help="Seeds of every arm, such as 0-4 or 1,7; +5 adds five seeds to the experiment of --experiment-id.",
-            ),
-            click.option("--no-monitoring", is_flag=True, help="Do not measure the CPU and memory use of runs."),
-            click.option("--no-shortcuts", is_flag=True, help="Train with SB3's own code only: the same bits, slower."),
-            click.option(
-                "--checkpoint-frequency",
-                type=click.IntRange(min=1),
-                metavar="N",
-                help="Steps between checkpoints (10,000 if the file gives none).",
-            ),
-            click.option(
-                "--eval-frequency",
-                type=click.IntRange(min=1),
-                metavar="N",
-                help="Steps between evaluations of the policy, besides the final one.",
-            ),
-            click.option(
-                "--eval-episodes",
-                type=click.IntRange(min=0),
-                metavar="N",
-                help="Episodes of an evaluation (20 if the file gives none); 0 for no evaluation.",
-            ),
-        )
-    ):
+    for option in reversed(_EXPERIMENT_OPTIONS):
         function = option(function)
     return function
 

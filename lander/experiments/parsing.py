@@ -82,11 +82,8 @@ def parse_experiment(
         written = WrittenExperiment.of(deepcopy(dict(data)))
         for override in overrides:
             apply_override(written, override)
-        if seeds is not None and seeds.startswith("+"):
-            again = f"lander-ctl run --experiment-id ID --seeds {seeds}"
-            raise ValueError(f"seeds: found {seeds}, which adds to an experiment that is recorded, not to a file: {again}")
         if seeds is not None:
-            set_in_every_arm(written, ["seeds"], seeds)
+            _set_seeds(written, seeds)
         written.top |= {key: value for key, value in options.items() if value is not None}
         normal, notices = written.resolve(rename_environments=rename_environments)
         return ExperimentSpec.model_validate(normal, context={RESOLVED: True}).recorded(), notices
@@ -96,3 +93,10 @@ def parse_experiment(
         raise configuration_error(source, ["nested too deeply"]) from None
     except ValueError as error:
         raise configuration_error(source, [str(error)]) from None
+
+
+def _set_seeds(written: WrittenExperiment, seeds: str) -> None:
+    if seeds.startswith("+"):
+        again = f"lander-ctl run --experiment-id ID --seeds {seeds}"
+        raise ValueError(f"seeds: found {seeds}, which adds to an experiment that is recorded, not to a file: {again}")
+    set_in_every_arm(written, ["seeds"], seeds)

@@ -101,14 +101,19 @@ def experiment_schema() -> Schema:
         "additionalProperties": False,
         "allOf": [{"anyOf": [_short_form(), _two_configurations(), _list_of_arms()]}, _not_both_seeds(), *_by_algorithm()],
         "definitions": {
-            "arm": {
-                "type": ["object", "null"],
-                "properties": {name: _described(name, schema) for name, schema in settings.items()},
-                "additionalProperties": False,
-                "allOf": [_not_both_seeds(), *_own_algorithm()],
-            },
+            "arm": _arm(settings),
             **{name: _group(group) for name, group in ALGORITHMS.items()},
         },
+    }
+
+
+def _arm(settings: Schema) -> Schema:
+    """What stands under the name of an arm; nothing at all is an arm of the settings that all arms share."""
+    return {
+        "type": ["object", "null"],
+        "properties": {name: _described(name, schema) for name, schema in settings.items()},
+        "additionalProperties": False,
+        "allOf": [_not_both_seeds(), *_own_algorithm()],
     }
 
 

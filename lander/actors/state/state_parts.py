@@ -16,7 +16,6 @@ from stable_baselines3 import DQN
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.distributions import StateDependentNoiseDistribution
 from stable_baselines3.common.noise import ActionNoise, OrnsteinUhlenbeckActionNoise, VectorizedActionNoise
-from stable_baselines3.common.running_mean_std import RunningMeanStd
 
 from lander.actors.state.generator_parts import (
     capture_numpy_generator,
@@ -28,6 +27,7 @@ from lander.actors.state.generator_parts import (
     restore_spaces,
     restore_torch_generator,
 )
+from lander.actors.state.normalization_part import capture_normalization, restore_normalization
 from lander.actors.state.tree import StoredTree, Tree
 
 
@@ -197,53 +197,6 @@ def _restore_metrics(model: BaseAlgorithm, tree: StoredTree) -> None:
     model.logger.name_to_excluded.update({name: tuple(excluded) for name, excluded in tree["excluded"].items()})
 
 
-# ---------------------------------------------------------------------------------------------------- normalisation
-
-
-def _capture_normalization(model: BaseAlgorithm) -> Tree:
-    normalize = model.get_vec_normalize_env()
-    if normalize is None:
-        return None
-    return {
-        "observations": _statistics(normalize.obs_rms) if normalize.norm_obs else None,
-        "returns": _statistics(normalize.ret_rms),
-        "discounted": normalize.returns,
-        "last_observations": normalize.old_obs,
-        "last_rewards": normalize.old_reward,
-    }
-
-
-def _statistics(of: Any) -> Tree:
-    if isinstance(of, dict):
-        return {key: _statistics(value) for key, value in of.items()}
-    return {"mean": np.asarray(of.mean), "var": np.asarray(of.var), "count": of.count}
-
-
-def _restore_normalization(model: BaseAlgorithm, tree: StoredTree) -> None:
-    normalize = model.get_vec_normalize_env()
-    if normalize is None:
-        return
-    if normalize.norm_obs:
-        _restore_statistics(normalize.obs_rms, tree["observations"])
-    _restore_statistics(normalize.ret_rms, tree["returns"])
-    normalize.returns = tree["discounted"]
-    normalize.old_obs = tree["last_observations"]
-    normalize.old_reward = tree["last_rewards"]
-
-
-def _restore_statistics(of: RunningMeanStd | dict[str, RunningMeanStd], tree: StoredTree) -> None:
-    if isinstance(of, dict):
-        for key, value in of.items():
-            _restore_statistics(value, tree[key])
-        return
-    of.mean, of.var, of.count = _number_or_array(tree["mean"]), _number_or_array(tree["var"]), tree["count"]
-
-
-def _number_or_array(value: Any) -> Any:
-    """A 0-dimensional array as a NumPy scalar, which is what `RunningMeanStd` keeps for a single number."""
-    return value[()] if value.ndim == 0 else value
-
-
 # ---------------------------------------------------------------------------------------------------- noise on actions
 
 
@@ -271,7 +224,7 @@ STATE_PARTS: Final = (
     StatePart("observations", _capture_observations, _restore_observations),
     StatePart("episode_infos", _capture_episode_infos, _restore_episode_infos),
     StatePart("metrics", _capture_metrics, _restore_metrics),
-    StatePart("normalization", _capture_normalization, _restore_normalization),
+    StatePart("normalization", capture_normalization, restore_normalization),
     StatePart("action_noise", _capture_action_noise, _restore_action_noise),
     StatePart("python_generator", capture_python_generator, restore_python_generator),
     StatePart("numpy_generator", capture_numpy_generator, restore_numpy_generator),
@@ -292,7 +245,7 @@ def _tensor(array: Any) -> torch.Tensor:
     return torch.from_numpy(np.array(array))
 
 
-def _as_tree(value: Tree | torch.Tensor) -> Tree:
+def _as_tree(value: "Tree | torch.Tensor") -> Tree:
     """An optimizer's state as a tree: tensors as arrays, and parameter numbers as text keys."""
     if isinstance(value, torch.Tensor):
         return _array(value)
