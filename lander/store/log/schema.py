@@ -10,6 +10,14 @@ CONSEQUENTIAL: Final = "kind NOT IN ('StepsRecorded', 'EpisodeFinished', 'Metric
 """The condition of the index `events_of_consequence`, verbatim; SQLite uses a partial index only if the query repeats it."""
 
 
+def of_kind(*kinds: str) -> str:
+    """SQL that is true of an event of one of these kinds, also where it is stored under a kind that was retired since."""
+    from lander.protocol.upcasters import stored_kinds
+
+    names = ", ".join(f"'{name}'" for kind in kinds for name in stored_kinds(kind))
+    return f"kind IN ({names})"
+
+
 def script() -> str:
     """The SQL that creates an empty event store."""
     return resources.files("lander.store.log").joinpath("schema.sql").read_text("utf-8")

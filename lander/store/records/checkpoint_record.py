@@ -11,11 +11,11 @@ from lander.protocol.lineage import Lineage, Start
 from lander.protocol.wire import decode_event
 from lander.store.log.plans import PLAN_KINDS, PLANS_OF_ALL, experiments_of
 from lander.store.log.reader import Reader
-from lander.store.log.schema import CONSEQUENTIAL
+from lander.store.log.schema import CONSEQUENTIAL, of_kind
 
 _CHECKPOINTS_AND_STARTS: Final = (
     "SELECT s.name, e.producer, e.kind, e.body FROM events e INDEXED BY events_of_consequence JOIN streams s ON s.id = e.stream"
-    f" WHERE e.{CONSEQUENTIAL} AND e.kind IN (?, ?) ORDER BY e.stream, e.producer, e.seq"
+    f" WHERE e.{CONSEQUENTIAL} AND e.{{of_kind}} ORDER BY e.stream, e.producer, e.seq"
 )
 
 
@@ -72,8 +72,8 @@ def checkpoints_by_run(reader: Reader) -> dict[str, RunCheckpoints]:
     origins = {key.id: origin for key, origin in forked if origin is not None}
     starts: dict[str, list[Start]] = defaultdict(list)
     committed: dict[str, list[tuple[int, CheckpointCommitted]]] = defaultdict(list)
-    kinds = (TrainingStarted.kind, CheckpointCommitted.kind)
-    for run, epoch, kind, body in reader.connection.execute(_CHECKPOINTS_AND_STARTS, kinds).fetchall():
+    query = _CHECKPOINTS_AND_STARTS.format(of_kind=of_kind(TrainingStarted.kind, CheckpointCommitted.kind))
+    for run, epoch, kind, body in reader.connection.execute(query).fetchall():
         match decode_event(kind, body):
             case TrainingStarted() as started:
                 starts[run].append(Start(epoch, started.from_step))

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from lander.protocol.events import TrainingStarted
 from lander.store.log.reader import Reader
-from lander.store.log.schema import CONSEQUENTIAL
+from lander.store.log.schema import CONSEQUENTIAL, of_kind
 from lander.store.records.usage_samples import samples
 
 MAX_SAMPLE_SECONDS: Final = 10.0
@@ -18,7 +18,7 @@ _STARTS: Final = (
     "SELECT s.name, e.producer, e.at,"
     " (SELECT l.at FROM events l WHERE l.stream = e.stream AND l.producer = e.producer ORDER BY l.seq DESC LIMIT 1)"
     " FROM events e INDEXED BY events_of_consequence JOIN streams s ON s.id = e.stream JOIN progress p ON p.run = s.name"
-    f" WHERE e.{CONSEQUENTIAL} AND e.kind = '{TrainingStarted.kind}' AND p.experiment = ? ORDER BY e.position"
+    f" WHERE e.{CONSEQUENTIAL} AND e.{{of_kind}} AND p.experiment = ? ORDER BY e.position"
 )
 
 
@@ -39,9 +39,8 @@ class _Attempt(NamedTuple):
 
 def costs(reader: Reader, experiment: str) -> Mapping[str, Cost]:
     """The cost of each run of an experiment whose training has started."""
-    attempts = {
-        (run, epoch): _Attempt(start, end) for run, epoch, start, end in reader.connection.execute(_STARTS, (experiment,))
-    }
+    rows = reader.connection.execute(_STARTS.format(of_kind=of_kind(TrainingStarted.kind)), (experiment,))
+    attempts = {(run, epoch): _Attempt(start, end) for run, epoch, start, end in rows}
     wall: dict[str, float] = {}
     cpu: dict[str, float] = {}
     for (run, _), attempt in attempts.items():

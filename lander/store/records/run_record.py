@@ -26,7 +26,7 @@ from lander.protocol.events import (
 from lander.protocol.lineage import Lineage, Start
 from lander.protocol.wire import decode_event
 from lander.store.log.reader import Reader
-from lander.store.log.schema import CONSEQUENTIAL
+from lander.store.log.schema import CONSEQUENTIAL, of_kind
 from lander.store.records.ancestry import ancestry
 from lander.store.records.checkpoint_record import latest_by_step
 
@@ -35,11 +35,11 @@ _PAGE: Final = 1024
 
 _CONSEQUENTIAL: Final = (
     "SELECT producer, seq, kind, body FROM events INDEXED BY events_of_consequence"
-    f" WHERE {CONSEQUENTIAL} AND stream = ? AND producer > ? AND kind = ? AND position <= ? ORDER BY producer, seq"
+    f" WHERE {CONSEQUENTIAL} AND stream = ? AND producer > ? AND {{of_kind}} AND position <= ? ORDER BY producer, seq"
 )
 _TELEMETRY: Final = (
     "SELECT producer, seq, at, kind, body FROM events"
-    " WHERE stream = ? AND (producer, seq) > (?, ?) AND kind = ? AND position <= ?"
+    " WHERE stream = ? AND (producer, seq) > (?, ?) AND {of_kind} AND position <= ?"
     f" ORDER BY producer, seq LIMIT {_PAGE}"
 )
 
@@ -154,9 +154,9 @@ class Record:
 
     def _consequential(self, kind: str) -> Iterator[tuple[int, Event]]:
         """Events that are not telemetry, found without reading the telemetry between them."""
-        values = (self._stream, SUPERVISOR, kind, self._until)
-        for producer, _, kind_, body in self._reader.connection.execute(_CONSEQUENTIAL, values).fetchall():
-            yield producer, decode_event(kind_, body)
+        query = _CONSEQUENTIAL.format(of_kind=of_kind(kind))
+        rows = self._reader.connection.execute(query, (self._stream, SUPERVISOR, self._until)).fetchall()
+        return ((producer, decode_event(stored, body)) for producer, _, stored, body in rows)
 
     def _telemetry(self, kind: str) -> Iterator[tuple[int, Event]]:
         return ((producer, event) for producer, _, event in self._timed_telemetry(kind))
@@ -164,7 +164,8 @@ class Record:
     def _timed_telemetry(self, kind: str) -> Iterator[tuple[int, int, Event]]:
         """Telemetry, page by page, each with its epoch and its time."""
         epoch, seq = SUPERVISOR, 2**62
-        while page := self._reader.connection.execute(_TELEMETRY, (self._stream, epoch, seq, kind, self._until)).fetchall():
-            for producer, _, at, kind_, body in page:
-                yield producer, at, decode_event(kind_, body)
+        query = _TELEMETRY.format(of_kind=of_kind(kind))
+        while page := self._reader.connection.execute(query, (self._stream, epoch, seq, self._until)).fetchall():
+            for producer, _, at, stored, body in page:
+                yield producer, at, decode_event(stored, body)
             epoch, seq, *_ = page[-1]

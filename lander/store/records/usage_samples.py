@@ -6,10 +6,11 @@ from typing import Final, NamedTuple
 from lander.protocol.events import ResourcesSampled, TrainerUsage
 from lander.protocol.wire import decode_event
 from lander.store.log.reader import Reader
+from lander.store.log.schema import of_kind
 
 _SAMPLES: Final = (
     "SELECT e.at, substr(s.name, 6), e.kind, e.body FROM streams s JOIN events e ON e.stream = s.id"
-    f" WHERE substr(s.name, 1, 5) = 'host:' AND e.kind = '{ResourcesSampled.kind}'"
+    " WHERE substr(s.name, 1, 5) = 'host:' AND e.{of_kind}"
     " AND e.position > (SELECT submitted FROM experiments WHERE id = ?) ORDER BY e.position"
 )
 """It searches the hosts' streams, which are short, so the trainers' events are not read."""
@@ -25,7 +26,8 @@ class UsageSample(NamedTuple):
 
 def samples(reader: Reader, experiment: str) -> Iterator[UsageSample]:
     """Every measurement of any trainer since the submission of an experiment, of every attempt, in order."""
-    for at, host, kind, body in reader.connection.execute(_SAMPLES, (experiment,)):
+    query = _SAMPLES.format(of_kind=of_kind(ResourcesSampled.kind))
+    for at, host, kind, body in reader.connection.execute(query, (experiment,)):
         sample = decode_event(kind, body)
         for usage in sample.trainers if isinstance(sample, ResourcesSampled) else ():
             yield UsageSample(at, host, usage)
