@@ -17,8 +17,10 @@ from tests.mutants.catalogue import MUTANTS, Mutant
 ROOT = Path(__file__).parents[2]
 COPIED = ("lander", "tests", "examples", "docs", "README.md", "CONTRIBUTING.md", "pyproject.toml", "Makefile")
 WORKERS = 2
-SECONDS = 120.0
+SECONDS = 120.0  # for the tests of one mutant
+ALL_SECONDS = 900.0  # for the tests of all of them, without a mutant
 PASSED, FAILED = 0, 1  # pytest's exit codes; any other, say of a module that cannot be imported, proves nothing
+NOT_DONE = -1
 
 
 class MutationError(Exception):
@@ -45,8 +47,8 @@ def sow(mutant: Mutant, tree: Path) -> None:
     path.write_text(source.replace(mutant.before, mutant.after))
 
 
-def examine(tree: Path, tests: tuple[str, ...]) -> tuple[int, str]:
-    """Run the tests there; returns pytest's exit code and the end of what it printed."""
+def examine(tree: Path, tests: tuple[str, ...], seconds: float) -> tuple[int, str]:
+    """Run the tests there; returns pytest's exit code, or `NOT_DONE`, and the end of what it printed."""
     environment = os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
     where = [sys.executable, "-c", "import lander; print(lander.__file__)"]
     found = subprocess.run(where, cwd=tree, env=environment, check=True, capture_output=True, text=True).stdout
@@ -54,9 +56,9 @@ def examine(tree: Path, tests: tuple[str, ...]) -> tuple[int, str]:
         raise MutationError(f"the copy in {tree} would not be tested, but {found.strip()}")
     command = [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", "-p", "no:cacheprovider", *tests]
     try:
-        done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, timeout=SECONDS)
+        done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, timeout=seconds)
     except subprocess.TimeoutExpired:
-        return FAILED, f"not done after {SECONDS:.0f} s"
+        return NOT_DONE, f"not done after {seconds:.0f} s"
     return done.returncode, done.stdout[-3000:] + done.stderr[-1000:]
 
 
@@ -67,12 +69,12 @@ def verdict(mutant: Mutant | None, tests: tuple[str, ...]) -> tuple[bool, str]:
         tree = copy_tree(Path(directory))
         if mutant is not None:
             sow(mutant, tree)
-        code, said = examine(tree, tests)
+        code, said = examine(tree, tests, ALL_SECONDS if mutant is None else SECONDS)
     took = f"{time.monotonic() - started:5.1f} s"
     if mutant is None:
         line = f"{'(none)':50} {'passed' if code == PASSED else 'FAILED':10} {took}"
         return code == PASSED, line if code == PASSED else f"{line}\n{said}"
-    word = {PASSED: "SURVIVED", FAILED: "caught"}.get(code, f"BROKEN (pytest exit code {code})")
+    word = {PASSED: "SURVIVED", FAILED: "caught", NOT_DONE: "NOT DONE"}.get(code, f"BROKEN (pytest exit code {code})")
     return code == FAILED, f"{mutant.name:50} {word:10} {took}  {_first_failure(said)}"
 
 
