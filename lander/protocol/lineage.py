@@ -25,8 +25,8 @@ def still_counts(step: int, from_step: int) -> bool:
     return 0 < step <= from_step
 
 
-SUPERSEDED_SQL: Final = "({step} > {from_step} OR {from_step} = 0)"
-"""The negation of `still_counts` in SQL, for steps above 0; a test checks that the two agree."""
+SUPERSEDED_SQL: Final = "NOT ({step} > 0 AND {step} <= {from_step})"
+"""The negation of `still_counts` in SQL; a test checks that the two agree."""
 
 
 class Start(NamedTuple):

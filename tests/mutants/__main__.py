@@ -89,6 +89,9 @@ def _first_failure(said: str) -> str:
 def main() -> int:
     """All of them, or those named."""
     chosen = [mutant for mutant in MUTANTS if not sys.argv[1:] or any(word in mutant.name for word in sys.argv[1:])]
+    if not chosen:
+        print(f"no mutant has a name with {' or '.join(sys.argv[1:])}")
+        return 1
     tests = tuple(dict.fromkeys(test for mutant in chosen for test in mutant.tests))
     with ThreadPoolExecutor(WORKERS) as pool:
         pending = [pool.submit(verdict, None, tests), *(pool.submit(verdict, mutant, mutant.tests) for mutant in chosen)]

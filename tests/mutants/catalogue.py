@@ -516,8 +516,8 @@ MUTANTS = (
     Mutant(
         "the rule of superseding in SQL is another",
         "lander/protocol/lineage.py",
-        '"({step} > {from_step} OR {from_step} = 0)"',
-        '"({step} > {from_step})"',
+        '"NOT ({step} > 0 AND {step} <= {from_step})"',
+        '"NOT ({step} > 0 AND {step} < {from_step})"',
         ("tests/unit/store/records/test_lineage.py",),
     ),
     Mutant(
