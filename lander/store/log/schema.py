@@ -1,6 +1,5 @@
 """The SQL schema, to create a database or to compare one with it."""
 
-from importlib import resources
 from typing import Final
 
 _PROJECTIONS: Final = "-- Projections:"
@@ -20,6 +19,8 @@ def of_kind(*kinds: str) -> str:
 
 def script() -> str:
     """The SQL that creates an empty event store."""
+    from importlib import resources  # `status` reads `CONSEQUENTIAL` from this module, and this import takes 10 ms
+
     return resources.files("lander.store.log").joinpath("schema.sql").read_text("utf-8")
 
 

@@ -370,4 +370,4 @@ def test_status_imports_only_what_it_needs(finished):
     imported = subprocess.run(asked, capture_output=True, text=True, check=True).stderr
     names = {line.rpartition("|")[2].strip() for line in imported.splitlines()}
     assert "lander.store.projections.status" in names
-    assert names.isdisjoint({"pydantic", "zmq", "numpy", "torch", "rich", "aiosqlite", "gymnasium", "asyncio"})
+    assert names.isdisjoint({"pydantic", "zmq", "numpy", "torch", "rich", "aiosqlite", "gymnasium", "asyncio", "tempfile"})
