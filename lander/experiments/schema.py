@@ -2,9 +2,7 @@
 
 It is built from the types that the parser uses. The schema knows less than the parser: it does not compare settings with each
 other (`batch_size` with `n_steps`), and it does not see that two arms have one name. It is stricter in one case: a setting at
-the top level must be allowed for every arm, also where an arm replaces it.
-
-It is in draft 7, because editors support that draft in full.
+the top level must be allowed for every arm, also where an arm replaces it. Draft 7, because editors support it in full.
 """
 
 from collections.abc import Iterator, Mapping

@@ -192,6 +192,11 @@ class Gate:
             self._logged_at = now
             LOG.warning("refused %s (%d refused so far)", what, self.refused)
 
+    def refusal_counts(self) -> str:
+        """Who was turned away since the start, in words; empty if nobody was."""
+        counted = ", ".join(f"{number} {reason}" for reason, number in self.refusals.items() if number)
+        return f"turned away: {counted}" if counted else ""
+
     @property
     def refused(self) -> int:
         """All refusals since the start."""

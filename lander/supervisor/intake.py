@@ -10,7 +10,7 @@ from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.protocol.errors import WireError
 from lander.protocol.wire import MAX_EVENTS, decode_event
-from lander.store.log.event_store import Batch, EventStore, SequenceGapError
+from lander.store.log.event_store import Batch, EventStore, SequenceGapError, batch_of
 from lander.supervisor.gate import Gate
 
 LOG: Final = logging.getLogger(__name__)
@@ -25,10 +25,27 @@ class Intake:
         self._on_failure = on_failure
         self._acknowledged: dict[str, int] = {}
 
-    def store(self, key: str, command: c.Append) -> None:
-        """Store a batch and acknowledge it once it is durable; raises `WireError` if a trainer may not send these events."""
-        batch = Batch(command.run, command.epoch, command.first_seq, _trainer_events(command))
-        self._store.append(batch).add_done_callback(partial(self._acknowledge, key))
+    def store(self, key: str, command: c.Append) -> bool:
+        """Store a batch and acknowledge it once it is durable; false if it is malformed, and its trainer is fenced for that."""
+        try:
+            batch = Batch(command.run, command.epoch, command.first_seq, _trainer_events(command))
+            self._store.append(batch).add_done_callback(partial(self._acknowledge, key))
+        except WireError as error:
+            self._fence(key, command.run, command.epoch, str(error))
+            return False
+        return True
+
+    def record(self, stream: str, event: e.Event) -> None:
+        """Store an event of the supervisor that nothing waits for."""
+        self._store.append(batch_of(stream, event)).add_done_callback(_ignore)
+
+    def _fence(self, key: str, run: str, epoch: int, problem: str) -> None:
+        """Fence a trainer whose messages are malformed, and warn in the log: it would resend the same batch for ever."""
+        self._gate.refuse("malformed", f"{run}: {problem}")
+        self._gate.send(key, c.Fenced(detail=f"said something that is not understood: {problem}"))
+        self.record(
+            run, e.WarningRaised(message=f"attempt {epoch} said something that is not understood, and is ended: {problem}")
+        )
 
     def _acknowledge(self, key: str, stored: "asyncio.Future[list[int]]") -> None:
         if stored.cancelled():
@@ -48,6 +65,12 @@ class Intake:
         acknowledged, self._acknowledged = self._acknowledged, {}
         for key, seq in acknowledged.items():
             self._gate.send(key, c.Acknowledged(seq=seq))
+
+
+def _ignore(stored: "asyncio.Future[list[int]]") -> None:
+    """Discard the result of an append that nothing depends on; the store reports its failure elsewhere."""
+    if not stored.cancelled():
+        stored.exception()
 
 
 def _trainer_events(command: c.Append) -> list[e.NewEvent]:

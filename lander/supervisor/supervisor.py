@@ -18,7 +18,7 @@ from lander.home import address
 from lander.home.lock import show_full
 from lander.protocol import commands as c
 from lander.protocol import events as e
-from lander.protocol.errors import ConflictError, HomeError, LeavingError, WireError
+from lander.protocol.errors import ConflictError, HomeError, LeavingError
 from lander.store.log.event_store import EventStore, batch_of
 from lander.supervisor import journal
 from lander.supervisor.core.decide import Drain, HostGone, Tick, decide
@@ -91,19 +91,12 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._leave)
-        workers = [
-            asyncio.create_task(work, name=name)
-            for name, work in (
-                ("receive", self._receive()),
-                ("decide", self._decide()),
-                ("clock", self._run_clock()),
-            )
-        ]
-        leaving = asyncio.create_task(self._left.wait(), name="leave")
-        done, _ = await asyncio.wait([*workers, leaving], return_when=asyncio.FIRST_COMPLETED)
-        for task in [*workers, leaving]:
+        work = {"receive": self._receive(), "decide": self._decide(), "clock": self._run_clock(), "leave": self._left.wait()}
+        tasks = [asyncio.create_task(each, name=name) for name, each in work.items()]
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*workers, leaving, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         for task in done:
             task.result()
 
@@ -143,7 +136,7 @@ class Supervisor:
                 self.gate.send(key, c.Refused(error=LeavingError.code, detail="the supervisor is shutting down"))
             case c.Ping(stay=stay):
                 self._leaves_when_idle = self._leaves_when_idle and not stay
-                self.gate.send(key, c.Accepted(detail=self._refusal_counts()))
+                self.gate.send(key, c.Accepted(detail=self.gate.refusal_counts()))
             case c.ShutDown(only_if_idle=False) if self._store.full:  # a decision could not be recorded
                 self.gate.send(key, c.Accepted(detail="leaving, with no room on the disk to record it"))
                 self._leave()
@@ -170,11 +163,7 @@ class Supervisor:
     def _record_resources(self, host: str, sample: e.ResourcesSampled) -> None:
         self._watch.measured(self.state, sample, time.time())
         if not self._store.full:
-            self._store.append(batch_of(e.host_stream(host), sample)).add_done_callback(_ignore)
-
-    def _refusal_counts(self) -> str:
-        counted = ", ".join(f"{number} {reason}" for reason, number in self.gate.refusals.items() if number)
-        return f"turned away: {counted}" if counted else ""
+            self._intake.record(e.host_stream(host), sample)
 
     def _append(self, principal: Principal, key: str, command: c.Append) -> None:
         """Store a trainer's batch, after the check that it comes from the run's current attempt."""
@@ -188,20 +177,10 @@ class Supervisor:
             return
         if self._store.full:
             return  # the trainer resends what is not acknowledged; to queue every repetition would fill the memory
-        try:
-            self._intake.store(key, command)
-        except WireError as error:
-            self._fence_malformed(key, run, epoch, str(error))
-        else:
+        if self._intake.store(key, command):
             self._watch.progressed(run, epoch, time.time())
-
-    def _fence_malformed(self, key: str, run: str, epoch: int, problem: str) -> None:
-        """Fence a trainer whose messages are malformed, and warn in the log: it would resend the same batch for ever."""
-        self.gate.refuse("malformed", f"{run}: {problem}")
-        self.gate.send(key, c.Fenced(detail=f"said something that is not understood: {problem}"))
-        self._revoke(run, epoch)
-        warning = e.WarningRaised(message=f"attempt {epoch} said something that is not understood, and is ended: {problem}")
-        self._store.append(batch_of(run, warning)).add_done_callback(_ignore)
+        else:
+            self._revoke(run, epoch)
 
     def _committed(self, recorded: Sequence[e.Recorded]) -> None:
         for event in recorded:
@@ -319,9 +298,3 @@ class Supervisor:
     def _local_host_ended(self) -> None:
         self._watch.forget_host(LOCAL_HOST)
         self._inbox.put_nowait((HostGone(LOCAL_HOST, "its process ended"), ""))
-
-
-def _ignore(stored: "asyncio.Future[list[int]]") -> None:
-    """Discard the result of an append that nothing depends on; the store reports its failure elsewhere."""
-    if not stored.cancelled():
-        stored.exception()
