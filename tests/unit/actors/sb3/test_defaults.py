@@ -113,8 +113,11 @@ def test_our_own_defaults_are_recorded_too():
 
 def test_submitting_does_not_wait_for_torch():
     code = (
-        "import sys; from lander.actors.sb3.defaults import with_defaults; from tests.support.histories import experiment;"
-        "assert with_defaults(experiment()).baseline.defaults['algorithm']['n_steps'] == 2048; print(*sys.modules)"
+        "import sys; from lander.actors.sb3.defaults import with_defaults;"
+        "from lander.experiments.parsing import parse_experiment;"
+        "written = dict(environment='CartPole-v1', algorithm='PPO', training_steps=64, seeds=[0], variants=dict(v=None));"
+        "found, _ = parse_experiment(written, source='x');"
+        "assert with_defaults(found).baseline.defaults['algorithm']['n_steps'] == 2048; print(*sys.modules)"
     )
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert {"torch", "stable_baselines3", "gymnasium"}.isdisjoint(modules)
