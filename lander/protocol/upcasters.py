@@ -89,7 +89,7 @@ UPCASTERS: Final[dict[str, Upcaster]] = {
 """Retired kind → upcaster to the newer kind."""
 
 
-def stored_kinds(kind: str) -> tuple[str, ...]:
-    """Every kind under which an event of this kind may be stored: its own, and those retired in its favour."""
-    older = [retired for retired, upcaster in UPCASTERS.items() if upcaster.kind == kind]
-    return (kind, *(name for each in older for name in stored_kinds(each)))
+def stored_kinds(*kinds: str) -> tuple[str, ...]:
+    """Every kind under which events of these kinds may be stored: their own, and those retired in their favour."""
+    older = [retired for retired, upcaster in UPCASTERS.items() if upcaster.kind in kinds]
+    return (*kinds, *stored_kinds(*older)) if older else kinds

@@ -6,24 +6,20 @@ from typing import Final, NamedTuple
 from lander.protocol.events import SUPERVISOR, Execution, ExperimentSubmitted
 from lander.protocol.experiment import Experiment
 from lander.protocol.growth import GROWTH_KINDS, Growth, execution_after, experiment_after
-from lander.protocol.upcasters import stored_kinds
 from lander.protocol.wire import decode_event
-from lander.store.log.schema import CONSEQUENTIAL
+from lander.store.log.schema import CONSEQUENTIAL, of_kind
 
-PLAN_KINDS: Final = tuple(name for kind in (ExperimentSubmitted.kind, *GROWTH_KINDS) for name in stored_kinds(kind))
-"""Every kind of event that defines or changes an experiment, including retired kinds."""
-
-_PLACEHOLDERS: Final = ", ".join("?" * len(PLAN_KINDS))
+_OF_A_PLAN: Final = of_kind(ExperimentSubmitted.kind, *GROWTH_KINDS)
 PLANS_OF_ALL: Final = (
     "SELECT s.name, e.at, e.kind, e.body FROM events e INDEXED BY events_of_consequence JOIN streams s ON s.id = e.stream"
-    f" WHERE e.{CONSEQUENTIAL} AND e.kind IN ({_PLACEHOLDERS}) ORDER BY e.position"
+    f" WHERE e.{CONSEQUENTIAL} AND e.{_OF_A_PLAN} ORDER BY e.position"
 )
-"""The query for the rows of `experiments_of`; its parameters are `PLAN_KINDS`."""
+"""The query for the rows of `experiments_of`."""
 PLANS_OF_ONE: Final = (
     "SELECT e.at, e.kind, e.body FROM events e JOIN streams s ON s.id = e.stream"
-    f" WHERE s.name = ? AND e.producer = {SUPERVISOR} AND e.kind IN ({_PLACEHOLDERS}) ORDER BY e.seq"
+    f" WHERE s.name = ? AND e.producer = {SUPERVISOR} AND e.{_OF_A_PLAN} ORDER BY e.seq"
 )
-"""The query for the rows of `plans`; its parameters are the experiment's id and `PLAN_KINDS`."""
+"""The query for the rows of `plans`; its parameter is the experiment's id."""
 
 
 class Plan(NamedTuple):
@@ -35,7 +31,7 @@ class Plan(NamedTuple):
 
 
 def plan_after(plan: Plan | None, at: int, event: object) -> Plan:
-    """The plan after an event of `PLAN_KINDS`; raises `TypeError` for any other event."""
+    """The plan after an event that defines or changes an experiment; raises `TypeError` for any other event."""
     match event:
         case ExperimentSubmitted():
             return Plan(at, event.experiment, event.execution)

@@ -82,15 +82,6 @@ def check_version(version: int, path: Path) -> None:
         raise HomeError(f"{path}: written by an older version (schema {version}); lander-ctl up brings it up to date")
 
 
-def _as_stored(kinds: Sequence[str]) -> list[str]:
-    """Every stored kind of these kinds of events, including retired kinds."""
-    if not kinds:
-        return []
-    from lander.protocol.upcasters import stored_kinds
-
-    return [name for kind in kinds for name in stored_kinds(kind)]
-
-
 def consequential(connection: sqlite3.Connection) -> "Iterator[Recorded]":
     """Every event except telemetry, in order; its cost does not depend on the amount of telemetry."""
     from lander.protocol.events import Recorded
@@ -144,11 +135,13 @@ class Reader:
         self, target: str | None = None, kinds: Sequence[str] = (), after: int = 0, until: int | None = None
     ) -> Iterator[StoredEvent]:
         """The events after position `after`, of a target and of kinds if given; fetched page by page."""
+        from lander.protocol.upcasters import stored_kinds
+
         streams = self._streams(target)
         if target is not None and not streams:
             raise NotFoundError(self._unknown(target))
         condition, values = "", list[object]()
-        for column, allowed in (("stream", streams if target is not None else ()), ("kind", _as_stored(kinds))):
+        for column, allowed in (("stream", streams if target is not None else ()), ("kind", stored_kinds(*kinds))):
             if allowed:
                 condition += f" AND e.{column} IN ({', '.join('?' * len(allowed))})"
                 values.extend(allowed)
@@ -164,9 +157,9 @@ class Reader:
 
     def plans(self, name: str) -> "list[Plan]":
         """Every plan of the experiment since its submission; raises `NotFoundError` with the nearest ids."""
-        from lander.store.log.plans import PLAN_KINDS, PLANS_OF_ONE, plans
+        from lander.store.log.plans import PLANS_OF_ONE, plans
 
-        found = plans(self.connection.execute(PLANS_OF_ONE, (name, *PLAN_KINDS)).fetchall())
+        found = plans(self.connection.execute(PLANS_OF_ONE, (name,)).fetchall())
         if not found:
             raise NotFoundError(self._unknown(name))
         return found

@@ -13,7 +13,7 @@ def of_kind(*kinds: str) -> str:
     """SQL that is true of an event of one of these kinds, also where it is stored under a kind that was retired since."""
     from lander.protocol.upcasters import stored_kinds
 
-    names = ", ".join(f"'{name}'" for kind in kinds for name in stored_kinds(kind))
+    names = ", ".join(f"'{name}'" for name in stored_kinds(*kinds))
     return f"kind IN ({names})"
 
 

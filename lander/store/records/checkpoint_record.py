@@ -9,7 +9,7 @@ from lander.protocol.events import CheckpointCommitted, TrainingStarted
 from lander.protocol.experiment import Experiment
 from lander.protocol.lineage import Lineage, Start
 from lander.protocol.wire import decode_event
-from lander.store.log.plans import PLAN_KINDS, PLANS_OF_ALL, experiments_of
+from lander.store.log.plans import PLANS_OF_ALL, experiments_of
 from lander.store.log.reader import Reader
 from lander.store.log.schema import CONSEQUENTIAL, of_kind
 
@@ -84,7 +84,7 @@ def checkpoints_by_run(reader: Reader) -> dict[str, RunCheckpoints]:
 
 
 def _experiments(reader: Reader) -> Iterable[Experiment]:
-    return experiments_of(reader.connection.execute(PLANS_OF_ALL, PLAN_KINDS)).values()
+    return experiments_of(reader.connection.execute(PLANS_OF_ALL)).values()
 
 
 def _split(lineage: Lineage, committed: list[tuple[int, CheckpointCommitted]]) -> RunCheckpoints:

@@ -18,7 +18,7 @@ from lander.protocol.errors import StoreError
 from lander.protocol.events import Recorded
 from lander.store.log import chain
 from lander.store.log.event_store import Batch, CommitListener, SequenceGapError
-from lander.store.log.plans import PLAN_KINDS, PLANS_OF_ALL, experiments_of
+from lander.store.log.plans import PLANS_OF_ALL, experiments_of
 from lander.store.log.reader import consequential, open_reader
 from lander.store.log.sequencer import Sequencer
 from lander.store.log.statements import Statement
@@ -270,5 +270,5 @@ class SqliteEventStore:
             (ProgressRow(*row) for row in await fetch(select("progress", ProgressRow))),
             (ResourcesRow(*row) for row in await fetch(select("resources", ResourcesRow))),
             position,
-            experiments_of((name, at, kind, body) for name, at, kind, body in await fetch(PLANS_OF_ALL, PLAN_KINDS)),
+            experiments_of((name, at, kind, body) for name, at, kind, body in await fetch(PLANS_OF_ALL)),
         )
