@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from lander.api.results import Result, result
 from lander.api.targets import home_of
@@ -33,6 +33,7 @@ def run(
     max_workers: int | None = None,
     seeds: Iterable[int] | str | None = None,
     monitoring: bool | None = None,
+    new_code: bool = False,
     progress: Progress = None,
 ) -> Result:
     """Train an experiment to its end and return what came of it, as `lander-ctl run` does.
@@ -40,7 +41,8 @@ def run(
     `experiment` is a file, the data of one, or an `Experiment`; `overrides` are `KEY=VALUE`. What was stopped, failed or
     interrupted goes on from its last checkpoints; without an `experiment`, `experiment_id` names the recorded one to go on
     with (as it was carried out before, but for `mode`, `max_workers` and `monitoring` where given), and
-    `overrides=["training_steps=…"]` extend it, `seeds="+5"` adds five. `home` is where everything is kept (default:
+    `overrides=["training_steps=…"]` extend it, `seeds="+5"` adds five. Its runs train on the code of the environments as it was
+    captured, and with `new_code` those that are added on the code as it is now. `home` is where everything is kept (default:
     LANDER_HOME, or ./results). `progress` is called with the experiment's status four times a second; True shows it on
     standard output, None does so on a terminal only.
     A failed run is not an exception: look at `completed`. Ctrl-C stops the experiment, then raises `KeyboardInterrupt`.
@@ -55,7 +57,7 @@ def run(
     given = {"mode": mode, "max_workers": max_workers, "monitoring": monitoring}
     execution = {name: value for name, value in given.items() if value is not None}
     home = home_of(home)
-    wanted = _wanted(experiment, experiment_id, home, overrides, execution, _seeds(seeds))
+    wanted = _wanted(experiment, experiment_id, home, overrides, execution, _seeds(seeds), new_code)
     _warn(wanted)
     with _view(progress) as show:
         standing = conduct(wanted, home, show)
@@ -121,12 +123,14 @@ def _wanted(
     overrides: Sequence[str],
     execution: Mapping[str, object],
     seeds: str | None,
+    new_code: bool,
 ) -> Request:
+    reading: dict[str, Any] = {"execution": execution, "seeds": seeds, "new_code": new_code}
     if experiment is not None:
-        return request(experiment, overrides, execution=execution, experiment_id=experiment_id, seeds=seeds)
+        return request(experiment, overrides, experiment_id=experiment_id, **reading)
     if experiment_id is None:
         raise UsageError("experiment: missing; must be given, or experiment_id, to go on with a recorded one")
-    return recorded(home, experiment_id, overrides, execution=execution, seeds=seeds)
+    return recorded(home, experiment_id, overrides, **reading)
 
 
 def _seeds(seeds: Iterable[int] | str | None) -> str | None:

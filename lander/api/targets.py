@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from lander.app import client
+from lander.app.environment_code import capture_again
 from lander.protocol.errors import UsageError
 from lander.store.log.reader import Reader
 
@@ -28,9 +29,13 @@ def resume(target: str, *, home: str | Path | None = None) -> None:
     client.go_on(home_of(home), "ResumeTarget", target)
 
 
-def retry(target: str, *, home: str | Path | None = None) -> None:
-    """Try again what failed or was skipped; starts a supervisor if none runs, and returns at once."""
-    client.go_on(home_of(home), "RetryTarget", target)
+def retry(target: str, *, new_code: bool = False, home: str | Path | None = None) -> None:
+    """Try again what failed or was skipped; starts a supervisor if none runs, and returns at once.
+
+    With `new_code`, its runs begin anew, on the code of the environments as it is now.
+    """
+    code = capture_again(home_of(home), target) if new_code else None
+    client.go_on(home_of(home), "RetryTarget", target, code=code)
 
 
 def skip(target: str, *, home: str | Path | None = None) -> None:

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import zmq
 
@@ -37,7 +37,7 @@ def start(home: Path) -> bool:
     """Have a supervisor serve this home; returns whether one had to be started. Raises `HomeError` if it cannot."""
     if _serves(home):
         return False
-    _make_home(home)
+    make_home(home)
     with (home / "supervisor.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "lander.supervisor", str(home.resolve())],
@@ -81,7 +81,8 @@ def _once_it_has_started(home: Path) -> address.Address | None:
     return found
 
 
-def _make_home(home: Path) -> None:
+def make_home(home: Path) -> None:
+    """Make the directory of a home, if it does not exist; raises `HomeError` if it cannot be used."""
     try:
         home.mkdir(parents=True, exist_ok=True)
         if not os.access(home, os.W_OK | os.X_OK):
@@ -225,11 +226,11 @@ def _left_meanwhile(home: Path, error: BaseException) -> bool:
     return isinstance(error, LeavingError) or (isinstance(error, NotFoundError) and running(home) is None)
 
 
-def go_on(home: Path, kind: str, target: str) -> Accepted:
+def go_on(home: Path, kind: str, target: str, **options: Any) -> Accepted:
     """Ask for a target to go on; of the supervisor, which a crash or a reboot may have taken, so that it is started first."""
     with Reader(home) as reader:
         reader.runs(target)
-    return ask_starting(home, operation(kind, target))[0]
+    return ask_starting(home, operation(kind, target, **options))[0]
 
 
 def operate(home: Path, kind: str, target: str) -> Accepted:
@@ -238,9 +239,9 @@ def operate(home: Path, kind: str, target: str) -> Accepted:
         return client.ask(operation(kind, target))
 
 
-def operation(kind: str, target: str) -> Command:
+def operation(kind: str, target: str, **options: Any) -> Command:
     """One of `OPERATE`, in the name of whoever runs this process."""
-    return {each.kind: each for each in OPERATE}[kind](target=target, operator=_operator())
+    return {each.kind: each for each in OPERATE}[kind](target=target, operator=_operator(), **options)
 
 
 def stop(home: Path, target: str) -> Accepted:

@@ -14,6 +14,7 @@ from typing import Final
 from lander.app import client
 from lander.app.interruption import Interruption
 from lander.app.requests import Request
+from lander.home.artifacts import write_artifact
 from lander.protocol.commands import Accepted, SubmitExperiment
 from lander.protocol.errors import LanderError
 from lander.protocol.states import UNDER_WAY
@@ -43,7 +44,11 @@ def submit(wanted: Request, home: Path) -> tuple[Accepted, bool]:
         execution=wanted.execution,
         manifest=manifest(wanted.source, sys.argv, Gpus().names),
         notices=wanted.notices,
+        new_code=wanted.new_code,
     )
+    if wanted.archive is not None:
+        client.make_home(home)
+        write_artifact(home, wanted.archive)  # before it is recorded, as with checkpoints
     return client.ask_starting(home, command)
 
 

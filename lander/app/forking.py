@@ -14,6 +14,7 @@ from lander.experiments.parsing import parse_experiment
 from lander.experiments.specification import EXPERIMENT_KEYS, SeedsSpec
 from lander.experiments.spellings import ARM_KEYS
 from lander.experiments.writing import arm_as_written, as_written
+from lander.protocol.code import Code
 from lander.protocol.errors import NotFoundError, UsageError
 from lander.protocol.events import CheckpointCommitted
 from lander.protocol.experiment import Arm, Branch, Experiment, Origin, RunKey
@@ -21,6 +22,7 @@ from lander.protocol.growth import arm_with_recorded_defaults
 from lander.protocol.refusals import did_you_mean
 from lander.protocol.wire import MAX_FRAME
 from lander.store.log.reader import Reader
+from lander.store.records.run_code import code_of
 from lander.store.records.sections import experiment_at
 
 _OF_THE_VARIANT: Final = ("hyperparameters", "environment_kwargs")
@@ -59,10 +61,10 @@ def fork_request(
         )
         _refuse_unchanged(experiment, source)
         _refuse_oversized(experiment, source)
+        code = _code_of_all(reader, runs)
         notices += [*parsing_notices, *_schedule_notices(reader, experiment, origin)]
-    return checked(
-        _with_recorded_defaults(experiment, arm), execution_with(**{**before.model_dump(), **execution}), notices, source
-    )
+    complete = _with_recorded_defaults(experiment, arm).model_copy(update={"code": code})
+    return checked(complete, execution_with(**{**before.model_dump(), **execution}), notices, source, home=home)
 
 
 def _of_one_arm(reader: Reader, target: str) -> list[RunKey]:
@@ -71,6 +73,15 @@ def _of_one_arm(reader: Reader, target: str) -> list[RunKey]:
     if len(arms) > 1:
         raise UsageError(f"{target}: has {len(arms)} arms; fork one of them, such as {arms[0]}, or one run, such as {runs[0]}")
     return [RunKey.parse(run) for run in runs]
+
+
+def _code_of_all(reader: Reader, runs: Sequence[RunKey]) -> Code | None:
+    """The code that the runs trained on, and the fork continues on; raises `UsageError` if they differ."""
+    found = [code_of(reader, run.id) for run in runs]
+    if any(code != found[0] for code in found):
+        names = ", ".join(f"{run.id} {code.name if code else 'uncaptured'}" for run, code in zip(runs, found, strict=True))
+        raise UsageError(f"these runs trained on different code of their environment ({names}); choose some with --seeds")
+    return found[0]
 
 
 def _with_seeds(runs: Sequence[RunKey], seeds: str | None) -> list[RunKey]:

@@ -25,6 +25,7 @@ from lander.store.log.event_store import Batch, batch_of
 from lander.store.log.reader import DATABASE, Reader
 from lander.store.projections.status import RunStatus, status
 from lander.store.records.checkpoint_record import files_of
+from lander.store.records.run_code import code_of
 from lander.store.records.run_record import Record
 from lander.store.records.sections import Section
 from lander.store.upkeep.integrity import sha256_of
@@ -39,9 +40,12 @@ def prepare(scratch: Path, source: Reader, run: str, section: Section) -> None:
     """Make `scratch` a home in which this run, and no other, is queued."""
     if section.checkpoint is not None:
         _link_checkpoint(scratch, source.home, run, section.checkpoint)
+    code = code_of(source, run)
+    if code is not None and code.archive is not None:
+        _link(scratch, source.home, code.archive, f"{run}: the captured code of its environment")
     submission = source.submission(section.experiment.experiment_id)
     steps = [found.step for found in Record(source, run).checkpoints() if section.after < found.step <= section.until]
-    experiment = _alone(section.experiment, _frequency(steps, section))
+    experiment = _alone(section.experiment, _frequency(steps, section)).model_copy(update={"code": code})
     directory = source.execution(section.experiment.experiment_id).directory
     execution = e.Execution(mode="sequential", monitoring=False, directory=directory)
     submitted = e.ExperimentSubmitted.of(experiment, execution, submission.manifest)
@@ -94,19 +98,26 @@ async def _write(home: Path, batches: list[Batch]) -> None:
 
 
 def _link_checkpoint(scratch: Path, home: Path, run: str, checkpoint: e.CheckpointCommitted) -> None:
-    """Bring a checkpoint's files into the scratch home: as hard links if possible, since artifacts never change."""
+    """Bring a checkpoint's files into the scratch home."""
     for sha256 in files_of(checkpoint):
-        source, target = artifact_path(home, sha256), artifact_path(scratch, sha256)
-        if not source.exists() or sha256_of(source) != sha256:
-            gone = f"{run}: the checkpoint at step {checkpoint.step} is gone or damaged"
-            raise NotFoundError(f"{gone} ({source}); take another --from")
-        target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            target.hardlink_to(source)
-        except FileExistsError:
-            continue
-        except OSError:  # another file system
-            shutil.copy2(source, target)
+            _link(scratch, home, sha256, f"{run}: the checkpoint at step {checkpoint.step}")
+        except NotFoundError as error:
+            raise NotFoundError(f"{error}; take another --from") from error
+
+
+def _link(scratch: Path, home: Path, sha256: str, what: str) -> None:
+    """Bring an artifact into the scratch home: as a hard link if possible, since artifacts never change."""
+    source, target = artifact_path(home, sha256), artifact_path(scratch, sha256)
+    if not source.exists() or sha256_of(source) != sha256:
+        raise NotFoundError(f"{what} is gone or damaged ({source})")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.hardlink_to(source)
+    except FileExistsError:
+        pass
+    except OSError:  # another file system
+        shutil.copy2(source, target)
 
 
 def reexecute(scratch: Path, run: str, until: int, report: Callable[[RunStatus], object]) -> None:

@@ -2,10 +2,11 @@
 
 from typing import Final
 
-from lander.actors.environment.import_path import add_import_path
-from lander.protocol.errors import UsageError
+from lander.actors.environment.import_path import CodeError, make_importable
+from lander.protocol.errors import HomeError, UsageError
 from lander.protocol.experiment import Arm, RunKey
 from lander.store.log.reader import Reader
+from lander.store.records.run_code import code_of
 
 MOST_AT_ONCE: Final = 25
 """The most episodes in one film."""
@@ -18,7 +19,13 @@ def only_run(reader: Reader, name: str) -> None:
 
 
 def arm_of(reader: Reader, run: str) -> Arm:
-    """The arm of a run; makes the module of its environment importable, from the directory that its trainers used."""
+    """The arm of a run; makes the modules of its environment importable, as its trainers did.
+
+    Raises `HomeError` if that code is missing or damaged, or if this process has imported other code in its place.
+    """
     key = RunKey.parse(run)
-    add_import_path(reader.execution(key.experiment).directory)
+    try:
+        make_importable(reader.home, code_of(reader, run), reader.execution(key.experiment).directory)
+    except CodeError as error:
+        raise HomeError(f"{run}: {error}") from error
     return reader.experiment(key.experiment).configuration(key)

@@ -1,10 +1,11 @@
 """Requests: an experiment that has been read and checked, and its execution. Nothing is started here."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from lander.app.environment_code import capture, directory_of
 from lander.experiments.changing import changed_experiment, with_more_seeds
 from lander.experiments.execution import execution_with
 from lander.experiments.parsing import parse_experiment, read_experiment
@@ -18,13 +19,17 @@ from lander.store.log.reader import Reader
 class Request:
     """An experiment that has been read and checked, and its execution; `source` is its name in error messages.
 
-    `execution` is complete: it includes the directory from which modules of environments are imported.
+    `execution` is complete: it includes the directory from which modules of environments are imported. `archive` is the code of
+    the environments as it is now, None if all of it is installed; if the experiment is known, runs that are added train on it
+    only with `new_code`.
     """
 
     experiment: Experiment
     execution: Execution
     notices: tuple[str, ...]
     source: str
+    archive: bytes | None
+    new_code: bool
 
 
 def request(
@@ -37,6 +42,7 @@ def request(
     checkpoint_frequency: int | None = None,
     eval_frequency: int | None = None,
     eval_episodes: int | None = None,
+    new_code: bool = False,
 ) -> Request:
     """Read an experiment (a file, or data) and check it against what is installed on this machine.
 
@@ -58,20 +64,39 @@ def request(
         source = "experiment"
         data = what.model_dump(mode="json", exclude_unset=True) if isinstance(what, ExperimentSpec) else what
         experiment, notices = parse_experiment(data, source=source, **options)
-    return checked(experiment, execution_with(**{"directory": str(Path.cwd()), **execution}), notices, source)
+    directed = execution_with(**{"directory": str(Path.cwd()), **execution})
+    captured = capture(experiment, directed.directory)
+    complete = experiment.model_copy(update={"code": captured.code})
+    return checked(complete, directed, notices, source, archive=captured.archive, new_code=new_code)
 
 
-def checked(experiment: Experiment, execution: Execution, notices: Sequence[str], source: str) -> Request:
+def checked(
+    experiment: Experiment,
+    execution: Execution,
+    notices: Sequence[str],
+    source: str,
+    *,
+    archive: bytes | None = None,
+    new_code: bool = False,
+    home: Path | None = None,
+) -> Request:
     """The request for an experiment, with the defaults of its algorithms filled in.
 
-    Raises `ConfigurationError` if the experiment cannot run with what is installed on this machine.
+    With a `home`, it is checked with the code that was captured there. Raises `ConfigurationError` if the experiment cannot run
+    with what is installed on this machine.
     """
     from lander.actors.host.requirements import check
     from lander.actors.sb3.defaults import with_defaults
 
-    check(experiment, source, execution.directory)
-    complete = with_defaults(experiment)
-    return Request(experiment=complete, execution=execution, notices=tuple(notices), source=source)
+    check(experiment, source, execution.directory, home)
+    return Request(
+        experiment=with_defaults(experiment),
+        execution=execution,
+        notices=tuple(notices),
+        source=source,
+        archive=archive,
+        new_code=new_code,
+    )
 
 
 def recorded(
@@ -81,15 +106,31 @@ def recorded(
     *,
     execution: Mapping[str, object],
     seeds: str | None = None,
+    new_code: bool = False,
     **options: Any,
 ) -> Request:
     """The request to continue a recorded experiment of this home, with overrides and the given settings of `execution`.
 
-    `seeds` such as `+5` adds five seeds to every arm. Raises `NotFoundError` for an unknown name, and what `request` raises.
+    `seeds` such as `+5` adds five seeds to every arm; with `new_code` they train on the code of the environments as it is now.
+    Raises `NotFoundError` for an unknown name, and what `request` raises.
     """
     with Reader(home) as reader:
         experiment, before = reader.experiment(name), reader.execution(name)
     if seeds is not None and seeds.startswith("+"):
         experiment, seeds = with_more_seeds(experiment, seeds), None
     wanted = changed_experiment(experiment, overrides, seeds=seeds, **options)
-    return checked(wanted, execution_with(**{**before.model_dump(), **execution}), (), name)
+    directed = execution_with(**{**before.model_dump(), **execution})
+    if new_code:
+        return _on_new_code(wanted, directed, name)
+    captured = capture(wanted, directory_of(directed.directory))
+    kept = checked(wanted.model_copy(update={"code": experiment.code}), directed, (), name, home=home)
+    if captured.missing:
+        return kept
+    now = kept.experiment.model_copy(update={"code": captured.code})
+    return replace(kept, experiment=now, archive=captured.archive)
+
+
+def _on_new_code(wanted: Experiment, execution: Execution, name: str) -> Request:
+    captured = capture(wanted, directory_of(execution.directory))
+    complete = wanted.model_copy(update={"code": captured.code})
+    return checked(complete, execution, (), name, archive=captured.archive, new_code=True)

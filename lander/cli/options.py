@@ -73,6 +73,7 @@ _EXPERIMENT_OPTIONS: Final = (
         metavar="SEEDS",
         help="Seeds of every arm, such as 0-4 or 1,7; +5 adds five seeds to the experiment of --experiment-id.",
     ),
+    click.option("--new-code", is_flag=True, help="Train added runs on the environment's code as it is now, not as captured."),
     click.option("--no-monitoring", is_flag=True, help="Do not measure the CPU and memory use of runs."),
     click.option("--no-shortcuts", is_flag=True, help="Train with SB3's own code only: the same bits, slower."),
     click.option(

@@ -16,7 +16,7 @@ _RECORDED_ONLY: Final = {"defaults", "scheduled", "defaulted"}
 
 def as_written(experiment: Experiment) -> dict[str, Any]:
     """The experiment in the normal form, with the settings that the user wrote and no defaults."""
-    excluded = {"arms", "tasks", "origin", *experiment.defaulted, "defaulted"}
+    excluded = {"arms", "tasks", "origin", "code", *experiment.defaulted, "defaulted"}
     top = experiment.model_dump(mode="json", exclude=excluded)
     origin = {} if experiment.origin is None else {"origin": experiment.origin.model_dump(mode="json")}
     return {**top, **origin, "arms": [arm_as_written(arm) for arm in experiment.arms]}

@@ -7,6 +7,8 @@ from lander.protocol.experiment import RunKey
 
 ARTIFACTS: Final = "artifacts"
 """The directory of checkpoint files, each named by the SHA-256 of its content."""
+CODE: Final = "code"
+"""The directory of unpacked code, one folder for each archive: it can be deleted at any time, and is unpacked again."""
 EXPERIMENTS: Final = "experiments"
 """The directory of the files for people, one folder for each experiment."""
 
@@ -14,6 +16,11 @@ EXPERIMENTS: Final = "experiments"
 def artifact_path(home: Path, sha256: str) -> Path:
     """The file with this content; it lies in a directory for the first byte of the hash, to keep directories small."""
     return home / ARTIFACTS / sha256[:2] / sha256
+
+
+def code_directory(home: Path, sha256: str) -> Path:
+    """The directory that the captured code of this archive is unpacked to."""
+    return home / CODE / sha256
 
 
 def experiment_directory(home: Path, experiment: str) -> Path:

@@ -9,6 +9,7 @@ from typing import ClassVar, Final, Union, get_args
 
 from pydantic import Field
 
+from lander.protocol.code import Code
 from lander.protocol.events import CheckpointCommitted, Execution, Number, ResourcesSampled
 from lander.protocol.experiment import Arm, Experiment
 from lander.protocol.model import Count, Message, Model
@@ -18,13 +19,17 @@ from lander.protocol.plain import PlainData
 
 
 class SubmitExperiment(Message):
-    """Run this experiment. `notices` are messages for the user about their file."""
+    """Run this experiment. `notices` are messages for the user about their file.
+
+    If it is known already, runs that are added train on the code that it has, and with `new_code` on that of this message.
+    """
 
     kind: ClassVar[str] = "SubmitExperiment"
     experiment: Experiment
     execution: Execution
     manifest: PlainData
     notices: tuple[str, ...] = ()
+    new_code: bool = False
 
 
 class _TargetCommand(Message):
@@ -53,9 +58,13 @@ class ResumeTarget(_TargetCommand):
 
 
 class RetryTarget(_TargetCommand):
-    """Try the target's failed or skipped runs again from their last checkpoint; a run in backoff starts at once."""
+    """Try the target's failed or skipped runs again from their last checkpoint; a run in backoff starts at once.
+
+    With `code`, they begin anew and train on it.
+    """
 
     kind: ClassVar[str] = "RetryTarget"
+    code: Code | None = None
 
 
 class SkipTarget(_TargetCommand):
@@ -157,7 +166,8 @@ class TrainerOrder(Model):
 
     The attempt continues from the first intact one of `checkpoints` (latest first), or from the beginning if none is intact. A
     forked run begins at `origin`, a checkpoint of another run. With `new_episodes`, the unfinished episodes in it are dropped,
-    because the fork's environment is a different one.
+    because the fork's environment is a different one. Modules of environments are imported from the archive of `code`, or from
+    `directory` if it has none.
     """
 
     run: str
@@ -169,6 +179,7 @@ class TrainerOrder(Model):
     monitoring: bool
     shortcuts: bool
     directory: str = ""
+    code: Code | None = None
     checkpoint_frequency: Number
     eval_frequency: Number | None = None
     eval_episodes: Count = 0

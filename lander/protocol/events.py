@@ -15,6 +15,7 @@ from typing import Annotated, ClassVar, Final, Literal, NamedTuple, Self, Union,
 
 from pydantic import Field, model_validator
 
+from lander.protocol.code import Code
 from lander.protocol.digests import RULE, digest
 from lander.protocol.experiment import Arm, Experiment, Identifier, Seeds, Settings, Steps
 from lander.protocol.model import Count, Digest, Message, Model
@@ -160,6 +161,14 @@ class SettingsChanged(Message):
     settings: Settings | None = None
     defaulted: tuple[str, ...] = ()
     execution: Execution | None = None
+
+
+class CodeChanged(Message):
+    """New runs train on this code from now on. So do `runs`, which begin anew; every other run keeps the code that it has."""
+
+    kind: ClassVar[str] = "CodeChanged"
+    code: Code
+    runs: tuple[str, ...] = ()
 
 
 class ExperimentRestated(Message):
@@ -516,6 +525,7 @@ Event = Union[  # noqa: UP007 - get_args needs a Union it can take apart at run 
     SeedsAdded,
     StepsAdded,
     SettingsChanged,
+    CodeChanged,
     ExperimentRestated,
     OperatorCommanded,
     RunQueued,

@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal, NamedTuple, Self, TypeVar
 
 from pydantic import AfterValidator, Field
 
+from lander.protocol.code import Code
 from lander.protocol.model import Count, Digest, Model
 from lander.protocol.plain import MAX_INTEGER, PlainData
 from lander.protocol.refusals import refusal, shown
@@ -191,8 +192,8 @@ class RunKey(NamedTuple):
 class Experiment(Settings):
     """A question to be answered by training: what is compared, with how many runs, and what to do when a run fails.
 
-    The first arm is the baseline. `tasks` are the environments of a suite, if it is one. `defaulted` names the fields that the
-    user did not write: they hold the defaults at submission.
+    The first arm is the baseline. `tasks` are the environments of a suite, if it is one. `code` is what new runs train on, None
+    if it was not captured. `defaulted` names the fields that the user did not write: they hold the defaults at submission.
     """
 
     experiment_id: Identifier
@@ -200,6 +201,7 @@ class Experiment(Settings):
     arms: Annotated[tuple[Arm, ...], Field(min_length=1), AfterValidator(_of_distinct_names)]
     origin: Origin | None = None
     tasks: Annotated[tuple[Task, ...], AfterValidator(_of_distinct_names)] = ()
+    code: Code | None = None
     defaulted: tuple[str, ...] = ()
 
     @property

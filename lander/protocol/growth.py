@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from lander.protocol.events import (
     ArmAdded,
+    CodeChanged,
     Event,
     Execution,
     ExperimentRestated,
@@ -14,7 +15,7 @@ from lander.protocol.events import (
 )
 from lander.protocol.experiment import Arm, Experiment, Settings
 
-Growth = ArmAdded | SeedsAdded | StepsAdded | SettingsChanged | ExperimentRestated
+Growth = ArmAdded | SeedsAdded | StepsAdded | SettingsChanged | CodeChanged | ExperimentRestated
 
 
 def experiment_after(experiment: Experiment, event: Growth) -> Experiment:
@@ -57,6 +58,7 @@ _HANDLERS: Final[Mapping[type[Event], Callable[[Experiment, Any], Experiment]]] 
     SeedsAdded: _with_seeds,
     StepsAdded: _with_steps,
     SettingsChanged: _with_settings,
+    CodeChanged: lambda experiment, event: experiment.model_copy(update={"code": event.code}),
     ExperimentRestated: lambda _, event: event.experiment,
 }
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from lander.protocol import commands as c
 from lander.protocol import events as e
+from lander.protocol.code import Code, Package
 from tests.support.recorded import recorded
 
 COUNTS = st.integers(0, 2**40) | st.sampled_from([0, 127, 128, 2**31, 2**63 - 1])
@@ -38,6 +39,15 @@ def tuples_of(strategy):
     return st.lists(strategy, max_size=3).map(tuple)
 
 
+CODES = st.builds(
+    Code,
+    archive=optional(DIGESTS),
+    modules=tuples_of(NAMES),
+    packages=tuples_of(st.builds(Package, name=NAMES, version=NAMES, sha256=DIGESTS)),
+    uncaptured=tuples_of(NAMES),
+)
+
+
 @st.composite
 def experiments(draw):
     """A valid experiment of two or three arms."""
@@ -63,7 +73,8 @@ def experiments(draw):
         "eval_episodes": draw(st.integers(0, 50)),
         "resource_limits": draw(st.fixed_dictionaries({}, optional=dict.fromkeys(get_args(e.LimitName), st.floats(1, 1e6)))),
     }
-    return recorded({"arms": arms, "hypothesis": draw(TEXT), **policies})
+    written = recorded({"arms": arms, "hypothesis": draw(TEXT), **policies})
+    return written.model_copy(update={"code": draw(optional(CODES))})
 
 
 @st.composite
@@ -129,6 +140,7 @@ ORDERS = st.builds(
     seed=st.integers(0, 2**32 - 1),
     cpu=COUNTS,
     gpu=optional(COUNTS),
+    code=optional(CODES),
     monitoring=st.booleans(),
     shortcuts=st.booleans(),
     directory=TEXT,
@@ -154,6 +166,7 @@ EVENTS = {
         settings=optional(experiments().map(lambda experiment: experiment.settings)),
         execution=optional(EXECUTIONS),
     ),
+    e.CodeChanged: st.builds(e.CodeChanged, code=CODES, runs=tuples_of(RUNS)),
     e.ExperimentRestated: st.builds(e.ExperimentRestated, experiment=experiments(), execution=optional(EXECUTIONS)),
     e.OperatorCommanded: st.builds(
         e.OperatorCommanded, command=st.sampled_from(get_args(e.OperatorCommand)), target=TEXT, operator=TEXT
@@ -218,9 +231,15 @@ EVENTS = {
 
 COMMANDS = {
     c.SubmitExperiment: st.builds(
-        c.SubmitExperiment, experiment=experiments(), execution=EXECUTIONS, manifest=MANIFESTS, notices=tuples_of(TEXT)
+        c.SubmitExperiment,
+        experiment=experiments(),
+        execution=EXECUTIONS,
+        manifest=MANIFESTS,
+        notices=tuples_of(TEXT),
+        new_code=st.booleans(),
     ),
     **{operation: st.builds(operation, target=TEXT, operator=TEXT) for operation in c.OPERATE},
+    c.RetryTarget: st.builds(c.RetryTarget, target=TEXT, operator=TEXT, code=optional(CODES)),
     c.ShutDown: st.builds(c.ShutDown, only_if_idle=st.booleans()),
     c.Ping: st.builds(c.Ping, stay=st.booleans()),
     c.Accepted: st.builds(c.Accepted, subject=TEXT, detail=TEXT),

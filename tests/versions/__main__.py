@@ -83,8 +83,8 @@ def _versions(python: Path) -> dict[str, str]:
 
 
 def passed(found: Found) -> bool:
-    """Whether each module had tests, and none that did not pass."""
-    return all(counts.keys() == {"passed"} for counts in found.results.values())
+    """Whether each module had tests that passed, and none that failed; what was skipped stands in the table."""
+    return all(counts["passed"] and not counts["failed"] for counts in found.results.values())
 
 
 def table(columns: dict[str, Found]) -> str:

@@ -13,12 +13,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Final
 
 import gymnasium
 from gymnasium import spaces
 
-from lander.actors.environment.import_path import add_import_path
+from lander.actors.environment.import_path import CodeError, make_importable
 from lander.actors.host.measuring import Gpus
 from lander.actors.sb3.defaults import setting
 from lander.protocol.errors import ConfigurationError
@@ -56,13 +57,18 @@ class Built:
     warnings: tuple[str, ...]
 
 
-def check(experiment: Experiment, source: str, directory: str = "") -> None:
+def check(experiment: Experiment, source: str, directory: str = "", home: Path | None = None) -> None:
     """Raise `ConfigurationError`, one line per problem, if this installation cannot run the experiment.
 
-    Modules of environments are also imported from `directory` (default: the working directory), as its trainers do.
+    Modules of environments are also imported from `directory` (default: the working directory), and with a `home` from the code
+    that was captured there, as its trainers do.
     """
     with contextlib.suppress(FileNotFoundError):
-        add_import_path(directory or os.getcwd())  # noqa: PTH109 - sys.path holds strings
+        directory = directory or os.getcwd()  # noqa: PTH109 - sys.path holds strings
+    try:
+        make_importable(home or Path(), experiment.code if home is not None else None, directory)
+    except CodeError as error:
+        raise ConfigurationError(f"{source}: environment: {error}") from error
     _raise_problems(source, {arm.name: list(_problems(arm)) for arm in experiment.arms})
     if experiment.origin is not None:
         _raise_problems(source, {arm.name: list(_changed_spaces(experiment.baseline, arm)) for arm in experiment.arms})

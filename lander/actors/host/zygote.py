@@ -22,7 +22,6 @@ from typing import Any, Final
 
 import msgpack
 
-from lander.actors.environment.import_path import add_import_path
 from lander.actors.host.guard import MARK, Guard, end_group, end_marked, mark_of
 from lander.actors.host.linux_process import OomKills, die_with_parent, signal_name
 from lander.protocol.commands import StartTrainer, TrainerOrder
@@ -110,7 +109,6 @@ class Zygote:
             faulthandler.register(signal.SIGUSR1, all_threads=True)  # writes the stack of a stalled trainer into its log
             os.environ[MARK] = mark_of(self._home, parent, os.getpid())
             _pin(command.order)
-            add_import_path(command.order.directory)
             from lander.actors.trainer.trainer import train
 
             status = train(command, self._connection, self._home)

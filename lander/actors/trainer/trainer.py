@@ -18,6 +18,7 @@ import torch
 import zmq
 from stable_baselines3.common.base_class import BaseAlgorithm
 
+from lander.actors.environment.import_path import CodeError, make_importable, uncaptured_modules
 from lander.actors.environment.recording import EnvironmentFailedError, RecordedEnvironment, Recording
 from lander.actors.sb3.algorithms import build_environment, build_model, count_environments
 from lander.actors.sb3.shortcuts import apply_shortcuts
@@ -81,7 +82,7 @@ def _train(order: TrainerOrder, mailbox: Mailbox, home: Path) -> TrainingEnded:
             session.build()
         except (EnvironmentFailedError, MemoryError, OSError, torch.cuda.OutOfMemoryError):
             raise
-        except OriginError as error:
+        except (OriginError, CodeError) as error:
             return TrainingEnded(epoch=order.epoch, cause="config_error", step=0, detail=str(error))
         except Exception as error:
             # An earlier attempt could build it, so the configuration is right, and another attempt may succeed.
@@ -128,9 +129,10 @@ class TrainingSession:
     def build(self) -> None:
         """Build environment and model, and load the checkpoint to continue from.
 
-        Raises `OriginError`, and what the constructors of environment and model raise.
+        Raises `OriginError`, `CodeError`, and what the constructors of environment and model raise.
         """
         arm = self._order.arm
+        make_importable(self._home, self._order.code, self._order.directory)
         recording = Recording(count_environments(arm))
         env = build_environment(arm, self._order.seed, partial(RecordedEnvironment, recording=recording))
         self._model = build_model(arm, self._order.seed, env)
@@ -165,14 +167,18 @@ class TrainingSession:
 
         Raises `OriginError` if a forked run has none and its origin is unusable: from timestep 0 it would be another run.
         """
+        if self._order.checkpoints and (names := uncaptured_modules(self._order.code, self._order.arm.environment)):
+            self._warn(f"the code of {' and '.join(names)} was not captured: what follows is exact only if it has not changed")
         for checkpoint in self._order.checkpoints:
             try:
                 return self._continuation(checkpoints, checkpoint)
             except (FileNotFoundError, ValueError, KeyError) as error:  # other errors may not occur in the next attempt
-                message = f"the checkpoint at step {checkpoint.step} cannot be used: {error}"
-                print(message, flush=True)
-                self._mailbox.say(WarningRaised(message=message))
+                self._warn(f"the checkpoint at step {checkpoint.step} cannot be used: {error}")
         return None if self._order.origin is None else self._load_origin(checkpoints, self._order.origin)
+
+    def _warn(self, message: str) -> None:
+        print(message, flush=True)
+        self._mailbox.say(WarningRaised(message=message))
 
     def _load_origin(self, checkpoints: Checkpoints, origin: CheckpointCommitted) -> Continuation:
         try:

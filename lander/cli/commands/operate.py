@@ -98,19 +98,26 @@ def resume(settings: CommandSettings, target: str) -> int:
 
 @click.command()
 @click.argument("target")
+@click.option("--new-code", is_flag=True, help="Begin anew, on the environment's code as it is now.")
 @common()
 @click.pass_obj
-def retry(settings: CommandSettings, target: str) -> int:
+def retry(settings: CommandSettings, target: str, new_code: bool) -> int:
     """Retry a TARGET that failed or was skipped.
 
     Its runs continue from their last checkpoints, and their earlier failures no longer count. A run that waits for its next
     attempt starts now. Starts a supervisor if none runs.
 
     \b
-    Example:
+    Examples:
       lander-ctl retry demo/fast/1
+      lander-ctl retry demo/fast/1 --new-code
     """
-    return _go_on(settings.home, "RetryTarget", target, "is tried again")
+    if not new_code:
+        return _go_on(settings.home, "RetryTarget", target, "is tried again")
+    from lander.app.environment_code import capture_again
+
+    code = capture_again(settings.home, target)
+    return _go_on(settings.home, "RetryTarget", target, f"begins anew, on code {code.name}", code=code)
 
 
 @click.command()
@@ -170,10 +177,10 @@ def checkpoint(settings: CommandSettings, target: str, no_wait: bool) -> int:
     return 0
 
 
-def _go_on(home: Path, kind: str, target: str, done: str) -> int:
+def _go_on(home: Path, kind: str, target: str, done: str, **options: Any) -> int:
     from lander.app import client
 
-    click.echo(f"{target}: {client.go_on(home, kind, target).detail or done}")
+    click.echo(f"{target}: {client.go_on(home, kind, target, **options).detail or done}")
     return 0
 
 

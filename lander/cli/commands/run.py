@@ -64,7 +64,9 @@ def _print_failures(standing: "ExperimentStatus", verbose: bool) -> None:
             detail = "\n".join(lines) if verbose else lines[-1]
             failure = f"lander-ctl: {each['id']} {each['state']}: {each['cause']}: {detail}"
             given_up = f"; given up: {each['why']}" if each["why"] else ""
-            click.echo(f"{failure}{given_up} (lander-ctl logs {each['id']} has its log)", err=True)
+            mended = f"; once it is mended, lander-ctl retry {each['id']} --new-code begins it anew"
+            next_step = mended if each["cause"] == "environment_error" else ""
+            click.echo(f"{failure}{given_up}{next_step} (lander-ctl logs {each['id']} has its log)", err=True)
 
 
 def _print_verdict(home: Path, name: str) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 from lander.protocol.experiment import Arm, Experiment
 from lander.protocol.returns import RETURN_WINDOW
 from lander.protocol.states import in_words
+from lander.reports.analysis.captured_code import CodeVersion
 from lander.reports.analysis.findings import ArmFinding, Contrast, Measure
 from lander.reports.analysis.judgement import FEWEST_SEEDS
 from lander.reports.analysis.run_histories import RunHistory
@@ -31,6 +32,7 @@ class CaveatInputs:
     arms: Sequence[ArmFinding]
     contrasts: Sequence[Contrast]
     looks: int
+    code: Sequence[CodeVersion] = ()
 
     @property
     def completed(self) -> list[RunHistory]:
@@ -42,6 +44,7 @@ def caveats(inputs: CaveatInputs) -> Iterator[str]:
     """All caveats, the most important first."""
     yield from _of_missing_runs(inputs)
     yield from _of_comparability(inputs)
+    yield from _of_code(inputs.code)
     yield from _of_seeds(inputs)
     yield from _of_episodes(inputs)
     yield from _of_extension(inputs.submitted, inputs.wanted)
@@ -103,6 +106,16 @@ def _contrary_in_training(inputs: CaveatInputs, baseline: str, variant: str) -> 
         return None
     words = ["ahead of" if each > 0 else "behind" for each in ahead]
     return f"{variant} is {words[0]} {baseline} in evaluation and {words[1]} it in its last {RETURN_WINDOW} training episodes"
+
+
+def _of_code(versions: Sequence[CodeVersion]) -> Iterator[str]:
+    if len(versions) > 1:
+        named = _shortened([f"{version.name} ({version.of})" for version in versions])
+        yield f"its runs trained on {len(versions)} versions of the code of the environment: {named}"
+    for version in versions:
+        if version.name == "uncaptured":
+            names = " and ".join(version.modules)
+            yield f"the code of {names} is in no file and was not captured: nobody can train {version.of} again as it was"
 
 
 def _of_seeds(inputs: CaveatInputs) -> Iterator[str]:

@@ -7,6 +7,7 @@ from math import fsum
 from lander.protocol.experiment import Arm, Experiment
 from lander.protocol.states import SETTLED
 from lander.reports.analysis import statistics
+from lander.reports.analysis.captured_code import code_versions
 from lander.reports.analysis.caveats import CaveatInputs, caveats
 from lander.reports.analysis.findings import LEVEL, ArmFinding, Contrast, Estimate, Findings, RunFinding, Withheld
 from lander.reports.analysis.judgement import FEWEST_SEEDS, Judgement, Sample, judge
@@ -14,6 +15,7 @@ from lander.reports.analysis.power import more_seeds
 from lander.reports.analysis.run_histories import RunHistory, measure_of, run_finding, run_histories, usable_return
 from lander.store.log.reader import Reader
 from lander.store.projections.status import status
+from lander.store.records.run_code import code_by_run
 
 
 def findings(reader: Reader, experiment: str, *, threshold: float | None = None) -> Findings:
@@ -37,7 +39,8 @@ def _findings(reader: Reader, experiment: str, threshold: float | None) -> Findi
     arms = [_arm(arm, [run for run in each if run.arm == arm.name]) for arm in wanted.arms]
     looks = _looks(reader, experiment)
     contrasts = _contrasts(arms, looks)
-    inputs = CaveatInputs(submitted, wanted, runs, measure, arms, contrasts, looks)
+    code = code_versions(code_by_run(reader, experiment))
+    inputs = CaveatInputs(submitted, wanted, runs, measure, arms, contrasts, looks, code)
     return Findings(
         experiment=experiment,
         hypothesis=found["hypothesis"],
@@ -49,6 +52,7 @@ def _findings(reader: Reader, experiment: str, threshold: float | None) -> Findi
         contrasts=tuple(contrasts),
         caveats=tuple(caveats(inputs)),
         origin=None if submitted.origin is None else f"{submitted.origin.experiment}/{submitted.origin.arm}",
+        code=code,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from lander.protocol.states import SETTLED, RunState
+from lander.reports.analysis.captured_code import CodeVersion
 
 Measure = Literal["evaluation", "training"]
 """How a run's final return is measured: the mean of its final evaluation, or of its last training episodes."""
@@ -121,7 +122,7 @@ class Findings:
     """An experiment's current findings; arms in the order of the file, the baseline first; `caveats` limit their meaning.
 
     `position` is that of the last event read: the same log gives the same findings. `origin` is the arm whose runs a fork
-    continues, None if the experiment is no fork.
+    continues, None if the experiment is no fork. `code` are the versions of the environments' code that its runs trained on.
     """
 
     experiment: str
@@ -134,6 +135,7 @@ class Findings:
     contrasts: tuple[Contrast, ...]
     caveats: tuple[str, ...]
     origin: str | None = None
+    code: tuple[CodeVersion, ...] = ()
 
     @property
     def unfinished(self) -> int:

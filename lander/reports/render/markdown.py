@@ -10,7 +10,7 @@ from lander.reports.analysis.configuration import differences
 from lander.reports.analysis.findings import ArmFinding, Contrast, Findings, RunFinding
 from lander.reports.analysis.material import Material
 from lander.reports.render import numbers
-from lander.reports.render.summary import ABOUT, lineage, manifest, notice, question, reached, steps_to, summary
+from lander.reports.render.summary import ABOUT, code, lineage, manifest, notice, question, reached, steps_to, summary
 from lander.reports.render.verdict import method, verdict
 
 
@@ -56,7 +56,7 @@ def _lines(material: Material, pictures: Sequence[str], prefix: str) -> Iterator
         "",
     )
     yield from (_fenced(experiment_file(material.experiment), "yaml"), "")
-    yield from (f"- {name}: {_plain(value)}" for name, value in manifest(material.manifest))
+    yield from (f"- {name}: {_plain(value)}" for name, value in (*code(findings), *manifest(material.manifest)))
     yield f"- log: up to position {findings.position:,}"
 
 

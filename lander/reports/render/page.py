@@ -14,7 +14,7 @@ from lander.reports.analysis.findings import ArmFinding, Estimate
 from lander.reports.analysis.material import Material
 from lander.reports.render import numbers
 from lander.reports.render.drawing import colour, inline
-from lander.reports.render.summary import ABOUT, lineage, manifest, notice, question, reached, steps_to, summary
+from lander.reports.render.summary import ABOUT, code, lineage, manifest, notice, question, reached, steps_to, summary
 from lander.reports.render.verdict import method, verdict
 
 Films = Mapping[str, Sequence[tuple[str, Path]]]
@@ -56,7 +56,7 @@ def page(material: Material, figures: Mapping[str, bytes], films: Films | None =
         usage=material.usage,
         films={arm: [(title, _film(path)) for title, path in shown] for arm, shown in (films or {}).items() if shown},
         experiment_file=experiment_file(material.experiment),
-        manifest=list(manifest(material.manifest)),
+        manifest=[*code(material.findings), *manifest(material.manifest)],
         css=Markup(css),  # a file of our own
     )
 

@@ -72,6 +72,13 @@ def lineage(material: Material) -> str:
     return f"A fork: its runs go on from {', '.join(runs[:_MOST_SEEDS])}{rest}."
 
 
+def code(findings: Findings) -> Iterator[tuple[str, str]]:
+    """The code of the environments, as a pair of label and text; nothing if all of it is installed packages'."""
+    for version in findings.code:
+        if version.modules:
+            yield f"code of {' and '.join(version.modules)}", f"{version.name} ({version.of})"
+
+
 def manifest(recorded: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The recorded command, commit, versions and machine of the submission, as pairs of label and text."""
     git = recorded.get("git") or {}

@@ -8,7 +8,7 @@ from typing import Any
 
 from lander.reports.analysis.findings import ArmFinding, Findings
 from lander.reports.render import numbers
-from lander.reports.render.summary import notice, reached, steps_to
+from lander.reports.render.summary import code, notice, reached, steps_to
 from lander.reports.render.verdict import verdict
 
 
@@ -44,6 +44,7 @@ def _lines(findings: Findings, picture: Sequence[str]) -> Iterator[str]:
     yield from _aligned([_headings(findings), *(_row(arm) for arm in findings.arms)])
     yield from ("", *picture) if picture else ()
     yield from ("", *(f"note: {caveat}" for caveat in findings.caveats)) if findings.caveats else ()
+    yield from (f"{label}: {text}" for label, text in code(findings))
 
 
 def _headings(findings: Findings) -> tuple[str, ...]:

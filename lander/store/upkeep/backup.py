@@ -18,6 +18,7 @@ from lander.home.layout import ARTIFACTS, EXPERIMENTS, artifact_path
 from lander.protocol.errors import HomeError, StoreError
 from lander.store.log.reader import DATABASE, Reader, open_reader
 from lander.store.records.checkpoint_record import RunCheckpoints, checkpoints_by_run, files_of
+from lander.store.records.run_code import archives
 from lander.store.upkeep.integrity import sha256_of
 from lander.store.upkeep.retention import COLLECTED, expected_missing
 
@@ -62,7 +63,7 @@ def _build(home: Path, copy: Path) -> Backup:
     with Reader(copy) as reader:
         position = reader.position()
         runs = checkpoints_by_run(reader)
-    wanted = _artifacts(runs)
+        wanted = _artifacts(runs) | archives(reader).keys()
     copied = list(_copy_files(home, copy, wanted))
     lost = sorted(wanted - {path.name for path in copied})
     for models in sorted((home / EXPERIMENTS).glob("*/models")):
@@ -89,7 +90,7 @@ def _copy_log(path: Path, copy: Path) -> None:
 
 
 def _artifacts(runs: dict[str, RunCheckpoints]) -> set[str]:
-    """The names of all files that the copied log names."""
+    """The names of all files of checkpoints that the copied log names."""
     return {sha256 for found in runs.values() for checkpoint in found.named for sha256 in files_of(checkpoint)}
 
 

@@ -18,6 +18,7 @@ from lander.store.log.reader import Reader
 from lander.store.projections.projections import TABLES
 from lander.store.projections.rebuild import rebuild
 from lander.store.records.checkpoint_record import checkpoints_by_run, files_of
+from lander.store.records.run_code import archives
 from lander.store.records.run_record import Record
 from lander.store.upkeep.retention import expected_missing
 
@@ -67,12 +68,12 @@ def check(home: Path, progress: CheckProgress = lambda part, done, of: None) -> 
         for part, check_part in parts.items():
             yield _finding(part, check_part)
         try:
-            checkpoints, models = _checkpoint_files(reader), _model_files(reader)
+            artifacts, models = _artifacts(reader), _model_files(reader)
             reader.connection.execute("COMMIT")
         except Exception as error:  # as in `_finding`
             yield Finding("artifacts", False, _describe(error))
             return
-        yield _finding("artifacts", lambda: _files("artifacts", checkpoints, lambda: _checkpoint_files(reader), progress))
+        yield _finding("artifacts", lambda: _files("artifacts", artifacts, lambda: _artifacts(reader), progress))
         yield _finding("models", lambda: _files("models", models, lambda: _model_files(reader), progress))
 
 
@@ -162,6 +163,12 @@ def _compare(table: str, kept: sqlite3.Connection, fresh: sqlite3.Connection) ->
 
 
 # --- the files it names -----------------------------------------------------------------------------------------------
+
+
+def _artifacts(reader: Reader) -> dict[Path, Reference]:
+    code = {artifact_path(reader.home, sha256): (sha256, name) for sha256, name in archives(reader).items()}
+    references = {path: Reference(path, sha256, f"the captured code of {name}") for path, (sha256, name) in code.items()}
+    return references | _checkpoint_files(reader)
 
 
 def _checkpoint_files(reader: Reader) -> dict[Path, Reference]:

@@ -1,7 +1,7 @@
 """Retention: which files of `artifacts/` are kept, and the collection of the rest.
 
-Checkpoints share files (the pages of a replay buffer), so a file is deleted only if no kept checkpoint uses it. Deleted files
-are listed in `artifacts/collected`, to distinguish them from files that are lost.
+Checkpoints share files (the pages of a replay buffer), so a file is deleted only if no kept checkpoint uses it. Captured code
+is always kept. Deleted files are listed in `artifacts/collected`, to distinguish them from files that are lost.
 """
 
 import contextlib
@@ -17,6 +17,7 @@ from lander.home.layout import ARTIFACTS, artifact_path
 from lander.protocol.events import CheckpointCommitted
 from lander.store.log.reader import Reader
 from lander.store.records.checkpoint_record import RunCheckpoints, best_evaluated, best_of, checkpoints_by_run, files_of
+from lander.store.records.run_code import archives
 
 KEEP: Final = 3
 KEEP_EVERY: Final = 10
@@ -75,6 +76,7 @@ def garbage(reader: Reader, retention: Retention, now: float) -> Garbage:
     runs = checkpoints_by_run(reader)
     kept = {run: retention.kept(found.effective) for run, found in runs.items()}
     needed = _files(checkpoint for run, found in runs.items() for checkpoint in (*kept[run], *found.inherited))
+    needed |= archives(reader).keys()
     known = _files(checkpoint for found in runs.values() for checkpoint in found.named)
     all_ended = not reader.unfinished()
     files, size = [], 0

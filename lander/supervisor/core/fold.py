@@ -84,6 +84,12 @@ def _grown(state: State, recorded: e.Recorded, event: Growth) -> State:
     return replace(state, runs=catalogue, experiments=state.experiments.put(recorded.stream, standing))
 
 
+def _code_changed(state: State, recorded: e.Recorded, event: e.CodeChanged) -> State:
+    for name in event.runs:
+        state = _change_run(state, name, code=event.code, checkpoints=(), other_code=state.runs[name].epoch)
+    return _grown(state, recorded, event)
+
+
 def _runs(experiment: Experiment, execution: e.Execution, known: Mapping[str, RunStanding]) -> list[RunStanding]:
     """An experiment's runs in the order in which they start: known runs keep their standing, others are new."""
     forked = partial(e.CheckpointCommitted.forked, experiment)
@@ -91,7 +97,7 @@ def _runs(experiment: Experiment, execution: e.Execution, known: Mapping[str, Ru
     return [
         replace(known[key.id], arm=arm(key.arm, key.task), place=place)
         if key.id in known
-        else RunStanding(key.id, key.experiment, arm(key.arm, key.task), key.seed, place, forked(key.seed))
+        else RunStanding(key.id, key.experiment, arm(key.arm, key.task), key.seed, place, forked(key.seed), experiment.code)
         for place, key in enumerate(_turns(experiment, execution))
     ]
 
@@ -201,7 +207,7 @@ def _training_started(state: State, recorded: e.Recorded, event: e.TrainingStart
 
 def _checkpoint_committed(state: State, recorded: e.Recorded, event: e.CheckpointCommitted) -> State:
     run = state.runs[recorded.stream]
-    if recorded.producer != run.trained:
+    if recorded.producer != run.trained or recorded.producer <= run.other_code:
         return _change_run(state, run.id, written_bytes=run.written_bytes + event.written_bytes)
     before = (each for each in run.checkpoints if each.step < event.step)
     return _change_run(
@@ -251,6 +257,7 @@ _HANDLERS: Final[Mapping[type[e.Event], _Handler]] = {
     e.ExperimentStopped: _experiment_moved,
     e.ExperimentResumed: _experiment_moved,
     **dict.fromkeys(get_args(Growth), _grown),
+    e.CodeChanged: _code_changed,
     e.RunQueued: _queued,
     e.AttemptStarted: _attempt_started,
     e.StopRequested: _stop_requested,

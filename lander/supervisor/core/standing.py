@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from lander.protocol import events as e
+from lander.protocol.code import Code
 from lander.protocol.experiment import Arm, Experiment
 from lander.protocol.states import LIVE, TERMINAL, UNDER_WAY, ExperimentState, RunState
 from lander.supervisor.core.stop_reasons import MEANINGS
@@ -46,10 +47,14 @@ class RunStanding:
     place: int
     origin: e.CheckpointCommitted | None = None
     """The checkpoint of another run from which this one was forked; None if it starts at timestep 0."""
+    code: Code | None = None
+    """What it trains on, from its first attempt to its last; None if that was not captured."""
     state: RunState = "queued"
     epoch: int = 0
     trained: int = 0
     """Epoch of the last attempt whose training started: only its checkpoints are added to `checkpoints`."""
+    other_code: int = 0
+    """Epoch of the last attempt that trained on other code: a checkpoint of it is not continued from."""
     checkpoints: tuple[e.CheckpointCommitted, ...] = ()
     """The checkpoints it may continue from, the latest first."""
     written_bytes: int = 0

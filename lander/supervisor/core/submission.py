@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from lander.protocol import commands as c
 from lander.protocol import events as e
+from lander.protocol.code import changed_packages, changed_source
 from lander.protocol.errors import ConfigurationError, ConflictError, NotFoundError
 from lander.protocol.experiment import Arm, Experiment, Settings
 from lander.protocol.growth import Growth, with_recorded_defaults
@@ -81,6 +82,8 @@ def _continue(decision: Decision, known: ExperimentStanding, message: c.SubmitEx
         )
     changes = _changes(known, wanted, message.execution)
     before = set(known.order)
+    if message.new_code and message.experiment.code is not None and message.experiment.code != known.experiment.code:
+        decision.say(name, e.CodeChanged(code=message.experiment.code))
     for addition in _growth(known, wanted, message.execution):
         decision.say(name, addition)
     for old, new in extended:
@@ -93,6 +96,7 @@ def _continue(decision: Decision, known: ExperimentStanding, message: c.SubmitEx
         *[consequence(old, new) for old, new in extended if new.scheduled][:NAMED_DIFFERENCES],
         *_refused_reductions(message.experiment, wanted),
         *_kept_evaluations(decision, known.experiment, wanted),
+        *_kept_code(known.experiment, message),
     ]
     if resumed:
         details[0] += f": {resumed} runs go on" if resumed > 1 else ": 1 run goes on"
@@ -119,7 +123,7 @@ def _merged(standing: ExperimentStanding, asked: Experiment) -> Experiment:
             " may be changed, and seeds added; choose another --experiment-id"
         )
     merged = (_union(old, new) for old, new in zip(known.arms, wanted.arms, strict=True))
-    return wanted.model_copy(update={"arms": tuple(merged)})
+    return wanted.model_copy(update={"arms": tuple(merged), "code": known.code})
 
 
 def _growth(known: ExperimentStanding, wanted: Experiment, execution: e.Execution) -> Iterator[Growth]:
@@ -182,6 +186,17 @@ def _kept_evaluations(decision: Decision, old: Experiment, new: Experiment) -> l
     return []
 
 
+def _kept_code(known: Experiment, message: c.SubmitExperiment) -> Iterator[str]:
+    """Notices that the code of the environments is not what was captured, and what follows from it."""
+    asked = message.experiment.code
+    if source := changed_source(known.code, asked):
+        kept = "its runs train on what was captured, and with --new-code those that are added on the new code"
+        new = "runs that are added train on the new code, and all others on what was captured for them"
+        yield f"{source}; {new if message.new_code else kept}"
+    if packages := changed_packages(known.code, asked):
+        yield f"{packages}; its runs train with what is installed"
+
+
 def _queue(decision: Decision, added: list[str], name: str) -> None:
     """Queue the runs of added seeds."""
     if added:
@@ -223,7 +238,9 @@ _RECORDED_ONLY: Final = {"defaults", "scheduled", "defaulted"}
 
 def _differences(old: Experiment, new: Experiment) -> Iterator[str]:
     """The keys in which two experiments differ, written as in an override."""
-    first, second = (each.model_dump(mode="json", exclude={"arms", "experiment_id", "defaulted"}) for each in (old, new))
+    first, second = (
+        each.model_dump(mode="json", exclude={"arms", "experiment_id", "defaulted", "code"}) for each in (old, new)
+    )
     yield from _between("", first, second)
     if [arm.name for arm in old.arms] != [arm.name for arm in new.arms]:
         yield "the names of its arms"

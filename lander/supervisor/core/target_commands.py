@@ -49,9 +49,11 @@ def resume(decision: Decision, message: c.ResumeTarget) -> None:
 
 
 def retry(decision: Decision, message: c.RetryTarget) -> None:
-    """Retry every run that failed or was skipped; a run in its backoff may start now."""
+    """Retry every run that failed or was skipped, on new code if there is some; a run in its backoff may start now."""
 
     def change(run: RunStanding) -> None:
+        if message.code is not None and message.code != run.code:
+            decision.say(run.experiment, e.CodeChanged(code=message.code, runs=(run.id,)))
         if run.state == "queued":
             decision.say(run.id, e.RunQueued(reason="retried"))
         else:

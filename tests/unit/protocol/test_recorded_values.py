@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from lander.protocol import events as e
+from lander.protocol.code import Code
 from lander.protocol.digests import RULES, digest
 from lander.protocol.growth import Growth, execution_after, experiment_after
 from tests.support.histories import execution_with, experiment
@@ -70,6 +71,7 @@ def test_growth_is_a_fold():
         e.SeedsAdded(arms=("baseline", "w"), seeds=(1, 7)),
         e.StepsAdded(arms=("w",), training_steps=5000),
         e.SettingsChanged(settings=more.settings, defaulted=tuple(set(more.defaulted) - {"hypothesis"})),
+        e.CodeChanged(code=Code(uncaptured=("notebook",))),
     ):
         grew = experiment_after(grew, event)
     assert [(each.name, each.seeds, each.training_steps) for each in grew.arms] == [
@@ -78,6 +80,7 @@ def test_growth_is_a_fold():
         ("w", (0, 1, 7), 5000),
     ]
     assert (grew.max_retries, "max_retries" in grew.defaulted, "on_limit" in grew.defaulted) == (9, False, True)
+    assert grew.code == Code(uncaptured=("notebook",))
     assert len(grew.runs) == 8
 
 

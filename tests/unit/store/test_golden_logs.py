@@ -86,7 +86,7 @@ async def test_the_projections_are_those_of_the_version_that_wrote_the_log(versi
             columns = [column for _, column, *_ in rows(home, f"PRAGMA table_info({name})")]
             quoted = ", ".join(f'"{column}"' for column in columns)
             now = golden.table(columns, rows(home, f"SELECT {quoted} FROM {name}"), was["columns"])
-            assert now == golden.table(was["columns"], was["rows"], columns), name
+            assert sorted(now, key=str) == sorted(golden.table(was["columns"], was["rows"], columns), key=str), name
 
 
 @pytest.mark.parametrize("version", golden.VERSIONS[1:], indirect=True)
@@ -97,11 +97,11 @@ async def test_ids_runs_and_digests_are_those_of_the_version_that_wrote_the_log(
             now, submission = reader.experiment(was["id"]), reader.submission(was["id"])
             assert [run.id for run in now.runs] == was["runs"]
             assert submission.digest == was["digest_in_manifest"]
-            if version == 3:  # whose rule is the first that has a number
+            if version >= 3:  # whose rule is the first that has a number
                 assert (digest(submission.experiment), digest(now)) == (was["digest_as_submitted"], was["digest"])
 
 
-@pytest.mark.parametrize("version", [3], indirect=True)
+@pytest.mark.parametrize("version", golden.VERSIONS[2:], indirect=True)
 async def test_every_default_that_decides_bits_is_in_what_is_read(home, tables):
     await brought_up_to_date(home)
     with Reader(home) as reader:
@@ -115,7 +115,7 @@ async def test_every_default_that_decides_bits_is_in_what_is_read(home, tables):
     assert finished.arm("normalized").scheduled == ("learning_rate=lin_0.001",)
 
 
-@pytest.mark.parametrize("version", [3], indirect=True)
+@pytest.mark.parametrize("version", golden.VERSIONS[2:], indirect=True)
 async def test_the_altered_tables_do_alter_what_a_file_means(home, tables):
     """Negative control: whoever parsed what is recorded would read something else, or nothing at all."""
     await brought_up_to_date(home)

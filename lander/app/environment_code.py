@@ -1,0 +1,68 @@
+"""The code of an experiment's environments: captured when it is submitted, and when new code is asked for."""
+
+import hashlib
+from pathlib import Path
+from typing import NamedTuple
+
+from lander.experiments.installed_packages import packages_of
+from lander.experiments.source_files import find_source
+from lander.home.artifacts import write_artifact
+from lander.home.captured_code import pack
+from lander.protocol.code import Code
+from lander.protocol.errors import ConfigurationError
+from lander.protocol.experiment import Experiment
+from lander.store.log.reader import Reader
+
+
+class Captured(NamedTuple):
+    """The code as it is recorded, and the archive that is stored beside the log; None if all of it is installed.
+
+    `missing` are modules that were not found, so that there is no code of them.
+    """
+
+    code: Code
+    archive: bytes | None
+    missing: tuple[str, ...]
+
+
+def capture(experiment: Experiment, directory: str) -> Captured:
+    """Capture the code of all environments; modules that are not installed are searched in `directory`.
+
+    Runs none of it. Raises `ConfigurationError` if it cannot be read, or is too much.
+    """
+    names = [arm.environment for arm in experiment.arms] + [task.environment for task in experiment.tasks]
+    source = find_source(names, directory)
+    archive = pack(_contents(source.files)) if source.files else None
+    code = Code(
+        archive=None if archive is None else hashlib.sha256(archive).hexdigest(),
+        modules=tuple(source.modules),
+        packages=packages_of(source.installed),
+        uncaptured=tuple(source.uncaptured),
+    )
+    return Captured(code, archive, tuple(source.missing))
+
+
+def capture_again(home: Path, target: str) -> Code:
+    """Capture the code of a recorded experiment's environments as it is now, and store it; raises as `capture` does."""
+    name = target.partition("/")[0]
+    with Reader(home) as reader:
+        experiment, directory = reader.experiment(name), reader.execution(name).directory
+    directory = directory_of(directory)
+    captured = capture(experiment, directory)
+    if captured.missing:
+        raise ConfigurationError(f"{name}: {' and '.join(captured.missing)} is not in {directory}, so there is no new code")
+    if captured.archive is not None:
+        write_artifact(home, captured.archive)
+    return captured.code
+
+
+def _contents(files: dict[str, Path]) -> dict[str, bytes]:
+    try:
+        return {name: file.read_bytes() for name, file in files.items()}
+    except OSError as error:
+        raise ConfigurationError(f"the code of the environment cannot be captured: {error}") from error
+
+
+def directory_of(recorded: str) -> str:
+    """Where new code of a recorded experiment is: its directory, or the working directory if that is gone."""
+    return recorded if Path(recorded).is_dir() else str(Path.cwd())

@@ -1,0 +1,55 @@
+"""The code of an experiment's environments, as it was captured: plain recorded values."""
+
+from pydantic import Field
+
+from lander.protocol.model import Digest, Model
+
+
+class Package(Model):
+    """An installed distribution that an environment is made of; `sha256` is a digest of its content."""
+
+    name: str = Field(max_length=200)
+    version: str = Field(max_length=200)
+    sha256: Digest
+
+
+class Code(Model):
+    """What the environments of an experiment are made of, besides this program.
+
+    `archive` is the artifact with the captured source files, None if all the code is installed. `modules` are its top-level
+    modules. `uncaptured` are modules whose source is in no file, such as `__main__`: nobody can train with them again as they
+    were.
+    """
+
+    archive: Digest | None = None
+    modules: tuple[str, ...] = ()
+    packages: tuple[Package, ...] = ()
+    uncaptured: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """How people read it: the first characters of the archive's digest, `installed`, or `uncaptured`."""
+        if self.uncaptured:
+            return "uncaptured"
+        return self.archive[:12] if self.archive else "installed"
+
+
+def changed_source(old: Code | None, new: Code | None) -> str:
+    """In words, that the captured files are others now; empty if they are not, or if one of the two is unknown."""
+    if old is None or new is None or (old.archive, old.uncaptured) == (new.archive, new.uncaptured):
+        return ""
+    names = " and ".join(dict.fromkeys((*old.modules, *new.modules))) or "its environments"
+    return f"the code of {names} has changed (captured {old.name}, now {new.name})"
+
+
+def changed_packages(old: Code | None, new: Code | None) -> str:
+    """In words, which installed packages are others now; empty if none are, or if one of the two is unknown."""
+    if old is None or new is None:
+        return ""
+    before = {package.name: package for package in old.packages}
+    changed = [(before[package.name], package) for package in new.packages if before.get(package.name, package) != package]
+    return " and ".join(f"{was.name} was {was.version} and is {_now(was, found)}" for was, found in changed)
+
+
+def _now(was: Package, found: Package) -> str:
+    return found.version if found.version != was.version else f"another {found.version}"

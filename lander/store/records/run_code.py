@@ -1,0 +1,40 @@
+"""The code of environments that each run of an experiment trains on."""
+
+from lander.protocol.code import Code
+from lander.protocol.events import CodeChanged, ExperimentSubmitted
+from lander.protocol.experiment import RunKey
+from lander.protocol.growth import GROWTH_KINDS, Growth, experiment_after
+from lander.store.log.reader import Reader
+
+
+def code_by_run(reader: Reader, experiment: str) -> dict[str, Code | None]:
+    """The code of every run: what the experiment had when the run was added, unless the run began anew on other code.
+
+    None is code that was not captured. Raises `NotFoundError` for an unknown experiment.
+    """
+    wanted = reader.submission(experiment).experiment
+    found: dict[str, Code | None] = dict.fromkeys((run.id for run in wanted.runs), wanted.code)
+    for stored in reader.events(experiment, GROWTH_KINDS):
+        event = stored.decode()
+        if isinstance(event, Growth):
+            wanted = experiment_after(wanted, event)
+            found.update((run.id, wanted.code) for run in wanted.runs if run.id not in found)
+        if isinstance(event, CodeChanged):
+            found.update(dict.fromkeys(event.runs, event.code))
+    return found
+
+
+def code_of(reader: Reader, run: str) -> Code | None:
+    """The code of one run."""
+    return code_by_run(reader, RunKey.parse(run).experiment)[run]
+
+
+def archives(reader: Reader) -> dict[str, str]:
+    """Every archive of code that the log names, by its SHA-256, with the experiment that it is of."""
+    found: dict[str, str] = {}
+    for stored in reader.events(kinds=(ExperimentSubmitted.kind, CodeChanged.kind)):
+        event = stored.decode()
+        code = event.experiment.code if isinstance(event, ExperimentSubmitted) else getattr(event, "code", None)
+        if code is not None and code.archive is not None:
+            found.setdefault(code.archive, stored.stream)
+    return found

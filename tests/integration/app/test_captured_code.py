@@ -1,0 +1,186 @@
+"""An experiment trains on the code that was submitted, whatever becomes of the files.
+
+The environment is a project of several files: a reward that is imported, and a factor that is read from beside.
+"""
+
+import json
+import os
+import shutil
+
+import pytest
+
+from lander.actors.environment import import_path
+from lander.app.reexecution import prepare
+from lander.store.log.reader import Reader
+from lander.store.records.run_code import code_by_run
+from lander.store.records.sections import sections
+from tests.support.bits import Bits
+from tests.support.command_line import TINY, lander, written
+
+ENVIRONMENT = """
+import json
+from pathlib import Path
+import gymnasium
+from gymnasium.envs.classic_control import CartPoleEnv
+import {name}_reward
+FACTOR = json.loads((Path(__file__).parent / "{name}.json").read_text())
+class Cart(CartPoleEnv):
+    def step(self, action):
+        observation, reward, *rest = super().step(action)
+        return observation, FACTOR * {name}_reward.reward(reward), *rest
+gymnasium.register("Cart-v0", entry_point="{name}:Cart", max_episode_steps=50)
+"""
+EDITED = "def reward(reward): return 1000.0"
+
+
+class Project:
+    """The project's directory, with names of its own, since other tests' modules may have been imported."""
+
+    def __init__(self, directory, home, name):
+        directory.mkdir()
+        self.directory, self.home, self.name = directory, home, name
+        (directory / f"{name}.py").write_text(ENVIRONMENT.format(name=name))
+        (directory / f"{name}.json").write_text("2.0")
+        self.edit("def reward(reward): return reward")
+
+    def edit(self, text):
+        (self.directory / f"{self.name}_reward.py").write_text(text)
+
+    def file(self, **form):
+        form = TINY | {"experiment_id": self.name, "environment": f"{self.name}:Cart-v0", "eval_episodes": 1} | form
+        return written(self.directory / "experiment.json", form)
+
+    def command(self, *arguments):
+        return lander(self.home, *arguments, cwd=self.directory)
+
+
+@pytest.fixture
+def project(request, shared_home, tmp_path):
+    name = "c" + request.node.name.removeprefix("test_")[:30].strip("_")
+    return Project(tmp_path / "project", shared_home.home, name)
+
+
+def returns(live_home, run):
+    return {event.episode_return / event.length for event in live_home.events(run, "EpisodeFinished")}
+
+
+def test_edited_code_moves_no_result(project, shared_home):
+    name = project.name
+    assert project.command("run", project.file(), "--quiet")[0] == 0
+    project.edit(EDITED)
+    (project.directory / f"{name}.json").write_text("3.0")
+    code, _, errors = project.command("run", "--experiment-id", name, "--seeds", "+1", "--quiet")
+    assert code == 0
+    assert f"the code of {name} and {name}_reward has changed" in errors
+    assert {
+        run: returns(shared_home, run) for run in shared_home.status(name) and (f"{name}/baseline/0", f"{name}/fast/1")
+    } == {
+        f"{name}/baseline/0": {2.0},
+        f"{name}/fast/1": {2.0},
+    }
+    assert project.command("verify", f"{name}/fast/1")[0] == 0
+    code, output, _ = project.command("replay", f"{name}/fast/1", "--check", "--episode", "all")
+    assert (code, "episodes are equal bit for bit" in output) == (0, True)
+
+
+def test_new_code_is_asked_for_and_named(project, shared_home):
+    name = project.name
+    assert project.command("run", project.file(), "--quiet")[0] == 0
+    project.edit(EDITED)
+    assert project.command("run", "--experiment-id", name, "--seeds", "+1", "--new-code", "--quiet")[0] == 0
+    assert returns(shared_home, f"{name}/baseline/0") == {2.0}
+    assert returns(shared_home, f"{name}/baseline/1") == {2000.0}
+    assert project.command("verify", f"{name}/baseline/1")[0] == 0
+    with Reader(shared_home.home) as reader:
+        found = code_by_run(reader, name)
+    old, new = found[f"{name}/baseline/0"], found[f"{name}/baseline/1"]
+    assert old.archive != new.archive
+    code, output, _ = project.command("report", name)
+    assert code == 0
+    assert f"{old.name} (seed 0)" in output
+    assert f"{new.name} (seed 1)" in output
+
+
+def test_a_run_that_failed_begins_anew_on_mended_code(project, shared_home):
+    name = project.name
+    project.edit("STEPS = []\ndef reward(reward):\n    STEPS.append(0)\n    assert len(STEPS) < 200\n    return reward")
+    code, _, errors = project.command("run", project.file(max_retries=0, checkpoint_frequency=64), "--quiet")
+    assert (code, "environment_error" in errors) == (1, True)
+    assert f"lander-ctl retry {name}/baseline/0 --new-code" in errors
+    project.edit("def reward(reward): return reward")
+    code, output, _ = project.command("retry", name, "--new-code")
+    assert (code, "begins anew, on code" in output) == (0, True)
+    assert project.command("wait", name)[0] == 0
+    (_, second) = shared_home.events(f"{name}/baseline/0", "TrainingStarted")
+    assert (second.from_step, second.resume) == (0, "fresh")
+    assert project.command("verify", f"{name}/baseline/0")[0] == 0
+
+
+def test_a_project_that_was_moved_goes_on(project, shared_home):
+    name = project.name
+    assert project.command("run", project.file(), "--quiet")[0] == 0
+    shutil.rmtree(project.directory)
+    project.directory.mkdir()
+    assert project.command("run", "--experiment-id", name, "training_steps=512", "--quiet")[0] == 0
+    assert shared_home.run(f"{name}/fast/0")["step"] == 512
+
+
+def test_a_resumed_run_has_the_bits_of_an_undisturbed_one_although_the_file_was_edited(project, shared_home):
+    name, steps = project.name, 4096
+    form = {"training_steps": steps, "checkpoint_frequency": 256, "variants": {"fast": {}}}
+    assert project.command("run", project.file(experiment_id=f"{name}-whole", **form), "--quiet")[0] == 0
+    assert project.command("submit", project.file(**form))[0] == 0
+    shared_home.wait(lambda: shared_home.run(f"{name}/baseline/0")["checkpoint"], "a checkpoint")
+    assert project.command("stop", name)[0] == 0
+    assert shared_home.run(f"{name}/baseline/0")["step"] < steps
+    project.edit(EDITED)
+    assert project.command("run", "--experiment-id", name, "--quiet")[0] == 0
+    whole, resumed = (Bits.of(shared_home.home, f"{each}/baseline/0") for each in (f"{name}-whole", name))
+    assert shared_home.run(f"{name}/baseline/0")["resume"] == "exact"
+    assert resumed.differences(whole) == []
+
+
+def test_captured_code_that_is_lost_is_said_and_found_by_check(project, shared_home, tmp_path):
+    name = project.name
+    assert project.command("run", project.file(), "--quiet")[0] == 0
+    backup = tmp_path / "backup"
+    assert project.command("backup", backup)[0] == 0
+    with Reader(backup) as reader:
+        archive = code_by_run(reader, name)[f"{name}/fast/0"].archive
+    (path,) = backup.glob(f"artifacts/??/{archive}")
+    path.write_bytes(b"")
+    code, output, _ = lander(backup, "check")
+    assert (code, f"the captured code of {name}" in output) == (1, True)
+    code, _, errors = lander(backup, "replay", f"{name}/fast/0", "--check", "--episode", "all")
+    assert (code, f"the captured code of {name}" in errors) == (2, True)
+    with Reader(backup) as reader, pytest.raises(Exception, match="the captured code of its environment is gone or damaged"):
+        prepare(tmp_path / "scratch", reader, f"{name}/fast/0", sections(reader, f"{name}/fast/0")[0])
+
+
+def test_gc_keeps_captured_code(project, shared_home):
+    name = project.name
+    assert project.command("run", project.file(), "--quiet")[0] == 0
+    with Reader(shared_home.home) as reader:
+        archive = code_by_run(reader, name)[f"{name}/fast/0"].archive
+    (path,) = shared_home.home.glob(f"artifacts/??/{archive}")
+    os.utime(path, (0, 0))  # a file that was just written is kept anyhow
+    assert project.command("gc", "--keep", "1", "--delete")[0] == 0
+    assert path.exists()
+
+
+def test_modules_of_this_process_do_not_take_the_place_of_captured_ones(project, shared_home, monkeypatch, tmp_path):
+    assert project.command("run", project.file(), "--quiet")[0] == 0
+    with Reader(shared_home.home) as reader:
+        code = code_by_run(reader, project.name)[f"{project.name}/fast/0"]
+    monkeypatch.syspath_prepend(project.directory)
+    __import__(f"{project.name}_reward")
+    with pytest.raises(import_path.CodeError, match=r"is imported from .* here; use a process of its own"):
+        import_path.make_importable(shared_home.home, code, "")
+
+
+def test_the_events_show_the_code(project):
+    assert project.command("run", project.file(), "--quiet")[0] == 0
+    _, output, _ = project.command("events", project.name, "--kind", "ExperimentSubmitted", "--json")
+    code = json.loads(output)["experiment"]["code"]
+    assert code["modules"] == [project.name, f"{project.name}_reward"]
+    assert [package["name"] for package in code["packages"]] == ["gymnasium"]

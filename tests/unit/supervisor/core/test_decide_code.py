@@ -1,0 +1,103 @@
+"""The decision core by examples: which code a run trains on."""
+
+from lander.protocol import commands as c
+from lander.protocol import events as e
+from lander.protocol.code import Code, Package
+from lander.supervisor.core.effects import StartAttempt
+from tests.support.decision_driver import DecisionDriver
+from tests.support.histories import checkpoint, experiment
+
+OLD, NEW = Code(archive="0" * 64, modules=("cart",)), Code(archive="1" * 64, modules=("cart",))
+A, B = "x/baseline/0", "x/v/0"
+
+
+def submit(driver, code, new_code=False, **form):
+    wanted = experiment(**form).model_copy(update={"code": code})
+    execution = driver.state.experiments["x"].execution if "x" in driver.state.experiments else None
+    if execution is None:
+        return driver.submit(wanted)
+    return driver.tell(c.SubmitExperiment(experiment=wanted, execution=execution, manifest={}, new_code=new_code))
+
+
+def ordered(driver):
+    """The code of every start that was ordered last, by run."""
+    return {each.order.run: each.order.code for each in driver.last.effects if isinstance(each, StartAttempt)}
+
+
+def completed(code=OLD):
+    driver = DecisionDriver()
+    submit(driver, code)
+    driver.complete(A, B)
+    return driver
+
+
+def test_a_run_trains_on_the_code_that_was_submitted():
+    driver = DecisionDriver()
+    submit(driver, OLD)
+    assert ordered(driver) == {A: OLD, B: OLD}
+
+
+def test_code_that_changed_since_changes_nothing_and_is_said():
+    driver = completed()
+    submit(driver, NEW, seeds=[0, 1])
+    assert ordered(driver) == {"x/baseline/1": OLD, "x/v/1": OLD}
+    said = "the code of cart has changed (captured 000000000000, now 111111111111)"
+    assert f"{said}; its runs train on what was captured, and with --new-code those" in driver.last.answer.detail
+
+
+def test_new_code_is_recorded_and_is_of_added_runs_only():
+    driver = DecisionDriver()
+    submit(driver, OLD)
+    driver.complete(A)
+    driver.crash(B)
+    submit(driver, NEW, new_code=True, seeds=[0, 1])
+    assert ("x", e.CodeChanged(code=NEW)) in driver.last.events
+    assert {run.id: run.code for run in driver.state.runs_of("x")} == {A: OLD, B: OLD, "x/baseline/1": NEW, "x/v/1": NEW}
+    submit(driver, NEW, new_code=True, seeds=[0, 1])
+    assert not any(isinstance(event, e.CodeChanged) for _, event in driver.last.events), "it is not new any more"
+
+
+def test_retried_on_new_code_a_run_begins_anew_and_no_checkpoint_of_the_old_counts():
+    driver = DecisionDriver()
+    submit(driver, OLD, max_retries=0)
+    driver.train(B)
+    driver.checkpoint(B, 512)
+    driver.crash(B)
+    driver.tell(c.RetryTarget(target=B, operator="me@here", code=NEW))
+    assert ("x", e.CodeChanged(code=NEW, runs=(B,))) in driver.last.events
+    (start,) = [each for each in driver.last.effects if isinstance(each, StartAttempt)]
+    assert (start.order.run, start.order.code, start.order.checkpoints) == (B, NEW, ())
+    driver.word(B, checkpoint(768), epoch=1)
+    assert driver.run(B).checkpoints == (), "what the old attempt says late is of the old code"
+    driver.train(B)
+    driver.checkpoint(B, 256)
+    assert [each.step for each in driver.run(B).checkpoints] == [256]
+
+
+def test_retried_on_the_same_code_it_goes_on():
+    driver = DecisionDriver()
+    submit(driver, OLD, max_retries=0)
+    driver.train(B)
+    driver.checkpoint(B, 512)
+    driver.crash(B)
+    driver.tell(c.RetryTarget(target=B, operator="me@here", code=OLD))
+    assert not any(isinstance(event, e.CodeChanged) for _, event in driver.last.events)
+    assert [each.step for each in driver.run(B).checkpoints] == [512]
+
+
+def test_changed_packages_are_said_too():
+    def with_version(version, digit):
+        return OLD.model_copy(update={"packages": (Package(name="gymnasium", version=version, sha256=digit * 64),)})
+
+    driver = completed(with_version("1.0", "a"))
+    submit(driver, with_version("1.1", "b"))
+    assert "gymnasium was 1.0 and is 1.1; its runs train with what is installed" in driver.last.answer.detail
+    driver = completed(with_version("1.0", "a"))
+    submit(driver, with_version("1.0", "b"))
+    assert "gymnasium was 1.0 and is another 1.0" in driver.last.answer.detail
+
+
+def test_of_code_that_nobody_captured_nothing_is_said():
+    driver = completed(None)
+    submit(driver, NEW)
+    assert driver.last.answer.detail == "already submitted, and completed"
