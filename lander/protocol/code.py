@@ -53,3 +53,15 @@ def changed_packages(old: Code | None, new: Code | None) -> str:
 
 def _now(was: Package, found: Package) -> str:
     return found.version if found.version != was.version else f"another {found.version}"
+
+
+def uncaptured_notice(code: Code | None, environment: str) -> str:
+    """That the code of an environment was not captured, in words; empty if it was, or if there is nothing to capture.
+
+    Experiments of earlier versions captured no code of `module:EnvId`.
+    """
+    module, separator, _ = environment.partition(":")
+    names = code.uncaptured if code is not None else (module,) if separator else ()
+    if not names:
+        return ""
+    return f"the code of {' and '.join(names)} was not captured: what follows is exact only if it has not changed"

@@ -35,14 +35,6 @@ def add_import_path(directory: str) -> None:
         sys.path.append(directory)
 
 
-def uncaptured_modules(code: Code | None, environment: str) -> tuple[str, ...]:
-    """The modules of an environment that nobody can import again as they were."""
-    if code is not None:
-        return code.uncaptured
-    module, separator, _ = environment.partition(":")
-    return (module,) if separator else ()
-
-
 def _refuse_others(code: Code, root: Path) -> None:
     """Refuse to go on with modules that this process has imported from elsewhere: they would take the place of the captured."""
     for name in code.modules:

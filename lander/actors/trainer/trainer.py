@@ -18,7 +18,7 @@ import torch
 import zmq
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from lander.actors.environment.import_path import CodeError, make_importable, uncaptured_modules
+from lander.actors.environment.import_path import CodeError, make_importable
 from lander.actors.environment.recording import EnvironmentFailedError, RecordedEnvironment, Recording
 from lander.actors.sb3.algorithms import build_environment, build_model, count_environments
 from lander.actors.sb3.shortcuts import apply_shortcuts
@@ -35,6 +35,7 @@ from lander.actors.trainer.run_logger import RunLogger, learn_options
 from lander.actors.trainer.saved_model import save_model
 from lander.actors.trainer.supervision_callback import LeaveTrainingError, SupervisionCallback
 from lander.home.layout import model_path
+from lander.protocol.code import uncaptured_notice
 from lander.protocol.commands import StartTrainer, TrainerOrder
 from lander.protocol.events import (
     Cause,
@@ -167,8 +168,8 @@ class TrainingSession:
 
         Raises `OriginError` if a forked run has none and its origin is unusable: from timestep 0 it would be another run.
         """
-        if self._order.checkpoints and (names := uncaptured_modules(self._order.code, self._order.arm.environment)):
-            self._warn(f"the code of {' and '.join(names)} was not captured: what follows is exact only if it has not changed")
+        if self._order.checkpoints and (notice := uncaptured_notice(self._order.code, self._order.arm.environment)):
+            self._warn(notice)
         for checkpoint in self._order.checkpoints:
             try:
                 return self._continuation(checkpoints, checkpoint)

@@ -52,6 +52,7 @@ def replay(
     from lander.protocol.experiment import RunKey
     from lander.store.log.reader import Reader
     from lander.store.records.episodes import episodes_by_number
+    from lander.store.records.run_code import notice_of
     from lander.store.records.run_record import Record
 
     if check and (output is not None or fps is not None):
@@ -60,6 +61,8 @@ def replay(
         raise UsageError("--fps: found nan; must be a number")
     with Reader(settings.home) as reader, warnings.catch_warnings(action="ignore"):  # the run's log already has these warnings
         only_run(reader, run)
+        if notice := notice_of(reader, run):
+            click.echo(f"note: {notice}", err=True)
         record = Record(reader, run)
         episodes = episodes_by_number(record)
         chosen = choose(record, episodes, words)

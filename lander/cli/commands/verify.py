@@ -39,12 +39,15 @@ def verify(settings: CommandSettings, run: str, after: int, until: int | None) -
     """
     from lander.app.replay_subject import only_run
     from lander.store.log.reader import Reader
+    from lander.store.records.run_code import notice_of
     from lander.store.records.sections import sections
 
     if until is not None and until <= after:
         raise UsageError(f"--to {until}: must come after --from {after}")
     with Reader(settings.home) as reader:
         only_run(reader, run)
+        if notice := notice_of(reader, run):
+            click.echo(f"note: {notice}", err=True)
         equal = [_verify(reader, run, section) for section in sections(reader, run, after, until)]
     return 0 if all(equal) else 1
 

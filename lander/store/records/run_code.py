@@ -1,6 +1,6 @@
 """The code of environments that each run of an experiment trains on."""
 
-from lander.protocol.code import Code
+from lander.protocol.code import Code, uncaptured_notice
 from lander.protocol.events import CodeChanged, ExperimentSubmitted
 from lander.protocol.experiment import RunKey
 from lander.protocol.growth import GROWTH_KINDS, Growth, experiment_after
@@ -27,6 +27,12 @@ def code_by_run(reader: Reader, experiment: str) -> dict[str, Code | None]:
 def code_of(reader: Reader, run: str) -> Code | None:
     """The code of one run."""
     return code_by_run(reader, RunKey.parse(run).experiment)[run]
+
+
+def notice_of(reader: Reader, run: str) -> str:
+    """That the code of a run's environment was not captured, in words; empty if it was."""
+    key = RunKey.parse(run)
+    return uncaptured_notice(code_of(reader, run), reader.experiment(key.experiment).configuration(key).environment)
 
 
 def archives(reader: Reader) -> dict[str, str]:

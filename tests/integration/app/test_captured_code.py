@@ -16,6 +16,7 @@ from lander.store.records.run_code import code_by_run
 from lander.store.records.sections import sections
 from tests.support.bits import Bits
 from tests.support.command_line import TINY, lander, written
+from tests.support.recorded import recorded
 
 ENVIRONMENT = """
 import json
@@ -184,3 +185,20 @@ def test_the_events_show_the_code(project):
     code = json.loads(output)["experiment"]["code"]
     assert code["modules"] == [project.name, f"{project.name}_reward"]
     assert [package["name"] for package in code["packages"]] == ["gymnasium"]
+
+
+def test_code_that_was_not_captured_is_named_by_verify_replay_and_resume(project, shared_home):
+    """As in logs of earlier versions, and of what is in no file."""
+    name = project.name
+    wanted = recorded(TINY | {"experiment_id": name, "environment": f"{name}:Cart-v0", "eval_episodes": 0})
+    shared_home.submit(wanted, directory=str(project.directory))
+    shared_home.wait_ended(name)
+    more = wanted.model_copy(update={"arms": tuple(arm.model_copy(update={"training_steps": 512}) for arm in wanted.arms)})
+    shared_home.submit(more, directory=str(project.directory))
+    shared_home.wait(lambda: shared_home.run(f"{name}/baseline/0")["step"] == 512, "it to be extended")
+    shared_home.wait_ended(name)
+    said = f"the code of {name} was not captured: what follows is exact only if it has not changed"
+    warnings = [event.message for event in shared_home.events(f"{name}/baseline/0", "WarningRaised")]
+    assert said in warnings
+    assert project.command("replay", f"{name}/baseline/0", "--check", "--episode", "1")[2] == f"note: {said}\n"
+    assert project.command("verify", f"{name}/baseline/0")[2] == f"note: {said}\n"
