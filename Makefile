@@ -27,6 +27,8 @@ demo: $(INSTALLED)
 
 PYTEST := pytest --numprocesses logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
+# Hundreds of processes are started, and without bytecode each compiles the sources anew.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(INSTALLED)
 	$(BIN)/$(PYTEST)
 

@@ -13,6 +13,7 @@ TINY = {
     "algorithm": "PPO",
     "training_steps": 256,
     "seeds": [0],
+    "eval_episodes": 2,
     "hyperparameters": {"n_steps": 64, "batch_size": 32, "n_epochs": 1},
     "baseline": {},
     "variants": {"fast": {"hyperparameters": {"learning_rate": 1e-3}}},

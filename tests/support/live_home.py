@@ -60,11 +60,12 @@ class LiveHome:
         return self.run(run)
 
     def wait(self, condition: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + TIMEOUT_SECONDS
+        began = time.monotonic()
         while not condition():
-            if time.monotonic() > deadline:
+            waited = time.monotonic() - began
+            if waited > TIMEOUT_SECONDS:
                 raise AssertionError(f"waited {TIMEOUT_SECONDS:.0f} s for {what}; log:\n{self.log()}")
-            time.sleep(0.02)
+            time.sleep(0.02 if waited < 1.0 else 0.05)  # what takes long is looked at less often: a look costs milliseconds
 
     def status(self, name: str) -> ExperimentStatus:
         with Reader(self.home) as reader:

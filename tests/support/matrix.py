@@ -12,7 +12,7 @@ _NOISE = {"action_noise": {"type": "normal", "sigma": 0.1}}
 # algorithm: environment, timesteps, hyperparameters
 ALGORITHMS: dict[str, tuple[str, int, dict[str, Any]]] = {
     "PPO": ("CartPole-v1", 6000, {"n_steps": 64, "batch_size": 64, "n_epochs": 2} | _SMALL),
-    "A2C": ("CartPole-v1", 4000, _SMALL),
+    "A2C": ("CartPole-v1", 2400, _SMALL),
     "DQN": ("CartPole-v1", 4000, _REPLAY | {"target_update_interval": 100}),
     "SAC": ("Pendulum-v1", 1600, _REPLAY),
     "TD3": ("Pendulum-v1", 2400, _REPLAY | _NOISE),
@@ -26,17 +26,14 @@ REPRESENTATIVE: list[Cell] = [("PPO", 4, True), ("SAC", 1, False)]
 """With a replay buffer and without, one environment and four, plain and normalized; `make chaos` has every cell."""
 
 
-def of_cells(name: str, cells: list[Cell], *, seed: int = 3, times: int = 1, **rest: Any) -> Experiment:
-    """One experiment with an arm for each, some `times` as long as else, without evaluations.
-
-    A failed attempt is always followed by another.
-    """
+def of_cells(name: str, cells: list[Cell], *, seed: int = 3, **rest: Any) -> Experiment:
+    """One experiment with an arm for each, without evaluations; a failed attempt is always followed by another."""
     form = {"experiment_id": name, "max_retries": 1_000_000, "retry_period": 1, "checkpoint_frequency": 200, "eval_episodes": 0}
-    arms = [_arm(place, cell, seed, times) for place, cell in enumerate(cells)]
+    arms = [_arm(place, cell, seed) for place, cell in enumerate(cells)]
     return recorded(form | {"arms": arms} | rest)
 
 
-def _arm(place: int, cell: Cell, seed: int, times: int) -> dict[str, Any]:
+def _arm(place: int, cell: Cell, seed: int) -> dict[str, Any]:
     algorithm, n_envs, normalize = cell
     environment, timesteps, hyperparameters = ALGORITHMS[algorithm]
     if "train_freq" in hyperparameters:
@@ -46,7 +43,7 @@ def _arm(place: int, cell: Cell, seed: int, times: int) -> dict[str, Any]:
         "role": "variant" if place else "baseline",
         "algorithm": algorithm,
         "environment": environment,
-        "training_steps": times * (timesteps if n_envs == 1 else timesteps * 2),
+        "training_steps": timesteps if n_envs == 1 else timesteps * 2,
         "seeds": [seed],
         "hyperparameters": hyperparameters | {"n_envs": n_envs, "normalize": normalize},
     }

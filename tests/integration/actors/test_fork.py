@@ -250,7 +250,7 @@ def trained(shared_home):
     """Two experiments that completed: PPO with two seeds, and SAC with pages of its replay buffer on the disk."""
     ppo = experiment("ppo", SMALL_PPO, training_steps=512, seeds=[0, 1], checkpoint_frequency=64)
     sac = {"environment": "Pendulum-v1", "algorithm": "SAC", "training_steps": 2400, "checkpoint_frequency": 200}
-    paged = experiment("sac", PAGED, **sac)
+    paged = experiment("sac", PAGED, variants={"variant": {"training_steps": 200}}, **sac)
     shared_home.submit(ppo)
     shared_home.submit(paged)
     for name in ("ppo", "sac"):

@@ -21,13 +21,13 @@ CONTINUOUS = {"continuous": True}
 
 # name: algorithm, environment, environment_kwargs, timesteps, as written in the file, as written for SB3 (where it differs)
 CASES: dict[str, tuple[type, str, dict[str, Any], int, dict[str, Any], dict[str, Any]]] = {
-    "ppo": (PPO, "LunarLander-v3", {}, 1200, {"n_steps": 256}, {}),
+    "ppo": (PPO, "LunarLander-v3", {}, 1200, {"n_steps": 256, "n_epochs": 2}, {}),
     "ppo-4-envs-normalize-lin": (
         PPO,
         "LunarLander-v3",
         {},
         2048,
-        {"n_envs": 4, "normalize": True, "n_steps": 128, "learning_rate": "lin_3e-4", "clip_range": "lin_0.2"},
+        {"n_envs": 4, "normalize": True, "n_steps": 128, "n_epochs": 3, "learning_rate": "lin_3e-4", "clip_range": "lin_0.2"},
         {"learning_rate": LinearSchedule(3e-4, 0.0, 1.0), "clip_range": LinearSchedule(0.2, 0.0, 1.0)},
     ),
     "ppo-sde": (PPO, "LunarLander-v3", CONTINUOUS, 768, {"n_steps": 256, "use_sde": True, "sde_sample_freq": 4}, {}),

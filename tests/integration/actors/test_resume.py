@@ -96,7 +96,7 @@ def test_without_checkpoints_it_starts_over_and_says_so(shared_home):
 
 def test_while_the_artifacts_cannot_be_written_training_goes_on_and_resumes_from_the_last_good_checkpoint(shared_home):
     cells = [("PPO", 1, False), ("A2C", 1, False)]
-    wanted = of_cells("no-room", cells, seed=5, times=2, checkpoint_frequency=500)  # another seed: no file is there already
+    wanted = of_cells("no-room", cells, seed=5, checkpoint_frequency=250)  # another seed: no file is there already
     run = wanted.runs[0].id
     twin = submit_twins(shared_home, wanted)
     shared_home.wait(lambda: shared_home.run(run)["checkpoint"] is not None, "a checkpoint")

@@ -80,7 +80,7 @@ def test_run_that_is_interrupted_stops_and_leaves_nothing_running(home, tmp_path
 
 
 def test_run_says_so_when_its_supervisor_dies(home, tmp_path):
-    with start(home, "run", written(tmp_path / "endless.json", ENDLESS)) as process:
+    with start(home, "run", written(tmp_path / "endless.json", ENDLESS), "--max-workers", 1) as process:
         for line in process.stdout:
             if line.endswith(": running\n"):
                 break
@@ -95,24 +95,6 @@ def test_run_says_so_when_its_supervisor_dies(home, tmp_path):
     assert lander(home, "stop", "endless")[0] == 3
     assert lander(home, "down")[0] == 0
     assert LiveHome(home).processes() == []
-
-
-def test_run_that_fails_says_why(home, tmp_path):
-    broken = {"policy_kwargs": {"features_extractor_kwargs": {"nonsense": 1}}}
-    path = written(tmp_path / "broken.json", TINY | {"variants": {"fast": {"hyperparameters": broken}}})
-    code, output, errors = lander(home, "run", path)
-    assert (code, LiveHome(home).processes()) == (1, [])
-    assert "lander-ctl: tiny/fast/0 failed: config_error: TypeError: " in errors
-    assert "; given up: another attempt would meet the same (lander-ctl logs tiny/fast/0 has its log)" in errors
-    assert len(errors.splitlines()) == 1
-    assert "  fast/0 given up: another attempt would meet the same\n" in lander(home, "status", "tiny")[1]
-    assert "why=another attempt would meet the same" in lander(home, "events", "tiny", "--kind", "RunFailed")[1]
-    journal = (home / "experiments" / "tiny" / "logs" / "experiment.log").read_text()
-    assert "RunFailed cause=config_error why=another attempt would meet the same\n" in journal
-    assert "1 of 2 runs did not complete and are left out: fast/0 (failed: config_error)" in output
-    code, output, errors = lander(home, "logs", "tiny/fast")
-    assert code == 0
-    assert "Traceback" in output
 
 
 # --- wrong usage ------------------------------------------------------------------------------------------------------
@@ -327,6 +309,27 @@ def test_an_experiment_is_followed_and_stopped_from_other_processes(finished, tm
         assert followed.count("RunStopped") == 4
         assert waiter.wait(timeout=30) == 1
     assert "endless: stopped" in lander(finished.home, "status", "endless")[1]
+
+
+def test_run_that_fails_says_why(finished, tmp_path):
+    home = finished.home
+    broken = {"policy_kwargs": {"features_extractor_kwargs": {"nonsense": 1}}}
+    path = written(
+        tmp_path / "broken.json", TINY | {"experiment_id": "broken", "variants": {"fast": {"hyperparameters": broken}}}
+    )
+    code, output, errors = lander(home, "run", path)
+    assert code == 1
+    assert "lander-ctl: broken/fast/0 failed: config_error: TypeError: " in errors
+    assert "; given up: another attempt would meet the same (lander-ctl logs broken/fast/0 has its log)" in errors
+    assert len(errors.splitlines()) == 1
+    assert "  fast/0 given up: another attempt would meet the same\n" in lander(home, "status", "broken")[1]
+    assert "why=another attempt would meet the same" in lander(home, "events", "broken", "--kind", "RunFailed")[1]
+    journal = (home / "experiments" / "broken" / "logs" / "experiment.log").read_text()
+    assert "RunFailed cause=config_error why=another attempt would meet the same\n" in journal
+    assert "1 of 2 runs did not complete and are left out: fast/0 (failed: config_error)" in output
+    code, output, errors = lander(home, "logs", "broken/fast")
+    assert code == 0
+    assert "Traceback" in output
 
 
 def test_submitting_twice_is_one_experiment_and_other_content_is_refused(finished, tmp_path):

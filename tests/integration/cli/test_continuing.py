@@ -20,8 +20,8 @@ from lander.store.log.reader import DATABASE
 from tests.support.command_line import ENDLESS, TINY, lander, start, written
 from tests.support.live_home import LiveHome, experiment, started
 
-STEPS = 8192
-LONG = TINY | {"training_steps": STEPS, "checkpoint_frequency": 1024}
+STEPS = 4096
+LONG = TINY | {"training_steps": STEPS, "checkpoint_frequency": 512}
 
 
 @pytest.fixture(autouse=True)
@@ -97,13 +97,10 @@ def test_what_was_stopped_goes_on_by_its_name_alone(whole, tmp_path):
 
 
 def test_runs_are_skipped_retried_and_checkpointed_by_hand(whole, tmp_path):
-    assert (
-        lander(whole.home, "submit", written(tmp_path / "by-hand.json", ENDLESS | {"experiment_id": "by-hand", "seeds": [0]}))[
-            0
-        ]
-        == 0
-    )
-    whole.wait(lambda: all(run["step"] for run in whole.status("by-hand")["runs"]), "steps")
+    path = written(tmp_path / "by-hand.json", ENDLESS | {"experiment_id": "by-hand", "seeds": [0]})
+    assert lander(whole.home, "submit", path)[0] == 0
+    whole.stop("by-hand/baseline")
+    whole.wait(lambda: bool(whole.run("by-hand/fast/0")["step"]), "steps")
     code, output, errors = lander(whole.home, "checkpoint", "by-hand/fast/0")
     assert (code, errors) == (0, "")
     assert output.startswith("by-hand/fast/0: checkpoint at step ")
@@ -123,7 +120,7 @@ def test_runs_are_skipped_retried_and_checkpointed_by_hand(whole, tmp_path):
 def test_whatever_is_killed_carries_on_by_up(home, tmp_path):
     """`kill -9` of everything at once, as in a power cut; then it is carried on with, and verified."""
     live_home = LiveHome(home)
-    under_way(live_home, tmp_path, "killed", training_steps=2 * STEPS)
+    under_way(live_home, tmp_path, "killed", training_steps=4 * STEPS)
     backup = tmp_path / "backup"
     assert lander(home, "backup", backup)[0] == 0
     assert lander(home, "check")[0] == 0  # both while it trains
@@ -146,23 +143,23 @@ def test_whatever_is_killed_carries_on_by_up(home, tmp_path):
         assert lander(backup, "wait")[0] == 0
         code, output, errors = lander(home, "diff", "killed/fast/0", "killed/fast/0", "--other-home", backup)
         assert (code, errors) == (0, "")
-        assert f"are equal: {2 * STEPS:,} steps" in output
+        assert f"are equal: {4 * STEPS:,} steps" in output
     finally:
         restored.close()
 
 
-def test_more_training_steps_extend_what_has_completed_and_all_of_it_can_be_verified(whole, home):
-    """On a copy, so that `whole` stays whole."""
-    assert lander(whole.home, "backup", home)[0] == 0
-    code, output, errors = lander(home, "run", "--experiment-id", "whole", f"training_steps={STEPS + 2048}")
+def test_more_training_steps_extend_what_has_completed_and_all_of_it_can_be_verified(whole, tmp_path):
+    path = written(tmp_path / "longer.json", TINY | {"experiment_id": "longer", "checkpoint_frequency": 64})
+    assert lander(whole.home, "run", path, "--quiet")[0] == 0
+    code, output, errors = lander(whole.home, "run", "--experiment-id", "longer", "training_steps=384")
     assert code == 0
-    assert "lander-ctl: whole: extended: 2 runs go on" in errors
-    assert f"whole/fast/0: completed after {STEPS + 2048:,} steps" in output
-    code, output, errors = lander(home, "verify", "whole/fast/0")
+    assert "lander-ctl: longer: extended: 2 runs go on" in errors
+    assert "longer/fast/0: completed after 384 steps" in output
+    code, output, errors = lander(whole.home, "verify", "longer/fast/0")
     assert (code, errors) == (0, "")
     first, second = output.splitlines()
-    assert first.startswith(f"whole/fast/0: steps 1 to {STEPS:,} come out the same once more: {STEPS:,} steps and 8 ")
-    assert second.startswith(f"whole/fast/0: steps {STEPS + 1:,} to {STEPS + 2048:,} come out the same once more: 2,048 steps")
+    assert first.startswith("longer/fast/0: steps 1 to 256 come out the same once more: 256 steps and 4 ")
+    assert second.startswith("longer/fast/0: steps 257 to 384 come out the same once more: 128 steps")
 
 
 UNREPEATABLE = """
@@ -213,18 +210,18 @@ def test_verify_finds_what_was_not_so(whole, home):
         ).fetchall()
         for position, kind, body in rows:
             event = decode_event(kind, body)
-            if isinstance(event, StepsRecorded) and event.first_step <= 3000 < event.last_step:
+            if isinstance(event, StepsRecorded) and event.first_step <= 1500 < event.last_step:
                 rewards = unpack(event.rewards).copy()
-                rewards[3000 - event.first_step, 0] = 0.5
+                rewards[1500 - event.first_step, 0] = 0.5
                 forged = encode_event(event.model_copy(update={"rewards": pack(rewards)}))
                 copy.execute("UPDATE events SET body = ? WHERE position = ?", (forged, position))
-    code, output, errors = lander(home, "verify", "whole/fast/0", "--from", 2048, "--to", 4096)
+    code, output, errors = lander(home, "verify", "whole/fast/0", "--from", 1024, "--to", 2048)
     assert (code, errors) == (1, "")
-    assert "step 3,001: reward 0.5 and 1.0" in output
+    assert "step 1,501: reward 0.5 and 1.0" in output
     assert lander(home, "check")[0] == 1
-    code, _, errors = lander(home, "verify", "whole/fast/0", "--from", 4000)
+    code, _, errors = lander(home, "verify", "whole/fast/0", "--from", 2000)
     assert (code, len(errors.splitlines())) == (2, 1)
-    assert "no checkpoint at step 4000; the nearest are at 3072, 4096, 5120" in errors
+    assert "no checkpoint at step 2000; the nearest are at 1536, 2048, 2560" in errors
     assert lander(home, "verify", "whole/fast")[0] == 2
 
 
@@ -245,7 +242,7 @@ def test_runs_that_differ_are_told_where(whole):
     code, output, _ = lander(whole.home, "diff", "whole/baseline/0", "whole/fast/0")
     assert code == 1
     assert output.startswith("whole/baseline/0 and whole/fast/0 differ first at step ")
-    assert "checkpoint at step 1,024: weights " in output
+    assert "checkpoint at step 512: weights " in output
 
 
 def test_the_past_and_the_collection_of_a_real_home(whole, home):
@@ -274,3 +271,17 @@ def test_going_on_keeps_how_it_was_carried_out_but_for_what_is_asked(shared_home
     submit(more, shared_home.home)
     shared_home.wait_ended("carried-out")
     assert recorded(shared_home.home, "carried-out", execution={}).execution.mode == "parallel"
+
+
+def test_the_next_seeds_of_every_arm_are_trained_and_nothing_that_was_done_is_done_again(whole, tmp_path):
+    """`--seeds +N`; the log still holds together afterwards, and knows how it stood before."""
+    assert lander(whole.home, "run", written(tmp_path / "tiny.json", TINY), "--quiet")[0] == 0
+    before = json.loads(lander(whole.home, "status", "tiny", "--json")[1])["position"]
+    code, output, errors = lander(whole.home, "run", "--experiment-id", "tiny", "--seeds", "+2")
+    assert (code, errors) == (0, "lander-ctl: tiny: 4 more runs\n")
+    assert "3 of 3" in output
+    states = {run["id"]: (run["state"], run["attempt"], run["step"]) for run in whole.status("tiny")["runs"]}
+    assert states == {f"tiny/{arm}/{seed}": ("completed", 1, 256) for seed in (0, 1, 2) for arm in ("baseline", "fast")}
+    assert lander(whole.home, "check")[0] == 0
+    (past,) = json.loads(lander(whole.home, "status", "tiny", "--json", "--at", before)[1])["experiments"]
+    assert [run["id"] for run in past["runs"]] == ["tiny/baseline/0", "tiny/fast/0"]

@@ -42,17 +42,20 @@ async def bring_up_to_date(home):
 )
 @pytest.mark.parametrize("version", golden.VERSIONS[1:], ids="schema-{}".format)
 def test_what_was_half_finished_ends_in_the_right_bits(version, altered, undisturbed, tmp_path, monkeypatch):
+    """Of the older schemas, `make test` leaves the run out that trains for five seconds; `make chaos` does not."""
+    runs = RUNS if version == golden.VERSIONS[-1] or not altered else RUNS[1:]
     golden.unpack(version, tmp_path)
     if altered:
         hooks.install(monkeypatch, altered_tables="lander.supervisor", altered_defaults="lander.actors.host.zygote")
     live_home = LiveHome(tmp_path)
     live_home.start()
     try:
-        client.operate(live_home.home, "ResumeTarget", "half")
+        for run in RUNS:
+            client.operate(live_home.home, "ResumeTarget" if run in runs else "StopTarget", run)
         live_home.wait_ended("half")
         with Reader(live_home.home) as reader:
-            before = {run: {each.step: each.digest for each in Record(reader, run).checkpoints()} for run in RUNS}
-        for run in RUNS:
+            before = {run: {each.step: each.digest for each in Record(reader, run).checkpoints()} for run in runs}
+        for run in runs:
             first = min(before[run])
             if version >= 3 and before[run][first] != undisturbed[run].digests.get(first):
                 pytest.skip("this machine computes other bits than the one that wrote the log")

@@ -22,6 +22,7 @@ def recorded(request, shared_home):
         {"n_steps": 256, "n_envs": n_envs, "batch_size": 64, "n_epochs": 2},
         environment="LunarLander-v3",
         training_steps=1536,
+        variants={"variant": {"training_steps": 256}},
     )
     shared_home.carry_out(wanted)
     return shared_home, wanted.runs[0].id, n_envs

@@ -44,7 +44,7 @@ class Disk:
                 await asyncio.sleep(0.02)
 
     async def submit(self):
-        wanted = long_experiment("full")
+        wanted = long_experiment("full", variants={"variant": {"training_steps": 64}})  # it is the baseline that is looked at
         await self.client.ask(c.SubmitExperiment(experiment=wanted, execution=execution_with(), manifest={}))
         await self.until(lambda: self.supervisor.state.runs[RUN].state == "running")
 
@@ -100,7 +100,7 @@ def no_room(*arguments):
 @pytest.mark.parametrize("where", [(Path, "write_text"), (Supervisor, "_run_checks")], ids=["at its start", "later"])
 def test_a_supervisor_that_fails_leaves_its_trainers_to_the_next(restarted_home, monkeypatch, where):
     live_home, run = restarted_home, f"full-{where[1].strip('_')}/baseline/0"
-    live_home.submit(long_experiment(run.partition("/")[0]))
+    live_home.submit(long_experiment(run.partition("/")[0]), max_workers=1)
     before = live_home.wait_state(run, "running")
     os.kill(live_home.process("lander.supervisor"), signal.SIGKILL)
     live_home.wait(lambda: not is_locked(live_home.home), "it to be gone")
@@ -116,10 +116,8 @@ def test_a_supervisor_that_fails_leaves_its_trainers_to_the_next(restarted_home,
     assert (live_home.run(run)["attempt"], live_home.run(run)["pid"]) == (1, before["pid"])
 
 
-async def test_exits_that_cannot_be_noted_do_not_pile_up(disk):
+async def exits_that_cannot_be_noted_do_not_pile_up(disk):
     """The host says them again and again; once there is room, it is heard."""
-    await disk.submit()
-    await disk.fill()
     os.kill(disk.live_home.run(RUN)["pid"], signal.SIGKILL)
     host = Principal("host", name="local")
     exited = c.TrainerExited(run=RUN, epoch=1, signal="SIGKILL")
@@ -132,7 +130,7 @@ async def test_exits_that_cannot_be_noted_do_not_pile_up(disk):
     await disk.until(lambda: disk.live_home.run(RUN)["attempt"] == 2)
 
 
-async def test_all_goes_on_when_there_is_room_again(disk):
+async def test_all_goes_on_when_there_is_room_again_and_exits_do_not_pile_up_until_then(disk):
     assert not is_full(disk.live_home.home)
     await disk.submit()
     await disk.fill()
@@ -147,9 +145,11 @@ async def test_all_goes_on_when_there_is_room_again(disk):
     await disk.until(lambda: disk.live_home.run(RUN)["step"] > before["step"] + 1000)
     await disk.until(lambda: not is_full(disk.live_home.home))
     assert (disk.live_home.run(RUN)["attempt"], disk.live_home.run(RUN)["pid"]) == (1, before["pid"])
+    await disk.fill()
+    await exits_that_cannot_be_noted_do_not_pile_up(disk)
 
 
-@pytest.mark.parametrize("busy", ["deciding", "not deciding"])
+@pytest.mark.parametrize("busy", ["deciding", pytest.param("not deciding", marks=pytest.mark.long)])
 async def test_leaving_needs_no_room(disk, busy):
     """Neither if a decision is waiting for room nor if none is."""
     await disk.submit()

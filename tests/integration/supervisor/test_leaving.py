@@ -103,16 +103,17 @@ def test_whoever_asks_just_as_somebody_elses_supervisor_leaves_asks_the_next(liv
     assert left == [True]
 
 
-def test_what_the_supervisor_does_not_know_is_asked_once(live_home, monkeypatch):
+def test_what_the_supervisor_does_not_know_is_asked_once(shared_home, monkeypatch):
     """The control: to be told that there is no such thing is an answer."""
     monkeypatch.setattr(client, "LEAVE_SECONDS", 600.0)
     with pytest.raises(NotFoundError, match="nowhere: no such experiment or run"):
-        client.ask_starting(live_home.home, client.operation("ResumeTarget", "nowhere"))
+        client.ask_starting(shared_home.home, client.operation("ResumeTarget", "nowhere"))
 
 
 @pytest.mark.parametrize("late", [3, 10**6])
-def test_one_that_is_only_starting_is_waited_for(live_home, monkeypatch, late):
+def test_one_that_is_only_starting_is_waited_for(request, monkeypatch, late):
     """It holds the home, and cannot be found yet; but not for ever."""
+    live_home = request.getfixturevalue("live_home" if late == 3 else "shared_home")
     read, looks = address.read, itertools.count()
     monkeypatch.setattr(client, "ANSWER_SECONDS", 1.0)
     monkeypatch.setattr(address, "read", lambda home: read(home) if next(looks) >= late else None)

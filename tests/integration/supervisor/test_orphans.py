@@ -75,7 +75,7 @@ def test_a_killed_trainer_leaves_nothing_and_takes_nothing_of_others(restarted_h
     restarted_home.wait(lambda: not there(left_by(pid_file)), "the rest to be gone")
 
 
-@pytest.mark.parametrize("victim", ["zygote", "host"])
+@pytest.mark.parametrize("victim", [pytest.param("zygote", marks=pytest.mark.long), "host"])
 def test_a_killed_zygote_or_host_leaves_nothing(restarted_home, victim):
     pid_file = leaving_processes(restarted_home, victim)
     pids = started(pid_file)

@@ -55,7 +55,7 @@ def test_stopping_one_run_leaves_the_other_running(shared_home):
 
 
 def test_a_killed_trainer_is_named_retried_and_the_experiment_completes(shared_home):
-    steps = {"training_steps": 6_000}
+    steps = {"training_steps": 3_000}
     wanted = experiment("killed-trainer", {"n_steps": 64, "batch_size": 64, "n_epochs": 1}, **steps)
     shared_home.submit(wanted)
     kill_trainer(shared_home, "killed-trainer/baseline/0")
@@ -74,7 +74,7 @@ def test_a_killed_trainer_is_named_retried_and_the_experiment_completes(shared_h
         event for event in shared_home.events("killed-trainer/baseline/0", "RunQueued") if isinstance(event, RunQueued)
     ]
     assert "crashed(SIGKILL)" in retry.reason
-    assert ended["runs"][0]["step"] >= 6_000
+    assert ended["runs"][0]["step"] >= 3_000
 
 
 def test_a_run_that_keeps_dying_fails_after_its_retries(shared_home):
@@ -90,7 +90,7 @@ def test_a_run_that_keeps_dying_fails_after_its_retries(shared_home):
 
 
 def test_skip_goes_on_without_the_run(shared_home):
-    wanted = experiment("skipping", {"n_steps": 64, "n_epochs": 1, "batch_size": 64}, training_steps=6_000, on_failure="skip")
+    wanted = experiment("skipping", {"n_steps": 64, "n_epochs": 1, "batch_size": 64}, training_steps=3_000, on_failure="skip")
     shared_home.submit(wanted)
     kill_trainer(shared_home, "skipping/variant/0")
     ended = shared_home.wait_ended("skipping")
@@ -158,7 +158,7 @@ def test_they_are_noticed_where_torch_says_nothing(shared_home):
 
 
 def test_a_killed_zygote_costs_each_run_one_attempt_for_which_it_is_not_blamed(restarted_home):
-    wanted = experiment("forkless", {"n_steps": 64, "batch_size": 64, "n_epochs": 1}, training_steps=6_000, on_failure="skip")
+    wanted = experiment("forkless", {"n_steps": 64, "batch_size": 64, "n_epochs": 1}, training_steps=4_000, on_failure="skip")
     restarted_home.submit(wanted)
     for run in wanted.runs:
         restarted_home.wait_state(run.id, "running")
@@ -169,7 +169,7 @@ def test_a_killed_zygote_costs_each_run_one_attempt_for_which_it_is_not_blamed(r
 
 
 def test_a_zygote_lets_its_trainers_be_where_everything_is_told_to_terminate(restarted_home):
-    wanted = experiment("told", {"n_steps": 64, "batch_size": 64, "n_epochs": 1}, training_steps=6_000)
+    wanted = experiment("told", {"n_steps": 64, "batch_size": 64, "n_epochs": 1}, training_steps=3_000)
     restarted_home.submit(wanted)
     for run in wanted.runs:
         restarted_home.wait_state(run.id, "running")
@@ -179,7 +179,7 @@ def test_a_zygote_lets_its_trainers_be_where_everything_is_told_to_terminate(res
 
 
 def test_a_killed_host_costs_an_attempt_and_nothing_else(restarted_home):
-    steps = {"training_steps": 6_000}
+    steps = {"training_steps": 3_000}
     wanted = experiment("hostless", {"n_steps": 64, "batch_size": 64, "n_epochs": 1}, **steps)
     restarted_home.submit(wanted)
     trainer = restarted_home.wait_state("hostless/baseline/0", "running")["pid"]
@@ -212,8 +212,7 @@ def test_a_second_supervisor_is_refused(shared_home):
 
 def test_a_supervisor_that_was_killed_leaves_nothing_that_needs_cleaning_up(restarted_home):
     """The beacon and the lock file of the dead are recovered from; host and trainers wait for the next one, and are adopted."""
-    wanted = long_experiment("orphans")
-    restarted_home.submit(wanted)
+    restarted_home.submit(long_experiment("orphans"), max_workers=1)
     before = restarted_home.wait_state("orphans/baseline/0", "running")
     os.kill(restarted_home.process("lander.supervisor"), signal.SIGKILL)
     restarted_home.start()

@@ -50,9 +50,8 @@ def test_a_frozen_trainer_is_stalled_after_its_time_and_not_before(shared_home):
 
 @pytest.mark.parametrize("on_limit", ["warn", "pause", "stop"])
 def test_who_uses_too_much_is_treated_as_the_experiment_says(shared_home, on_limit):
-    """The variant's limit is the baseline's, too, so both are over it."""
     name = f"limit-{on_limit}"
-    shared_home.submit(long_experiment(name, resource_limits={"memory_mb": 10}, on_limit=on_limit))
+    shared_home.submit(long_experiment(name, resource_limits={"memory_mb": 10}, on_limit=on_limit), max_workers=1)
     run = f"{name}/baseline/0"
     shared_home.wait(lambda: shared_home.events(run, "ResourceLimitExceeded") != [], "the excess to be noticed")
     (exceeded,) = shared_home.events(run, "ResourceLimitExceeded")
@@ -75,7 +74,7 @@ def test_who_uses_too_much_is_treated_as_the_experiment_says(shared_home, on_lim
 
 
 def test_without_a_limit_nobody_is_bothered(shared_home):
-    shared_home.submit(long_experiment("limitless", stall_timeout=LONG))
+    shared_home.submit(long_experiment("limitless", stall_timeout=LONG), max_workers=1)
     before = len(shared_home.stored("host:local", "ResourcesSampled"))
     shared_home.wait_state("limitless/baseline/0", "running")
     shared_home.wait(lambda: len(shared_home.stored("host:local", "ResourcesSampled")) > before + 1, "two measurements")

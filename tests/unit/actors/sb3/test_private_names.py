@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import lander
@@ -14,6 +15,7 @@ OF_PYTHON = {"_asdict", "_replace", "_exit"}  # of named tuples, and of `os`
 PRIVATE = re.compile(r"_[A-Za-z]\w*")
 
 
+@cache
 def parsed() -> list[ast.Module]:
     return [ast.parse(path.read_text()) for path in sorted(LANDER.rglob("*.py"))]
 
@@ -59,10 +61,11 @@ def defined(tree: ast.Module) -> Iterator[str]:
                 yield name
 
 
-def foreign() -> set[str]:
+@cache
+def foreign() -> frozenset[str]:
     """The private names that our code touches and does not define; on `self`, too: they may be of a base class."""
     ours = {name for tree in parsed() for name in defined(tree)}
-    return {name for tree in parsed() if imports_them(tree) for name in touched(tree)} - ours - OF_PYTHON
+    return frozenset(name for tree in parsed() if imports_them(tree) for name in touched(tree)) - ours - OF_PYTHON
 
 
 def test_every_private_name_has_its_reason():
