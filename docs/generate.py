@@ -336,6 +336,7 @@ def states_page() -> str:
         _transitions(lifecycle.RUN_TRANSITIONS),
         "## Transitions of an experiment",
         _transitions(lifecycle.EXPERIMENT_TRANSITIONS),
+        "An experiment is `quarantined` if this version cannot read all of its events. No event leads there.",
         "## Why an attempt ended",
         "An attempt is one process that trains a run. `AttemptEnded` names one of these causes. `crashed` carries the signal, "
         "as in `crashed(SIGKILL)`.",

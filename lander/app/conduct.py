@@ -16,8 +16,9 @@ from lander.app.interruption import Interruption
 from lander.app.requests import Request
 from lander.home.artifacts import write_artifact
 from lander.protocol.commands import Accepted, SubmitExperiment
-from lander.protocol.errors import LanderError
+from lander.protocol.errors import ConfigurationError, LanderError, WireError
 from lander.protocol.states import UNDER_WAY
+from lander.protocol.wire import encode
 from lander.store.log.reader import Reader
 from lander.store.projections.status import ExperimentStatus, status
 
@@ -34,7 +35,8 @@ Show = Callable[[ExperimentStatus], object]
 def submit(wanted: Request, home: Path) -> tuple[Accepted, bool]:
     """Hand the experiment to the home's supervisor; returns its answer, and whether the supervisor had to be started.
 
-    The same experiment twice is one experiment. A supervisor that was started in vain leaves again.
+    The same experiment twice is one experiment. A supervisor that was started in vain leaves again. Raises `ConfigurationError`
+    if the experiment is too large to be sent, before anything starts.
     """
     from lander.actors.host.measuring import Gpus
     from lander.supervisor.manifest import manifest
@@ -46,6 +48,10 @@ def submit(wanted: Request, home: Path) -> tuple[Accepted, bool]:
         notices=wanted.notices,
         new_code=wanted.new_code,
     )
+    try:
+        encode(command)
+    except WireError as error:
+        raise ConfigurationError(f"{wanted.source}: {error}; use fewer arms, and keep data in files of its own") from error
     if wanted.archive is not None:
         client.make_home(home)
         write_artifact(home, wanted.archive)  # before it is recorded, as with checkpoints

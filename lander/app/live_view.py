@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lander.app import status_text
 from lander.app.conduct import Show
 from lander.protocol.states import LIVE, TERMINAL, UNDER_WAY
+from lander.protocol.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -66,7 +67,7 @@ class Lines:
         lines = list(self._changes(experiment))
         try:
             if lines and not self._reader_gone:
-                print("\n".join(lines), flush=True)
+                print(printable("\n".join(lines)), flush=True)
         except BrokenPipeError:
             self._reader_gone = True
 
@@ -121,6 +122,8 @@ def _parts(experiment: "ExperimentStatus", width: int, room: int) -> Iterator["R
 
     shown = _most_relevant(experiment["runs"], room)
     yield Text(status_text.heading(experiment), style="bold", no_wrap=True, overflow="ellipsis")
+    if experiment["quarantine"]:
+        return
     yield _table(shown, width)
     hidden = len(experiment["runs"]) - len(shown)
     if hidden:

@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from lander.protocol.states import SUMMARY_ORDER, TERMINAL, in_words
+from lander.protocol.text import cut, one_line
 
 if TYPE_CHECKING:
     from lander.store.projections.status import ExperimentStatus, RunStatus
 
 NOTHING: Final = "–"
+HEADING_CHARACTERS: Final = 1000
+"""Characters shown of a hypothesis."""
 HEADINGS: Final = ("run", "state", "steps", "done", "steps/s", "return", "left", "checkpoint", "cpu", "memory")
 """The columns that `cells` returns; the first two are words, the rest are numbers."""
 
@@ -37,7 +40,7 @@ def state(run: "RunStatus") -> str:
     marks = [f"attempt {run['attempt']}"] if run["attempt"] > 1 and run["state"] not in TERMINAL else []
     marks += ["started over"] if run["attempt"] > 1 and run["state"] == "running" and run["resume"] == "fresh" else []
     marks += ["inexact"] if run["resume"] == "inexact" else []
-    return in_words(run["state"], run["cause"]) + (f" ({', '.join(marks)})" if marks else "")
+    return one_line(in_words(run["state"], run["cause"])) + (f" ({', '.join(marks)})" if marks else "")
 
 
 def number(value: float | None) -> str:
@@ -77,6 +80,6 @@ def overall(experiment: "ExperimentStatus") -> str:
 
 
 def heading(experiment: "ExperimentStatus") -> str:
-    """An experiment's name, state and question."""
-    hypothesis = " ".join(experiment["hypothesis"].split())
-    return f"{experiment['id']}: {experiment['state']}" + (f" – {hypothesis}" if hypothesis else "")
+    """An experiment's name, state and question; of a quarantined one, why it is that."""
+    said = experiment["quarantine"] or " ".join(experiment["hypothesis"].split())
+    return f"{experiment['id']}: {experiment['state']}" + (f" – {one_line(cut(said, HEADING_CHARACTERS))}" if said else "")

@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from lander.protocol.events import PackedArray
+from lander.protocol.events import Event, PackedArray, Unreadable
+from lander.protocol.text import one_line
 from lander.store.log.reader import StoredEvent
 
 _SHORT = 60
@@ -15,8 +16,14 @@ _SHORT = 60
 def plain_line(stored: StoredEvent) -> str:
     """An event in one line: position, time of day, stream, kind, and the fields that fit."""
     at = datetime.fromtimestamp(stored.at / 1e6).astimezone().strftime("%H:%M:%S.%f")[:-3]
-    fields = [f"{name}={short}" for name, value in stored.decode() if (short := _short(value))]
-    return f"{stored.position:>8}  {at}  {stored.stream}  {stored.kind}  {' '.join(fields)}".rstrip()
+    line = f"{stored.position:>8}  {at}  {stored.stream}  {stored.kind}  {_fields(stored.read())}"
+    return one_line(line).rstrip()
+
+
+def _fields(event: Event | Unreadable) -> str:
+    if isinstance(event, Unreadable):
+        return f"cannot be read: {event.problem}"
+    return " ".join(f"{name}={short}" for name, value in event if (short := _short(value)))
 
 
 def _short(value: Any) -> str:

@@ -1,8 +1,15 @@
 """The code of an experiment's environments, as it was captured: plain recorded values."""
 
+from typing import Annotated, Final
+
 from pydantic import Field
 
 from lander.protocol.model import Digest, Model
+
+ModuleName = Annotated[str, Field(max_length=200)]
+MAX_MODULES: Final = 256
+MAX_PACKAGES: Final = 1024
+"""With these limits, and those of an arm, the order to start a trainer fits into one packet."""
 
 
 class Package(Model):
@@ -22,9 +29,9 @@ class Code(Model):
     """
 
     archive: Digest | None = None
-    modules: tuple[str, ...] = ()
-    packages: tuple[Package, ...] = ()
-    uncaptured: tuple[str, ...] = ()
+    modules: Annotated[tuple[ModuleName, ...], Field(max_length=MAX_MODULES)] = ()
+    packages: Annotated[tuple[Package, ...], Field(max_length=MAX_PACKAGES)] = ()
+    uncaptured: Annotated[tuple[ModuleName, ...], Field(max_length=MAX_MODULES)] = ()
 
     @property
     def name(self) -> str:

@@ -12,7 +12,7 @@ from pydantic import Field
 from lander.protocol.code import Code
 from lander.protocol.events import CheckpointCommitted, Execution, Number, ResourcesSampled
 from lander.protocol.experiment import Arm, Experiment
-from lander.protocol.model import Count, Message, Model
+from lander.protocol.model import Count, Message, Model, ShortText, Text
 from lander.protocol.plain import PlainData
 
 # ---------------------------------------------------------------------------------------------------- client → supervisor
@@ -28,15 +28,15 @@ class SubmitExperiment(Message):
     experiment: Experiment
     execution: Execution
     manifest: PlainData
-    notices: tuple[str, ...] = ()
+    notices: tuple[Text, ...] = ()
     new_code: bool = False
 
 
 class _TargetCommand(Message):
     """A command of `operator` for the target `EXPERIMENT[/ARM[/SEED]]`."""
 
-    target: str
-    operator: str
+    target: Text
+    operator: ShortText
 
 
 class StopTarget(_TargetCommand):
@@ -100,16 +100,16 @@ class Accepted(Message):
     """The command was carried out and is durable; `subject` is the experiment id or target it concerns."""
 
     kind: ClassVar[str] = "Accepted"
-    subject: str = ""
-    detail: str = ""
+    subject: Text = ""
+    detail: Text = ""
 
 
 class Refused(Message):
     """The command was refused and nothing changed; `error` is the code of the `LanderError` to raise."""
 
     kind: ClassVar[str] = "Refused"
-    error: str
-    detail: str
+    error: ShortText
+    detail: Text
 
 
 # ---------------------------------------------------------------------------------------------------- host → supervisor
@@ -132,7 +132,7 @@ class TrainerExited(Message):
     run: str
     epoch: int
     exit_code: int | None = None
-    signal: str | None = None
+    signal: ShortText | None = None
     out_of_memory: bool = False
     lost: bool = False
     log_tail: str = Field(default="", max_length=8192)
@@ -142,11 +142,11 @@ class JoinHost(Message):
     """Register this host with its slots and its living trainers; sent at every connection and reconnection."""
 
     kind: ClassVar[str] = "JoinHost"
-    name: str
+    name: ShortText
     pid: int
-    incarnation: str = ""
+    incarnation: ShortText = ""
     cpus: tuple[int, ...]
-    gpus: tuple[str, ...] = ()
+    gpus: tuple[ShortText, ...] = ()
     memory_mb: float
     trainers: tuple[TrainerKey, ...] = ()
 
@@ -270,7 +270,7 @@ class Fenced(Message):
     """Messages of this attempt are no longer accepted: a later attempt has the run, or `detail` gives the reason."""
 
     kind: ClassVar[str] = "Fenced"
-    detail: str = ""
+    detail: Text = ""
 
 
 Command = Union[  # noqa: UP007 - get_args needs a Union it can take apart at run time

@@ -18,7 +18,7 @@ from pydantic import Field, model_validator
 from lander.protocol.code import Code
 from lander.protocol.digests import RULE, digest
 from lander.protocol.experiment import Arm, Experiment, Identifier, Seeds, Settings, Steps
-from lander.protocol.model import Count, Digest, Message, Model
+from lander.protocol.model import Count, Digest, EndOfText, Message, Model, Text
 from lander.protocol.plain import MAX_INTEGER, PlainData
 
 SUPERVISOR: Final = 0
@@ -298,7 +298,7 @@ class TrainingStarted(Message):
     n_envs: Number
     device: str
     from_step: Count = 0
-    from_episode: Count = 0
+    from_episode: Annotated[int, Field(ge=0, le=MAX_INTEGER >> 1)] = 0
     resume: Resume = "fresh"
 
 
@@ -434,7 +434,7 @@ class WarningRaised(Message):
     """A warning for the user; the run continues."""
 
     kind: ClassVar[str] = "WarningRaised"
-    message: str
+    message: Text
 
 
 class TrainingEnded(Message):
@@ -444,7 +444,7 @@ class TrainingEnded(Message):
     epoch: Number
     cause: Cause
     step: Count
-    detail: str = ""
+    detail: EndOfText = ""
 
 
 # ---------------------------------------------------------------------------------------------------- hosts
@@ -582,9 +582,16 @@ TELEMETRY_KINDS: Final = frozenset(
 class NewEvent(NamedTuple):
     """An event to be recorded: `body` is its encoding, `at` its producer's clock in microseconds since 1970."""
 
+    kind: str
     at: int
-    event: Event
     body: bytes
+
+
+class Unreadable(NamedTuple):
+    """What takes the place of an event that is in the log and that this version cannot read."""
+
+    kind: str
+    problem: str
 
 
 class Recorded(NamedTuple):
@@ -595,7 +602,13 @@ class Recorded(NamedTuple):
     producer: int
     seq: int
     at: int
-    event: Event
+    event: Event | Unreadable
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with an unreadable event, and where it is; empty if it was read."""
+        event = self.event
+        return f"event {self.position} ({event.kind}): {event.problem}" if isinstance(event, Unreadable) else ""
 
 
 def microseconds(seconds: float) -> int:
@@ -606,3 +619,8 @@ def microseconds(seconds: float) -> int:
 def host_stream(name: str) -> str:
     """The stream of a host's own events; an experiment id cannot contain the colon."""
     return f"host:{name}"
+
+
+def experiment_of(stream: str) -> str:
+    """The experiment that a stream belongs to; empty for a host's stream, and for any other that no experiment has."""
+    return "" if ":" in stream else stream.partition("/")[0]

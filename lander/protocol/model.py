@@ -1,15 +1,24 @@
 """The base of all events, commands and values: frozen, strict, closed."""
 
+from functools import partial
 from typing import Annotated, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from lander.protocol.plain import MAX_INTEGER
+from lander.protocol.text import NAME_CHARACTERS, cut, cut_start
 
 Count = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
 """From 0, up to the largest integer of SQLite: a number sent by a trainer must not be able to stop the writer."""
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 """A SHA-256 in hex. It is also a file name in `artifacts/`, so no other text may pass validation."""
+
+ShortText = Annotated[str, AfterValidator(partial(cut, most=NAME_CHARACTERS))]
+"""Text from outside that is cut to a name's length when a value is made of it."""
+Text = Annotated[str, AfterValidator(cut)]
+"""The same, to a message's length."""
+EndOfText = Annotated[str, AfterValidator(cut_start)]
+"""The same for a text whose end matters."""
 
 
 class Model(BaseModel):

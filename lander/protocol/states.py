@@ -4,7 +4,11 @@ from typing import Final, Literal
 
 RunState = Literal["queued", "starting", "running", "paused", "stopping", "completed", "failed", "stopped", "skipped"]
 ExperimentState = Literal["queued", "running", "completed", "failed", "stopped"]
+KnownState = ExperimentState | Literal["quarantined"]
+"""What is known of an experiment: its state, or that it is quarantined, because this version cannot read all its events."""
 
+QUARANTINED: Final = "quarantined"
+"""Left alone until a version can read all its events."""
 LIVE: Final[frozenset[RunState]] = frozenset({"starting", "running", "stopping"})
 """A process exists, or will exist soon."""
 TERMINAL: Final[frozenset[RunState]] = frozenset({"completed", "failed", "stopped", "skipped"})

@@ -1,7 +1,7 @@
 """Bytes ↔ messages: msgpack with every limit set.
 
 A command is one frame, `[kind, fields]`. An event is stored as its kind and a body of its fields, and is sent in the same bytes
-that are stored. Decoding raises only `WireError`, whatever the bytes.
+that are stored. Decoding raises only `WireError`, whatever the bytes; its text is short, whatever they contain.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,8 +13,9 @@ from pydantic import ValidationError
 
 from lander.protocol.commands import COMMAND_TYPES, Command
 from lander.protocol.errors import WireError
-from lander.protocol.events import EVENT_TYPES, TRAINER_KINDS, EvaluationFinished, Event
+from lander.protocol.events import EVENT_TYPES, TRAINER_KINDS, EvaluationFinished, Event, Unreadable
 from lander.protocol.model import Message
+from lander.protocol.text import NAME_CHARACTERS, cut
 from lander.protocol.upcasters import UPCASTERS
 
 M = TypeVar("M", bound=Message)
@@ -25,6 +26,8 @@ MAX_MESSAGE: Final = MAX_FRAME + 33
 """The size limit of a socket in bytes: CURVE adds 33 to a frame before libzmq checks it (rfc.zeromq.org/spec/26)."""
 MAX_EVENTS: Final = 4096
 """The limit of events in one `Append`."""
+MAX_SHORT_ARRAY: Final = 256
+"""The limit of elements of an array in a trainer's event, such as the pages of a checkpoint."""
 
 _LIMITS: Final[Mapping[str, Any]] = {
     "raw": False,
@@ -38,7 +41,7 @@ _LIMITS: Final[Mapping[str, Any]] = {
 }
 
 _unpack_long: Final = partial(msgpack.unpackb, **_LIMITS)
-_unpack_short: Final = partial(msgpack.unpackb, **{**_LIMITS, "max_array_len": 256})
+_unpack_short: Final = partial(msgpack.unpackb, **{**_LIMITS, "max_array_len": MAX_SHORT_ARRAY})
 """For the most frequent events. Their arrays are short, so even nested array headers cost only a few megabytes of memory."""
 _SHORT: Final = TRAINER_KINDS - {EvaluationFinished.kind}
 """The kinds of a trainer, without the one that lists episodes, whose number the user chooses."""
@@ -64,16 +67,20 @@ def decode(frame: bytes) -> Command:
 
 def encode_event(event: Event) -> bytes:
     """An event's body, as it is stored; its kind is kept beside it. Raises `WireError` if no reader would take it."""
-    body = pack_event(event)
-    if len(body) > MAX_FRAME:
-        raise WireError(f"{event.kind} of {len(body)} bytes is over the limit of {MAX_FRAME}")
+    try:
+        body: bytes = msgpack.packb(event.model_dump(exclude_defaults=True, warnings=False))
+    except (ValueError, OverflowError, TypeError) as error:
+        raise WireError(f"{event.kind}: cannot be written: {cut(str(error), NAME_CHARACTERS)}") from error
+    decode_event(event.kind, body)
     return body
 
 
-def pack_event(event: Event) -> bytes:
-    """The same, whatever its size."""
-    body: bytes = msgpack.packb(event.model_dump(exclude_defaults=True))
-    return body
+def read_event(kind: str, body: bytes) -> Event | Unreadable:
+    """The stored event, or what takes its place if this version cannot read it."""
+    try:
+        return decode_event(kind, body)
+    except WireError as error:
+        return Unreadable(kind, str(error))
 
 
 def decode_event(kind: str, body: bytes) -> Event:
@@ -86,7 +93,8 @@ def decode_event(kind: str, body: bytes) -> Event:
         try:
             kind, fields = newer, upcast(fields)
         except Exception as error:  # an upcaster trusts the old shape; untrusted bytes may have any
-            raise WireError(f"the body of {kind[:64]!r} cannot be brought up to date: {error!r}") from error
+            problem = cut(repr(error), NAME_CHARACTERS)
+            raise WireError(f"the body of {kind[:64]!r} cannot be brought up to date: {problem}") from error
     if kind not in EVENT_TYPES:
         raise WireError(f"unknown kind of event: {kind[:64]!r}; was it written by a newer version?")
     return _validate(EVENT_TYPES[kind], fields)
@@ -105,7 +113,7 @@ def _unpack(data: bytes, unpack: Callable[[bytes], Any]) -> Any:
     try:
         return unpack(data)
     except Exception as error:  # untrusted bytes: msgpack raises ValueErrors, RecursionError, UnicodeDecodeError …
-        raise WireError(f"not msgpack within limits: {error}") from error
+        raise WireError(f"not msgpack within limits: {cut(str(error), NAME_CHARACTERS)}") from error
 
 
 def _check_lengths(data: bytes) -> None:
@@ -119,7 +127,7 @@ def _check_lengths(data: bytes) -> None:
     try:
         unpacker.skip()
     except Exception as error:
-        raise WireError(f"not msgpack within limits: {error}") from error
+        raise WireError(f"not msgpack within limits: {cut(str(error), NAME_CHARACTERS)}") from error
 
 
 def _validate(message_type: type[M], fields: dict[str, Any]) -> M:
@@ -128,5 +136,5 @@ def _validate(message_type: type[M], fields: dict[str, Any]) -> M:
         return validated
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise WireError(f"{message_type.kind}: {place}: {first['msg']}") from error
+        place = cut(".".join(str(part) for part in first["loc"]), NAME_CHARACTERS)  # it may hold the name of an unknown field
+        raise WireError(f"{message_type.kind}: {place}: {cut(first['msg'], 2 * NAME_CHARACTERS)}") from error

@@ -20,6 +20,7 @@ from lander.home.lock import HomeLock
 from lander.protocol.errors import HomeError, LanderError
 from lander.store.log.reader import DATABASE
 from lander.store.writers.sqlite_store import SqliteEventStore
+from lander.supervisor.log_lines import LogLine
 from lander.supervisor.supervisor import Supervisor
 
 
@@ -60,7 +61,9 @@ def main() -> int:
     if os.fork() != 0:
         os._exit(0)  # the starter waits for this parent only, so the supervisor does not become its zombie
     os.setsid()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LogLine())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     home = Path(sys.argv[1])
     try:
         with HomeLock(home):

@@ -25,6 +25,7 @@ from lander.home.heartbeat import set_heartbeat
 from lander.home.keys import KeyPair
 from lander.protocol.commands import CLIENT, HOST, TRAINER, Command, Fenced, Refused
 from lander.protocol.errors import LanderError, UsageError, WireError
+from lander.protocol.text import cut
 from lander.protocol.wire import MAX_MESSAGE, decode, encode
 
 LOG: Final = logging.getLogger(__name__)
@@ -146,6 +147,9 @@ class Gate:
         except _RefusedError as error:
             self.refuse(error.refusal, str(error))
             return None
+        except Exception as error:  # whatever one peer's message meets, the others are served
+            self.refuse("malformed", f"a message that could not be handled: {error!r}")
+            return None
         route = frames[0].bytes
         if received.principal.role == "host" and self._routes.get(received.key) != route:
             self._unsent.pop(received.key, None)  # perhaps meant for another agent; a new one joins and gets fresh orders
@@ -190,7 +194,7 @@ class Gate:
         now = time.monotonic()
         if now - self._logged_at >= 1.0:
             self._logged_at = now
-            LOG.warning("refused %s (%d refused so far)", what, self.refused)
+            LOG.warning("refused %s (%d refused so far)", cut(what), self.refused)
 
     def refusal_counts(self) -> str:
         """Who was turned away since the start, in words; empty if nobody was."""

@@ -9,7 +9,7 @@ from typing import Final
 from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.protocol.errors import WireError
-from lander.protocol.wire import MAX_EVENTS, decode_event
+from lander.protocol.wire import MAX_EVENTS
 from lander.store.log.event_store import Batch, EventStore, SequenceGapError, batch_of
 from lander.supervisor.gate import Gate
 
@@ -26,7 +26,7 @@ class Intake:
         self._acknowledged: dict[str, int] = {}
 
     def store(self, key: str, command: c.Append) -> bool:
-        """Store a batch and acknowledge it once it is durable; false if it is malformed, and its trainer is fenced for that."""
+        """Store a batch and acknowledge it once it is durable; false if it cannot be read: then its trainer is fenced."""
         try:
             batch = Batch(command.run, command.epoch, command.first_seq, _trainer_events(command))
             self._store.append(batch).add_done_callback(partial(self._acknowledge, key))
@@ -76,10 +76,7 @@ def _ignore(stored: "asyncio.Future[list[int]]") -> None:
 def _trainer_events(command: c.Append) -> list[e.NewEvent]:
     if len(command.events) > MAX_EVENTS:
         raise WireError(f"{len(command.events)} events in one batch; at most {MAX_EVENTS} are allowed")
-    return [e.NewEvent(at, _trainer_event(kind, body), body) for kind, at, body in command.events]
-
-
-def _trainer_event(kind: str, body: bytes) -> e.Event:
-    if kind not in e.TRAINER_KINDS:
-        raise WireError(f"a trainer may not say {kind[:64]!r}")
-    return decode_event(kind, body)
+    for kind, _, _ in command.events:
+        if kind not in e.TRAINER_KINDS:
+            raise WireError(f"a trainer may not say {kind[:64]!r}")
+    return [e.NewEvent(kind, at, body) for kind, at, body in command.events]

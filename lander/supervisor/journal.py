@@ -9,6 +9,7 @@ from typing import Final
 
 from lander.home.layout import experiment_log
 from lander.protocol.events import Event
+from lander.protocol.text import cut, one_line
 
 LOG: Final = logging.getLogger(__name__)
 
@@ -16,8 +17,8 @@ LOG: Final = logging.getLogger(__name__)
 def write(home: Path, events: Iterable[tuple[str, Event]]) -> None:
     """Log the events of a decision, one line each with its stream."""
     for stream, event in events:
-        line = f"{stream}: {_describe(event)}"
-        LOG.info(line)
+        line = one_line(cut(f"{stream}: {_describe(event)}"))
+        LOG.info("%s", line)
         if ":" not in stream:  # a host's stream (`host:local`) belongs to no experiment
             _append(experiment_log(home, stream.partition("/")[0]), line)
 

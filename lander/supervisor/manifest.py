@@ -11,16 +11,22 @@ from typing import Any, Final
 
 import psutil
 
+from lander.protocol.text import cut
+
 PACKAGES: Final = ("lander-ctl", "torch", "stable-baselines3", "gymnasium", "numpy")
 """Packages whose version can change a run's bits, or what is recorded of it."""
+MAX_WORDS: Final = 100
+"""Words of the command line that are recorded."""
+MAX_WORD: Final = 500
+"""Characters of each that are recorded."""
 _GIT_SECONDS: Final = 5.0
 
 
 def manifest(source: str, argv: Sequence[str], gpus: Sequence[str]) -> dict[str, Any]:
     """The manifest of this process, as plain data; a fact that cannot be found out is left empty and is no error."""
     return {
-        "source": source,
-        "argv": list(argv),
+        "source": cut(source, MAX_WORD),
+        "argv": [cut(word, MAX_WORD) for word in argv[:MAX_WORDS]],
         "versions": _versions(),
         "machine": _machine(gpus),
         "git": _git(),

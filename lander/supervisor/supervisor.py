@@ -20,7 +20,7 @@ from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.protocol.errors import ConflictError, HomeError, LeavingError
 from lander.store.log.event_store import EventStore, batch_of
-from lander.supervisor import journal
+from lander.supervisor import containment, journal
 from lander.supervisor.core.decide import Drain, HostGone, Tick, decide
 from lander.supervisor.core.fold import evolve, fold
 from lander.supervisor.core.messages import Message
@@ -58,9 +58,7 @@ class Supervisor:
         self._watch = Watch()
         self._intake = Intake(self.gate, store, self._leave_at_once)
         self._local_host = LocalHost(home, self.principals.host, self._local_host_ended)
-        self._leaves_when_idle = False
-        self._full = False
-        self._same_port = False
+        self._leaves_when_idle = self._full = self._same_port = False
 
     @property
     def public_key(self) -> str:
@@ -73,6 +71,7 @@ class Supervisor:
         The address is written before an agent starts, so that the next supervisor finds the agent if this one fails.
         """
         self.state = fold(self._store.consequential())
+        await self._store.quarantine(self.state.quarantined)
         for run, attempt in self.state.attempts():
             self.principals.admit(run.id, attempt.epoch)
         self._store.listen(self._committed)
@@ -120,7 +119,8 @@ class Supervisor:
     async def _receive(self) -> None:
         while True:
             for received in await self.gate.receive():
-                self._dispatch(received)
+                with containment.contained(self.gate, received.key, received.command):
+                    self._dispatch(received)
             await asyncio.sleep(0)  # let other tasks run: `receive` does not suspend while messages are waiting
 
     def _dispatch(self, received: Received) -> None:
@@ -149,9 +149,7 @@ class Supervisor:
                 self.gate.send(key, c.DismissHost())  # an agent left by a supervisor that died before it could end it
             case c.JoinHost():
                 self._inbox.put_nowait((command.model_copy(update={"name": principal.name}), key))
-            case c.ShutDown() | c.TrainerExited():
-                self._inbox.put_nowait((command, key))
-            case _ if isinstance(command, Message):
+            case _ if isinstance(command, c.ShutDown | Message):
                 self._inbox.put_nowait((command, key))
 
     def _note_heartbeat(self, name: str, key: str, command: c.Command) -> None:
@@ -193,24 +191,28 @@ class Supervisor:
         """The only place that decides, one message after the other: each decision sees the events of the one before."""
         while True:
             message, key = await self._inbox.get()
-            if isinstance(message, c.ShutDown):  # handled in queue order: a submission before it must be decided first
-                self._shut_down(key, message.only_if_idle)
-                continue
-            now = time.time()
-            decision = decide(self.state, message, now, leaving=self._leaving.is_set())
-            if decision.events:
-                at = e.microseconds(now)
-                await self._store.append(*(batch_of(stream, event, at=at) for stream, event in decision.events))
-            journal.write(self._home, decision.events)
-            self._revoke_ended(decision.events)
-            for effect in decision.effects:
+            with containment.contained(self.gate, key, message):
+                if isinstance(message, c.ShutDown):  # handled in queue order: a submission before it must be decided first
+                    self._shut_down(key, message.only_if_idle)
+                else:
+                    await self._decide_on(message, key)
+
+    async def _decide_on(self, message: Message, key: str) -> None:
+        now = time.time()
+        decision = decide(self.state, message, now, leaving=self._leaving.is_set())
+        if decision.events:
+            await self._store.append(*(batch_of(stream, event, at=e.microseconds(now)) for stream, event in decision.events))
+        journal.write(self._home, decision.events)
+        self._revoke_ended(decision.events)
+        for effect in decision.effects:
+            with containment.contained(self.gate, effect.run, effect):
                 carry_out(effect, self.gate, self.principals)
-            if decision.answer is not None:
-                self.gate.send(key, decision.answer)
-            if isinstance(message, c.TrainerExited) and self.state.attempt(message.run, message.epoch) is None:
-                self.gate.send(key, c.ExitNoted(run=message.run, epoch=message.epoch))
-            self._wake.set()
-            self._leave_if_idle()
+        if decision.answer is not None:
+            self.gate.send(key, decision.answer)
+        if isinstance(message, c.TrainerExited) and self.state.attempt(message.run, message.epoch) is None:
+            self.gate.send(key, c.ExitNoted(run=message.run, epoch=message.epoch))
+        self._wake.set()
+        self._leave_if_idle()
 
     def _revoke(self, run: str, epoch: int) -> None:
         """Stop accepting messages of an attempt; its trainer is answered `Fenced` from now on."""
@@ -261,9 +263,7 @@ class Supervisor:
     def _shut_down(self, key: str, only_if_idle: bool) -> None:
         if only_if_idle and not self.state.idle:
             self._leaves_when_idle = True
-            standings = ((name, self.state.experiments[name]) for name in self.state.under_way)
-            busy = ", ".join(name for name, standing in standings if standing.queued or standing.live)
-            detail = f"still under way: {busy}; leaving when they have ended"
+            detail = f"still under way: {', '.join(self.state.busy)}; leaving when they have ended"
             self.gate.send(key, c.Refused(error=ConflictError.code, detail=detail))
             return
         self.gate.send(key, c.Accepted(detail="leaving"))

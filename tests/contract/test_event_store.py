@@ -6,12 +6,14 @@ import tempfile
 from dataclasses import astuple
 from pathlib import Path
 
+import msgpack
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lander.protocol import events as e
-from lander.protocol.wire import encode_event
+from lander.protocol.errors import WireError
+from lander.protocol.wire import MAX_FRAME, encode_event
 from lander.store.log.event_store import Batch, SequenceGapError, batch_of
 from lander.store.log.reader import open_reader
 from lander.store.writers.memory_store import MemoryEventStore
@@ -56,10 +58,7 @@ def heard(store):
 
 def warnings(first, last, producer=1, stream=RUN, numbered=True):
     """The warnings `first` … `last`, as a trainer numbers them."""
-    entries = [
-        e.NewEvent(at, e.WarningRaised(message=str(at)), encode_event(e.WarningRaised(message=str(at))))
-        for at in range(first, last + 1)
-    ]
+    entries = [e.NewEvent("WarningRaised", at, encode_event(e.WarningRaised(message=str(at)))) for at in range(first, last + 1)]
     return Batch(stream, producer, first if numbered else None, entries)
 
 
@@ -311,3 +310,48 @@ class Counted:
             self.episodes[self.last] = (event.last_step, event.episode_return)
         elif isinstance(event, e.CheckpointCommitted):
             self.checkpoints[event.step] = recorded.position
+
+
+# --- the door ---------------------------------------------------------------------------------------------------------
+
+UNREADABLE = {
+    "over the limit": ("WarningRaised", msgpack.packb({"message": "x" * MAX_FRAME})),
+    "no msgpack": ("WarningRaised", b"\xc1"),
+    "too long an array": ("EvaluationFinished", msgpack.packb({"returns": [0.0] * 20_000})),
+    "too large a map": ("MetricsLogged", msgpack.packb({"step": 1, "values": {str(each): 0.0 for each in range(5000)}})),
+    "an unknown field": ("WarningRaised", msgpack.packb({"message": "a", "K" * 1000: 1})),
+    "a number over the limit": ("ModelSaved", msgpack.packb({"step": 2**63, "path": "p", "sha256": "s"})),
+    "an unknown kind": ("Haunted", b"\x80"),
+}
+
+
+@pytest.mark.parametrize(("kind", "body"), UNREADABLE.values(), ids=UNREADABLE)
+async def test_nothing_is_appended_that_cannot_be_read_back(store, heard, kind, body):
+    before = warnings(1, 2)
+    with pytest.raises(WireError) as refused:
+        store.append(before, Batch(RUN, 2, 1, [*before.events, e.NewEvent(kind, 1, body)]))
+    assert len(str(refused.value)) < 1000
+    assert await store.append(warnings(1, 1)) == [1]
+    assert messages(heard) == ["1"], "a part of what was refused was taken"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        e.RunFailed(cause="x" * MAX_FRAME),
+        e.RunQueued().model_copy(update={"reason": 5}),
+        e.AttemptStarted(epoch=2**64, host="local", cpu=0),
+        e.MetricsLogged(step=1, values={str(each): 0.0 for each in range(5000)}),
+        e.RunFailed(cause="\ud800"),
+    ],
+    ids=lambda event: event.kind,
+)
+def test_a_producer_is_told_before_it_sends_what_no_store_takes(event):
+    with pytest.raises(WireError, match=event.kind.split(".")[0] + "|not msgpack|limit"):
+        batch_of(RUN, event)
+
+
+async def test_listeners_are_told_what_readers_will_read(store, heard):
+    long = e.WarningRaised.model_construct(message="x" * 100_000)
+    await store.append(batch_of(RUN, long))
+    assert [len(message) for message in messages(heard)] == [8000]

@@ -196,7 +196,7 @@ EVENTS = {
         n_envs=NUMBERS,
         device=TEXT,
         from_step=COUNTS,
-        from_episode=COUNTS,
+        from_episode=COUNTS.map(lambda number: number // 2),
         resume=st.sampled_from(get_args(e.Resume)),
     ),
     e.StepsRecorded: steps_recorded(),

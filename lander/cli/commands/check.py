@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lander.cli.options import CommandSettings, common
+from lander.cli.terminal import redraw, show
 
 if TYPE_CHECKING:
     from lander.store.upkeep.integrity import CheckProgress
@@ -32,7 +33,7 @@ def check(settings: CommandSettings) -> int:
     with progress(shown=sys.stderr.isatty()) as tell:
         for finding in findings(settings.home, tell):
             damaged += not finding.ok
-            click.echo(f"{finding.part.ljust(12)} {'ok   ' if finding.ok else 'WRONG'}  {finding.detail}")
+            show(f"{finding.part.ljust(12)} {'ok   ' if finding.ok else 'WRONG'}  {finding.detail}")
     return 1 if damaged else 0
 
 
@@ -50,10 +51,10 @@ class progress:  # noqa: N801 - reads as a function
 
     def _show(self, part: str, done: int, of: int) -> None:
         if done < of:
-            click.echo(f"\r\x1b[K{part} … {100 * done // max(1, of)}%", err=True, nl=False)
+            redraw(f"{part} … {100 * done // max(1, of)}%")
         else:
             self._erase()
 
     def _erase(self) -> None:
         if self._shown:
-            click.echo("\r\x1b[K", err=True, nl=False)
+            redraw()

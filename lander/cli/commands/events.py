@@ -1,14 +1,19 @@
 """`lander-ctl events`: the log itself, event by event."""
 
 import time
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from lander.cli.options import FOLLOW_SECONDS, CommandSettings, common
+from lander.cli.terminal import show
 
 if TYPE_CHECKING:
     from lander.store.log.reader import Reader
+
+_PAGE: Final = 256
+"""Lines that are printed at once."""
 
 
 @click.command()
@@ -53,16 +58,14 @@ def _goes_on(reader: "Reader", target: str | None) -> bool:
 
 def _print_from(reader: "Reader", target: str | None, kinds: tuple[str, ...], after: int, as_json: bool) -> int:
     """Print the events recorded after a position; returns the position of the last event considered."""
-    import sys
-
     from lander.cli.event_lines import plain_line
     from lander.reports.export.jsonl import json_line
 
     until = reader.position()
     write = json_line if as_json else plain_line
-    for stored in reader.events(target, kinds, after, until):
-        print(write(stored))
-    sys.stdout.flush()
+    lines = map(write, reader.events(target, kinds, after, until))
+    while page := list(islice(lines, _PAGE)):
+        show("\n".join(page))
     return max(after, until)
 
 

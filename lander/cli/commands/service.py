@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lander.cli.options import CommandSettings, common
+from lander.cli.terminal import show
 
 if TYPE_CHECKING:
     from lander.store.log.reader import Reader
@@ -23,18 +24,23 @@ def up(settings: CommandSettings) -> int:
       lander-ctl up --home /data/results
     """
     from lander.app import client
+    from lander.store.log.reader import Reader
 
     left = _unfinished(settings)
     detail, started = client.stay(settings.home)
     found = client.running(settings.home)
     whose = f" (process {found.pid})" if found is not None else ""
-    click.echo(f"{settings.home}: supervisor {'started' if started else 'already running'}{whose}{detail and f'; {detail}'}")
+    show(f"{settings.home}: supervisor {'started' if started else 'already running'}{whose}{detail and f'; {detail}'}")
+    with Reader(settings.home) as reader:
+        for name in reader.quarantined():
+            left.pop(name, None)
+            show(f"{name}: quarantined, since {reader.quarantine(name)}")
     for name, (open_runs, paused, of) in left.items():
         if started and open_runs:
-            click.echo(f"{name}: carries on with {open_runs} of {of} run{'s' if of != 1 else ''}")
+            show(f"{name}: carries on with {open_runs} of {of} run{'s' if of != 1 else ''}")
         if started and paused:
             is_paused = f"{paused} of {of} run{'s are' if of != 1 else ' is'} paused"
-            click.echo(f"{name}: {is_paused}; lander-ctl resume {name} goes on with {'them' if paused != 1 else 'it'}")
+            show(f"{name}: {is_paused}; lander-ctl resume {name} goes on with {'them' if paused != 1 else 'it'}")
     return 0
 
 
@@ -56,7 +62,7 @@ def down(settings: CommandSettings) -> int:
     was_running = client.shut_down(settings.home)
     left = sum(open_runs for open_runs, _, _ in _unfinished(settings).values())
     rest = f"; lander-ctl up carries on with {left} unfinished run{'s' if left != 1 else ''}" if left else ""
-    click.echo(f"{settings.home}: " + (f"supervisor stopped{rest}" if was_running else "no supervisor is running"))
+    show(f"{settings.home}: " + (f"supervisor stopped{rest}" if was_running else "no supervisor is running"))
     return 0
 
 

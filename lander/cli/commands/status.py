@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lander.cli.options import FOLLOW_SECONDS, CommandSettings, common
+from lander.cli.terminal import show
 from lander.protocol.states import UNDER_WAY
 
 if TYPE_CHECKING:
@@ -61,25 +62,33 @@ def _print_past(reader: "Reader", target: str | None, as_json: bool, at: int) ->
     ):
         _print(past, target, as_json)
         within = f", the last commit before position {at:,}" if past.position() != at else ""
-        click.echo(f"lander-ctl: this is how things stood at position {past.position():,}{within}", err=True)
+        show(f"lander-ctl: this is how things stood at position {past.position():,}{within}", err=True)
 
 
 def _print(reader: "Reader", target: str | None, as_json: bool) -> "Status":
     from lander.store.projections.status import status as read
 
     found = read(reader, target)
-    click.echo(_json(found, indent=2) if as_json else _plain(found))
+    show(_json(found, indent=2) if as_json else _plain(found))
     return found
 
 
 def _json(found: "Status", indent: int | None = None) -> str:
-    """The status as the documented object, without the sentences `detail` and `why` (`events --json` has them)."""
+    """The status as the documented object, without the sentences `detail` and `why` (`events --json` has them).
+
+    `quarantine` is there only for an experiment that is in quarantine.
+    """
     import json
 
     def documented(run: Any) -> dict[str, Any]:
         return {name: value for name, value in run.items() if name not in ("detail", "why")}
 
-    experiments = [{**each, "runs": [documented(run) for run in each["runs"]]} for each in found["experiments"]]
+    experiments: list[dict[str, Any]] = [
+        {**each, "runs": [documented(run) for run in each["runs"]]} for each in found["experiments"]
+    ]
+    for each in experiments:
+        if each["quarantine"] is None:
+            del each["quarantine"]
     return json.dumps({**found, "experiments": experiments}, indent=indent, allow_nan=False)
 
 
@@ -92,6 +101,8 @@ def _plain(found: "Status") -> str:
 def _block(experiment: "ExperimentStatus") -> str:
     from lander.app import status_text
 
+    if experiment["quarantine"]:
+        return status_text.heading(experiment)
     rows = [status_text.HEADINGS, *(status_text.cells(run) for run in experiment["runs"])]
     table = [f"  {line}" for line in status_text.aligned(rows, words=2)]
     given_up = [f"  {run['arm']}/{run['seed']} given up: {run['why']}" for run in experiment["runs"] if run["why"]]
@@ -103,9 +114,9 @@ def _warn(reader: "Reader", home: Path, target: str | None) -> None:
     from lander.home.lock import is_full, is_locked
 
     if is_full(home):
-        click.echo(f"lander-ctl: {home}: no space left on the disk: trainers wait, and go on when there is room", err=True)
+        show(f"lander-ctl: {home}: no space left on the disk: trainers wait, and go on when there is room", err=True)
     if not is_locked(home) and reader.under_way(target):
-        click.echo("lander-ctl: no supervisor is running: this is how things stood; lander-ctl up carries on", err=True)
+        show("lander-ctl: no supervisor is running: this is how things stood; lander-ctl up carries on", err=True)
 
 
 def _watch(reader: "Reader", target: str | None, as_json: bool) -> None:
@@ -119,11 +130,11 @@ def _watch(reader: "Reader", target: str | None, as_json: bool) -> None:
     from lander.app.live_view import tables
     from lander.store.projections.status import status as read
 
-    with tables(Console(highlight=False)) as show:
+    with tables(Console(highlight=False)) as draw:
         while True:
             ended = not reader.unfinished(target)
             experiments = read(reader, target)["experiments"]
-            show(experiments if target is not None else _current(experiments))
+            draw(experiments if target is not None else _current(experiments))
             if target is not None and ended:
                 return
             time.sleep(FOLLOW_SECONDS)
@@ -143,7 +154,7 @@ def _watch_plainly(reader: "Reader", target: str | None, as_json: bool) -> None:
         if reader.position() != position:
             found = read(reader, target)
             position = found["position"]
-            print(_json(found) if as_json else f"{_plain(found)}\n", flush=True)
+            show(_json(found) if as_json else f"{_plain(found)}\n")
         if target is not None and ended:
             return
         time.sleep(FOLLOW_SECONDS if as_json else 4 * FOLLOW_SECONDS)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lander.cli.options import FOLLOW_SECONDS, CommandSettings, common
+from lander.cli.terminal import show
 from lander.protocol.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def wait(settings: CommandSettings, target: str | None) -> int:
         wait_until_ended(reader, settings.home, target)
         experiments = status(reader, target)["experiments"]
     for experiment in experiments:
-        click.echo(f"{experiment['id']}: {status_text.overall(experiment)}")
+        rest = f"quarantined – {why}" if (why := experiment["quarantine"]) else status_text.overall(experiment)
+        show(f"{experiment['id']}: {rest}")
     return 0 if every_run_completed(experiments) else 1
 
 
@@ -61,7 +63,7 @@ def wait_while(reader: "Reader", home: Path, open_runs: Callable[[], list[str]])
         if not supervised:
             raise _no_supervisor(reader, runs)
         if not hinted and _all_paused(reader, runs):
-            click.echo(f"lander-ctl: all that has not ended is paused; lander-ctl resume {runs[0]} goes on", err=True)
+            show(f"lander-ctl: all that has not ended is paused; lander-ctl resume {runs[0]} goes on", err=True)
             hinted = True
         time.sleep(FOLLOW_SECONDS)
 

@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from lander.protocol.events import SUPERVISOR, Event
+from lander.protocol.events import SUPERVISOR, Event, Unreadable
+from lander.protocol.text import printable
 from lander.reports.export.plain import moment, plain
 from lander.store.log.reader import Reader, StoredEvent
 from lander.store.records.run_record import Record
@@ -22,12 +23,14 @@ def write(reader: Reader, target: str, directory: Path) -> None:
 def json_line(stored: StoredEvent) -> str:
     """An event as one JSON object: its place in the log, then all its fields.
 
-    Numbers that JSON cannot represent are text: "NaN", "Infinity", "-Infinity".
+    Numbers that JSON cannot represent are text: "NaN", "Infinity", "-Infinity". In place of the fields of an event that cannot
+    be read, `unreadable` says why.
     """
-    return _line(stored, stored.decode())
+    return printable(_line(stored, stored.read()))
 
 
-def _line(stored: StoredEvent, event: Event) -> str:
+def _line(stored: StoredEvent, event: Event | Unreadable) -> str:
     place = {name: getattr(stored, name) for name in ("position", "stream", "producer", "seq", "kind")}
-    fields = {name: plain(value) for name, value in event}
+    known = {"unreadable": event.problem} if isinstance(event, Unreadable) else dict(event)
+    fields = {name: plain(value) for name, value in known.items()}
     return json.dumps({**place, "at": moment(stored.at), **fields}, ensure_ascii=False, allow_nan=False)

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from lander.protocol.events import SUPERVISOR, Execution, ExperimentSubmitted
+from lander.protocol.events import SUPERVISOR, Execution, ExperimentSubmitted, Unreadable
 from lander.protocol.experiment import Experiment
 from lander.protocol.growth import GROWTH_KINDS, Growth, execution_after, experiment_after
-from lander.protocol.wire import decode_event
+from lander.protocol.wire import decode_event, read_event
 from lander.store.log.schema import CONSEQUENTIAL, of_kind
 
 _OF_A_PLAN: Final = of_kind(ExperimentSubmitted.kind, *GROWTH_KINDS)
@@ -49,8 +49,14 @@ def plans(rows: Iterable[tuple[int, str, bytes]]) -> list[Plan]:
 
 
 def experiments_of(rows: Iterable[tuple[str, int, str, bytes]]) -> dict[str, Experiment]:
-    """The current value of every experiment, by id."""
+    """The current value of every experiment, by id; one of whose plans this version cannot read all is left out."""
     found: dict[str, Plan] = {}
+    unreadable = set()
     for name, at, kind, body in rows:
-        found[name] = plan_after(found.get(name), at, decode_event(kind, body))
+        event = read_event(kind, body)
+        if isinstance(event, Unreadable):
+            unreadable.add(name)
+            found.pop(name, None)
+        elif name not in unreadable:
+            found[name] = plan_after(found.get(name), at, event)
     return {name: plan.experiment for name, plan in found.items()}

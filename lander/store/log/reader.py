@@ -11,13 +11,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
-from lander.protocol.errors import HomeError, NotFoundError
-from lander.protocol.states import TERMINAL, RunState
+from lander.protocol.errors import HomeError, NotFoundError, StoreError
+from lander.protocol.states import QUARANTINED, TERMINAL, RunState
 from lander.protocol.targets import matches
 from lander.store.log.schema import CONSEQUENTIAL
 
 if TYPE_CHECKING:
-    from lander.protocol.events import Event, Execution, ExperimentSubmitted, Recorded
+    from lander.protocol.events import Event, Execution, ExperimentSubmitted, Recorded, Unreadable
     from lander.protocol.experiment import Experiment
     from lander.store.log.plans import Plan
 
@@ -44,6 +44,12 @@ class StoredEvent(NamedTuple):
         from lander.protocol.wire import decode_event
 
         return decode_event(self.kind, self.body)
+
+    def read(self) -> "Event | Unreadable":
+        """The same, or what takes its place if this version cannot read it."""
+        from lander.protocol.wire import read_event
+
+        return read_event(self.kind, self.body)
 
 
 class Episode(NamedTuple):
@@ -82,17 +88,25 @@ def check_version(version: int, path: Path) -> None:
         raise HomeError(f"{path}: written by an older version (schema {version}); lander-ctl up brings it up to date")
 
 
-def consequential(connection: sqlite3.Connection) -> "Iterator[Recorded]":
-    """Every event except telemetry, in order; its cost does not depend on the amount of telemetry."""
+_OF_TARGET: Final = "(s.name = ?1 OR substr(s.name, 1, length(?1) + 1) = ?1 || '/')"
+"""Whether a stream is that of a target, or lies below it."""
+
+
+def consequential(connection: sqlite3.Connection, target: str | None = None) -> "Iterator[Recorded]":
+    """Every event except telemetry, of a target if given, in order; its cost does not depend on the amount of telemetry.
+
+    What cannot be read comes as `Unreadable`.
+    """
     from lander.protocol.events import Recorded
-    from lander.protocol.wire import decode_event
+    from lander.protocol.wire import read_event
 
     rows = connection.execute(
         "SELECT e.position, s.name, e.producer, e.seq, e.kind, e.at, e.body FROM events e JOIN streams s ON s.id = e.stream"
-        f" WHERE e.{CONSEQUENTIAL} ORDER BY e.position"
+        f" WHERE e.{CONSEQUENTIAL} AND (?1 IS NULL OR {_OF_TARGET}) ORDER BY e.position",
+        (target,),
     )
     for position, stream, producer, seq, kind, at, body in rows:
-        yield Recorded(position, stream, producer, seq, at, decode_event(kind, body))
+        yield Recorded(position, stream, producer, seq, at, read_event(kind, body))
 
 
 class Reader:
@@ -155,10 +169,34 @@ class Reader:
             yield from (StoredEvent(*row) for row in page)
             after = page[-1][0]
 
+    def quarantined(self) -> list[str]:
+        """The ids of the experiments that are quarantined."""
+        rows = self.connection.execute("SELECT id FROM experiments WHERE state = ? ORDER BY submitted", (QUARANTINED,))
+        return [name for (name,) in rows]
+
+    def quarantine(self, experiment: str) -> str | None:
+        """Why an experiment is quarantined: the first of its events that cannot be read; None if it is not."""
+        row = self.connection.execute("SELECT state FROM experiments WHERE id = ?", (experiment,)).fetchone()
+        if row is None or row[0] != QUARANTINED:
+            return None
+        return next(self.unreadable(experiment), "an event of it could not be read; lander-ctl up looks again")
+
+    def unreadable(self, target: str | None = None) -> Iterator[str]:
+        """What is wrong with each event of consequence, of a target if given, that this version cannot read."""
+        return (recorded.problem for recorded in consequential(self.connection, target) if recorded.problem)
+
+    def _refuse_quarantined(self, experiment: str) -> None:
+        if why := self.quarantine(experiment):
+            raise StoreError(f"{experiment}: quarantined, since {why}")
+
     def plans(self, name: str) -> "list[Plan]":
-        """Every plan of the experiment since its submission; raises `NotFoundError` with the nearest ids."""
+        """Every plan of the experiment since its submission.
+
+        Raises `NotFoundError` with the nearest ids, and `StoreError` if the experiment is quarantined.
+        """
         from lander.store.log.plans import PLANS_OF_ONE, plans
 
+        self._refuse_quarantined(name)
         found = plans(self.connection.execute(PLANS_OF_ONE, (name,)).fetchall())
         if not found:
             raise NotFoundError(self._unknown(name))
@@ -173,10 +211,11 @@ class Reader:
         return self.plans(name)[-1].execution
 
     def submission(self, name: str) -> "ExperimentSubmitted":
-        """The submission under this id; raises `NotFoundError` with the nearest ids."""
+        """The submission under this id; raises as `plans` does."""
         from lander.protocol.events import ExperimentSubmitted
         from lander.protocol.wire import decode_event
 
+        self._refuse_quarantined(name)
         row = self.connection.execute(
             "SELECT e.kind, e.body FROM experiments x JOIN events e ON e.position = x.submitted WHERE x.id = ?", (name,)
         ).fetchone()
@@ -195,7 +234,8 @@ class Reader:
         return [Episode(step, length, float("nan") if value is None else value) for step, length, value in rows]
 
     def runs(self, target: str) -> list[str]:
-        """The ids of the target's runs, in order; raises `NotFoundError` with the nearest names."""
+        """The ids of the target's runs, in order; raises as `plans` does."""
+        self._refuse_quarantined(target.split("/", 1)[0])
         rows = self.connection.execute("SELECT run FROM progress WHERE experiment = ? ORDER BY id", (target.split("/", 1)[0],))
         found = [run for (run,) in rows if matches(target, run)]
         if not found:
@@ -211,8 +251,11 @@ class Reader:
         return [run for run, state in self.states(target).items() if state not in TERMINAL and state != "paused"]
 
     def states(self, target: str | None = None) -> dict[str, RunState]:
-        """The state of each run of a target, or of all runs."""
-        rows = self.connection.execute("SELECT run, state FROM progress ORDER BY id")
+        """The state of each run of a target, or of all runs; nothing is known of those of quarantined experiments."""
+        rows = self.connection.execute(
+            "SELECT p.run, p.state FROM progress p JOIN experiments x ON x.id = p.experiment WHERE x.state <> ? ORDER BY p.id",
+            (QUARANTINED,),
+        )
         return {run: state for run, state in rows if target is None or matches(target, run)}
 
     def models(self, experiment: str) -> dict[str, Path]:
@@ -232,9 +275,7 @@ class Reader:
     def _streams(self, target: str | None) -> list[int]:
         if target is None:
             return []
-        rows = self.connection.execute(
-            "SELECT id FROM streams WHERE name = ?1 OR substr(name, 1, length(?1) + 1) = ?1 || '/'", (target,)
-        )
+        rows = self.connection.execute(f"SELECT s.id FROM streams s WHERE {_OF_TARGET}", (target,))
         return [number for (number,) in rows]
 
     def _unknown(self, target: str) -> str:

@@ -2,8 +2,8 @@
 
 from itertools import count
 
-from lander.protocol.events import Recorded
-from lander.store.log.event_store import Batch, SequenceGapError
+from lander.protocol.events import NewEvent, Recorded
+from lander.store.log.event_store import Batch, ReadBatch, SequenceGapError
 
 
 class Sequencer:
@@ -27,14 +27,15 @@ class Sequencer:
         if batch.first_seq is not None and batch.first_seq > last + 1:
             raise SequenceGapError(batch.stream, batch.producer, last)
 
-    def place(self, batch: Batch) -> list[tuple[Recorded, bytes]]:
+    def place(self, read: ReadBatch) -> list[tuple[Recorded, NewEvent]]:
         """Number the new events of the batch and skip those that were appended before; call `check` first."""
+        batch = read.batch
         last = self.last_seq(batch.stream, batch.producer)
         known = 0 if batch.first_seq is None else last + 1 - batch.first_seq
-        new = batch.events[known:] if known else batch.events
+        new = zip(batch.events[known:], read.events[known:], strict=True)
         placed = [
-            (Recorded(position, batch.stream, batch.producer, seq, entry.at, entry.event), entry.body)
-            for position, seq, entry in zip(count(self.position + 1), count(last + 1), new, strict=False)
+            (Recorded(position, batch.stream, batch.producer, seq, entry.at, event), entry)
+            for position, seq, (entry, event) in zip(count(self.position + 1), count(last + 1), new, strict=False)
         ]
         self.position += len(placed)
         self._last_seq[batch.stream, batch.producer] = last + len(placed)

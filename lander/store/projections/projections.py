@@ -15,7 +15,7 @@ from lander.protocol.experiment import Experiment, RunKey
 from lander.protocol.growth import Growth, experiment_after
 from lander.protocol.lifecycle import next_experiment_state, next_run_state
 from lander.protocol.lineage import SUPERSEDED_SQL
-from lander.protocol.states import LIVE, UNDER_WAY
+from lander.protocol.states import LIVE, QUARANTINED, UNDER_WAY
 from lander.store.log.statements import Statement
 from lander.store.projections.rows import ExperimentRow, ProgressRow, ResourcesRow, upsert
 
@@ -48,6 +48,8 @@ class Projections:
         self.progress = {row.run: row for row in progress}
         self.resources = {row.run: row for row in resources}
         self.position = position
+        self.quarantined = {row.id for row in self.experiments.values() if row.state == QUARANTINED}
+        """The experiments of which an event could not be read. Their rows stay as they were before it."""
         self._recorded = dict(recorded or {})
         """The current value of every experiment, to which the next event is applied."""
         self._changed_experiments: set[str] = set()
@@ -60,7 +62,7 @@ class Projections:
         """Fold one event in; events must come in the order of their positions."""
         self.position = recorded.position
         handler = _HANDLERS.get(type(recorded.event))
-        if handler is not None:
+        if handler is not None and not (self.quarantined and e.experiment_of(recorded.stream) in self.quarantined):
             handler(self, recorded, recorded.event)
 
     def drain(self) -> list[Statement]:
@@ -115,9 +117,20 @@ class Projections:
 
     def _experiment_state_changed(self, recorded: e.Recorded, event: e.Event) -> None:
         row = self.experiments[recorded.stream]
-        row.state = next_experiment_state(row.state, event.kind)
-        row.ended_at = None if row.state in UNDER_WAY else recorded.at
-        self._changed_experiments.add(recorded.stream)
+        if row.state != QUARANTINED:
+            row.state = next_experiment_state(row.state, event.kind)
+            row.ended_at = None if row.state in UNDER_WAY else recorded.at
+            self._changed_experiments.add(recorded.stream)
+
+    def _quarantine(self, recorded: e.Recorded, event: e.Unreadable) -> None:
+        """No later event of the experiment is applied: what it would change may not be what the rows say."""
+        name = e.experiment_of(recorded.stream)
+        if not name or event.kind in e.TELEMETRY_KINDS:
+            return
+        row = self.experiments.setdefault(name, ExperimentRow(name, QUARANTINED, "", recorded.position, recorded.at))
+        row.state = QUARANTINED
+        self.quarantined.add(name)
+        self._changed_experiments.add(name)
 
     # ------------------------------------------------------------------------------------------------ runs
 
@@ -219,7 +232,8 @@ class Projections:
 
 _Handler = Callable[[Projections, e.Recorded, Any], None]
 
-_HANDLERS: Final[Mapping[type[e.Event], _Handler]] = {
+_HANDLERS: Final[Mapping[type[e.Event | e.Unreadable], _Handler]] = {
+    e.Unreadable: Projections._quarantine,
     e.ExperimentSubmitted: Projections._submitted,
     e.ExperimentStarted: Projections._experiment_state_changed,
     e.ExperimentCompleted: Projections._experiment_state_changed,

@@ -26,7 +26,7 @@ def rebuild(reader: Reader, position: int | None = None, progress: Progress = la
     """A reader of the projections at `position` (default: now); it has no events, and must be closed.
 
     No reader ever sees a state within a commit, so they are those after the last whole commit; `position()` gives its position.
-    Raises `NotFoundError` for a position beyond the end, `WireError` if an event cannot be read.
+    An experiment with an event that cannot be read is quarantined there. Raises `NotFoundError` for a position beyond the end.
     """
     end = reader.position()
     until = end if position is None else position
@@ -50,7 +50,7 @@ def fold_into(connection: sqlite3.Connection, reader: Reader, until: int, progre
     projections = Projections()
     for stored in reader.events(until=until):
         position, stream, producer, seq, _, at, _ = stored
-        projections.apply(Recorded(position, stream, producer, seq, at, stored.decode()))
+        projections.apply(Recorded(position, stream, producer, seq, at, stored.read()))
         if position % _EVERY == 0:
             _write(connection, projections.drain())
             progress(position, until)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from typing import Any
 
-from lander.protocol.states import ExperimentState, RunState
+from lander.protocol.states import KnownState, RunState
 
 
 @dataclass(slots=True)
@@ -11,7 +11,7 @@ class ExperimentRow:
     """A row of `experiments`."""
 
     id: str
-    state: ExperimentState
+    state: KnownState
     hypothesis: str
     submitted: int
     submitted_at: int

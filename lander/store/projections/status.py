@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final, TypedDict
 
 from lander.protocol.returns import RETURN_WINDOW, mean_return
-from lander.protocol.states import LIVE, ExperimentState, RunState
+from lander.protocol.states import LIVE, QUARANTINED, KnownState, RunState
 from lander.protocol.targets import matches
 from lander.store.log.reader import Reader
 
@@ -54,11 +54,12 @@ class RunStatus(TypedDict):
 
 
 class ExperimentStatus(TypedDict):
-    """The status of one experiment with its runs."""
+    """The status of one experiment with its runs; of a quarantined one, `quarantine` says why, and no runs are shown."""
 
     id: str
-    state: ExperimentState
+    state: KnownState
     hypothesis: str
+    quarantine: str | None
     runs: list[RunStatus]
 
 
@@ -82,18 +83,20 @@ _RETURNS: Final = 'SELECT "return" FROM episodes WHERE run = ? ORDER BY number D
 
 def status(reader: Reader, target: str | None = None) -> Status:
     """The status of a target, or of everything; raises `NotFoundError` for a target that does not exist."""
-    if target is not None:
-        reader.runs(target)
     with reader.snapshot():
         wanted = target.split("/", 1)[0] if target is not None else None
+        if target is not None and not reader.quarantine(str(wanted)):
+            reader.runs(target)
         rows = reader.connection.execute(
             "SELECT id, state, hypothesis FROM experiments WHERE ?1 IS NULL OR id = ?1 ORDER BY submitted", (wanted,)
         ).fetchall()
-        experiments: list[ExperimentStatus] = [
-            {"id": id_, "state": state, "hypothesis": hypothesis, "runs": _runs(reader, id_, target)}
-            for id_, state, hypothesis in rows
-        ]
-        return {"position": reader.position(), "experiments": experiments}
+        return {"position": reader.position(), "experiments": [_experiment(reader, target, *row) for row in rows]}
+
+
+def _experiment(reader: Reader, target: str | None, name: str, state: KnownState, hypothesis: str) -> ExperimentStatus:
+    quarantine = reader.quarantine(name) if state == QUARANTINED else None
+    runs = _runs(reader, name, target) if quarantine is None else []
+    return {"id": name, "state": state, "hypothesis": hypothesis, "quarantine": quarantine, "runs": runs}
 
 
 def _runs(reader: Reader, experiment: str, target: str | None) -> list[RunStatus]:
@@ -157,4 +160,6 @@ def _resources(row: dict[str, Any]) -> ResourcesStatus | None:
 
 def every_run_completed(experiments: Sequence[ExperimentStatus]) -> bool:
     """Whether every run completed: the exit code 0 of `run` and `wait`."""
-    return all(run["state"] == "completed" for experiment in experiments for run in experiment["runs"])
+    return not any(experiment["quarantine"] for experiment in experiments) and all(
+        run["state"] == "completed" for experiment in experiments for run in experiment["runs"]
+    )

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from lander.protocol.events import CheckpointCommitted, TrainingStarted
 from lander.protocol.experiment import Experiment
 from lander.protocol.lineage import Lineage, Start
-from lander.protocol.wire import decode_event
+from lander.protocol.wire import read_event
 from lander.store.log.plans import PLANS_OF_ALL, experiments_of
 from lander.store.log.reader import Reader
 from lander.store.log.schema import CONSEQUENTIAL, of_kind
@@ -63,7 +63,7 @@ def nearest_steps(steps: Iterable[int], wanted: int) -> str:
 
 
 def checkpoints_by_run(reader: Reader) -> dict[str, RunCheckpoints]:
-    """The checkpoints of every run that has any or was forked."""
+    """The checkpoints of every run that has any or was forked, as far as this version can read them."""
     forked = (
         (key, CheckpointCommitted.forked(experiment, key.seed))
         for experiment in _experiments(reader)
@@ -74,7 +74,7 @@ def checkpoints_by_run(reader: Reader) -> dict[str, RunCheckpoints]:
     committed: dict[str, list[tuple[int, CheckpointCommitted]]] = defaultdict(list)
     query = _CHECKPOINTS_AND_STARTS.format(of_kind=of_kind(TrainingStarted.kind, CheckpointCommitted.kind))
     for run, epoch, kind, body in reader.connection.execute(query).fetchall():
-        match decode_event(kind, body):
+        match read_event(kind, body):
             case TrainingStarted() as started:
                 starts[run].append(Start(epoch, started.from_step))
             case CheckpointCommitted() as checkpoint:

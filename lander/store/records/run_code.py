@@ -36,10 +36,10 @@ def notice_of(reader: Reader, run: str) -> str:
 
 
 def archives(reader: Reader) -> dict[str, str]:
-    """Every archive of code that the log names, by its SHA-256, with the experiment that it is of."""
+    """Every archive of code that the log names, by its SHA-256, with its experiment; as far as this version can read it."""
     found: dict[str, str] = {}
     for stored in reader.events(kinds=(ExperimentSubmitted.kind, CodeChanged.kind)):
-        event = stored.decode()
+        event = stored.read()
         code = event.experiment.code if isinstance(event, ExperimentSubmitted) else getattr(event, "code", None)
         if code is not None and code.archive is not None:
             found.setdefault(code.archive, stored.stream)

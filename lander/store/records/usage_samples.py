@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from lander.protocol.events import ResourcesSampled, TrainerUsage
-from lander.protocol.wire import decode_event
+from lander.protocol.wire import read_event
 from lander.store.log.reader import Reader
 from lander.store.log.schema import of_kind
 
@@ -28,6 +28,6 @@ def samples(reader: Reader, experiment: str) -> Iterator[UsageSample]:
     """Every measurement of any trainer since the submission of an experiment, of every attempt, in order."""
     query = _SAMPLES.format(of_kind=of_kind(ResourcesSampled.kind))
     for at, host, kind, body in reader.connection.execute(query, (experiment,)):
-        sample = decode_event(kind, body)
+        sample = read_event(kind, body)
         for usage in sample.trainers if isinstance(sample, ResourcesSampled) else ():
             yield UsageSample(at, host, usage)

@@ -20,7 +20,7 @@ from lander.store.log.reader import DATABASE, Reader, open_reader
 from lander.store.records.checkpoint_record import RunCheckpoints, checkpoints_by_run, files_of
 from lander.store.records.run_code import archives
 from lander.store.upkeep.integrity import sha256_of
-from lander.store.upkeep.retention import COLLECTED, expected_missing
+from lander.store.upkeep.retention import COLLECTED, artifact_files, expected_missing
 
 
 class Backup(NamedTuple):
@@ -63,7 +63,9 @@ def _build(home: Path, copy: Path) -> Backup:
     with Reader(copy) as reader:
         position = reader.position()
         runs = checkpoints_by_run(reader)
-        wanted = _artifacts(runs) | archives(reader).keys()
+        everything = next(reader.unreadable(), None) is not None  # such an event may name any file
+        named = _artifacts(runs) | archives(reader).keys()
+    wanted = {path.name for path in artifact_files(home)} if everything else named
     copied = list(_copy_files(home, copy, wanted))
     lost = sorted(wanted - {path.name for path in copied})
     for models in sorted((home / EXPERIMENTS).glob("*/models")):

@@ -1,4 +1,4 @@
-"""The integrity of a home: the file, its schema, the hash chain, the sequences, the projections, the artifacts.
+"""The integrity of a home: the file, its schema, the hash chain, the sequences, the events, the projections, the artifacts.
 
 It never writes. The log is read in one transaction, so that a supervisor may continue meanwhile; files are hashed afterwards.
 """
@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from lander.home.layout import artifact_path
 from lander.protocol.errors import HomeError, LanderError
+from lander.protocol.events import TELEMETRY_KINDS, Unreadable, experiment_of
 from lander.store.log import chain, schema
 from lander.store.log.reader import Reader
 from lander.store.projections.projections import TABLES
@@ -63,6 +64,7 @@ def check(home: Path, progress: CheckProgress = lambda part, done, of: None) -> 
             "schema": lambda: _schema(reader.connection),
             "hash chain": lambda: _chain(reader.connection),
             "sequences": lambda: _sequences(reader.connection),
+            "events": lambda: _events(reader),
             "projections": lambda: _projections(reader, progress),
         }
         for part, check_part in parts.items():
@@ -139,6 +141,19 @@ def _sequences(connection: sqlite3.Connection) -> str:
         if (first, last) != (1, count):
             raise _PartError(f"{name}: of producer {producer} there are {count} events, numbered {first} to {last}")
     return f"{len(rows):,} producers, every event numbered 1, 2, 3 …"
+
+
+def _events(reader: Reader) -> str:
+    """Every event is read, telemetry too. One that cannot be, of consequence, puts its experiment in quarantine."""
+    unreadable: dict[str, str] = {}
+    for stored in reader.events():
+        if isinstance(event := stored.read(), Unreadable):
+            subject = experiment_of(stored.stream) or stored.stream
+            effect = "" if event.kind in TELEMETRY_KINDS else "is quarantined: "
+            unreadable.setdefault(subject, f"{subject} {effect}event {stored.position} ({event.kind}): {event.problem}")
+    if unreadable:
+        raise _PartError("; ".join(unreadable.values()))
+    return f"{reader.position():,} events, each can be read"
 
 
 def _projections(reader: Reader, progress: CheckProgress) -> str:

@@ -14,6 +14,7 @@ from typing import Final
 
 from lander.home.durable_files import publish, unfinished
 from lander.home.layout import ARTIFACTS, artifact_path
+from lander.protocol.errors import StoreError
 from lander.protocol.events import CheckpointCommitted
 from lander.store.log.reader import Reader
 from lander.store.records.checkpoint_record import RunCheckpoints, best_evaluated, best_of, checkpoints_by_run, files_of
@@ -71,8 +72,10 @@ def garbage(reader: Reader, retention: Retention, now: float) -> Garbage:
     """The files that can be deleted at `now` (seconds since 1970). Reads the log first, then the files.
 
     While any run may still train, recently touched files are kept: a run may just be writing them, or writing an identical file
-    again, for a checkpoint that is not yet recorded.
+    again, for a checkpoint that is not yet recorded. Raises `StoreError` if an event cannot be read: it may name any file.
     """
+    if problem := next(reader.unreadable(), None):
+        raise StoreError(f"{reader.home}: nothing can be collected, since {problem}, and which files it needs is not known")
     runs = checkpoints_by_run(reader)
     kept = {run: retention.kept(found.effective) for run, found in runs.items()}
     needed = _files(checkpoint for run, found in runs.items() for checkpoint in (*kept[run], *found.inherited))

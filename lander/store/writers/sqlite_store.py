@@ -9,7 +9,7 @@ import contextlib
 import logging
 import sqlite3
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -17,7 +17,7 @@ from typing import Final
 from lander.protocol.errors import StoreError
 from lander.protocol.events import Recorded
 from lander.store.log import chain
-from lander.store.log.event_store import Batch, CommitListener, SequenceGapError
+from lander.store.log.event_store import Batch, CommitListener, ReadBatch, SequenceGapError, read_back
 from lander.store.log.plans import PLANS_OF_ALL, experiments_of
 from lander.store.log.reader import consequential, open_reader
 from lander.store.log.sequencer import Sequencer
@@ -109,13 +109,14 @@ class SqliteEventStore:
     _writer: asyncio.Task[None]
 
     def append(self, *batches: Batch) -> "asyncio.Future[list[int]]":
+        read = read_back(batches)
         append = _Append(asyncio.get_running_loop().create_future())
         if self._failure is not None:
             append.done.set_exception(self._failure)
             return append.done
         self._gathering.appends.append(append)
         try:
-            append.result = self._place(batches)
+            append.result = self._place(read)
             if len(self._gathering.rows) >= MAX_GROUP:
                 self._seal()
         except SequenceGapError as gap:
@@ -128,6 +129,14 @@ class SqliteEventStore:
     def consequential(self) -> Iterator[Recorded]:
         with contextlib.closing(open_reader(self.path)) as connection:
             yield from consequential(connection)
+
+    async def quarantine(self, experiments: Mapping[str, str]) -> None:
+        """Rebuild the projections if they show others as quarantined; call it before anything is appended."""
+        for name, problem in experiments.items():
+            LOG.error("%s: quarantined, since %s", name, problem)
+        if self.projections.quarantined != set(experiments):
+            await self._connection.upgrade(self.path, "other experiments are quarantined now")
+            self.projections = await self._stored_projections()
 
     def listen(self, listener: CommitListener) -> None:
         self._listeners.append(listener)
@@ -143,20 +152,20 @@ class SqliteEventStore:
 
     # ------------------------------------------------------------------------------------------------ gathering
 
-    def _place(self, batches: Sequence[Batch]) -> list[int]:
+    def _place(self, read: Sequence[ReadBatch]) -> list[int]:
         """Assign positions to events; returns the last number of each batch's producer."""
-        for batch in batches:
+        for batch, _ in read:
             self._sequencer.check(batch)  # all or nothing: find every gap before any event is numbered
-        for batch in batches:
-            self._gather(batch)
-        return [self._sequencer.last_seq(batch.stream, batch.producer) for batch in batches]
+        for each in read:
+            self._gather(each)
+        return [self._sequencer.last_seq(batch.stream, batch.producer) for batch, _ in read]
 
-    def _gather(self, batch: Batch) -> None:
-        placed = self._sequencer.place(batch)
-        stream = self._stream(batch.stream) if placed else 0
-        for recorded, body in placed:
-            position, _, producer, seq, at, event = recorded
-            self._gathering.rows.append((position, stream, producer, seq, event.kind, at, body))
+    def _gather(self, read: ReadBatch) -> None:
+        placed = self._sequencer.place(read)
+        stream = self._stream(read.batch.stream) if placed else 0
+        for recorded, entry in placed:
+            position, _, producer, seq, at, _ = recorded
+            self._gathering.rows.append((position, stream, producer, seq, entry.kind, at, entry.body))
             self._gathering.recorded.append(recorded)
             self.projections.apply(recorded)
 

@@ -1,4 +1,4 @@
-"""The upgrade of an older event store: its log stays unchanged, and its projections are rebuilt from the log."""
+"""The projections rebuilt from the log, which stays unchanged: to upgrade an older event store, or for a quarantine."""
 
 import logging
 import sqlite3
@@ -16,13 +16,13 @@ LOG: Final = logging.getLogger(__name__)
 PROGRESS_SECONDS: Final = 5.0
 
 
-def upgrade(connection: sqlite3.Connection, path: Path) -> None:
-    """Upgrade in one transaction, so the file is current or unchanged; raises `WireError` if an event cannot be read."""
+def upgrade(connection: sqlite3.Connection, path: Path, why: str = "written by an older version") -> None:
+    """Rebuild the projections as this version reads the log; in one transaction, so the file is current or unchanged."""
     drops = "\n".join(f"DROP TABLE IF EXISTS {table};" for table in (*TABLES, "bookmark"))
     try:
         connection.executescript(f"BEGIN IMMEDIATE;\n{drops}\n{schema.projections()}")
         (last,) = connection.execute("SELECT coalesce(max(position), 0) FROM events").fetchone()
-        LOG.info("%s: written by an older version; bringing it up to date (%d events)", path, last)
+        LOG.info("%s: %s; bringing it up to date (%d events)", path, why, last)
         fold_into(connection, Reader(path.parent, connection), last, _progress_logger(path))
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")

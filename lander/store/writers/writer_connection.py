@@ -39,9 +39,9 @@ class WriterConnection(aiosqlite.Connection):
         """Run the statements in one transaction; on any error it is rolled back."""
         await self._execute(_transact, self._conn, statements)  # type: ignore[no-untyped-call]  # aiosqlite leaves it untyped
 
-    async def upgrade(self, path: Path) -> None:
-        """Upgrade an older store in one transaction; raises `WireError` if its log cannot be read."""
-        await self._execute(upgrade, self._conn, path)  # type: ignore[no-untyped-call]  # aiosqlite leaves it untyped
+    async def upgrade(self, path: Path, why: str) -> None:
+        """Rebuild the projections as this version reads the log, in one transaction."""
+        await self._execute(upgrade, self._conn, path, why)  # type: ignore[no-untyped-call]  # aiosqlite leaves it untyped
 
 
 def _transact(connection: sqlite3.Connection, statements: Sequence[Statement]) -> None:
@@ -90,7 +90,7 @@ async def _ensure_schema(connection: WriterConnection, path: Path) -> None:
         row = await cursor.fetchone()
     version = row[0] if row else 0
     if 0 < version < SCHEMA_VERSION:
-        await connection.upgrade(path)
+        await connection.upgrade(path, "written by an older version")
     elif version == 0:
         await connection.executescript(f"BEGIN IMMEDIATE;\n{schema.script()}\nPRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;")
     else:

@@ -2,6 +2,7 @@
 
 from lander.protocol import commands as c
 from lander.protocol import events as e
+from lander.protocol.text import cut_start
 from lander.supervisor.core.decision import Decision
 from lander.supervisor.core.fold import NO_FAILURE
 from lander.supervisor.core.messages import Drain, LimitReached, Stalled
@@ -96,7 +97,7 @@ def _failed(decision: Decision, run: RunStanding, ended: e.AttemptEnded) -> None
     experiment = decision.state.experiments[run.experiment].experiment
     outcome = after_failure(experiment, run, decision.now)
     cause = ended.named_cause
-    detail = ended.detail[-_DETAIL_CHARACTERS:]
+    detail = cut_start(ended.detail, _DETAIL_CHARACTERS)
     match outcome.decision:
         case "retry":
             reason = f"{outcome.why} after {cause}"

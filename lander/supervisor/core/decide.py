@@ -10,6 +10,7 @@ from typing import Any, Final
 from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.protocol.errors import NotFoundError, UsageError
+from lander.protocol.text import cut
 from lander.supervisor.core import attempts, hosts, target_commands
 from lander.supervisor.core.decision import Decision
 from lander.supervisor.core.messages import Drain, HostGone, LimitReached, Message, Stalled, Tick
@@ -25,7 +26,7 @@ def decide(state: State, message: Message, now: float, leaving: bool = False) ->
     """What follows from a message; the decision's events, effects and answer are the decision.
 
     While the supervisor is `leaving`, from `Drain` on, nothing is placed: what is queued waits for the next one. A bad
-    request is answered with `Refused`; whatever is raised is a defect, and ends the supervisor rather than be mistaken for one.
+    request is answered with `Refused`; whatever is raised is a defect, and nothing is decided then.
     """
     decision = Decision(state, now)
     handler = _HANDLERS[type(message)]
@@ -62,7 +63,7 @@ def _conclusion(runs: list[RunStanding]) -> e.Event:
     failed = [run.id for run in runs if run.state == "failed"]
     stopped = [run for run in runs if run.state == "stopped"]
     if failed and all(run.stop_reason == "aborted" for run in stopped):
-        return e.ExperimentFailed(detail=f"failed: {', '.join(failed)}")
+        return e.ExperimentFailed(detail=cut(f"failed: {', '.join(failed)}"))
     if stopped:
         return e.ExperimentStopped()
     if all(run.state == "skipped" for run in runs):

@@ -5,6 +5,7 @@ from typing import Literal
 
 from lander.protocol import commands as c
 from lander.protocol import events as e
+from lander.protocol.errors import ConflictError
 from lander.supervisor.core.effects import Effect, EndAttempt, StartAttempt
 from lander.supervisor.core.fold import evolve
 from lander.supervisor.core.restart_policy import STOP_GRACE
@@ -76,6 +77,13 @@ class Decision:
         """Resume a run that is paused, over or stopping, and its experiment if that has ended."""
         self.reopen(run.experiment)
         self.say(run.id, e.RunResumed(reason=reason))
+
+    def refuse_quarantined(self, experiment: str) -> None:
+        """Raise `ConflictError` for an experiment that is quarantined: nothing may be recorded of it, nor built on it."""
+        if problem := self.state.quarantined.get(experiment):
+            raise ConflictError(
+                f"{experiment}: quarantined, since {problem}; a version that can read it goes on with it, or choose another id"
+            )
 
     def reopen(self, experiment: str) -> None:
         """Put an experiment that has ended under way again."""

@@ -1,7 +1,8 @@
 """The supervisor's state: one fold over the consequential events, and nothing else builds it.
 
 `evolve` is pure. It trusts the log: an event that is impossible in the current state is a defect and raises. An event of an
-attempt that is over changes only the checkpoints from which the run can continue.
+attempt that is over changes only the checkpoints from which the run can continue. An experiment with an event that cannot be
+read is left out, and said to be quarantined: the others go on.
 
 States are immutable values. One event changes little (a page of runs, a few bits, the few live runs), so that neither an
 event nor a decision costs more with ten thousand runs.
@@ -13,6 +14,7 @@ from functools import cache, partial, reduce
 from typing import Any, Final, get_args
 
 from lander.protocol import events as e
+from lander.protocol.errors import StoreError
 from lander.protocol.experiment import Experiment, RunKey
 from lander.protocol.growth import Growth, execution_after, experiment_after
 from lander.protocol.lifecycle import next_experiment_state, next_run_state
@@ -34,7 +36,9 @@ def fold(events: Iterable[e.Recorded], start: State | None = None) -> State:
 def evolve(state: State, recorded: e.Recorded) -> State:
     """The state after one more event."""
     handler = _HANDLERS.get(type(recorded.event))
-    return state if handler is None else handler(state, recorded, recorded.event)
+    if handler is None or (state.quarantined and e.experiment_of(recorded.stream) in state.quarantined):
+        return state
+    return handler(state, recorded, recorded.event)
 
 
 def _put_run(state: State, run: RunStanding) -> State:
@@ -242,6 +246,22 @@ def _host_gone(state: State, recorded: e.Recorded, event: e.Event) -> State:
     return replace(state, hosts={**state.hosts, name: replace(state.hosts[name], online=False)})
 
 
+# ---------------------------------------------------------------------------------------------------- unreadable events
+
+
+def _unreadable(state: State, recorded: e.Recorded, event: e.Unreadable) -> State:
+    """Quarantine the experiment of an event that cannot be read, or forget the host: it must join again, with a valid key.
+
+    Raises `StoreError` for any other stream: what is not known of keys, say, must not be guessed.
+    """
+    if name := e.experiment_of(recorded.stream):
+        return replace(state.without_experiment(name), quarantined={**state.quarantined, name: recorded.problem})
+    host = recorded.stream.removeprefix("host:")
+    if recorded.stream != e.host_stream(host):
+        raise StoreError(f"{recorded.stream}: {recorded.problem}; a version that can read it must open this home")
+    return replace(state, hosts={name: each for name, each in state.hosts.items() if name != host})
+
+
 def seconds(at: int) -> float:
     """An event's time, from microseconds to seconds since 1970."""
     return at / 1_000_000
@@ -249,7 +269,8 @@ def seconds(at: int) -> float:
 
 _Handler = Callable[[State, e.Recorded, Any], State]
 
-_HANDLERS: Final[Mapping[type[e.Event], _Handler]] = {
+_HANDLERS: Final[Mapping[type[e.Event | e.Unreadable], _Handler]] = {
+    e.Unreadable: _unreadable,
     e.ExperimentSubmitted: _submitted,
     e.ExperimentStarted: _experiment_moved,
     e.ExperimentCompleted: _experiment_moved,

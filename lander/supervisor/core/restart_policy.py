@@ -6,6 +6,7 @@ from zlib import crc32
 from lander.protocol.commands import TrainerExited
 from lander.protocol.events import AttemptEnded, Cause
 from lander.protocol.experiment import Experiment
+from lander.protocol.text import cut_start
 from lander.supervisor.core.standing import Attempt, Failure, RunStanding
 from lander.supervisor.core.stop_reasons import MEANINGS
 
@@ -53,7 +54,7 @@ def attempt_ended(attempt: Attempt, exit_: TrainerExited) -> AttemptEnded:
         signal=exit_.signal,
         exit_code=exit_.exit_code,
         step=reported.step if reported is not None else None,
-        detail=_exceeded_limits(attempt) if cause == "limit_exceeded" else detail,
+        detail=_exceeded_limits(attempt) if cause == "limit_exceeded" else cut_start(detail),
     )
 
 

@@ -1,7 +1,8 @@
 """What decisions are made from: experiments, runs, and hosts. Built by `fold.py` from the log, and by nothing else."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from lander.supervisor.core.catalogue import Catalogue
 from lander.supervisor.core.standing import Attempt, ExperimentStanding, HostStanding, RunStanding
@@ -20,6 +21,8 @@ class State:
     """The runs that have an attempt."""
     delayed: Mapping[str, float] = field(default_factory=dict)
     """The queued runs that may not start before a time (seconds since 1970)."""
+    quarantined: Mapping[str, str] = field(default_factory=dict)
+    """The experiments with an event that this version cannot read, and which; nothing else is known of them here."""
 
     def runs_of(self, experiment: str) -> list[RunStanding]:
         """The runs of one experiment, in the order in which they start."""
@@ -30,12 +33,32 @@ class State:
         attempt = self.runs[run].attempt if run in self.runs else None
         return attempt if attempt is not None and attempt.epoch == epoch else None
 
+    def without_experiment(self, name: str) -> Self:
+        """The state without an experiment and its runs."""
+        standing = self.experiments.get(name)
+        if standing is None:
+            return self
+        gone = frozenset(standing.order)
+        return replace(
+            self,
+            experiments=Catalogue((other, each) for other, each in self.experiments.items() if other != name),
+            runs=Catalogue((run, each) for run, each in self.runs.items() if run not in gone),
+            under_way=tuple(other for other in self.under_way if other != name),
+            live=tuple(run for run in self.live if run not in gone),
+            delayed={run: time for run, time in self.delayed.items() if run not in gone},
+        )
+
     def attempts(self) -> Iterator[tuple[RunStanding, Attempt]]:
         """Every run that has an attempt, with it."""
         for name in self.live:
             run = self.runs[name]
             if run.attempt is not None:
                 yield run, run.attempt
+
+    @property
+    def busy(self) -> list[str]:
+        """The experiments in which a run trains or waits to."""
+        return [name for name in self.under_way if self.experiments[name].queued or self.experiments[name].live]
 
     @property
     def waiting(self) -> bool:

@@ -6,16 +6,18 @@ from typing import Any, Final
 from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.protocol.code import changed_packages, changed_source
-from lander.protocol.errors import ConfigurationError, ConflictError, NotFoundError
+from lander.protocol.errors import ConfigurationError, ConflictError, NotFoundError, WireError
 from lander.protocol.experiment import Arm, Experiment, Settings
 from lander.protocol.growth import Growth, with_recorded_defaults
 from lander.protocol.states import RESUMABLE
-from lander.protocol.wire import MAX_FRAME, pack_event
+from lander.protocol.wire import MAX_SHORT_ARRAY, encode_event
 from lander.supervisor.core.decision import Decision
 from lander.supervisor.core.standing import ExperimentStanding
 
 MAX_ARM_BYTES: Final = 64 << 10
 """An arm is sent to its trainer in one packet."""
+MAX_PATH_BYTES: Final = 4096
+"""The limit of Linux (`PATH_MAX`)."""
 NAMED_DIFFERENCES: Final = 5
 CHANGEABLE: Final = tuple(Settings.model_fields)
 """Settings that may change. Limits apply to live runs at once; checkpoints and evaluations from the next attempt on."""
@@ -23,6 +25,8 @@ CHANGEABLE: Final = tuple(Settings.model_fields)
 
 def submit(decision: Decision, message: c.SubmitExperiment) -> None:
     """Add an experiment, or continue the one with this id; raises `ConflictError` if that is a different experiment."""
+    decision.refuse_quarantined(message.experiment.experiment_id)
+    _check_sizes(message.experiment, message.execution)
     known = decision.state.experiments.get(message.experiment.experiment_id)
     if known is None:
         _add(decision, message)
@@ -33,7 +37,8 @@ def submit(decision: Decision, message: c.SubmitExperiment) -> None:
 def _add(decision: Decision, message: c.SubmitExperiment) -> None:
     experiment = message.experiment
     name = experiment.experiment_id
-    _check_size(experiment)
+    if experiment.origin is not None:
+        decision.refuse_quarantined(experiment.origin.experiment)
     if experiment.origin is not None and experiment.origin.experiment not in decision.state.experiments:
         raise NotFoundError(f"{name}: is a fork of {experiment.origin.experiment}, which is not here; is --home right?")
     submitted = e.ExperimentSubmitted.of(experiment, message.execution, message.manifest)
@@ -47,18 +52,26 @@ def _add(decision: Decision, message: c.SubmitExperiment) -> None:
 
 
 def _check_recordable(name: str, submitted: e.ExperimentSubmitted) -> None:
-    """Refuse what could be recorded and never be read again, or not be carried out."""
+    """Refuse what could not be read again once it is recorded, or not be carried out."""
     if submitted.experiment.tasks:
         raise ConfigurationError(f"{name}: tasks: suites of environments cannot be carried out by this version")
-    if (size := len(pack_event(submitted))) > MAX_FRAME:
-        raise ConfigurationError(f"{name}: {size} bytes are more than one event can hold ({MAX_FRAME}); use fewer arms")
+    try:
+        encode_event(submitted)
+    except WireError as error:
+        raise ConfigurationError(f"{name}: is more than one event can hold: {error}; use fewer arms") from error
 
 
-def _check_size(experiment: Experiment) -> None:
+def _check_sizes(experiment: Experiment, execution: e.Execution) -> None:
+    """Refuse what would not fit into the order to start a trainer, which is one packet."""
+    if len(execution.directory.encode()) > MAX_PATH_BYTES:
+        raise ConfigurationError(f"{experiment.experiment_id}: directory: longer than a path can be ({MAX_PATH_BYTES} bytes)")
     for arm in experiment.arms:
-        if len(arm.model_dump_json()) > MAX_ARM_BYTES:
+        if len(arm.model_dump_json().encode()) > MAX_ARM_BYTES:
             name = f"{experiment.experiment_id}: {arm.name}"
             raise ConfigurationError(f"{name}: more than {MAX_ARM_BYTES >> 10} KiB; keep data in files of its own")
+    for branch in experiment.origin.branches if experiment.origin is not None else ():
+        if len(branch.pages) > MAX_SHORT_ARRAY:
+            raise ConfigurationError(f"{experiment.experiment_id}: origin: more than {MAX_SHORT_ARRAY} pages of one checkpoint")
 
 
 # ---------------------------------------------------------------------------------------------------- going on
@@ -72,7 +85,7 @@ def _continue(decision: Decision, known: ExperimentStanding, message: c.SubmitEx
     """
     name = known.experiment.experiment_id
     wanted = _merged(known, message.experiment)
-    _check_size(wanted)
+    _check_sizes(wanted, message.execution)
     pairs = zip(known.experiment.arms, wanted.arms, strict=True)
     extended = [(old, new) for old, new in pairs if old.training_steps != new.training_steps]
     longer = {arm.name for arm, _ in extended}

@@ -108,8 +108,9 @@ def _apply(
 
 
 def _runs(decision: Decision, target: str) -> list[RunStanding]:
-    """The runs of a target; raises `NotFoundError`."""
+    """The runs of a target; raises `NotFoundError`, or `ConflictError` if they are quarantined."""
     experiment = target.partition("/")[0]
+    decision.refuse_quarantined(experiment)
     runs = decision.state.runs_of(experiment) if experiment in decision.state.experiments else []
     found = [run for run in runs if matches(target, run.id)]
     if not found:

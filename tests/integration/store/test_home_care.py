@@ -205,7 +205,7 @@ def test_a_whole_home_passes_and_is_not_written_to(home, capsys):
     assert main(["check", "--home", str(home)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("  ")[0].strip() for line in lines] == [
-        "file", "schema", "hash chain", "sequences", "projections", "artifacts", "models",
+        "file", "schema", "hash chain", "sequences", "events", "projections", "artifacts", "models",
     ]  # fmt: skip
     assert all(" ok " in line for line in lines)
     assert {path: path.stat().st_mtime_ns for path in before} == before

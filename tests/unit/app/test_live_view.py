@@ -22,8 +22,8 @@ def running(name="baseline", seed=0, **fields):
     return run(name, seed, **(busy | {"mean_return": -12.34, "resources": resources} | fields))
 
 
-def experiment(*runs, state="running", hypothesis="More is\nbetter"):
-    return {"id": "x", "state": state, "hypothesis": hypothesis, "runs": list(runs)}
+def experiment(*runs, state="running", hypothesis="More is\nbetter", quarantine=None):
+    return {"id": "x", "state": state, "hypothesis": hypothesis, "quarantine": quarantine, "runs": list(runs)}
 
 
 def drawn(status, width=120, height=40):
@@ -128,3 +128,15 @@ def test_durations(seconds, written):
 
 def test_numbers_that_are_none_are_dashes():
     assert (status_text.number(None), status_text.number(float("nan")), status_text.number(-1234.56)) == ("–", "–", "-1,234.6")
+
+
+def test_of_an_experiment_in_quarantine_only_the_reason_is_shown():
+    status = experiment(state="quarantined", quarantine="event 7 (Haunted): unknown")
+    assert drawn(status) == ["x: quarantined – event 7 (Haunted): unknown"]
+
+
+def test_a_hypothesis_that_wants_to_be_obeyed_is_shown(capsys):
+    status = experiment(run(), hypothesis="\x1b[31mred \u202eesrow")
+    assert drawn(status)[0] == r"x: running – \u001b[31mred \u202eesrow"
+    live_view.Lines().show(status)
+    assert r"\u001b[31mred \u202eesrow" in capsys.readouterr().out

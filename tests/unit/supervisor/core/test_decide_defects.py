@@ -1,4 +1,4 @@
-"""What contradicts itself in the core is a defect, and no bad request: it is not answered, it ends the supervisor."""
+"""What contradicts itself in the core is a defect, not a bad request. It ends the supervisor, unless a message met it."""
 
 import asyncio
 import contextlib
@@ -57,7 +57,7 @@ async def supervisor(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("defect", DEFECTS)
-async def test_a_defect_ends_the_supervisor(supervisor, monkeypatch, defect):
+async def test_a_defect_that_no_peer_met_ends_the_supervisor(supervisor, monkeypatch, defect):
     monkeypatch.setattr(shell, "decide", raising(defect))
     supervisor._inbox.put_nowait((Tick(), ""))
     with pytest.raises(defect):

@@ -1,9 +1,12 @@
 """The decision core by examples: what a failure means, how often it is tried again, and what is watched meanwhile."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from lander.protocol import events as e
-from lander.supervisor.core.decide import HostGone, LimitReached, Stalled, Tick
+from lander.protocol.wire import encode_event
+from lander.supervisor.core.decide import HostGone, LimitReached, Stalled, Tick, _conclusion
 from lander.supervisor.core.placement import wake_at
 from lander.supervisor.core.restart_policy import BACKOFF_LIMIT, INFRASTRUCTURE_RETRIES, STOP_GRACE, backoff, jitter
 from tests.support.decision_driver import SIGNALLED, DecisionDriver
@@ -369,3 +372,8 @@ def test_a_run_that_was_lost_while_it_was_asked_to_end_has_ended_as_it_was_asked
     driver.tell(HostGone(HOST, "its process ended"))
     assert [event.cause for event in driver.said("AttemptEnded")] == ["limit_exceeded", "lost_contact"]
     assert driver.states() == {"baseline/0": "paused", "v/0": "queued"}
+
+
+def test_the_end_of_an_experiment_fits_into_an_event_however_many_of_its_runs_failed():
+    runs = [SimpleNamespace(id=f"{'x' * 64}/{'v' * 64}/{seed}", state="failed") for seed in range(20_000)]
+    assert len(encode_event(_conclusion(runs))) < 40_000
