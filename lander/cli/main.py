@@ -11,7 +11,9 @@ from typing import Final
 import click
 
 from lander.cli.options import CommandSettings, common
+from lander.cli.terminal import show
 from lander.protocol.errors import LanderError
+from lander.protocol.text import printable
 
 INTERRUPTED: Final = 130
 USAGE: Final = 2
@@ -68,7 +70,7 @@ def _show_version(context: click.Context, parameter: click.Parameter, value: boo
     if value:
         from importlib.metadata import version
 
-        click.echo(f"lander-ctl {version('lander-ctl')}")
+        show(f"lander-ctl {version('lander-ctl')}")
         context.exit()
 
 
@@ -124,13 +126,13 @@ def _report_error(error: Exception, verbose: bool) -> int:
     if verbose and not isinstance(error, click.ClickException):
         import traceback
 
-        traceback.print_exception(error)
+        show("".join(traceback.format_exception(error)), err=True, end="")
     match error:
         case click.UsageError() if not _is_empty(error):
             _print_error(" ".join(error.format_message().split()) + _usage_hint(error))
             return USAGE
         case click.ClickException():
-            error.show()
+            show(error.format_message(), err=True)
             return error.exit_code
         case LanderError():
             _print_error(str(error))
@@ -156,5 +158,5 @@ def _usage_hint(error: click.UsageError) -> str:
 
 
 def _print_error(text: str) -> None:
-    for line in text.splitlines():
-        print(f"lander-ctl: {line}", file=sys.stderr)
+    for line in printable(text).splitlines():
+        show(f"lander-ctl: {line}", err=True)

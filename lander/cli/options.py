@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from lander.cli.terminal import show
+
 if TYPE_CHECKING:
     from lander.app.requests import Request
 
@@ -127,7 +129,7 @@ def request_from(
     else:
         found = request(Path(file or ""), overrides, execution=execution, experiment_id=experiment_id, **reading)
     for notice in found.notices:
-        click.echo(f"warning: {notice}", err=True)
+        show(f"warning: {notice}", err=True)
     return found
 
 

@@ -9,6 +9,7 @@ from lander.experiments.parsing import parse_experiment
 from lander.protocol.digests import digest
 from lander.protocol.errors import ConfigurationError
 from lander.protocol.experiment import Arm, Experiment
+from lander.protocol.text import printable
 
 NESTED: Final = ("hyperparameters", "environment_kwargs")
 _RECORDED_ONLY: Final = {"defaults", "scheduled", "defaulted"}
@@ -34,7 +35,7 @@ def experiment_file(experiment: Experiment) -> str:
     """
     forms = (_short(experiment), as_written(experiment), _in_full(experiment))  # the first cannot express everything
     texts = [_yaml(form, unicode) for unicode in (True, False) for form in forms]  # some text must be escaped
-    return next((text for text in texts if _reads_back_as(text, experiment)), texts[2])
+    return next((text for text in texts if printable(text) == text and _reads_back_as(text, experiment)), texts[5])
 
 
 def _in_full(experiment: Experiment) -> dict[str, Any]:

@@ -41,6 +41,7 @@ from lander.protocol.commands import (
     TrainerKey,
 )
 from lander.protocol.errors import WireError
+from lander.protocol.text import cut, one_line
 from lander.protocol.wire import decode, encode
 
 SAMPLE_SECONDS: Final = 2.0
@@ -101,7 +102,7 @@ class HostAgent:
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            print(f"host agent: {error!r}", file=sys.stderr, flush=True)
+            _log(repr(error))
             self._done.set()
 
     def _exited(self, report: TrainerExited) -> None:
@@ -123,7 +124,7 @@ class HostAgent:
             try:
                 await self._handle(decode(frame))
             except WireError as error:
-                print(f"host agent: cannot read the supervisor: {error}", file=sys.stderr, flush=True)
+                _log(f"cannot read the supervisor: {error}")
 
     async def _handle(self, command: Command) -> None:
         match command:
@@ -184,7 +185,7 @@ class HostAgent:
             try:
                 sample = self._meter.measure(self._trainers.measured())
             except (OSError, psutil.Error) as error:  # a failed measurement must not end the trainers
-                print(f"host agent: cannot measure: {error}", file=sys.stderr, flush=True)
+                _log(f"cannot measure: {error}")
             else:
                 await self._send(ReportResources(sample=sample))
 
@@ -212,6 +213,10 @@ class HostAgent:
             task.cancel()
         self._trainers.close()
         self._socket.close(linger=0)
+
+
+def _log(text: str) -> None:
+    print(one_line(f"host agent: {cut(text)}"), file=sys.stderr, flush=True)
 
 
 def main() -> None:

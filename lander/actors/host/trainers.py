@@ -15,6 +15,7 @@ from lander.actors.trainer.mailbox import Connection
 from lander.home.layout import trainer_log
 from lander.protocol.commands import StartTrainer, TrainerExited, TrainerKey, TrainerOrder
 from lander.protocol.experiment import RunKey
+from lander.protocol.text import one_line
 from lander.protocol.wire import encode
 
 LEAVE_SECONDS: Final = 5.0
@@ -77,7 +78,7 @@ class Trainers:
         try:
             self._zygote.order(encode(command), log)
         except OSError as error:  # reported as an exit, so that the supervisor tries again
-            print(f"host agent: cannot start {order.run}: {error}", file=sys.stderr, flush=True)
+            print(one_line(f"host agent: cannot start {order.run}: {error}"), file=sys.stderr, flush=True)
             self._exited(key, 1, None, False)
 
     def _on_zygote_message(self, message: tuple[Any, ...]) -> None:

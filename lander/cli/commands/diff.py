@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from lander.cli.options import CommandSettings, common
+from lander.cli.terminal import show
 
 
 @click.command()
@@ -33,5 +34,5 @@ def diff(settings: CommandSettings, run: str, other: str, other_home: Path | Non
         for of, name in ((reader, run), (others, other)):
             only_run(of, name)
         found = compare(Record(reader, run), Record(others, other))
-    click.echo(as_text(found))
+    show(as_text(found))
     return 0 if found.equal else 1

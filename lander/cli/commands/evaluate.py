@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from lander.cli.options import CommandSettings, common
+from lander.cli.terminal import redraw, show
 from lander.protocol.errors import LanderError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def evaluate(settings: CommandSettings, target: str, episodes: int | None, at: s
         codes = [_left_out(NotFoundError(sentence)) for sentence in missing]
         done = _evaluate_all(reader, found, episodes, codes)
         for line in [_as_json(done)] if as_json else _lines([saved.run for saved in found], done):
-            click.echo(line)
+            show(line)
     return max(codes, default=0)
 
 
@@ -88,7 +89,7 @@ def _evaluate_all(
 
 
 def _left_out(error: LanderError) -> int:
-    click.echo(f"lander-ctl: {error}", err=True)
+    show(f"lander-ctl: {error}", err=True)
     return error.exit_code
 
 
@@ -116,7 +117,7 @@ def _evaluated(reader: "Reader", saved: "Saved", episodes: int | None) -> "Evalu
 def _show_progress(what: str) -> None:
     """Show on a terminal what is going on, since an evaluation may take long."""
     if sys.stderr.isatty():
-        click.echo(f"\r\x1b[K{what}\r", err=True, nl=False)
+        redraw(what)
 
 
 # --- showing it -------------------------------------------------------------------------------------------------------

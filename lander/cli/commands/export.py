@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lander.cli.options import FOLLOW_SECONDS, CommandSettings, common
+from lander.cli.terminal import show
 from lander.reports.export import formats
 
 if TYPE_CHECKING:
@@ -48,9 +49,9 @@ def export(settings: CommandSettings, target: str, form: str, output: Path | Non
     with Reader(settings.home) as reader:
         exported = formats.export(reader, target, form, output)
         runs = f"{exported.runs} run{'s' if exported.runs != 1 else ''}"
-        click.echo(f"{exported.directory}: {runs} of {target} for {form}, up to position {exported.position:,}")
+        show(f"{exported.directory}: {runs} of {target} for {form}, up to position {exported.position:,}")
         if next_step := formats.FORMATS[form].next_step:
-            click.echo(next_step.format(directory=quote(str(exported.directory))))
+            show(next_step.format(directory=quote(str(exported.directory))))
         if follow:
             _follow(reader, target, exported)
     return 0

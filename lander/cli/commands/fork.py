@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lander.cli.options import CommandSettings, common, given_execution
+from lander.cli.terminal import show
 
 if TYPE_CHECKING:
     from lander.protocol.experiment import Experiment
@@ -63,7 +64,7 @@ def fork(
     chosen = {"experiment_id": experiment_id, "seeds": how["seeds"]}
     wanted = fork_request(settings.home, target, at, overrides, execution=execution, **chosen)
     for notice in (*wanted.notices, *_hints(wanted.experiment)):
-        click.echo(f"warning: {notice}", err=True)
+        show(f"warning: {notice}", err=True)
     return hand_over(wanted, settings) if only_submit else carry_out(wanted, settings, quiet)
 
 

@@ -5,6 +5,7 @@ import time
 import click
 
 from lander.cli.options import CommandSettings, common
+from lander.cli.terminal import show
 from lander.store.upkeep import retention
 
 
@@ -46,14 +47,14 @@ def gc(settings: CommandSettings, delete: bool, keep: int, keep_every: int) -> i
         found = retention.garbage(reader, retention.Retention(keep, keep_every), time.time())
     for run, (of, kept) in found.runs.items():
         if kept < of:
-            click.echo(f"{run}: {kept} of {of} checkpoints are kept")
+            show(f"{run}: {kept} of {of} checkpoints are kept")
     if not found.files:
-        click.echo(f"{settings.home}: nothing to delete")
+        show(f"{settings.home}: nothing to delete")
     elif delete:
-        click.echo(f"{settings.home}: deleted {_what(*retention.delete(settings.home, found))}")
+        show(f"{settings.home}: deleted {_what(*retention.delete(settings.home, found))}")
     else:
         what = _what(len(found.files), found.size)
-        click.echo(f"{settings.home}: would delete {what}; lander-ctl gc --delete does it")
+        show(f"{settings.home}: would delete {what}; lander-ctl gc --delete does it")
     return 0
 
 

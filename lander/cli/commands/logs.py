@@ -1,6 +1,6 @@
 """`lander-ctl logs`: print the output of the trainers' processes."""
 
-import sys
+import codecs
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from lander.cli.options import FOLLOW_SECONDS, CommandSettings, common
+from lander.cli.terminal import show
 
 
 @click.command()
@@ -36,7 +37,7 @@ def logs(settings: CommandSettings, target: str, follow: bool) -> int:
                 break
             time.sleep(FOLLOW_SECONDS)
     if not tail.printed:
-        click.echo(f"lander-ctl: {target}: nothing was printed; lander-ctl events {target} tells what happened", err=True)
+        show(f"lander-ctl: {target}: nothing was printed; lander-ctl events {target} tells what happened", err=True)
     return 0
 
 
@@ -61,14 +62,14 @@ class Tail:
         for name, path in self._files.items():
             if path.exists() and path.stat().st_size > self._offsets[name]:
                 self._print(name, path)
-        sys.stdout.flush()
 
     def _print(self, name: str, path: Path) -> None:
         if name != self._last:
-            print(f"{'' if not self._last else chr(10)}==> {name} <==")
+            show(f"{'' if not self._last else chr(10)}==> {name} <==")
         self._last, self.printed = name, True
         with path.open("rb") as file:
             file.seek(self._offsets[name])
-            for chunk in iter(lambda: file.read(1 << 16), b""):
-                sys.stdout.write(chunk.decode("utf-8", "replace"))
+            text = codecs.getreader("utf-8")(file, "replace")
+            for chunk in iter(lambda: text.read(1 << 16), ""):
+                show(chunk, end="")
             self._offsets[name] = file.tell()

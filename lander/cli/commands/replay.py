@@ -10,6 +10,7 @@ import click
 
 from lander.app.replay_subject import MOST_AT_ONCE
 from lander.cli.options import CommandSettings, common
+from lander.cli.terminal import show
 from lander.protocol.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
@@ -62,14 +63,14 @@ def replay(
     with Reader(settings.home) as reader, warnings.catch_warnings(action="ignore"):  # the run's log already has these warnings
         only_run(reader, run)
         if notice := notice_of(reader, run):
-            click.echo(f"note: {notice}", err=True)
+            show(f"note: {notice}", err=True)
         record = Record(reader, run)
         episodes = episodes_by_number(record)
         chosen = choose(record, episodes, words)
 
         from lander.app.episode_player import Player
 
-        player = Player(record, arm_of(reader, run), episodes, click.echo, _print_error)
+        player = Player(record, arm_of(reader, run), episodes, show, _print_error)
         if check:
             return 0 if player.check(chosen) else 1
         which = f"episode{'s' if len(chosen) > 1 else ''}-{'-'.join(map(str, chosen))}"
@@ -109,4 +110,4 @@ def _rank(episode_return: float) -> float:
 
 
 def _print_error(error: Exception) -> None:
-    click.echo(f"lander-ctl: {error}", err=True)
+    show(f"lander-ctl: {error}", err=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import click
 
 from lander.cli.options import CommandSettings, common
+from lander.cli.terminal import show, show_styled
 
 if TYPE_CHECKING:
     from lander.reports.analysis.findings import Findings
@@ -99,7 +100,7 @@ def _width() -> int:
 
 
 def _paint(text: str, arm: int) -> str:
-    """Colour a text; `click.echo` removes the colour if the output is no terminal."""
+    """Colour a text; `show_styled` removes the colour if the output is no terminal."""
     return click.style(text, fg=_COLOURS[arm % len(_COLOURS)])
 
 
@@ -112,7 +113,7 @@ def _written(reader: "Reader", found: "Findings", form: str, output: Path | None
 
 def _output(text: str, output: Path | None) -> None:
     if output is None:
-        click.echo(text)
+        show_styled(text)
         return
     from lander.reports.render.publication import write
 
@@ -129,7 +130,7 @@ def _markdown(reader: "Reader", found: "Findings", output: Path | None, videos: 
 
     material = gather(reader, found)
     if output is None:
-        click.echo(markdown(material), nl=False)
+        show(markdown(material), end="")
     else:
         write_markdown(material, output)
 
@@ -141,9 +142,9 @@ def _page(reader: "Reader", found: "Findings", output: Path | None, videos: bool
     material = gather(reader, found)
     films = _films(reader, found) if videos else None
     for arm in (arm for arm, shown in (films or {}).items() if not shown):
-        click.echo(f"lander-ctl: {arm}: no film, since no completed run of it was evaluated at its end", err=True)
+        show(f"lander-ctl: {arm}: no film, since no completed run of it was evaluated at its end", err=True)
     if output is None:
-        click.echo(write_report(material, _reports(reader, found), films))
+        show(write_report(material, _reports(reader, found), films))
     else:
         write_page(material, output, films)
 
@@ -166,7 +167,7 @@ def _tables(reader: "Reader", found: "Findings", output: Path | None, videos: bo
     directory = output or _reports(reader, found)
     make_directory(directory)
     for path in write_tables(reader, gather(reader, found), directory):
-        click.echo(path)
+        show(path)
 
 
 def _reports(reader: "Reader", found: "Findings") -> Path:

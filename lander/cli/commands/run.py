@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lander.cli.options import CommandSettings, common, experiment_options, request_from
+from lander.cli.terminal import show, show_styled
 
 if TYPE_CHECKING:
     from lander.app.requests import Request
@@ -47,8 +48,8 @@ def carry_out(wanted: "Request", settings: CommandSettings, quiet: bool) -> int:
     from lander.app.live_view import live_view
     from lander.store.projections.status import every_run_completed
 
-    with live_view(quiet) as show:
-        standing = conduct(wanted, settings.home, show, lambda message: click.echo(f"lander-ctl: {message}", err=True))
+    with live_view(quiet) as show_status:
+        standing = conduct(wanted, settings.home, show_status, lambda message: show(f"lander-ctl: {message}", err=True))
     _print_failures(standing, settings.verbose)
     if not quiet:
         _print_verdict(settings.home, standing["id"])
@@ -66,7 +67,7 @@ def _print_failures(standing: "ExperimentStatus", verbose: bool) -> None:
             given_up = f"; given up: {each['why']}" if each["why"] else ""
             mended = f"; once it is mended, lander-ctl retry {each['id']} --new-code begins it anew"
             next_step = mended if each["cause"] == "environment_error" else ""
-            click.echo(f"{failure}{given_up}{next_step} (lander-ctl logs {each['id']} has its log)", err=True)
+            show(f"{failure}{given_up}{next_step} (lander-ctl logs {each['id']} has its log)", err=True)
 
 
 def _print_verdict(home: Path, name: str) -> None:
@@ -76,7 +77,5 @@ def _print_verdict(home: Path, name: str) -> None:
     from lander.store.log.reader import Reader
 
     with Reader(home) as reader, reader.snapshot():
-        click.echo(f"\n{in_terminal(reader, findings(reader, name))}\n")
-    click.echo(
-        f"models and logs are in {experiment_directory(home, name)}; lander-ctl report {name} --format html makes a page"
-    )
+        show_styled(f"\n{in_terminal(reader, findings(reader, name))}\n")
+    show(f"models and logs are in {experiment_directory(home, name)}; lander-ctl report {name} --format html makes a page")

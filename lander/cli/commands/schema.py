@@ -5,6 +5,7 @@ import json
 import click
 
 from lander.cli.options import common
+from lander.cli.terminal import show
 
 
 @click.command()
@@ -21,4 +22,4 @@ def schema() -> None:
     """
     from lander.experiments.schema import experiment_schema
 
-    click.echo(json.dumps(experiment_schema(), indent=1, ensure_ascii=False))
+    show(json.dumps(experiment_schema(), indent=1, ensure_ascii=False))

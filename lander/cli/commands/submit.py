@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lander.cli.options import CommandSettings, common, experiment_options, request_from
+from lander.cli.terminal import show
 
 if TYPE_CHECKING:
     from lander.app.requests import Request
@@ -38,6 +39,6 @@ def hand_over(wanted: "Request", settings: CommandSettings) -> int:
 
     accepted, _ = conduct.submit(wanted, settings.home)
     if accepted.detail:
-        click.echo(f"lander-ctl: {accepted.subject}: {accepted.detail}", err=True)
-    click.echo(accepted.subject)
+        show(f"lander-ctl: {accepted.subject}: {accepted.detail}", err=True)
+    show(accepted.subject)
     return 0

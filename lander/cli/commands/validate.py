@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lander.cli.options import common, experiment_options, request_from
+from lander.cli.terminal import show
 
 if TYPE_CHECKING:
     from lander.app.requests import Request
@@ -34,11 +35,11 @@ def validate_request(wanted: "Request", quiet: bool = False) -> int:
     built = build_everything(experiment, wanted.source)
     for each in built:
         for warning in each.warnings:
-            click.echo(f"warning: {each.arm}: {warning}", err=True)
+            show(f"warning: {each.arm}: {warning}", err=True)
     if quiet:
         return 0
     for arm, each in zip(experiment.arms, built, strict=True):
         what = f"{arm.algorithm} on {arm.environment}, {each.observations} → {each.actions}, {each.parameters:,} parameters"
-        click.echo(f"{arm.name}: {what}; {len(arm.seeds)} × {arm.training_steps:,} steps")
-    click.echo(f"{experiment.experiment_id}: valid, {len(experiment.runs)} runs; nothing was trained")
+        show(f"{arm.name}: {what}; {len(arm.seeds)} × {arm.training_steps:,} steps")
+    show(f"{experiment.experiment_id}: valid, {len(experiment.runs)} runs; nothing was trained")
     return 0

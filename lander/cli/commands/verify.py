@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lander.cli.options import CommandSettings, common
+from lander.cli.terminal import redraw, show
 from lander.protocol.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def verify(settings: CommandSettings, run: str, after: int, until: int | None) -
     with Reader(settings.home) as reader:
         only_run(reader, run)
         if notice := notice_of(reader, run):
-            click.echo(f"note: {notice}", err=True)
+            show(f"note: {notice}", err=True)
         equal = [_verify(reader, run, section) for section in sections(reader, run, after, until)]
     return 0 if all(equal) else 1
 
@@ -68,12 +69,12 @@ def _verify(reader: "Reader", run: str, section: "Section") -> bool:
             resumed = status(again, run)["experiments"][0]["runs"][0]["resume"]
     where = f"{run}: steps {section.after + 1:,} to {section.until:,}"
     if found.equal:
-        click.echo(f"{where} come out the same once more: {extent(found)} compared")
+        show(f"{where} come out the same once more: {extent(found)} compared")
     else:
-        click.echo(f"{where} do NOT come out the same once more ({extent(found)} compared; first as recorded, then now)")
-        click.echo("\n".join(f"  {line}" for line in lines(found)))
+        show(f"{where} do NOT come out the same once more ({extent(found)} compared; first as recorded, then now)")
+        show("\n".join(f"  {line}" for line in lines(found)))
     for note in _notes(section, found.checkpoints, resumed):
-        click.echo(f"  note: {note}")
+        show(f"  note: {note}")
     return found.equal
 
 
@@ -95,4 +96,4 @@ def _notes(section: "Section", checkpoints: int, resumed: str | None) -> "Iterat
 
 def _show_progress(standing: "RunStatus") -> None:
     total = standing["total_steps"]
-    click.echo(f"\r\x1b[Kre-executing: step {standing['step']:,} of {total:,}\r", err=True, nl=False)
+    redraw(f"re-executing: step {standing['step']:,} of {total:,}")

@@ -7,6 +7,7 @@ import click
 
 from lander.app.replay_subject import MOST_AT_ONCE
 from lander.cli.options import CommandSettings, common
+from lander.cli.terminal import show
 
 
 @click.command()
@@ -62,8 +63,8 @@ def video(settings: CommandSettings, run: str, at: str, episodes: int, seed: int
     with warnings.catch_warnings(action="ignore"):  # the run's log already has these warnings
         filmed = film_policy(load(settings.home, run, arm, checkpoint), arm, seeds, path)
     for each, played in filmed.played.items():
-        click.echo(f"step {checkpoint.step:,}, seed {each}: {played.length:,} steps, return {played.episode_return:.2f}")
+        show(f"step {checkpoint.step:,}, seed {each}: {played.length:,} steps, return {played.episode_return:.2f}")
         for words in filter(None, (difference(evaluation, each, played) for evaluation in evaluations)):
-            click.echo(f"warning: {run}: {words}: the film shows others", err=True)
-    click.echo(f"{path}: {filmed.frames:,} frames, {filmed.rate:g} a second")
+            show(f"warning: {run}: {words}: the film shows others", err=True)
+    show(f"{path}: {filmed.frames:,} frames, {filmed.rate:g} a second")
     return 0

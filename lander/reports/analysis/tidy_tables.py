@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import IO, Final, NamedTuple
 
 from lander.protocol.experiment import RunKey
+from lander.protocol.text import printable
 from lander.store.log.reader import Reader
 from lander.store.records.run_record import Record
 
@@ -23,6 +24,8 @@ class Table(NamedTuple):
     rows: Iterable[Row]
 
 
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\n")
+"""What a spreadsheet takes text for a formula by (OWASP, CSV injection)."""
 RUN: Final = ("run", "arm", "seed")
 """The first columns of every row."""
 
@@ -74,7 +77,18 @@ RECORDED: Final[Mapping[str, Callable[[Reader, Iterable[str]], Table]]] = {
 
 
 def write_csv(table: Table, file: IO[str]) -> None:
-    """Write a table by RFC 4180, but with LF as line end; floats read back to the same bits."""
+    """Write a table by RFC 4180, but with LF as line end; floats read back to the same bits.
+
+    Text is made printable. A spreadsheet takes text that begins like a formula for one: an apostrophe before it makes it text.
+    Numbers stay numbers.
+    """
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(table.columns)
-    writer.writerows(table.rows)
+    writer.writerows(tuple(map(_written, row)) for row in table.rows)
+
+
+def _written(cell: Cell) -> Cell:
+    if not isinstance(cell, str):
+        return cell
+    text = printable(cell)
+    return f"'{text}" if text.startswith(_FORMULA) else text

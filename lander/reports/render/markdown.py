@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from lander.experiments.writing import experiment_file
 from lander.protocol.states import in_words
+from lander.protocol.text import one_line, printable
 from lander.reports.analysis.configuration import differences
 from lander.reports.analysis.findings import ArmFinding, Contrast, Findings, RunFinding
 from lander.reports.analysis.material import Material
@@ -122,11 +123,12 @@ def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[s
 
 def _plain(text: str) -> str:
     """A user's text, escaped so that nothing in it is markup."""
-    return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", html.escape(" ".join(text.split()), quote=False))
+    return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", html.escape(one_line(" ".join(text.split())), quote=False))
 
 
 def _fenced(text: str, language: str) -> str:
     """Text as a code block, with a fence longer than any that the text contains."""
+    text = printable(text)
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{text}{fence}"

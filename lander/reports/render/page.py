@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from lander.experiments.writing import experiment_file
 from lander.protocol.states import in_words
+from lander.protocol.text import printable
 from lander.reports.analysis.configuration import DEFAULT, differences
 from lander.reports.analysis.findings import ArmFinding, Estimate
 from lander.reports.analysis.material import Material
@@ -27,7 +28,9 @@ def page(material: Material, figures: Mapping[str, bytes], films: Films | None =
     from markupsafe import Markup
 
     templates = PackageLoader("lander.reports.render", "templates")
-    environment = Environment(loader=templates, autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
+    environment = Environment(
+        loader=templates, autoescape=True, finalize=_shown, undefined=StrictUndefined, keep_trailing_newline=True
+    )
     environment.filters |= _FILTERS
     findings = material.findings
     settings = differences(material.experiment)
@@ -59,6 +62,11 @@ def page(material: Material, figures: Mapping[str, bytes], films: Films | None =
         manifest=[*code(material.findings), *manifest(material.manifest)],
         css=Markup(css),  # a file of our own
     )
+
+
+def _shown(value: Any) -> Any:
+    """A value as the page shows it: text from outside is made printable, what is markup already is left alone."""
+    return printable(value) if type(value) is str else value
 
 
 def _film(path: Path) -> str:

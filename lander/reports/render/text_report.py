@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from lander.protocol.text import one_line, printable
 from lander.reports.analysis.findings import ArmFinding, Findings
 from lander.reports.render import numbers
 from lander.reports.render.summary import code, notice, reached, steps_to
@@ -15,7 +16,7 @@ from lander.reports.render.verdict import verdict
 def as_json(findings: Findings) -> str:
     """The verdict and the findings as one JSON object with the field names of `Findings`; NaN and infinity are null."""
     fields = {"verdict": verdict(findings), "notice": notice(findings)}
-    return json.dumps(fields | _finite(asdict(findings)), indent=2, ensure_ascii=False, allow_nan=False)
+    return printable(json.dumps(fields | _finite(asdict(findings)), indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def _finite(value: Any) -> Any:
@@ -31,10 +32,11 @@ def _finite(value: Any) -> Any:
 
 def as_text(findings: Findings, picture: Sequence[str] = ()) -> str:
     """The verdict, a table of the arms, a picture if one is given, and the caveats."""
-    return "\n".join(_lines(findings, picture))
+    drawn = ("", *picture) if picture else ()  # it has the colours of the terminal in it, and no text from outside
+    return "\n".join([*map(one_line, _lines(findings)), *drawn, *map(one_line, _notes(findings))])
 
 
-def _lines(findings: Findings, picture: Sequence[str]) -> Iterator[str]:
+def _lines(findings: Findings) -> Iterator[str]:
     hypothesis = " ".join(findings.hypothesis.split())
     yield f"{findings.experiment}: {findings.state}" + (f" – {hypothesis}" if hypothesis else "")
     if warning := notice(findings):
@@ -42,7 +44,9 @@ def _lines(findings: Findings, picture: Sequence[str]) -> Iterator[str]:
     yield from verdict(findings)
     yield ""
     yield from _aligned([_headings(findings), *(_row(arm) for arm in findings.arms)])
-    yield from ("", *picture) if picture else ()
+
+
+def _notes(findings: Findings) -> Iterator[str]:
     yield from ("", *(f"note: {caveat}" for caveat in findings.caveats)) if findings.caveats else ()
     yield from (f"{label}: {text}" for label, text in code(findings))
 

@@ -11,7 +11,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+import yaml
 
+from lander.experiments.writing import experiment_file
 from lander.protocol import events as e
 from lander.reports.analysis.comparison import findings
 from lander.reports.analysis.findings import Estimate
@@ -27,6 +29,7 @@ from lander.store.log.event_store import batch_of
 from lander.store.log.reader import Reader
 from lander.store.records.ancestry import Ancestor
 from tests.support import example_log
+from tests.support.recorded import recorded
 from tests.support.written_homes import attempt, episode, queued_experiment, steps, write_log
 
 HOSTILE = """<script>alert(1)</script> & "quoted" <img src="https://example.com/x.png"> `code` | *bold* ```"""
@@ -371,3 +374,22 @@ def opened(path, directory):
     command = [CHROMIUM, *options, f"--user-data-dir={directory / 'profile'}", path.as_uri()]
     shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)
     return shown.stdout, [line for line in shown.stderr.splitlines() if "CONSOLE" in line]
+
+
+# --- text that wants to be obeyed -------------------------------------------------------------------------------------
+
+OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def test_escape_sequences_and_marks_of_direction_reach_no_report(tmp_path):
+    hypothesis = "better\x1b[2J\x1b]0;owned\x07 \u202eesrow\u202c"
+    wanted = queued_experiment(tmp_path, hypothesis=hypothesis, environment_kwargs={"text": hypothesis})
+    write_log(tmp_path, *attempt(1, steps(0, 10), episode(10)))
+    with Reader(tmp_path) as reader:
+        material = gather(reader, findings(reader, wanted.experiment_id))
+        html = pages.page(material, {name: svg(drawn) for name, drawn in plots(material)})
+        forms = {"html": html, "md": markdown(material), "text": as_text(material.findings), "json": as_json(material.findings)}
+    assert not [form for form, text in forms.items() if OBEYED.search(text)]
+    assert all(r"\u001b[2J" in text or r"\\u001b\[2J" in text for text in forms.values())
+    assert json.loads(forms["json"])["hypothesis"] == hypothesis
+    assert recorded(yaml.safe_load(experiment_file(wanted))) == wanted

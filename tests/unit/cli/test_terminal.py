@@ -1,0 +1,78 @@
+"""Whatever a command prints is made printable: hypotheses, errors, and what environments print."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import lander.cli
+from lander.cli.main import main
+from lander.home.layout import trainer_log
+from lander.protocol import events as e
+from lander.protocol.experiment import RunKey
+from lander.store.log.event_store import batch_of
+from tests.support.written_homes import RUN, attempt, episode, queued_experiment, steps, write_log
+
+HOSTILE = "better\x1b]0;owned\x07\x1b[31m \u202eesrow\u202c\x9b2J"
+OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """An experiment whose every text wants to be obeyed."""
+    home = tmp_path_factory.mktemp("hostile")
+    queued_experiment(home, hypothesis=HOSTILE, environment_kwargs={"text": HOSTILE})
+    words = (steps(0, 10), episode(10), e.WarningRaised(message=HOSTILE), e.MetricsLogged(step=10, values={HOSTILE: 1.0}))
+    write_log(home, *attempt(1, *words), batch_of(RUN, e.RunFailed(cause=f"crashed({HOSTILE})", detail=HOSTILE, why=HOSTILE)))
+    log = trainer_log(home, RunKey.parse(RUN))
+    log.parent.mkdir(parents=True)
+    log.write_bytes(HOSTILE.encode() * 5000 + b"\r\nthe last line\n")
+    return home
+
+
+COMMANDS = (
+    ["status"],
+    ["status", "x", "--json"],
+    ["status", "--at", "3"],
+    ["events"],
+    ["events", "--json"],
+    ["logs", RUN],
+    ["report", "x"],
+    ["report", "x", "--format", "md"],
+    ["report", "x", "--format", "json"],
+    ["check"],
+    ["diff", RUN, RUN],
+    ["stop", HOSTILE],
+    ["status", HOSTILE],
+    [HOSTILE],
+)
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_nothing_a_command_prints_is_obeyed(home, capsys, words):
+    main(["--home", str(home), *words])
+    printed = capsys.readouterr()
+    assert printed.out or printed.err
+    assert not OBEYED.findall(printed.out + printed.err)
+
+
+def test_what_an_environment_printed_stays_readable(home, capsys):
+    assert main(["--home", str(home), "logs", RUN]) == 0
+    printed = capsys.readouterr().out
+    assert printed.count(r"better\u001b]0;owned") == 5000
+    assert printed.endswith("\nthe last line\n")
+
+
+def test_json_says_the_same_as_before(home, capsys):
+    main(["--home", str(home), "events", "--json", "--kind", "WarningRaised"])
+    assert json.loads(capsys.readouterr().out)["message"] == HOSTILE
+    main(["--home", str(home), "report", "x", "--format", "json"])
+    assert json.loads(capsys.readouterr().out)["hypothesis"] == HOSTILE
+
+
+def test_no_command_prints_past_the_terminal():
+    room = Path(lander.cli.__file__).parent
+    written = {path.relative_to(room).as_posix(): path.read_text() for path in room.rglob("*.py")}
+    printing = {name for name, text in written.items() if re.search(r"click\.s?echo\(|(?<![\w.])print\(|stdout\.write", text)}
+    assert printing == {"terminal.py"}
