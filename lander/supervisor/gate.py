@@ -1,6 +1,6 @@
 """The gate: the supervisor's one socket, and the only module that sees frames.
 
-ROUTER with CURVE. A sender's identity follows from its authenticated key alone, never from a message's content. CURVE by
+ROUTER with CURVE, behind a relay that all connections pass (`relay.py`). A sender's identity follows from its authenticated key alone, never from a message's content. CURVE by
 itself accepts any key: our ZAP handler decides, for a domain that is set and enforced, and `open` proves with a random key
 that it does. A message that is malformed, oversized or not allowed for its sender is counted and dropped, and logged at most
 once a second.
@@ -21,17 +21,21 @@ import zmq.asyncio
 from zmq.utils import z85
 from zmq.utils.monitor import recv_monitor_message
 
-from lander.home.heartbeat import set_heartbeat
 from lander.home.keys import KeyPair
 from lander.protocol.commands import CLIENT, HOST, TRAINER, Command, Fenced, Refused
 from lander.protocol.errors import LanderError, UsageError, WireError
 from lander.protocol.text import cut
 from lander.protocol.wire import MAX_MESSAGE, decode, encode
+from lander.supervisor.relay import BUFFER_BYTES, LOOPBACK, Relay
 
 LOG: Final = logging.getLogger(__name__)
 DOMAIN: Final = b"lander"
 MAX_DRAIN: Final = 4
 """Messages received in one go before other tasks run."""
+MAX_QUEUED: Final = 64
+"""Messages of one connection that libzmq keeps until they are received, and as many to be sent: the relay bounds the bytes."""
+FLUSH_SECONDS: Final = 0.02
+"""Time until what a full queue did not take is sent again."""
 MAX_UNSENT: Final = 1024
 """Messages kept for a peer that does not read; beyond this number the oldest are dropped."""
 _CONNECTION: Final = " "
@@ -78,6 +82,7 @@ class Gate:
         self._authorise = authorise
         self._context = zmq.asyncio.Context()
         self._readable = asyncio.Event()
+        self._relay = Relay(self._readable.set)
         self._routes: dict[str, bytes] = {}
         self._unsent: dict[str, deque[bytes]] = {}
         self._unanswered: Counter[str] = Counter()
@@ -87,7 +92,7 @@ class Gate:
         """The random key of the self-test: its refusal is expected and not counted."""
 
     async def open(self, port: int | None) -> int:
-        """Bind to loopback, at `port` if it is free; returns the port. Raises `LanderError` if an unknown key is accepted."""
+        """Listen on loopback, at `port` if it is free; returns the port. Raises `LanderError` if an unknown key is accepted."""
         self._zap = self._context.socket(zmq.REP)
         self._zap.bind("inproc://zeromq.zap.01")
         self._zap_task = asyncio.create_task(self._answer_handshakes(), name="ZAP")
@@ -100,24 +105,15 @@ class Gate:
         self._router.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE)
         self._router.setsockopt(zmq.LINGER, 0)
         self._router.setsockopt(zmq.HANDSHAKE_IVL, 5000)
-        set_heartbeat(self._router)
-        bound = self._bind(port)
-        self.endpoint = f"tcp://127.0.0.1:{bound}"
+        self._router.setsockopt(zmq.RCVHWM, MAX_QUEUED)
+        self._router.setsockopt(zmq.SNDHWM, MAX_QUEUED)
+        self._router.setsockopt(zmq.RCVBUF, BUFFER_BYTES)
+        behind = self._router.bind_to_random_port(f"tcp://{LOOPBACK}")
+        bound = await self._relay.open(port, behind)
+        self.endpoint = f"tcp://{LOOPBACK}:{bound}"
         asyncio.get_running_loop().add_reader(self._router.FD, self._readable.set)
         await self._prove_closed()
         return bound
-
-    def _bind(self, port: int | None) -> int:
-        """Bind the earlier supervisor's port, where its hosts and trainers reconnect; else a random one."""
-        if port is not None:
-            try:
-                self._router.bind(f"tcp://127.0.0.1:{port}")
-            except zmq.ZMQError as error:
-                if error.errno != errno.EADDRINUSE:
-                    raise
-            else:
-                return port
-        return int(self._router.bind_to_random_port("tcp://127.0.0.1"))
 
     async def receive(self) -> list[Received]:
         """Wait for messages and return those that are there, at most `MAX_DRAIN`: one await for many messages."""
@@ -140,6 +136,8 @@ class Gate:
         """Test the socket itself: its descriptor is edge-triggered, and any call on the socket may consume the edge."""
         if int(self._router.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
             self._readable.set()
+        else:
+            self._relay.drained()
 
     def _admit(self, frames: list[zmq.Frame]) -> Received | None:
         try:
@@ -231,8 +229,8 @@ class Gate:
             del self._unsent[key]
             if _CONNECTION in key and self._unanswered[key] <= 0:  # a next request brings its route with it
                 self.forget(key)
-        except zmq.Again:
-            pass
+        except zmq.Again:  # its queue is full; no signal of libzmq's tells reliably when it is no more
+            asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._readable.set)
         except zmq.ZMQError as error:
             if error.errno != errno.EHOSTUNREACH:
                 raise
@@ -252,6 +250,7 @@ class Gate:
         asyncio.get_running_loop().remove_reader(self._router.FD)
         self._router.close(linger=0)
         self._context.destroy(linger=0)
+        self._relay.close()
 
     # ------------------------------------------------------------------------------------------------ handshakes
 

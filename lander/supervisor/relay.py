@@ -1,0 +1,248 @@
+"""The relay: every connection to the gate passes through it. It bounds what waits in libzmq, and keeps libzmq alive.
+
+A receive queue of libzmq is bounded by a number of messages only, and a full one is dangerous: when its connection breaks and
+a heartbeat follows, libzmq's own or one that the peer had sent before, an assertion in `stream_engine_base.cpp` ends the whole
+process (4.3.5, and still in its main branch of 2026). No option of libzmq prevents this. The relay does:
+
+- It forwards no more than `MAX_UNREAD` bytes of a connection, and `MAX_TOTAL_UNREAD` of all, before the gate has read everything
+  that arrived. A peer over a bound waits: nothing is read from its connection, so its own TCP makes it wait.
+- It never breaks a connection to libzmq: it only ends the stream, and libzmq sees that after all messages before it.
+
+libzmq closes the connection of a peer that it refuses, or that misses the heartbeats which it announced; the relay passes that
+on. A peer that announces none, as short-lived clients, is noticed by TCP keepalive when its machine is gone.
+"""
+
+import asyncio
+import errno
+import logging
+import resource
+import socket
+from collections.abc import Callable
+from typing import Final
+
+LOG: Final = logging.getLogger(__name__)
+LOOPBACK: Final = "127.0.0.1"
+MAX_UNREAD: Final = 4 << 20
+"""Bytes of one connection forwarded and perhaps not read yet; the last piece of at most 256 KiB may exceed it."""
+MAX_TOTAL_UNREAD: Final = 16 << 20
+"""The same for all connections together."""
+BUFFER_BYTES: Final = 256 << 10
+"""Size of the kernel's buffers between the relay and libzmq, in either direction."""
+LOOK_SECONDS: Final = 0.2
+"""While a peer waits, the gate is asked this often to look whether everything is read: what it sent may be no message."""
+CLOSE_SECONDS: Final = 5.0
+"""How long a peer may take to read the last bytes of a connection that libzmq has closed."""
+_KEEPALIVE: Final = {socket.TCP_KEEPIDLE: 6, socket.TCP_KEEPINTVL: 2, socket.TCP_KEEPCNT: 3}
+_DESCRIPTORS: Final = 3
+"""File descriptors for each connection: the peer's, and both ends of the one to libzmq."""
+_SPARE_DESCRIPTORS: Final = 128
+"""File descriptors that connections must leave for the rest of the supervisor."""
+
+
+def max_connections() -> int:
+    """How many connections fit into the limit of open files."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(16, (soft - _SPARE_DESCRIPTORS) // _DESCRIPTORS)
+
+
+class Relay:
+    """Listens where peers connect, and forwards each connection to libzmq's port on the same machine."""
+
+    def __init__(self, look: Callable[[], None]) -> None:
+        self._look = look
+        """Asks the gate to receive, and to call `drained` when it has read everything."""
+        self._target = 0
+        self._links: set[Link] = set()
+        self._unread: dict[Link, int] = {}
+        self._total = 0
+        self._limit = max_connections()
+        self._crowded = False
+        self._looking: asyncio.TimerHandle | None = None
+
+    _server: asyncio.Server
+
+    async def open(self, port: int | None, target: int) -> int:
+        """Listen on loopback, at `port` if it is free, and forward to the port `target`; returns the port."""
+        self._target = target
+        try:
+            self._server = await self._listen(port or 0)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            self._server = await self._listen(0)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def _listen(self, port: int) -> asyncio.Server:
+        return await asyncio.get_running_loop().create_server(lambda: Link(self), LOOPBACK, port, backlog=1024)
+
+    def admit(self, link: "Link") -> bool:
+        """Take up a connection and connect it to libzmq; False if there are too many."""
+        crowded = len(self._links) >= self._limit
+        if crowded and not self._crowded:
+            LOG.warning("%d connections are open: no more are taken until one ends; raise the limit of open files", self._limit)
+        self._crowded = crowded
+        if not crowded:
+            self._links.add(link)
+            link.joining = asyncio.create_task(self._join(link))
+        return not crowded
+
+    async def _join(self, link: "Link") -> None:
+        try:
+            end = socket.socket()
+            end.setblocking(False)
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
+            await asyncio.get_running_loop().sock_connect(end, (LOOPBACK, self._target))
+            await asyncio.get_running_loop().create_connection(lambda: _LibzmqEnd(link), sock=end)
+        except OSError as error:
+            LOG.warning("a connection ends at once: %s", error)
+            self._links.discard(link)
+            link.transport.abort()
+
+    def forwarded(self, link: "Link", size: int) -> None:
+        """Count what a connection sent to libzmq, and let the peer wait if that is too much."""
+        unread = self._unread[link] = self._unread.get(link, 0) + size
+        self._total += size
+        if unread >= MAX_UNREAD or self._total >= MAX_TOTAL_UNREAD:
+            link.hold("unread")
+            if self._looking is None:
+                self._look_later()
+
+    def _look_later(self) -> None:
+        self._looking = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look_now)
+
+    def _look_now(self) -> None:
+        self._look()
+        self._look_later()
+
+    def drained(self) -> None:
+        """The gate has read everything: peers that wait for that may go on."""
+        if self._unread:
+            links, self._unread, self._total = list(self._unread), {}, 0
+            for link in links:
+                link.release("unread")
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
+
+    def ended(self, link: "Link") -> None:
+        """Forget a connection: libzmq has closed its end."""
+        self._links.discard(link)
+        self._unread.pop(link, None)
+
+    def close(self) -> None:
+        """Close every connection. libzmq's socket must be closed before."""
+        self._server.close()
+        if self._looking is not None:
+            self._looking.cancel()
+        for link in self._links:
+            link.abort()
+
+
+class Link(asyncio.Protocol):
+    """One connection, seen from the peer's end."""
+
+    transport: asyncio.Transport
+    joining: asyncio.Task[None]
+
+    def __init__(self, relay: Relay) -> None:
+        self.relay = relay
+        self.libzmq: asyncio.Transport | None = None
+        self._reasons = {"joining"}
+        """Why nothing is read from the peer now."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Read nothing before libzmq is connected, too."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 — for the type checker: a TCP server makes no others
+        self.transport = transport
+        if not self.relay.admit(self):
+            transport.abort()
+            return
+        transport.pause_reading()
+        end = transport.get_extra_info("socket")
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in _KEEPALIVE.items():
+            end.setsockopt(socket.IPPROTO_TCP, option, value)
+
+    def joined(self, libzmq: asyncio.Transport) -> None:
+        """Both ends are connected."""
+        self.libzmq = libzmq
+        if self.transport.is_closing():
+            self._end_stream()
+        self.release("joining")
+
+    def hold(self, reason: str) -> None:
+        """Read nothing more from the peer, until every reason is over."""
+        self._reasons.add(reason)
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def release(self, reason: str) -> None:
+        """A reason is over."""
+        if reason in self._reasons:
+            self._reasons.remove(reason)
+            if not self._reasons and not self.transport.is_closing():
+                self.transport.resume_reading()
+
+    def data_received(self, data: bytes) -> None:
+        """Forward to libzmq."""
+        if self.libzmq is not None and not self.libzmq.is_closing():
+            self.libzmq.write(data)
+            self.relay.forwarded(self, len(data))
+
+    def pause_writing(self) -> None:
+        """The peer does not read: let libzmq keep what it has for it."""
+        if self.libzmq is not None and not self.libzmq.is_closing():
+            self.libzmq.pause_reading()
+
+    def resume_writing(self) -> None:
+        """The peer reads again."""
+        if self.libzmq is not None and not self.libzmq.is_closing():
+            self.libzmq.resume_reading()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The peer is gone."""
+        if self.libzmq is not None:
+            self.resume_writing()  # what libzmq still says is read and dropped, so that it gets as far as the end
+            self._end_stream()
+
+    def _end_stream(self) -> None:
+        """Tell libzmq that nothing follows, but leave the connection whole: breaking it could end the process."""
+        if self.libzmq is not None and not self.libzmq.is_closing():
+            self.libzmq.write_eof()
+
+    def libzmq_closed(self) -> None:
+        """libzmq has closed the connection: so does the relay, once the peer has read the last bytes."""
+        self.relay.ended(self)
+        if not self.transport.is_closing():
+            self.transport.close()
+            asyncio.get_running_loop().call_later(CLOSE_SECONDS, self.transport.abort)
+
+    def abort(self) -> None:
+        """Close both ends at once."""
+        for end in (self.transport, self.libzmq):
+            if end is not None:
+                end.abort()
+
+
+class _LibzmqEnd(asyncio.Protocol):
+    """The same connection, seen from libzmq's end."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 — as above
+        self._link.joined(transport)
+
+    def data_received(self, data: bytes) -> None:
+        if not self._link.transport.is_closing():
+            self._link.transport.write(data)
+
+    def pause_writing(self) -> None:
+        self._link.hold("libzmq does not read")
+
+    def resume_writing(self) -> None:
+        self._link.release("libzmq does not read")
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._link.libzmq_closed()
