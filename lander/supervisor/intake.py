@@ -14,6 +14,10 @@ from lander.store.log.event_store import Batch, EventStore, SequenceGapError, ba
 from lander.supervisor.gate import Gate
 
 LOG: Final = logging.getLogger(__name__)
+MAX_WAITING: Final = 32 << 20
+"""Bytes that may wait for the disk; above this, nothing more is received."""
+_EVENT_BYTES: Final = 1024
+"""What an event costs in memory besides its body, in bytes."""
 
 
 class Intake:
@@ -24,12 +28,18 @@ class Intake:
         self._store = store
         self._on_failure = on_failure
         self._acknowledged: dict[str, int] = {}
+        self._waiting = 0
+
+    @property
+    def congested(self) -> bool:
+        """Whether so much waits for the disk that nothing more may be received."""
+        return self._waiting > MAX_WAITING
 
     def store(self, key: str, command: c.Append) -> bool:
         """Store a batch and acknowledge it once it is durable; false if it cannot be read: then its trainer is fenced."""
         try:
             batch = Batch(command.run, command.epoch, command.first_seq, _trainer_events(command))
-            self._store.append(batch).add_done_callback(partial(self._acknowledge, key))
+            self._append(batch).add_done_callback(partial(self._acknowledge, key))
         except WireError as error:
             self._fence(key, command.run, command.epoch, str(error))
             return False
@@ -37,7 +47,17 @@ class Intake:
 
     def record(self, stream: str, event: e.Event) -> None:
         """Store an event of the supervisor that nothing waits for."""
-        self._store.append(batch_of(stream, event)).add_done_callback(_ignore)
+        self._append(batch_of(stream, event)).add_done_callback(_ignore)
+
+    def _append(self, batch: Batch) -> "asyncio.Future[list[int]]":
+        size = sum(_EVENT_BYTES + len(event.body) for event in batch.events)
+        self._waiting += size
+        stored = self._store.append(batch)
+        stored.add_done_callback(partial(self._no_longer_waits, size))
+        return stored
+
+    def _no_longer_waits(self, size: int, _: "asyncio.Future[list[int]]") -> None:
+        self._waiting -= size
 
     def _fence(self, key: str, run: str, epoch: int, problem: str) -> None:
         """Fence a trainer whose messages are malformed, and warn in the log: it would resend the same batch for ever."""

@@ -18,7 +18,7 @@ import logging
 import resource
 import socket
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 LOG: Final = logging.getLogger(__name__)
 LOOPBACK: Final = "127.0.0.1"
@@ -147,17 +147,17 @@ class Link(asyncio.Protocol):
     def __init__(self, relay: Relay) -> None:
         self.relay = relay
         self.libzmq: asyncio.Transport | None = None
-        self._reasons = {"joining"}
+        self._early = b""
+        """What the peer sent before libzmq was connected."""
+        self._reasons: set[str] = set()
         """Why nothing is read from the peer now."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Read nothing before libzmq is connected, too."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 — for the type checker: a TCP server makes no others
-        self.transport = transport
+        """Connect to libzmq, too."""
+        self.transport = transport = cast(asyncio.Transport, transport)  # uvloop's are none by inheritance
         if not self.relay.admit(self):
             transport.abort()
             return
-        transport.pause_reading()
         end = transport.get_extra_info("socket")
         end.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in _KEEPALIVE.items():
@@ -166,6 +166,8 @@ class Link(asyncio.Protocol):
     def joined(self, libzmq: asyncio.Transport) -> None:
         """Both ends are connected."""
         self.libzmq = libzmq
+        if self._early:
+            self.data_received(self._early)
         if self.transport.is_closing():
             self._end_stream()
         self.release("joining")
@@ -185,7 +187,10 @@ class Link(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Forward to libzmq."""
-        if self.libzmq is not None and not self.libzmq.is_closing():
+        if self.libzmq is None:
+            self._early += data
+            self.hold("joining")
+        elif not self.libzmq.is_closing():
             self.libzmq.write(data)
             self.relay.forwarded(self, len(data))
 
@@ -231,8 +236,7 @@ class _LibzmqEnd(asyncio.Protocol):
         self._link = link
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 — as above
-        self._link.joined(transport)
+        self._link.joined(cast(asyncio.Transport, transport))
 
     def data_received(self, data: bytes) -> None:
         if not self._link.transport.is_closing():

@@ -37,6 +37,10 @@ from lander.supervisor.principals import Principals
 LOG: Final = logging.getLogger(__name__)
 CHECK_SECONDS: Final = 1.0
 """Interval of the checks that no message triggers: the clock, heartbeats, and free space on the disk."""
+MAX_UNDECIDED: Final = 16
+"""Messages that may wait for a decision; above this, nothing more is received: each may have a megabyte."""
+ROOM_SECONDS: Final = 0.005
+"""How often a supervisor that receives nothing looks whether it can again."""
 FULL_SECONDS: Final = 5.0
 """How long a supervisor that is leaving waits for space on a full disk."""
 
@@ -118,10 +122,16 @@ class Supervisor:
 
     async def _receive(self) -> None:
         while True:
+            while self._overloaded():
+                await asyncio.sleep(ROOM_SECONDS)
             for received in await self.gate.receive():
                 with containment.contained(self.gate, received.key, received.command):
                     self._dispatch(received)
             await asyncio.sleep(0)  # let other tasks run: `receive` does not suspend while messages are waiting
+
+    def _overloaded(self) -> bool:
+        """Whether peers must wait, as their messages would only fill the memory; a full disk is answered, and fills nothing."""
+        return not self._store.full and (self._intake.congested or self._inbox.qsize() > MAX_UNDECIDED)
 
     def _dispatch(self, received: Received) -> None:
         principal, key, command = received
