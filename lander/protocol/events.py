@@ -219,6 +219,13 @@ class StopRequested(Message):
     reason: StopReason
 
 
+class KeyRevoked(Message):
+    """The key of an attempt counts no more, since a message that it signed was malformed: its process has yet to be ended."""
+
+    kind: ClassVar[str] = "KeyRevoked"
+    epoch: int
+
+
 class AttemptEnded(Message):
     """The process has exited, because of `cause`; `signal` ended it, if set; `step` is its last timestep, if known."""
 
@@ -531,6 +538,7 @@ Event = Union[  # noqa: UP007 - get_args needs a Union it can take apart at run 
     RunQueued,
     AttemptStarted,
     StopRequested,
+    KeyRevoked,
     AttemptEnded,
     RunPaused,
     RunResumed,

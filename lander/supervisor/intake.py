@@ -63,6 +63,7 @@ class Intake:
         """Fence a trainer whose messages are malformed, and warn in the log: it would resend the same batch for ever."""
         self._gate.refuse("malformed", f"{run}: {problem}")
         self._gate.send(key, c.Fenced(detail=f"said something that is not understood: {problem}"))
+        self.record(run, e.KeyRevoked(epoch=epoch))
         self.record(
             run, e.WarningRaised(message=f"attempt {epoch} said something that is not understood, and is ended: {problem}")
         )

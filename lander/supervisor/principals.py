@@ -20,16 +20,18 @@ class Principals:
             keys.load_or_create(home, "client").public: Principal("client"),
         }
         self._trainers: dict[tuple[str, int], str] = {}
+        self._barred: set[tuple[str, int]] = set()
 
     def get(self, key: str) -> Principal | None:
         """The owner of a key; None for an unknown key."""
         return self._by_key.get(key)
 
     def admit(self, run: str, epoch: int) -> keys.KeyPair:
-        """Accept an attempt's trainer; returns its key pair, the same pair each time."""
+        """Accept an attempt's trainer, unless it is barred; returns its key pair, the same pair each time."""
         pair = keys.of_attempt(self.supervisor, run, epoch)
-        self._by_key[pair.public] = Principal("trainer", run=run, epoch=epoch)
-        self._trainers[run, epoch] = pair.public
+        if (run, epoch) not in self._barred:
+            self._by_key[pair.public] = Principal("trainer", run=run, epoch=epoch)
+            self._trainers[run, epoch] = pair.public
         return pair
 
     def host_key(self, name: str) -> str | None:
@@ -42,7 +44,16 @@ class Principals:
         return self._trainers.get((run, epoch))
 
     def revoke(self, run: str, epoch: int) -> str | None:
-        """Stop accepting an attempt's trainer; returns its key, None if it was not accepted."""
+        """Stop accepting an attempt's trainer, as the attempt is over; returns its key, None if it was not accepted."""
+        self._barred.discard((run, epoch))
+        return self._forget(run, epoch)
+
+    def bar(self, run: str, epoch: int) -> str | None:
+        """Stop accepting an attempt's trainer while the attempt lasts, also if it is admitted again; returns as `revoke`."""
+        self._barred.add((run, epoch))
+        return self._forget(run, epoch)
+
+    def _forget(self, run: str, epoch: int) -> str | None:
         key = self._trainers.pop((run, epoch), None)
         if key is not None:
             del self._by_key[key]

@@ -77,6 +77,8 @@ class Supervisor:
         self.state = fold(self._store.consequential())
         await self._store.quarantine(self.state.quarantined)
         for run, attempt in self.state.attempts():
+            if attempt.key_revoked:
+                self.principals.bar(run.id, attempt.epoch)
             self.principals.admit(run.id, attempt.epoch)
         self._store.listen(self._committed)
         bound = await self.gate.open(port)
@@ -188,7 +190,7 @@ class Supervisor:
         if self._intake.store(key, command):
             self._watch.progressed(run, epoch, time.time())
         else:
-            self._revoke(run, epoch)
+            self._forget(self.principals.bar(run, epoch))
 
     def _committed(self, recorded: Sequence[e.Recorded]) -> None:
         for event in recorded:
@@ -226,7 +228,9 @@ class Supervisor:
 
     def _revoke(self, run: str, epoch: int) -> None:
         """Stop accepting messages of an attempt; its trainer is answered `Fenced` from now on."""
-        key = self.principals.revoke(run, epoch)
+        self._forget(self.principals.revoke(run, epoch))
+
+    def _forget(self, key: str | None) -> None:
         if key is not None:
             self.gate.forget(key)
 

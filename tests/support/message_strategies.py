@@ -174,6 +174,7 @@ EVENTS = {
     e.RunQueued: st.builds(e.RunQueued, not_before=TIMES, reason=TEXT),
     e.AttemptStarted: st.builds(e.AttemptStarted, epoch=NUMBERS, host=TEXT, cpu=COUNTS, gpu=optional(COUNTS)),
     e.StopRequested: st.builds(e.StopRequested, reason=st.sampled_from(get_args(e.StopReason))),
+    e.KeyRevoked: st.builds(e.KeyRevoked, epoch=NUMBERS),
     e.AttemptEnded: st.builds(
         e.AttemptEnded,
         epoch=NUMBERS,

@@ -120,7 +120,7 @@ class SqliteEventStore:
             if len(self._gathering.rows) >= MAX_GROUP:
                 self._seal()
         except SequenceGapError as gap:
-            append.result = gap
+            append.result = gap.with_traceback(None)  # its frames hold the batch, and this append: a cycle of up to a megabyte
         except Exception as error:  # after any error, the callers must not wait forever
             self._fail(error)
         self._wake.set()

@@ -189,6 +189,11 @@ def _limit_exceeded(state: State, recorded: e.Recorded, event: e.ResourceLimitEx
     return state if attempt is None else _change_attempt(state, recorded.stream, exceeded=(*attempt.exceeded, event))
 
 
+def _key_revoked(state: State, recorded: e.Recorded, event: e.KeyRevoked) -> State:
+    attempt = state.attempt(recorded.stream, event.epoch)
+    return state if attempt is None else _change_attempt(state, recorded.stream, key_revoked=True)
+
+
 def _change_attempt(state: State, name: str, **changes: Any) -> State:
     attempt = state.runs[name].attempt
     return state if attempt is None else _change_run(state, name, attempt=replace(attempt, **changes))
@@ -282,6 +287,7 @@ _HANDLERS: Final[Mapping[type[e.Event | e.Unreadable], _Handler]] = {
     e.RunQueued: _queued,
     e.AttemptStarted: _attempt_started,
     e.StopRequested: _stop_requested,
+    e.KeyRevoked: _key_revoked,
     e.AttemptEnded: _attempt_ended,
     e.ResourceLimitExceeded: _limit_exceeded,
     e.RunPaused: _run_moved,

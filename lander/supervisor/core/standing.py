@@ -23,6 +23,8 @@ class Attempt:
     stop_reason: str | None = None
     """Why it was asked to end: a `StopReason`, or `resumed` if an operator has since asked for the run to go on."""
     exceeded: tuple[e.ResourceLimitExceeded, ...] = ()
+    key_revoked: bool = False
+    """Whether its trainer is heard no more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,6 +108,17 @@ async def test_who_cannot_be_understood_is_told_so_and_so_is_the_log(in_process,
     assert in_process.supervisor.gate.refusals["malformed"] == 1
 
 
+async def test_a_revoked_key_stays_revoked_after_a_restart(in_process):
+    order = (await in_process.begin())[A]
+    peer = in_process.peer(keys_of(order))
+    assert isinstance(await peer.ask(append(kind="RunCompleted", body=b"\x80")), c.Fenced)
+    await until(lambda: in_process.stored(A, epoch=0)[-1][0] == "WarningRaised")
+    await in_process.crash()
+    await in_process.open()
+    assert not await in_process.peer(keys_of(order)).handshake()
+    assert in_process.stored(A) == []
+
+
 async def test_a_batch_as_large_as_allowed_is_taken(in_process):
     peer = in_process.peer(keys_of((await in_process.begin())[A]))
     assert await peer.ask(append(number=MAX_EVENTS)) == c.Acknowledged(seq=MAX_EVENTS)

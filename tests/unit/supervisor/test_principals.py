@@ -17,3 +17,13 @@ def test_an_attempt_has_a_key_until_it_is_revoked(tmp_path):
     assert principals.revoke("x/baseline/0", 1) == pair.public
     assert (principals.trainer("x/baseline/0", 1), principals.get(pair.public)) == (None, None)
     assert principals.host_key("") is None, "a trainer is no host"
+
+
+def test_a_barred_attempt_is_not_admitted_again_while_it_lasts(tmp_path):
+    principals = Principals(tmp_path, "local")
+    pair = principals.admit("x/baseline/0", 1)
+    assert principals.bar("x/baseline/0", 1) == pair.public
+    assert principals.admit("x/baseline/0", 1) == pair
+    assert (principals.trainer("x/baseline/0", 1), principals.get(pair.public)) == (None, None)
+    assert principals.revoke("x/baseline/0", 1) is None
+    assert principals._barred == set()
