@@ -16,6 +16,7 @@ from typing import Any, Final
 import zmq
 
 from lander.home import address, keys
+from lander.home.layout import make_private
 from lander.home.lock import is_locked
 from lander.protocol.commands import OPERATE, Accepted, Command, Ping, Refused, ShutDown, StopTarget
 from lander.protocol.errors import ConflictError, HomeError, LanderError, LeavingError, NotFoundError, from_code
@@ -84,7 +85,7 @@ def _once_it_has_started(home: Path) -> address.Address | None:
 def make_home(home: Path) -> None:
     """Make the directory of a home, if it does not exist; raises `HomeError` if it cannot be used."""
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        make_private(home)
         if not os.access(home, os.W_OK | os.X_OK):
             raise PermissionError(13, "Permission denied")
     except OSError as error:

@@ -1,7 +1,7 @@
 """CURVE keys: a process is identified on the wire by the key it holds.
 
-The home stores three secrets, one line each, readable only by their owner: the supervisor's, the local host agent's, and the
-local clients'. A trainer's key is derived from the supervisor's secret, the run and the epoch. So it is not stored, and a
+The home stores three secrets, one line each: the supervisor's, the local host agent's, and the local clients'. A secret counts
+only if nobody else can have read or replaced it: it and its directory belong to the user of this process, and to nobody else. A trainer's key is derived from the supervisor's secret, the run and the epoch. So it is not stored, and a
 restarted supervisor can derive it again.
 """
 
@@ -10,12 +10,16 @@ import hmac
 import os
 import stat
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import zmq
 from zmq.utils import z85
 
+from lander.home.layout import make_private
 from lander.protocol.errors import HomeError
+
+
+_MAX_BYTES: Final = 256
 
 
 class KeyPair(NamedTuple):
@@ -28,12 +32,14 @@ class KeyPair(NamedTuple):
 def load_or_create(home: Path, name: str) -> KeyPair:
     """The key pair stored in the home under this name; created at the first call.
 
-    Raises `HomeError` if it cannot be written, is damaged, or is readable by others.
+    Raises `HomeError` if it cannot be written, is damaged, belongs to another user, or is open to others.
     """
     directory = home / "keys"
     path = directory / f"{name}.key"
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(home)
+        make_private(directory)
+        _check_private(directory, directory.stat(), "700")
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
@@ -49,13 +55,29 @@ def load(home: Path, name: str) -> KeyPair:
     """The key pair stored in the home under this name; raises `HomeError` as `load_or_create` does."""
     path = home / "keys" / f"{name}.key"
     try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        secret = path.read_bytes().strip()
+        _check_private(path.parent, path.parent.stat(), "700")
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise HomeError(f"{path}: not a file, so not a secret key; remove it to have a new one made")
+            _check_private(path, found, "600")
+            secret = file.read(_MAX_BYTES).strip()
     except OSError as error:
         raise HomeError(f"{path}: cannot be read: {error.strerror}") from error
-    if mode & 0o077:
-        raise HomeError(f"{path}: others may read this secret key (mode {mode:04o}); run chmod 600 on it")
     return _pair(secret, path)
+
+
+def _check_private(path: Path, found: os.stat_result, mode: str) -> None:
+    if found.st_uid != os.geteuid():
+        raise HomeError(
+            f"{path}: belongs to user {found.st_uid}, who can read this secret, and not to user {os.geteuid()}, who runs this;"
+            " run as its owner, or choose another --home"
+        )
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        raise HomeError(
+            f"{path}: others may read this secret (mode {stat.S_IMODE(found.st_mode):04o}); run chmod {mode} on it"
+        )
 
 
 def of_attempt(supervisor: KeyPair, run: str, epoch: int) -> KeyPair:

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from lander.home.layout import make_private
 from lander.protocol.errors import HomeError
 
 LOCK: Final = "lock"
@@ -24,7 +25,7 @@ class HomeLock:
     def __init__(self, home: Path) -> None:
         self._path = home / LOCK
         try:
-            home.mkdir(parents=True, exist_ok=True)
+            make_private(home)
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise HomeError(f"{home}: cannot be used as a home: {error.strerror}; choose another --home") from error

@@ -61,6 +61,7 @@ def main() -> int:
     if os.fork() != 0:
         os._exit(0)  # the starter waits for this parent only, so the supervisor does not become its zombie
     os.setsid()
+    os.umask(os.umask(0o022) | 0o022)  # for all processes of this home: what they write is their user's alone to change
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LogLine())
     logging.basicConfig(level=logging.INFO, handlers=[handler])

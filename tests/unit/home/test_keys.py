@@ -2,6 +2,8 @@
 
 import os
 import stat
+import tempfile
+from pathlib import Path
 
 import pytest
 import zmq
@@ -28,6 +30,7 @@ def umask(request):
 @pytest.mark.usefixtures("umask")
 def test_only_their_owner_may_read_them(tmp_path):
     load_or_create(tmp_path / "home", "client")
+    assert mode(tmp_path / "home") == 0o700
     assert mode(tmp_path / "home" / "keys") == 0o700
     assert mode(tmp_path / "home" / "keys" / "client.key") == 0o600
 
@@ -49,6 +52,90 @@ def test_a_key_that_others_may_read_is_refused(tmp_path, looser):
             find(tmp_path, "client")
     path.chmod(0o400)
     assert load(tmp_path, "client")
+
+
+@pytest.mark.parametrize("looser", [0o750, 0o701, 0o777])
+def test_keys_in_a_directory_that_others_may_enter_are_refused(tmp_path, looser):
+    load_or_create(tmp_path, "client")
+    (tmp_path / "keys").chmod(looser)
+    for find in (load, load_or_create):
+        with pytest.raises(HomeError, match=f"keys: .*mode {looser:04o}.*chmod 700"):
+            find(tmp_path, "client")
+
+
+def test_what_is_no_file_is_no_key_and_is_not_waited_for(tmp_path):
+    load_or_create(tmp_path, "client")
+    (tmp_path / "keys" / "client.key").rename(tmp_path / "elsewhere")
+    (tmp_path / "keys" / "client.key").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(HomeError, match="client.key: cannot be read: Too many levels of symbolic links"):
+        load(tmp_path, "client")
+    os.mkfifo(tmp_path / "keys" / "host.key", 0o600)
+    with pytest.raises(HomeError, match="host.key: not a file"):
+        load(tmp_path, "host")
+
+
+# --- other users ------------------------------------------------------------------------------------------------------
+
+NOBODY = 65534
+
+
+@pytest.fixture
+def shared_directory():
+    """A directory that every user can enter and write to, unlike those of pytest."""
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o1777)
+        yield Path(directory)
+
+
+def as_nobody(function, *arguments):
+    """What a function returns, or the error it raises, as text, when another user calls it."""
+    readable, writable = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+            said = repr(function(*arguments))
+        except BaseException as error:
+            said = repr(error)
+        os.write(writable, said.encode())
+        os._exit(0)
+    os.close(writable)
+    with os.fdopen(readable) as pipe:
+        said = pipe.read()
+    os.waitpid(child, 0)
+    return said
+
+
+only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
+
+
+@only_root
+def test_the_keys_of_another_user_are_refused(shared_directory):
+    home = shared_directory / "home"
+    assert as_nobody(load_or_create, home, "client").startswith("KeyPair")
+    for find in (load, load_or_create):
+        with pytest.raises(HomeError, match=f"keys: belongs to user {NOBODY}.*run as its owner, or choose another --home"):
+            find(home, "client")
+    os.chown(home / "keys", 0, 0)
+    with pytest.raises(HomeError, match=f"client.key: belongs to user {NOBODY}"):
+        load(home, "client")
+
+
+@only_root
+@pytest.mark.usefixtures("umask")
+def test_another_user_gets_at_nothing(shared_directory):
+    home = shared_directory / "home"
+    load_or_create(home, "client")
+    assert "Permission denied" in as_nobody(load, home, "client")
+    assert "Permission denied" in as_nobody(os.listdir, home)
+    assert "Permission denied" in as_nobody((home / "more").mkdir)
+    home.chmod(0o777)  # as an earlier version left it
+    (home / "keys").rename(home / "away")
+    assert as_nobody(load_or_create, home, "client").startswith("KeyPair")
+    with pytest.raises(HomeError, match=f"belongs to user {NOBODY}"):
+        load(home, "client")
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"short", b"x" * 41, b"\xff" * 40, b" " * 40, "ß".encode() * 20])
