@@ -1,8 +1,9 @@
 """CURVE keys: a process is identified on the wire by the key it holds.
 
 The home stores three secrets, one line each: the supervisor's, the local host agent's, and the local clients'. A secret counts
-only if nobody else can have read or replaced it: it and its directory belong to the user of this process, and to nobody else. A trainer's key is derived from the supervisor's secret, the run and the epoch. So it is not stored, and a
-restarted supervisor can derive it again.
+only if nobody else can have read or replaced it: it and its directory belong to the user of this process, and to nobody else. A
+trainer's key is derived from the supervisor's secret, the run and the epoch. So it is not stored, and a restarted supervisor
+can derive it again.
 """
 
 import hashlib
@@ -17,7 +18,6 @@ from zmq.utils import z85
 
 from lander.home.layout import make_private
 from lander.protocol.errors import HomeError
-
 
 _MAX_BYTES: Final = 256
 
@@ -75,9 +75,7 @@ def _check_private(path: Path, found: os.stat_result, mode: str) -> None:
             " run as its owner, or choose another --home"
         )
     if stat.S_IMODE(found.st_mode) & 0o077:
-        raise HomeError(
-            f"{path}: others may read this secret (mode {stat.S_IMODE(found.st_mode):04o}); run chmod {mode} on it"
-        )
+        raise HomeError(f"{path}: others may read this secret (mode {stat.S_IMODE(found.st_mode):04o}); run chmod {mode} on it")
 
 
 def of_attempt(supervisor: KeyPair, run: str, epoch: int) -> KeyPair:

@@ -1,9 +1,9 @@
 """The gate: the supervisor's one socket, and the only module that sees frames.
 
-ROUTER with CURVE, behind a relay that all connections pass (`relay.py`). A sender's identity follows from its authenticated key alone, never from a message's content. CURVE by
-itself accepts any key: our ZAP handler decides, for a domain that is set and enforced, and `open` proves with a random key
-that it does. A message that is malformed, oversized or not allowed for its sender is counted and dropped, and logged at most
-once a second.
+ROUTER with CURVE, behind a relay that all connections pass (`relay.py`). A sender's identity follows from its authenticated key
+alone, never from a message's content. CURVE by itself accepts any key: our ZAP handler decides, for a domain that is set and
+enforced, and `open` proves with a random key that it does. A message that is malformed, oversized or not allowed for its sender
+is counted and dropped, and logged at most once a second.
 """
 
 import asyncio
@@ -108,7 +108,7 @@ class Gate:
         self._router.setsockopt(zmq.RCVHWM, MAX_QUEUED)
         self._router.setsockopt(zmq.SNDHWM, MAX_QUEUED)
         self._router.setsockopt(zmq.RCVBUF, BUFFER_BYTES)
-        behind = self._router.bind_to_random_port(f"tcp://{LOOPBACK}")
+        behind: int = self._router.bind_to_random_port(f"tcp://{LOOPBACK}")
         bound = await self._relay.open(port, behind)
         self.endpoint = f"tcp://{LOOPBACK}:{bound}"
         asyncio.get_running_loop().add_reader(self._router.FD, self._readable.set)

@@ -2,14 +2,14 @@
 
 A receive queue of libzmq is bounded by a number of messages only, and a full one is dangerous: when its connection breaks and
 a heartbeat follows, libzmq's own or one that the peer had sent before, an assertion in `stream_engine_base.cpp` ends the whole
-process (4.3.5, and still in its main branch of 2026). No option of libzmq prevents this. The relay does:
+process (4.3.5, and its main branch in July 2026). No option of libzmq prevents this. The relay does:
 
-- It forwards no more than `MAX_UNREAD` bytes of a connection, and `MAX_TOTAL_UNREAD` of all, before the gate has read everything
-  that arrived. A peer over a bound waits: nothing is read from its connection, so its own TCP makes it wait.
+- It forwards no more than `MAX_UNREAD` bytes of a connection, and `MAX_TOTAL_UNREAD` of all, before the gate has read
+  everything that arrived. A peer over a bound waits: nothing is read from its connection, so its own TCP makes it wait.
 - It never breaks a connection to libzmq: it only ends the stream, and libzmq sees that after all messages before it.
 
-libzmq closes the connection of a peer that it refuses, or that misses the heartbeats which it announced; the relay passes that
-on. A peer that announces none, as short-lived clients, is noticed by TCP keepalive when its machine is gone.
+libzmq closes the connection of a peer that it refuses, or whose announced heartbeats stay away; the relay passes that on. A
+peer that announces none, such as a client, is noticed by TCP keepalive when its machine is gone.
 """
 
 import asyncio

@@ -124,7 +124,7 @@ class Supervisor:
 
     async def _receive(self) -> None:
         while True:
-            while self._overloaded():
+            while self._overloaded():  # noqa: ASYNC110 - several queues, and a disk: no one event tells that there is room
                 await asyncio.sleep(ROOM_SECONDS)
             for received in await self.gate.receive():
                 with containment.contained(self.gate, received.key, received.command):

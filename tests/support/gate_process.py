@@ -1,8 +1,8 @@
-"""`python -m tests.support.gate_process SETTINGS`: a gate in a process of its own, which may die, and does not read until it is told.
+"""`python -m tests.support.gate_process SETTINGS`: a gate in a process of its own, which may die.
 
-The settings are JSON: the keys it lets in, and `hwm`, if its receive queue is to have another bound. It prints a line of JSON
-with its ports, the relay's and libzmq's; with the first line on standard input it begins to read, and at the second it leaves.
-Every message is then counted, in the line of JSON that it prints last.
+It reads nothing until it is told. The settings are JSON: the keys it lets in, and `hwm`, if its receive queue is to have
+another bound. It prints a line of JSON with its ports, the relay's and libzmq's; with the first line on standard input it
+begins to read, and at the second it leaves. Every message is then counted, in the line of JSON that it prints last.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""`python -m tests.support.supervisor_process HOME [UNBOUNDED]`: a real supervisor with one attempt, whose trainer the test plays.
+"""`python -m tests.support.supervisor_process HOME [UNBOUNDED]`: a real supervisor with one attempt; a test plays its trainer.
 
 It starts no host agent. It prints a line of JSON: how to connect as that trainer. With `UNBOUNDED`, no bound of memory holds.
 """

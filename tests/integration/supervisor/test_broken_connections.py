@@ -8,11 +8,8 @@ import socket
 import struct
 import sys
 
-import pytest
 import zmq
 
-from lander.actors.trainer.mailbox import Connection
-from lander.home.keys import KeyPair
 from lander.protocol import commands as c
 from lander.protocol.wire import encode
 from tests.support.peers import TIMEOUT_SECONDS, new_keys
@@ -89,7 +86,7 @@ async def leave_a_backlog_of_heartbeats(port, gate_key, client):
             peer.setsockopt(option, value)
         monitor = peer.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
         peer.connect(f"tcp://127.0.0.1:{await wire.open(port)}")
-        while not monitor.poll(0):
+        while not monitor.poll(0):  # noqa: ASYNC110 - it would take an asyncio context of its own
             await asyncio.sleep(0.01)
         peer.disable_monitor()
         monitor.close(linger=0)

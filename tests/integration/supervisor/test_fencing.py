@@ -12,6 +12,7 @@ from lander.home.keys import KeyPair
 from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.protocol.wire import MAX_EVENTS, encode_event
+from lander.supervisor import intake
 from lander.supervisor.core.decide import HostGone
 from tests.support.in_process_supervisor import in_process_supervisor, in_thread
 from tests.support.peers import TIMEOUT_SECONDS
@@ -117,6 +118,28 @@ async def test_a_revoked_key_stays_revoked_after_a_restart(in_process):
     await in_process.open()
     assert not await in_process.peer(keys_of(order)).handshake()
     assert in_process.stored(A) == []
+
+
+async def test_nothing_is_received_while_too_much_waits_for_the_disk(in_process, monkeypatch):
+    peer = in_process.peer(keys_of((await in_process.begin())[A]))
+    assert await peer.ask(append()) == c.Acknowledged(seq=1)
+    committed = asyncio.Event()
+    transact = in_process.store._connection.transact
+
+    async def transact_later(statements):
+        await committed.wait()
+        await transact(statements)
+
+    monkeypatch.setattr(in_process.store._connection, "transact", transact_later)
+    monkeypatch.setattr(intake, "MAX_WAITING", 10 * 1024)
+    await peer.say(*(append(first_seq=2 + number) for number in range(40)))
+    await until(lambda: in_process.supervisor._intake.congested)
+    await asyncio.sleep(0.1)  # it would receive the rest now
+    assert in_process.supervisor._intake._waiting < 20 * 1024
+    committed.set()
+    while (await peer.hear()) != c.Acknowledged(seq=41):
+        pass
+    assert in_process.supervisor._intake._waiting == 0
 
 
 async def test_a_batch_as_large_as_allowed_is_taken(in_process):

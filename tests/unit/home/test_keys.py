@@ -67,10 +67,10 @@ def test_what_is_no_file_is_no_key_and_is_not_waited_for(tmp_path):
     load_or_create(tmp_path, "client")
     (tmp_path / "keys" / "client.key").rename(tmp_path / "elsewhere")
     (tmp_path / "keys" / "client.key").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(HomeError, match="client.key: cannot be read: Too many levels of symbolic links"):
+    with pytest.raises(HomeError, match=r"client\.key: cannot be read: Too many levels of symbolic links"):
         load(tmp_path, "client")
     os.mkfifo(tmp_path / "keys" / "host.key", 0o600)
-    with pytest.raises(HomeError, match="host.key: not a file"):
+    with pytest.raises(HomeError, match=r"host\.key: not a file"):
         load(tmp_path, "host")
 
 

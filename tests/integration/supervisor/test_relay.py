@@ -1,0 +1,174 @@
+"""The relay, with a plain server in libzmq's place: it carries everything, lets a peer wait, and never breaks a connection."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import struct
+
+import pytest
+
+from lander.home import heartbeat
+from lander.protocol import commands as c
+from lander.supervisor import relay as relay_module
+from lander.supervisor.relay import Relay
+from tests.support.peers import TIMEOUT_SECONDS
+
+SLACK = 512 << 10
+"""The last piece that may exceed a bound, twice."""
+
+
+class Behind:
+    """A server in libzmq's place: keeps the streams of every connection, and reads only when it is asked to."""
+
+    def __init__(self):
+        self.looks = asyncio.Semaphore(0)
+        self.relay = Relay(self.looks.release)
+        self.connections = asyncio.Queue()
+        self._writers = []
+
+    async def __aenter__(self):
+        self._server = await asyncio.start_server(self._keep, "127.0.0.1", 0, limit=1 << 16)
+        self.port = await self.relay.open(None, self._server.sockets[0].getsockname()[1])
+        return self
+
+    def _keep(self, reader, writer):
+        self._writers.append(writer)
+        self.connections.put_nowait((reader, writer))
+
+    async def connect(self):
+        """A peer's streams, and those of its connection behind the relay."""
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            peer = await asyncio.open_connection("127.0.0.1", self.port)
+            self._writers.append(peer[1])
+            peer[1].write(b"!")
+            behind = await self.connections.get()
+            assert await behind[0].readexactly(1) == b"!"
+            return peer, behind
+
+    async def __aexit__(self, *_):
+        self._server.close()
+        self.relay.close()
+        for writer in self._writers:
+            writer.transport.abort()
+        await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def behind():
+    async with Behind() as behind:
+        yield behind
+
+
+async def receive(reader, number):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        return await reader.readexactly(number)
+
+
+async def all_that_comes(reader, quiet=0.3):
+    """How many bytes arrive until none has for a while."""
+    total = 0
+    with contextlib.suppress(TimeoutError):
+        while True:
+            async with asyncio.timeout(quiet):
+                total += len(await reader.read(1 << 20))
+    return total
+
+
+async def test_every_byte_arrives_in_both_directions(behind):
+    (peer_reads, peer), (reads, writer) = await behind.connect()
+    data = os.urandom(3 << 20)
+    for source, sink in ((peer, reads), (writer, peer_reads)):
+        source.write(data)
+        assert await receive(sink, len(data)) == data
+
+
+async def test_a_peer_over_its_bound_waits_and_loses_nothing_and_another_does_not_wait(behind):
+    (_, flood), (reads, _) = await behind.connect()
+    data = os.urandom(3 * relay_module.MAX_UNREAD)
+    flood.write(data)
+    first = await all_that_comes(reads)
+    assert relay_module.MAX_UNREAD <= 1 + first <= relay_module.MAX_UNREAD + SLACK
+    (_, other), (other_reads, _) = await behind.connect()
+    other.write(b"hello")
+    assert await receive(other_reads, 5) == b"hello"
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        await behind.looks.acquire()  # whoever waits is not forgotten
+    while first < len(data):
+        behind.relay.drained()
+        more = await all_that_comes(reads)
+        assert 0 < more <= relay_module.MAX_UNREAD + SLACK
+        first += more
+    assert first == len(data)
+
+
+async def test_all_together_wait_at_the_bound_of_all(behind, monkeypatch):
+    monkeypatch.setattr(relay_module, "MAX_TOTAL_UNREAD", 2 << 20)
+    connections = [await behind.connect() for _ in range(4)]
+    for (_, peer), _ in connections:
+        peer.write(bytes(2 << 20))
+    arrived = await asyncio.gather(*(all_that_comes(reads) for _, (reads, _) in connections))
+    assert 2 << 20 <= sum(arrived) <= (2 << 20) + 4 * SLACK
+
+
+async def test_a_peer_that_resets_its_connection_ends_the_stream_and_breaks_nothing(behind):
+    (_, peer), (reads, writer) = await behind.connect()
+    peer.write(bytes(100_000))
+    await peer.drain()
+    assert await receive(reads, 1) == b"\0"
+    peer.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    peer.transport.abort()
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        assert len(await reads.read()) <= 99_999  # to the end of the stream; a reset would raise an error here
+    for _ in range(3):
+        writer.write(bytes(100_000))
+        await writer.drain()  # also what is still said to the peer breaks nothing
+        await asyncio.sleep(0.02)
+
+
+async def test_a_connection_that_is_closed_behind_is_closed_before(behind):
+    (peer_reads, _), (_, writer) = await behind.connect()
+    writer.write(b"farewell")
+    writer.close()
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        assert await peer_reads.read() == b"farewell"
+        while behind.relay._links:  # noqa: ASYNC110 - the relay tells nobody what it has forgotten
+            await asyncio.sleep(0.002)
+
+
+async def test_more_connections_than_files_allow_are_turned_away(behind, caplog):
+    behind.relay._limit = 2
+    first, _ = await behind.connect(), await behind.connect()
+    for _ in range(3):
+        reader, writer = await asyncio.open_connection("127.0.0.1", behind.port)
+        with contextlib.suppress(ConnectionError):
+            assert await reader.read() == b""
+        writer.transport.abort()
+    assert caplog.text.count("2 connections are open") == 1
+    first[1][1].close()
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        while len(behind.relay._links) > 1:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.002)
+    await behind.connect()
+
+
+# --- with libzmq behind it ----------------------------------------------------------------------------------------------
+
+
+async def test_a_peer_that_falls_silent_is_noticed(gate_fixture, connect_peer, monkeypatch):
+    """Its machine is gone without a word: no byte comes, and no end of the stream."""
+    monkeypatch.setattr(heartbeat, "INTERVAL_MS", 100)
+    monkeypatch.setattr(heartbeat, "TIMEOUT_MS", 400)
+    peer = connect_peer("trainer")
+    await peer.ask(c.Append(run="x/baseline/0", epoch=1, first_seq=1, events=()))
+    relay = gate_fixture.gate._relay
+    (link,) = relay._links
+    heartbeats = asyncio.Event()
+    monkeypatch.setattr(relay, "forwarded", lambda link, size: heartbeats.set())
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        await heartbeats.wait()  # with the first, the peer announces the next
+    monkeypatch.setattr(link, "release", lambda reason: None)
+    link.hold("silent")
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        while link in relay._links:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.01)
