@@ -13,6 +13,7 @@ peer that announces none, such as a client, is noticed by TCP keepalive when its
 """
 
 import asyncio
+import contextlib
 import errno
 import logging
 import resource
@@ -88,15 +89,23 @@ class Relay:
 
     async def _join(self, link: "Link") -> None:
         try:
-            end = socket.socket()
-            end.setblocking(False)
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
-            await asyncio.get_running_loop().sock_connect(end, (LOOPBACK, self._target))
-            await asyncio.get_running_loop().create_connection(lambda: _LibzmqEnd(link), sock=end)
+            await self._connect(link)
         except OSError as error:
             LOG.warning("a connection ends at once: %s", error)
             self._links.discard(link)
             link.transport.abort()
+
+    async def _connect(self, link: "Link") -> None:
+        loop = asyncio.get_running_loop()
+        end = socket.socket()
+        try:
+            end.setblocking(False)
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
+            await loop.sock_connect(end, (LOOPBACK, self._target))
+            await loop.create_connection(lambda: _LibzmqEnd(link), sock=end)
+        except BaseException:
+            end.close()
+            raise
 
     def forwarded(self, link: "Link", size: int) -> None:
         """Count what a connection sent to libzmq, and let the peer wait if that is too much."""
@@ -213,7 +222,8 @@ class Link(asyncio.Protocol):
     def _end_stream(self) -> None:
         """Tell libzmq that nothing follows, but leave the connection whole: breaking it could end the process."""
         if self.libzmq is not None and not self.libzmq.is_closing():
-            self.libzmq.write_eof()
+            with contextlib.suppress(OSError):  # libzmq was faster, and has closed the connection
+                self.libzmq.write_eof()
 
     def libzmq_closed(self) -> None:
         """libzmq has closed the connection: so does the relay, once the peer has read the last bytes."""
@@ -224,6 +234,7 @@ class Link(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close both ends at once."""
+        self.joining.cancel()
         for end in (self.transport, self.libzmq):
             if end is not None:
                 end.abort()

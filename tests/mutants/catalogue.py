@@ -675,8 +675,8 @@ MUTANTS = (
         ("tests/unit/reports/analysis/test_csv_cells.py",),
         "a broken connection is broken towards libzmq, too",
         "lander/supervisor/relay.py",
-        "            self.libzmq.write_eof()\n",
-        "            self.libzmq.abort()\n",
+        "self.libzmq.write_eof()\n",
+        "self.libzmq.abort()\n",
         (
             "tests/integration/supervisor/test_broken_connections.py",
             "tests/integration/supervisor/test_relay.py",
