@@ -673,6 +673,8 @@ MUTANTS = (
         "if text.startswith(_FORMULA)",
         "if text is _FORMULA",
         ("tests/unit/reports/analysis/test_csv_cells.py",),
+    ),
+    Mutant(
         "a broken connection is broken towards libzmq, too",
         "lander/supervisor/relay.py",
         "self.libzmq.write_eof()\n",
