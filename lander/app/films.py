@@ -16,7 +16,7 @@ from lander.actors.trainer.playback import DifferentEpisodeError, draw, frames_p
 from lander.actors.trainer.saved_policy import Policy
 from lander.app.chosen_policies import chosen, load
 from lander.app.episode_player import alone_or_after
-from lander.app.replay_subject import arm_of
+from lander.app.replay_subject import arm_of, evaluation_of
 from lander.protocol.errors import LanderError
 from lander.protocol.events import EvaluationFinished
 from lander.protocol.experiment import Arm, RunKey
@@ -104,10 +104,11 @@ def _final_episodes(reader: Reader, run: RunFinding) -> Iterator[_Episode]:
 
 def _film(reader: Reader, title: str, episode: _Episode, directory: Path) -> tuple[str, Path]:
     key = RunKey.parse(episode.run)
-    arm = arm_of(reader, episode.run)
-    policy = load(reader.home, episode.run, arm, chosen(reader, episode.run, str(episode.evaluation.step)))
+    policy = load(
+        reader.home, episode.run, arm_of(reader, episode.run), chosen(reader, episode.run, str(episode.evaluation.step))
+    )
     path = directory / f"{key.arm}-{title}{SUFFIX}"
-    write = partial(_write, policy, arm, path, episode)
+    write = partial(_write, policy, evaluation_of(reader, episode.run), path, episode)
     alone_or_after(write, partial(write, range(episode.place)))
     return f"{title}: {number(episode.episode_return)} (seed {key.seed})", path
 

@@ -29,3 +29,8 @@ def arm_of(reader: Reader, run: str) -> Arm:
     except CodeError as error:
         raise HomeError(f"{run}: {error}") from error
     return reader.experiment(key.experiment).configuration(key)
+
+
+def evaluation_of(reader: Reader, run: str) -> Arm:
+    """The same for the run's evaluations, which may be played in an environment that all arms share."""
+    return arm_of(reader, run).evaluated_in(reader.experiment(RunKey.parse(run).experiment).evaluation_environment)

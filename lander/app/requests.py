@@ -12,6 +12,7 @@ from lander.experiments.parsing import parse_experiment, read_experiment
 from lander.experiments.specification import ExperimentSpec
 from lander.protocol.events import Execution
 from lander.protocol.experiment import Experiment
+from lander.reports.analysis import comparability
 from lander.store.log.reader import Reader
 
 
@@ -89,10 +90,11 @@ def checked(
     from lander.actors.sb3.defaults import with_defaults
 
     check(experiment, source, execution.directory, home)
+    complete = with_defaults(experiment)
     return Request(
-        experiment=with_defaults(experiment),
+        experiment=complete,
         execution=execution,
-        notices=tuple(notices),
+        notices=(*notices, *comparability.notices(complete)),
         source=source,
         archive=archive,
         new_code=new_code,

@@ -45,6 +45,8 @@ MEANINGS: Final[Mapping[str, str]] = {
     "checkpoint_frequency": "Timesteps between checkpoints. A stop and a pause write a checkpoint, too.",
     "eval_frequency": "Timesteps between evaluations of the policy. null: one evaluation, at the end.",
     "eval_episodes": "Episodes of each evaluation. 0: no evaluation.",
+    "evaluation_environment": "The environment in which every arm is evaluated. null: each arm is evaluated in its own.",
+    "compare_budgets": "Whether arms with different training_steps are compared. If not, there is no verdict on them.",
     "origin": "The checkpoints that a fork continues. lander-ctl fork writes this.",
     "baseline": "The settings of the arm with which the others are compared.",
     "variants": "The other arms by name. Each one says only what differs from the baseline.",
@@ -123,8 +125,22 @@ def _experiment_settings() -> Schema:
     found["experiment_id"]["type"] = ["string", "null"]
     limits = found["resource_limits"]["properties"]
     found["resource_limits"]["properties"] = {name: _described(name, schema) for name, schema in limits.items()}
+    found["evaluation_environment"] = _common_environment()
     found["origin"] = {"anyOf": [_cleaned(_inlined(Origin.model_json_schema())), {"type": "null"}]}
     return found
+
+
+def _common_environment() -> Schema:
+    """The name of an environment, a mapping of its name and arguments, or null."""
+    settings = {name: _plain(ArmSpec, name) for name in ("environment", "environment_kwargs")}
+    settings["environment_kwargs"]["type"] = ["object", "null"]
+    mapping: Schema = {
+        "type": ["object", "null"],
+        "properties": {name: _described(name, schema) for name, schema in settings.items()},
+        "required": ["environment"],
+        "additionalProperties": False,
+    }
+    return {"anyOf": [settings["environment"], mapping]}
 
 
 def _arm_settings() -> Schema:

@@ -35,6 +35,7 @@ from lander.protocol.experiment import (
     MAX_SEED,
     MAX_SEEDS,
     Arm,
+    EvaluationEnvironment,
     Experiment,
     Origin,
     ResourceLimits,
@@ -137,6 +138,17 @@ class ResourceLimitsSpec(_Spec):
     wall_hours: _Limit = None
 
 
+class EvaluationEnvironmentSpec(_Spec):
+    """The one environment in which every arm is evaluated."""
+
+    environment: _EnvironmentName
+    environment_kwargs: PlainData = Field(default_factory=dict)
+
+    def recorded(self) -> EvaluationEnvironment:
+        """The environment as it is recorded."""
+        return EvaluationEnvironment(**self.model_dump())
+
+
 class ExperimentSpec(_Spec):
     """An experiment file: what is compared, with how many runs, and what to do when a run fails.
 
@@ -156,6 +168,8 @@ class ExperimentSpec(_Spec):
     checkpoint_frequency: _AboveZero = 10_000
     eval_frequency: Annotated[_AboveZero | None, Field(description="steps between evaluations; null: only at the end")] = None
     eval_episodes: Annotated[_Episodes, Field(description="episodes of an evaluation; 0: none")] = 20
+    evaluation_environment: EvaluationEnvironmentSpec | None = None
+    compare_budgets: Annotated[bool, Strict(), Allowed("true or false")] = False
     origin: Origin | None = None
 
     @model_validator(mode="before")
@@ -186,7 +200,8 @@ class ExperimentSpec(_Spec):
         """The experiment to be recorded, with an id; raises `ValidationError` if a fork does not fit its origin."""
         arms = [Arm(**arm.recorded()) for arm in self.arms]
         rest = {name: getattr(self, name) for name in type(self).model_fields if name not in ("arms", "resource_limits")}
-        named = rest | {"experiment_id": self.experiment_id or "unnamed"}
+        common = self.evaluation_environment and self.evaluation_environment.recorded()
+        named = rest | {"experiment_id": self.experiment_id or "unnamed", "evaluation_environment": common}
         limits = ResourceLimits(**self.resource_limits.model_dump())
         unsaid = tuple(name for name in self.defaulted if name in Settings.model_fields or name == "hypothesis")
         experiment = Experiment(**named, arms=tuple(arms), resource_limits=limits, defaulted=unsaid)

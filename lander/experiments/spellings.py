@@ -23,6 +23,8 @@ ARM_KEYS: Final[tuple[str, ...]] = (
     "seed",
 )
 """The settings of an arm; at the top level of a file they apply to all arms."""
+COMMON: Final = "evaluation_environment"
+"""The common environment of all evaluations: a name, or a mapping of `environment` and `environment_kwargs`."""
 SPELLINGS: Final = (("arms",), ("baseline_config", "variant_config"), ("baseline", "variants", "variant"))
 
 
@@ -89,6 +91,8 @@ class WrittenExperiment:
         if len(arms) > MAX_ARMS:
             raise ValueError(f"{'variants' if short else 'arms'}: found {len(arms)} arms; must be at most {MAX_ARMS}")
         shared = {key: rest.pop(key) for key in ARM_KEYS if key in rest}
+        if COMMON in rest:
+            rest[COMMON] = _as_mapping(rest[COMMON])
         return cls(rest, shared, arms, short)
 
     def resolve(self, *, rename_environments: bool = True) -> tuple[dict[str, object], tuple[str, ...]]:
@@ -96,7 +100,11 @@ class WrittenExperiment:
         complete = [{**arm.identity, **self.settings(arm)} for arm in self.arms]
         renamed = complete if rename_environments else ()  # what is recorded is named as it was then
         notices = dict.fromkeys(notice for arm in renamed for notice in _replace_environment(arm))
-        return {**self.top, "arms": complete}, tuple(notices)
+        top = dict(self.top)
+        if COMMON in top:
+            common = top[COMMON] = _as_mapping(top[COMMON])
+            notices |= dict.fromkeys(_replace_environment(common) if common and rename_environments else ())
+        return {**top, "arms": complete}, tuple(notices)
 
     def settings(self, arm: WrittenArm) -> dict[str, object]:
         """All settings of the arm, own and inherited."""
@@ -193,6 +201,17 @@ def _replace_environment(arm: dict[str, object]) -> Iterator[str]:
         arm |= {"environment": name, "environment_kwargs": {**implied, **given}}
         adding = " with continuous: true" if implied.keys() - given.keys() else ""
         yield f"{written} {reason}; running {name}{adding} in its place"
+
+
+def _as_mapping(environment: object) -> dict[str, object] | None:
+    """The common environment of evaluations as a mapping of settings, also if only its name is given; None for none."""
+    if environment is None:
+        return None
+    if isinstance(environment, str):
+        return {"environment": environment}
+    if not isinstance(environment, Mapping):
+        raise ValueError(f"{COMMON}: found {shown(environment)}; must be the name of an environment, a mapping, or null")
+    return {key: value for key, value in environment.items() if (key, value) != ("environment_kwargs", None)}
 
 
 def has_path(settings: object, path: Location) -> bool:

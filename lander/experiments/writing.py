@@ -12,12 +12,14 @@ from lander.protocol.experiment import Arm, Experiment
 from lander.protocol.text import printable
 
 NESTED: Final = ("hyperparameters", "environment_kwargs")
+_ONLY_IF_SET: Final = ("evaluation_environment", "compare_budgets")
 _RECORDED_ONLY: Final = {"defaults", "scheduled", "defaulted"}
 
 
 def as_written(experiment: Experiment) -> dict[str, Any]:
     """The experiment in the normal form, with the settings that the user wrote and no defaults."""
-    excluded = {"arms", "tasks", "origin", "code", *experiment.defaulted, "defaulted"}
+    empty = {name for name in _ONLY_IF_SET if not getattr(experiment, name)}
+    excluded = {"arms", "tasks", "origin", "code", *empty, *experiment.defaulted, "defaulted"}
     top = experiment.model_dump(mode="json", exclude=excluded)
     origin = {} if experiment.origin is None else {"origin": experiment.origin.model_dump(mode="json")}
     return {**top, **origin, "arms": [arm_as_written(arm) for arm in experiment.arms]}

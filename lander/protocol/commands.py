@@ -11,7 +11,7 @@ from pydantic import Field
 
 from lander.protocol.code import Code
 from lander.protocol.events import CheckpointCommitted, Execution, Number, ResourcesSampled
-from lander.protocol.experiment import Arm, Experiment
+from lander.protocol.experiment import Arm, EvaluationEnvironment, Experiment
 from lander.protocol.model import Count, Message, Model, ShortText, Text
 from lander.protocol.plain import PlainData
 
@@ -183,6 +183,7 @@ class TrainerOrder(Model):
     checkpoint_frequency: Number
     eval_frequency: Number | None = None
     eval_episodes: Count = 0
+    evaluation_environment: EvaluationEnvironment | None = None
     checkpoints: tuple[CheckpointCommitted, ...] = ()
     origin: CheckpointCommitted | None = None
     new_episodes: bool = False

@@ -28,7 +28,8 @@ _EXPERIMENT: Final = frozenset(
         "eval_episodes",
     )
 )
-
+_ONLY_IF_SET: Final = ("origin", "tasks", "evaluation_environment", "compare_budgets")
+"""Fields that came later, each empty in every experiment that was recorded before it."""
 
 _DEFAULTS_1: Final[dict[str, Any]] = {
     "hypothesis": "",
@@ -47,8 +48,8 @@ _ARM_DEFAULTS_1: Final[dict[str, Any]] = {"environment_kwargs": {}, "device": "c
 
 
 def _rule_1(experiment: Experiment) -> dict[str, Any]:
-    """Everything but the id. `origin` and `tasks` only if set, so that experiments without them keep their older digests."""
-    only_some = frozenset(name for name in ("origin", "tasks") if getattr(experiment, name))
+    """Everything but the id. `_ONLY_IF_SET` only if set, so that experiments without them keep their older digests."""
+    only_some = frozenset(name for name in _ONLY_IF_SET if getattr(experiment, name))
     written = experiment.model_dump(mode="json", include=set(_EXPERIMENT | only_some))
     written |= {name: _DEFAULTS_1[name] for name in experiment.defaulted if name in _DEFAULTS_1}
     return written | {"arms": [_arm_by_rule_1(arm) for arm in experiment.arms]}

@@ -72,6 +72,13 @@ Limit = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 N = TypeVar("N", "Arm", "Task")
 
 
+class EvaluationEnvironment(Model):
+    """The one environment in which the policies of all arms are evaluated, in place of each arm's own."""
+
+    environment: EnvironmentName
+    environment_kwargs: PlainData
+
+
 class Arm(Model):
     """One complete configuration: everything that decides the bits of a run, except the seed.
 
@@ -93,6 +100,10 @@ class Arm(Model):
     defaults: PlainData = Field(default_factory=dict)
     scheduled: tuple[str, ...] = ()
     defaulted: tuple[str, ...] = ()
+
+    def evaluated_in(self, common: EvaluationEnvironment | None) -> Self:
+        """The arm with this environment in place of its own, for its evaluation; unchanged for None."""
+        return self if common is None else self.model_copy(update=dict(common))
 
 
 class ResourceLimits(Model):
@@ -192,8 +203,10 @@ class RunKey(NamedTuple):
 class Experiment(Settings):
     """A question to be answered by training: what is compared, with how many runs, and what to do when a run fails.
 
-    The first arm is the baseline. `tasks` are the environments of a suite, if it is one. `code` is what new runs train on, None
-    if it was not captured. `defaulted` names the fields that the user did not write: they hold the defaults at submission.
+    The first arm is the baseline. `tasks` are the environments of a suite, if it is one. `evaluation_environment` is that of
+    every arm's evaluations; None: each arm is evaluated in its own. With `compare_budgets`, arms with different numbers of
+    training steps are compared, because that is the question. `code` is what new runs train on, None if it was not captured.
+    `defaulted` names the fields that the user did not write: they hold the defaults at submission.
     """
 
     experiment_id: Identifier
@@ -201,6 +214,8 @@ class Experiment(Settings):
     arms: Annotated[tuple[Arm, ...], Field(min_length=1), AfterValidator(_of_distinct_names)]
     origin: Origin | None = None
     tasks: Annotated[tuple[Task, ...], AfterValidator(_of_distinct_names)] = ()
+    evaluation_environment: EvaluationEnvironment | None = None
+    compare_budgets: bool = False
     code: Code | None = None
     defaulted: tuple[str, ...] = ()
 
@@ -244,3 +259,7 @@ class Experiment(Settings):
             return arm
         task = {task.name: task for task in self.tasks}[run.task]
         return arm.model_copy(update=task.model_dump(exclude={"name"}))
+
+    def evaluation(self, run: RunKey) -> Arm:
+        """The configuration in which a run's policy is evaluated: its own, in the common environment if there is one."""
+        return self.configuration(run).evaluated_in(self.evaluation_environment)

@@ -9,7 +9,7 @@ from lander.actors.trainer.supervision_callback import SupervisionCallback
 from lander.actors.trainer.trainer import TrainingSession
 from lander.protocol.commands import TrainerOrder
 from lander.protocol.events import CheckpointCommitted, StepsRecorded, TrainingEnded, TrainingStarted
-from lander.protocol.experiment import Arm
+from lander.protocol.experiment import Arm, EvaluationEnvironment
 
 
 class CutError(Exception):
@@ -28,9 +28,11 @@ class InProcessTraining:
         frequency: int = 10_000,
         eval_frequency: int | None = None,
         eval_episodes: int = 0,
+        evaluation_environment: EvaluationEnvironment | None = None,
     ) -> None:
         self.arm, self.home, self.seed, self.frequency = arm, home, seed, frequency
         self.eval_frequency, self.eval_episodes = eval_frequency, eval_episodes
+        self.evaluation_environment = evaluation_environment
         self.stop_requested = False
         self.checkpoint_requested = False
         self.beats_left: int | None = None
@@ -73,6 +75,7 @@ class InProcessTraining:
             checkpoint_frequency=self.frequency,
             eval_frequency=self.eval_frequency,
             eval_episodes=self.eval_episodes,
+            evaluation_environment=self.evaluation_environment,
             checkpoints=checkpoints,
             origin=origin,
             new_episodes=new_episodes,

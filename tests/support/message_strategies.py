@@ -71,6 +71,8 @@ def experiments(draw):
         "on_limit": draw(st.sampled_from(["warn", "pause", "stop"])),
         "eval_frequency": draw(optional(st.integers(1, 10**6))),
         "eval_episodes": draw(st.integers(0, 50)),
+        "evaluation_environment": draw(st.sampled_from([None, "CartPole-v1"])),
+        "compare_budgets": draw(st.booleans()),
         "resource_limits": draw(st.fixed_dictionaries({}, optional=dict.fromkeys(get_args(e.LimitName), st.floats(1, 1e6)))),
     }
     written = recorded({"arms": arms, "hypothesis": draw(TEXT), **policies})

@@ -172,6 +172,10 @@ WRONG = [
     SHORT | {"resource_limits": {"memory": 1}},
     SHORT | {"resource_limits": {"memory_mb": 0}},
     SHORT | {"eval_episodes": 10_001},
+    SHORT | {"evaluation_environment": "Cart Pole"},
+    SHORT | {"evaluation_environment": {"environment_kwargs": {}}},
+    SHORT | {"evaluation_environment": {"environment": "CartPole-v1", "seeds": [0]}},
+    SHORT | {"compare_budgets": "yes"},
     SHORT | {"baseline_config": SEED["baseline_config"]},
     SHORT | {"hyperparameters": {"buffer_size": 1000}},
     SHORT | {"hyperparameters": {"clip_range": "lin_"}},
@@ -201,6 +205,10 @@ def test_what_the_parser_refuses_is_not_valid(data):
 
 
 RIGHT = [
+    SHORT | {"evaluation_environment": "CartPole-v1", "compare_budgets": True},
+    SHORT | {"evaluation_environment": {"environment": "CartPole-v1", "environment_kwargs": {"x": 1}}},
+    SHORT | {"evaluation_environment": {"environment": "CartPole-v1", "environment_kwargs": None}},
+    SHORT | {"evaluation_environment": None},
     SHORT | {"experiment_id": None, "eval_frequency": None, "environment_kwargs": None},
     SHORT | {"baseline": None, "hyperparameters": None},
     SHORT | {"seeds": "0-4, 7"},

@@ -9,7 +9,7 @@ import inspect
 import os
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.metadata import version
@@ -23,7 +23,7 @@ from lander.actors.environment.import_path import CodeError, make_importable
 from lander.actors.host.measuring import Gpus
 from lander.actors.sb3.defaults import setting
 from lander.protocol.errors import ConfigurationError
-from lander.protocol.experiment import Arm, Experiment
+from lander.protocol.experiment import Arm, EvaluationEnvironment, Experiment
 from lander.protocol.refusals import did_you_mean, shown
 
 Problem = tuple[str, str]
@@ -72,6 +72,8 @@ def check(experiment: Experiment, source: str, directory: str = "", home: Path |
     _raise_problems(source, {arm.name: list(_problems(arm)) for arm in experiment.arms})
     if experiment.origin is not None:
         _raise_problems(source, {arm.name: list(_changed_spaces(experiment.baseline, arm)) for arm in experiment.arms})
+    if experiment.evaluation_environment is not None:
+        _raise_problems(source, {"": list(_evaluation_problems(experiment.arms, experiment.evaluation_environment))})
 
 
 def build_everything(experiment: Experiment, source: str) -> tuple[Built, ...]:
@@ -129,6 +131,32 @@ def _changed_spaces(baseline: Arm, arm: Arm) -> Iterator[Problem]:
         if old != new:
             found = f"with these, {arm.environment} {what} {_short(new)}, and where it was forked {_short(old)}"
             yield "environment_kwargs", f"{found}; the policy would not fit"
+
+
+def _evaluation_problems(arms: Sequence[Arm], common: EvaluationEnvironment) -> Iterator[Problem]:
+    """Why the policies of these arms cannot be evaluated in the common environment."""
+    try:
+        played = _spaces(arms[0].evaluated_in(common))
+    except Exception as error:
+        field, sentence = _build_problem(arms[0].evaluated_in(common), error)
+        yield field.replace("environment", "evaluation_environment.environment", 1), sentence
+        return
+    for arm in arms:
+        trained = _spaces(arm)
+        if not _shows_alike(trained[0], played[0]) or trained[1] != played[1]:
+            found, own = (f"{_short(each[0])} and takes {_short(each[1])}" for each in (played, trained))
+            words = f"{common.environment} shows {found}, and {arm.name} is trained in {arm.environment}, which shows {own}"
+            yield "evaluation_environment", f"{words}; its policy would not fit"
+
+
+def _shows_alike(trained: Space, played: Space) -> bool:
+    """Whether a policy takes the observations of both: their bounds may differ, their shape and type may not."""
+    if isinstance(trained, spaces.Dict) and isinstance(played, spaces.Dict):
+        same_keys = trained.spaces.keys() == played.spaces.keys()
+        return same_keys and all(_shows_alike(space, played[key]) for key, space in trained.spaces.items())
+    if isinstance(trained, spaces.Box) and isinstance(played, spaces.Box):
+        return (trained.shape, trained.dtype) == (played.shape, played.dtype)
+    return trained == played
 
 
 def _no_cuda() -> str:

@@ -149,7 +149,11 @@ class TrainingSession:
         logger = RunLogger(mailbox, model)
         model.set_logger(logger)
         evaluations = Evaluations(
-            model, order.arm, frequency=order.eval_frequency, episodes=order.eval_episodes, heartbeat=self._heartbeat
+            model,
+            order.arm.evaluated_in(order.evaluation_environment),
+            frequency=order.eval_frequency,
+            episodes=order.eval_episodes,
+            heartbeat=self._heartbeat,
         )
         best = model_path(self._home, RunKey.parse(order.run), "best")
         continuation = self._load(checkpoints)

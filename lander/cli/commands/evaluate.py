@@ -98,7 +98,7 @@ def _evaluated(reader: "Reader", saved: "Saved", episodes: int | None) -> "Evalu
     from lander.actors.environment.recording import EnvironmentFailedError
     from lander.actors.trainer.evaluation import as_event, evaluate
     from lander.app.chosen_policies import load
-    from lander.app.replay_subject import arm_of
+    from lander.app.replay_subject import arm_of, evaluation_of
     from lander.experiments.specification import ExperimentSpec
     from lander.protocol.experiment import RunKey
 
@@ -107,7 +107,7 @@ def _evaluated(reader: "Reader", saved: "Saved", episodes: int | None) -> "Evalu
     _show_progress(f"evaluating {saved.run} at step {saved.checkpoint.step:,}")
     try:
         policy = load(reader.home, saved.run, arm, saved.checkpoint)
-        return as_event(saved.checkpoint.step, evaluate(policy, arm, episodes or usual))
+        return as_event(saved.checkpoint.step, evaluate(policy, evaluation_of(reader, saved.run), episodes or usual))
     except EnvironmentFailedError as error:
         raise LanderError(f"{saved.run}: {error}") from error
     finally:

@@ -33,8 +33,8 @@ from lander.cli.terminal import show
 def video(settings: CommandSettings, run: str, at: str, episodes: int, seed: int | None, output: Path | None) -> int:
     """Film the policy of a RUN.
 
-    The policy plays without exploration. Each episode has its own seed; the default seeds are those of evaluations, which are
-    the same for every run.
+    The policy plays without exploration, in the environment of evaluations. Each episode has its own seed; the default seeds
+    are those of evaluations, which are the same for every run.
 
     \b
     Examples:
@@ -42,7 +42,7 @@ def video(settings: CommandSettings, run: str, at: str, episodes: int, seed: int
       lander-ctl video demo/fast/0 --at best --episodes 4 --output four.mp4
     """
     from lander.app.chosen_policies import chosen, load
-    from lander.app.replay_subject import arm_of, only_run
+    from lander.app.replay_subject import arm_of, evaluation_of, only_run
     from lander.home.layout import film_path
     from lander.protocol.experiment import EVALUATION_SEED, RunKey
     from lander.store.log.reader import Reader
@@ -52,7 +52,7 @@ def video(settings: CommandSettings, run: str, at: str, episodes: int, seed: int
     seeds = range(first, first + episodes)
     with Reader(settings.home) as reader:
         only_run(reader, run)
-        arm = arm_of(reader, run)
+        arm, evaluated = arm_of(reader, run), evaluation_of(reader, run)
         checkpoint = chosen(reader, run, at)
         evaluations = [each for each in Record(reader, run).evaluations() if each.step == checkpoint.step]
     which = f"step-{checkpoint.step}-seed-{first}{f'-to-{seeds[-1]}' if episodes > 1 else ''}"
@@ -61,7 +61,7 @@ def video(settings: CommandSettings, run: str, at: str, episodes: int, seed: int
     from lander.app.films import difference, film_policy
 
     with warnings.catch_warnings(action="ignore"):  # the run's log already has these warnings
-        filmed = film_policy(load(settings.home, run, arm, checkpoint), arm, seeds, path)
+        filmed = film_policy(load(settings.home, run, arm, checkpoint), evaluated, seeds, path)
     for each, played in filmed.played.items():
         show(f"step {checkpoint.step:,}, seed {each}: {played.length:,} steps, return {played.episode_return:.2f}")
         for words in filter(None, (difference(evaluation, each, played) for evaluation in evaluations)):

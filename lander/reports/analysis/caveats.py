@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from lander.protocol.experiment import Arm, Experiment
+from lander.protocol.experiment import Experiment
 from lander.protocol.returns import RETURN_WINDOW
 from lander.protocol.states import in_words
 from lander.reports.analysis.captured_code import CodeVersion
+from lander.reports.analysis.comparability import environment_in_words, environment_of
 from lander.reports.analysis.findings import ArmFinding, Contrast, Measure
 from lander.reports.analysis.judgement import FEWEST_SEEDS
 from lander.reports.analysis.run_histories import RunHistory
@@ -49,7 +50,7 @@ def caveats(inputs: CaveatInputs) -> Iterator[str]:
     yield from _of_episodes(inputs)
     yield from _of_extension(inputs.submitted, inputs.wanted)
     yield from _of_fork(inputs.submitted)
-    yield from _of_arms(inputs.wanted.arms)
+    yield from _of_arms(inputs.wanted)
 
 
 def _of_missing_runs(inputs: CaveatInputs) -> Iterator[str]:
@@ -74,7 +75,7 @@ def _of_comparability(inputs: CaveatInputs) -> Iterator[str]:
         elif baseline.returns.keys() != variant.returns.keys():
             lacking = filter(None, (_lacking(baseline, variant), _lacking(variant, baseline)))
             yield f"seeds are missing ({'; '.join(lacking)}), so {_what_is_compared(compared[variant.name])}"
-    for variant in variants:
+    for variant in (each for each in variants if each.obstacle != "environments"):
         if inputs.measure == "evaluation" and (trained := _contrary_in_training(inputs, baseline.name, variant.name)):
             yield trained
 
@@ -167,18 +168,17 @@ def _of_fork(submitted: Experiment) -> Iterator[str]:
         yield f"all runs go on from checkpoints of {of}: what is found is what a change does from there on, not from the start"
 
 
-def _of_arms(arms: Sequence[Arm]) -> Iterator[str]:
+def _of_arms(experiment: Experiment) -> Iterator[str]:
+    arms, common = experiment.arms, experiment.evaluation_environment
     if len({arm.training_steps for arm in arms}) > 1:
         named = [f"{arm.name} for {arm.training_steps:,} steps" for arm in arms]
         yield f"the arms are not trained equally long: {_shortened(named)}"
-    if any((arm.environment, arm.environment_kwargs) != (arms[0].environment, arms[0].environment_kwargs) for arm in arms):
-        named = [f"{arm.name} in {_environment(arm)}" for arm in arms]
-        yield f"the arms do not play the same environment, nor are they evaluated in the same: {_shortened(named)}"
-
-
-def _environment(arm: Arm) -> str:
-    settings = ", ".join(f"{key}={value}" for key, value in sorted(arm.environment_kwargs.items()))
-    return f"{arm.environment} ({settings})" if settings else arm.environment
+    if any(environment_of(arm) != environment_of(arms[0]) for arm in arms):
+        named = [f"{arm.name} in {environment_in_words(arm)}" for arm in arms]
+        nor = ", nor are they evaluated in the same" if common is None else ""
+        yield f"the arms do not play the same environment{nor}: {_shortened(named)}"
+    if common is not None:
+        yield f"every arm is evaluated in {environment_in_words(common)}, whatever it is trained in"
 
 
 def _named(runs: Sequence[RunHistory]) -> str:

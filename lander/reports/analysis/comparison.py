@@ -9,8 +9,18 @@ from lander.protocol.states import SETTLED
 from lander.reports.analysis import statistics
 from lander.reports.analysis.captured_code import code_versions
 from lander.reports.analysis.caveats import CaveatInputs, caveats
-from lander.reports.analysis.findings import LEVEL, ArmFinding, Contrast, Estimate, Findings, RunFinding, Withheld
-from lander.reports.analysis.judgement import FEWEST_SEEDS, Judgement, Sample, judge
+from lander.reports.analysis.comparability import environment_in_words, obstacle
+from lander.reports.analysis.findings import (
+    LEVEL,
+    ArmFinding,
+    Contrast,
+    Estimate,
+    Findings,
+    Obstacle,
+    RunFinding,
+    Withheld,
+)
+from lander.reports.analysis.judgement import FEWEST_SEEDS, Judgement, Sample, judge, unjudged
 from lander.reports.analysis.power import more_seeds
 from lander.reports.analysis.run_histories import RunHistory, measure_of, run_finding, run_histories, usable_return
 from lander.store.log.reader import Reader
@@ -36,7 +46,8 @@ def _findings(reader: Reader, experiment: str, threshold: float | None) -> Findi
     measure = measure_of(runs)
     used_threshold = _default_threshold(runs, wanted.baseline.name) if threshold is None else threshold
     each = [run_finding(run, measure, used_threshold) for run in runs]
-    arms = [_arm(arm, [run for run in each if run.arm == arm.name]) for arm in wanted.arms]
+    arms = [_arm(arm, [run for run in each if run.arm == arm.name], obstacle(wanted, arm, measure)) for arm in wanted.arms]
+    common = wanted.evaluation_environment
     looks = _looks(reader, experiment)
     contrasts = _contrasts(arms, looks)
     code = code_versions(code_by_run(reader, experiment))
@@ -51,6 +62,7 @@ def _findings(reader: Reader, experiment: str, threshold: float | None) -> Findi
         arms=tuple(arms),
         contrasts=tuple(contrasts),
         caveats=tuple(caveats(inputs)),
+        evaluation_environment=None if common is None else environment_in_words(common),
         origin=None if submitted.origin is None else f"{submitted.origin.experiment}/{submitted.origin.arm}",
         code=code,
     )
@@ -73,7 +85,7 @@ def _plan(experiment: Experiment) -> tuple[object, ...]:
     return experiment.eval_episodes, *((arm.seeds, arm.training_steps) for arm in experiment.arms)
 
 
-def _arm(arm: Arm, runs: Sequence[RunFinding]) -> ArmFinding:
+def _arm(arm: Arm, runs: Sequence[RunFinding], obstacle: Obstacle | None) -> ArmFinding:
     returns = {run.seed: run.final for run in runs if run.final is not None}
     finals = list(returns.values())
     completed = [run for run in runs if run.state == "completed"]
@@ -82,6 +94,9 @@ def _arm(arm: Arm, runs: Sequence[RunFinding]) -> ArmFinding:
     return ArmFinding(
         name=arm.name,
         role=arm.role,
+        environment=environment_in_words(arm),
+        training_steps=arm.training_steps,
+        obstacle=obstacle,
         seeds=tuple(run.seed for run in runs),
         runs=tuple(runs),
         returns=returns,
@@ -115,16 +130,23 @@ def _mean(values: Iterable[float | None]) -> float | None:
 
 
 def _contrasts(arms: Sequence[ArmFinding], looks: int) -> list[Contrast]:
-    """Every variant that can be compared."""
+    """Every variant that has returns. One that cannot be compared is described, and no test of it counts for the others."""
     baseline, *variants = arms
-    compared = [variant for variant in variants if variant.returns and baseline.returns]
-    samples = [Sample.of(variant.returns, baseline.returns) for variant in compared]
+    described = [variant for variant in variants if variant.returns and baseline.returns]
+    compared = [variant for variant in described if variant.obstacle is None]
+    samples = {variant.name: Sample.of(variant.returns, baseline.returns) for variant in described}
+    judgements = judge([samples[variant.name] for variant in compared], looks)
     worst_case = judge([_worst_case_sample(variant, baseline) for variant in compared], looks)
     ended = all(run.state in SETTLED for arm in arms for run in arm.runs)
+    judged = {
+        variant.name: (judgement, _withheld(judgement, worst, ended))
+        for variant, judgement, worst in zip(compared, judgements, worst_case, strict=True)
+    }
     level = LEVEL / (max(1, len(compared)) * 2 ** (looks + 1))
     return [
-        _contrast(variant, baseline, sample, judgement, _withheld(judgement, worst, ended), level)
-        for variant, sample, judgement, worst in zip(compared, samples, judge(samples, looks), worst_case, strict=True)
+        _contrast(variant, baseline, sample, *(judged.get(variant.name) or (unjudged(sample), variant.obstacle)), level)
+        for variant in described
+        for sample in [samples[variant.name]]
     ]
 
 
@@ -172,7 +194,7 @@ def _contrast(
         rank_p_value=rank_p_value,
         decision="undecided" if withheld else judgement.decision,
         withheld=withheld,
-        more_seeds=more_seeds(ours, theirs, paired, level, FEWEST_SEEDS) if undecided else None,
+        more_seeds=more_seeds(ours, theirs, paired, level, FEWEST_SEEDS) if undecided and not variant.obstacle else None,
     )
 
 

@@ -14,9 +14,11 @@ Measure = Literal["evaluation", "training"]
 LEVEL: Final = 0.05
 """A decision needs a p-value below this."""
 Decision = Literal["supported", "refuted", "undecided"]
-Withheld = Literal["unfinished", "failures"]
-"""Why there is no decision although the test has one: with optional stopping, a test finds a result too often; and failed
-runs are seldom those that would have returned most."""
+Obstacle = Literal["identical", "environments", "budgets"]
+"""Why a variant cannot be compared with the baseline, whatever it returned."""
+Withheld = Obstacle | Literal["unfinished", "failures"]
+"""Why there is no decision although the test may have one: the arms cannot be compared; with optional stopping, a test finds a
+result too often; and failed runs are seldom those that would have returned most."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,12 +62,16 @@ class RunFinding:
 class ArmFinding:
     """One arm, over its completed runs: `returns` is the final return of each by its seed, `best` the mean of their best.
 
+    `environment` is what it is trained in, in words. `obstacle` is why there is no verdict on it, None if there can be one.
     `reached` counts the runs that reached the threshold. In `steps_to_threshold`, the other runs count with all their training
     steps, or an arm would seem fast because its slow runs are missing.
     """
 
     name: str
     role: Literal["baseline", "variant"]
+    environment: str
+    training_steps: int
+    obstacle: Obstacle | None
     seeds: tuple[int, ...]
     runs: tuple[RunFinding, ...]
     returns: dict[int, float]
@@ -94,7 +100,8 @@ class Contrast:
     `paired` says whether runs are compared seed by seed; `compared` is the number of runs of each arm. `better` is the number
     of pairs in which the variant is better, None without pairs. `area` is the difference of the areas under the learning curves
     of the same runs. `p_adjusted` is corrected for the number of variants (Holm) and for every look at results that was
-    followed by more seeds, steps or episodes; the decision follows from it, unless it is `withheld`. `rank_p_value` is that of
+    followed by more seeds, steps or episodes; the decision follows from it, unless it is `withheld`. It is None for a variant
+    that cannot be compared: what stands beside it then describes the runs, and decides nothing. `rank_p_value` is that of
     a rank test, for comparison. `more_seeds` would probably decide; None if it is decided already, or cannot be estimated.
     """
 
@@ -121,7 +128,8 @@ class Contrast:
 class Findings:
     """An experiment's current findings; arms in the order of the file, the baseline first; `caveats` limit their meaning.
 
-    `position` is that of the last event read: the same log gives the same findings. `origin` is the arm whose runs a fork
+    `position` is that of the last event read: the same log gives the same findings. `evaluation_environment` is the one in
+    which all arms are evaluated, in words; None if each is evaluated in its own. `origin` is the arm whose runs a fork
     continues, None if the experiment is no fork. `code` are the versions of the environments' code that its runs trained on.
     """
 
@@ -134,8 +142,14 @@ class Findings:
     arms: tuple[ArmFinding, ...]
     contrasts: tuple[Contrast, ...]
     caveats: tuple[str, ...]
+    evaluation_environment: str | None = None
     origin: str | None = None
     code: tuple[CodeVersion, ...] = ()
+
+    @property
+    def comparisons(self) -> tuple[Contrast, ...]:
+        """The contrasts whose numbers mean something: returns of different environments have no difference."""
+        return tuple(contrast for contrast in self.contrasts if contrast.withheld != "environments")
 
     @property
     def unfinished(self) -> int:

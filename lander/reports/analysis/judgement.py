@@ -60,6 +60,11 @@ def judge(samples: Sequence[Sample], looks: int = 0) -> list[Judgement]:
     ]
 
 
+def unjudged(sample: Sample) -> Judgement:
+    """The numbers of a sample on which there is no judgement: they are no test of the hypothesis, so nothing is corrected."""
+    return Judgement(statistics.compare(*sample), None, "undecided")
+
+
 def _decide(difference: float, p_value: float | None, seeds: int) -> Decision:
     if p_value is None or p_value >= LEVEL or seeds < FEWEST_SEEDS or not difference:
         return "undecided"

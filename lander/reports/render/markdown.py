@@ -45,7 +45,7 @@ def _lines(material: Material, pictures: Sequence[str], prefix: str) -> Iterator
     if any(arm.returns for arm in findings.arms):
         yield "## Final performance"
         yield from _table(_headings(findings), map(_arm, findings.arms))
-        yield from _table(_CONTRAST, map(_contrast, findings.contrasts))
+        yield from _table(_CONTRAST, map(_contrast, findings.comparisons))
         yield from (f"{_plain(' '.join(method(findings)))}", "")
     yield "## Runs"
     yield from _table(_RUN, (_run(run) for arm in findings.arms for run in arm.runs))

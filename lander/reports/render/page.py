@@ -34,7 +34,7 @@ def page(material: Material, figures: Mapping[str, bytes], films: Films | None =
     environment.filters |= _FILTERS
     findings = material.findings
     settings = differences(material.experiment)
-    contrasts = {contrast.variant: contrast for contrast in findings.contrasts}
+    contrasts = {contrast.variant: contrast for contrast in findings.comparisons}
     sentences = [sentence.partition(": ") for sentence in verdict(findings)]
     css, _, _ = templates.get_source(environment, "page.css")
     return environment.get_template("page.html").render(

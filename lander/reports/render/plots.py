@@ -155,7 +155,7 @@ def _legend(drawn: "Figure", axes: "Axes") -> None:
 
 def differences(material: Material) -> "Figure | None":
     """The difference of each variant from the baseline, with its interval and a line at zero."""
-    contrasts = {contrast.variant: contrast for contrast in material.findings.contrasts}
+    contrasts = {contrast.variant: contrast for contrast in material.findings.comparisons}
     shown = [(arm, look) for arm, look in _styled(material.findings) if arm.name in contrasts]
     if not shown:
         return None

@@ -11,7 +11,7 @@ from lander.protocol.states import UNDER_WAY
 from lander.reports.analysis.bootstrap import CONFIDENCE, FEWEST
 from lander.reports.analysis.caveats import FEW_SEEDS
 from lander.reports.analysis.curves import FEWEST_EPISODES
-from lander.reports.analysis.findings import ArmFinding, Contrast, Findings, Measure
+from lander.reports.analysis.findings import ArmFinding, Contrast, Findings, Measure, Obstacle
 from lander.reports.analysis.judgement import FEWEST_SEEDS
 from lander.reports.analysis.power import MOST_MORE, POWER
 from lander.reports.render import numbers
@@ -26,7 +26,43 @@ MEASURED: Final[dict[Measure, str]] = {
 def verdict(findings: Findings) -> list[str]:
     """For each variant: the decision, the numbers behind it, and for no decision, what would help."""
     contrasts = {contrast.variant: contrast for contrast in findings.contrasts}
-    return [_paragraph(findings, variant.name, contrasts.get(variant.name)) for variant in findings.arms[1:]]
+    return [
+        _paragraph(findings, variant.name, contrasts.get(variant.name))
+        if variant.obstacle is None
+        else " ".join(_incomparable(findings, variant, variant.obstacle, contrasts.get(variant.name)))
+        for variant in findings.arms[1:]
+    ]
+
+
+def _incomparable(findings: Findings, variant: ArmFinding, why: Obstacle, contrast: Contrast | None) -> Iterator[str]:
+    """Why there is no decision, before any number, and what would make one possible."""
+    baseline = findings.arms[0]
+    match why:
+        case "identical":
+            yield f"Undecided: {variant.name} is configured exactly as {baseline.name}, so there is nothing to compare."
+        case "environments":
+            yield (
+                f"Undecided: {variant.name} plays {variant.environment} and {baseline.name} plays {baseline.environment},"
+                " so their returns cannot be compared."
+            )
+            yield _common_evaluation(findings)
+        case "budgets":
+            yield (
+                f"Undecided: {variant.name} is trained for {variant.training_steps:,} steps and {baseline.name} for"
+                f" {baseline.training_steps:,}, so a difference may come from the budget alone."
+            )
+            yield from () if contrast is None else [f"For the record: {_finding(findings, contrast)}."]
+            yield "If the budget is the question, compare_budgets: true in the file of a new experiment says so."
+
+
+def _common_evaluation(findings: Findings) -> str:
+    """How the policies of arms that are trained in different environments can be compared."""
+    if findings.evaluation_environment is None:
+        return "In a new experiment, evaluation_environment: NAME has the policies of all arms evaluated in one environment."
+    return (
+        f"They could be in {findings.evaluation_environment}, but not every completed run was evaluated there at its end:"
+        f" lander-ctl run --experiment-id {findings.experiment} --eval-episodes N has it done."
+    )
 
 
 def _paragraph(findings: Findings, variant: str, contrast: Contrast | None) -> str:
@@ -51,22 +87,34 @@ def _lost(arm: ArmFinding) -> str:
 def _finding(findings: Findings, contrast: Contrast) -> str:
     """The difference, its test and the pairs won, as one sentence without its full stop."""
     gap, where = contrast.difference, MEASURED[findings.measure]
+    if findings.measure == "evaluation" and findings.evaluation_environment is not None:
+        where += f" in {findings.evaluation_environment}"
+    ours, theirs = _with_budgets(findings, contrast)
     amount, *bounds = numbers.same_decimals(abs(gap.value), *(bound for bound in (gap.low, gap.high) if bound is not None))
     how = f"{amount} {'more' if gap.value > 0 else 'less'} than" if gap.value else "as much as"
     interval = f", {numbers.percent(CONFIDENCE)} interval {' to '.join(bounds)}" if bounds else ""
     pairs = f"{contrast.compared} seed{'s' if contrast.compared > 1 else ''}"
     wins = f", and did better with {contrast.better} of {pairs}" if contrast.paired else ""
-    return f"{contrast.variant} returned {how} {contrast.baseline} {where}{interval} ({_evidence(contrast)}){wins}"
+    return f"{ours} returned {how} {theirs} {where}{interval} ({_evidence(contrast)}){wins}"
+
+
+def _with_budgets(findings: Findings, contrast: Contrast) -> list[str]:
+    """Variant and baseline, with their training steps if these differ: then they are what is compared."""
+    arms = {arm.name: arm for arm in findings.arms}
+    both = [arms[contrast.variant], arms[contrast.baseline]]
+    if both[0].training_steps == both[1].training_steps or both[0].obstacle is not None:
+        return [arm.name for arm in both]
+    return [f"{arm.name} (trained for {arm.training_steps:,} steps)" for arm in both]
 
 
 def _evidence(contrast: Contrast) -> str:
     """The test, its sample and its p-value, corrected too if that differs."""
     count = contrast.compared
     sample = f"{count} seed{'s' if count > 1 else ''}" if contrast.paired else f"{count} runs of each"
-    if contrast.p_value is None or contrast.p_adjusted is None:
+    if contrast.p_value is None:
         return f"{sample}, too few for a test"
     statement = f"{contrast.test} over {sample}, {_p(contrast.p_value)}"
-    if contrast.p_adjusted == contrast.p_value:
+    if contrast.p_adjusted is None or contrast.p_adjusted == contrast.p_value:
         return statement
     return f"{statement}, and {_p(contrast.p_adjusted)} corrected for the number of tests"
 
@@ -124,7 +172,11 @@ def method(findings: Findings) -> list[str]:
 
 def _method(findings: Findings) -> Iterator[str]:
     if findings.measure == "evaluation":
-        yield "A run's final return is its mean in the evaluation after its last training step: the same episodes for all runs."
+        where = "" if findings.evaluation_environment is None else f", all in {findings.evaluation_environment}"
+        yield (
+            "A run's final return is its mean in the evaluation after its last training step: the same episodes for all runs"
+            f"{where}."
+        )
     else:
         yield f"A run's final return is the mean return of its last {RETURN_WINDOW} training episodes, exploration included."
     yield (
@@ -133,7 +185,9 @@ def _method(findings: Findings) -> Iterator[str]:
         " Beside it stands a test that looks at ranks only."
     )
     yield (
-        "The decision follows from the first test alone, corrected for the number of variants (Holm) and for every time that"
+        "There is no decision on a variant that is configured as the baseline is, plays another environment without a common"
+        " one for evaluations, or has another number of training steps, unless the experiment compares budgets. For the"
+        " others, it follows from the first test alone, corrected for the number of variants (Holm) and for every time that"
         " seeds, steps or evaluations were added. There is none before every run is over, nor from fewer than"
         f" {FEWEST_SEEDS} seeds; and where runs came to nothing, only one that would stand had they returned the least of all."
     )

@@ -51,6 +51,7 @@ class Decision:
             checkpoint_frequency=standing.experiment.checkpoint_frequency,
             eval_frequency=standing.experiment.eval_frequency,
             eval_episodes=standing.experiment.eval_episodes,
+            evaluation_environment=standing.experiment.evaluation_environment,
             checkpoints=run.checkpoints,
             origin=run.origin,
             new_episodes=run.origin is not None and elsewhere,

@@ -65,8 +65,10 @@ def _check_sizes(experiment: Experiment, execution: e.Execution) -> None:
     """Refuse what would not fit into the order to start a trainer, which is one packet."""
     if len(execution.directory.encode()) > MAX_PATH_BYTES:
         raise ConfigurationError(f"{experiment.experiment_id}: directory: longer than a path can be ({MAX_PATH_BYTES} bytes)")
+    common = experiment.evaluation_environment
+    besides = 0 if common is None else len(common.model_dump_json().encode())
     for arm in experiment.arms:
-        if len(arm.model_dump_json().encode()) > MAX_ARM_BYTES:
+        if len(arm.model_dump_json().encode()) + besides > MAX_ARM_BYTES:
             name = f"{experiment.experiment_id}: {arm.name}"
             raise ConfigurationError(f"{name}: more than {MAX_ARM_BYTES >> 10} KiB; keep data in files of its own")
     for branch in experiment.origin.branches if experiment.origin is not None else ():

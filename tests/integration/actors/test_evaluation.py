@@ -35,7 +35,7 @@ from lander.protocol.events import (
     TrainingStarted,
     WarningRaised,
 )
-from lander.protocol.experiment import EVALUATION_SEED
+from lander.protocol.experiment import EVALUATION_SEED, EvaluationEnvironment
 from tests.integration.actors.test_exact_resume import FullDisk, arm, differences, vector_steps
 from tests.support.in_process_training import CutError, InProcessTraining
 
@@ -98,6 +98,25 @@ def test_a_training_with_evaluations_is_the_training_without(name, tmp_path):
     assert altered(plain, watched) == set()
     assert len(watched.heard(EvaluationFinished)) >= 3
     assert plain.heard(EvaluationFinished) == []
+
+
+def test_evaluations_in_a_common_environment_change_the_returns_and_no_bit_of_the_training(tmp_path):
+    """The arm is paid nothing until its pole falls; where all arms are evaluated, each step pays 1."""
+    unpaid = arm("a2c").model_copy(update={"environment_kwargs": {"sutton_barto_reward": True}})
+    common = EvaluationEnvironment(environment="CartPole-v1", environment_kwargs={})
+    settings = {"eval_frequency": 200, "eval_episodes": EPISODES}
+    own, elsewhere = (
+        InProcessTraining(unpaid, tmp_path / name, evaluation_environment=environment, **settings)
+        for name, environment in (("own", None), ("elsewhere", common))
+    )
+    own.train()
+    elsewhere.train()
+    assert own.weights == elsewhere.weights
+    assert own.digests() == elsewhere.digests()
+    assert [each.returns for each in own.heard(EvaluationFinished)] == [(-1.0,) * EPISODES] * 3
+    assert [each.returns for each in elsewhere.heard(EvaluationFinished)] == [
+        tuple(map(float, each.lengths)) for each in own.heard(EvaluationFinished)
+    ]
 
 
 @pytest.mark.parametrize("name", ["dqn", *AT_LENGTH])

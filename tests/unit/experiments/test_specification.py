@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from lander.experiments.hyperparameters import ALGORITHMS
 from lander.experiments.spellings import resolve
 from lander.experiments.writing import as_written, experiment_file
-from lander.protocol.digests import digest
+from lander.protocol.digests import content, digest
 from lander.protocol.experiment import Experiment, ResourceLimits, RunKey, Task
 from tests.support.recorded import recorded
 
@@ -152,6 +152,30 @@ def test_environments_that_were_renamed_run_under_their_new_name_and_it_is_said_
 def test_what_the_user_says_of_a_renamed_environment_has_the_last_word():
     data = {**SHORT_FORM, "environment": "LunarLanderContinuous-v2", "environment_kwargs": {"continuous": False}}
     assert built(**data).baseline.environment_kwargs == {"continuous": False}
+
+
+def test_a_common_environment_of_evaluations_is_a_name_or_a_mapping():
+    named = built(**SHORT_FORM, evaluation_environment="CartPole-v1")
+    assert named == built(**SHORT_FORM, evaluation_environment={"environment": "CartPole-v1", "environment_kwargs": None})
+    assert named.evaluation(named.runs[0]).environment == "CartPole-v1"
+    assert named.configuration(named.runs[0]).environment == "LunarLander-v3"
+    assert digest(recorded(yaml.safe_load(experiment_file(named)))) == digest(named)
+
+
+def test_a_common_environment_that_was_renamed_is_replaced_too():
+    normal, notices = resolve({**SHORT_FORM, "evaluation_environment": "LunarLanderContinuous-v2"})
+    assert normal["evaluation_environment"] == {"environment": "LunarLander-v3", "environment_kwargs": {"continuous": True}}
+    assert len(notices) == 1
+
+
+def test_what_is_compared_is_part_of_the_identity_where_it_is_said_and_only_there():
+    """An experiment without these keys keeps the digest, and so the id, that it had before there were any."""
+    plain, common, budgets = (
+        built(**SHORT_FORM, **more) for more in ({}, {"evaluation_environment": "CartPole-v1"}, {"compare_budgets": True})
+    )
+    assert len({digest(each) for each in (plain, common, budgets)}) == 3
+    assert not {"evaluation_environment", "compare_budgets"} & (content(plain).keys() | as_written(plain).keys())
+    assert built(**SHORT_FORM, evaluation_environment=None, compare_budgets=False) == plain
 
 
 # --- the normal form --------------------------------------------------------------------------------------------------

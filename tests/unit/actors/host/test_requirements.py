@@ -135,3 +135,36 @@ def test_a_module_of_the_working_directory_may_register_the_environment(tmp_path
 def test_what_stable_baselines3_warns_of_is_passed_on():
     wanted = experiment("CartPole-v1", "PPO", {"hyperparameters": {"n_steps": 100, "batch_size": 64}})
     assert "truncated mini-batch" in build_everything(wanted, "file.yaml")[0].warnings[0]
+
+
+COMMON = "evaluation_environment"
+
+
+def evaluated_in(common, variant=None):
+    form = {"environment": "CartPole-v1", "algorithm": "PPO", "training_steps": 100, "seeds": [0]}
+    return recorded(form | {"baseline": {}, "variants": {"other": variant or {}}, COMMON: common})
+
+
+UNFIT = {
+    "Acrobot-v1": f"{COMMON}: Acrobot-v1 shows Box(6,) and takes Discrete(3), and baseline is trained in CartPole-v1, which"
+    " shows Box(4,) and takes Discrete(2); its policy would not fit",
+    "CartPol-v1": f"{COMMON}.environment: found 'CartPol-v1', which Gymnasium does not have; did you mean CartPole-v1",
+}
+
+
+@pytest.mark.parametrize("common", UNFIT)
+def test_a_common_environment_that_the_policies_do_not_fit_is_refused_by_name(common):
+    with pytest.raises(ConfigurationError) as refused:
+        check(evaluated_in(common), "file.yaml")
+    assert str(refused.value).startswith(f"file.yaml: {UNFIT[common]}")
+
+
+def test_the_arm_that_does_not_fit_is_named():
+    with pytest.raises(ConfigurationError, match="and other is trained in Acrobot-v1, which shows"):
+        check(evaluated_in("CartPole-v1", {"environment": "Acrobot-v1"}), "file.yaml")
+
+
+def test_a_common_environment_may_have_other_arguments():
+    check(evaluated_in({"environment": "CartPole-v1", "environment_kwargs": {"sutton_barto_reward": True}}), "file.yaml")
+    with pytest.raises(ConfigurationError, match=f"{COMMON}.environment_kwargs.sped: unknown argument of CartPole-v1"):
+        check(evaluated_in({"environment": "CartPole-v1", "environment_kwargs": {"sped": 1}}), "file.yaml")

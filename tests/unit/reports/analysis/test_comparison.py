@@ -6,12 +6,18 @@ from statistics import fmean, stdev
 
 import pytest
 
+from lander.actors.sb3.defaults import with_defaults
 from lander.protocol import events as e
 from lander.protocol.errors import NotFoundError
 from lander.protocol.experiment import EVALUATION_SEED
 from lander.reports.analysis import judgement, statistics
+from lander.reports.analysis.comparability import notices, obstacle
 from lander.reports.analysis.comparison import findings
-from lander.reports.render.text_report import as_json
+from lander.reports.analysis.material import gather
+from lander.reports.render.markdown import markdown
+from lander.reports.render.page import page
+from lander.reports.render.text_report import as_json, as_text
+from lander.reports.render.verdict import verdict
 from lander.store.log.event_store import batch_of
 from lander.store.log.reader import Reader
 from lander.store.records.run_record import Record
@@ -133,7 +139,7 @@ def test_one_seed_has_no_p_value_and_no_interval(found):
 def test_where_seeds_do_not_pair_up_as_many_runs_of_each_are_compared_as_two_groups(found):
     ends = {f"baseline/{seed}": trained(0.0, evaluation=seed / 2) for seed in range(6)}
     ends |= {f"fast/{seed}": trained(0.0, evaluation=value) for seed, value in ((4, 9.0), (5, 8.0), (6, 9.5), (7, 9.0))}
-    result = found(range(6), ends, variants={"fast": {"seeds": [4, 5, 6, 7]}})
+    result = found(range(6), ends, variants={"fast": {"seeds": [4, 5, 6, 7], **FAST["fast"]}})
     (contrast,) = result.contrasts
     assert (contrast.paired, contrast.test, contrast.rank_test) == (False, "Welch's t-test", "Mann–Whitney U test")
     assert (contrast.compared, contrast.better, contrast.decision) == (4, None, "supported")
@@ -260,6 +266,90 @@ def test_an_unknown_experiment_is_answered_with_the_nearest(found):
     found([0], {})
     with Reader(found.home) as reader, pytest.raises(NotFoundError, match="xx: no such experiment or run; did you mean x"):
         findings(reader, "xx")
+
+
+# --- arms that cannot be compared --------------------------------------------------------------------------------------
+
+
+ELSEWHERE = {"fast": {"environment": "Acrobot-v1"}}
+REWARDED = {"fast": {"environment_kwargs": {"sutton_barto_reward": True}}}
+LONGER = {"fast": {"training_steps": 2000}}
+CARTPOLE = {"evaluation_environment": "CartPole-v1"}
+BY_TRAINING = {"eval_episodes": 0}
+INCOMPARABLE = [
+    (ELSEWHERE, {}, "environments"),
+    (REWARDED, {}, "environments"),
+    (REWARDED, CARTPOLE | BY_TRAINING, "environments"),
+    (LONGER, {}, "budgets"),
+    (LONGER, CARTPOLE, "budgets"),
+    ({"fast": {}}, {}, "identical"),
+]
+"""Variants with settings of the experiment, and why there is no verdict on them."""
+COMPARABLE = [
+    (FAST, {}),
+    (ELSEWHERE, CARTPOLE),
+    (REWARDED, CARTPOLE),
+    (LONGER, {"compare_budgets": True}),
+    (
+        {"fast": {"environment_kwargs": {"sutton_barto_reward": True}, "training_steps": 2000}},
+        CARTPOLE | {"compare_budgets": True},
+    ),
+]
+
+
+def clear(settings):
+    return arms(**CLEAR) if settings.get("eval_episodes") == 0 else evaluations(**CLEAR)
+
+
+@pytest.mark.parametrize(("variants", "settings", "why"), INCOMPARABLE)
+def test_no_decision_between_arms_that_cannot_be_compared(found, variants, settings, why):
+    """Five seeds, 60 apart: whatever the numbers are, they do not answer the question."""
+    result = found(range(5), clear(settings), variants=variants, **settings)
+    (contrast,) = result.contrasts
+    assert (contrast.decision, contrast.withheld, result.arms[1].obstacle) == ("undecided", why, why)
+    assert (contrast.p_adjusted, contrast.more_seeds) == (None, None)
+    assert verdict(result)[0].startswith("Undecided: fast ")
+    assert next(notices(defaulted(variants, settings))).startswith("no verdict on fast: ")
+
+
+@pytest.mark.parametrize(("variants", "settings"), COMPARABLE)
+def test_a_decision_where_the_arms_can_be_compared(found, variants, settings):
+    result = found(range(5), clear(settings), variants=variants, **settings)
+    assert (result.contrasts[0].decision, result.arms[1].obstacle) == ("supported", None)
+    assert list(notices(defaulted(variants, settings))) == []
+
+
+def defaulted(variants, settings):
+    """The experiment with the defaults of its algorithms, as it is submitted."""
+    return with_defaults(experiment(range(5), variants, **settings))
+
+
+def test_a_default_that_is_written_down_is_the_same_configuration(found):
+    """And one that is not the default is another."""
+    written = {"learning_rate": 3e-4, "n_envs": 1, "normalize": False, "policy_kwargs": {"activation_fn": "tanh"}}
+    for change, identical in (({}, True), ({"n_envs": 2}, False), ({"policy_kwargs": {"activation_fn": "relu"}}, False)):
+        wanted = defaulted({"fast": {"hyperparameters": written | change}}, {"baseline": {}})
+        assert (obstacle(wanted, wanted.variants[0], "evaluation") == "identical") is identical
+
+
+def test_what_cannot_be_compared_costs_the_others_nothing(found):
+    ends = evaluations(**CLEAR, slow=[70.0] * 5)
+    result = found(range(5), ends, variants=FAST | {"slow": {"environment": "Acrobot-v1"}})
+    fast, slow = result.contrasts
+    assert (fast.decision, fast.p_adjusted) == ("supported", fast.p_value)
+    assert (slow.withheld, result.comparisons) == ("environments", (fast,))
+
+
+def test_the_numbers_of_different_environments_stand_in_no_report(found):
+    found(range(5), evaluations(**CLEAR), variants=ELSEWHERE)
+    with Reader(found.home) as reader:
+        material = gather(reader, findings(reader, "x"))
+    for shown in (as_text(material.findings), markdown(material), page(material, {})):
+        assert "Supported" not in shown
+        assert "t-test over" not in shown
+        assert "so their returns cannot be compared" in shown
+    assert 'data-decision="undecided">' in page(material, {})
+    assert json.loads(as_json(material.findings))["verdict"][0].startswith("Undecided: fast plays Acrobot-v1 and baseline")
 
 
 # --- caveats ----------------------------------------------------------------------------------------------------------

@@ -22,7 +22,9 @@ def arm(name, completed, others):
     role = "baseline" if name == "baseline" else "variant"
     unknown = dict.fromkeys(("mean", "median", "iqm", "spread", "best", "area", "steps_to_threshold"))
     seeds = tuple(each.seed for each in runs)
-    return ArmFinding(name=name, role=role, seeds=seeds, runs=tuple(runs), returns=returns, reached=0, **unknown, **COSTS)
+    played = {"environment": "CartPole-v1", "training_steps": 1000, "obstacle": None}
+    values = {"seeds": seeds, "runs": tuple(runs), "returns": returns, "reached": 0}
+    return ArmFinding(name=name, role=role, **played, **values, **unknown, **COSTS)
 
 
 def contrast(variant="fast", **changes):
@@ -50,10 +52,20 @@ def contrast(variant="fast", **changes):
     )
 
 
-def told(*contrasts, state="completed", measure="evaluation", counts=(5, 5), names=("fast",), origin=None, others=()):
-    """The verdict; `others` are the states of runs of the last arm that did not complete."""
+def told(
+    *contrasts,
+    state="completed",
+    measure="evaluation",
+    counts=(5, 5),
+    names=("fast",),
+    origin=None,
+    others=(),
+    common=None,
+    **last,
+):
+    """The verdict; `others` are the states of runs of the last arm that did not complete, `last` what else is found of it."""
     arms = [arm(name, count, []) for name, count in zip(("baseline", *names), counts, strict=True)]
-    arms[-1] = arm(arms[-1].name, counts[-1], list(others))
+    arms[-1] = replace(arm(arms[-1].name, counts[-1], list(others)), **last)
     return verdict(
         Findings(
             experiment="demo",
@@ -65,6 +77,7 @@ def told(*contrasts, state="completed", measure="evaluation", counts=(5, 5), nam
             arms=tuple(arms),
             contrasts=contrasts,
             caveats=(),
+            evaluation_environment=common,
             origin=origin,
         )
     )
@@ -141,6 +154,46 @@ def test_runs_that_came_to_nothing_stand_in_the_sentence_and_may_withhold_the_de
         "Undecided: no run of fast has completed with a return; 5 of 5 runs of fast came to nothing."
         " Once their cause is mended, lander-ctl retry demo tries them again."
     )
+
+
+def test_arms_that_play_different_environments_get_no_decision_and_the_reason_comes_first():
+    words = contrast(decision="undecided", withheld="environments", p_adjusted=None)
+    last = {"environment": "Acrobot-v1", "obstacle": "environments"}
+    assert told(words, **last) == [
+        "Undecided: fast plays Acrobot-v1 and baseline plays CartPole-v1, so their returns cannot be compared. In a new"
+        " experiment, evaluation_environment: NAME has the policies of all arms evaluated in one environment."
+    ]
+    (sentence,) = told(words, measure="training", common="CartPole-v1", **last)
+    assert sentence.endswith(
+        "They could be in CartPole-v1, but not every completed run was evaluated there at its end:"
+        " lander-ctl run --experiment-id demo --eval-episodes N has it done."
+    )
+    assert told(counts=(0, 0), state="running", **last)[0].startswith("Undecided: fast plays Acrobot-v1 and baseline")
+
+
+def test_a_decision_in_a_common_environment_names_it():
+    (sentence,) = told(contrast(), common="CartPole-v1 (length=2)")
+    assert sentence.startswith("Supported: fast returned 35.2 more than baseline in evaluation in CartPole-v1 (length=2), 95 %")
+
+
+def test_different_budgets_are_the_reason_first_or_stand_in_the_sentence():
+    words = contrast(decision="undecided", withheld="budgets", p_adjusted=None)
+    (sentence,) = told(words, training_steps=2000, obstacle="budgets")
+    assert sentence.startswith(
+        "Undecided: fast is trained for 2,000 steps and baseline for 1,000, so a difference may come from the budget alone."
+        " For the record: fast returned 35.2 more than baseline in evaluation"
+    )
+    assert "(paired t-test over 5 seeds, p = 0.008), and did better with 5 of 5 seeds." in sentence
+    assert sentence.endswith("compare_budgets: true in the file of a new experiment says so.")
+    assert told(contrast(), training_steps=2000)[0].startswith(
+        "Supported: fast (trained for 2,000 steps) returned 35.2 more than baseline (trained for 1,000 steps) in evaluation"
+    )
+
+
+def test_an_arm_that_is_the_baseline_is_named():
+    assert told(contrast(decision="undecided", withheld="identical"), obstacle="identical") == [
+        "Undecided: fast is configured exactly as baseline, so there is nothing to compare."
+    ]
 
 
 def test_what_still_trains_is_judged_so_far():

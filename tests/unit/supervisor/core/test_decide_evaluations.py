@@ -2,6 +2,9 @@
 
 import pytest
 
+from lander.protocol.commands import Refused
+from lander.supervisor.core.effects import StartAttempt
+from tests.support.decision_driver import DecisionDriver
 from tests.unit.supervisor.core.test_decide_submission import A, B, completed
 
 KEPT = "; runs that have completed keep the evaluations they have"
@@ -40,3 +43,13 @@ def test_what_trains_is_not_said_to_keep_anything():
     driver.submit(eval_episodes=5, training_steps=2000)
     driver.submit(eval_episodes=2, training_steps=2000)
     assert driver.last.answer.detail == "changed eval_episodes"
+
+
+def test_the_common_environment_of_evaluations_is_part_of_every_order():
+    driver = DecisionDriver()
+    driver.submit(evaluation_environment="Acrobot-v1")
+    orders = [effect.order for effect in driver.last.effects if isinstance(effect, StartAttempt)]
+    assert [order.evaluation_environment.environment for order in orders] == ["Acrobot-v1"] * 2
+    driver.submit()
+    assert isinstance(driver.last.answer, Refused)
+    assert "differs in evaluation_environment" in driver.last.answer.detail

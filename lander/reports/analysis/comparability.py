@@ -1,0 +1,75 @@
+"""Whether an arm can be compared with the baseline at all: by what is recorded of both, whatever their runs returned.
+
+There is no verdict on an arm that is configured as the baseline is, on one whose returns come from another environment, nor on
+one with another budget of training steps, unless the experiment says that the budget is the question.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from lander.protocol.experiment import Arm, EvaluationEnvironment, Experiment
+from lander.reports.analysis.findings import Measure, Obstacle
+
+_MOST_NAMED: Final = 5
+_PARTS: Final = {"policy_kwargs": "policy", "normalize": "normalize", "action_noise": "action_noise"}
+"""The hyperparameters that are mappings, and the names under which the defaults of their keys are recorded."""
+
+
+def environment_of(arm: Arm) -> tuple[object, ...]:
+    """All that is recorded of the environment that an arm plays; arms for which it is equal play the same."""
+    return arm.environment, arm.environment_kwargs
+
+
+def obstacle(experiment: Experiment, arm: Arm, measure: Measure) -> Obstacle | None:
+    """Why there is no verdict on a variant, if its final returns are of this measure; None if there can be one."""
+    baseline = experiment.baseline
+    if arm.name == baseline.name:
+        return None
+    if _configuration(arm) == _configuration(baseline):
+        return "identical"
+    common = experiment.evaluation_environment is not None and measure == "evaluation"
+    if not common and environment_of(arm) != environment_of(baseline):
+        return "environments"
+    if arm.training_steps != baseline.training_steps and not experiment.compare_budgets:
+        return "budgets"
+    return None
+
+
+def environment_in_words(played: Arm | EvaluationEnvironment) -> str:
+    """An environment as sentences name it: `LunarLander-v3 (enable_wind=True)`."""
+    settings = ", ".join(f"{key}={value}" for key, value in sorted(played.environment_kwargs.items()))
+    return f"{played.environment} ({settings})" if settings else played.environment
+
+
+def notices(experiment: Experiment) -> Iterator[str]:
+    """What a user should know before training: each reason why there will be no verdict, and what would make one possible."""
+    measure: Measure = "evaluation" if experiment.eval_episodes else "training"
+    found: dict[Obstacle, list[str]] = {}
+    for arm in experiment.variants:
+        if why := obstacle(experiment, arm, measure):
+            found.setdefault(why, []).append(arm.name)
+    for why, names in found.items():
+        yield f"no verdict on {_listed(names)}: {_WORDS[why].format(baseline=experiment.baseline.name)}"
+
+
+_WORDS: Final[Mapping[Obstacle, str]] = {
+    "identical": "configured exactly as {baseline}, so there is nothing to compare",
+    "environments": "another environment than that of {baseline}, so returns cannot be compared; evaluation_environment: NAME"
+    " has the policies of all arms evaluated in one (with eval_episodes above 0)",
+    "budgets": "other training_steps than {baseline}; if they are the question, write compare_budgets: true",
+}
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else "")
+
+
+def _configuration(arm: Arm) -> dict[str, object]:
+    """Everything but name and seeds, with the recorded defaults of what is not written: a default may be written, too."""
+    defaults: Mapping[str, Any] = arm.defaults
+    settings = {**defaults.get("lander", {}), **defaults.get("algorithm", {}), **arm.hyperparameters}
+    for name, part in _PARTS.items():
+        if (value := settings.get(name)) or name == "policy_kwargs":
+            settings[name] = {**defaults.get(part, {}), **(value if isinstance(value, Mapping) else {})}
+    kept = arm.model_dump(include={"algorithm", "training_steps", "device"})
+    return {**kept, "environment": environment_of(arm), "settings": settings}
