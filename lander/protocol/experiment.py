@@ -83,7 +83,8 @@ class Arm(Model):
     """One complete configuration: everything that decides the bits of a run, except the seed.
 
     `hyperparameters` are those that the user wrote. `defaults` are the installed libraries' defaults at submission for the
-    rest: a mapping for each object that is built (`algorithm`, `policy`, `normalize`, `action_noise`). `scheduled` names the
+    rest: a mapping for each object that is built (`algorithm`, `policy`, `normalize`, `action_noise`), and under `lander` our
+    own defaults with the rule of `lin_` schedules (none: that of Stable-Baselines3's `LinearSchedule`). `scheduled` names the
     settings that are functions of training progress, so a change of `training_steps` changes their values. `defaulted` names
     the fields that the user did not write.
     """

@@ -542,6 +542,20 @@ MUTANTS = (
         ("tests/unit/actors/sb3/test_shortcuts.py",),
     ),
     Mutant(
+        "recorded experiments get the schedules of today",
+        "lander/actors/sb3/defaults.py",
+        'recorded.get("linear_schedule", "")',
+        'recorded.get("linear_schedule", ZOO_RULE)',
+        ("tests/unit/actors/sb3/test_schedules.py",),
+    ),
+    Mutant(
+        "a schedule that is equal only in mathematics",
+        "lander/actors/sb3/schedules.py",
+        "            return partial(mul, start)",
+        "            return LinearSchedule(start, 0.0, 1.0)",
+        ("tests/integration/actors/test_identity.py", "tests/unit/actors/sb3/test_schedules.py"),
+    ),
+    Mutant(
         "a verdict across environments",
         "lander/reports/analysis/comparability.py",
         "if not common and environment_of(arm) != environment_of(baseline):",

@@ -16,10 +16,10 @@ from stable_baselines3 import A2C, DDPG, DQN, PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.noise import ActionNoise, NormalActionNoise, OrnsteinUhlenbeckActionNoise
-from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from lander.actors.sb3.defaults import OWN_DEFAULTS, changed_defaults, setting
+from lander.actors.sb3.schedules import with_schedules
 from lander.protocol.experiment import Arm
 
 ALGORITHMS: Final[Mapping[str, type[BaseAlgorithm]]] = {
@@ -92,9 +92,7 @@ def build_model(arm: Arm, seed: int, env: VecEnv) -> BaseAlgorithm:
     settings: dict[str, Any] = changed_defaults(arm, "algorithm", algorithm) | dict(arm.hyperparameters)
     for name in OWN_DEFAULTS:
         settings.pop(name, None)
-    for name in ("learning_rate", "clip_range"):
-        if isinstance(settings.get(name), str):
-            settings[name] = LinearSchedule(float(settings[name].removeprefix("lin_")), 0.0, 1.0)
+    settings = with_schedules(arm, settings)
     changed = changed_defaults(arm, "policy", algorithm.policy_aliases[policy])
     if policy_kwargs := changed | (settings.get("policy_kwargs") or {}):
         settings["policy_kwargs"] = _policy_kwargs(policy_kwargs)

@@ -53,6 +53,15 @@ _ACTIVATIONS: Final = {"ReLU": "relu", "Tanh": "tanh", "ELU": "elu", "LeakyReLU"
 OWN_DEFAULTS: Final[Defaults] = {"n_envs": 1, "normalize": False, "policy": "MlpPolicy"}
 """What our own hyperparameters are if nobody writes them: recorded under `lander`, like those of the library."""
 
+ZOO_RULE: Final = "progress * x"
+"""The rule of `lin_x` schedules in new experiments, recorded under `lander`: it decides how their values are rounded."""
+
+
+def linear_rule(arm: Arm) -> str:
+    """The recorded rule of `lin_x` schedules; empty if there is none, as before rules were recorded."""
+    recorded = arm.defaults.get("lander")
+    return str(recorded.get("linear_schedule", "")) if isinstance(recorded, Mapping) else ""
+
 
 def setting(arm: Arm, name: str) -> Any:
     """One of our own hyperparameters: as it was written, else as its default was recorded."""
@@ -68,10 +77,11 @@ def with_defaults(experiment: Experiment) -> Experiment:
 
 
 def defaults_of(arm: Arm) -> dict[str, object]:
-    """The defaults of each object that is built from the arm, and under `lander` our own."""
+    """The defaults of each object that is built from the arm, and under `lander` our own with the rule of schedules."""
     given = _PASSED_BY_ALGORITHM.get(f"policy of {arm.algorithm}", _PASSED_BY_ALGORITHM["policy"])
     policy = {name: value for name, value in installed_defaults(_POLICIES[arm.algorithm]).items() if name not in given}
-    found = {"lander": OWN_DEFAULTS, "algorithm": installed_defaults(_ALGORITHMS[arm.algorithm]), "policy": policy}
+    own = {**OWN_DEFAULTS, "linear_schedule": ZOO_RULE}
+    found = {"lander": own, "algorithm": installed_defaults(_ALGORITHMS[arm.algorithm]), "policy": policy}
     if arm.hyperparameters.get("normalize"):
         found["normalize"] = installed_defaults(_NORMALIZE)
     if arm.hyperparameters.get("action_noise"):

@@ -12,12 +12,16 @@ from stable_baselines3.common.noise import NormalActionNoise, OrnsteinUhlenbeckA
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecNormalize
 
+from lander.actors.sb3.defaults import with_defaults
 from lander.protocol.experiment import Experiment
 from tests.support.recorded import recorded
 
 SMALL = {"policy_kwargs": {"net_arch": [32, 32]}}
 OFF_POLICY = {"learning_starts": 100, "buffer_size": 1000, "batch_size": 32} | SMALL
 CONTINUOUS = {"continuous": True}
+LINEAR = {"n_envs": 3, "normalize": True, "n_steps": 100, "batch_size": 50, "n_epochs": 2}
+OF_OLD = ("ppo-4-envs-normalize-lin", "ppo-3-envs-normalize-lin-of-old")
+"""Recorded as by versions that recorded no rule for `lin_`: they were trained with `LinearSchedule`, and still are."""
 
 # name: algorithm, environment, environment_kwargs, timesteps, as written in the file, as written for SB3 (where it differs)
 CASES: dict[str, tuple[type, str, dict[str, Any], int, dict[str, Any], dict[str, Any]]] = {
@@ -29,6 +33,26 @@ CASES: dict[str, tuple[type, str, dict[str, Any], int, dict[str, Any], dict[str,
         2048,
         {"n_envs": 4, "normalize": True, "n_steps": 128, "n_epochs": 3, "learning_rate": "lin_3e-4", "clip_range": "lin_0.2"},
         {"learning_rate": LinearSchedule(3e-4, 0.0, 1.0), "clip_range": LinearSchedule(0.2, 0.0, 1.0)},
+    ),
+    "ppo-3-envs-normalize-lin": (
+        PPO,
+        "CartPole-v1",
+        {},
+        1100,  # no round fraction of it is trained at an update, so that the two rules of `lin_` round differently
+        {**LINEAR, "learning_rate": "lin_7e-4", "clip_range": "lin_0.2", "clip_range_vf": "lin_0.3"},
+        {
+            "learning_rate": lambda progress: progress * 7e-4,
+            "clip_range": lambda progress: progress * 0.2,
+            "clip_range_vf": lambda progress: progress * 0.3,
+        },
+    ),
+    "ppo-3-envs-normalize-lin-of-old": (
+        PPO,
+        "CartPole-v1",
+        {},
+        1100,
+        {**LINEAR, "learning_rate": "lin_7e-4", "clip_range": "lin_0.2"},
+        {"learning_rate": LinearSchedule(7e-4, 0.0, 1.0), "clip_range": LinearSchedule(0.2, 0.0, 1.0)},
     ),
     "ppo-sde": (PPO, "LunarLander-v3", CONTINUOUS, 768, {"n_steps": 256, "use_sde": True, "sde_sample_freq": 4}, {}),
     "a2c": (A2C, "CartPole-v1", {}, 500, {"n_envs": 2}, {}),
@@ -83,7 +107,8 @@ def as_experiment(name: str, **rest: Any) -> Experiment:
         "baseline": {"hyperparameters": written},
         "variants": {"variant": {"training_steps": timesteps // 3, "hyperparameters": {"gamma": 0.9}}},
     }
-    return recorded(form | rest)
+    experiment = recorded(form | rest)
+    return experiment if name in OF_OLD else with_defaults(experiment)
 
 
 def differing(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> list[str]:
@@ -106,6 +131,13 @@ def test_another_seed_gives_other_bits(shared_home):
     shared_home.carry_out(as_experiment("ppo"))
     ours = PPO.load(shared_home.model("identity-ppo/baseline/3"), device="cpu").policy.state_dict()
     assert differing(ours, reference("ppo", seed=4)) != []
+
+
+def test_the_two_rules_of_linear_schedules_give_other_bits(monkeypatch):
+    """The negative control: the cases above tell one rule from the other."""
+    zoo, before = CASES["ppo-3-envs-normalize-lin"], CASES[OF_OLD[1]]
+    monkeypatch.setitem(CASES, "of-the-zoo", (*before[:5], {name: zoo[5][name] for name in before[5]}))
+    assert differing(reference("of-the-zoo", seed=3), reference(OF_OLD[1], seed=3)) != []
 
 
 def test_one_after_the_other_gives_the_same_bits_as_side_by_side(shared_home):

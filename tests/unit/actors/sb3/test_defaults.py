@@ -108,7 +108,8 @@ def test_our_own_defaults_are_recorded_too():
     assert build_environment(old, 0).num_envs == 3
     assert isinstance(build_environment(old, 0), VecNormalize)
     assert defaults.setting(arm(n_envs=2), "n_envs") == 2
-    assert defaults.defaults_of(arm())["lander"] == dict(defaults.OWN_DEFAULTS)
+    rule = {"linear_schedule": defaults.ZOO_RULE}
+    assert defaults.defaults_of(arm())["lander"] == {**defaults.OWN_DEFAULTS, **rule}
 
 
 def test_submitting_does_not_wait_for_torch():
