@@ -187,7 +187,7 @@ def experiment_page() -> str:
         "## Hyperparameters",
         "They are the constructor arguments of Stable-Baselines3, and their defaults are those of Stable-Baselines3. Two are "
         "not arguments: `n_envs` is the number of environments (default 1), and `normalize` puts a VecNormalize around them. "
-        "`lin_3e-4` is a schedule, as in RL Baselines3 Zoo: `progress * 3e-4`, where the progress that remains falls from 1 to 0 "
+        "`lin_3e-4` is a schedule, as in RL Baselines3 Zoo: `progress * 3e-4`, where the remaining progress falls from 1 to 0 "
         "over the training.",
     ]
     for algorithm in (name for name in definitions if name != "arm"):

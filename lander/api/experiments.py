@@ -97,11 +97,11 @@ def validate(
 
     Raises `ConfigurationError`, one line per problem. Starts and writes nothing.
     """
-    from lander.actors.host.requirements import build_everything
+    from lander.actors.host.requirements_process import build_everything
 
     wanted = request(experiment, overrides, execution={"mode": "validation"}, seeds=_seeds(seeds))
     _warn(wanted)
-    return build_everything(wanted.experiment, wanted.source)
+    return build_everything(wanted.experiment, wanted.source, wanted.execution.directory)
 
 
 def report(experiment_id: str, *, home: str | Path | None = None) -> Result:

@@ -86,7 +86,7 @@ def checked(
     With a `home`, it is checked with the code that was captured there. Raises `ConfigurationError` if the experiment cannot run
     with what is installed on this machine.
     """
-    from lander.actors.host.requirements import check
+    from lander.actors.host.requirements_process import check
     from lander.actors.sb3.defaults import with_defaults
 
     check(experiment, source, execution.directory, home)

@@ -1,14 +1,16 @@
-"""Linux facilities that Python does not wrap: a signal on the parent's death, and the count of out-of-memory kills."""
+"""Linux facilities that Python does not wrap: a signal on the parent's death, memory, and the count of out-of-memory kills."""
 
 import contextlib
 import ctypes
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 _PR_SET_PDEATHSIG: Final = 1
+MB: Final = 1 << 20
+_PAGE_MB: Final = os.sysconf("SC_PAGE_SIZE") / MB
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -29,6 +31,38 @@ def signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"SIG{number}"
+
+
+def resident_memory_mb(pid: int) -> float:
+    """The resident memory of a process and its descendants, in MB; 0 of one that is gone."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1])
+        children = [
+            int(word) for file in Path(f"/proc/{pid}/task").glob("*/children") for word in file.read_text("ascii").split()
+        ]
+    except OSError:
+        return 0.0
+    return pages * _PAGE_MB + sum(map(resident_memory_mb, children))
+
+
+def available_memory_mb() -> float:
+    """The memory that a new process can use, in MB: what the machine has left, and this control group may still take."""
+    lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+    machine = next(int(line.split()[1]) / 1024 for line in lines if line.startswith("MemAvailable:"))
+    return min([machine, *_left_in_control_groups()])
+
+
+def _left_in_control_groups() -> Iterator[float]:
+    """What this process's group (cgroup v2) and each above it may still take, in MB; a page cache counts as free."""
+    with contextlib.suppress(OSError, ValueError):
+        group = next(line[3:] for line in Path("/proc/self/cgroup").read_text("utf-8").splitlines() if line.startswith("0::"))
+        root = Path("/sys/fs/cgroup")
+        for place in (root / group.lstrip("/"), *(root / group.lstrip("/")).parents):
+            if place.is_relative_to(root) and (place / "memory.max").exists():
+                limit, used = ((place / name).read_text("ascii").strip() for name in ("memory.max", "memory.current"))
+                statistics = dict(line.split() for line in (place / "memory.stat").read_text("ascii").splitlines())
+                if limit != "max":
+                    yield (int(limit) - int(used) + int(statistics.get("inactive_file", 0))) / MB
 
 
 def count_oom_kills() -> int:

@@ -9,7 +9,7 @@ import inspect
 import os
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.metadata import version
@@ -26,6 +26,8 @@ from lander.protocol.errors import ConfigurationError
 from lander.protocol.experiment import Arm, EvaluationEnvironment, Experiment
 from lander.protocol.refusals import did_you_mean, shown
 
+Announce = Callable[[str, str], object]
+"""Called with the name of an arm and the field of it that is looked at next."""
 Problem = tuple[str, str]
 """A field of an arm, and the problem with it."""
 Space = spaces.Space[Any]
@@ -46,6 +48,10 @@ OBSERVATIONS: Final = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces
 """The observation spaces that SB3's `preprocess_obs` accepts, alone or as the values of one Dict."""
 
 
+def _to_nobody(arm: str, what: str) -> None:
+    """Where nobody wants to know."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Built:
     """An arm as it was built for validation; `warnings` are those that were raised while it was built."""
@@ -57,32 +63,46 @@ class Built:
     warnings: tuple[str, ...]
 
 
-def check(experiment: Experiment, source: str, directory: str = "", home: Path | None = None) -> None:
+def check(
+    experiment: Experiment, source: str, directory: str = "", home: Path | None = None, announce: Announce = _to_nobody
+) -> None:
     """Raise `ConfigurationError`, one line per problem, if this installation cannot run the experiment.
 
     Modules of environments are also imported from `directory` (default: the working directory), and with a `home` from the code
     that was captured there, as its trainers do.
     """
+    _make_modules_importable(experiment, source, directory, home)
+    problems: dict[str, list[Problem]] = {}
+    for arm in experiment.arms:
+        announce(arm.name, "environment")
+        problems[arm.name] = list(_problems(arm))
+    _raise_problems(source, problems)
+    if experiment.origin is not None:
+        _raise_problems(source, {arm.name: list(_changed_spaces(experiment.baseline, arm)) for arm in experiment.arms})
+    if experiment.evaluation_environment is not None:
+        announce(experiment.baseline.name, "evaluation_environment")
+        _raise_problems(source, {"": list(_evaluation_problems(experiment.arms, experiment.evaluation_environment))})
+
+
+def _make_modules_importable(experiment: Experiment, source: str, directory: str, home: Path | None) -> None:
     with contextlib.suppress(FileNotFoundError):
         directory = directory or os.getcwd()  # noqa: PTH109 - sys.path holds strings
     try:
         make_importable(home or Path(), experiment.code if home is not None else None, directory)
     except CodeError as error:
         raise ConfigurationError(f"{source}: environment: {error}") from error
-    _raise_problems(source, {arm.name: list(_problems(arm)) for arm in experiment.arms})
-    if experiment.origin is not None:
-        _raise_problems(source, {arm.name: list(_changed_spaces(experiment.baseline, arm)) for arm in experiment.arms})
-    if experiment.evaluation_environment is not None:
-        _raise_problems(source, {"": list(_evaluation_problems(experiment.arms, experiment.evaluation_environment))})
 
 
-def build_everything(experiment: Experiment, source: str) -> tuple[Built, ...]:
+def build_everything(
+    experiment: Experiment, source: str, announce: Announce = _to_nobody, directory: str = ""
+) -> tuple[Built, ...]:
     """Build and discard the environment and model of each arm; call `check` first. Raises `ConfigurationError` for failures."""
+    _make_modules_importable(experiment, source, directory, None)
     built: list[Built] = []
     problems: dict[str, list[Problem]] = {arm.name: [] for arm in experiment.arms}
     for arm in experiment.arms:
         try:
-            built.append(_build(arm))
+            built.append(_build(arm, announce))
         except Exception as error:
             problems[arm.name].append(("hyperparameters", f"cannot be built: {_one_line(error)}"))
     _raise_problems(source, problems)
@@ -253,12 +273,14 @@ def _other_actions(arm: Arm) -> str:
 # --- building ---------------------------------------------------------------------------------------------------------
 
 
-def _build(arm: Arm) -> Built:
-    from lander.actors.sb3.algorithms import build_environment, build_model
+def _build(arm: Arm, announce: Announce) -> Built:
+    from lander.actors.sb3.algorithms import build_environment, build_model, count_environments
 
     with warnings.catch_warnings(record=True) as raised:
         warnings.simplefilter("always", UserWarning)
+        announce(arm.name, "hyperparameters.n_envs" if count_environments(arm) > 1 else "environment")
         env = build_environment(arm, arm.seeds[0])
+        announce(arm.name, "hyperparameters")
         try:
             model = build_model(arm, arm.seeds[0], env)
         finally:

@@ -20,6 +20,9 @@ def validate(**options: Any) -> int:
     Builds every environment and every model of the experiment as a trainer does. Each error is one line, and the exit code
     is then 2. Nothing is written, and no supervisor is needed.
 
+    It is done in a process of its own, so code that crashes, exits or fills the memory is an error, too. Each environment and
+    each model has 60 seconds, or the stall_timeout of the file.
+
     \b
     Example:
       lander-ctl validate examples/demo.yaml variants.fast.hyperparameters.batch_size=100
@@ -29,10 +32,10 @@ def validate(**options: Any) -> int:
 
 def validate_request(wanted: "Request", quiet: bool = False) -> int:
     """Build everything and print what was built; raises `ConfigurationError` for what cannot be built."""
-    from lander.actors.host.requirements import build_everything
+    from lander.actors.host.requirements_process import build_everything
 
     experiment = wanted.experiment
-    built = build_everything(experiment, wanted.source)
+    built = build_everything(experiment, wanted.source, wanted.execution.directory)
     for each in built:
         for warning in each.warnings:
             show(f"warning: {each.arm}: {warning}", err=True)
