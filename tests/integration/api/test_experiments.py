@@ -55,7 +55,9 @@ def test_run_uses_the_supervisor_that_is_there_and_takes_every_spelling(used, tm
     overrides = ["hyperparameters={n_steps: 64}", "variant={}"]
     with pytest.raises(lander.ConfigurationError):
         lander.run(file, home=used, overrides=overrides)
-    file.write_text(file.read_text() + "experiment_id: spelt\nhyperparameters: {n_steps: 64}\nvariant: {}\n")
+    file.write_text(
+        file.read_text() + "experiment_id: spelt\nhyperparameters: {n_steps: 64}\nvariant: {hyperparameters: {gamma: 0.9}}\n"
+    )
     from_file = lander.run(file, home=used, mode="sequential", monitoring=False)
     from_object = lander.run(lander.Experiment.model_validate(_spelt()), home=used)
     assert from_file.completed
@@ -66,7 +68,13 @@ def test_run_uses_the_supervisor_that_is_there_and_takes_every_spelling(used, tm
 
 def _spelt():
     rest = {"environment": "CartPole-v1", "algorithm": "PPO", "training_steps": 64, "seeds": [0]}
-    return {"experiment_id": "spelt", "hyperparameters": {"n_steps": 64}, "baseline": {}, "variant": {}, **rest}
+    return {
+        "experiment_id": "spelt",
+        "hyperparameters": {"n_steps": 64},
+        "baseline": {},
+        "variant": {"hyperparameters": {"gamma": 0.9}},
+        **rest,
+    }
 
 
 def test_run_works_in_a_thread_and_shows_progress_if_asked(used, capsys):
@@ -173,7 +181,7 @@ def test_what_is_wrong_is_said_before_anything_starts(tmp_path):
 def test_validate_builds_everything_and_warns_of_what_the_file_means(tmp_path):
     seed = {"algorithm": "PPO", "environment": "LunarLander-v2", "training_steps": 100, "seed": 42}
     with pytest.warns(UserWarning, match="running LunarLander-v3 in its place"):
-        built = lander.validate({"baseline_config": seed, "variant_config": seed})
+        built = lander.validate({"baseline_config": seed, "variant_config": {**seed, "hyperparameters": {"gamma": 0.9}}})
     assert [(arm.arm, arm.observations, arm.actions) for arm in built] == [
         ("baseline", "Box(8,)", "Discrete(4)"),
         ("variant", "Box(8,)", "Discrete(4)"),
