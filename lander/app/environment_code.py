@@ -30,8 +30,9 @@ def capture(experiment: Experiment, directory: str) -> Captured:
 
     Runs none of it. Raises `ConfigurationError` if it cannot be read, or is too much.
     """
-    common = [experiment.evaluation_environment] if experiment.evaluation_environment else []
-    names = [each.environment for each in (*experiment.arms, *experiment.tasks, *common)]
+    names = [arm.environment for arm in experiment.arms] + [task.environment for task in experiment.tasks]
+    if experiment.evaluation_environment is not None:
+        names.append(experiment.evaluation_environment.environment)
     source = find_source(names, directory)
     archive = pack(_contents(source.files)) if source.files else None
     code = Code(

@@ -598,6 +598,13 @@ MUTANTS = (
         ("tests/unit/reports/analysis/test_comparison.py",),
     ),
     Mutant(
+        "a verdict across versions of the code",
+        "lander/reports/analysis/comparability.py",
+        "and _on_other_code(arm, baseline, code):",
+        "and False:",
+        ("tests/unit/reports/analysis/test_comparison.py",),
+    ),
+    Mutant(
         "a verdict across budgets that nobody asked for",
         "lander/reports/analysis/comparability.py",
         "and not experiment.compare_budgets:",

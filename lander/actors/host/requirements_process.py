@@ -57,9 +57,7 @@ def _is_gymnasiums_own(experiment: Experiment) -> bool:
     return all(isinstance(entry, str) and entry.startswith("gymnasium.envs.") for entry in entries)
 
 
-def _in_child(
-    experiment: Experiment, source: str, directory: str, home: Path | None, *, build: bool
-) -> list[dict[str, Any]]:
+def _in_child(experiment: Experiment, source: str, directory: str, home: Path | None, *, build: bool) -> list[dict[str, Any]]:
     """What was built; raises `ConfigurationError` for what the child refuses, and for how it ended."""
     bounds = Bounds(_seconds(experiment), SHARE_OF_MEMORY * available_memory_mb())
     task = {"experiment": experiment.model_dump_json(), "source": source, "directory": directory, "build": build}

@@ -75,7 +75,7 @@ def _of_comparability(inputs: CaveatInputs) -> Iterator[str]:
         elif baseline.returns.keys() != variant.returns.keys():
             lacking = filter(None, (_lacking(baseline, variant), _lacking(variant, baseline)))
             yield f"seeds are missing ({'; '.join(lacking)}), so {_what_is_compared(compared[variant.name])}"
-    for variant in (each for each in variants if each.obstacle != "environments"):
+    for variant in (each for each in variants if each.obstacle not in ("environments", "code")):
         if inputs.measure == "evaluation" and (trained := _contrary_in_training(inputs, baseline.name, variant.name)):
             yield trained
 

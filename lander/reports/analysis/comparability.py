@@ -1,13 +1,15 @@
 """Whether an arm can be compared with the baseline at all: by what is recorded of both, whatever their runs returned.
 
-There is no verdict on an arm that is configured as the baseline is, on one whose returns come from another environment, nor on
-one with another budget of training steps, unless the experiment says that the budget is the question.
+There is no verdict on an arm that is configured as the baseline is, on one whose returns come from another environment or from
+other code of it, nor on one with another budget of training steps, unless the experiment says that the budget is the question.
 """
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
-from lander.protocol.experiment import Arm, EvaluationEnvironment, Experiment
+from lander.protocol.code import Code
+from lander.protocol.experiment import Arm, EvaluationEnvironment, Experiment, RunKey
 from lander.reports.analysis.findings import Measure, Obstacle
 
 _MOST_NAMED: Final = 5
@@ -20,8 +22,13 @@ def environment_of(arm: Arm) -> tuple[object, ...]:
     return arm.environment, arm.environment_kwargs
 
 
-def obstacle(experiment: Experiment, arm: Arm, measure: Measure) -> Obstacle | None:
-    """Why there is no verdict on a variant, if its final returns are of this measure; None if there can be one."""
+def obstacle(
+    experiment: Experiment, arm: Arm, measure: Measure, code: Mapping[str, Code | None] = MappingProxyType({})
+) -> Obstacle | None:
+    """Why there is no verdict on a variant, if its final returns are of this measure; None if there can be one.
+
+    `code` is what each run that has such a return trained on.
+    """
     baseline = experiment.baseline
     if arm.name == baseline.name:
         return None
@@ -30,9 +37,30 @@ def obstacle(experiment: Experiment, arm: Arm, measure: Measure) -> Obstacle | N
     common = experiment.evaluation_environment is not None and measure == "evaluation"
     if not common and environment_of(arm) != environment_of(baseline):
         return "environments"
+    if not (common and _is_installed(experiment.evaluation_environment)) and _on_other_code(arm, baseline, code):
+        return "code"
     if arm.training_steps != baseline.training_steps and not experiment.compare_budgets:
         return "budgets"
     return None
+
+
+def _is_installed(environment: EvaluationEnvironment | None) -> bool:
+    """Whether no captured code has a part in it: it is no `module:EnvId`."""
+    return environment is not None and ":" not in environment.environment
+
+
+def _on_other_code(arm: Arm, baseline: Arm, code: Mapping[str, Code | None]) -> bool:
+    """Whether the runs of two arms trained on different code: those with the same seed, or else all of them together."""
+    ours, theirs = (_source_by_seed(each, code) for each in (arm, baseline))
+    if not ours or not theirs:
+        return False
+    return set(ours.values()) != set(theirs.values()) or any(ours[seed] != theirs[seed] for seed in ours.keys() & theirs.keys())
+
+
+def _source_by_seed(arm: Arm, code: Mapping[str, Code | None]) -> dict[int, object]:
+    """The captured source that each run of an arm trained on, by its seed."""
+    runs = {key: found for run, found in code.items() if (key := RunKey.parse(run)).arm == arm.name}
+    return {key.seed: None if found is None else (found.archive, found.uncaptured) for key, found in runs.items()}
 
 
 def environment_in_words(played: Arm | EvaluationEnvironment) -> str:
@@ -56,6 +84,7 @@ _WORDS: Final[Mapping[Obstacle, str]] = {
     "identical": "configured exactly as {baseline}, so there is nothing to compare",
     "environments": "another environment than that of {baseline}, so returns cannot be compared; evaluation_environment: NAME"
     " has the policies of all arms evaluated in one (with eval_episodes above 0)",
+    "code": "not trained on the same code of the environment as {baseline}",
     "budgets": "other training_steps than {baseline}; if they are the question, write compare_budgets: true",
 }
 

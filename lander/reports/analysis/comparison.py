@@ -46,12 +46,14 @@ def _findings(reader: Reader, experiment: str, threshold: float | None) -> Findi
     measure = measure_of(runs)
     used_threshold = _default_threshold(runs, wanted.baseline.name) if threshold is None else threshold
     each = [run_finding(run, measure, used_threshold) for run in runs]
-    arms = [_arm(arm, [run for run in each if run.arm == arm.name], obstacle(wanted, arm, measure)) for arm in wanted.arms]
-    common = wanted.evaluation_environment
+    code = code_by_run(reader, experiment)
+    with_returns = {run.run["id"]: code[run.run["id"]] for run in runs if run.completed}
+    obstacles = {arm.name: obstacle(wanted, arm, measure, with_returns) for arm in wanted.arms}
+    arms = [_arm(arm, [run for run in each if run.arm == arm.name], obstacles[arm.name]) for arm in wanted.arms]
+    common, versions = wanted.evaluation_environment, code_versions(code)
     looks = _looks(reader, experiment)
     contrasts = _contrasts(arms, looks)
-    code = code_versions(code_by_run(reader, experiment))
-    inputs = CaveatInputs(submitted, wanted, runs, measure, arms, contrasts, looks, code)
+    inputs = CaveatInputs(submitted, wanted, runs, measure, arms, contrasts, looks, versions)
     return Findings(
         experiment=experiment,
         hypothesis=found["hypothesis"],
@@ -64,7 +66,7 @@ def _findings(reader: Reader, experiment: str, threshold: float | None) -> Findi
         caveats=tuple(caveats(inputs)),
         evaluation_environment=None if common is None else environment_in_words(common),
         origin=None if submitted.origin is None else f"{submitted.origin.experiment}/{submitted.origin.arm}",
-        code=code,
+        code=versions,
     )
 
 

@@ -14,7 +14,7 @@ Measure = Literal["evaluation", "training"]
 LEVEL: Final = 0.05
 """A decision needs a p-value below this."""
 Decision = Literal["supported", "refuted", "undecided"]
-Obstacle = Literal["identical", "environments", "budgets"]
+Obstacle = Literal["identical", "environments", "code", "budgets"]
 """Why a variant cannot be compared with the baseline, whatever it returned."""
 Withheld = Obstacle | Literal["unfinished", "failures"]
 """Why there is no decision although the test may have one: the arms cannot be compared; with optional stopping, a test finds a
@@ -149,7 +149,7 @@ class Findings:
     @property
     def comparisons(self) -> tuple[Contrast, ...]:
         """The contrasts whose numbers mean something: returns of different environments have no difference."""
-        return tuple(contrast for contrast in self.contrasts if contrast.withheld != "environments")
+        return tuple(contrast for contrast in self.contrasts if contrast.withheld not in ("environments", "code"))
 
     @property
     def unfinished(self) -> int:

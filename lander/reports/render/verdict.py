@@ -46,6 +46,11 @@ def _incomparable(findings: Findings, variant: ArmFinding, why: Obstacle, contra
                 " so their returns cannot be compared."
             )
             yield _common_evaluation(findings)
+        case "code":
+            yield (
+                f"Undecided: {variant.name} and {baseline.name} were not trained on the same code of their environment, so"
+                " their returns cannot be compared. A new experiment trains all arms on one."
+            )
         case "budgets":
             yield (
                 f"Undecided: {variant.name} is trained for {variant.training_steps:,} steps and {baseline.name} for"

@@ -8,6 +8,7 @@ import pytest
 
 from lander.actors.sb3.defaults import with_defaults
 from lander.protocol import events as e
+from lander.protocol.code import Code
 from lander.protocol.errors import NotFoundError
 from lander.protocol.experiment import EVALUATION_SEED
 from lander.reports.analysis import judgement, statistics
@@ -310,6 +311,32 @@ def test_no_decision_between_arms_that_cannot_be_compared(found, variants, setti
     assert (contrast.p_adjusted, contrast.more_seeds) == (None, None)
     assert verdict(result)[0].startswith("Undecided: fast ")
     assert next(notices(defaulted(variants, settings))).startswith("no verdict on fast: ")
+
+
+def captured(digit):
+    return Code(archive=digit * 64, modules=("mine",))
+
+
+@pytest.mark.parametrize(
+    ("changed", "common", "decision"),
+    [
+        ((), None, "supported"),
+        (("fast/4",), None, "undecided"),
+        (("baseline/4", "fast/4"), None, "supported"),  # each seed is compared with itself, on the same code
+        (("baseline/3", "fast/4"), None, "undecided"),
+        (("fast/4",), "CartPole-v1", "supported"),
+        (("fast/4",), "mine:Own-v0", "undecided"),  # whose code is captured, too
+    ],
+)
+def test_no_decision_between_runs_on_different_code(found, changed, common, decision):
+    found(range(5), evaluations(**CLEAR), variants=FAST, evaluation_environment=common)
+    for digit in "ab":
+        runs = [f"x/{arm}/{seed}" for arm in CLEAR for seed in range(5)] if digit == "a" else [f"x/{run}" for run in changed]
+        write_log(found.home, batch_of("x", e.CodeChanged(code=captured(digit), runs=tuple(runs))))
+    (contrast,) = found.again().contrasts
+    assert (contrast.decision, contrast.withheld) == (decision, "code" if decision == "undecided" else None)
+    if decision == "undecided":
+        assert verdict(found.again())[0].startswith("Undecided: fast and baseline were not trained on the same code of their")
 
 
 @pytest.mark.parametrize(("variants", "settings"), COMPARABLE)
