@@ -104,7 +104,7 @@ def policy_of_model(reader: Reader, model: Path) -> Saved:
 
     Raises `NotFoundError` if no run saved it, or if its checkpoint is not in the log.
     """
-    sha256 = sha256_of(model)
+    sha256 = sha256_of(model.resolve())
     for stored in reader.events(None, [ModelSaved.kind]):
         event = stored.decode()
         if isinstance(event, ModelSaved) and event.sha256 == sha256:

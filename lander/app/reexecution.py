@@ -28,7 +28,7 @@ from lander.store.records.checkpoint_record import files_of
 from lander.store.records.run_code import code_of
 from lander.store.records.run_record import Record
 from lander.store.records.sections import Section
-from lander.store.upkeep.integrity import sha256_of
+from lander.store.upkeep.integrity import is_intact
 from lander.store.writers.sqlite_store import SqliteEventStore
 
 _MOST_CHECKPOINTS: Final = 10
@@ -109,7 +109,7 @@ def _link_checkpoint(scratch: Path, home: Path, run: str, checkpoint: e.Checkpoi
 def _link(scratch: Path, home: Path, sha256: str, what: str) -> None:
     """Bring an artifact into the scratch home: as a hard link if possible, since artifacts never change."""
     source, target = artifact_path(home, sha256), artifact_path(scratch, sha256)
-    if not source.exists() or sha256_of(source) != sha256:
+    if not is_intact(source, sha256):
         raise NotFoundError(f"{what} is gone or damaged ({source})")
     target.parent.mkdir(parents=True, exist_ok=True)
     try:

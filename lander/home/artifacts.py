@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lander.home.durable_files import make_directory, publish, unfinished
 from lander.home.layout import artifact_path
+from lander.home.regular_file import open_regular
 
 
 def write_artifact(home: Path, content: bytes) -> str:
@@ -15,7 +16,7 @@ def write_artifact(home: Path, content: bytes) -> str:
     """
     sha256 = hashlib.sha256(content).hexdigest()
     path = artifact_path(home, sha256)
-    if path.exists() and path.read_bytes() == content:
+    if _holds(path, content):
         os.utime(path)  # `gc` keeps recent files, because their checkpoint may not be in the log yet
         return sha256
     make_directory(path.parent)
@@ -25,10 +26,19 @@ def write_artifact(home: Path, content: bytes) -> str:
     return sha256
 
 
+def _holds(path: Path, content: bytes) -> bool:
+    try:
+        with open_regular(path) as file:
+            return file.read() == content
+    except OSError:  # missing, or no regular file: then it is replaced
+        return False
+
+
 def read_artifact(home: Path, sha256: str) -> bytes:
     """The content of an artifact; raises `OSError` if it is missing and `ValueError` if its content has changed."""
     path = artifact_path(home, sha256)
-    content = path.read_bytes()
+    with open_regular(path) as file:
+        content = file.read()
     if hashlib.sha256(content).hexdigest() != sha256:
         raise ValueError(f"{path} is damaged: its content is not what its name says")
     return content

@@ -70,7 +70,7 @@ def _refuse_other(directory: Path, form: str) -> None:
         raise UsageError(f"{directory}: holds {foreign[0]}, which no export wrote; choose another --output")
     if there and about["format"] != form:
         raise UsageError(f"{directory}: holds an export to {about['format']}; choose another --output")
-    changed = [name for name in there if (written := files.get(name)) and written != sha256_of(directory / name)]
+    changed = [name for name in there if (written := files.get(name)) and written != sha256_of((directory / name).resolve())]
     if changed:
         raise UsageError(f"{directory}: {changed[0]} was changed since it was exported; choose another --output")
 

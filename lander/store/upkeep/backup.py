@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from lander.home.durable_files import flush
 from lander.home.layout import ARTIFACTS, EXPERIMENTS, artifact_path
+from lander.home.regular_file import NotRegularError, open_regular
 from lander.protocol.errors import HomeError, StoreError
 from lander.store.log.reader import DATABASE, Reader, open_reader
 from lander.store.records.checkpoint_record import RunCheckpoints, checkpoints_by_run, files_of
@@ -102,7 +103,7 @@ def _copy_files(home: Path, copy: Path, names: set[str]) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             _copy_file(artifact_path(home, name), target)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotRegularError):
             continue
         if sha256_of(target) == name:
             yield target
@@ -121,7 +122,9 @@ def _copy_tree(source: Path, target: Path) -> Iterator[Path]:
 
 
 def _copy_file(source: Path, target: Path) -> Path:
-    shutil.copy2(source, target)
+    with open_regular(source) as file, target.open("wb") as copy:
+        shutil.copyfileobj(file, copy)
+    shutil.copystat(source, target)
     flush(target)
     return target
 

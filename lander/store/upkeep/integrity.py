@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from lander.home.layout import artifact_path
+from lander.home.regular_file import NotRegularError, open_regular
 from lander.protocol.errors import HomeError, LanderError
 from lander.protocol.events import TELEMETRY_KINDS, Unreadable, experiment_of
 from lander.store.log import chain, schema
@@ -230,10 +231,20 @@ def _problem(reference: Reference) -> str:
         content = sha256_of(reference.path)
     except FileNotFoundError:
         return f"{reference.path} is missing: {reference.of}"
+    except NotRegularError as error:
+        return f"{error}: {reference.of}"
     return "" if content == reference.sha256 else f"{reference.path} is damaged: {reference.of}"
 
 
+def is_intact(path: Path, sha256: str) -> bool:
+    """Whether this is a regular file with this content."""
+    try:
+        return sha256_of(path) == sha256
+    except OSError:
+        return False
+
+
 def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file's content."""
-    with path.open("rb") as file:
+    """The SHA-256 of a regular file's content; raises `OSError`."""
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -14,6 +14,7 @@ from typing import Final
 
 from lander.home.durable_files import publish, unfinished
 from lander.home.layout import ARTIFACTS, artifact_path
+from lander.home.regular_file import open_regular
 from lander.protocol.errors import StoreError
 from lander.protocol.events import CheckpointCommitted
 from lander.store.log.reader import Reader
@@ -156,7 +157,8 @@ def expected_missing(home: Path, runs: Mapping[str, RunCheckpoints]) -> frozense
 def collected(home: Path) -> frozenset[str]:
     """The names of the files that were deleted because nothing needed them."""
     try:
-        return frozenset((home / ARTIFACTS / COLLECTED).read_text("ascii").split())
+        with open_regular(home / ARTIFACTS / COLLECTED) as file:
+            return frozenset(file.read().decode("ascii").split())
     except FileNotFoundError:
         return frozenset()
 

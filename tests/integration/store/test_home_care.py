@@ -5,6 +5,7 @@ import logging
 import os
 import random
 import sqlite3
+import stat
 import tempfile
 import threading
 import time
@@ -17,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 
 from lander.app import client
 from lander.cli.main import main
+from lander.home.artifacts import write_artifact
 from lander.home.layout import artifact_path
 from lander.home.lock import HomeLock, show_full
 from lander.protocol import events as e
@@ -287,6 +289,34 @@ def test_a_lost_and_a_damaged_checkpoint_are_found(home):
     assert "is damaged: the checkpoint of x/baseline/0 at step 4" in wrong(home)["artifacts"]
 
 
+NO_FILES = {
+    "a symbolic link": lambda path, aside: path.symlink_to(aside),
+    "a directory": lambda path, aside: path.mkdir(),
+    "a socket": lambda path, aside: os.mknod(path, stat.S_IFSOCK | 0o600),
+    "a FIFO": lambda path, aside: os.mkfifo(path),
+}
+
+
+@pytest.mark.parametrize("what", NO_FILES)
+def test_what_is_no_regular_file_is_found_and_not_waited_for(home, what, tmp_path):
+    """A link to the same content, too: what it leads to may change without the home."""
+    path, aside = artifact_path(home, sha256(b"page a")), tmp_path / "aside"
+    path.rename(aside)
+    NO_FILES[what](path, aside)
+    assert f"{path} is {what} and not a regular file: the checkpoint of x/baseline/0" in wrong(home)["artifacts"]
+    assert sha256(b"page a") in back_up(home, tmp_path / "copy").lost
+    assert write_or_refuse(home, b"page a") == (what != "a directory")
+    assert ("artifacts" in wrong(home)) == (what == "a directory"), "to write it again replaces it"
+
+
+def write_or_refuse(home, content):
+    try:
+        write_artifact(home, content)
+    except IsADirectoryError:
+        return False
+    return True
+
+
 @pytest.mark.parametrize("which", ["final", "best"])
 def test_a_damaged_model_is_found(home, which):
     (home / f"experiments/x/models/v-0-{which}.zip").write_bytes(b"another")
@@ -446,7 +476,7 @@ def test_a_backup_never_overwrites_and_never_is_half_there(home, tmp_path, monke
     def fail(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("lander.store.upkeep.backup.shutil.copy2", fail)
+    monkeypatch.setattr("lander.store.upkeep.backup.shutil.copyfileobj", fail)
     with pytest.raises(HomeError, match="No space left on device"):
         back_up(home, tmp_path / "new")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "home"]

@@ -1,0 +1,41 @@
+"""Reading regular files, and nothing else.
+
+A FIFO waits for a writer for ever, a device may have no end, and what a symbolic link leads to can change without the home.
+"""
+
+import os
+import stat
+from io import BufferedReader
+from pathlib import Path
+from typing import Final
+
+_KINDS: Final = (
+    (stat.S_ISLNK, "a symbolic link"),
+    (stat.S_ISDIR, "a directory"),
+    (stat.S_ISFIFO, "a FIFO"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+class NotRegularError(OSError):
+    """A path does not lead to a regular file; the text says to what it leads."""
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """The file, open for reading; never waits. Raises `NotRegularError`, and `OSError` if it cannot be read."""
+    _require_regular(path, path.lstat().st_mode)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        _require_regular(path, os.fstat(descriptor).st_mode)  # what was opened may be another by now
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _require_regular(path: Path, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        kind = next((kind for matches, kind in _KINDS if matches(mode)), "something else")
+        raise NotRegularError(f"{path} is {kind} and not a regular file")
