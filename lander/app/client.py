@@ -18,8 +18,9 @@ import zmq
 from lander.home import address, keys
 from lander.home.layout import make_private
 from lander.home.lock import is_locked
+from lander.home.processes import AGENT, SUPERVISOR, ZYGOTE, processes_of
 from lander.protocol.commands import OPERATE, Accepted, Command, Ping, Refused, ShutDown, StopTarget
-from lander.protocol.errors import ConflictError, HomeError, LanderError, LeavingError, NotFoundError, from_code
+from lander.protocol.errors import ConflictError, HomeError, LanderError, LeavingError, NotFoundError, OccupiedError, from_code
 from lander.protocol.wire import MAX_MESSAGE, decode, encode
 from lander.store.log.reader import Reader
 
@@ -36,8 +37,22 @@ def running(home: Path) -> address.Address | None:
 
 def start(home: Path) -> bool:
     """Have a supervisor serve this home; returns whether one had to be started. Raises `HomeError` if it cannot."""
-    if _serves(home):
-        return False
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while not _serves(home):
+        said = _launch(home)
+        if said.get("ready"):
+            return True
+        if said.get("error") != OccupiedError.code or time.monotonic() > deadline:
+            if _serves(home):
+                return False
+            detail = str(said.get("detail", f"see {home / 'supervisor.log'}"))
+            raise from_code(str(said.get("error", HomeError.code)), detail)
+        time.sleep(_LOOK_MILLISECONDS / 1000)  # another was started at the same moment: it will answer, or leave the home again
+    return False
+
+
+def _launch(home: Path) -> dict[str, object]:
+    """Start a supervisor; returns what it says of itself, which is that it is ready, or why it has ended."""
     make_home(home)
     with (home / "supervisor.log").open("ab") as log:
         process = subprocess.Popen(
@@ -49,11 +64,7 @@ def start(home: Path) -> bool:
         )
     said = _first_line(process)
     process.wait()  # it has gone into the background
-    if said.get("ready"):
-        return True
-    if _serves(home):  # somebody else started one at the same moment
-        return False
-    raise from_code(str(said.get("error", HomeError.code)), str(said.get("detail", f"see {home / 'supervisor.log'}")))
+    return said
 
 
 def _serves(home: Path) -> bool:
@@ -153,28 +164,37 @@ class Client:
 
 
 def shut_down(home: Path, *, only_if_idle: bool = False) -> bool:
-    """Have the home's supervisor leave, and wait until it has; returns whether one was there.
+    """Have the home's supervisor leave, and wait until its processes have ended; returns whether there were any.
 
-    A crashed one has left its host agent and trainers behind: another is started, to bring them down in good order.
+    A crashed one has left its host agent and trainers behind: another is started, to bring them down in good order. One whose
+    home was deleted can be asked for nothing; it leaves by itself, and is waited for all the same.
     """
     if address.read(home) is not None and not is_locked(home):
         start(home)
     found = _once_it_has_started(home)
-    if found is None:
-        return False
+    there = list(processes_of(home.resolve(), SUPERVISOR, AGENT, ZYGOTE))
     with contextlib.suppress(NotFoundError), connected(home) as client:  # it may be gone before its answer is out
         client.ask(ShutDown(only_if_idle=only_if_idle))
     deadline = time.monotonic() + LEAVE_SECONDS
-    with contextlib.suppress(ProcessLookupError):
-        pidfd = os.pidfd_open(found.pid)
-        try:
-            poll = select.poll()
-            poll.register(pidfd, select.POLLIN)
-            if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
-                raise LanderError(f"the supervisor (process {found.pid}) is still busy leaving; see its supervisor.log")
-        finally:
-            os.close(pidfd)
-    return True
+    for process in there:
+        if not _ends(process.pid, deadline):
+            what = "supervisor" if process.module == SUPERVISOR else "host"
+            raise LanderError(f"{home}: the {what} (process {process.pid}) is still busy leaving; see the logs of the home")
+    return found is not None or bool(there)
+
+
+def _ends(pid: int, deadline: float) -> bool:
+    """Whether a process has ended, at the latest at this time of the monotonic clock."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        poll = select.poll()
+        poll.register(pidfd, select.POLLIN)
+        return bool(poll.poll(max(0.0, deadline - time.monotonic()) * 1000))
+    finally:
+        os.close(pidfd)
 
 
 def let_go(home: Path) -> None:

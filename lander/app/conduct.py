@@ -15,11 +15,13 @@ from lander.app import client
 from lander.app.interruption import Interruption
 from lander.app.requests import Request
 from lander.home.artifacts import write_artifact
+from lander.home.identity import HomeIdentity
+from lander.home.lock import LOCK
 from lander.protocol.commands import Accepted, SubmitExperiment
-from lander.protocol.errors import ConfigurationError, LanderError, WireError
+from lander.protocol.errors import ConfigurationError, HomeGoneError, LanderError, WireError
 from lander.protocol.states import UNDER_WAY
 from lander.protocol.wire import encode
-from lander.store.log.reader import Reader
+from lander.store.log.reader import DATABASE, Reader
 from lander.store.projections.status import ExperimentStatus, status
 
 PERIOD: Final = 0.25
@@ -63,7 +65,7 @@ def conduct(wanted: Request, home: Path, show: Show, tell: Callable[[str], objec
 
     The first Ctrl-C (or SIGTERM) stops the experiment and then raises `KeyboardInterrupt`; a second one stops waiting.
     A supervisor that had to be started leaves at the end, unless others use it by then.
-    Raises what `submit` raises, and `LanderError` if the supervisor goes away.
+    Raises what `submit` raises, `HomeGoneError` if the home is deleted, and `LanderError` if the supervisor goes away.
     """
     name = wanted.experiment.experiment_id
     with Interruption() as interruption:
@@ -72,6 +74,9 @@ def conduct(wanted: Request, home: Path, show: Show, tell: Callable[[str], objec
             if accepted.detail:
                 tell(f"{name}: {accepted.detail}")
             return _follow(home, name, show, interruption)
+        except HomeGoneError:
+            started = False  # another home may be in its place, which is no concern of ours
+            raise
         except Exception:
             _abandon(home, name)
             raise
@@ -81,10 +86,12 @@ def conduct(wanted: Request, home: Path, show: Show, tell: Callable[[str], objec
 
 
 def _follow(home: Path, name: str, show: Show, interruption: Interruption) -> ExperimentStatus:
-    """Show how the experiment goes until it has ended."""
+    """Show how the experiment goes until it has ended; raises `HomeGoneError`."""
     stopping = False
+    identity = HomeIdentity(home, LOCK, DATABASE)
     with Reader(home) as reader:
         while True:
+            identity.require()  # the supervisor sees the same, and has nowhere to say it
             supervised = client.running(home) is not None  # asked first, so that an end it recorded last is seen
             standing = status(reader, name)["experiments"][0]
             show(standing)

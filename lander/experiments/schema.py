@@ -34,7 +34,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "hyperparameters": "Constructor arguments of the algorithm in Stable-Baselines3, and n_envs and normalize.",
     "on_failure": "What happens to an experiment when a run fails: abort the other runs, retry the run, or skip it.",
     "max_retries": "How many failures of one run within retry_period are tried again.",
-    "retry_period": "The seconds in which more than max_retries failures are too many.",
+    "retry_period": "The seconds of the run's attempts in which more than max_retries failures are too many.",
     "stall_timeout": "Seconds without progress after which a trainer is ended and tried again.",
     "resource_limits": "What one run may use.",
     "memory_mb": "Resident memory of the trainer and its children, in MB.",

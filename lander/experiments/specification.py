@@ -161,7 +161,9 @@ class ExperimentSpec(_Spec):
     arms: tuple[ArmSpec, ...]
     on_failure: Annotated[Literal["abort", "retry", "skip"], one_of("abort", "retry", "skip")] = "retry"
     max_retries: _ZeroOrMore = 3
-    retry_period: _AboveZero = Field(default=3600, description="seconds in which more than max_retries failures are too many")
+    retry_period: _AboveZero = Field(
+        default=3600, description="seconds of attempts in which more than max_retries failures are too many"
+    )
     stall_timeout: _AboveZero = Field(default=600, description="seconds without progress after which a trainer is stalled")
     resource_limits: ResourceLimitsSpec = ResourceLimitsSpec()
     on_limit: Annotated[Literal["warn", "pause", "stop"], one_of("warn", "pause", "stop")] = "stop"

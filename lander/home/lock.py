@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from lander.home.layout import make_private
-from lander.protocol.errors import HomeError
+from lander.protocol.errors import HomeError, OccupiedError
 
 LOCK: Final = "lock"
 LOCK_WAIT_SECONDS: Final = 0.2
@@ -20,7 +20,7 @@ _FULL: Final = b"F"
 
 
 class HomeLock:
-    """Holds the home's lock as a context manager; raises `HomeError` if another process does."""
+    """Holds the home's lock as a context manager; raises `OccupiedError` if another process does."""
 
     def __init__(self, home: Path) -> None:
         self._path = home / LOCK
@@ -33,7 +33,7 @@ class HomeLock:
     def __enter__(self) -> Self:
         if not self._lock_within(LOCK_WAIT_SECONDS):
             os.close(self._descriptor)
-            raise HomeError(f"{self._path.parent}: another supervisor is using this home; stop it with lander-ctl down")
+            raise OccupiedError(f"{self._path.parent}: another supervisor is using this home; stop it with lander-ctl down")
         os.pwrite(self._descriptor, _ROOM, 0)  # a killed supervisor may have left the byte for a full disk
         return self
 

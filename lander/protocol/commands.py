@@ -10,7 +10,7 @@ from typing import ClassVar, Final, Union, get_args
 from pydantic import Field
 
 from lander.protocol.code import Code
-from lander.protocol.events import CheckpointCommitted, Execution, Number, ResourcesSampled
+from lander.protocol.events import CheckpointCommitted, Execution, Number, ResourcesSampled, Seconds
 from lander.protocol.experiment import Arm, EvaluationEnvironment, Experiment
 from lander.protocol.model import Count, Message, Model, ShortText, Text
 from lander.protocol.plain import PlainData
@@ -125,7 +125,7 @@ class TrainerKey(Model):
 class TrainerExited(Message):
     """A trainer process has exited. Sent again until `ExitNoted` arrives, so duplicates are normal.
 
-    `lost` marks a process that died only because the zygote it was forked from died.
+    `lost` marks a process that died only because the zygote it was forked from died. `seconds` is how long it ran.
     """
 
     kind: ClassVar[str] = "TrainerExited"
@@ -135,11 +135,15 @@ class TrainerExited(Message):
     signal: ShortText | None = None
     out_of_memory: bool = False
     lost: bool = False
+    seconds: Seconds | None = None
     log_tail: str = Field(default="", max_length=8192)
 
 
 class JoinHost(Message):
-    """Register this host with its slots and its living trainers; sent at every connection and reconnection."""
+    """Register this host with its slots and its living trainers; sent at every connection and reconnection.
+
+    `ages` are the seconds for which each of the trainers has run, in their order: the supervisor may be younger than they are.
+    """
 
     kind: ClassVar[str] = "JoinHost"
     name: ShortText
@@ -149,6 +153,7 @@ class JoinHost(Message):
     gpus: tuple[ShortText, ...] = ()
     memory_mb: float
     trainers: tuple[TrainerKey, ...] = ()
+    ages: tuple[Seconds, ...] = ()
 
 
 class ReportResources(Message):

@@ -66,6 +66,19 @@ class HomeError(UsageError):
     code = "home"
 
 
+class OccupiedError(HomeError):
+    """Another supervisor holds the home; ask that one, or try again once it has left."""
+
+    code = "occupied"
+
+
+class HomeGoneError(HomeError):
+    """The home was deleted, or another was put in its place, while it was in use: what it held cannot be asked for any more."""
+
+    code = "home-gone"
+    exit_code = 3
+
+
 class WireError(LanderError):
     """Bytes that are not a message of ours; raised by the decoder and by nothing else."""
 

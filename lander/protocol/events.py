@@ -28,6 +28,8 @@ Number = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
 """From 1."""
 Measure = Annotated[float, Field(allow_inf_nan=False)]
 """A measurement. NaN is not allowed, because SQLite would store it as NULL."""
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+"""A duration."""
 
 Mode = Literal["sequential", "parallel", "validation"]
 Cause = Literal[
@@ -195,7 +197,10 @@ class OperatorCommanded(Message):
 
 
 class RunQueued(Message):
-    """The run waits for a slot, and at least until `not_before` (seconds since the Unix epoch)."""
+    """The run waits for a slot, and at least until `not_before` (seconds since the Unix epoch).
+
+    Only the difference from the time of the event itself is a measure: the wall clock may be set while the run waits.
+    """
 
     kind: ClassVar[str] = "RunQueued"
     not_before: float = 0.0
@@ -227,7 +232,11 @@ class KeyRevoked(Message):
 
 
 class AttemptEnded(Message):
-    """The process has exited, because of `cause`; `signal` ended it, if set; `step` is its last timestep, if known."""
+    """The process has exited, because of `cause`; `signal` ended it, if set; `step` is its last timestep, if known.
+
+    `seconds` is how long it ran, measured by a clock that nobody can set: by its host, or until its supervisor gave it up.
+    Older logs do not have it.
+    """
 
     kind: ClassVar[str] = "AttemptEnded"
     epoch: int
@@ -236,6 +245,7 @@ class AttemptEnded(Message):
     exit_code: int | None = None
     step: Count | None = None
     detail: str = ""
+    seconds: Seconds | None = None
 
     @property
     def named_cause(self) -> str:
@@ -458,13 +468,17 @@ class TrainingEnded(Message):
 
 
 class TrainerUsage(Model):
-    """The resources of one trainer and its children: CPU in percent of one core, resident memory in MB."""
+    """The resources of one trainer and its children: CPU in percent of one core, resident memory in MB.
+
+    `seconds` is the time that `cpu_percent` covers, as the host measured it; older logs do not have it.
+    """
 
     run: str
     epoch: int
     cpu_percent: Measure
     memory_mb: Measure
     gpu_percent: Measure | None = None
+    seconds: Seconds | None = None
 
 
 class ResourcesSampled(Message):

@@ -15,28 +15,28 @@ from pathlib import Path
 from typing import Final
 
 from lander.home import address
-from lander.home.lock import show_full
+from lander.home.identity import HomeIdentity
+from lander.home.lock import LOCK, show_full
 from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.protocol.errors import ConflictError, HomeError, LeavingError
 from lander.store.log.event_store import EventStore, batch_of
+from lander.store.log.reader import DATABASE
 from lander.supervisor import containment, journal
+from lander.supervisor.clock import Clock
 from lander.supervisor.core.decide import Drain, HostGone, Tick, decide
 from lander.supervisor.core.fold import evolve, fold
 from lander.supervisor.core.messages import Message
-from lander.supervisor.core.placement import wake_at
 from lander.supervisor.core.state import State
-from lander.supervisor.core.watchdog import Watch
 from lander.supervisor.gate import Gate, Principal, Received
 from lander.supervisor.intake import Intake
 from lander.supervisor.launchers.local import NAME as LOCAL_HOST
 from lander.supervisor.launchers.local import LocalHost
 from lander.supervisor.orders import carry_out
 from lander.supervisor.principals import Principals
+from lander.supervisor.watching import Watching
 
 LOG: Final = logging.getLogger(__name__)
-CHECK_SECONDS: Final = 1.0
-"""Interval of the checks that no message triggers: the clock, heartbeats, and free space on the disk."""
 MAX_UNDECIDED: Final = 16
 """Messages that may wait for a decision; above this, nothing more is received: each may have a megabyte."""
 ROOM_SECONDS: Final = 0.005
@@ -55,11 +55,12 @@ class Supervisor:
         self.gate = Gate(self.principals.supervisor, self.principals.get)
         self.state = State()
         self._inbox: asyncio.Queue[tuple[Message | c.ShutDown, str]] = asyncio.Queue()
-        self._wake = asyncio.Event()
+        self._identity = HomeIdentity(home, LOCK, DATABASE)
+        self._clock = Clock(self._run_checks, self._tick, lambda: self._watching.next_tick(self.state))
         self._leaving = asyncio.Event()
         self._left = asyncio.Event()
         self._leave_by = 0.0
-        self._watch = Watch()
+        self._watching = Watching()
         self._intake = Intake(self.gate, store, self._leave_at_once)
         self._local_host = LocalHost(home, self.principals.host, self._local_host_ended)
         self._leaves_when_idle = self._full = self._same_port = False
@@ -96,7 +97,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._leave)
-        work = {"receive": self._receive(), "decide": self._decide(), "clock": self._run_clock(), "leave": self._left.wait()}
+        work = {"receive": self._receive(), "decide": self._decide(), "clock": self._clock.run(), "leave": self._left.wait()}
         tasks = [asyncio.create_task(each, name=name) for name, each in work.items()]
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
@@ -109,13 +110,15 @@ class Supervisor:
         """Close the gate. After an orderly leave, end the local host first; else the next supervisor adopts it."""
         if self._left.is_set():
             await self._dismiss_local_host()
-            address.remove(self._home)
+            if not self._identity.lost():
+                address.remove(self._home)
         await self.gate.close()
 
     async def _dismiss_local_host(self) -> None:
-        await self._local_host.dismiss(at_once=self._store.full)  # on a full disk, no trainer can record its end
+        homeless = bool(self._identity.lost())
+        await self._local_host.dismiss(at_once=self._store.full or homeless)  # no trainer can record its end then
         host = self.state.hosts.get(LOCAL_HOST)
-        if host is not None and host.online:
+        if host is not None and host.online and not homeless:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(FULL_SECONDS):
                     await self._store.append(batch_of(e.host_stream(LOCAL_HOST), e.HostLeft()))
@@ -142,8 +145,10 @@ class Supervisor:
         match command:
             case c.Append():
                 self._append(principal, key, command)
+            case c.ReportResources() | c.TrainerExited() if self._store.full:
+                pass  # the host repeats an exit until it is noted; to queue every repetition would fill the memory
             case c.ReportResources(sample=sample):
-                self._record_resources(principal.name, sample)
+                self._intake.record(e.host_stream(principal.name), sample)
             case c.Ping() | c.SubmitExperiment() | c.ResumeTarget() | c.RetryTarget() if self._leaving.is_set():
                 self.gate.send(key, c.Refused(error=LeavingError.code, detail="the supervisor is shutting down"))
             case c.Ping(stay=stay):
@@ -155,8 +160,6 @@ class Supervisor:
             case _ if self._store.full and principal.role == "client":
                 detail = f"{self._home}: no space left on its disk; make room, and ask again"
                 self.gate.send(key, c.Refused(error=HomeError.code, detail=detail))
-            case c.TrainerExited() if self._store.full:
-                pass  # the host repeats it until it is noted; to queue every repetition would fill the memory
             case c.JoinHost(incarnation=incarnation) if self._local_host.incarnation not in (None, incarnation):
                 self.gate.send(key, c.DismissHost())  # an agent left by a supervisor that died before it could end it
             case c.JoinHost():
@@ -165,15 +168,10 @@ class Supervisor:
                 self._inbox.put_nowait((command, key))
 
     def _note_heartbeat(self, name: str, key: str, command: c.Command) -> None:
-        self._watch.heartbeat(name, time.time())
+        self._watching.heard(name, self.state, command)
         host = self.state.hosts.get(name)
         if host is not None and not host.online and not isinstance(command, c.JoinHost):
             self.gate.send(key, c.Rejoin())  # it was declared lost for silence, but its connection survived
-
-    def _record_resources(self, host: str, sample: e.ResourcesSampled) -> None:
-        self._watch.measured(self.state, sample, time.time())
-        if not self._store.full:
-            self._intake.record(e.host_stream(host), sample)
 
     def _append(self, principal: Principal, key: str, command: c.Append) -> None:
         """Store a trainer's batch, after the check that it comes from the run's current attempt."""
@@ -188,7 +186,7 @@ class Supervisor:
         if self._store.full:
             return  # the trainer resends what is not acknowledged; to queue every repetition would fill the memory
         if self._intake.store(key, command):
-            self._watch.progressed(run, epoch, time.time())
+            self._watching.progressed(run, epoch)
         else:
             self._forget(self.principals.bar(run, epoch))
 
@@ -203,6 +201,8 @@ class Supervisor:
         """The only place that decides, one message after the other: each decision sees the events of the one before."""
         while True:
             message, key = await self._inbox.get()
+            if self._lost_home():
+                return
             with containment.contained(self.gate, key, message):
                 if isinstance(message, c.ShutDown):  # handled in queue order: a submission before it must be decided first
                     self._shut_down(key, message.only_if_idle)
@@ -211,7 +211,7 @@ class Supervisor:
 
     async def _decide_on(self, message: Message, key: str) -> None:
         now = time.time()
-        decision = decide(self.state, message, now, leaving=self._leaving.is_set())
+        decision = decide(self.state, message, now, self._watching.timers(self.state), leaving=self._leaving.is_set())
         if decision.events:
             await self._store.append(*(batch_of(stream, event, at=e.microseconds(now)) for stream, event in decision.events))
         journal.write(self._home, decision.events)
@@ -223,7 +223,7 @@ class Supervisor:
             self.gate.send(key, decision.answer)
         if isinstance(message, c.TrainerExited) and self.state.attempt(message.run, message.epoch) is None:
             self.gate.send(key, c.ExitNoted(run=message.run, epoch=message.epoch))
-        self._wake.set()
+        self._clock.wake()
         self._leave_if_idle()
 
     def _revoke(self, run: str, epoch: int) -> None:
@@ -241,32 +241,19 @@ class Supervisor:
 
     # ------------------------------------------------------------------------------------------------ the clock
 
-    async def _run_clock(self) -> None:
-        """Run the checks each second, and wake when a delayed run may start."""
-        loop = asyncio.get_running_loop()
-        next_check = loop.time()
-        while True:
-            if loop.time() >= next_check:
-                self._run_checks()
-                next_check = loop.time() + CHECK_SECONDS
-            wake = wake_at(self.state, time.time())
-            until_woken = CHECK_SECONDS if wake is None else wake - time.time()
-            try:
-                async with asyncio.timeout(max(0.0, min(next_check - loop.time(), until_woken))):
-                    await self._wake.wait()
-            except TimeoutError:
-                # A tick each second while runs wait: a delay that expires between two wake-ups must not be missed for good.
-                if self.state.waiting and not self._store.full:
-                    self._inbox.put_nowait((Tick(), ""))
-            self._wake.clear()
+    def _tick(self) -> None:
+        if self.state.waiting and not self._store.full:
+            self._inbox.put_nowait((Tick(), ""))
 
     def _run_checks(self) -> None:
-        """Check for silent hosts, stalled trainers, exceeded limits, and a full disk."""
+        """Check for silent hosts, stalled trainers, exceeded limits, a full disk, and a home that is gone."""
+        if self._lost_home():
+            return
         full = self._store.full
         if full != self._full:
             self._full = full
             show_full(self._home, full)
-        for alarm in self._watch.check(self.state, time.time(), recording_stopped=full):
+        for alarm in self._watching.alarms(self.state, recording_stopped=full):
             self._inbox.put_nowait((alarm, ""))
         if self._leaving.is_set() and full and asyncio.get_running_loop().time() > self._leave_by:
             LOG.error("leaving with no room on the disk: what was not acknowledged is lost, and its runs resume from before it")
@@ -291,10 +278,17 @@ class Supervisor:
 
     def _leave_at_once(self) -> None:
         """Exit: without a writable log, no decision can be recorded."""
-        if self._left.is_set():
+        if self._lost_home() or self._left.is_set():
             return  # left on a full disk: the store refuses the pending appends when it closes
         LOG.critical("leaving: the event store cannot be written")
         os._exit(1)
+
+    def _lost_home(self) -> bool:
+        """Whether the home is gone; then leave without a record, and end the trainers: there is nowhere to record anything."""
+        if (lost := self._identity.lost()) and not self._left.is_set():
+            LOG.critical("leaving: %s; its trainers are ended, and what they say is recorded nowhere", lost)
+            self._left.set()
+        return bool(lost)
 
     def _leave_if_idle(self) -> None:
         if self._leaving.is_set():
@@ -305,10 +299,10 @@ class Supervisor:
 
     def _ensure_local_host(self) -> None:
         known = self.state.hosts.get(LOCAL_HOST)
-        self._watch.heartbeat(LOCAL_HOST, time.time())
+        self._watching.heartbeat(LOCAL_HOST)
         incarnation = None if known is None else known.incarnation
         self._local_host.ensure_agent(self.gate.endpoint, self.public_key, incarnation, adopt=self._same_port)
 
     def _local_host_ended(self) -> None:
-        self._watch.forget_host(LOCAL_HOST)
+        self._watching.forget_host(LOCAL_HOST)
         self._inbox.put_nowait((HostGone(LOCAL_HOST, "its process ended"), ""))

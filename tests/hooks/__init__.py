@@ -14,7 +14,8 @@ _HERE = Path(__file__).parent
 
 
 def install(monkeypatch, **hooks):
-    """Have every process started from now on import a module of this directory, `module="lander.program"`."""
+    """Have every process started from now on import a module of this directory: `module="lander.program"`, or several."""
     path = [str(_HERE), str(_HERE.parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
-    monkeypatch.setenv(HOOKS, " ".join(f"{module}@{program}" for module, program in hooks.items()))
+    named = [(module, program) for module, programs in hooks.items() for program in programs.split()]
+    monkeypatch.setenv(HOOKS, " ".join(f"{module}@{program}" for module, program in named))

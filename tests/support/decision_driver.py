@@ -7,6 +7,7 @@ from lander.supervisor.core.decide import Decision, Drain, decide
 from lander.supervisor.core.effects import EndAttempt, StartAttempt
 from lander.supervisor.core.fold import evolve
 from lander.supervisor.core.state import State
+from lander.supervisor.core.timers import Timers
 from tests.support.histories import HOST, checkpoint, experiment
 
 SIGNALLED = {"exit_code": None, "signal": "SIGKILL"}
@@ -18,16 +19,34 @@ class DecisionDriver:
     def __init__(self, cpus=2, gpus=0, pid=1):
         self.state = State()
         self.now = 1_000_000.0
+        self.clock_error = 0.0
+        self.timers = Timers()
         self.leaving = False
-        self.last = Decision(self.state, self.now)
+        self.last = Decision(self.state, self.now, self.timers)
         if cpus:
             self.join(pid, cpus, gpus)
 
+    @property
+    def wall(self):
+        """What the wall clock says: `now`, unless somebody has set it wrong by `clock_error` seconds."""
+        return self.now + self.clock_error
+
+    def look(self):
+        """The timers, as of now."""
+        self.timers.observe(self.state, self.now, self.wall)
+        return self.timers
+
+    def restart(self):
+        """Another supervisor takes over, and knows what the log says."""
+        self.timers = Timers()
+        self.look()
+
     def tell(self, message):
-        self.last = decide(self.state, message, self.now, self.leaving)
+        self.last = decide(self.state, message, self.wall, self.look(), self.leaving)
         for stream, event in self.last.events:
-            self.state = evolve(self.state, e.Recorded(0, stream, e.SUPERVISOR, 0, e.microseconds(self.now), event))
+            self.state = evolve(self.state, e.Recorded(0, stream, e.SUPERVISOR, 0, e.microseconds(self.wall), event))
         assert self.state == self.last.state
+        self.look()
         return self.last
 
     def join(self, pid=1, cpus=2, gpus=0, trainers=(), incarnation="i"):
@@ -74,7 +93,7 @@ class DecisionDriver:
     def word(self, run, event, epoch=None):
         """What a trainer says."""
         epoch = self.run(run).epoch if epoch is None else epoch
-        self.state = evolve(self.state, e.Recorded(0, run, epoch, 1, e.microseconds(self.now), event))
+        self.state = evolve(self.state, e.Recorded(0, run, epoch, 1, e.microseconds(self.wall), event))
 
     def train(self, *runs, from_step=0):
         for run in runs:

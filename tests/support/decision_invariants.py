@@ -95,7 +95,7 @@ def what_is_over_stays_over(log):
             assert each.stream not in over
 
 
-def no_slot_is_idle_without_need(state, now):
+def no_slot_is_idle_without_need(state, timers):
     """No run that may start waits beside a slot that fits it."""
     rooms = list(_free(state))
     for name, standing in state.experiments.items():
@@ -110,7 +110,7 @@ def no_slot_is_idle_without_need(state, now):
             runs = [min(left, key=lambda run: arms.index(run.arm.name))] if left else []
         for run in runs:
             fits = any(cpus and (gpus or run.arm.device == "cpu") for cpus, gpus in rooms)
-            assert not (run.state == "queued" and run.not_before <= now and fits), f"{run.id} could be started"
+            assert not (run.state == "queued" and timers.over(run) and fits), f"{run.id} could be started"
 
 
 def _free(state):

@@ -50,12 +50,13 @@ class NotANumber(_Simple):
 
 
 class LeavingProcesses(_Simple):
-    """Starts processes that want to stay: one in its group, one in a session of its own, one forked; all deaf to SIGTERM.
+    """Starts processes that want to stay, all deaf to SIGTERM: one in its group, one in a session of its own, one forked, one
+    forked twice into a session of its own, and with `cleared` one more such, which has cleared its environment variables.
 
     Their ids are appended to the file `pid_file`, in a line that begins with the trainer's own.
     """
 
-    def __init__(self, pid_file: str, render_mode: str | None = None) -> None:
+    def __init__(self, pid_file: str, cleared: bool, render_mode: str | None = None) -> None:
         super().__init__(render_mode)
         deaf = ["sh", "-c", "trap '' TERM HUP INT; exec sleep 1000"]
         in_group = subprocess.Popen(deaf)
@@ -66,8 +67,30 @@ class LeavingProcesses(_Simple):
                 signal.signal(number, signal.SIG_IGN)
             time.sleep(1000)
             os._exit(0)
+        daemons = [_daemon(clear) for clear in (False, True)[: 1 + cleared]]
         with Path(pid_file).open("a") as file:
-            file.write(f"{os.getpid()} {in_group.pid} {on_its_own.pid} {forked}\n")
+            print(os.getpid(), in_group.pid, on_its_own.pid, forked, *daemons, file=file)
+
+
+def _daemon(clear: bool) -> int:
+    """The id of a process that was forked twice; `clear` has it execute a program without any environment variable."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        daemon = os.fork()
+        if daemon == 0:
+            if clear:
+                os.execve("/bin/sleep", ["sleep", "1000"], {})
+            time.sleep(1000)
+        os.write(writing, str(daemon).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:  # not to its end: the daemon holds the other one
+        return int(os.read(pipe.fileno(), 100))
 
 
 class Hanging(_Simple):

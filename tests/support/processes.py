@@ -56,10 +56,11 @@ def leftovers(home: Path) -> list[str]:
 def started_by_environments(home: Path) -> list[Process]:
     """What environments of the home have started, and still lives."""
     mark = f"{MARK}={mark_of(home)}".encode()
+    ours = {process.pid for process in living(home)}  # the zygote is marked, too
     found = []
     for pid in _pids():
         with contextlib.suppress(OSError):
-            if mark in Path(f"/proc/{pid}/environ").read_bytes() and _state(pid) != "Z":
+            if pid not in ours and mark in Path(f"/proc/{pid}/environ").read_bytes() and _state(pid) != "Z":
                 found.append(Process(pid, "environment"))
     return found
 

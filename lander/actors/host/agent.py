@@ -13,7 +13,6 @@ import os
 import secrets
 import signal
 import sys
-import time
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Final
@@ -24,10 +23,12 @@ import zmq
 import zmq.asyncio
 from zmq.utils.monitor import recv_monitor_message
 
-from lander.actors.host.guard import end_marked, mark_of
 from lander.actors.host.measuring import MB, Gpus, Meter
+from lander.actors.host.orphans import adopt_orphans
 from lander.actors.host.trainers import LEAVE_SECONDS, Trainers
 from lander.actors.trainer.mailbox import Connection, connect
+from lander.home.clock import elapsed
+from lander.home.identity import HomeIdentity
 from lander.protocol.commands import (
     Command,
     DismissHost,
@@ -69,12 +70,13 @@ class HostAgent:
         self._settings = settings
         self._incarnation = incarnation
         self._home = Path(settings.home)
+        self._identity = HomeIdentity(self._home)
         self._connection = Connection(endpoint=settings.endpoint, server_key=settings.server_key)
         self._trainers = Trainers(self._home, self._connection, self._exited)
         self._gpus = Gpus()
         self._meter = Meter(self._home, self._gpus)
         self._exits: dict[TrainerKey, TrainerExited] = {}
-        self._disconnected_since: float | None = time.monotonic()
+        self._disconnected_since: float | None = elapsed()
         self._done = asyncio.Event()
         self._leaving = False
         self._exit_noted = asyncio.Event()
@@ -83,7 +85,6 @@ class HostAgent:
 
     async def run(self) -> None:
         """Serve until dismissed, signalled, or disconnected for `MAX_DISCONNECTED_SECONDS`; then end all trainers."""
-        end_marked(mark_of(self._home))  # left by an earlier agent, if its guard was killed too
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._leave)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # our parent process blocked it until this handler exists
         self._trainers.open()
@@ -144,17 +145,19 @@ class HostAgent:
                 raise WireError(f"a host agent does not take {command.kind}")
 
     async def _watch_connection(self, monitor: zmq.asyncio.Socket) -> None:
-        """Join at every new connection; exit when there has been none for `MAX_DISCONNECTED_SECONDS`."""
-        while True:
+        """Join at every new connection; exit when there has been none for `MAX_DISCONNECTED_SECONDS`, or the home is gone."""
+        while not (lost := self._identity.lost()):
             if await monitor.poll(1000):
                 message = await recv_monitor_message(monitor)
                 if message["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                     self._disconnected_since = None
                     await self._join()
                 else:
-                    self._disconnected_since = self._disconnected_since or time.monotonic()
-            if self._disconnected_since is not None and time.monotonic() - self._disconnected_since > MAX_DISCONNECTED_SECONDS:
+                    self._disconnected_since = self._disconnected_since or elapsed()
+            if self._disconnected_since is not None and elapsed() - self._disconnected_since > MAX_DISCONNECTED_SECONDS:
                 self._done.set()
+        _log(f"leaving: {lost}")
+        self._done.set()
 
     async def _join(self) -> None:
         await self._send(
@@ -166,6 +169,7 @@ class HostAgent:
                 gpus=self._gpus.names,
                 memory_mb=psutil.virtual_memory().total / MB,
                 trainers=self._trainers.keys,
+                ages=self._trainers.ages,
             )
         )
         await self._send_exits()
@@ -208,7 +212,8 @@ class HostAgent:
         self._done.set()
 
     async def _shut_down(self) -> None:
-        await self._trainers.end_all(LEAVE_SECONDS)
+        if not self._identity.lost():  # else there is nowhere to write a checkpoint
+            await self._trainers.end_all(LEAVE_SECONDS)
         for task in list(self._tasks):
             task.cancel()
         self._trainers.close()
@@ -224,6 +229,7 @@ def main() -> None:
     settings = AgentSettings(**json.loads(sys.stdin.readline()))
     incarnation = sys.argv[2] if len(sys.argv) > 2 else secrets.token_hex(8)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    adopt_orphans()
 
     async def serve() -> None:
         await HostAgent(settings, incarnation).run()

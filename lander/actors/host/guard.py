@@ -6,7 +6,8 @@ process groups over a pipe. When the pipe closes, for any reason, the guard ends
 no other descriptor open.
 
 Some processes leave their trainer's process group, because many simulators start in a session of their own. The guard finds
-those by a mark in the environment variables they were started with.
+those by a mark in the environment variables they were started with; a process that was only forked shows those of the zygote.
+It is no ancestor of theirs (`orphans.py`), so what has cleared its environment it finds by the control group alone.
 """
 
 import contextlib
@@ -15,20 +16,27 @@ import signal
 from pathlib import Path
 from typing import Final
 
+from lander.actors.host.control_group import ControlGroup
+
 MARK: Final = "LANDER_TRAINER"
-"""The environment variable that holds the mark; every process that a trainer starts inherits it."""
+"""The environment variable that holds the mark; the zygote is started with one, and what a trainer starts has its trainer's."""
 
 
-def mark_of(home: Path, zygote: int | None = None, trainer: int | None = None) -> str:
-    """The mark of the processes of a trainer. Without `trainer`, or `zygote` too: the prefix that all of them share."""
-    return "".join([f"{home}#", *(f"{pid}#" for pid in (zygote, trainer) if pid is not None)])
+def mark_of(home: Path, *within: str) -> str:
+    """The mark of a zygote, by a word of its own; without one, how the marks of all processes of the home begin."""
+    return "".join(f"{word}#" for word in (home, *within))
+
+
+def mark_of_trainer(zygote: str, trainer: int) -> str:
+    """The mark of what a trainer starts, by its process id and the mark of its zygote."""
+    return f"{zygote}{trainer}#"
 
 
 def end_marked(mark: str) -> None:
-    """SIGKILL every process whose mark begins with this one."""
+    """SIGKILL every other process whose mark begins with this one."""
     wanted = f"\0{MARK}={mark}".encode()
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
             with contextlib.suppress(OSError):
                 _end_if_marked(int(entry.name), wanted)
 
@@ -51,13 +59,16 @@ def end_group(group: int) -> None:
 
 
 class Guard:
-    """The zygote's side: the guard process and the pipe to it; `groups` are watched from the start."""
+    """The zygote's side: the guard process and the pipe to it; `groups` are watched from the start.
 
-    def __init__(self, mark: str, groups: tuple[int, ...] = ()) -> None:
+    `mark` is the zygote's; `control_group` is the group that it and its trainers are in, if there is one.
+    """
+
+    def __init__(self, mark: str, control_group: ControlGroup | None, groups: tuple[int, ...] = ()) -> None:
         reading, self._pipe = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
-            _run_guard(reading, mark)
+            _run_guard(reading, mark, control_group)
         os.close(reading)
         for group in groups:
             self.watch(group)
@@ -79,10 +90,13 @@ class Guard:
         os.close(self._pipe)
 
 
-def _run_guard(reading: int, mark: str) -> None:
+def _run_guard(reading: int, mark: str, control_group: ControlGroup | None) -> None:
     """In the child: wait until the zygote is gone, and end what its trainers left. Never returns."""
     try:
         os.setsid()  # signals to the host agent's session must not reach it
+        if control_group is not None:
+            with contextlib.suppress(OSError):
+                control_group.leave()  # so that it outlives the end of the group
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         os.closerange(3, reading)
@@ -94,5 +108,7 @@ def _run_guard(reading: int, mark: str) -> None:
         for group in groups:
             end_group(group)
         end_marked(mark)
+        if control_group is not None:
+            control_group.end()
     finally:
         os._exit(0)

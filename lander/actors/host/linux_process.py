@@ -78,10 +78,15 @@ def count_oom_kills() -> int:
     return 0
 
 
-def _oom_kills_of(controllers: str, group: str) -> int:
-    """The kernel's count for a group. A cgroup v2 line names no controllers; v1 keeps the count in another file."""
-    root = Path("/sys/fs/cgroup") / controllers / group
-    lines = (root / ("memory.oom_control" if controllers else "memory.events")).read_text("utf-8").splitlines()
+def _oom_kills_of(controllers: str, group: str, root: Path = Path("/sys/fs/cgroup")) -> int:
+    """The kernel's count for a group. A cgroup v2 line names no controllers; v1 keeps the count in another file.
+
+    In v2 a group without the memory controller has no count, and that of the group around it includes its processes.
+    """
+    path = root / controllers / group
+    name = "memory.oom_control" if controllers else "memory.events"
+    counting = next((each for each in (path, *path.parents) if (each / name).exists()), path)
+    lines = (counting / name).read_text("utf-8").splitlines()
     return int(dict(line.split() for line in lines).get("oom_kill", 0))
 
 

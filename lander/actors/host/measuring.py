@@ -2,13 +2,13 @@
 
 import contextlib
 import math
-import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import psutil
 
+from lander.home.clock import elapsed
 from lander.protocol.commands import TrainerKey
 from lander.protocol.events import ResourcesSampled, TrainerUsage
 
@@ -42,23 +42,33 @@ class Gpus:
         return tuple(busy)
 
 
+class Measured(NamedTuple):
+    """A trainer to measure: its process, its GPU's index or None, and for how many seconds it has run."""
+
+    key: TrainerKey
+    pid: int
+    gpu: int | None
+    age: float
+
+
 class Meter:
     """Measures a host and its trainers; CPU percentages cover the time since the last measurement."""
 
     def __init__(self, home: Path, gpus: Gpus) -> None:
         self._home = home
         self._gpus = gpus
-        self._processes: dict[int, psutil.Process] = {}
+        self._processes: dict[int, tuple[psutil.Process, float]] = {}
+        """Each process, and when it was measured last."""
         psutil.cpu_percent()
 
-    def measure(self, trainers: Iterable[tuple[TrainerKey, int, int | None]]) -> ResourcesSampled:
-        """One sample; `trainers` are (key, process id, GPU index or None)."""
+    def measure(self, trainers: Iterable[Measured]) -> ResourcesSampled:
+        """One sample of the host and these trainers."""
         trainers = list(trainers)
-        alive = {pid for _, pid, _ in trainers}
+        alive = {trainer.pid for trainer in trainers}
         self._processes = {pid: process for pid, process in self._processes.items() if pid in alive}
         gpu_percent = self._gpus.utilisation()
         memory = psutil.virtual_memory()
-        usage = [self._usage(key, pid, _gpu_percent(gpu_percent, gpu)) for key, pid, gpu in trainers]
+        usage = [self._usage(trainer, _gpu_percent(gpu_percent, trainer.gpu)) for trainer in trainers]
         return ResourcesSampled(
             cpu_percent=psutil.cpu_percent(),
             memory_percent=memory.percent,
@@ -68,27 +78,33 @@ class Meter:
             trainers=tuple(sample for sample in usage if sample is not None),
         )
 
-    def _usage(self, key: TrainerKey, pid: int, gpu_percent: float | None) -> TrainerUsage | None:
+    def _usage(self, trainer: Measured, gpu_percent: float | None) -> TrainerUsage | None:
+        key, pid = trainer.key, trainer.pid
         try:
-            cpu = self._cpu_percent(pid)
-            process = self._processes[pid]
+            cpu, seconds = self._cpu_percent(pid, trainer.age)
+            process, _ = self._processes[pid]
             memory = process.memory_info().rss
             for child in process.children(recursive=True):
                 with contextlib.suppress(psutil.NoSuchProcess):
                     memory += child.memory_info().rss
         except psutil.NoSuchProcess:  # it has just ended; the zygote reports its exit
             return None
-        return TrainerUsage(run=key.run, epoch=key.epoch, cpu_percent=cpu, memory_mb=memory / MB, gpu_percent=gpu_percent)
+        return TrainerUsage(
+            run=key.run, epoch=key.epoch, cpu_percent=cpu, memory_mb=memory / MB, gpu_percent=gpu_percent, seconds=seconds
+        )
 
-    def _cpu_percent(self, pid: int) -> float:
-        """Since the last measurement; the first time, since the process started."""
-        known = self._processes.get(pid)
-        if known is not None:
-            return float(known.cpu_percent())
-        process = self._processes[pid] = psutil.Process(pid)
+    def _cpu_percent(self, pid: int, age: float) -> tuple[float, float]:
+        """Since the last measurement, or the first time, since the process was ordered; and for how many seconds that is."""
+        now = elapsed()
+        if pid in self._processes:
+            process, measured_at = self._processes[pid]
+            self._processes[pid] = process, now
+            return float(process.cpu_percent()), now - measured_at
+        process = psutil.Process(pid)
+        self._processes[pid] = process, now
         process.cpu_percent()
         used = process.cpu_times()
-        return float(100 * (used.user + used.system) / max(time.time() - process.create_time(), 1e-3))
+        return float(100 * (used.user + used.system) / max(age, 1e-3)), age
 
 
 def _gpu_percent(gpu_percent: tuple[float, ...], gpu: int | None) -> float | None:

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from lander.actors.host.measuring import Measured
 from lander.actors.host.zygote_process import ZygoteProcess
 from lander.actors.trainer.mailbox import Connection
+from lander.home.clock import elapsed
 from lander.home.layout import trainer_log
 from lander.protocol.commands import StartTrainer, TrainerExited, TrainerKey, TrainerOrder
 from lander.protocol.experiment import RunKey
@@ -28,6 +30,7 @@ _LOG_TAIL_BYTES: Final = 2000
 class _Trainer:
     order: TrainerOrder
     log: Path
+    ordered_at: float = field(default_factory=elapsed)
     pid: int | None = None
     pidfd: int | None = None
     kill_when_forked: bool = False
@@ -45,7 +48,8 @@ class Trainers:
         self._zygote = ZygoteProcess(home, connection, self._on_zygote_message)
 
     def open(self) -> None:
-        """Start the zygote."""
+        """End what earlier agents have left, and start the zygote."""
+        self._zygote.end_left()
         self._zygote.start()
 
     def close(self) -> None:
@@ -57,10 +61,15 @@ class Trainers:
         """The trainers that run or are ordered."""
         return tuple(self._trainers)
 
-    def measured(self) -> list[tuple[TrainerKey, int, int | None]]:
-        """The trainers to measure: key, process id, GPU index or None."""
+    @property
+    def ages(self) -> tuple[float, ...]:
+        """For how many seconds each of `keys` has run, from its order."""
+        return tuple(elapsed() - trainer.ordered_at for trainer in self._trainers.values())
+
+    def measured(self) -> list[Measured]:
+        """The trainers to measure."""
         return [
-            (key, trainer.pid, trainer.order.gpu)
+            Measured(key, trainer.pid, trainer.order.gpu, elapsed() - trainer.ordered_at)
             for key, trainer in self._trainers.items()
             if trainer.pid is not None and trainer.order.monitoring
         ]
@@ -116,6 +125,7 @@ class Trainers:
                 signal=signal_,
                 out_of_memory=out_of_memory,
                 lost=lost,
+                seconds=elapsed() - trainer.ordered_at,
                 log_tail=_tail(trainer.log) if exit_code != 0 else "",
             )
         )

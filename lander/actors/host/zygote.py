@@ -2,12 +2,14 @@
 
 A fork takes milliseconds and shares the 200 MB of torch; a fresh interpreter needs seconds, and 200 MB of its own. Forking
 is safe because the zygote has one thread and never uses CUDA. It talks with its host agent over a socket pair, one message
-per packet. It dies with the agent, and its trainers die with it; the guard (`guard.py`) ends the processes they started.
+per packet. It dies with the agent, and its trainers die with it; the guard (`guard.py`) ends the processes they started. What a
+trainer leaves behind when it ends becomes the zygote's own (`orphans.py`), and is ended.
 
     host → zygote   msgpack [StartTrainer frame, log path]
     zygote → host   msgpack ["ready"] · ["forked", run, epoch, pid] · ["exited", run, epoch, exit code, signal, oom]
 """
 
+import contextlib
 import faulthandler
 import gc
 import json
@@ -22,8 +24,10 @@ from typing import Any, Final
 
 import msgpack
 
-from lander.actors.host.guard import MARK, Guard, end_group, end_marked, mark_of
+from lander.actors.host.control_group import ControlGroup
+from lander.actors.host.guard import MARK, Guard, end_group, end_marked, mark_of_trainer
 from lander.actors.host.linux_process import OomKills, die_with_parent, signal_name
+from lander.actors.host.orphans import adopt_orphans, children
 from lander.protocol.commands import StartTrainer, TrainerOrder
 from lander.protocol.wire import decode
 
@@ -40,13 +44,24 @@ class _Child:
     oom_kills: int
 
 
-class Zygote:
-    """The loop: forks trainers on order and reports their exits."""
+@dataclass(frozen=True)
+class _Orphan:
+    """A process that was killed because its trainer has ended."""
 
-    def __init__(self, host: socket.socket, home: Path, connection: Any, guard: Guard) -> None:
+    pid: int
+
+
+class Zygote:
+    """The loop: forks trainers on order and reports their exits. `mark` is what marks the processes of this zygote."""
+
+    def __init__(
+        self, host: socket.socket, home: Path, connection: Any, mark: str, control_group: ControlGroup | None, guard: Guard
+    ) -> None:
         self._host = host
         self._home = home
         self._connection = connection
+        self._mark = mark
+        self._control_group = control_group
         self._guard = guard
         self._oom_kills = OomKills()
         self._selector = selectors.DefaultSelector()
@@ -61,6 +76,8 @@ class Zygote:
                 match key.data:
                     case _Child():
                         self._report_exit(key.data, key.fd)
+                    case _Orphan():
+                        self._bury(key.data, key.fd)
                     case Guard():
                         self._replace_guard(key.fd)
                     case _:
@@ -77,7 +94,7 @@ class Zygote:
         os.waitpid(self._guard.pid, 0)
         self._guard.close()
         trainers = [key.data.pid for key in self._selector.get_map().values() if isinstance(key.data, _Child)]
-        self._guard = Guard(mark_of(self._home, os.getpid()), tuple(trainers))
+        self._guard = Guard(self._mark, self._control_group, tuple(trainers))
         self._selector.register(os.pidfd_open(self._guard.pid), selectors.EVENT_READ, self._guard)
 
     def _unregister(self, pidfd: int) -> None:
@@ -103,11 +120,12 @@ class Zygote:
         status = 1
         try:
             die_with_parent(parent)
+            adopt_orphans()
             os.setsid()  # its own process group, so that what its environment starts can be ended with it
             self._close_inherited()
             _redirect_output(log)
             faulthandler.register(signal.SIGUSR1, all_threads=True)  # writes the stack of a stalled trainer into its log
-            os.environ[MARK] = mark_of(self._home, parent, os.getpid())
+            os.environ[MARK] = mark_of_trainer(self._mark, os.getpid())
             _pin(command.order)
             from lander.actors.trainer.trainer import train
 
@@ -135,10 +153,11 @@ class Zygote:
         info = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOWAIT)
         # Before `waitpid`: while the trainer is a zombie, no other process can get its id.
         end_group(child.pid)
-        end_marked(mark_of(self._home, os.getpid(), child.pid))
+        end_marked(mark_of_trainer(self._mark, child.pid))
         self._guard.unwatch(child.pid)
         os.waitpid(child.pid, 0)
         self._unregister(pidfd)
+        self._end_orphans()
         exited = info is not None and info.si_code == os.CLD_EXITED
         status = info.si_status if info is not None else 0
         self._send(
@@ -149,6 +168,21 @@ class Zygote:
             None if exited else signal_name(status),
             not exited and status == signal.SIGKILL and self._oom_kills.explains(child.oom_kills),
         )
+
+    def _end_orphans(self) -> None:
+        """SIGKILL every child that this process has not forked: its trainer has ended, else it would be that one's."""
+        known = {key.data.pid for key in self._selector.get_map().values() if key.data is not None}
+        for pid in children():
+            if pid not in known:
+                self._selector.register(os.pidfd_open(pid), selectors.EVENT_READ, _Orphan(pid))
+                with contextlib.suppress(PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+
+    def _bury(self, orphan: _Orphan, pidfd: int) -> None:
+        """Reap an orphan; its own children are ours now."""
+        os.waitpid(orphan.pid, 0)
+        self._unregister(pidfd)
+        self._end_orphans()
 
 
 def _redirect_output(log: Path) -> None:
@@ -195,12 +229,29 @@ def main() -> None:
     die_with_parent(int(host_pid))
     for number in (signal.SIGINT, signal.SIGTERM):  # they may go to the whole group; the agent lets the trainers finish
         signal.signal(number, signal.SIG_IGN)
-    guard = Guard(mark_of(Path(home), os.getpid()))  # while this process is small, and before the first trainer
+    adopt_orphans()
+    mark, control_group = os.environ[MARK], _control_group(Path(home))
+    guard = Guard(mark, control_group)  # while this process is small, and before the first trainer
+    if control_group is not None:
+        control_group.enter()
     warm_up()
     from lander.actors.trainer.mailbox import Connection
 
     with socket.socket(fileno=int(descriptor)) as host:
-        Zygote(host, Path(home), Connection(**json.loads(connection)), guard).serve()
+        Zygote(host, Path(home), Connection(**json.loads(connection)), mark, control_group, guard).serve()
+
+
+def _control_group(home: Path) -> ControlGroup | None:
+    try:
+        return ControlGroup.make(home)
+    except OSError as error:
+        print(
+            f"zygote: no control group can be made ({error}): if everything is killed at once, a process of an environment"
+            " that has cleared its environment variables stays",
+            file=sys.stderr,
+            flush=True,
+        )
+        return None
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -12,23 +13,37 @@ from typing import Any, Final
 
 import msgpack
 
+from lander.actors.host.control_group import end_groups, name_of
+from lander.actors.host.guard import MARK, end_marked, mark_of
+from lander.actors.host.orphans import end_children
 from lander.actors.host.zygote import PACKET_BYTES
 from lander.actors.trainer.mailbox import Connection
 
 RESTART_SECONDS: Final = 1.0
 """Pause before a dead zygote is replaced, so that a machine where warm-up always fails is not kept busy."""
+END_SECONDS: Final = 5.0
+"""How long to wait for processes that were killed; one that waits for a disk or a driver may need longer, or for ever."""
 _THREAD_CAPS: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 class ZygoteProcess:
-    """One zygote at a time; calls `on_message` with each of its messages, and with `("died",)` when it dies."""
+    """One zygote at a time; calls `on_message` with each of its messages, and with `("died",)` when it dies.
+
+    This process adopts what a zygote leaves behind, so it must have no other children.
+    """
 
     def __init__(self, home: Path, connection: Connection, on_message: Callable[[tuple[Any, ...]], None]) -> None:
         self._home = home
+        self._group_name = name_of(home)
         self._connection = connection
         self._on_message = on_message
         self._orders: deque[bytes] = deque()
         self._stopped = False
+
+    def end_left(self) -> None:
+        """End what earlier agents of this home have left, if they and their guards were killed at once."""
+        end_marked(mark_of(self._home))
+        end_groups(self._group_name)
 
     def start(self) -> None:
         """Start a zygote. Orders can be sent at once; it carries them out after its warm-up."""
@@ -38,7 +53,9 @@ class ZygoteProcess:
             [*command, str(self._home), self._connection.model_dump_json()],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
-            env=os.environ | dict.fromkeys(_THREAD_CAPS, "1") | {"PYTORCH_NVML_BASED_CUDA_CHECK": "1"},
+            env=os.environ
+            | dict.fromkeys(_THREAD_CAPS, "1")
+            | {"PYTORCH_NVML_BASED_CUDA_CHECK": "1", MARK: mark_of(self._home, secrets.token_hex(8))},
         )
         theirs.close()
         ours.setblocking(False)
@@ -79,7 +96,7 @@ class ZygoteProcess:
             self._on_message(msgpack.unpackb(packet, use_list=False))
             return
         self._close()
-        self._process.wait()
+        self._end_process()
         self._on_message(("died",))
         if not self._stopped:
             asyncio.get_running_loop().call_later(RESTART_SECONDS, self._replace)
@@ -97,8 +114,14 @@ class ZygoteProcess:
         self._orders.clear()
 
     def stop(self) -> None:
-        """Kill it; its remaining trainers die with it."""
+        """Kill it; its remaining trainers die with it, and nothing that they have started stays."""
         self._stopped = True
         self._close()
         self._process.kill()
+        self._end_process()
+
+    def _end_process(self) -> None:
         self._process.wait()
+        if left := end_children(END_SECONDS):
+            print(f"host agent: killed, and still there: processes {left}", file=sys.stderr, flush=True)
+        end_groups(self._group_name)

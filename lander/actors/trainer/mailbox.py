@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import zmq
 
-from lander.home.clock import now_microseconds
+from lander.home.clock import EventClock
 from lander.home.heartbeat import set_heartbeat
 from lander.protocol.commands import Acknowledged, Append, Fenced, StopTraining, TakeCheckpoint
 from lander.protocol.errors import LanderError, WireError
@@ -72,6 +72,7 @@ class Mailbox:
         self.stop_requested = False
         self.checkpoint_requested = False
         self._socket = socket
+        self._clock = EventClock()
         self._run = run
         self._epoch = epoch
         self._outbox: deque[_OutboxEvent] = deque()
@@ -83,7 +84,7 @@ class Mailbox:
 
     def say(self, event: Event) -> None:
         """Put an event in the outbox; `exchange` sends it."""
-        queued = _OutboxEvent(event.kind, now_microseconds(), encode_event(event))
+        queued = _OutboxEvent(event.kind, self._clock.now_microseconds(), encode_event(event))
         self._outbox.append(queued)
         self._bytes += len(queued.body)
 

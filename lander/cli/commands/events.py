@@ -39,11 +39,14 @@ def events(
       lander-ctl events demo/fast/1 --kind EpisodeFinished --follow
       lander-ctl events demo --kind StepsRecorded --json | jq -c '{stream, first_step, rewards}'
     """
-    from lander.store.log.reader import Reader
+    from lander.home.identity import HomeIdentity
+    from lander.store.log.reader import DATABASE, Reader
 
     kinds = _known(kinds)
     with Reader(settings.home) as reader:
+        identity = HomeIdentity(settings.home, DATABASE)
         while True:
+            identity.require()
             goes_on = follow and _goes_on(reader, target)
             after = _print_from(reader, target, kinds, after, as_json)
             if not goes_on:

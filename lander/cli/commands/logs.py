@@ -25,12 +25,15 @@ def logs(settings: CommandSettings, target: str, follow: bool) -> int:
     Example:
       lander-ctl logs demo/fast/1 --follow
     """
-    from lander.store.log.reader import Reader
+    from lander.home.identity import HomeIdentity
+    from lander.store.log.reader import DATABASE, Reader
 
     with Reader(settings.home) as reader:
         files = {run: _file(settings.home, run) for run in reader.runs(target)}
         tail = Tail(files)
+        identity = HomeIdentity(settings.home, DATABASE)
         while True:
+            identity.require()
             ended = not (follow and reader.unfinished(target))
             tail.print_new()
             if ended:

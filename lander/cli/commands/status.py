@@ -128,10 +128,14 @@ def _watch(reader: "Reader", target: str | None, as_json: bool) -> None:
     from rich.console import Console
 
     from lander.app.live_view import tables
+    from lander.home.identity import HomeIdentity
+    from lander.store.log.reader import DATABASE
     from lander.store.projections.status import status as read
 
+    identity = HomeIdentity(reader.home, DATABASE)
     with tables(Console(highlight=False)) as draw:
         while True:
+            identity.require()
             ended = not reader.unfinished(target)
             experiments = read(reader, target)["experiments"]
             draw(experiments if target is not None else _current(experiments))
@@ -146,10 +150,13 @@ def _current(experiments: "list[ExperimentStatus]") -> "list[ExperimentStatus]":
 
 
 def _watch_plainly(reader: "Reader", target: str | None, as_json: bool) -> None:
+    from lander.home.identity import HomeIdentity
+    from lander.store.log.reader import DATABASE
     from lander.store.projections.status import status as read
 
-    position = -1
+    position, identity = -1, HomeIdentity(reader.home, DATABASE)
     while True:
+        identity.require()
         ended = not reader.unfinished(target)
         if reader.position() != position:
             found = read(reader, target)

@@ -51,11 +51,18 @@ def wait_until_ended(reader: "Reader", home: Path, target: str | None) -> None:
 
 
 def wait_while(reader: "Reader", home: Path, open_runs: Callable[[], list[str]]) -> None:
-    """Return when `open_runs` is empty; raises `NotFoundError` if no supervisor is running before that."""
+    """Return when `open_runs` is empty.
+
+    Raises `NotFoundError` if no supervisor is running before that, and `HomeGoneError` if the home is deleted.
+    """
+    from lander.home.identity import HomeIdentity
     from lander.home.lock import is_locked
+    from lander.store.log.reader import DATABASE
 
     hinted = False
+    identity = HomeIdentity(home, DATABASE)
     while True:
+        identity.require()
         supervised = is_locked(home)  # read first: the supervisor may record the last end and leave in between
         runs = open_runs()
         if not runs:

@@ -1,6 +1,7 @@
 """The cost of runs: the duration of their training processes, and the processor time they used.
 
-Times are from each producer's own clock. All attempts count, also those superseded later, because their cost was real.
+Times are from each producer's own clock, which runs evenly within an attempt. All attempts count, also those superseded later,
+because their cost was real.
 """
 
 from collections.abc import Mapping
@@ -53,7 +54,10 @@ def costs(reader: Reader, experiment: str) -> Mapping[str, Cost]:
 def _processor_seconds(
     reader: Reader, experiment: str, attempts: Mapping[tuple[str, int], _Attempt]
 ) -> dict[tuple[str, int], float]:
-    """The processor time of each attempt: the sum of each measurement times the time since the previous one."""
+    """The processor time of each attempt: the sum of each measurement times the time that it covers.
+
+    Older logs do not have that time: there it is the time since the previous measurement.
+    """
     if not attempts:
         return {}
     measured: dict[tuple[str, int], float] = {}
@@ -61,7 +65,11 @@ def _processor_seconds(
     end = max(each.end for each in attempts.values()) + int(MAX_SAMPLE_SECONDS * 1e6)
     for at, _, usage in samples(reader, experiment):
         key = usage.run, usage.epoch
-        if key in attempts and before[key] < at <= end:
+        if key not in attempts:
+            continue
+        if usage.seconds is not None:
+            measured[key] = measured.get(key, 0.0) + usage.cpu_percent / 100 * usage.seconds
+        elif before[key] < at <= end:
             seconds = min((at - before[key]) / 1e6, MAX_SAMPLE_SECONDS)
             measured[key] = measured.get(key, 0.0) + usage.cpu_percent / 100 * seconds
             before[key] = at

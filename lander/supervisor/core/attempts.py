@@ -59,7 +59,8 @@ def trainer_exited(decision: Decision, message: c.TrainerExited) -> None:
     """Record the exit of a trainer's process; a repeated report, or one of an attempt no longer current, is ignored."""
     attempt = decision.state.attempt(message.run, message.epoch)
     if attempt is not None:
-        attempt_over(decision, message.run, attempt_ended(attempt, message))
+        ran = decision.timers.ran(message.run, message.epoch) if message.seconds is None else message.seconds
+        attempt_over(decision, message.run, attempt_ended(attempt, message, ran))
 
 
 def attempt_over(decision: Decision, run: str, ended: e.AttemptEnded) -> None:
@@ -95,7 +96,7 @@ def _on_limit(decision: Decision, run: str) -> str:
 
 def _failed(decision: Decision, run: RunStanding, ended: e.AttemptEnded) -> None:
     experiment = decision.state.experiments[run.experiment].experiment
-    outcome = after_failure(experiment, run, decision.now)
+    outcome = after_failure(experiment, run)
     cause = ended.named_cause
     detail = cut_start(ended.detail, _DETAIL_CHARACTERS)
     match outcome.decision:

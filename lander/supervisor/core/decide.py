@@ -1,7 +1,8 @@
-"""The decision core: (state, message, now) → events to record, effects to carry out, and an answer.
+"""The decision core: (state, message, now, timers) → events to record, effects to carry out, and an answer.
 
 Pure: no clock, no socket, no file. Each handler says events into a `Decision`, which folds them at once, so that what is
 decided next already knows of them. The shell records the events, at the time `now`, and only then carries out the effects.
+`now` is what people are shown; decisions depend on the `timers` alone.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,22 +19,23 @@ from lander.supervisor.core.placement import next_placement
 from lander.supervisor.core.standing import RunStanding
 from lander.supervisor.core.state import State
 from lander.supervisor.core.submission import submit
+from lander.supervisor.core.timers import Timers
 
 __all__ = ["Decision", "Drain", "HostGone", "LimitReached", "Stalled", "Tick", "decide"]
 
 
-def decide(state: State, message: Message, now: float, leaving: bool = False) -> Decision:
+def decide(state: State, message: Message, now: float, timers: Timers, leaving: bool = False) -> Decision:
     """What follows from a message; the decision's events, effects and answer are the decision.
 
     While the supervisor is `leaving`, from `Drain` on, nothing is placed: what is queued waits for the next one. A bad
     request is answered with `Refused`; whatever is raised is a defect, and nothing is decided then.
     """
-    decision = Decision(state, now)
+    decision = Decision(state, now, timers)
     handler = _HANDLERS[type(message)]
     try:
         handler(decision, message)
     except (UsageError, NotFoundError) as error:
-        return Decision(state, now, answer=c.Refused(error=error.code, detail=str(error)))
+        return Decision(state, now, timers, answer=c.Refused(error=error.code, detail=str(error)))
     if not leaving and not isinstance(message, Drain):
         _place_runs(decision)
     _close_experiments(decision)
@@ -42,7 +44,7 @@ def decide(state: State, message: Message, now: float, leaving: bool = False) ->
 
 def _place_runs(decision: Decision) -> None:
     """Fill the free slots."""
-    while (placement := next_placement(decision.state, decision.now)) is not None:
+    while (placement := next_placement(decision.state, decision.timers)) is not None:
         run, (host, cpu, gpu) = placement
         if decision.state.experiments[run.experiment].state == "queued":
             decision.say(run.experiment, e.ExperimentStarted())

@@ -11,6 +11,7 @@ from lander.supervisor.core.fold import evolve
 from lander.supervisor.core.restart_policy import STOP_GRACE
 from lander.supervisor.core.standing import Attempt, RunStanding
 from lander.supervisor.core.state import State
+from lander.supervisor.core.timers import Timers
 
 ResumeReason = Literal["resumed", "retried", "extended"]
 StreamEvent = tuple[str, e.Event]
@@ -19,10 +20,14 @@ StreamEvent = tuple[str, e.Event]
 
 @dataclass
 class Decision:
-    """A decision while it is being made; `state` already includes its events, as recorded at the time `now`."""
+    """A decision while it is being made; `state` already includes its events, as recorded at the time `now` of the wall clock.
+
+    How long anything has taken is what the `timers` say.
+    """
 
     state: State
     now: float
+    timers: Timers
     events: list[StreamEvent] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
     answer: c.Command | None = None

@@ -51,10 +51,10 @@ def _put_run(state: State, run: RunStanding) -> State:
     if run.live != before.live:
         live = (*state.live, run.id) if run.live else tuple(name for name in state.live if name != run.id)
         state = replace(state, live=live)
-    until = run.not_before if run.state == "queued" and run.not_before else None
-    if until != state.delayed.get(run.id):
-        others = {name: time for name, time in state.delayed.items() if name != run.id}
-        state = replace(state, delayed=others if until is None else {**others, run.id: until})
+    delay = run.delay if run.state == "queued" and run.delay else None
+    if delay != state.delayed.get(run.id):
+        others = {name: seconds for name, seconds in state.delayed.items() if name != run.id}
+        state = replace(state, delayed=others if delay is None else {**others, run.id: delay})
     return state
 
 
@@ -152,7 +152,9 @@ def _run_moved(state: State, recorded: e.Recorded, event: e.Event, **changes: An
 
 
 def _queued(state: State, recorded: e.Recorded, event: e.RunQueued) -> State:
-    return _run_moved(state, recorded, event, not_before=event.not_before)
+    # Both times are of one reading of the wall clock, so their difference is a duration whatever that clock said.
+    delay = max(0.0, event.not_before - seconds(recorded.at)) if event.not_before else 0.0
+    return _run_moved(state, recorded, event, not_before=event.not_before, delay=delay)
 
 
 def _stopped(state: State, recorded: e.Recorded, event: e.RunStopped) -> State:
@@ -161,7 +163,7 @@ def _stopped(state: State, recorded: e.Recorded, event: e.RunStopped) -> State:
 
 def _resumed(state: State, recorded: e.Recorded, event: e.RunResumed) -> State:
     state = _change_attempt(state, recorded.stream, stop_reason="resumed")
-    return _run_moved(state, recorded, event, failures=(), not_before=0.0, stop_reason=None)
+    return _run_moved(state, recorded, event, failures=(), not_before=0.0, delay=0.0, stop_reason=None)
 
 
 def _attempt_started(state: State, recorded: e.Recorded, event: e.AttemptStarted) -> State:
@@ -175,13 +177,21 @@ def _stop_requested(state: State, recorded: e.Recorded, event: e.StopRequested) 
 
 
 def _attempt_ended(state: State, recorded: e.Recorded, event: e.AttemptEnded) -> State:
-    run, at = state.runs[recorded.stream], seconds(recorded.at)
-    failures, took = run.failures, run.seconds
+    run = state.runs[recorded.stream]
+    took = run.seconds + _duration(run, recorded, event)
+    failures = run.failures
     if event.cause not in NO_FAILURE:
-        failures = (*failures, Failure(at, event.cause, event.step))
-    if run.attempt is not None and event.cause != "lost_contact":  # its time of end is unknown: the machine may have been off
-        took += max(0.0, at - run.attempt.at)
+        failures = (*failures, Failure(took, event.cause, event.step))
     return _run_moved(state, recorded, event, attempt=None, failures=failures, seconds=took)
+
+
+def _duration(run: RunStanding, recorded: e.Recorded, event: e.AttemptEnded) -> float:
+    """The duration of an attempt. Logs from before it was measured have the times of the wall clock alone."""
+    if event.seconds is not None:
+        return event.seconds
+    if run.attempt is None or event.cause == "lost_contact":  # its time of end is unknown: the machine may have been off
+        return 0.0
+    return max(0.0, seconds(recorded.at) - run.attempt.at)
 
 
 def _limit_exceeded(state: State, recorded: e.Recorded, event: e.ResourceLimitExceeded) -> State:

@@ -43,7 +43,7 @@ def _reconcile(decision: Decision, run: RunStanding, attempt: Attempt, same_agen
     """
     if not alive:
         if not same_agent:
-            attempt_over(decision, run.id, lost(attempt, f"the agent of host {attempt.host} was restarted"))
+            _lost(decision, run.id, attempt, f"the agent of host {attempt.host} was restarted")
             return
         if run.state in ("starting", "stopping"):
             decision.start(run, attempt)  # the start order may have been lost
@@ -58,7 +58,11 @@ def host_gone(decision: Decision, message: HostGone) -> None:
         return
     decision.say(e.host_stream(message.name), e.HostLost(detail=message.detail))
     for run, attempt in _attempts_on(decision, message.name):
-        attempt_over(decision, run.id, lost(attempt, f"host {message.name}: {message.detail}"))
+        _lost(decision, run.id, attempt, f"host {message.name}: {message.detail}")
+
+
+def _lost(decision: Decision, run: str, attempt: Attempt, detail: str) -> None:
+    attempt_over(decision, run, lost(attempt, detail, decision.timers.ran(run, attempt.epoch)))
 
 
 def _attempts_on(decision: Decision, host: str) -> Iterator[tuple[RunStanding, Attempt]]:

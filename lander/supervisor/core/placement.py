@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from lander.supervisor.core.standing import ExperimentStanding, HostStanding, RunStanding
 from lander.supervisor.core.state import State
+from lander.supervisor.core.timers import Timers
 
 
 class Slot(NamedTuple):
@@ -22,26 +23,21 @@ class Placement(NamedTuple):
     slot: Slot
 
 
-def next_placement(state: State, now: float) -> Placement | None:
+def next_placement(state: State, timers: Timers) -> Placement | None:
     """The first run that may start and the first slot that fits it; None when nothing can start now."""
     slot, slot_with_gpu = _free_slots(state)
     if slot is None:
         return None
     for name in state.under_way:
         standing = state.experiments[name]
-        for run in _startable(state, standing, now, with_gpu=slot_with_gpu is not None):
+        for run in _startable(state, standing, timers, with_gpu=slot_with_gpu is not None):
             fitting = slot_with_gpu if run.arm.device == "cuda" else slot
             if fitting is not None:
                 return Placement(run, fitting)
     return None
 
 
-def wake_at(state: State, now: float) -> float | None:
-    """The earliest time at which a delayed run may start; None if no run is delayed."""
-    return min((time for time in state.delayed.values() if time > now), default=None)
-
-
-def _startable(state: State, standing: ExperimentStanding, now: float, with_gpu: bool) -> Iterator[RunStanding]:
+def _startable(state: State, standing: ExperimentStanding, timers: Timers, with_gpu: bool) -> Iterator[RunStanding]:
     """The runs that may start, in order. In parallel: seed by seed, so that the runs of a pair finish together. In sequence:
     arm by arm, one run at a time."""
     sequential = standing.execution.mode == "sequential"
@@ -54,7 +50,7 @@ def _startable(state: State, standing: ExperimentStanding, now: float, with_gpu:
     while candidates:
         first = candidates & -candidates
         run = state.runs[standing.order[first.bit_length() - 1]]
-        if run.not_before <= now:
+        if timers.over(run):
             yield run
         candidates ^= first
 

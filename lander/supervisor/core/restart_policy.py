@@ -39,9 +39,11 @@ class FailureOutcome(NamedTuple):
 # ---------------------------------------------------------------------------------------------------- causes
 
 
-def attempt_ended(attempt: Attempt, exit_: TrainerExited) -> AttemptEnded:
-    """The end of an attempt whose process exited; its cause is the one that the trainer reported, else the reason for which it
-    was asked to end, else the one that the operating system gives.
+def attempt_ended(attempt: Attempt, exit_: TrainerExited, seconds: float) -> AttemptEnded:
+    """The end of an attempt whose process exited after `seconds`.
+
+    Its cause is the one that the trainer reported, else the reason for which it was asked to end, else the one that the
+    operating system gives.
 
     A report counts only if no signal killed the process afterwards, and "completed" only with the model on disk.
     """
@@ -55,6 +57,7 @@ def attempt_ended(attempt: Attempt, exit_: TrainerExited) -> AttemptEnded:
         exit_code=exit_.exit_code,
         step=reported.step if reported is not None else None,
         detail=_exceeded_limits(attempt) if cause == "limit_exceeded" else cut_start(detail),
+        seconds=seconds,
     )
 
 
@@ -78,21 +81,21 @@ def _cause(attempt: Attempt, exit_: TrainerExited) -> Cause:
     return "out_of_memory" if exit_.out_of_memory else "crashed"
 
 
-def lost(attempt: Attempt, detail: str) -> AttemptEnded:
-    """The end of an attempt whose host is lost or restarted, so that its exit is unknown."""
+def lost(attempt: Attempt, detail: str, seconds: float) -> AttemptEnded:
+    """The end of an attempt whose host is lost or restarted, so that its exit is unknown; it was given up after `seconds`."""
     cause: Cause = MEANINGS[attempt.stop_reason].cause if attempt.stop_reason is not None else "lost_contact"
-    return AttemptEnded(epoch=attempt.epoch, cause=cause, detail=detail)
+    return AttemptEnded(epoch=attempt.epoch, cause=cause, detail=detail, seconds=seconds)
 
 
 # ---------------------------------------------------------------------------------------------------- what follows
 
 
-def after_failure(experiment: Experiment, run: RunStanding, now: float) -> FailureOutcome:
+def after_failure(experiment: Experiment, run: RunStanding) -> FailureOutcome:
     """What follows a failed attempt, which is already the last of `run.failures`."""
     without_retry: Literal["fail", "skip", "abort"] = "fail" if experiment.on_failure == "retry" else experiment.on_failure
     if without_retry != "fail" and run.failures[-1].cause not in INFRASTRUCTURE_CAUSES:
         return FailureOutcome(without_retry, why=f"on_failure is {without_retry}")
-    failures, retries = _of_the_same_kind(counted_failures(run.failures, experiment.retry_period, now), experiment)
+    failures, retries = _of_the_same_kind(counted_failures(run, experiment.retry_period), experiment)
     why = _why_not_retried(failures)
     if why is None and len(failures) > retries:
         why = f"failed {len(failures)} times within {experiment.retry_period} s, of which {retries} are retried"
@@ -109,13 +112,13 @@ def _of_the_same_kind(failures: list[Failure], experiment: Experiment) -> tuple[
     return same, INFRASTRUCTURE_RETRIES if infrastructure else experiment.max_retries
 
 
-def counted_failures(failures: tuple[Failure, ...], period: float, now: float) -> list[Failure]:
+def counted_failures(run: RunStanding, period: float) -> list[Failure]:
     """The failures that count towards the restart intensity.
 
-    One is forgotten when it is older than the period and a checkpoint was committed after it: without progress, slow failures
-    would be retried for ever.
+    One is forgotten when the run's attempts have taken longer than the period since, and a checkpoint was committed after it:
+    without progress, slow failures would be retried for ever. Time in which nothing ran makes no failure older.
     """
-    return [failure for failure in failures if not failure.checkpoint_since or now - failure.at <= period]
+    return [each for each in run.failures if not each.checkpoint_since or run.seconds - each.after <= period]
 
 
 def _why_not_retried(failures: list[Failure]) -> str | None:

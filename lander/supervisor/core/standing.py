@@ -11,7 +11,10 @@ from lander.supervisor.core.stop_reasons import MEANINGS
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One process that trains a run, from the decision to start it (`at`, seconds since 1970) until its exit is recorded."""
+    """One process that trains a run, from the decision to start it (`at`, seconds since 1970) until its exit is recorded.
+
+    `at` is by the wall clock, so it is no measure of how long it has run: `timers.py` has that.
+    """
 
     epoch: int
     host: str
@@ -29,9 +32,9 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An attempt that failed: when (seconds since 1970), why, and at which timestep if that is known."""
+    """An attempt that failed: after how many seconds of all the run's attempts, why, and at which timestep if that is known."""
 
-    at: float
+    after: float
     cause: e.Cause
     step: int | None
     checkpoint_since: bool = False
@@ -62,10 +65,13 @@ class RunStanding:
     written_bytes: int = 0
     """Bytes written for all its checkpoints."""
     seconds: float = 0.0
-    """Duration of all its ended attempts."""
+    """Duration of all its ended attempts, as it was measured."""
     failures: tuple[Failure, ...] = ()
     """Failures since it was submitted or last resumed."""
     not_before: float = 0.0
+    """When it may start by the wall clock (seconds since 1970)."""
+    delay: float = 0.0
+    """For how many seconds it waits while it is queued, from when it was queued."""
     attempt: Attempt | None = None
     stop_reason: str | None = None
     """Why it was stopped; None unless it is."""

@@ -20,7 +20,7 @@ class State:
     live: tuple[str, ...] = ()
     """The runs that have an attempt."""
     delayed: Mapping[str, float] = field(default_factory=dict)
-    """The queued runs that may not start before a time (seconds since 1970)."""
+    """The queued runs that do not start at once, and for how many seconds they wait from the time they were queued."""
     quarantined: Mapping[str, str] = field(default_factory=dict)
     """The experiments with an event that this version cannot read, and which; nothing else is known of them here."""
 

@@ -60,7 +60,7 @@ def retry(decision: Decision, message: c.RetryTarget) -> None:
             decision.resume(run, "retried")
 
     def selects(run: RunStanding) -> bool:
-        return run.state in ("failed", "skipped") or (run.state == "queued" and run.not_before > decision.now)
+        return run.state in ("failed", "skipped") or (run.state == "queued" and not decision.timers.over(run))
 
     _apply(decision, message, "retry", selects, change)
 

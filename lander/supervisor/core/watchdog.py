@@ -4,7 +4,7 @@ Pure: the shell passes in progress, heartbeats and measurements with their times
 the same as life: a trainer whose process lives but which sends no new training events is stalled. Time in which nothing could
 be received (the supervisor did not run, or could not record) is not counted as silence.
 
-All times are in seconds since the Unix epoch.
+All times are in seconds, of a clock that nobody can set.
 """
 
 from collections.abc import Iterator
@@ -16,6 +16,7 @@ from lander.protocol.experiment import Experiment
 from lander.supervisor.core.decide import HostGone, LimitReached, Stalled
 from lander.supervisor.core.standing import Attempt, RunStanding
 from lander.supervisor.core.state import State
+from lander.supervisor.core.timers import Timers
 
 MAX_CHECK_INTERVAL: Final = 5.0
 """A longer gap between two checks means that the supervisor itself did not run."""
@@ -78,9 +79,10 @@ class Watch:
 
     # ------------------------------------------------------------------------------------------------ alarms
 
-    def check(self, state: State, now: float, *, recording_stopped: bool = False) -> list[Alarm]:
+    def check(self, state: State, timers: Timers, *, recording_stopped: bool = False) -> list[Alarm]:
         """The alarms not raised before; `recording_stopped` if nothing could be recorded since the last check."""
-        if recording_stopped or not 0 <= now - self._checked_at <= MAX_CHECK_INTERVAL:
+        now = timers.now
+        if recording_stopped or now - self._checked_at > MAX_CHECK_INTERVAL:
             self._restart_timers(now)
         self._checked_at = now
         live = {(run.id, attempt.epoch): (run, attempt) for run, attempt in state.attempts()}
@@ -89,7 +91,7 @@ class Watch:
             *(
                 alarm
                 for key, (run, attempt) in live.items()
-                for alarm in self._alarms_of(state, run, attempt, self._watched[key], now)
+                for alarm in self._alarms_of(state, run, attempt, self._watched[key], timers)
             ),
             *self._silent_hosts(now),
         ]
@@ -100,15 +102,17 @@ class Watch:
             watched.cpu_over_since = None
         self._last_heartbeat = dict.fromkeys(self._last_heartbeat, now)
 
-    def _alarms_of(self, state: State, run: RunStanding, attempt: Attempt, watched: _Watched, now: float) -> Iterator[Alarm]:
+    def _alarms_of(
+        self, state: State, run: RunStanding, attempt: Attempt, watched: _Watched, timers: Timers
+    ) -> Iterator[Alarm]:
         if run.state == "stopping":  # its host already enforces its end
             return
         experiment = _experiment(state, run)
-        silence = now - watched.progress_at
+        silence = timers.now - watched.progress_at
         if silence > experiment.stall_timeout and "stalled" not in watched.raised:
             watched.raised.add("stalled")
             yield Stalled(run.id, attempt.epoch, silence)
-        for limit, value in _usage(run, attempt, watched, now):
+        for limit, value in _usage(run, attempt, watched, timers):
             allowed = getattr(experiment.resource_limits, limit)
             if allowed is not None and value > allowed and limit not in watched.raised:
                 watched.raised.add(limit)
@@ -121,12 +125,12 @@ class Watch:
                 yield HostGone(host, f"silent for {HOST_SILENCE_SECONDS:.0f} s")
 
 
-def _usage(run: RunStanding, attempt: Attempt, watched: _Watched, now: float) -> Iterator[tuple[e.LimitName, float]]:
+def _usage(run: RunStanding, attempt: Attempt, watched: _Watched, timers: Timers) -> Iterator[tuple[e.LimitName, float]]:
     yield "memory_mb", watched.memory_mb
-    if watched.cpu_over_since is not None and now - watched.cpu_over_since >= CPU_SECONDS:
+    if watched.cpu_over_since is not None and timers.now - watched.cpu_over_since >= CPU_SECONDS:
         yield "cpu_percent", watched.cpu_percent
     yield "disk_gb", run.written_bytes / _GB
-    yield "wall_hours", (run.seconds + now - attempt.at) / 3600
+    yield "wall_hours", (run.seconds + timers.ran(run.id, attempt.epoch)) / 3600
 
 
 def _experiment(state: State, run: RunStanding) -> Experiment:

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Final
 
 from lander.home.keys import KeyPair
+from lander.home.processes import AGENT, processes_of
 
 LOG: Final = logging.getLogger(__name__)
 NAME: Final = "local"
 LEAVE_SECONDS: Final = 15.0
 """Seconds between SIGTERM and SIGKILL for a dismissed agent; it has no trainers left to end, unless the disk is full."""
 RESTART_SECONDS: Final = 1.0
-_MODULE: Final = "lander.actors.host.agent"
 
 
 class LocalHost:
@@ -50,12 +50,12 @@ class LocalHost:
         """
         self._connection = {"endpoint": endpoint, "server_key": server_key}
         adopted = None
-        for pid, incarnation in _agents_of(self._home):
-            if adopt and incarnation == known:
-                adopted = pid
+        for agent in processes_of(self._home, AGENT):
+            if adopt and agent.arguments[:1] == (known,):
+                adopted = agent.pid
             else:
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+                    os.kill(agent.pid, signal.SIGKILL)
         if adopted is not None:
             self._incarnation = known
             self._watch(adopted)
@@ -85,7 +85,7 @@ class LocalHost:
         }
         with (self._home / "host.log").open("ab") as log, _sigterm_blocked():
             process = self._process = subprocess.Popen(
-                [sys.executable, "-m", _MODULE, str(self._home), self._incarnation],
+                [sys.executable, "-m", AGENT, str(self._home), self._incarnation],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -126,16 +126,6 @@ class LocalHost:
         except OSError as error:  # out of processes or file descriptors for the moment
             LOG.error("cannot start a host agent: %s; trying again", error)
             asyncio.get_running_loop().call_later(RESTART_SECONDS, self._replace)
-
-
-def _agents_of(home: Path) -> Iterator[tuple[int, str]]:
-    """The process id and incarnation of every host agent of this home on this machine."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-                if _MODULE.encode() in words and str(home).encode() in words:
-                    yield int(entry.name), words[words.index(str(home).encode()) + 1].decode("ascii", "replace")
 
 
 @contextlib.contextmanager

@@ -87,7 +87,7 @@ async def test_whoever_has_nothing_to_say_can_show_that_it_is_at_work(in_process
     """By an evaluation that lasts, for instance: the watchdog hears of progress, and the log of nothing."""
     order = (await in_process.begin())[A]
     heard = []
-    monkeypatch.setattr(in_process.supervisor._watch, "progressed", lambda *who: heard.append(who[:2]))
+    monkeypatch.setattr(in_process.supervisor._watching, "progressed", lambda *who: heard.append(who[:2]))
     with in_process.trainer(order) as mailbox:
         await in_thread(speak, mailbox, warnings(1, 3))
         await in_thread(mailbox.flush)

@@ -3,14 +3,16 @@
 import itertools
 import os
 import signal
+import threading
 
 import pytest
 
 from lander.app import client
 from lander.home import address
+from lander.home.lock import HomeLock
 from lander.protocol import events as e
 from lander.protocol.commands import Ping, ShutDown
-from lander.protocol.errors import ConflictError, NotFoundError
+from lander.protocol.errors import ConflictError, HomeError, LanderError, NotFoundError, OccupiedError
 from lander.protocol.events import CheckpointCommitted, TrainingStarted
 from lander.store.log.event_store import batch_of
 from tests.integration.supervisor.test_supervision import attempts, long_experiment
@@ -142,3 +144,52 @@ def test_a_supervisor_that_was_started_for_nothing_leaves_again(tmp_path):
         assert client.running(home) is not None  # the control: there is something to do
     finally:
         live_home.close()
+
+
+def test_whoever_loses_the_race_to_start_a_supervisor_waits_for_the_winner_or_starts_one_after_it(tmp_path, monkeypatch):
+    """The winner, played here, has left again before the loser looks for it."""
+    home, launch, lost = tmp_path / "home", client._launch, []
+
+    def lose_once(home):
+        if lost:
+            return launch(home)
+        with HomeLock(home):
+            lost.append(launch(home))
+        return lost[0]
+
+    monkeypatch.setattr(client, "_launch", lose_once)
+    try:
+        assert client.start(home)
+        assert lost[0]["error"] == OccupiedError.code
+        assert client.stay(home) == ("", False)
+    finally:
+        LiveHome(home).close()
+
+
+def test_who_loses_every_race_is_told_so_in_the_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(client, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(client, "_launch", lambda home: {"error": OccupiedError.code, "detail": "another supervisor"})
+    with pytest.raises(OccupiedError, match="another supervisor"):
+        client.start(tmp_path / "home")
+
+
+def test_of_many_who_start_stop_and_let_go_at_once_nobody_is_told_of_another_supervisor(tmp_path):
+    home, refused = tmp_path / "home", []
+
+    def work():
+        for _ in range(3):
+            try:
+                client.stay(home)
+                client.shut_down(home)
+            except LanderError as error:
+                refused.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert [error for error in refused if isinstance(error, HomeError)] == []
+    finally:
+        LiveHome(home).close()

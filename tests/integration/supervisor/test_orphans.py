@@ -5,24 +5,38 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from lander.actors.host.control_group import ControlGroup
 from lander.app import client
+from tests import hooks
 from tests.support.live_home import TIMEOUT_SECONDS, experiment
+from tests.support.live_home import started as started_home
 
 RUN = "{}/baseline/0"
+END_SECONDS = 20
 
 
-def leaving_processes(live_home, name):
+def control_groups(home):
+    """Whether a control group can be made here; without one, what has cleared its environment outlives its ancestors."""
+    try:
+        ControlGroup.make(home).end()
+    except OSError:
+        return False
+    return True
+
+
+def leaving_processes(live_home, name, cleared=True):
     """An experiment whose environments start processes; returns the file that knows them."""
     pid_file = live_home.home / f"{name}.pids"
     wanted = experiment(
         name,
         {"n_steps": 64, "batch_size": 64, "n_epochs": 1},
         environment="tests.support.faulty_environments:LeavingProcesses-v0",
-        environment_kwargs={"pid_file": str(pid_file)},
+        environment_kwargs={"pid_file": str(pid_file), "cleared": cleared},
         training_steps=50_000_000,
         checkpoint_frequency=50_000_000,
     )
@@ -40,6 +54,14 @@ def there(pids):
             if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
                 found.append(pid)
     return found
+
+
+def await_end(pids):
+    """Until none of them lives; a killed process needs no longer."""
+    deadline = time.monotonic() + END_SECONDS
+    while left := there(pids):
+        assert time.monotonic() < deadline, f"{END_SECONDS} s later there still are {left}"
+        time.sleep(0.02)
 
 
 def left_by(pid_file, trainer=None):
@@ -69,22 +91,22 @@ def test_a_killed_trainer_leaves_nothing_and_takes_nothing_of_others(restarted_h
     victim, other = (restarted_home.run(f"trainer/{arm}/0")["pid"] for arm in ("baseline", "variant"))
     pids, others = started(pid_file, victim), started(pid_file, other)
     kill(victim)
-    restarted_home.wait(lambda: not there(pids), "its processes to be gone")
+    await_end(pids)
     assert there(others) == others
     stop(restarted_home, "trainer")
-    restarted_home.wait(lambda: not there(left_by(pid_file)), "the rest to be gone")
+    await_end(left_by(pid_file))
 
 
 @pytest.mark.parametrize("victim", [pytest.param("zygote", marks=pytest.mark.long), "host"])
 def test_a_killed_zygote_or_host_leaves_nothing(restarted_home, victim):
-    pid_file = leaving_processes(restarted_home, victim)
+    pid_file = leaving_processes(restarted_home, victim, cleared=victim == "zygote" or control_groups(restarted_home.home))
     pids = started(pid_file)
     kill(restarted_home.process({"zygote": "lander.actors.host.zygote", "host": "lander.actors.host.agent"}[victim]))
-    restarted_home.wait(lambda: not there(pids), "its trainers' processes to be gone")
+    await_end(pids)
     restarted_home.wait(lambda: restarted_home.run(RUN.format(victim))["attempt"] == 2, "the next attempt")
     restarted_home.wait_state(RUN.format(victim), "running")
     stop(restarted_home, victim)
-    restarted_home.wait(lambda: not there(left_by(pid_file)), "the rest to be gone")
+    await_end(left_by(pid_file))
 
 
 def test_a_killed_guard_is_replaced_by_one_that_knows_everything(restarted_home):
@@ -96,7 +118,7 @@ def test_a_killed_guard_is_replaced_by_one_that_knows_everything(restarted_home)
     restarted_home.wait(lambda: guard_of(zygote) not in (None, first), "another guard")
     assert restarted_home.run(RUN.format("guard"))["attempt"] == 1
     kill(zygote)
-    restarted_home.wait(lambda: not there(pids), "its trainers' processes to be gone")
+    await_end(pids)
     restarted_home.wait_state(RUN.format("guard"), "running")
     stop(restarted_home, "guard")
 
@@ -113,7 +135,7 @@ def guard_of(zygote):
 
 
 def test_a_killed_supervisor_leaves_everything_as_it_was_and_everything_killed_leaves_nothing(live_home):
-    pid_file = leaving_processes(live_home, "left")
+    pid_file = leaving_processes(live_home, "left", cleared=control_groups(live_home.home))
     pids, before = started(pid_file), live_home.run(RUN.format("left"))
     kill(live_home.process("lander.supervisor"))
     stray = subprocess.Popen(
@@ -127,15 +149,39 @@ def test_a_killed_supervisor_leaves_everything_as_it_was_and_everything_killed_l
     assert (after["pid"], after["attempt"], there(pids)) == (before["pid"], 1, pids)
     spared = guard_of(live_home.process("lander.actors.host.zygote"))  # it is what is being shown
     kill(*(pid for pid in live_home.processes() if pid != spared and pid not in pids))
-    live_home.wait(lambda: not there(pids) and not live_home.processes(), "everything to be gone")
+    await_end(pids)
+    live_home.wait(lambda: not live_home.processes(), "everything to be gone")
 
 
 def test_what_outlives_even_the_guard_is_ended_by_the_next_host(live_home):
-    """Its first half is the control for all the others: with nobody to guard, something stays."""
-    pid_file = leaving_processes(live_home, "everything")
+    """Its first half is the control for all the others: with nobody to guard, everything stays."""
+    pid_file = leaving_processes(live_home, "everything", cleared=control_groups(live_home.home))
     pids = started(pid_file)
-    kill(*live_home.processes())
-    live_home.wait(lambda: not live_home.processes(), "them to be gone")
-    assert there(pids), "a guard was left"
+    kill(*(pid for pid in live_home.processes() if pid not in pids))
+    live_home.wait(lambda: set(live_home.processes()) <= set(pids), "them to be gone")
+    assert there(pids) == pids, "a guard was left"
     client.shut_down(live_home.home)  # which starts what it ends, and ends it before it is quite there
     assert not there(pids)
+
+
+def test_down_leaves_nothing_not_even_what_was_forked_without_a_program_or_has_cleared_its_environment(live_home):
+    """The moment it returns. Its control is that `started` finds all of them alive before."""
+    pid_file = leaving_processes(live_home, "down")
+    assert len(started(pid_file)) == 2 * 5
+    client.shut_down(live_home.home)
+    assert there(left_by(pid_file)) == []
+
+
+def test_without_a_control_group_a_killed_zygote_and_down_leave_nothing_all_the_same(tmp_path, monkeypatch):
+    """It is said, because whatever is killed at once then leaves what has cleared its environment."""
+    hooks.install(monkeypatch, no_control_group="lander.actors.host.zygote")
+    with started_home(tmp_path / "home") as live_home:
+        pid_file = leaving_processes(live_home, "groupless")
+        pids = started(pid_file)
+        kill(live_home.process("lander.actors.host.zygote"))
+        await_end(pids)
+        live_home.wait(lambda: live_home.run(RUN.format("groupless"))["attempt"] == 2, "the next attempt")
+        live_home.wait_state(RUN.format("groupless"), "running")
+        client.shut_down(live_home.home)
+        assert there(left_by(pid_file)) == []
+        assert "no control group can be made" in (live_home.home / "host.log").read_text()

@@ -11,6 +11,7 @@ from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.protocol.wire import MAX_FRAME, encode
 from lander.supervisor.core.decision import Decision
+from lander.supervisor.core.timers import Timers
 from tests.support.histories import experiment
 from tests.support.in_process_supervisor import in_process_supervisor
 from tests.support.peers import TIMEOUT_SECONDS
@@ -113,7 +114,7 @@ async def test_what_one_message_meets_does_not_end_the_service_of_the_others(in_
 
 
 async def test_what_would_be_too_large_an_event_is_refused_in_plain_words(in_process, monkeypatch):
-    too_large = Decision(in_process.supervisor.state, 0.0, events=[("x", e.RunFailed(cause="x" * MAX_FRAME))])
+    too_large = Decision(in_process.supervisor.state, 0.0, Timers(), events=[("x", e.RunFailed(cause="x" * MAX_FRAME))])
     with monkeypatch.context() as patch:
         patch.setattr("lander.supervisor.supervisor.decide", lambda *args, **kwargs: too_large)
         answer = await in_process.peer("client").ask(c.StopTarget(target="x", operator="me"))

@@ -1,6 +1,6 @@
 """Which SIGKILL was the kernel's, for want of memory: each of its kills explains one death."""
 
-from lander.actors.host.linux_process import OomKills, count_oom_kills
+from lander.actors.host.linux_process import OomKills, _oom_kills_of, count_oom_kills
 
 
 class Kernel:
@@ -39,3 +39,13 @@ def test_what_was_killed_before_a_process_started_does_not_explain_its_death():
 
 def test_the_count_can_be_had_here_or_is_nought():
     assert count_oom_kills() >= 0
+
+
+def test_a_group_without_a_count_is_counted_by_the_group_around_it(tmp_path):
+    """The control for it: a count of its own comes first."""
+    inner = tmp_path / "outer" / "inner"
+    inner.mkdir(parents=True)
+    (tmp_path / "outer" / "memory.events").write_text("low 0\noom_kill 3\n")
+    assert _oom_kills_of("", "outer/inner", tmp_path) == 3
+    (inner / "memory.events").write_text("low 0\noom_kill 1\n")
+    assert _oom_kills_of("", "outer/inner", tmp_path) == 1

@@ -21,8 +21,11 @@ def trained(run, epoch, start, end, last=None):
     yield batch_of(run, e.AttemptEnded(epoch=epoch, cause="lost_contact"), at=(last or end) * SECOND)
 
 
-def sampled(at, *usages):
-    trainers = tuple(e.TrainerUsage(run=run, epoch=epoch, cpu_percent=percent, memory_mb=1.0) for run, epoch, percent in usages)
+def sampled(at, *usages, seconds=None):
+    trainers = tuple(
+        e.TrainerUsage(run=run, epoch=epoch, cpu_percent=percent, memory_mb=1.0, seconds=seconds)
+        for run, epoch, percent in usages
+    )
     sample = e.ResourcesSampled(cpu_percent=1.0, memory_percent=1.0, memory_mb=1.0, disk_free_mb=1.0, trainers=trainers)
     return batch_of(e.host_stream(HOST), sample, at=at * SECOND)
 
@@ -58,3 +61,11 @@ def test_a_long_silence_is_no_measurement(tmp_path):
 def test_what_never_trained_cost_nothing(tmp_path):
     queued_experiment(tmp_path)
     assert cost(tmp_path) == {}
+
+
+def test_a_measurement_that_says_what_it_covers_needs_no_clock(tmp_path):
+    """Not even one that was set back by a day in between."""
+    queued_experiment(tmp_path)
+    write_log(tmp_path, *trained(RUN, 1, 100_000, 100_010))
+    write_log(tmp_path, sampled(100_002, (RUN, 1, 50.0), seconds=2.0), sampled(13_604, (RUN, 1, 100.0), seconds=2.5))
+    assert cost(tmp_path)[RUN].cpu_seconds == pytest.approx(2 * 0.5 + 2.5)

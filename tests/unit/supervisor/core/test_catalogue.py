@@ -10,6 +10,7 @@ from lander.supervisor.core import catalogue as module
 from lander.supervisor.core.catalogue import PAGE, Catalogue
 from lander.supervisor.core.decide import decide
 from lander.supervisor.core.state import State
+from lander.supervisor.core.timers import Timers
 from tests.support.histories import experiment
 
 NAMES = st.text("ab", max_size=2)
@@ -53,6 +54,6 @@ def test_an_event_costs_no_more_with_many_runs_than_with_few(monkeypatch):
     for seeds in (10, 500):
         copied.clear()
         message = c.SubmitExperiment(experiment=experiment(seeds=range(seeds)), execution=execution_with(), manifest={})
-        decision = decide(State(), message, 0.0)
+        decision = decide(State(), message, 0.0, Timers())
         per_event.append(len(copied) / len(decision.events))
     assert per_event[1] <= per_event[0] * 1.1 <= 1.2

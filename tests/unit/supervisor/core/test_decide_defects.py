@@ -15,6 +15,7 @@ from lander.supervisor import supervisor as shell
 from lander.supervisor.core import decide as core
 from lander.supervisor.core.decide import Decision, Tick, decide
 from lander.supervisor.core.state import State
+from lander.supervisor.core.timers import Timers
 from tests.support.histories import HOST, experiment
 from tests.support.peers import TIMEOUT_SECONDS
 
@@ -33,13 +34,13 @@ def raising(error):
 def test_a_defect_is_raised(monkeypatch, defect):
     monkeypatch.setitem(core._HANDLERS, Tick, raising(defect))
     with pytest.raises(defect):
-        decide(State(), Tick(), 1.0)
+        decide(State(), Tick(), 1.0, Timers())
 
 
 @pytest.mark.parametrize("mistake", [UsageError, NotFoundError])
 def test_a_mistake_is_answered(monkeypatch, mistake):
     monkeypatch.setitem(core._HANDLERS, Tick, raising(mistake))
-    assert decide(State(), Tick(), 1.0).answer == c.Refused(error=mistake.code, detail="why")
+    assert decide(State(), Tick(), 1.0, Timers()).answer == c.Refused(error=mistake.code, detail="why")
 
 
 @pytest.fixture
@@ -69,8 +70,9 @@ async def test_a_defect_that_no_peer_met_ends_the_supervisor(supervisor, monkeyp
 async def test_an_exit_that_has_ended_nothing_is_not_noted(supervisor, monkeypatch, defective):
     """It is said again then, and not forgotten with a dead run shown as running for good."""
 
-    def unrepeatable(state, message, now, leaving):
-        return Decision(state, now) if isinstance(message, c.TrainerExited) else decide(state, message, now, leaving)
+    def unrepeatable(state, message, now, timers, leaving):
+        exited = isinstance(message, c.TrainerExited)
+        return Decision(state, now, timers) if exited else decide(state, message, now, timers, leaving)
 
     if defective:
         monkeypatch.setattr(shell, "decide", unrepeatable)

@@ -7,7 +7,6 @@ import pytest
 from lander.protocol import events as e
 from lander.protocol.wire import encode_event
 from lander.supervisor.core.decide import HostGone, LimitReached, Stalled, Tick, _conclusion
-from lander.supervisor.core.placement import wake_at
 from lander.supervisor.core.restart_policy import BACKOFF_LIMIT, INFRASTRUCTURE_RETRIES, STOP_GRACE, backoff, jitter
 from tests.support.decision_driver import SIGNALLED, DecisionDriver
 from tests.support.histories import HOST
@@ -37,10 +36,10 @@ def test_a_failed_run_is_tried_again_after_a_delay_that_grows_until_it_has_faile
         assert 2.0 ** (failures - 1) / 2 <= delay < 2.0 ** (failures - 1)
         assert queued.reason == f"retry {failures} of 3 after crashed(SIGKILL)"
         assert driver.started() == []
-        assert wake_at(driver.state, driver.now) == queued.not_before
+        assert driver.timers.next_end() == pytest.approx(delay, abs=1e-5)
         driver.now = queued.not_before - 0.01
         assert driver.tell(Tick()).events == []
-        driver.now = queued.not_before
+        driver.now = queued.not_before + 1e-5
         driver.tell(Tick())
         assert driver.started() == [(A, failures + 1, 10, None)]
     driver.crash(A)
@@ -118,7 +117,6 @@ def test_an_abort_leaves_other_experiments_alone():
         (True, 101.0, "queued"),  # progress was made, and the failures are old
         (True, 50.0, "failed"),  # too many within the period, whatever the progress
         (False, 101.0, "failed"),  # old, but nothing has been achieved since
-        (True, -1000.0, "failed"),  # a clock that was set back forgets nothing
     ],
 )
 def test_a_failure_is_forgotten_once_it_is_old_and_a_checkpoint_has_outlived_it(checkpoint, passed, state):
@@ -131,7 +129,7 @@ def test_a_failure_is_forgotten_once_it_is_old_and_a_checkpoint_has_outlived_it(
     driver.train(A)
     if checkpoint:
         driver.checkpoint(A, 500)
-    driver.now += passed - 1.0
+    driver.now += passed
     driver.crash(A)
     assert driver.run(A).state == state
 
@@ -257,7 +255,7 @@ def test_who_fails_while_it_is_asked_to_end_has_failed_if_it_shall_go_on_afterwa
         driver.exit(A, cause=cause)
         assert driver.run(A).state == state
         assert len(driver.run(A).failures) == (cause != "stopped")
-        assert (driver.run(A).not_before > driver.now) == (cause == "crashed")
+        assert (driver.run(A).delay > 0) == (cause == "crashed")
 
 
 # --- no progress ------------------------------------------------------------------------------------------------------

@@ -1,0 +1,54 @@
+"""Watching with this machine's clocks: the core's timers and watchdog, which have none, are told the time here."""
+
+import time
+
+from lander.home.clock import elapsed
+from lander.protocol import commands as c
+from lander.supervisor.core.state import State
+from lander.supervisor.core.timers import Timers
+from lander.supervisor.core.watchdog import Alarm, Watch
+
+
+class Watching:
+    """The timers and the watchdog of one supervisor."""
+
+    def __init__(self) -> None:
+        self._timers = Timers()
+        self._watch = Watch()
+
+    def timers(self, state: State) -> Timers:
+        """The timers, as of now; the wall clock says only what is left of the delays that are new."""
+        self._timers.observe(state, elapsed(), time.time())
+        return self._timers
+
+    def next_tick(self, state: State) -> float | None:
+        """In how many seconds the next delay of a run is over."""
+        return self.timers(state).next_end()
+
+    def alarms(self, state: State, *, recording_stopped: bool) -> list[Alarm]:
+        """The alarms not raised before."""
+        return self._watch.check(state, self.timers(state), recording_stopped=recording_stopped)
+
+    def heard(self, host: str, state: State, command: c.Command) -> None:
+        """Note a message of a host: a heartbeat, and what it says of its trainers."""
+        self.heartbeat(host)
+        match command:
+            case c.JoinHost(trainers=trainers, ages=ages):
+                for trainer, age in zip(trainers, ages, strict=False):
+                    self.timers(state).has_run(trainer.run, trainer.epoch, age)
+            case c.ReportResources(sample=sample):
+                self._watch.measured(state, sample, elapsed())
+            case _:
+                pass
+
+    def heartbeat(self, host: str) -> None:
+        """Note that a host is there."""
+        self._watch.heartbeat(host, elapsed())
+
+    def forget_host(self, host: str) -> None:
+        """Forget a host that is known to be gone."""
+        self._watch.forget_host(host)
+
+    def progressed(self, run: str, epoch: int) -> None:
+        """Note training events of an attempt."""
+        self._watch.progressed(run, epoch, elapsed())
