@@ -39,6 +39,9 @@ def state(run: "RunStatus") -> str:
     if the attempt did not resume exactly."""
     marks = [f"attempt {run['attempt']}"] if run["attempt"] > 1 and run["state"] not in TERMINAL else []
     marks += ["started over"] if run["attempt"] > 1 and run["state"] == "running" and run["resume"] == "fresh" else []
+    if replay := run["replay"]:
+        share = 100 * replay["played"] / max(1, replay["total"])
+        marks.append(f"replaying {replay['total']:,} steps, {share:.0f}%, {duration(replay['seconds_left'])} left")
     marks += ["inexact"] if run["resume"] == "inexact" else []
     return one_line(in_words(run["state"], run["cause"])) + (f" ({', '.join(marks)})" if marks else "")
 

@@ -47,6 +47,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "eval_episodes": "Episodes of each evaluation. 0: no evaluation.",
     "evaluation_environment": "The environment in which every arm is evaluated. null: each arm is evaluated in its own.",
     "compare_budgets": "Whether arms with different training_steps are compared. If not, there is no verdict on them.",
+    "replay_limit": "The most timesteps that a resume plays again, if an environment remembers earlier episodes. null: all.",
     "origin": "The checkpoints that a fork continues. lander-ctl fork writes this.",
     "baseline": "The settings of the arm with which the others are compared.",
     "variants": "The other arms by name. Each one says only what differs from the baseline.",

@@ -172,6 +172,9 @@ class ExperimentSpec(_Spec):
     eval_episodes: Annotated[_Episodes, Field(description="episodes of an evaluation; 0: none")] = 20
     evaluation_environment: EvaluationEnvironmentSpec | None = None
     compare_budgets: Annotated[bool, Strict(), Allowed("true or false")] = False
+    replay_limit: Annotated[_ZeroOrMore | None, Field(description="steps that a resume plays again at most; null: all")] = (
+        1_000_000
+    )
     origin: Origin | None = None
 
     @model_validator(mode="before")

@@ -189,6 +189,7 @@ class TrainerOrder(Model):
     eval_frequency: Number | None = None
     eval_episodes: Count = 0
     evaluation_environment: EvaluationEnvironment | None = None
+    replay_limit: Count | None = None
     checkpoints: tuple[CheckpointCommitted, ...] = ()
     origin: CheckpointCommitted | None = None
     new_episodes: bool = False

@@ -43,14 +43,21 @@ _DEFAULTS_1: Final[dict[str, Any]] = {
     "eval_frequency": None,
     "eval_episodes": 20,
 }
+_UNSAID_REPLAY_LIMITS: Final = (None, 1_000_000)
+"""What `replay_limit` is where nobody wrote it: in experiments from before it was a setting, and its first default."""
 _ARM_DEFAULTS_1: Final[dict[str, Any]] = {"environment_kwargs": {}, "device": "cpu", "hyperparameters": {}}
 """What rule 1 has in the place of a field that nobody wrote: the defaults of its time, whatever they are now."""
 
 
 def _rule_1(experiment: Experiment) -> dict[str, Any]:
-    """Everything but the id. `_ONLY_IF_SET` only if set, so that experiments without them keep their older digests."""
+    """Everything but the id. What came later only if it is set, so that experiments without it keep their older digests."""
     only_some = frozenset(name for name in _ONLY_IF_SET if getattr(experiment, name))
+    if experiment.replay_limit not in _UNSAID_REPLAY_LIMITS and "replay_limit" not in experiment.defaulted:
+        only_some |= {"replay_limit"}
     written = experiment.model_dump(mode="json", include=set(_EXPERIMENT | only_some))
+    for branch in (written.get("origin") or {}).get("branches", ()):
+        if not branch["history"]:
+            del branch["history"]
     written |= {name: _DEFAULTS_1[name] for name in experiment.defaulted if name in _DEFAULTS_1}
     return written | {"arms": [_arm_by_rule_1(arm) for arm in experiment.arms]}
 

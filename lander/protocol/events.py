@@ -305,8 +305,8 @@ class TrainingStarted(Message):
     """The trainer has built and restored everything; its next action is an environment step.
 
     It continues at timestep `from_step`, with `from_episode` episodes finished. Events of earlier attempts beyond this step are
-    superseded. `resume` is `exact` if every bit is restored, and `inexact` if an environment could not be replayed and began a
-    new episode.
+    superseded. `resume` is `exact` if every bit is restored, and `inexact` if that is not established for an environment, which
+    then began a new episode.
     """
 
     kind: ClassVar[str] = "TrainingStarted"
@@ -317,6 +317,19 @@ class TrainingStarted(Message):
     from_step: Count = 0
     from_episode: Annotated[int, Field(ge=0, le=MAX_INTEGER >> 1)] = 0
     resume: Resume = "fresh"
+
+
+class ReplayProgressed(Message):
+    """Before training goes on, the environments are played again from their construction: `played` of `total` timesteps so far.
+
+    `seconds_left` is an estimate from the speed until now.
+    """
+
+    kind: ClassVar[str] = "ReplayProgressed"
+    epoch: Number
+    played: Count
+    total: Count
+    seconds_left: Measure
 
 
 class StepsRecorded(Message):
@@ -407,10 +420,11 @@ class CheckpointCommitted(Message):
     """Everything needed to continue from timestep `step` is durable in `artifacts/`. Recorded only after the files are durable.
 
     `sha256` names the state file; `pages` name the replay buffer's page files, in order (most are shared with earlier
-    checkpoints). `digest` is the SHA-256 of the whole state, `weights` that of the policy's parameters alone: runs with equal
-    digests are identical up to this step. `finished` marks the end of training, which only an extension continues. `evaluation`
-    is the mean return over `evaluation_episodes` episodes, if the policy was evaluated at this step. `written_bytes` and
-    `seconds` are the cost.
+    checkpoints). `history` names the files of what the environments were given since their construction, if a resume must
+    play them again from there. `digest` is the SHA-256 of the whole state, `weights` that of the policy's parameters alone:
+    runs with equal digests are identical up to this step. `finished` marks the end of training, which only an extension
+    continues. `evaluation` is the mean return over `evaluation_episodes` episodes, if the policy was evaluated at this step.
+    `written_bytes` and `seconds` are the cost.
     """
 
     kind: ClassVar[str] = "CheckpointCommitted"
@@ -420,6 +434,7 @@ class CheckpointCommitted(Message):
     weights: Digest
     sha256: Digest
     pages: tuple[Digest, ...] = ()
+    history: tuple[Digest, ...] = ()
     finished: bool = False
     mean_return: float | None = None
     evaluation: float | None = None
@@ -560,6 +575,7 @@ Event = Union[  # noqa: UP007 - get_args needs a Union it can take apart at run 
     RunFailed,
     RunStopped,
     RunSkipped,
+    ReplayProgressed,
     TrainingStarted,
     StepsRecorded,
     EpisodeFinished,
@@ -582,6 +598,7 @@ EVENT_TYPES: Final[Mapping[str, type[Event]]] = {event_type.kind: event_type for
 TRAINER_KINDS: Final = frozenset(
     event_type.kind
     for event_type in (
+        ReplayProgressed,
         TrainingStarted,
         StepsRecorded,
         EpisodeFinished,

@@ -124,7 +124,8 @@ class Settings(Model):
     """The part of an experiment that has no influence on the bits of its runs: how they are supervised, kept and evaluated.
 
     `retry_period` and `stall_timeout` are seconds, `checkpoint_frequency` and `eval_frequency` timesteps (None: only at the
-    end), `eval_episodes` the episodes of an evaluation.
+    end), `eval_episodes` the episodes of an evaluation. `replay_limit` is the most timesteps that a resume plays again from the
+    construction of the environments; None is no limit.
     """
 
     on_failure: Literal["abort", "retry", "skip"]
@@ -136,6 +137,7 @@ class Settings(Model):
     checkpoint_frequency: Steps
     eval_frequency: Steps | None
     eval_episodes: Annotated[int, Field(ge=0, le=MAX_EVAL_EPISODES)]
+    replay_limit: Count | None = None
 
 
 class Branch(Model):
@@ -148,6 +150,7 @@ class Branch(Model):
     weights: Digest
     sha256: Digest
     pages: tuple[Digest, ...] = ()
+    history: tuple[Digest, ...] = ()
     finished: bool = False
 
 

@@ -80,7 +80,11 @@ def arm_with_recorded_defaults(known: Arm, asked: Arm) -> Arm:
 
 
 def _unsaid_by_both(known: Experiment | Arm, asked: Experiment | Arm) -> dict[str, object]:
-    return {name: getattr(known, name) for name in known.defaulted if name in asked.defaulted}
+    later = {name for name, field in type(known).model_fields.items() if not field.is_required()}
+    absent = {
+        name for name in later if getattr(known, name) == type(known).model_fields[name].get_default(call_default_factory=True)
+    }
+    return {name: getattr(known, name) for name in asked.defaulted if name in {*known.defaulted, *absent}}
 
 
 GROWTH_KINDS: Final = tuple(event_type.kind for event_type in _HANDLERS)

@@ -29,10 +29,11 @@ class InProcessTraining:
         eval_frequency: int | None = None,
         eval_episodes: int = 0,
         evaluation_environment: EvaluationEnvironment | None = None,
+        replay_limit: int | None = None,
     ) -> None:
         self.arm, self.home, self.seed, self.frequency = arm, home, seed, frequency
         self.eval_frequency, self.eval_episodes = eval_frequency, eval_episodes
-        self.evaluation_environment = evaluation_environment
+        self.evaluation_environment, self.replay_limit = evaluation_environment, replay_limit
         self.stop_requested = False
         self.checkpoint_requested = False
         self.beats_left: int | None = None
@@ -76,6 +77,7 @@ class InProcessTraining:
             eval_frequency=self.eval_frequency,
             eval_episodes=self.eval_episodes,
             evaluation_environment=self.evaluation_environment,
+            replay_limit=self.replay_limit,
             checkpoints=checkpoints,
             origin=origin,
             new_episodes=new_episodes,

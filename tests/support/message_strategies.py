@@ -126,6 +126,7 @@ CHECKPOINTS = st.builds(
     weights=DIGESTS,
     sha256=DIGESTS,
     pages=tuples_of(DIGESTS),
+    history=tuples_of(DIGESTS),
     finished=st.booleans(),
     mean_return=optional(MEASURES),
     evaluation=optional(MEASURES),
@@ -149,6 +150,7 @@ ORDERS = st.builds(
     checkpoint_frequency=NUMBERS,
     eval_frequency=optional(NUMBERS),
     eval_episodes=COUNTS,
+    replay_limit=optional(COUNTS),
     checkpoints=tuples_of(CHECKPOINTS),
 )
 SEEDS = st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=3, unique=True).map(tuple)
@@ -192,6 +194,7 @@ EVENTS = {
     e.RunFailed: st.builds(e.RunFailed, cause=TEXT, detail=TEXT, why=TEXT),
     e.RunStopped: st.builds(e.RunStopped, reason=TEXT),
     e.RunSkipped: st.builds(e.RunSkipped, cause=TEXT, detail=TEXT, why=TEXT),
+    e.ReplayProgressed: st.builds(e.ReplayProgressed, epoch=NUMBERS, played=COUNTS, total=COUNTS, seconds_left=MEASURES),
     e.TrainingStarted: st.builds(
         e.TrainingStarted,
         epoch=NUMBERS,

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 
 from lander.actors.environment import generators
+from lander.actors.environment.history import History, in_smallest_type
 from lander.protocol.arrays import pack
 from lander.protocol.events import EpisodeFinished, StepsRecorded
 
@@ -82,6 +83,10 @@ class RecordedEnvironment(ErrorAttributingWrapper):
         self.since_reset: list[Any] = []
         """The actions of the current episode: a restore from a checkpoint replays them."""
         self.observation: Any = None
+        self.resets = 0
+        """How many resets this object has seen, played again or not."""
+        self.first_seed: int | None = None
+        """The seed of the first of them."""
         self._copies_actions = not isinstance(env.action_space, gymnasium.spaces.Discrete)
 
     def step(self, action: Any) -> Any:
@@ -104,15 +109,27 @@ class RecordedEnvironment(ErrorAttributingWrapper):
         self.episode_start = self.steps + len(self.rewards)
         self.episode_return = 0.0
         self.since_reset = []
+        if not self.resets:
+            self.first_seed = seed
+        self.resets += 1
+        if self._recording.history is not None:
+            self._recording.history.add_reset(self.index, len(self.rewards), seed)
         result = super().reset(seed=seed, options=options)
         self.observation = result[0]
         return result
 
-    def replay(self, action: Any) -> None:
-        """Take a step that is already recorded, without recording it again."""
+    def replay(self, action: Any) -> bool:
+        """Take a step that is already recorded, without recording it again; returns whether the episode has ended."""
         self.since_reset.append(action)
-        self.observation, reward, *_ = self.env.step(np.copy(action) if self._copies_actions else action)
-        self.episode_return += float(reward)
+        result = self.env.step(np.copy(action) if self._copies_actions else action)
+        self.observation = result[0]
+        self.episode_return += float(result[1])
+        return bool(result[2] or result[3])
+
+    def adopt(self, reset_seed: int | None, reset_rng: bytes, actions: list[Any], observation: Any) -> None:
+        """Take over the record of a current episode that was restored without being played again."""
+        self.reset_seed, self.reset_rng = reset_seed, reset_rng
+        self.since_reset, self.observation = actions, observation
 
     def begin_at(self, steps: int, episode_start: int, episode_return: float) -> None:
         """Empty the lists and set the counts: `steps` are recorded; the current episode began after `episode_start` of them."""
@@ -145,10 +162,11 @@ class RecordedEnvironment(ErrorAttributingWrapper):
 
 
 class Recording:
-    """What the environments of one run did since the last `drain`."""
+    """What the environments of one run did since the last `drain`; with a `history`, also what they were given since then."""
 
-    def __init__(self, n_envs: int) -> None:
+    def __init__(self, n_envs: int, history: History | None = None) -> None:
         self.n_envs = n_envs
+        self.history = history
         self.episodes: list[EpisodeFinished] = []
         self.environments: list[RecordedEnvironment] = []
 
@@ -178,9 +196,12 @@ class Recording:
             for step, ending in environment.endings:
                 if step < count:
                     endings[step, environment.index] = ending
+        actions = _stack([environment.actions[:count] for environment in environments])
+        if self.history is not None:
+            self.history.add_steps(actions)
         event = StepsRecorded(
             first_step=environments[0].steps * self.n_envs,
-            actions=pack(_in_smallest_type(_stack([environment.actions[:count] for environment in environments]))),
+            actions=pack(in_smallest_type(actions)),
             rewards=pack(_stack([environment.rewards[:count] for environment in environments]).astype(np.float64, copy=False)),
             endings=pack(endings),
         )
@@ -192,11 +213,3 @@ class Recording:
 def _stack(columns: Sequence[Sequence[Any]]) -> npt.NDArray[Any]:
     """From one list per environment to an array indexed [vector step, environment, …]."""
     return np.stack([np.asarray(column) for column in columns], axis=1)
-
-
-def _in_smallest_type(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Integers in the smallest type that holds them all, to keep the log small; floats unchanged."""
-    if array.dtype.kind not in "iu":
-        return array
-    low, high = int(array.min()), int(array.max())
-    return array.astype(np.min_scalar_type(high if low >= 0 else min(low, -1 - high)))

@@ -15,6 +15,7 @@ import torch
 from stable_baselines3 import A2C, DDPG, DQN, PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.noise import ActionNoise, NormalActionNoise, OrnsteinUhlenbeckActionNoise
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
@@ -78,6 +79,11 @@ def build_single_environment(arm: Arm) -> gymnasium.Env[Any, Any]:
         return gymnasium.make(arm.environment, **{"render_mode": "rgb_array", **given})
     except TypeError:
         return gymnasium.make(arm.environment, **given)
+
+
+def build_monitored_environment(arm: Arm) -> gymnasium.Env[Any, Any]:
+    """One environment exactly as `make_vec_env` makes each of the run's; raises what its constructor raises."""
+    return Monitor(build_single_environment(arm))
 
 
 def _environment_kwargs(arm: Arm) -> dict[str, Any]:

@@ -23,6 +23,13 @@ PRIVATE_NAMES: Final[Mapping[str, str]] = {
     "_last_episode_starts": "which environments have just begun: part of a checkpoint, and set anew where new episodes begin",
     # gymnasium: Space
     "_np_random": "the generator of a space or an environment, which is put back; `np_random` of a space cannot be set",
+    # gymnasium: Env and Wrapper; what decides nothing is not compared when an environment was restored
+    "_np_random_seed": "not compared: it becomes -1 when a generator is set",
+    "_cached_spec": "not compared: made when somebody asks for `spec`",
+    "_saved_kwargs": "not compared: the arguments of a wrapper",
+    "_action_space": "not compared: the generators of action spaces are restored with the training",
+    "_observation_space": "not compared: a wrapper's own space, which is a constant",
+    "_metadata": "not compared: a wrapper's own description, which is a constant",
     # torch: Module
     "_parameters": "shortcut: made attributes, and watched for changes",
     "_modules": "shortcut: made attributes, and watched for changes",

@@ -3,8 +3,9 @@
 A checkpoint is taken at a rollout boundary, where Stable-Baselines3 calls `on_rollout_start`, and restored at the same call of
 the next attempt. There nothing is half collected, and the restore overwrites all that `learn` has drawn, reset or counted.
 
-One file holds the state (a tree, see `tree.py`), and one file holds each full page of the replay buffer. Files are durable
-before the event that names them is sent. A file's name is the SHA-256 of its content, so damage is always detected.
+One file holds the state (a tree, see `tree.py`), and one file holds each full page of the replay buffer, and of the history of
+environments that must be played again from their construction. Files are durable before the event that names them is sent. A
+file's name is the SHA-256 of its content, so damage is always detected.
 """
 
 import time
@@ -17,7 +18,8 @@ import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from lander.actors.environment.recording import Recording
-from lander.actors.state import environment_replay
+from lander.actors.state.construction_replay import Progress
+from lander.actors.state.environment_states import EnvironmentStates, Trials
 from lander.actors.state.replay_pages import ReplayPages
 from lander.actors.state.state_parts import STATE_PARTS
 from lander.actors.state.tree import StoredTree, Tree, digest, pack, unpack
@@ -32,17 +34,23 @@ LIBRARY_VERSIONS: Final = {name: version(name) for name in ("torch", "stable-bas
 
 
 _REQUIRED: Final = frozenset({"versions", "environments", "replay", *(part.name for part in STATE_PARTS)})
-NOT_IN_DIGEST: Final = ("versions", "evaluations")
+NOT_IN_DIGEST: Final = ("versions", "evaluations", "restoring")
 """Parts of a checkpoint that are not state of the training: equal trainings may differ in them."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """What checkpoints are taken of: the model, the recording of its environments, and the run's seed."""
+    """What checkpoints are taken of: the model, the recording of its environments, and the run's seed.
+
+    `trials` says how environments are tried out; without it, none is shown to forget. `replay_limit` bounds the timesteps that
+    are played again from the construction of environments.
+    """
 
     model: BaseAlgorithm
     recording: Recording
     seed: int
+    trials: Trials | None = None
+    replay_limit: int | None = None
 
 
 class Checkpoints:
@@ -53,6 +61,7 @@ class Checkpoints:
         self._home = home
         buffer = getattr(training.model, "replay_buffer", None)
         self._pages = None if buffer is None else ReplayPages(buffer, home)
+        self._environments = EnvironmentStates(training.recording, home, training.trials, training.replay_limit)
 
     def commit(
         self,
@@ -68,11 +77,10 @@ class Checkpoints:
         """
         started = time.perf_counter()
         model = self._training.model
-        paged_before = self._pages.written_bytes if self._pages is not None else 0
-        state, pages = self._capture(episodes, evaluations)
+        paged_before = self._paged_bytes
+        state, pages, history = self._capture(episodes, evaluations)
         content = pack(state)
         sha256 = write_artifact(self._home, content)
-        paged = self._pages.written_bytes - paged_before if self._pages is not None else 0
         return CheckpointCommitted(
             step=model.num_timesteps,
             episodes=episodes,
@@ -80,37 +88,46 @@ class Checkpoints:
             weights=digest(state["policy"]),
             sha256=sha256,
             pages=pages,
+            history=history,
             finished=finished,
             mean_return=_mean_return(model),
             evaluation=evaluation.mean_return if evaluation else None,
             evaluation_episodes=len(evaluation.returns) if evaluation else 0,
-            written_bytes=len(content) + paged,
+            written_bytes=len(content) + self._paged_bytes - paged_before,
             seconds=time.perf_counter() - started,
         )
+
+    @property
+    def _paged_bytes(self) -> int:
+        """Total bytes of the pages written so far."""
+        return self._environments.written_bytes + (0 if self._pages is None else self._pages.written_bytes)
 
     def load(self, checkpoint: CheckpointCommitted) -> StoredTree:
         """The checked state of a checkpoint; raises `OSError` or `ValueError` if it is missing, damaged or of another version.
 
-        Also reads the pages of the replay buffer: a missing page must show before training starts, while an earlier
-        checkpoint can still be used.
+        Also reads all pages: a missing one must show before training starts, while an earlier checkpoint can still be used.
         """
         state = read_state(self._home, checkpoint)
         if self._pages is not None:
             self._pages.load(state["replay"], checkpoint.pages)
+        self._environments.load(state.get("restoring"), checkpoint.history)
         return state
 
-    def restore(self, state: StoredTree, *, new_episodes: bool = False) -> tuple[str, ...]:
+    def restore(
+        self, state: StoredTree, *, new_episodes: bool = False, progress: Progress = lambda played, total: None
+    ) -> tuple[str, ...]:
         """Restore a state; call it from `on_rollout_start`. Returns the reasons why the continuation is not exact.
 
-        With `new_episodes`, all environments start new episodes instead of replaying the current ones.
+        With `new_episodes`, all environments start new episodes instead of going on with the current ones. `progress` is called
+        while environments are played again from their construction; what it raises ends the restore.
         """
-        problems = [] if new_episodes else self._replay_environments(state["environments"])
+        problems = [] if new_episodes else self._restore_environments(state, progress)
         if self._pages is not None:
             self._pages.restore(state["replay"])
         for part in STATE_PARTS:
             part.restore(self._training.model, state[part.name])
         if new_episodes:
-            self._abandon_episodes(state["environments"])
+            self._environments.abandon(state["environments"])
         if problems or new_episodes:
             self._start_new_episodes()
         if state["versions"] != LIBRARY_VERSIONS:
@@ -118,35 +135,30 @@ class Checkpoints:
             problems.append(f"it was trained with {then}, and this is {now}")
         return tuple(problems)
 
-    def _replay_environments(self, states: StoredTree) -> list[str]:
-        recording = self._training.recording
-        problems = [
-            f"environment {environment.index}: {problem}"
-            for environment, state in zip(recording.environments, states, strict=True)
-            if (problem := environment_replay.restore(environment, state)) is not None
-        ]
-        recording.episodes.clear()
-        return problems
+    def _restore_environments(self, state: StoredTree, progress: Progress) -> list[str]:
+        try:
+            return self._environments.restore(state["environments"], state.get("restoring"), progress)
+        except BaseException:
+            self._training.model.num_timesteps = state["counters"]["num_timesteps"]  # where the run stands, for its last event
+            raise
+        finally:
+            self._training.recording.episodes.clear()
 
-    def _abandon_episodes(self, states: StoredTree) -> None:
-        recording = self._training.recording
-        for environment, state in zip(recording.environments, states, strict=True):
-            environment.begin_at(state["steps"], state["steps"], 0.0)
-        recording.episodes.clear()
-
-    def _capture(self, episodes: int, evaluations: Tree) -> tuple[dict[str, Tree], tuple[str, ...]]:
+    def _capture(self, episodes: int, evaluations: Tree) -> tuple[dict[str, Tree], tuple[str, ...], tuple[str, ...]]:
         model, recording = self._training.model, self._training.recording
         replay, pages = (None, ()) if self._pages is None else self._pages.capture(model.num_timesteps // recording.n_envs)
+        environments, restoring, history = self._environments.capture(model.num_timesteps)
         state: dict[str, Tree] = {
             "version": FORMAT_VERSION,
             "versions": LIBRARY_VERSIONS,
             "episodes": episodes,
             "evaluations": evaluations,
-            "environments": [environment_replay.capture(environment) for environment in recording.environments],
+            "environments": environments,
+            "restoring": restoring,
             "replay": replay,
             **{part.name: part.capture(model) for part in STATE_PARTS},
         }
-        return state, pages
+        return state, pages, history
 
     def _start_new_episodes(self) -> None:
         """Start new episodes in all environments. The seed comes from run seed and timestep, so that none repeats earlier ones.

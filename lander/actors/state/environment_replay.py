@@ -1,9 +1,9 @@
 """Restores an environment in the middle of an episode: reset it as before, then give it the same actions again.
 
-Environments cannot be copied in general: many hold C++ objects, such as LunarLander's Box2D world, that neither copy nor
+Environments cannot be stored in general: many hold C++ objects, such as LunarLander's Box2D world, that neither copy nor
 pickle. But most depend only on their random generator and their actions. Whether one does is checked after the replay:
-observation, sum of rewards and generator must have the same bits, and there may be no other generator. Hidden state that an
-environment keeps from one episode to the next cannot be detected.
+observation, sum of rewards and generator must have the same bits, and there may be no other generator. Whether it keeps
+anything from one episode to the next is found out by `forgetting.py`.
 """
 
 import random
@@ -28,7 +28,7 @@ def capture(environment: RecordedEnvironment) -> Tree:
         "reset_seed": environment.reset_seed,
         "reset_rng": environment.reset_rng,
         "actions": np.asarray(environment.since_reset),
-        "observation": _as_tree(environment.observation),
+        "observation": as_tree(environment.observation),
         "generator": _generator(environment),
     }
 
@@ -52,6 +52,17 @@ def reset_as_recorded(environment: RecordedEnvironment, reset_seed: int | None, 
     return None
 
 
+def difference(environment: RecordedEnvironment, tree: StoredTree) -> str | None:
+    """The first difference between the environment and the episode that was captured; None if there is none."""
+    if digest(as_tree(environment.observation)) != digest(tree["observation"]):
+        return "its observation differs when it is played again"
+    if struct.pack("d", environment.episode_return) != struct.pack("d", tree["episode_return"]):
+        return "its rewards differ when it is played again"
+    if _generator(environment) != tree["generator"]:
+        return "its random generator differs when it is played again"
+    return None
+
+
 def _replay(environment: RecordedEnvironment, tree: StoredTree) -> str | None:
     try:
         if problem := reset_as_recorded(environment, tree["reset_seed"], tree["reset_rng"]):
@@ -62,13 +73,7 @@ def _replay(environment: RecordedEnvironment, tree: StoredTree) -> str | None:
         raise
     except Exception as error:
         return f"it failed when it was played again: {error!r}"
-    if digest(_as_tree(environment.observation)) != digest(tree["observation"]):
-        return "its observation differs when it is played again"
-    if struct.pack("d", environment.episode_return) != struct.pack("d", tree["episode_return"]):
-        return "its rewards differ when it is played again"
-    if _generator(environment) != tree["generator"]:
-        return "its random generator differs when it is played again"
-    return None
+    return difference(environment, tree)
 
 
 def _other_generators(environment: gymnasium.Env[Any, Any]) -> Iterator[str]:
@@ -85,9 +90,10 @@ def _generator(environment: RecordedEnvironment) -> bytes:
     return generators.pack(getattr(environment.unwrapped, "np_random", None))
 
 
-def _as_tree(observation: Any) -> Tree:
+def as_tree(observation: Any) -> Tree:
+    """An observation as a tree."""
     if isinstance(observation, dict):
-        return {key: _as_tree(value) for key, value in observation.items()}
+        return {key: as_tree(value) for key, value in observation.items()}
     if isinstance(observation, tuple):
-        return [_as_tree(value) for value in observation]
+        return [as_tree(value) for value in observation]
     return np.asarray(observation)

@@ -6,6 +6,7 @@ from typing import Any, Final
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from lander.actors.state.checkpoint import Checkpoints
+from lander.actors.state.construction_replay import Progress
 from lander.actors.state.tree import StoredTree
 from lander.actors.trainer.evaluation_schedule import Evaluations
 from lander.actors.trainer.mailbox import Mailbox
@@ -45,9 +46,13 @@ def restore(
     evaluations: Evaluations,
     logger: RunLogger,
     mailbox: Mailbox,
+    progress: Progress,
 ) -> Restored:
-    """Restore everything; call it from `on_rollout_start`. Puts a warning in the mailbox for each difference."""
-    problems = checkpoints.restore(continuation.state, new_episodes=continuation.new_episodes)
+    """Restore everything; call it from `on_rollout_start`. Puts a warning in the mailbox for each difference.
+
+    `progress` is called while environments are played again from their construction.
+    """
+    problems = checkpoints.restore(continuation.state, new_episodes=continuation.new_episodes, progress=progress)
     step, done = model.num_timesteps, model.num_timesteps >= model._total_timesteps
     if not continuation.forked:  # the best so far is another run's, which keeps it
         evaluations.restore(continuation.state, done=done)

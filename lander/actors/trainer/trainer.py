@@ -8,6 +8,7 @@ import contextlib
 import os
 import signal
 import traceback
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -18,19 +19,23 @@ import torch
 import zmq
 from stable_baselines3.common.base_class import BaseAlgorithm
 
+from lander.actors.environment.history import History
 from lander.actors.environment.import_path import CodeError, make_importable
+from lander.actors.environment.outside import outside
 from lander.actors.environment.recording import EnvironmentFailedError, RecordedEnvironment, Recording
-from lander.actors.sb3.algorithms import build_environment, build_model, count_environments
+from lander.actors.sb3.algorithms import build_environment, build_model, build_monitored_environment, count_environments
 from lander.actors.sb3.shortcuts import apply_shortcuts
 from lander.actors.state.checkpoint import Checkpoints, Training
+from lander.actors.state.environment_states import Trials
 from lander.actors.trainer.best_model import BestModel
 from lander.actors.trainer.checkpointing import Checkpointing
-from lander.actors.trainer.continuation import Continuation, restore
+from lander.actors.trainer.continuation import Continuation, Restored, restore
 from lander.actors.trainer.disk_patience import write_when_disk_has_room
 from lander.actors.trainer.evaluation_schedule import Evaluations
 from lander.actors.trainer.exchange import Exchange
 from lander.actors.trainer.finiteness import NonFiniteError, has_non_finite_parameters
 from lander.actors.trainer.mailbox import Connection, FencedError, Mailbox, connect
+from lander.actors.trainer.replay_progress import ReplayProgress
 from lander.actors.trainer.run_logger import RunLogger, learn_options
 from lander.actors.trainer.saved_model import save_model
 from lander.actors.trainer.supervision_callback import LeaveTrainingError, SupervisionCallback
@@ -134,13 +139,16 @@ class TrainingSession:
         """
         arm = self._order.arm
         make_importable(self._home, self._order.code, self._order.directory)
-        recording = Recording(count_environments(arm))
+        open_before = outside()
+        recording = Recording(count_environments(arm), History() if self._order.replay_limit != 0 else None)
         env = build_environment(arm, self._order.seed, partial(RecordedEnvironment, recording=recording))
         self._model = build_model(arm, self._order.seed, env)
         if self._order.shortcuts:
             apply_shortcuts(self._model)
         batch_steps = _batch_steps(env.action_space, recording.n_envs)
-        checkpoints = Checkpoints(Training(self._model, recording, self._order.seed), self._home)
+        trials = Trials(partial(build_monitored_environment, arm), open_before, self._mailbox.heartbeat, self._warn)
+        training = Training(self._model, recording, self._order.seed, trials, self._order.replay_limit)
+        checkpoints = Checkpoints(training, self._home)
         self._callback = self._build_callback(self._model, checkpoints, Exchange(self._mailbox, recording, batch_steps))
 
     def _build_callback(self, model: BaseAlgorithm, checkpoints: Checkpoints, exchange: Exchange) -> SupervisionCallback:
@@ -163,9 +171,20 @@ class TrainingSession:
             Checkpointing(checkpoints, evaluations, mailbox, order.checkpoint_frequency),
             evaluations,
             BestModel(best, partial(self._save, "best"), evaluations),
-            None if continuation is None else partial(restore, continuation, model, checkpoints, evaluations, logger, mailbox),
+            None if continuation is None else self._restore(continuation, model, checkpoints, evaluations, logger),
             self._announce,
         )
+
+    def _restore(
+        self,
+        continuation: Continuation,
+        model: BaseAlgorithm,
+        checkpoints: Checkpoints,
+        evaluations: Evaluations,
+        logger: RunLogger,
+    ) -> Callable[[], Restored]:
+        progress = ReplayProgress(self._mailbox, self._order.epoch, self._heartbeat)
+        return partial(restore, continuation, model, checkpoints, evaluations, logger, self._mailbox, progress)
 
     def _load(self, checkpoints: Checkpoints) -> Continuation | None:
         """The latest usable checkpoint; None if training starts at timestep 0.
@@ -237,7 +256,7 @@ class TrainingSession:
         return self._model is not None and has_non_finite_parameters(self._model)
 
     def _heartbeat(self) -> None:
-        """Send a heartbeat during an evaluation; ends it on a stop request, since the next attempt can make it again."""
+        """Send a heartbeat during an evaluation or a replay; ends it on a stop request: the next attempt can make it again."""
         self._mailbox.heartbeat()
         if self._mailbox.stop_requested:
             raise LeaveTrainingError

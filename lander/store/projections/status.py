@@ -27,8 +27,16 @@ class ResourcesStatus(TypedDict):
     gpu_percent: float | None
 
 
+class ReplayStatus(TypedDict):
+    """How many timesteps of its environments a starting attempt has played again, of how many, and how long it still takes."""
+
+    played: int
+    total: int
+    seconds_left: float
+
+
 class RunStatus(TypedDict):
-    """The status of one run."""
+    """The status of one run. `replay` is set only while its environments are played again, before training goes on."""
 
     id: str
     arm: str
@@ -51,6 +59,7 @@ class RunStatus(TypedDict):
     pid: int | None
     checkpoint: CheckpointStatus | None
     resources: ResourcesStatus | None
+    replay: ReplayStatus | None
 
 
 class ExperimentStatus(TypedDict):
@@ -78,6 +87,10 @@ _RUNS: Final = """
     WHERE p.experiment = ? ORDER BY p.id
 """
 _CHECKPOINT: Final = "SELECT step, digest FROM checkpoints WHERE run = ? ORDER BY step DESC LIMIT 1"
+_LAST_EVENT: Final = """
+    SELECT e.kind, e.body FROM events e JOIN streams s ON s.id = e.stream
+    WHERE s.name = ? AND e.producer = ? ORDER BY e.seq DESC LIMIT 1
+"""
 _RETURNS: Final = 'SELECT "return" FROM episodes WHERE run = ? ORDER BY number DESC LIMIT ?'
 
 
@@ -131,6 +144,7 @@ def _run(reader: Reader, row: dict[str, Any]) -> RunStatus:
         "pid": row["pid"],
         "checkpoint": _checkpoint(reader, row["number"]),
         "resources": _resources(row) if row["state"] in LIVE else None,
+        "replay": _replay(reader, row) if row["state"] == "starting" else None,
     }
 
 
@@ -146,6 +160,17 @@ def _steps_per_second(row: dict[str, Any]) -> float | None:
 def _checkpoint(reader: Reader, number: int) -> CheckpointStatus | None:
     row = reader.connection.execute(_CHECKPOINT, (number,)).fetchone()
     return None if row is None else {"step": row[0], "digest": row[1]}
+
+
+def _replay(reader: Reader, row: dict[str, Any]) -> ReplayStatus | None:
+    """The last event of the attempt, if it is about that."""
+    last = reader.connection.execute(_LAST_EVENT, (row["id"], row["attempt"])).fetchone()
+    if last is None or last[0] != "ReplayProgressed":
+        return None
+    from lander.protocol.wire import decode_event  # rarely needed, and slow to import
+
+    event: Any = decode_event(*last)
+    return {"played": event.played, "total": event.total, "seconds_left": round(event.seconds_left, 1)}
 
 
 def _mean_return(reader: Reader, number: int) -> float | None:

@@ -39,7 +39,7 @@ class RunCheckpoints(NamedTuple):
 
 def files_of(checkpoint: CheckpointCommitted) -> tuple[str, ...]:
     """The SHA-256 of each file of the checkpoint."""
-    return (checkpoint.sha256, *checkpoint.pages)
+    return (checkpoint.sha256, *checkpoint.pages, *checkpoint.history)
 
 
 def best_of(means: Sequence[float | None]) -> int | None:

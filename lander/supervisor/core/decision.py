@@ -57,6 +57,7 @@ class Decision:
             eval_frequency=standing.experiment.eval_frequency,
             eval_episodes=standing.experiment.eval_episodes,
             evaluation_environment=standing.experiment.evaluation_environment,
+            replay_limit=standing.experiment.replay_limit,
             checkpoints=run.checkpoints,
             origin=run.origin,
             new_episodes=run.origin is not None and elsewhere,

@@ -9,12 +9,13 @@ import signal
 
 import pytest
 
+from lander.app import status_text
 from lander.protocol.events import StepsRecorded, WarningRaised
 from lander.store.log.reader import Reader
 from lander.store.records.run_record import Record
 from tests import hooks
 from tests.support.interrupted_runs import differences, kill_each, starts, submit_twins, twin_of
-from tests.support.live_home import LiveHome
+from tests.support.live_home import LiveHome, experiment
 from tests.support.matrix import REPRESENTATIVE, of_cells
 from tests.support.processes import kill, living
 
@@ -39,6 +40,28 @@ def test_killed_three_times_a_run_has_the_bits_of_its_undisturbed_twin(shared_ho
         begun = starts(shared_home, run.id)
         assert any(start.from_step > 0 for start in begun), "no kill came after the first checkpoint: nothing was resumed"
         assert {start.resume for start in begun if start.from_step > 0} == {"exact"}
+
+
+def test_while_environments_are_played_again_the_run_is_shown_and_not_taken_for_stalled(shared_home):
+    """Longer than `stall_timeout`: heartbeats count as progress."""
+    wanted = experiment(
+        "slow",
+        {"n_steps": 64, "batch_size": 64, "n_epochs": 1},
+        environment="tests.support.remembering_environments:SlowBonus-v0",
+        training_steps=1024,
+        checkpoint_frequency=64,
+        stall_timeout=2,
+    )
+    shared_home.submit(wanted)
+    run = wanted.runs[0].id
+    shared_home.wait(lambda: (shared_home.run(run)["checkpoint"] or {"step": 0})["step"] >= 800, "a late checkpoint")
+    os.kill(shared_home.run(run)["pid"], signal.SIGKILL)
+    shared_home.wait(lambda: shared_home.run(run)["replay"] is not None, "how far it is played again")
+    assert "replaying" in status_text.state(shared_home.run(run))
+    assert shared_home.wait_ended(wanted.experiment_id)["state"] == "completed"
+    assert [start.resume for start in starts(shared_home, run)] == ["fresh", "exact"]
+    assert shared_home.events(run, "ProgressStalled") == []
+    assert shared_home.run(run)["replay"] is None
 
 
 @pytest.mark.long

@@ -45,6 +45,7 @@ def replay(home, *arguments):
 def test_every_episode_of_a_training_is_played_once_more(case, tmp_path, capsys):
     environment, kwargs, settings = CASES[case]
     train_and_log(tmp_path, environment, kwargs, **settings)
+    capsys.readouterr()  # what the training had to say
     assert replay(tmp_path, "--episode", "all", "--check") == 0
     *lines, total = capsys.readouterr().out.splitlines()
     with Reader(tmp_path) as reader:
@@ -92,8 +93,10 @@ def test_an_episode_that_began_before_a_fork_is_played_from_the_records_of_both(
 
 
 def test_what_an_environment_remembers_of_a_lost_attempt_is_not_made_up(tmp_path, capsys):
-    """The trainer that went on had played half an episode again, of which the log says nothing."""
-    words = train_and_log(tmp_path, "tests.support.random_walks:CarriedOverWalk-v0", cuts=(200,), how={"frequency": 128})
+    """The trainer that went on was not to play it again, and began anew: of the reset before that, the log says nothing."""
+    how = {"frequency": 128, "replay_limit": 0}
+    words = train_and_log(tmp_path, "tests.support.random_walks:CarriedOverWalk-v0", cuts=(200,), how=how)
+    capsys.readouterr()
     (gone_on,) = [word.from_step for word in words if isinstance(word, e.TrainingStarted) and word.resume == "inexact"]
     episodes = numbered_episodes(tmp_path)
     assert replay(tmp_path, "--episode", "all", "--check") == 1

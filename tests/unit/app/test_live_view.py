@@ -13,7 +13,13 @@ def run(name="baseline", seed=0, **fields):
         ("cause", "detail", "steps_per_second", "eta_seconds", "mean_return", "resume", "host", "device", "pid")
     )
     rest = {"state": "queued", "step": 0, "total_steps": 1000, "percent": 0.0, "episodes": 0, "attempt": 0}
-    return empty | rest | {"id": f"x/{name}/{seed}", "arm": name, "seed": seed, "checkpoint": None, "resources": None} | fields
+    return (
+        empty
+        | rest
+        | dict.fromkeys(("checkpoint", "resources", "replay"))
+        | {"id": f"x/{name}/{seed}", "arm": name, "seed": seed}
+        | fields
+    )
 
 
 def running(name="baseline", seed=0, **fields):

@@ -1,0 +1,169 @@
+"""The plain attributes of an environment and its wrappers, as digests: what it may keep from one episode to the next.
+
+Plain are numbers, texts, arrays, random generators, and small containers and objects of these, also where a class keeps them.
+An attribute that is anything else, such as a physics engine, has no digest: what it keeps shows in how the environment goes on.
+"""
+
+import hashlib
+import itertools
+import marshal
+import random
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
+from types import FunctionType, MethodType, ModuleType
+from typing import Any, Final
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+import torch
+from gymnasium.wrappers import PassiveEnvChecker, RecordEpisodeStatistics
+from stable_baselines3.common.monitor import Monitor
+
+MAX_BYTES: Final = 1 << 20
+"""A larger array is no small container: to read it at each checkpoint would take too long."""
+MAX_ITEMS: Final = 1_000
+ONLY_WATCH: Final = (Monitor, PassiveEnvChecker, RecordEpisodeStatistics)
+"""Wrappers that count and check, and change no observation, reward or ending. Their counts are no state of the training."""
+
+_OF_GYMNASIUM: Final = frozenset(
+    ("env", "spec", "_cached_spec", "_np_random_seed", "_action_space", "_observation_space", "_metadata", "_saved_kwargs")
+)
+"""Gymnasium's own bookkeeping; `_np_random_seed` becomes -1 when a generator is set, and decides nothing."""
+_LIBRARIES: Final = ("gymnasium.core", "gymnasium.utils", "builtins", "typing", "abc")
+"""Where the classes come from that hold no state of an environment."""
+
+
+def layers(environment: gymnasium.Env[Any, Any]) -> Iterator[gymnasium.Env[Any, Any]]:
+    """The environment's wrappers from the outside to the inside, and the environment itself."""
+    while isinstance(environment, gymnasium.Wrapper):
+        yield environment
+        environment = environment.env
+    yield environment
+
+
+def attributes(environment: gymnasium.Env[Any, Any]) -> dict[str, bytes]:
+    """A digest of 8 bytes for each plain attribute, under `Layer.attribute`; layers that only watch are left out."""
+    found: dict[str, bytes] = {}
+    numbers: Counter[str] = Counter()
+    for layer in layers(environment):
+        if isinstance(layer, ONLY_WATCH):
+            continue
+        name = type(layer).__name__
+        numbers[name] += 1
+        prefix = name if numbers[name] == 1 else f"{name} ({numbers[name]})"
+        for attribute, value in _attributes_of(layer):
+            encoded = encode(value)
+            if encoded is not None:
+                found[f"{prefix}.{attribute}"] = hashlib.blake2b(encoded, digest_size=8).digest()
+    return found
+
+
+def first_difference(one: Mapping[str, bytes], other: Mapping[str, bytes], apart_from: frozenset[str]) -> str | None:
+    """The name of the first attribute that differs, or that only one of the two has; None if there is none."""
+    names = dict.fromkeys((*one, *other))
+    return next((name for name in names if one.get(name) != other.get(name) and name not in apart_from), None)
+
+
+def _attributes_of(layer: object) -> Iterator[tuple[str, Any]]:
+    """The attributes of the object, and those of its classes that it does not hide."""
+    own = vars(layer) if hasattr(layer, "__dict__") else {}
+    yield from ((name, value) for name, value in own.items() if name not in _OF_GYMNASIUM)
+    seen = set(own) | _OF_GYMNASIUM
+    for kind in type(layer).__mro__:
+        if kind.__module__.startswith(_LIBRARIES):
+            continue
+        for name, value in vars(kind).items():
+            if name not in seen and not name.startswith("__") and not isinstance(value, _OPAQUE):
+                seen.add(name)
+                yield name, value
+
+
+# --- values as bytes --------------------------------------------------------------------------------------------------
+
+
+def encode(value: Any) -> bytes | None:
+    """A plain value as bytes, the same in every process; None for a value that is not plain, or not small."""
+    try:
+        built_in = marshal.dumps(value, 0)  # without references, which depend on more than the value
+        return built_in if len(built_in) <= MAX_BYTES else None
+    except ValueError:  # something in it is not built in
+        pass
+    try:
+        return b"".join(_Encoding().of(value))
+    except _NotPlainError:
+        return None
+
+
+class _NotPlainError(Exception):
+    pass
+
+
+class _Encoding:
+    """One value's encoding. It ends for values that hold themselves, and gives up on large ones."""
+
+    def __init__(self) -> None:
+        self._items = 0
+        self._inside: set[int] = set()
+
+    def of(self, value: Any) -> Iterator[bytes]:
+        self._items += 1
+        if self._items > MAX_ITEMS:
+            raise _NotPlainError
+        if value is None or isinstance(value, _SCALARS):
+            yield f"{type(value).__name__} {value!r};".encode("utf-8", "surrogatepass")
+            return
+        if id(value) in self._inside:
+            yield b"itself;"
+            return
+        self._inside.add(id(value))
+        yield from self._compound(value)
+        self._inside.discard(id(value))
+
+    def _compound(self, value: Any) -> Iterator[bytes]:
+        if isinstance(value, torch.Tensor) and value.device.type == "cpu":
+            value = value.detach().numpy()
+        if isinstance(value, np.ndarray):
+            yield from _array(value)
+        elif isinstance(value, np.random.Generator):
+            yield from self.of(value.bit_generator.state)
+        elif isinstance(value, np.random.RandomState):
+            yield from self.of(value.get_state(legacy=True))
+        elif isinstance(value, random.Random):
+            yield from self.of(value.getstate())
+        elif isinstance(value, Mapping):
+            yield from self._sequence(value, [each for pair in value.items() for each in pair])
+        elif isinstance(value, set | frozenset):
+            yield from self._sequence(value, sorted(value, key=repr))
+        elif isinstance(value, list | tuple | deque):
+            yield from self._sequence(value, value)
+        elif hasattr(value, "__dict__") and not isinstance(value, _OPAQUE) and not hasattr(value, "this"):
+            yield from self._object(value)
+        else:
+            raise _NotPlainError
+
+    def _sequence(self, value: Any, items: Sequence[Any]) -> Iterator[bytes]:
+        yield f"{type(value).__name__} {len(items)};".encode()
+        for item in items:
+            yield from self.of(item)
+
+    def _object(self, value: Any) -> Iterator[bytes]:
+        """Its attributes that are plain; what else it holds is left out, as in an environment."""
+        yield f"{type(value).__name__} ".encode()
+        for name, held in vars(value).items():
+            try:
+                yield f"{name} ".encode() + b"".join(self.of(held))
+            except _NotPlainError:
+                continue
+
+
+_SCALARS: Final = (bool, int, float, complex, str, bytes, np.generic, range, itertools.count)
+_OPAQUE: Final = (gymnasium.Space, type, ModuleType, FunctionType, MethodType, property, staticmethod, classmethod)
+"""What holds no state of an environment. The generators of action spaces are restored with the training."""
+
+
+def _array(value: npt.NDArray[Any]) -> Iterator[bytes]:
+    if value.dtype.hasobject or value.nbytes > MAX_BYTES:
+        raise _NotPlainError
+    yield f"{value.dtype.str}{value.shape};".encode()
+    yield value.tobytes()
