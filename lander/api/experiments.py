@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from lander.api.results import Result, result
 from lander.api.targets import home_of
 from lander.app.conduct import Show, conduct
-from lander.app.requests import Request, recorded, request
+from lander.app.requests import Request, built_everything, recorded, request
 from lander.experiments.specification import ExperimentSpec
 from lander.protocol.errors import UsageError
 from lander.store.log.reader import Reader
@@ -97,11 +97,9 @@ def validate(
 
     Raises `ConfigurationError`, one line per problem. Starts and writes nothing.
     """
-    from lander.actors.host.requirements_process import build_everything
-
     wanted = request(experiment, overrides, execution={"mode": "validation"}, seeds=_seeds(seeds))
     _warn(wanted)
-    return build_everything(wanted.experiment, wanted.source, wanted.execution.directory)
+    return built_everything(wanted)
 
 
 def report(experiment_id: str, *, home: str | Path | None = None) -> Result:

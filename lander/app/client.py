@@ -16,7 +16,7 @@ from typing import Any, Final
 import zmq
 
 from lander.home import address, keys
-from lander.home.layout import make_private
+from lander.home.durable_files import make_private
 from lander.home.lock import is_locked
 from lander.home.processes import AGENT, SUPERVISOR, ZYGOTE, processes_of
 from lander.protocol.commands import OPERATE, Accepted, Command, Ping, Refused, ShutDown, StopTarget

@@ -1,8 +1,12 @@
 """The code of an experiment's environments: captured when it is submitted, and when new code is asked for."""
 
 import hashlib
+import re
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from tempfile import TemporaryDirectory
+from typing import NamedTuple, TypeVar
 
 from lander.experiments.installed_packages import packages_of
 from lander.experiments.source_files import find_source
@@ -12,6 +16,8 @@ from lander.protocol.code import Code
 from lander.protocol.errors import ConfigurationError
 from lander.protocol.experiment import Experiment
 from lander.store.log.reader import Reader
+
+T = TypeVar("T")
 
 
 class Captured(NamedTuple):
@@ -42,6 +48,36 @@ def capture(experiment: Experiment, directory: str) -> Captured:
         uncaptured=tuple(source.uncaptured),
     )
     return Captured(code, archive, tuple(source.missing))
+
+
+def on_captured_code(
+    build: Callable[[Experiment, str, str, Path | None], T],
+    experiment: Experiment,
+    source: str,
+    directory: str,
+    *,
+    archive: bytes | None,
+    home: Path | None = None,
+) -> T:
+    """What `build` gives for the experiment, with modules imported from captured code: `archive`, or that of a `home`.
+
+    Raises what `build` raises. If the files of the directory would do, the error says that the capture lacks something.
+    """
+    if archive is None:
+        return build(experiment, source, directory, home)
+    with TemporaryDirectory(prefix="lander-code-") as scratch:
+        write_artifact(Path(scratch), archive)
+        try:
+            return build(experiment, source, directory, Path(scratch))
+        except ConfigurationError as error:
+            refused = re.sub(rf"{re.escape(scratch)}/code/[0-9a-f]+/[0-9]+/", "", str(error))
+    with suppress(ConfigurationError):
+        build(experiment, source, directory, None)
+        lacking = (
+            "the capture of its code lacks something that its directory has: name that file or module in the text of a module"
+        )
+        refused += f"; {lacking}"
+    raise ConfigurationError(refused)
 
 
 def capture_again(home: Path, target: str) -> Code:

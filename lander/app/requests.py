@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lander.app.environment_code import capture, directory_of
+from lander.app.environment_code import capture, directory_of, on_captured_code
 from lander.experiments.changing import changed_experiment, with_more_seeds
 from lander.experiments.execution import execution_with
 from lander.experiments.parsing import parse_experiment, read_experiment
@@ -14,6 +14,9 @@ from lander.protocol.events import Execution
 from lander.protocol.experiment import Experiment
 from lander.reports.analysis import comparability
 from lander.store.log.reader import Reader
+
+if TYPE_CHECKING:
+    from lander.actors.host.requirements import Built
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,13 +86,13 @@ def checked(
 ) -> Request:
     """The request for an experiment, with the defaults of its algorithms filled in.
 
-    With a `home`, it is checked with the code that was captured there. Raises `ConfigurationError` if the experiment cannot run
-    with what is installed on this machine.
+    It is checked with the code of `archive`, or with what was captured in a `home`. Raises `ConfigurationError` if the
+    experiment cannot run with what is installed on this machine.
     """
     from lander.actors.host.requirements_process import check
     from lander.actors.sb3.defaults import with_defaults
 
-    check(experiment, source, execution.directory, home)
+    on_captured_code(check, experiment, source, execution.directory, archive=archive, home=home)
     complete = with_defaults(experiment)
     return Request(
         experiment=complete,
@@ -99,6 +102,14 @@ def checked(
         archive=archive,
         new_code=new_code,
     )
+
+
+def built_everything(wanted: Request) -> "tuple[Built, ...]":
+    """Build every environment and every model of a request, train nothing; raises `ConfigurationError` for what cannot be."""
+    from lander.actors.host.requirements_process import build_everything
+
+    directory = wanted.execution.directory
+    return on_captured_code(build_everything, wanted.experiment, wanted.source, directory, archive=wanted.archive)
 
 
 def recorded(

@@ -62,3 +62,8 @@ def make_directory(path: Path) -> None:
         make_directory(path.parent)
         path.mkdir(exist_ok=True)
         flush(path.parent)
+
+
+def make_private(path: Path) -> None:
+    """Make a directory that only its owner may enter, whatever the umask; one that exists keeps its mode."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 import zmq
 from zmq.utils import z85
 
-from lander.home.layout import make_private
+from lander.home.durable_files import make_private
 from lander.protocol.errors import HomeError
 
 _MAX_BYTES: Final = 256

@@ -13,11 +13,6 @@ EXPERIMENTS: Final = "experiments"
 """The directory of the files for people, one folder for each experiment."""
 
 
-def make_private(directory: Path) -> None:
-    """Make a directory that only its owner may enter, whatever the umask; one that exists keeps its mode."""
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-
 def artifact_path(home: Path, sha256: str) -> Path:
     """The file with this content; it lies in a directory for the first byte of the hash, to keep directories small."""
     return home / ARTIFACTS / sha256[:2] / sha256

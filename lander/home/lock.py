@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from lander.home.layout import make_private
+from lander.home.durable_files import make_private
 from lander.protocol.errors import HomeError, OccupiedError
 
 LOCK: Final = "lock"

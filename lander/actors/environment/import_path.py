@@ -26,7 +26,7 @@ def make_importable(home: Path, code: Code | None, directory: str) -> None:
     _refuse_others(code, root)
     sys.dont_write_bytecode = True  # the directory has the captured files and no others
     places = sorted(str(place) for place in root.iterdir())
-    sys.path[:] = [*places, *(each for each in sys.path if each not in places)]
+    sys.path[:] = [*places, *(each for each in sys.path if each not in (*places, "", directory))]
 
 
 def add_import_path(directory: str) -> None:

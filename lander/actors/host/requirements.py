@@ -94,10 +94,10 @@ def _make_modules_importable(experiment: Experiment, source: str, directory: str
 
 
 def build_everything(
-    experiment: Experiment, source: str, announce: Announce = _to_nobody, directory: str = ""
+    experiment: Experiment, source: str, directory: str = "", home: Path | None = None, announce: Announce = _to_nobody
 ) -> tuple[Built, ...]:
     """Build and discard the environment and model of each arm; call `check` first. Raises `ConfigurationError` for failures."""
-    _make_modules_importable(experiment, source, directory, None)
+    _make_modules_importable(experiment, source, directory, home)
     built: list[Built] = []
     problems: dict[str, list[Problem]] = {arm.name: [] for arm in experiment.arms}
     for arm in experiment.arms:

@@ -37,11 +37,11 @@ def check(experiment: Experiment, source: str, directory: str = "", home: Path |
         _in_child(experiment, source, directory, home, build=False)
 
 
-def build_everything(experiment: Experiment, source: str, directory: str = "") -> "tuple[Built, ...]":
+def build_everything(experiment: Experiment, source: str, directory: str = "", home: Path | None = None) -> "tuple[Built, ...]":
     """`requirements.build_everything` in a child process; raises `ConfigurationError` also for how that ended."""
     from lander.actors.host.requirements import Built
 
-    found = _in_child(experiment, source, directory, None, build=True)
+    found = _in_child(experiment, source, directory, home, build=True)
     return tuple(Built(**{**each, "warnings": tuple(each["warnings"])}) for each in found)
 
 

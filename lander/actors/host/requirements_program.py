@@ -45,9 +45,9 @@ def _carried_out(task: dict[str, Any], announce: Any) -> tuple[Any, ...]:
     from lander.actors.host.requirements import build_everything, check
 
     experiment = Experiment.model_validate_json(task["experiment"])
-    if task["build"]:
-        return build_everything(experiment, task["source"], announce, directory=task["directory"])
     home = None if task["home"] is None else Path(task["home"])
+    if task["build"]:
+        return build_everything(experiment, task["source"], task["directory"], home, announce)
     check(experiment, task["source"], task["directory"], home, announce)
     return ()
 

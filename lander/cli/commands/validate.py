@@ -32,10 +32,10 @@ def validate(**options: Any) -> int:
 
 def validate_request(wanted: "Request", quiet: bool = False) -> int:
     """Build everything and print what was built; raises `ConfigurationError` for what cannot be built."""
-    from lander.actors.host.requirements_process import build_everything
+    from lander.app.requests import built_everything
 
     experiment = wanted.experiment
-    built = build_everything(experiment, wanted.source, wanted.execution.directory)
+    built = built_everything(wanted)
     for each in built:
         for warning in each.warnings:
             show(f"warning: {each.arm}: {warning}", err=True)

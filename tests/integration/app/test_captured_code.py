@@ -117,6 +117,19 @@ def test_a_run_that_failed_begins_anew_on_mended_code(project, shared_home):
     assert project.command("verify", f"{name}/baseline/0")[0] == 0
 
 
+def test_what_the_capture_lacks_is_said_before_anything_starts(project):
+    """Negative control of the capture: a name that is computed is not found in the text."""
+    name = project.name
+    text = (project.directory / f"{name}.py").read_text()
+    (project.directory / f"{name}.py").write_text(
+        text.replace(f'"{name}.json"', f'"".join(["{name[:3]}", "{name[3:]}", ".json"])')
+    )
+    for command in ("submit", "validate"):
+        code, _, errors = project.command(command, project.file())
+        assert code == 2
+        assert f"No such file or directory: '{name}.json'; the capture of its code lacks something" in errors
+
+
 def test_a_project_that_was_moved_goes_on(project, shared_home):
     name = project.name
     assert project.command("run", project.file(), "--quiet")[0] == 0
