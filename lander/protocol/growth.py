@@ -80,11 +80,14 @@ def arm_with_recorded_defaults(known: Arm, asked: Arm) -> Arm:
 
 
 def _unsaid_by_both(known: Experiment | Arm, asked: Experiment | Arm) -> dict[str, object]:
-    later = {name for name, field in type(known).model_fields.items() if not field.is_required()}
-    absent = {
-        name for name in later if getattr(known, name) == type(known).model_fields[name].get_default(call_default_factory=True)
-    }
-    return {name: getattr(known, name) for name in asked.defaulted if name in {*known.defaulted, *absent}}
+    """The known values of fields that neither says. One that an earlier version did not record yet is empty in the known one."""
+    unsaid = {*known.defaulted, *_empty_fields(known)}
+    return {name: getattr(known, name) for name in asked.defaulted if name in unsaid}
+
+
+def _empty_fields(value: Experiment | Arm) -> list[str]:
+    fields = type(value).model_fields.items()
+    return [name for name, field in fields if getattr(value, name) == field.get_default(call_default_factory=True)]
 
 
 GROWTH_KINDS: Final = tuple(event_type.kind for event_type in _HANDLERS)

@@ -584,7 +584,7 @@ MUTANTS = (
     Mutant(
         "what nobody wrote becomes what is the default today",
         "lander/protocol/growth.py",
-        "    return {name: getattr(known, name) for name in known.defaulted if name in asked.defaulted}",
+        "    return {name: getattr(known, name) for name in asked.defaulted if name in unsaid}",
         "    return {}",
         ("tests/unit/supervisor/core/test_decide_submission.py",),
     ),
@@ -880,7 +880,7 @@ MUTANTS = (
     ),
     Mutant(
         "a home that others may enter",
-        "lander/home/layout.py",
+        "lander/home/durable_files.py",
         "mode=0o700, ",
         "",
         ("tests/unit/home/test_keys.py",),

@@ -126,6 +126,7 @@ def test_episodes_side_by_side_are_those_of_the_evaluation_whatever_they_draw_fr
     dice = experiment("OwnDiceWalk-v0", training_steps=64)
     words = train(tmp_path, dice, eval_episodes=3)
     log(tmp_path, dice, words)
+    capsys.readouterr()  # what the training said
     told = []
     for play in (module.with_isolated_rng, lambda playing: playing):
         monkeypatch.setattr(module, "with_isolated_rng", play)
