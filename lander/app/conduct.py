@@ -44,7 +44,7 @@ def submit(wanted: Request, home: Path) -> tuple[Accepted, bool]:
     from lander.supervisor.manifest import manifest
 
     command = SubmitExperiment(
-        experiment=wanted.experiment,
+        experiment=wanted.experiment.model_copy(update={"code": wanted.found}),
         execution=wanted.execution,
         manifest=manifest(wanted.source, sys.argv, Gpus().names),
         notices=wanted.notices,

@@ -8,10 +8,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple, TypeVar
 
+from pydantic import ValidationError
+
 from lander.experiments.installed_packages import packages_of
 from lander.experiments.source_files import find_source
 from lander.home.artifacts import write_artifact
-from lander.home.captured_code import pack
+from lander.home.captured_code import pack_files
 from lander.protocol.code import Code
 from lander.protocol.errors import ConfigurationError
 from lander.protocol.experiment import Experiment
@@ -40,13 +42,16 @@ def capture(experiment: Experiment, directory: str) -> Captured:
     if experiment.evaluation_environment is not None:
         names.append(experiment.evaluation_environment.environment)
     source = find_source(names, directory)
-    archive = pack(_contents(source.files)) if source.files else None
-    code = Code(
-        archive=None if archive is None else hashlib.sha256(archive).hexdigest(),
-        modules=tuple(source.modules),
-        packages=packages_of(source.installed),
-        uncaptured=tuple(source.uncaptured),
-    )
+    archive = _packed(source.files)
+    try:
+        code = Code(
+            archive=None if archive is None else hashlib.sha256(archive).hexdigest(),
+            modules=tuple(source.modules),
+            packages=packages_of(source.installed),
+            uncaptured=tuple(source.uncaptured),
+        )
+    except ValidationError as error:
+        raise ConfigurationError(f"the code of the environment imports more modules than can be recorded: {error}") from error
     return Captured(code, archive, tuple(source.missing))
 
 
@@ -94,9 +99,9 @@ def capture_again(home: Path, target: str) -> Code:
     return captured.code
 
 
-def _contents(files: dict[str, Path]) -> dict[str, bytes]:
+def _packed(files: dict[str, Path]) -> bytes | None:
     try:
-        return {name: file.read_bytes() for name, file in files.items()}
+        return pack_files(files) if files else None
     except OSError as error:
         raise ConfigurationError(f"the code of the environment cannot be captured: {error}") from error
 

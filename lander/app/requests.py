@@ -1,6 +1,7 @@
 """Requests: an experiment that has been read and checked, and its execution. Nothing is started here."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,8 @@ from lander.experiments.changing import changed_experiment, with_more_seeds
 from lander.experiments.execution import execution_with
 from lander.experiments.parsing import parse_experiment, read_experiment
 from lander.experiments.specification import ExperimentSpec
+from lander.protocol.code import Code
+from lander.protocol.errors import ConfigurationError
 from lander.protocol.events import Execution
 from lander.protocol.experiment import Experiment
 from lander.reports.analysis import comparability
@@ -23,9 +26,8 @@ if TYPE_CHECKING:
 class Request:
     """An experiment that has been read and checked, and its execution; `source` is its name in error messages.
 
-    `execution` is complete: it includes the directory from which modules of environments are imported. `archive` is the code of
-    the environments as it is now, None if all of it is installed; if the experiment is known, runs that are added train on it
-    only with `new_code`.
+    `execution` is complete: it includes the directory from which modules of environments are imported. `experiment.code` is
+    what its runs train on: `archive`, if it is new code, or what was captured in `home`. `found` is the code as it is now.
     """
 
     experiment: Experiment
@@ -34,6 +36,8 @@ class Request:
     source: str
     archive: bytes | None
     new_code: bool
+    home: Path | None
+    found: Code | None
 
 
 def request(
@@ -101,6 +105,8 @@ def checked(
         source=source,
         archive=archive,
         new_code=new_code,
+        home=home,
+        found=complete.code,
     )
 
 
@@ -108,8 +114,8 @@ def built_everything(wanted: Request) -> "tuple[Built, ...]":
     """Build every environment and every model of a request, train nothing; raises `ConfigurationError` for what cannot be."""
     from lander.actors.host.requirements_process import build_everything
 
-    directory = wanted.execution.directory
-    return on_captured_code(build_everything, wanted.experiment, wanted.source, directory, archive=wanted.archive)
+    experiment, directory = wanted.experiment, wanted.execution.directory
+    return on_captured_code(build_everything, experiment, wanted.source, directory, archive=wanted.archive, home=wanted.home)
 
 
 def recorded(
@@ -135,12 +141,16 @@ def recorded(
     directed = execution_with(**{**before.model_dump(), **execution})
     if new_code:
         return _on_new_code(wanted, directed, name)
-    captured = capture(wanted, directory_of(directed.directory))
     kept = checked(wanted.model_copy(update={"code": experiment.code}), directed, (), name, home=home)
-    if captured.missing:
-        return kept
-    now = kept.experiment.model_copy(update={"code": captured.code})
-    return replace(kept, experiment=now, archive=captured.archive)
+    return replace(kept, found=_code_now(wanted, directed, experiment.code))
+
+
+def _code_now(wanted: Experiment, execution: Execution, known: Code | None) -> Code | None:
+    """The code as it is now, to say what has changed; the known one if that cannot be found out, for it is not needed."""
+    with suppress(ConfigurationError):
+        captured = capture(wanted, directory_of(execution.directory))
+        return known if captured.missing else captured.code
+    return known
 
 
 def _on_new_code(wanted: Experiment, execution: Execution, name: str) -> Request:

@@ -84,7 +84,7 @@ class _Search:
             self.source.modules.append(name)
             for place in places:
                 self._take(place, place.parent)
-        elif needed:
+        else:
             self.source.uncaptured.append(name)
 
     def _take(self, place: Path, root: Path) -> None:

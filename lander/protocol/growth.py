@@ -80,7 +80,7 @@ def arm_with_recorded_defaults(known: Arm, asked: Arm) -> Arm:
 
 
 def _unsaid_by_both(known: Experiment | Arm, asked: Experiment | Arm) -> dict[str, object]:
-    """The known values of fields that neither says. One that an earlier version did not record yet is empty in the known one."""
+    """The known values of fields that neither says; one that an earlier version did not record is empty in the known one."""
     unsaid = {*known.defaulted, *_empty_fields(known)}
     return {name: getattr(known, name) for name in asked.defaulted if name in unsaid}
 

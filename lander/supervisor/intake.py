@@ -51,8 +51,8 @@ class Intake:
 
     def _append(self, batch: Batch) -> "asyncio.Future[list[int]]":
         size = sum(_EVENT_BYTES + len(event.body) for event in batch.events)
+        stored = self._store.append(batch)  # raises for what cannot be read back, and that does not wait
         self._waiting += size
-        stored = self._store.append(batch)
         stored.add_done_callback(partial(self._no_longer_waits, size))
         return stored
 

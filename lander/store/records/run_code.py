@@ -1,26 +1,29 @@
 """The code of environments that each run of an experiment trains on."""
 
 from lander.protocol.code import Code, uncaptured_notice
-from lander.protocol.events import CodeChanged, ExperimentSubmitted
+from lander.protocol.events import CodeChanged, ExperimentSubmitted, TrainingStarted
 from lander.protocol.experiment import RunKey
 from lander.protocol.growth import GROWTH_KINDS, Growth, experiment_after
 from lander.store.log.reader import Reader
 
 
 def code_by_run(reader: Reader, experiment: str) -> dict[str, Code | None]:
-    """The code of every run: what the experiment had when the run was added, unless the run began anew on other code.
+    """The code of every run: what the experiment had when the run was added, until the run begins anew on other code.
 
     None is code that was not captured. Raises `NotFoundError` for an unknown experiment.
     """
     wanted = reader.submission(experiment).experiment
     found: dict[str, Code | None] = dict.fromkeys((run.id for run in wanted.runs), wanted.code)
-    for stored in reader.events(experiment, GROWTH_KINDS):
+    next_code: dict[str, Code] = {}
+    for stored in reader.events(experiment, (*GROWTH_KINDS, TrainingStarted.kind)):
         event = stored.decode()
         if isinstance(event, Growth):
             wanted = experiment_after(wanted, event)
             found.update((run.id, wanted.code) for run in wanted.runs if run.id not in found)
         if isinstance(event, CodeChanged):
-            found.update(dict.fromkeys(event.runs, event.code))
+            next_code.update(dict.fromkeys(event.runs, event.code))
+        if isinstance(event, TrainingStarted) and stored.stream in next_code:
+            found[stored.stream] = next_code.pop(stored.stream)
     return found
 
 

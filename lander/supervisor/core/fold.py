@@ -90,7 +90,7 @@ def _grown(state: State, recorded: e.Recorded, event: Growth) -> State:
 
 def _code_changed(state: State, recorded: e.Recorded, event: e.CodeChanged) -> State:
     for name in event.runs:
-        state = _change_run(state, name, code=event.code, checkpoints=(), other_code=state.runs[name].epoch)
+        state = _change_run(state, name, code=event.code, checkpoints=(), failures=(), other_code=state.runs[name].epoch)
     return _grown(state, recorded, event)
 
 

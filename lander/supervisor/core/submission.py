@@ -208,6 +208,9 @@ def _kept_code(known: Experiment, message: c.SubmitExperiment) -> Iterator[str]:
         kept = "its runs train on what was captured, and with --new-code those that are added on the new code"
         new = "runs that are added train on the new code, and all others on what was captured for them"
         yield f"{source}; {new if message.new_code else kept}"
+    if known.code is None and asked is not None and asked.archive is not None and not message.new_code:
+        names = " and ".join(asked.modules)
+        yield f"the code of {names} was not captured; its runs train on what is there now, and --new-code captures it"
     if packages := changed_packages(known.code, asked):
         yield f"{packages}; its runs train with what is installed"
 

@@ -51,9 +51,11 @@ def resume(decision: Decision, message: c.ResumeTarget) -> None:
 def retry(decision: Decision, message: c.RetryTarget) -> None:
     """Retry every run that failed or was skipped, on new code if there is some; a run in its backoff may start now."""
 
+    def begin_anew(runs: list[RunStanding]) -> None:
+        if message.code is not None and (others := tuple(run.id for run in runs if run.code != message.code)):
+            decision.say(runs[0].experiment, e.CodeChanged(code=message.code, runs=others))
+
     def change(run: RunStanding) -> None:
-        if message.code is not None and message.code != run.code:
-            decision.say(run.experiment, e.CodeChanged(code=message.code, runs=(run.id,)))
         if run.state == "queued":
             decision.say(run.id, e.RunQueued(reason="retried"))
         else:
@@ -62,7 +64,7 @@ def retry(decision: Decision, message: c.RetryTarget) -> None:
     def selects(run: RunStanding) -> bool:
         return run.state in ("failed", "skipped") or (run.state == "queued" and not decision.timers.over(run))
 
-    _apply(decision, message, "retry", selects, change)
+    _apply(decision, message, "retry", selects, change, begin_anew)
 
 
 def skip(decision: Decision, message: c.SkipTarget) -> None:
@@ -93,8 +95,9 @@ def _apply(
     name: e.OperatorCommand,
     selects: Callable[[RunStanding], bool],
     change: Callable[[RunStanding], None],
+    before: Callable[[list[RunStanding]], None] = lambda runs: None,
 ) -> None:
-    """Apply `change` to every run of the target that `selects` accepts."""
+    """Apply `before` to all runs of the target that `selects` accepts, and then `change` to each."""
     runs = _runs(decision, message.target)
     selected = [run for run in runs if selects(run)]
     if not selected:
@@ -102,6 +105,7 @@ def _apply(
         return
     command = e.OperatorCommanded(command=name, target=message.target, operator=message.operator)
     decision.say(runs[0].experiment, command)
+    before(selected)
     for run in selected:
         change(run)
     decision.answer = c.Accepted(subject=message.target)

@@ -80,6 +80,8 @@ def test_edited_code_moves_no_result(project, shared_home):
         f"{name}/fast/1": {2.0},
     }
     assert project.command("verify", f"{name}/fast/1")[0] == 0
+    project.edit("this is no Python")
+    assert project.command("validate", "--experiment-id", name)[0] == 0
     code, output, _ = project.command("replay", f"{name}/fast/1", "--check", "--episode", "all")
     assert (code, "episodes are equal bit for bit" in output) == (0, True)
 

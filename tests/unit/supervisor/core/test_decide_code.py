@@ -97,7 +97,25 @@ def test_changed_packages_are_said_too():
     assert "gymnasium was 1.0 and is another 1.0" in driver.last.answer.detail
 
 
-def test_of_code_that_nobody_captured_nothing_is_said():
+def test_a_whole_arm_is_retried_on_new_code_by_one_event_and_nothing_is_held_against_it():
+    driver = DecisionDriver()
+    submit(driver, OLD, seeds=[0, 1], max_retries=5)
+    failing = ("x/v/0", "x/baseline/0")
+    for run in failing:
+        driver.train(run)
+        driver.crash(run)
+    assert all(driver.run(run).failures for run in failing)
+    driver.tell(c.RetryTarget(target="x", operator="me@here", code=NEW))
+    (changed,) = [event for _, event in driver.last.events if isinstance(event, e.CodeChanged)]
+    assert set(changed.runs) == set(failing)
+    assert not any(driver.run(run).failures for run in failing)
+
+
+def test_of_an_experiment_whose_code_an_earlier_version_did_not_capture_that_is_said():
     driver = completed(None)
-    submit(driver, NEW)
-    assert driver.last.answer.detail == "already submitted, and completed"
+    submit(driver, NEW, seeds=[0, 1])
+    assert "the code of cart was not captured; its runs train on what is there now, and --new-code captures it" in (
+        driver.last.answer.detail
+    )
+    submit(driver, NEW, new_code=True, seeds=[0, 1, 2])
+    assert driver.run("x/v/2").code == NEW
