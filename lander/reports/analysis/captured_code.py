@@ -1,9 +1,10 @@
 """The code of environments that an experiment's runs trained on: one version, or several."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lander.protocol.code import Code
+from lander.protocol.code import Code, Package
 from lander.protocol.experiment import RunKey
 
 
@@ -18,21 +19,44 @@ class CodeVersion:
 
     @property
     def of(self) -> str:
-        """Its runs in words: their seeds if every arm has the same, otherwise each run."""
-        keys = [RunKey.parse(run) for run in self.runs]
-        arms: dict[str, list[str]] = {}
-        for key in keys:
-            arms.setdefault(key.arm, []).append(str(key.seed))
-        seeds, *others = arms.values()
-        if all(each == seeds for each in others):
-            return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}"
-        return ", ".join(f"{key.arm}/{key.seed}" for key in keys)
+        """Its runs in words."""
+        return in_words(self.runs)
+
+
+def in_words(runs: Sequence[str]) -> str:
+    """Runs by their seeds if every arm has the same, otherwise each run: `seeds 0, 1`, `fast/0`."""
+    keys = [RunKey.parse(run) for run in runs]
+    arms: dict[str, list[str]] = {}
+    for key in keys:
+        arms.setdefault(key.arm, []).append(str(key.seed))
+    seeds, *others = arms.values()
+    if all(each == seeds for each in others):
+        return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}"
+    return ", ".join(f"{key.arm}/{key.seed}" for key in keys)
 
 
 def code_versions(code_by_run: Mapping[str, Code | None]) -> tuple[CodeVersion, ...]:
-    """The versions in the order in which they came; installed packages of other versions make no other version."""
+    """The versions in the order in which they came; installed packages are not told apart here."""
     found: dict[tuple[str, str | None, tuple[str, ...]], list[str]] = {}
     for run, code in code_by_run.items():
         key = ("unknown", None, ()) if code is None else (code.name, code.archive, code.modules or code.uncaptured)
         found.setdefault(key, []).append(run)
     return tuple(CodeVersion(*key, tuple(runs)) for key, runs in found.items())
+
+
+def package_versions(code_by_run: Mapping[str, Code | None]) -> tuple[str, ...]:
+    """In words, each installed package that is not the same for all runs: `gymnasium 1.3.0 (seed 0), 1.4.0 (seed 1)`."""
+    found: dict[str, dict[Package, list[str]]] = {}
+    for run, code in code_by_run.items():
+        for package in code.packages if code is not None else ():
+            found.setdefault(package.name, {}).setdefault(package, []).append(run)
+    return tuple(f"{name} {_versions(runs)}" for name, runs in found.items() if len(runs) > 1)
+
+
+def _versions(runs: Mapping[Package, Sequence[str]]) -> str:
+    versions = Counter(package.version for package in runs)
+    named = {
+        package: package.version if versions[package.version] == 1 else f"{package.version} of content {package.sha256[:8]}"
+        for package in runs
+    }
+    return ", ".join(f"{named[package]} ({in_words(theirs)})" for package, theirs in runs.items())

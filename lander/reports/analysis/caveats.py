@@ -34,6 +34,7 @@ class CaveatInputs:
     contrasts: Sequence[Contrast]
     looks: int
     code: Sequence[CodeVersion] = ()
+    packages: Sequence[str] = ()
 
     @property
     def completed(self) -> list[RunHistory]:
@@ -46,6 +47,7 @@ def caveats(inputs: CaveatInputs) -> Iterator[str]:
     yield from _of_missing_runs(inputs)
     yield from _of_comparability(inputs)
     yield from _of_code(inputs.code)
+    yield from (f"its runs trained with different versions of {versions}" for versions in inputs.packages)
     yield from _of_seeds(inputs)
     yield from _of_episodes(inputs)
     yield from _of_extension(inputs.submitted, inputs.wanted)

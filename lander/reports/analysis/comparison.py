@@ -7,7 +7,7 @@ from math import fsum
 from lander.protocol.experiment import Arm, Experiment
 from lander.protocol.states import SETTLED
 from lander.reports.analysis import statistics
-from lander.reports.analysis.captured_code import code_versions
+from lander.reports.analysis.captured_code import code_versions, package_versions
 from lander.reports.analysis.caveats import CaveatInputs, caveats
 from lander.reports.analysis.comparability import environment_in_words, obstacle
 from lander.reports.analysis.findings import (
@@ -53,7 +53,7 @@ def _findings(reader: Reader, experiment: str, threshold: float | None) -> Findi
     common, versions = wanted.evaluation_environment, code_versions(code)
     looks = _looks(reader, experiment)
     contrasts = _contrasts(arms, looks)
-    inputs = CaveatInputs(submitted, wanted, runs, measure, arms, contrasts, looks, versions)
+    inputs = CaveatInputs(submitted, wanted, runs, measure, arms, contrasts, looks, versions, package_versions(code))
     return Findings(
         experiment=experiment,
         hypothesis=found["hypothesis"],

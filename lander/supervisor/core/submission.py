@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from lander.protocol import commands as c
 from lander.protocol import events as e
-from lander.protocol.code import changed_packages, changed_source
+from lander.protocol.code import Code, changed_packages, changed_source
 from lander.protocol.errors import ConfigurationError, ConflictError, NotFoundError, WireError
 from lander.protocol.experiment import Arm, Experiment, Settings
 from lander.protocol.growth import Growth, with_recorded_defaults
@@ -97,13 +97,15 @@ def _continue(decision: Decision, known: ExperimentStanding, message: c.SubmitEx
         )
     changes = _changes(known, wanted, message.execution)
     before = set(known.order)
-    if message.new_code and message.experiment.code is not None and message.experiment.code != known.experiment.code:
-        decision.say(name, e.CodeChanged(code=message.experiment.code))
+    added = [run.id for run in wanted.runs if run.id not in before]
+    code = _code_of_added(known.experiment, message)
+    if code is not None and code != known.experiment.code and (message.new_code or added):
+        decision.say(name, e.CodeChanged(code=code))
     for addition in _growth(known, wanted, message.execution):
         decision.say(name, addition)
     for old, new in extended:
         decision.say(name, e.WarningRaised(message=consequence(old, new)))
-    _queue(decision, [run.id for run in wanted.runs if run.id not in before], name)
+    _queue(decision, added, name)
     more_episodes = wanted.eval_episodes > known.experiment.eval_episodes  # of the last evaluation of every run
     resumed = _resume(decision, name, {arm.name for arm in wanted.arms} if more_episodes else longer)
     details = [
@@ -116,6 +118,14 @@ def _continue(decision: Decision, known: ExperimentStanding, message: c.SubmitEx
     if resumed:
         details[0] += f": {resumed} runs go on" if resumed > 1 else ": 1 run goes on"
     decision.answer = c.Accepted(subject=name, detail="; ".join(details))
+
+
+def _code_of_added(known: Experiment, message: c.SubmitExperiment) -> Code | None:
+    """The code of runs that are added: what was captured, with the packages that are installed now, or the new code."""
+    asked = message.experiment.code
+    if message.new_code or asked is None or known.code is None:
+        return asked if message.new_code else known.code
+    return known.code.model_copy(update={"packages": asked.packages})
 
 
 def _merged(standing: ExperimentStanding, asked: Experiment) -> Experiment:

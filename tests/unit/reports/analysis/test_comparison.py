@@ -11,7 +11,7 @@ from lander.protocol import events as e
 from lander.protocol.code import Code
 from lander.protocol.errors import NotFoundError
 from lander.protocol.experiment import EVALUATION_SEED
-from lander.reports.analysis import judgement, statistics
+from lander.reports.analysis import comparison, judgement, statistics
 from lander.reports.analysis.comparability import notices, obstacle
 from lander.reports.analysis.comparison import findings
 from lander.reports.analysis.material import gather
@@ -328,11 +328,10 @@ def captured(digit):
         (("fast/4",), "mine:Own-v0", "undecided"),  # whose code is captured, too
     ],
 )
-def test_no_decision_between_runs_on_different_code(found, changed, common, decision):
+def test_no_decision_between_runs_on_different_code(found, changed, common, decision, monkeypatch):
     found(range(5), evaluations(**CLEAR), variants=FAST, evaluation_environment=common)
-    for digit in "ab":
-        runs = [f"x/{arm}/{seed}" for arm in CLEAR for seed in range(5)] if digit == "a" else [f"x/{run}" for run in changed]
-        write_log(found.home, batch_of("x", e.CodeChanged(code=captured(digit), runs=tuple(runs))))
+    code = {f"x/{arm}/{seed}": captured("b" if f"{arm}/{seed}" in changed else "a") for arm in CLEAR for seed in range(5)}
+    monkeypatch.setattr(comparison, "code_by_run", lambda reader, experiment: code)
     (contrast,) = found.again().contrasts
     assert (contrast.decision, contrast.withheld) == (decision, "code" if decision == "undecided" else None)
     if decision == "undecided":

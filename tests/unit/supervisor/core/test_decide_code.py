@@ -119,3 +119,14 @@ def test_of_an_experiment_whose_code_an_earlier_version_did_not_capture_that_is_
     )
     submit(driver, NEW, new_code=True, seeds=[0, 1, 2])
     assert driver.run("x/v/2").code == NEW
+
+
+def test_runs_that_are_added_record_the_packages_they_train_with():
+    package = Package(name="gymnasium", version="1.0", sha256="a" * 64)
+    newer = package.model_copy(update={"version": "1.1"})
+    driver = completed(OLD.model_copy(update={"packages": (package,)}))
+    submit(driver, OLD.model_copy(update={"packages": (newer,)}))
+    assert not any(isinstance(event, e.CodeChanged) for _, event in driver.last.events), "nothing is added"
+    submit(driver, NEW.model_copy(update={"packages": (newer,)}), seeds=[0, 1])
+    assert driver.run(A).code == OLD.model_copy(update={"packages": (package,)})
+    assert driver.run("x/baseline/1").code == OLD.model_copy(update={"packages": (newer,)})
