@@ -25,6 +25,7 @@ from lander.actors.state.construction_replay import Progress
 from lander.actors.state.forgetting import Finding, by_current_episode, by_own_state, try_restore
 from lander.actors.state.history_pages import HistoryPages
 from lander.actors.state.tree import StoredTree, Tree
+from lander.protocol.wire import MAX_SHORT_ARRAY
 
 Way = Literal["own state", "episode", "construction"]
 
@@ -90,6 +91,9 @@ class EnvironmentStates:
             return None, ()
         if self._limit is not None and history.steps * self._recording.n_envs > self._limit:
             self._drop_history(f"it has more than {self._limit:,} steps behind it (replay_limit)")
+            return None, ()
+        if not self._pages.hold(history):
+            self._drop_history(f"what it was given fills more than {MAX_SHORT_ARRAY} pages, which no checkpoint can name")
             return None, ()
         captured = self._pages.capture(history)
         if captured is None:
@@ -209,7 +213,9 @@ class EnvironmentStates:
         ]
 
     def abandon(self, episodes: StoredTree) -> None:
-        """Count on from the checkpoint, without its episodes."""
+        """Count on from the checkpoint, without its episodes and without what was given to the environments before it."""
+        self._loaded = None
+        self._pages.forget()
         for environment, tree in zip(self._recording.environments, episodes, strict=True):
             environment.begin_at(tree["steps"], tree["steps"], 0.0)
 

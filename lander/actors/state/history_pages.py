@@ -17,6 +17,7 @@ from lander.actors.environment.history import History, Reset
 from lander.actors.state.tree import StoredTree, Tree, pack, unpack
 from lander.home.artifacts import read_artifact, write_artifact
 from lander.home.layout import artifact_path
+from lander.protocol.wire import MAX_SHORT_ARRAY
 
 FIRST_PAGE_STEPS: Final = 8192
 """Timesteps in each of the first pages."""
@@ -52,6 +53,10 @@ class HistoryPages:
             "resets": _as_array(history.resets),
         }
         return tree, tuple(self._pages)
+
+    def hold(self, history: History) -> bool:
+        """Whether the event of a checkpoint can name all pages of the history."""
+        return history.steps < self._first_row(MAX_SHORT_ARRAY + 1)
 
     def load(self, tree: StoredTree, pages: tuple[str, ...]) -> History:
         """The whole history; raises `OSError` or `ValueError` if a page is missing or damaged."""

@@ -17,6 +17,7 @@ from lander.home.artifacts import write_artifact
 from lander.home.layout import artifact_path
 from lander.protocol.events import CheckpointCommitted, ReplayProgressed, TrainingStarted, WarningRaised
 from lander.protocol.experiment import Arm
+from lander.protocol.wire import decode_event, encode_event
 from tests.support.in_process_training import CutError, InProcessTraining
 from tests.support.recorded import recorded_arm
 
@@ -280,6 +281,16 @@ def test_a_page_that_is_gone_while_training_ends_the_history_and_says_so(tmp_pat
     assert training.lineage()[-1].history == ()
 
 
+def test_more_pages_than_an_event_can_name_end_the_history_and_training_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(history_pages, "FIRST_PAGE_STEPS", 1)
+    monkeypatch.setattr(history_pages, "PAGES_OF_A_SIZE", 1000)
+    training = InProcessTraining(arm("EarlyBonus"), tmp_path, frequency=FREQUENCY)
+    training.train()
+    assert [len(checkpoint.history) for checkpoint in training.lineage()] == [64, 128, 192, 256, 0, 0, 0, 0]
+    assert "what it was given fills more than 256 pages" in warnings(training)[-1]
+    assert [decode_event(event.kind, encode_event(event)) for event in training.lineage()] == training.lineage()
+
+
 # --- forks, and checkpoints of earlier versions -----------------------------------------------------------------------
 
 
@@ -301,6 +312,19 @@ def test_a_fork_with_new_episodes_has_a_history_of_its_own(tmp_path):
         cut.train(origin=origin.lineage()[0], new_episodes=True, cut_after=300)
     cut.continue_(origin=origin.lineage()[0], new_episodes=True)
     assert (resumed(cut), same(whole, cut)) == ("exact", True)
+
+
+def test_a_fork_with_new_episodes_names_no_page_of_its_origin(tmp_path, monkeypatch):
+    monkeypatch.setattr(history_pages, "FIRST_PAGE_STEPS", 50)
+    origin = InProcessTraining(arm("EarlyBonus"), tmp_path, frequency=256)
+    origin.train()
+    assert origin.lineage()[0].history
+    cut = InProcessTraining(origin.arm, tmp_path, frequency=32)
+    with pytest.raises(CutError):
+        cut.train(origin=origin.lineage()[0], new_episodes=True, cut_after=40)
+    assert not set(cut.lineage()[0].history) & set(origin.lineage()[0].history)
+    cut.continue_(origin=origin.lineage()[0], new_episodes=True)
+    assert resumed(cut) == "exact"
 
 
 def test_a_checkpoint_of_an_earlier_version_resumes_as_it_did(tmp_path):

@@ -86,6 +86,16 @@ def test_the_number_of_pages_stays_small(tmp_path, monkeypatch):
     assert count < 300, "each name takes 66 bytes in every event of a checkpoint"
 
 
+def test_there_are_never_more_pages_than_an_event_can_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(history_pages, "MAX_SHORT_ARRAY", 3)
+    pages, history = HistoryPages(N_ENVS, tmp_path), History()
+    while pages.hold(history):
+        _, names = pages.capture(history)
+        step(history, history.steps)
+    assert len(names) == 3
+    assert len(pages.capture(history)[1]) == 4
+
+
 def test_a_missing_page_is_an_error_when_it_is_read_and_an_answer_when_it_is_named(tmp_path):
     pages, history = HistoryPages(N_ENVS, tmp_path), History()
     for number in range(25):
