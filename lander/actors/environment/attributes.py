@@ -4,6 +4,7 @@ Plain are numbers, texts, arrays, random generators, and small containers and ob
 An attribute that is anything else, such as a physics engine, has no digest: what it keeps shows in how the environment goes on.
 """
 
+import array
 import hashlib
 import itertools
 import marshal
@@ -85,13 +86,8 @@ def _attributes_of(layer: object) -> Iterator[tuple[str, Any]]:
 def encode(value: Any) -> bytes | None:
     """A plain value as bytes, the same in every process; None for a value that is not plain, or not small."""
     try:
-        built_in = marshal.dumps(value, 0)  # without references, which depend on more than the value
-        return built_in if len(built_in) <= MAX_BYTES else None
-    except ValueError:  # something in it is not built in
-        pass
-    try:
         return b"".join(_Encoding().of(value))
-    except _NotPlainError:
+    except (_NotPlainError, RecursionError):
         return None
 
 
@@ -110,7 +106,10 @@ class _Encoding:
         self._items += 1
         if self._items > MAX_ITEMS:
             raise _NotPlainError
-        if value is None or isinstance(value, _SCALARS):
+        if type(value) in _BUILT_IN:
+            yield _built_in(value)
+            return
+        if isinstance(value, _SCALARS):
             yield f"{type(value).__name__} {value!r};".encode("utf-8", "surrogatepass")
             return
         if id(value) in self._inside:
@@ -124,7 +123,9 @@ class _Encoding:
         if isinstance(value, torch.Tensor) and value.device.type == "cpu":
             value = value.detach().numpy()
         if isinstance(value, np.ndarray):
-            yield from _array(value)
+            yield from self._array(value)
+        elif isinstance(value, array.array):
+            yield _built_in([value.typecode, value.tobytes()])
         elif isinstance(value, np.random.Generator):
             yield from self.of(value.bit_generator.state)
         elif isinstance(value, np.random.RandomState):
@@ -144,8 +145,22 @@ class _Encoding:
 
     def _sequence(self, value: Any, items: Sequence[Any]) -> Iterator[bytes]:
         yield f"{type(value).__name__} {len(items)};".encode()
+        if all(type(item) in _BUILT_IN for item in items):
+            yield _built_in(list(items))
+            return
         for item in items:
             yield from self.of(item)
+
+    def _array(self, value: npt.NDArray[Any]) -> Iterator[bytes]:
+        if value.nbytes > MAX_BYTES:
+            raise _NotPlainError
+        yield f"{value.dtype.str}{value.shape};".encode()
+        if value.dtype == object:
+            yield from self.of(value.ravel().tolist())
+        elif value.dtype.hasobject:
+            raise _NotPlainError
+        else:
+            yield value.tobytes()
 
     def _object(self, value: Any) -> Iterator[bytes]:
         """Its attributes that are plain; what else it holds is left out, as in an environment."""
@@ -157,13 +172,16 @@ class _Encoding:
                 continue
 
 
-_SCALARS: Final = (bool, int, float, complex, str, bytes, np.generic, range, itertools.count)
+_BUILT_IN: Final = frozenset((type(None), bool, int, float, complex, str, bytes))
+"""What `marshal` writes by value. Of anything else that has a buffer, it writes the memory: pointers, and no shape."""
+_SCALARS: Final = (bool, int, float, complex, str, bytes, bytearray, np.generic, range, itertools.count)
 _OPAQUE: Final = (gymnasium.Space, type, ModuleType, FunctionType, MethodType, property, staticmethod, classmethod)
 """What holds no state of an environment. The generators of action spaces are restored with the training."""
 
 
-def _array(value: npt.NDArray[Any]) -> Iterator[bytes]:
-    if value.dtype.hasobject or value.nbytes > MAX_BYTES:
+def _built_in(value: Any) -> bytes:
+    """One value, or a list of values, of the types in `_BUILT_IN`."""
+    content = marshal.dumps(value, 0)  # without references, which depend on more than the value
+    if len(content) > MAX_BYTES:
         raise _NotPlainError
-    yield f"{value.dtype.str}{value.shape};".encode()
-    yield value.tobytes()
+    return content

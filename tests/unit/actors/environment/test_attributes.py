@@ -1,5 +1,6 @@
 """The plain attributes of an environment: what has a digest, and what changes it."""
 
+import array
 import itertools
 import random
 import subprocess
@@ -47,6 +48,13 @@ PAIRS = [
     ({1, 2}, {1, 3}),
     (deque([1]), deque([2])),
     (np.zeros(2), np.ones(2)),
+    (np.zeros((2, 2)), np.zeros(4)),
+    (np.zeros(1), np.zeros(1, np.int64)),
+    (np.zeros(1), bytes(8)),
+    (np.array([1, "a"], object), np.array([1, "b"], object)),
+    (array.array("i", [1]), array.array("f", [1])),
+    (bytearray(b"a"), b"a"),
+    (list(range(5_000)), list(range(1, 5_001))),
     ([np.int64(1)], [np.int64(2)]),
     (np.random.default_rng(1), np.random.default_rng(2)),
     (np.random.RandomState(1), np.random.RandomState(2)),
@@ -68,6 +76,18 @@ def test_plain_values_that_differ_have_other_bytes(one, other):
     "value", [object(), lambda: 1, [object()], np.zeros(MAX_BYTES), list(range(10**6)), gymnasium.spaces.Discrete(2)]
 )
 def test_what_is_not_plain_or_not_small_has_none(value):
+    assert encode(value) is None
+
+
+def test_an_array_of_objects_is_its_values_and_not_where_they_are():
+    one, other = (np.array([float(number) for number in numbers], object) for numbers in ("12", "12"))
+    assert encode(one) == encode(other)
+
+
+def test_what_is_nested_too_deeply_has_none():
+    value: list[Any] = []
+    for _ in range(900):
+        value = [value]
     assert encode(value) is None
 
 
