@@ -38,12 +38,16 @@ _DECLARED: Final = "it says that it has side effects, so it is not played again"
 
 @dataclass(frozen=True)
 class Trials:
-    """What the trials need: how to make a fresh environment, what this process had open before, and how to speak meanwhile."""
+    """What the trials need: how to make a fresh environment, what this process had open before, and how to speak meanwhile.
+
+    While `stopping`, none is made: a stop waits for its checkpoint, and only so long.
+    """
 
     fresh: Callable[[], gymnasium.Env[Any, Any]]
     outside: Outside
     heartbeat: Callable[[], object] = lambda: None
     warn: Callable[[str], object] = lambda message: None
+    stopping: Callable[[], bool] = lambda: False
 
 
 class EnvironmentStates:
@@ -111,9 +115,11 @@ class EnvironmentStates:
     # ------------------------------------------------------------------------------------------------ trials
 
     def _try(self, environment: RecordedEnvironment, step: int) -> None:
-        if self._trials is None or environment.resets < LEAST_RESETS:
+        if self._trials is None or environment.resets < LEAST_RESETS or self._trials.stopping():
             return
         finding, way = self._finding(environment, self._trials)
+        if finding.same is None and self._trials.stopping():
+            return  # what was known before still is
         self._volatile = finding.volatile
         if finding.same:
             self._way, self._why = way, ""
@@ -131,9 +137,10 @@ class EnvironmentStates:
         if opened := ways_out().opened_since(trials.outside):
             return Finding(None, f"{opened}, so it is not tried out"), "construction"
         own = by_own_state(environment)
-        if own is not None and (finding := try_restore(environment, own, trials.fresh, trials.heartbeat)).same:
+        how = (trials.fresh, trials.heartbeat, trials.stopping)
+        if own is not None and (finding := try_restore(environment, own, *how)).same:
             return finding, "own state"
-        return try_restore(environment, by_current_episode(environment), trials.fresh, trials.heartbeat), "episode"
+        return try_restore(environment, by_current_episode(environment), *how), "episode"
 
     def _remembers(self, finding: Finding) -> None:
         new = self._why != finding.why

@@ -9,6 +9,7 @@ time, is no function of what the environment was given, and is not compared.
 """
 
 import contextlib
+import functools
 import gc
 import os
 import random
@@ -36,6 +37,7 @@ LEG_SECONDS: Final = 0.5
 """An environment that takes longer for its steps plays fewer."""
 CHILD_SECONDS: Final = 30.0
 """Time after which a child is ended; nothing is then known about the environment."""
+_STOPPED: Final = "a stop was requested while it was tried out"
 
 Restore = Callable[[RecordedEnvironment], str | None]
 
@@ -66,8 +68,12 @@ def try_restore(
     restore: Restore,
     fresh: Callable[[], gymnasium.Env[Any, Any]],
     heartbeat: Callable[[], object],
+    stopping: Callable[[], bool],
 ) -> Finding:
-    """Compare how the environment goes on with how a `fresh` one does that `restore` has restored."""
+    """Compare how the environment goes on with how a `fresh` one does that `restore` has restored.
+
+    Ends, with nothing known, when `stopping` turns true: a stop waits for its checkpoint, and only so long.
+    """
 
     def restored() -> RecordedEnvironment:
         other = RecordedEnvironment(fresh(), Recording(1))
@@ -76,16 +82,18 @@ def try_restore(
             raise _DifferentError(problem)
         return other
 
-    live = _in_child(lambda: _go_on(environment), heartbeat)
-    other = _in_child(lambda: _go_on(restored(), live.get("lengths")), heartbeat)
-    for told in (live, other):
-        if unknown := told.get("unknown"):
-            return Finding(None, unknown)
+    in_child = functools.partial(_in_child, heartbeat=heartbeat, stopping=stopping)
+    live = in_child(lambda: _go_on(environment))
+    if unknown := live.get("unknown"):
+        return Finding(None, unknown)
+    other = in_child(lambda: _go_on(restored(), live["lengths"]))
+    if unknown := other.get("unknown"):
+        return Finding(None, unknown)
     if problem := other.get("problem") or _first_step_that_differs(live, other):
         return Finding(False, problem)
     if first_difference(live["attributes"], other["attributes"], frozenset()) is None:
         return Finding(True)
-    return _without_volatile(live, other, _in_child(lambda: _go_on(restored(), live["lengths"]), heartbeat))
+    return _without_volatile(live, other, in_child(lambda: _go_on(restored(), live["lengths"])))
 
 
 def _without_volatile(live: Mapping[str, Any], other: Mapping[str, Any], again: Mapping[str, Any]) -> Finding:
@@ -135,8 +143,12 @@ def _digest(observation: Any) -> str:
     return digest(environment_replay.as_tree(observation))
 
 
-def _in_child(play: Callable[[], dict[str, Any]], heartbeat: Callable[[], object]) -> dict[str, Any]:
+def _in_child(
+    play: Callable[[], dict[str, Any]], heartbeat: Callable[[], object], stopping: Callable[[], bool]
+) -> dict[str, Any]:
     """What `play` returns in a forked child without ways out; `problem` or `unknown` says why it returned nothing."""
+    if stopping():
+        return {"unknown": _STOPPED}
     reading, writing = os.pipe()
     generator = random.getstate()
     child = os.fork()
@@ -145,14 +157,14 @@ def _in_child(play: Callable[[], dict[str, Any]], heartbeat: Callable[[], object
         _tell(play, writing)
     os.close(writing)
     try:
-        content = _read(reading, heartbeat)
+        content = _read(reading, heartbeat, stopping)
     finally:
         os.close(reading)
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
     if content is None:
-        return {"unknown": f"it was tried out for {CHILD_SECONDS:.0f} seconds without an end"}
+        return {"unknown": _STOPPED if stopping() else f"it was tried out for {CHILD_SECONDS:.0f} seconds without an end"}
     try:
         told: dict[str, Any] = msgpack.unpackb(content)
     except ValueError:
@@ -187,11 +199,11 @@ def _told(play: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         return {"unknown": f"it failed when it was tried out: {type(error).__name__}: {error}"}
 
 
-def _read(reading: int, heartbeat: Callable[[], object]) -> bytes | None:
-    """Everything until the child closes its end; None if that takes too long."""
+def _read(reading: int, heartbeat: Callable[[], object], stopping: Callable[[], bool]) -> bytes | None:
+    """Everything until the child closes its end; None if that takes too long, or a stop comes first."""
     parts: list[bytes] = []
     until = time.monotonic() + CHILD_SECONDS
-    while time.monotonic() < until:
+    while time.monotonic() < until and not stopping():
         if not select.select([reading], [], [], 0.5)[0]:
             heartbeat()
             continue

@@ -146,7 +146,9 @@ class TrainingSession:
         if self._order.shortcuts:
             apply_shortcuts(self._model)
         batch_steps = _batch_steps(env.action_space, recording.n_envs)
-        trials = Trials(partial(build_monitored_environment, arm), open_before, self._mailbox.heartbeat, self._warn)
+        mailbox = self._mailbox
+        fresh = partial(build_monitored_environment, arm)
+        trials = Trials(fresh, open_before, mailbox.heartbeat, self._warn, lambda: mailbox.stop_requested)
         training = Training(self._model, recording, self._order.seed, trials, self._order.replay_limit)
         checkpoints = Checkpoints(training, self._home)
         self._callback = self._build_callback(self._model, checkpoints, Exchange(self._mailbox, recording, batch_steps))

@@ -3,6 +3,8 @@
 Each environment here keeps something from one episode to the next, or looks as if it did.
 """
 
+import itertools
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,10 @@ from lander.actors.state.tree import pack
 from lander.actors.trainer import replay_progress
 from lander.home.artifacts import write_artifact
 from lander.home.layout import artifact_path
-from lander.protocol.events import CheckpointCommitted, ReplayProgressed, TrainingStarted, WarningRaised
+from lander.protocol.events import CheckpointCommitted, ReplayProgressed, StepsRecorded, TrainingStarted, WarningRaised
 from lander.protocol.experiment import Arm
 from lander.protocol.wire import decode_event, encode_event
+from tests.support import remembering_environments
 from tests.support.in_process_training import CutError, InProcessTraining
 from tests.support.recorded import recorded_arm
 
@@ -218,11 +221,66 @@ def test_one_that_says_it_acts_on_the_outside_is_never_played_again(tmp_path):
 
 
 def test_a_trial_that_hangs_is_ended_and_proves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(remembering_environments, "_MADE", itertools.count())
     monkeypatch.setattr(forgetting, "CHILD_SECONDS", 1.0)
     training = InProcessTraining(arm("Hanging", steps=192), tmp_path, frequency=FREQUENCY)
     training.train()
     assert way(training) == "construction"
     assert "it was tried out for 1 seconds without an end" in read_state(tmp_path, training.lineage()[-1])["restoring"]["why"]
+
+
+@pytest.fixture
+def forks(monkeypatch) -> list[int]:
+    """The children that were forked."""
+    found: list[int] = []
+    fork = os.fork
+
+    def noting() -> int:
+        child = fork()
+        found.append(child)
+        return child
+
+    monkeypatch.setattr(forgetting.os, "fork", noting)
+    return found
+
+
+def test_where_the_environment_cannot_go_on_no_second_child_is_made(tmp_path, monkeypatch, forks):
+    monkeypatch.setattr(forgetting, "CHILD_SECONDS", 0.0)
+    InProcessTraining(arm("Walk", steps=64), tmp_path, frequency=FREQUENCY).train()
+    assert len(forks) == 1
+
+
+def test_a_stop_ends_a_trial_and_its_checkpoint_is_exact(tmp_path, monkeypatch, forks):
+    monkeypatch.setattr(remembering_environments, "_MADE", itertools.count())
+    monkeypatch.setattr(forgetting, "CHILD_SECONDS", 20.0)
+    training = InProcessTraining(arm("Hanging", steps=192), tmp_path, frequency=FREQUENCY)
+    training.beats_left = 1
+    training.train()
+    assert training.ended is not None
+    assert (training.ended.cause, len(forks)) == ("stopped", 2)
+    assert read_state(tmp_path, training.lineage()[-1])["restoring"]["why"] == "it was not tried out yet"
+    training.beats_left = None
+    monkeypatch.setattr(forgetting, "CHILD_SECONDS", 1.0)
+    monkeypatch.setattr(remembering_environments, "_MADE", itertools.count())
+    training.continue_()
+    assert resumed(training) == "exact"
+
+
+def test_at_the_checkpoint_of_a_stop_no_trial_is_made(tmp_path, forks):
+    training = InProcessTraining(arm("Walk", hyperparameters={"n_steps": 128}), tmp_path)
+    say = training.say
+
+    def stop_at_first_steps(event: Any) -> None:
+        say(event)
+        training.stop_requested = training.stop_requested or isinstance(event, StepsRecorded)
+
+    training.say = stop_at_first_steps  # type: ignore[method-assign]  # the supervisor's word, coming at a certain moment
+    training.train()
+    assert (training.lineage()[-1].step, way(training), forks) == (128, "construction", [])
+    training.say = say  # type: ignore[method-assign]
+    training.continue_()
+    assert resumed(training) == "exact"
+    assert forks
 
 
 # --- playing again takes time -----------------------------------------------------------------------------------------
