@@ -153,6 +153,29 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "globals of modules not compared",
+        "lander/actors/environment/attributes.py",
+        "    found: dict[str, bytes] = {}\n    for module in _modules(environments):\n",
+        "    found: dict[str, bytes] = {}\n    for module in _modules([]):\n",
+        (
+            "tests/integration/actors/test_established_exactness.py::test_what_a_module_keeps_is_played_again_from_the_construction",
+        ),
+    ),
+    Mutant(
+        "a fork with new episodes and its origin's pages",
+        "lander/actors/state/environment_states.py",
+        "        self._loaded = None\n        self._pages.forget()\n",
+        "        self._loaded = None\n",
+        ("tests/integration/actors/test_established_exactness.py::test_a_fork_with_new_episodes_names_no_page_of_its_origin",),
+    ),
+    Mutant(
+        "a trial at the checkpoint of a stop",
+        "lander/actors/state/environment_states.py",
+        " or self._trials.stopping():\n            return\n",
+        ":\n            return\n",
+        ("tests/integration/actors/test_established_exactness.py::test_at_the_checkpoint_of_a_stop_no_trial_is_made",),
+    ),
+    Mutant(
         "every environment taken to forget",
         "lander/actors/state/environment_states.py",
         "        if finding.same:\n",

@@ -1,16 +1,20 @@
 """The plain attributes of an environment and its wrappers, as digests: what it may keep from one episode to the next.
 
-Plain are numbers, texts, arrays, random generators, and small containers and objects of these, also where a class keeps them.
+Plain are numbers, texts, arrays, random generators, and small containers and objects of these, also where a class or a module
+keeps them.
 An attribute that is anything else, such as a physics engine, has no digest: what it keeps shows in how the environment goes on.
 """
 
 import array
 import hashlib
 import itertools
+import logging
 import marshal
 import random
+import sys
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from types import FunctionType, MethodType, ModuleType
 from typing import Any, Final
 
@@ -24,6 +28,8 @@ from stable_baselines3.common.monitor import Monitor
 MAX_BYTES: Final = 1 << 20
 """A larger array is no small container: to read it at each checkpoint would take too long."""
 MAX_ITEMS: Final = 1_000
+MAX_GLOBALS: Final = 500
+"""The names in modules that have a digest each; those beyond share one."""
 ONLY_WATCH: Final = (Monitor, PassiveEnvChecker, RecordEpisodeStatistics)
 """Wrappers that count and check, and change no observation, reward or ending. Their counts are no state of the training."""
 
@@ -33,6 +39,8 @@ _OF_GYMNASIUM: Final = frozenset(
 """Gymnasium's own bookkeeping; `_np_random_seed` becomes -1 when a generator is set, and decides nothing."""
 _LIBRARIES: Final = ("gymnasium.core", "gymnasium.utils", "builtins", "typing", "abc")
 """Where the classes come from that hold no state of an environment."""
+_WITHOUT_GLOBALS: Final = frozenset(("gymnasium", "stable_baselines3", "builtins", "typing", "abc"))
+"""Packages whose modules hold no state of an environment."""
 
 
 def layers(environment: gymnasium.Env[Any, Any]) -> Iterator[gymnasium.Env[Any, Any]]:
@@ -54,10 +62,28 @@ def attributes(environment: gymnasium.Env[Any, Any]) -> dict[str, bytes]:
         numbers[name] += 1
         prefix = name if numbers[name] == 1 else f"{name} ({numbers[name]})"
         for attribute, value in _attributes_of(layer):
-            encoded = encode(value)
-            if encoded is not None:
-                found[f"{prefix}.{attribute}"] = hashlib.blake2b(encoded, digest_size=8).digest()
+            if (encoded := encode(value)) is not None:
+                found[f"{prefix}.{attribute}"] = _digest(encoded)
     return found
+
+
+def module_globals(environments: Iterable[gymnasium.Env[Any, Any]]) -> dict[str, bytes]:
+    """A digest of 8 bytes for each plain global of the modules that the classes of the layers come from, under `module.NAME`.
+
+    All environments of a process share them, and a fork has them as they are: only a new process begins without them.
+    """
+    found: dict[str, bytes] = {}
+    for module in _modules(environments):
+        for name, value in list(vars(module).items()):
+            if not (name.startswith("__") or isinstance(value, _OPAQUE) or _is_place_of(module, value)):
+                encoded = encode(value)
+                if encoded is not None:
+                    found[f"{module.__name__}.{name}"] = _digest(encoded)
+    own = dict(itertools.islice(found.items(), MAX_GLOBALS))
+    if len(found) > len(own):
+        others = sorted(found.items() - own.items())
+        own[f"one of {len(others)} other globals"] = _digest(b"".join(name.encode() + digest for name, digest in others))
+    return own
 
 
 def first_difference(one: Mapping[str, bytes], other: Mapping[str, bytes], apart_from: frozenset[str]) -> str | None:
@@ -78,6 +104,25 @@ def _attributes_of(layer: object) -> Iterator[tuple[str, Any]]:
             if name not in seen and not name.startswith("__") and not isinstance(value, _OPAQUE):
                 seen.add(name)
                 yield name, value
+
+
+def _modules(environments: Iterable[gymnasium.Env[Any, Any]]) -> list[ModuleType]:
+    kinds = (type(each) for environment in environments for each in layers(environment) if not isinstance(each, ONLY_WATCH))
+    names = dict.fromkeys(base.__module__ for kind in kinds for base in kind.__mro__)
+    return [sys.modules[name] for name in names if name in sys.modules and name.partition(".")[0] not in _WITHOUT_GLOBALS]
+
+
+def _is_place_of(module: ModuleType, value: object) -> bool:
+    """Whether this is the path of the module's code: it changes where a home is moved, and decides nothing."""
+    file = getattr(module, "__file__", None)
+    if not isinstance(value, str) or not value.startswith("/") or not file:
+        return False
+    place = str(Path(file).parent)
+    return value.startswith(place) or place.startswith(value)
+
+
+def _digest(encoded: bytes) -> bytes:
+    return hashlib.blake2b(encoded, digest_size=8).digest()
 
 
 # --- values as bytes --------------------------------------------------------------------------------------------------
@@ -175,7 +220,10 @@ class _Encoding:
 _BUILT_IN: Final = frozenset((type(None), bool, int, float, complex, str, bytes))
 """What `marshal` writes by value. Of anything else that has a buffer, it writes the memory: pointers, and no shape."""
 _SCALARS: Final = (bool, int, float, complex, str, bytes, bytearray, np.generic, range, itertools.count)
-_OPAQUE: Final = (gymnasium.Space, type, ModuleType, FunctionType, MethodType, property, staticmethod, classmethod)
+_OPAQUE: Final = (
+    *(gymnasium.Space, type, ModuleType, FunctionType, MethodType, property, staticmethod, classmethod),
+    logging.Logger,
+)
 """What holds no state of an environment. The generators of action spaces are restored with the training."""
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 
 import gymnasium
 
-from lander.actors.environment.attributes import attributes, first_difference
+from lander.actors.environment.attributes import attributes, first_difference, module_globals
 from lander.actors.environment.history import History
 from lander.actors.environment.outside import Outside, declares_side_effects
 from lander.actors.environment.outside import outside as ways_out
@@ -62,6 +62,7 @@ class EnvironmentStates:
         self._way: Way = "construction"
         self._why = "it was not tried out yet"
         self._volatile: frozenset[str] = frozenset()
+        self._globals_before = self._globals()
         self._next_trial: int | None = 0
         """The timestep of the next trial; None if none is needed."""
 
@@ -84,6 +85,7 @@ class EnvironmentStates:
             "volatile": sorted(self._volatile),
             "next_trial": self._next_trial,
             "attributes": _in_one_table([attributes(each.env) for each in environments]),
+            "globals": self._globals(),
             "own": [own_state_replay.capture(each) for each in environments] if self._way == "own state" else None,
             "history": history,
         }
@@ -137,6 +139,8 @@ class EnvironmentStates:
         if opened := ways_out().opened_since(trials.outside):
             return Finding(None, f"{opened}, so it is not tried out"), "construction"
         own = by_own_state(environment)
+        if changed := first_difference(self._globals_before, self._globals(), frozenset()):
+            return Finding(False, f"{changed}, which is of its module, has changed since its construction"), "construction"
         how = (trials.fresh, trials.heartbeat, trials.stopping)
         if own is not None and (finding := try_restore(environment, own, *how)).same:
             return finding, "own state"
@@ -188,7 +192,7 @@ class EnvironmentStates:
         else:
             own = dict(enumerate(restoring["own"]))
             problems = self._each(episodes, lambda each, tree: own_state_replay.restore(each, tree, own[each.index]))
-        problems = problems or self._differing_attributes(restoring["attributes"])
+        problems = problems or self._differing_attributes(restoring["attributes"]) or self._differing_globals(restoring)
         if problems and self._way != "construction":
             self._way, self._why, self._next_trial = "construction", problems[0], None
         return problems
@@ -218,6 +222,14 @@ class EnvironmentStates:
             for environment, before in zip(self._recording.environments, _from_table(table), strict=True)
             if (name := first_difference(before, attributes(environment.env), self._volatile)) is not None
         ]
+
+    def _differing_globals(self, restoring: StoredTree) -> list[str]:
+        """The environments share their modules' globals, so these are compared once all environments are restored."""
+        name = first_difference(restoring["globals"], self._globals(), self._volatile) if "globals" in restoring else None
+        return [f"environment 0: {name}, which is of its module, differs when it is played again"] if name else []
+
+    def _globals(self) -> dict[str, bytes]:
+        return module_globals(each.env for each in self._recording.environments)
 
     def abandon(self, episodes: StoredTree) -> None:
         """Count on from the checkpoint, without its episodes and without what was given to the environments before it."""

@@ -24,7 +24,7 @@ from typing import Any, Final
 import gymnasium
 import msgpack
 
-from lander.actors.environment.attributes import attributes, first_difference
+from lander.actors.environment.attributes import attributes, first_difference, module_globals
 from lander.actors.environment.outside import Confinement
 from lander.actors.environment.recording import RecordedEnvironment, Recording
 from lander.actors.state import environment_replay, own_state_replay
@@ -136,7 +136,7 @@ def _go_on(environment: RecordedEnvironment, lengths: list[int] | None = None) -
             told["reward"] += struct.pack("d", float(reward))
             told["ending"] += bytes([bool(terminated), bool(truncated)])
         told["lengths"].append(steps)
-    return told | {"attributes": attributes(environment.env)}
+    return told | {"attributes": attributes(environment.env) | module_globals([environment.env])}
 
 
 def _digest(observation: Any) -> str:

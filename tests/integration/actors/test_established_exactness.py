@@ -20,7 +20,7 @@ from lander.home.layout import artifact_path
 from lander.protocol.events import CheckpointCommitted, ReplayProgressed, StepsRecorded, TrainingStarted, WarningRaised
 from lander.protocol.experiment import Arm
 from lander.protocol.wire import decode_event, encode_event
-from tests.support import remembering_environments
+from tests.support import environments_with_globals, remembering_environments
 from tests.support.in_process_training import CutError, InProcessTraining
 from tests.support.recorded import recorded_arm
 
@@ -29,7 +29,7 @@ STEPS, FREQUENCY, CUT = 512, 64, 400
 
 
 def arm(name: str, steps: int = STEPS, **settings: Any) -> Arm:
-    environment = name if name.startswith("Bipedal") else f"tests.support.remembering_environments:{name}-v0"
+    environment = name if name.startswith("Bipedal") or ":" in name else f"tests.support.remembering_environments:{name}-v0"
     hyperparameters = SMALL | settings.pop("hyperparameters", {})
     form = {"name": "baseline", "role": "baseline", "algorithm": "PPO", "seeds": [3], "training_steps": steps}
     return recorded_arm(form | {"environment": environment, "hyperparameters": hyperparameters} | settings)
@@ -103,6 +103,57 @@ def test_a_limit_of_0_keeps_no_history_and_a_lower_limit_is_respected_at_the_res
     cut.continue_()
     assert resumed(cut) == "inexact"
     assert "it has 384 steps behind it, and replay_limit is 0" in warnings(cut)[-1]
+
+
+def cut_between_processes(
+    name: str, home: Path, n_envs: int, cut_after: int = CUT
+) -> tuple[InProcessTraining, InProcessTraining]:
+    """As `whole_and_cut`, where every attempt has its modules anew."""
+    wanted = arm(
+        f"tests.support.environments_with_globals:{name}-v0", hyperparameters={"n_envs": n_envs, "n_steps": 32 // n_envs}
+    )
+    environments_with_globals.import_anew()
+    whole = InProcessTraining(wanted, home / "whole", frequency=FREQUENCY)
+    whole.train()
+    environments_with_globals.import_anew()
+    cut = InProcessTraining(wanted, home / "cut", frequency=FREQUENCY)
+    with pytest.raises(CutError):
+        cut.train(cut_after=cut_after // n_envs)
+    environments_with_globals.import_anew()
+    cut.continue_()
+    return whole, cut
+
+
+@pytest.mark.parametrize("n_envs", [1, 2])
+@pytest.mark.parametrize(("name", "what"), [("GlobalBonus", "EPISODES"), ("Warmed", "LAST")])
+def test_what_a_module_keeps_is_played_again_from_the_construction(tmp_path, name, what, n_envs):
+    """A fork shares it: in a trial, it is there without having been restored."""
+    whole, cut = cut_between_processes(name, tmp_path, n_envs)
+    assert (resumed(cut), same(whole, cut), way(cut)) == ("exact", True, "construction")
+    (warning,) = warnings(cut)
+    assert f"environments_with_globals.{what}, which is of its module, has changed since its construction" in warning
+
+
+@pytest.mark.parametrize("n_envs", [1, 2])
+def test_what_a_module_keeps_besides_is_named(tmp_path, n_envs):
+    """Something else in the process counted, such as an evaluation: no replay knows of that."""
+    name = "tests.support.environments_with_globals:GlobalBonus-v0"
+    environments_with_globals.import_anew()
+    cut = InProcessTraining(arm(name, hyperparameters={"n_envs": n_envs, "n_steps": 32}), tmp_path, frequency=FREQUENCY)
+    with pytest.raises(CutError):
+        cut.train(cut_after=CUT // n_envs)
+    cut.continue_()
+    assert resumed(cut) == "inexact"
+    assert "environments_with_globals.EPISODES, which is of its module, differs when it is played again" in warnings(cut)[-1]
+
+
+def test_were_globals_not_compared_it_would_be_called_exact_with_other_bits(tmp_path, monkeypatch):
+    """The negative control."""
+    monkeypatch.setattr(forgetting, "module_globals", lambda environments: {})
+    monkeypatch.setattr(environment_states, "module_globals", lambda environments: {})
+    monkeypatch.setattr(environment_states, "STEPS_TO_NEXT_TRIAL", 10**6)
+    whole, cut = cut_between_processes("GlobalBonus", tmp_path, 1, cut_after=120)
+    assert (resumed(cut), same(whole, cut), way(cut)) == ("exact", False, "episode")
 
 
 def test_a_count_that_no_attribute_shows_is_found_by_what_it_does(tmp_path, monkeypatch):

@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 from stable_baselines3.common.monitor import Monitor
 
-from lander.actors.environment.attributes import MAX_BYTES, attributes, encode, first_difference
+from lander.actors.environment import attributes as attributes_module
+from lander.actors.environment.attributes import MAX_BYTES, attributes, encode, first_difference, module_globals
+from tests.support.environments_with_globals import GlobalBonus, Place
 
 
 class Counted(gymnasium.Env[Any, Any]):
@@ -129,6 +131,24 @@ def test_what_has_changed_is_named(monkeypatch, holder, name):
     monkeypatch.setattr(environment if holder == "own" else Counted, holder, 1)
     assert first_difference(before, attributes(environment), frozenset()) == name
     assert first_difference(before, attributes(environment), frozenset({name})) is None
+
+
+def test_the_globals_of_a_module_are_named_but_for_paths_functions_and_loggers():
+    environment = GlobalBonus(Place())
+    module = "tests.support.environments_with_globals"
+    before = module_globals([environment])
+    assert set(before) == {f"{module}.{name}" for name in ("EPISODES", "LAST", "BONUS_EPISODES")}
+    environment.reset()
+    assert first_difference(before, module_globals([environment, environment]), frozenset()) == f"{module}.EPISODES"
+
+
+def test_globals_beyond_the_bound_share_a_digest(monkeypatch):
+    monkeypatch.setattr(attributes_module, "MAX_GLOBALS", 1)
+    environment = GlobalBonus(Place())
+    before = module_globals([environment])
+    assert len(before) == 2
+    environment.reset()
+    assert first_difference(before, module_globals([environment]), frozenset()) == "one of 2 other globals"
 
 
 def test_one_that_is_new_is_named():
