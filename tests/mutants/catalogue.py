@@ -170,9 +170,9 @@ MUTANTS = (
     ),
     Mutant(
         "a trial at the checkpoint of a stop",
-        "lander/actors/state/environment_states.py",
-        " or self._trials.stopping():\n            return\n",
-        ":\n            return\n",
+        "lander/actors/trainer/trainer.py",
+        "self._warn, lambda: mailbox.stop_requested)",
+        "self._warn, lambda: False)",
         ("tests/integration/actors/test_established_exactness.py::test_at_the_checkpoint_of_a_stop_no_trial_is_made",),
     ),
     Mutant(
