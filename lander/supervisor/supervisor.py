@@ -253,7 +253,7 @@ class Supervisor:
         if full != self._full:
             self._full = full
             show_full(self._home, full)
-        for alarm in self._watching.alarms(self.state, recording_stopped=full):
+        for alarm in self._watching.alarms(self.state, recording_stopped=full or self._overloaded()):
             self._inbox.put_nowait((alarm, ""))
         if self._leaving.is_set() and full and asyncio.get_running_loop().time() > self._leave_by:
             LOG.error("leaving with no room on the disk: what was not acknowledged is lost, and its runs resume from before it")

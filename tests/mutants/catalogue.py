@@ -881,6 +881,20 @@ MUTANTS = (
         ("tests/integration/supervisor/test_fencing.py",),
     ),
     Mutant(
+        "overload counts as silence",
+        "lander/supervisor/supervisor.py",
+        "recording_stopped=full or self._overloaded()",
+        "recording_stopped=full",
+        ("tests/integration/supervisor/test_watchdog.py::test_a_supervisor_that_lets_its_peers_wait_blames_none_of_them_for_silence",),
+    ),
+    Mutant(
+        "a forgotten host that leaves closes the home",
+        "lander/supervisor/core/fold.py",
+        "    if name not in state.hosts:",
+        "    if False:",
+        ("tests/integration/store/test_quarantine.py::test_a_host_of_which_an_event_cannot_be_read_may_be_gone_later",),
+    ),
+    Mutant(
         "a revoked key is not recorded",
         "lander/supervisor/intake.py",
         "        self.record(run, e.KeyRevoked(epoch=epoch))\n",

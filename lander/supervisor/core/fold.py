@@ -258,6 +258,8 @@ def _host_joined(state: State, recorded: e.Recorded, event: e.HostJoined) -> Sta
 
 def _host_gone(state: State, recorded: e.Recorded, event: e.Event) -> State:
     name = recorded.stream.removeprefix("host:")
+    if name not in state.hosts:  # forgotten, since another event of it could not be read
+        return state
     return replace(state, hosts={**state.hosts, name: replace(state.hosts[name], online=False)})
 
 

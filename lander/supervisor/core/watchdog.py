@@ -2,7 +2,7 @@
 
 Pure: the shell passes in progress, heartbeats and measurements with their times; each alarm is raised once. Progress is not
 the same as life: a trainer whose process lives but which sends no new training events is stalled. Time in which nothing could
-be received (the supervisor did not run, or could not record) is not counted as silence.
+be received (the supervisor did not run, could not record, or let its peers wait) is not counted as silence.
 
 All times are in seconds, of a clock that nobody can set.
 """
@@ -80,7 +80,7 @@ class Watch:
     # ------------------------------------------------------------------------------------------------ alarms
 
     def check(self, state: State, timers: Timers, *, recording_stopped: bool = False) -> list[Alarm]:
-        """The alarms not raised before; `recording_stopped` if nothing could be recorded since the last check."""
+        """The alarms not raised before; `recording_stopped` while nothing is received, or nothing recorded."""
         now = timers.now
         if recording_stopped or now - self._checked_at > MAX_CHECK_INTERVAL:
             self._restart_timers(now)

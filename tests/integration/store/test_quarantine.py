@@ -186,6 +186,15 @@ async def test_a_host_of_which_an_event_cannot_be_read_must_join_again(home_with
         assert failure.cause == "lost_contact"
 
 
+@pytest.mark.parametrize("gone", [e.HostLeft(), e.HostLost(detail="silent")], ids=lambda event: event.kind)
+def test_a_host_of_which_an_event_cannot_be_read_may_be_gone_later(home_with_host, gone):
+    add_unreadable(home_with_host, e.host_stream(HOST), "HostJoined", b"\x80")
+    write_log(home_with_host, batch_of(e.host_stream(HOST), gone))
+    state = state_of(home_with_host)
+    assert not state.hosts
+    assert list(state.experiments) == ["x"]
+
+
 def test_an_event_of_a_stream_that_is_no_experiments_and_no_hosts_stops_the_supervisor(tmp_path):
     queued_experiment(tmp_path, "x")
     add_unreadable(tmp_path, "key:abc", "KeyRevoked", b"\x80")

@@ -6,7 +6,13 @@ import signal
 import pytest
 
 from lander.protocol.events import ProgressStalled, ResourceLimitExceeded, StopRequested
+from lander.supervisor import watching
+from lander.supervisor.core.decide import HostGone
+from lander.supervisor.core.watchdog import HOST_SILENCE_SECONDS
+from lander.supervisor.intake import Intake
 from tests.integration.supervisor.test_supervision import LONG, attempts, long_experiment
+from tests.support.histories import HOST
+from tests.support.in_process_supervisor import in_process_supervisor
 from tests.support.live_home import experiment
 
 SMALL = {"n_steps": 64, "batch_size": 64, "n_epochs": 1}
@@ -81,3 +87,17 @@ def test_without_a_limit_nobody_is_bothered(shared_home):
     shared_home.stop("limitless")
     shared_home.wait_ended("limitless")
     assert shared_home.stored("limitless", "ResourceLimitExceeded", "ProgressStalled") == []
+
+
+@pytest.mark.parametrize("overloaded", [True, False])
+async def test_a_supervisor_that_lets_its_peers_wait_blames_none_of_them_for_silence(tmp_path, monkeypatch, overloaded):
+    """Its control is a supervisor that hears whatever is said, and is told nothing."""
+    async with in_process_supervisor(tmp_path) as in_process:
+        await in_process.begin()
+        supervisor, now = in_process.supervisor, watching.elapsed()
+        monkeypatch.setattr(watching, "elapsed", lambda: now)
+        monkeypatch.setattr(Intake, "congested", property(lambda intake: overloaded))
+        for _ in range(2 * int(HOST_SILENCE_SECONDS)):
+            now += 1.0
+            supervisor._run_checks()
+        assert [message for message, _ in supervisor._inbox._queue] == ([] if overloaded else [HostGone(HOST, "silent for 30 s")])
