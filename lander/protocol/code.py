@@ -1,15 +1,15 @@
 """The code of an experiment's environments, as it was captured: plain recorded values."""
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 
 from pydantic import Field
 
 from lander.protocol.model import Digest, Model
 
 ModuleName = Annotated[str, Field(max_length=200)]
-MAX_MODULES: Final = 256
 MAX_PACKAGES: Final = 1024
-"""With these limits, and those of an arm, the order to start a trainer fits into one packet."""
+MAX_MODULES: Final = 256
+"""With the limit of modules, and those of an arm and of a checkpoint, the order to start a trainer fits into one frame."""
 
 
 class Package(Model):
@@ -39,6 +39,10 @@ class Code(Model):
         if self.uncaptured:
             return "uncaptured"
         return self.archive[:12] if self.archive else "installed"
+
+    def without_packages(self) -> Self:
+        """What a trainer needs of it: the packages are installed, and are compared where experiments are submitted."""
+        return self.model_copy(update={"packages": ()})
 
 
 def changed_source(old: Code | None, new: Code | None) -> str:

@@ -726,7 +726,7 @@ MUTANTS = (
     Mutant(
         "runs train on the files of today",
         "lander/supervisor/core/decision.py",
-        "            code=run.code,\n",
+        "            code=None if run.code is None else run.code.without_packages(),\n",
         "",
         ("tests/integration/app/test_captured_code.py::test_edited_code_moves_no_result",),
     ),
@@ -885,7 +885,9 @@ MUTANTS = (
         "lander/supervisor/supervisor.py",
         "recording_stopped=full or self._overloaded()",
         "recording_stopped=full",
-        ("tests/integration/supervisor/test_watchdog.py::test_a_supervisor_that_lets_its_peers_wait_blames_none_of_them_for_silence",),
+        (
+            "tests/integration/supervisor/test_watchdog.py::test_a_supervisor_that_lets_its_peers_wait_blames_none_of_them_for_silence",
+        ),
     ),
     Mutant(
         "a forgotten host that leaves closes the home",

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,6 @@ from lander.home.clock import elapsed
 from lander.home.layout import trainer_log
 from lander.protocol.commands import StartTrainer, TrainerExited, TrainerKey, TrainerOrder
 from lander.protocol.experiment import RunKey
-from lander.protocol.text import one_line
 from lander.protocol.wire import encode
 
 LEAVE_SECONDS: Final = 5.0
@@ -84,11 +82,7 @@ class Trainers:
             return
         log = trainer_log(self._home, RunKey.parse(order.run))
         self._trainers[key] = _Trainer(order, log)
-        try:
-            self._zygote.order(encode(command), log)
-        except OSError as error:  # reported as an exit, so that the supervisor tries again
-            print(one_line(f"host agent: cannot start {order.run}: {error}"), file=sys.stderr, flush=True)
-            self._exited(key, 1, None, False)
+        self._zygote.order(encode(command), log)
 
     def _on_zygote_message(self, message: tuple[Any, ...]) -> None:
         match message:

@@ -2,10 +2,11 @@
 
 A fork takes milliseconds and shares the 200 MB of torch; a fresh interpreter needs seconds, and 200 MB of its own. Forking
 is safe because the zygote has one thread and never uses CUDA. It talks with its host agent over a socket pair, one message
-per packet. It dies with the agent, and its trainers die with it; the guard (`guard.py`) ends the processes they started. What a
-trainer leaves behind when it ends becomes the zygote's own (`orphans.py`), and is ended.
+per packet, but for orders, which may need several. It dies with the agent, and its trainers die with it; the guard (`guard.py`)
+ends the processes they started. What a trainer leaves behind when it ends becomes the zygote's own (`orphans.py`), and is
+ended.
 
-    host → zygote   msgpack [StartTrainer frame, log path]
+    host → zygote   msgpack [StartTrainer frame, log path], in `packets`
     zygote → host   msgpack ["ready"] · ["forked", run, epoch, pid] · ["exited", run, epoch, exit code, signal, oom]
 """
 
@@ -31,7 +32,16 @@ from lander.actors.host.orphans import adopt_orphans, children
 from lander.protocol.commands import StartTrainer, TrainerOrder
 from lander.protocol.wire import decode
 
-PACKET_BYTES: Final = 1 << 17
+PACKET_BYTES: Final = 1 << 16
+"""The size limit of one packet: what a socket pair takes everywhere. An order may be larger, and is sent in several."""
+_MORE, _LAST = b"+", b"."
+
+
+def packets(order: bytes) -> list[bytes]:
+    """An order in packets; the first byte of each says whether more follow."""
+    size = PACKET_BYTES - 1
+    *first, last = [order[start : start + size] for start in range(0, len(order), size)]
+    return [*(_MORE + part for part in first), _LAST + last]
 
 
 @dataclass(frozen=True)
@@ -63,6 +73,8 @@ class Zygote:
         self._mark = mark
         self._control_group = control_group
         self._guard = guard
+        self._order = b""
+        """The packets of an order of which the last has not come yet."""
         self._oom_kills = OomKills()
         self._selector = selectors.DefaultSelector()
 
@@ -84,7 +96,13 @@ class Zygote:
                         packet = self._host.recv(PACKET_BYTES)
                         if not packet:
                             return
-                        self._start(*msgpack.unpackb(packet))
+                        self._receive(packet)
+
+    def _receive(self, packet: bytes) -> None:
+        self._order += packet[1:]
+        if packet[:1] == _LAST:
+            order, self._order = self._order, b""
+            self._start(*msgpack.unpackb(order))
 
     def _send(self, *fields: object) -> None:
         self._host.send(msgpack.packb(fields))

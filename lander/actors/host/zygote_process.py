@@ -16,7 +16,7 @@ import msgpack
 from lander.actors.host.control_group import end_groups, name_of
 from lander.actors.host.guard import MARK, end_marked, mark_of
 from lander.actors.host.orphans import end_children
-from lander.actors.host.zygote import PACKET_BYTES
+from lander.actors.host.zygote import PACKET_BYTES, packets
 from lander.actors.trainer.mailbox import Connection
 
 RESTART_SECONDS: Final = 1.0
@@ -37,7 +37,7 @@ class ZygoteProcess:
         self._group_name = name_of(home)
         self._connection = connection
         self._on_message = on_message
-        self._orders: deque[bytes] = deque()
+        self._packets: deque[bytes] = deque()
         self._stopped = False
 
     def end_left(self) -> None:
@@ -64,11 +64,8 @@ class ZygoteProcess:
         self._send_orders()
 
     def order(self, frame: bytes, log: Path) -> None:
-        """Have a trainer forked, by the next zygote if there is none now; raises `OSError` if the order is too large."""
-        packet = msgpack.packb((frame, str(log)))
-        if len(packet) > PACKET_BYTES:
-            raise OSError(f"an order of {len(packet)} bytes is over the limit of {PACKET_BYTES}")
-        self._orders.append(packet)
+        """Have a trainer forked, by the next zygote if there is none now."""
+        self._packets.extend(packets(msgpack.packb((frame, str(log)))))
         if self._channel.fileno() >= 0:
             self._send_orders()
 
@@ -76,14 +73,14 @@ class ZygoteProcess:
         """Send as many as the socket accepts; never blocks, because a zygote may be frozen or warming up."""
         loop = asyncio.get_running_loop()
         try:
-            while self._orders:
-                self._channel.send(self._orders[0])
-                self._orders.popleft()
+            while self._packets:
+                self._channel.send(self._packets[0])
+                self._packets.popleft()
             loop.remove_writer(self._channel.fileno())
         except BlockingIOError:
             loop.add_writer(self._channel.fileno(), self._send_orders)
         except OSError:  # it is dead: `_on_readable` will report that, which ends these orders too
-            self._orders.clear()
+            self._packets.clear()
 
     def _on_readable(self) -> None:
         try:
@@ -111,7 +108,7 @@ class ZygoteProcess:
             loop.remove_reader(self._channel.fileno())
             loop.remove_writer(self._channel.fileno())
             self._channel.close()
-        self._orders.clear()
+        self._packets.clear()
 
     def stop(self) -> None:
         """Kill it; its remaining trainers die with it, and nothing that they have started stays."""

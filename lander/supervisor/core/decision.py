@@ -52,7 +52,7 @@ class Decision:
             monitoring=standing.execution.monitoring,
             shortcuts=not standing.execution.no_shortcuts,
             directory=standing.execution.directory,
-            code=run.code,
+            code=None if run.code is None else run.code.without_packages(),
             checkpoint_frequency=standing.experiment.checkpoint_frequency,
             eval_frequency=standing.experiment.eval_frequency,
             eval_episodes=standing.experiment.eval_episodes,

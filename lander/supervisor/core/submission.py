@@ -15,7 +15,7 @@ from lander.supervisor.core.decision import Decision
 from lander.supervisor.core.standing import ExperimentStanding
 
 MAX_ARM_BYTES: Final = 64 << 10
-"""An arm is sent to its trainer in one packet."""
+"""An arm is sent to its trainer in one frame."""
 MAX_PATH_BYTES: Final = 4096
 """The limit of Linux (`PATH_MAX`)."""
 NAMED_DIFFERENCES: Final = 5
@@ -62,7 +62,7 @@ def _check_recordable(name: str, submitted: e.ExperimentSubmitted) -> None:
 
 
 def _check_sizes(experiment: Experiment, execution: e.Execution) -> None:
-    """Refuse what would not fit into the order to start a trainer, which is one packet."""
+    """Refuse what would not fit into the order to start a trainer, which is one frame."""
     if len(execution.directory.encode()) > MAX_PATH_BYTES:
         raise ConfigurationError(f"{experiment.experiment_id}: directory: longer than a path can be ({MAX_PATH_BYTES} bytes)")
     common = experiment.evaluation_environment
@@ -72,7 +72,7 @@ def _check_sizes(experiment: Experiment, execution: e.Execution) -> None:
             name = f"{experiment.experiment_id}: {arm.name}"
             raise ConfigurationError(f"{name}: more than {MAX_ARM_BYTES >> 10} KiB; keep data in files of its own")
     for branch in experiment.origin.branches if experiment.origin is not None else ():
-        if len(branch.pages) > MAX_SHORT_ARRAY:
+        if max(len(branch.pages), len(branch.history)) > MAX_SHORT_ARRAY:
             raise ConfigurationError(f"{experiment.experiment_id}: origin: more than {MAX_SHORT_ARRAY} pages of one checkpoint")
 
 

@@ -9,7 +9,9 @@ import sys
 
 import pytest
 
+from lander.actors.host.zygote import PACKET_BYTES
 from lander.protocol import commands as c
+from lander.protocol.code import MAX_MODULES, Code
 from tests.support.gate_fixture import KEYS
 from tests.support.histories import experiment
 from tests.support.peers import TIMEOUT_SECONDS
@@ -34,7 +36,7 @@ class Agent:
                 pass
         return command
 
-    def start(self, epoch=1):
+    def start(self, epoch=1, **rest):
         pair = KEYS["trainer"]
         order = c.TrainerOrder(
             run=A,
@@ -45,6 +47,7 @@ class Agent:
             monitoring=True,
             shortcuts=True,
             checkpoint_frequency=10_000,
+            **rest,
         )
         self.say(c.StartTrainer(order=order, public_key=pair.public, secret_key=pair.secret))
 
@@ -108,3 +111,18 @@ async def test_an_agent_that_nobody_listens_to_leaves_all_the_same(agent, gate_f
     assert await agent.gone() == 0
     gate_fixture.new_gate()
     await gate_fixture.open()  # for the fixture to close
+
+
+async def test_an_order_larger_than_a_packet_is_carried_out_and_so_is_the_next(agent):
+    names = tuple(f"{number:é>200}" for number in range(MAX_MODULES))
+    code = Code(modules=names, uncaptured=names)
+    assert len(code.model_dump_json().encode()) > 3 * PACKET_BYTES
+    await agent.hear(c.JoinHost)
+    for epoch in (1, 2):
+        agent.start(epoch, code=code)
+    heard = set()
+    while heard != {1, 2}:
+        heard.add((await agent.hear(c.Append)).epoch)
+    agent.process.send_signal(signal.SIGTERM)
+    leaving = await agent.hear(c.JoinHost)
+    assert leaving.trainers == tuple(c.TrainerKey(run=A, epoch=epoch) for epoch in (1, 2))

@@ -2,10 +2,14 @@
 
 from lander.protocol import commands as c
 from lander.protocol import events as e
-from lander.protocol.code import Code, Package
+from lander.protocol.code import MAX_MODULES, MAX_PACKAGES, Code, Package
+from lander.protocol.wire import MAX_FRAME, MAX_SHORT_ARRAY, encode
+from lander.supervisor.core.decide import Tick
 from lander.supervisor.core.effects import StartAttempt
+from lander.supervisor.core.fold import KEPT_CHECKPOINTS
+from lander.supervisor.core.submission import MAX_ARM_BYTES, MAX_PATH_BYTES
 from tests.support.decision_driver import DecisionDriver
-from tests.support.histories import checkpoint, experiment
+from tests.support.histories import checkpoint, experiment, origin
 
 OLD, NEW = Code(archive="0" * 64, modules=("cart",)), Code(archive="1" * 64, modules=("cart",))
 A, B = "x/baseline/0", "x/v/0"
@@ -130,3 +134,30 @@ def test_runs_that_are_added_record_the_packages_they_train_with():
     submit(driver, NEW.model_copy(update={"packages": (newer,)}), seeds=[0, 1])
     assert driver.run(A).code == OLD.model_copy(update={"packages": (package,)})
     assert driver.run("x/baseline/1").code == OLD.model_copy(update={"packages": (newer,)})
+
+
+def test_however_large_what_was_accepted_is_its_runs_can_be_ordered():
+    """Everything at its limit at once, and without the packages, which no trainer needs."""
+    many = tuple(f"{number:064x}" for number in range(MAX_SHORT_ARRAY))
+    names = tuple(chr(0x1F600) * 196 + f"{number:04}" for number in range(MAX_MODULES))
+    packages = tuple(Package(name=f"{number}", version="1", sha256="0" * 64) for number in range(MAX_PACKAGES))
+    code = Code(archive="0" * 64, modules=names, packages=packages, uncaptured=names)
+    numbers = {"numbers": [1.5] * ((MAX_ARM_BYTES - 1000) // len("1.5,"))}
+    driver = DecisionDriver()
+    begin = origin({0: checkpoint(10, pages=many, history=many)}, of=("first", "baseline"))
+    submit(driver, OLD, name="first")
+    driver.stop("first")
+    driver.exit("first/baseline/0")
+    driver.exit("first/v/0")
+    submit(driver, code, environment_kwargs=numbers, origin=begin)
+    assert isinstance(driver.last.answer, c.Accepted), driver.last.answer
+    driver.train(A)
+    for step in range(20, 20 + KEPT_CHECKPOINTS):
+        driver.checkpoint(A, step, pages=many, history=many)
+    driver.crash(A)
+    driver.now += 1.0
+    driver.tell(Tick())
+    (start,) = [each.order for each in driver.last.effects if isinstance(each, StartAttempt)]
+    assert (len(start.checkpoints), start.code) == (KEPT_CHECKPOINTS, code.without_packages())
+    frame = encode(c.StartTrainer(order=start, public_key="p" * 40, secret_key="s" * 40))
+    assert MAX_FRAME / 2 < len(frame) < MAX_FRAME - MAX_PATH_BYTES
