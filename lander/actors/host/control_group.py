@@ -31,7 +31,7 @@ class ControlGroup:
     @classmethod
     def make(cls, home: Path) -> Self:
         """A new group within that of this process, for a zygote of this home; raises `OSError` if none can be made."""
-        path = _own() / f"{name_of(home)}{os.getpid()}"
+        path = own_group() / f"{name_of(home)}{os.getpid()}"
         path.mkdir(exist_ok=True)
         group = cls(path)
         try:
@@ -74,7 +74,7 @@ class ControlGroup:
 def end_groups(name: str) -> None:
     """End every group whose name begins like this, wherever a zygote has made it."""
     with contextlib.suppress(OSError):
-        for parent, names, _ in os.walk(_mount()[0]):
+        for parent, names, _ in os.walk(mount()[0]):
             for each in names:
                 if each.startswith(name):
                     ControlGroup(Path(parent, each)).end()
@@ -88,17 +88,22 @@ def _write(path: Path, word: bytes) -> None:
         os.close(descriptor)
 
 
-def _own() -> Path:
-    """The directory of the group that this process is in; raises `OSError`."""
-    mount, root = _mount()
-    for line in Path("/proc/self/cgroup").read_text("utf-8").splitlines():
-        group = Path(line.removeprefix("0::"))
-        if line.startswith("0::") and ".." not in group.parts:
-            return mount / group.relative_to(root if group.is_relative_to(root) else "/")
-    raise FileNotFoundError("this process is in no cgroup v2 that can be seen here")
+def groups() -> dict[str, str]:
+    """The groups that this process is in, by their controllers; that of cgroup v2 names none. Raises `OSError`."""
+    lines = Path("/proc/self/cgroup").read_text("utf-8").splitlines()
+    return {controllers: group for _, controllers, group in (line.split(":", 2) for line in lines)}
 
 
-def _mount() -> tuple[Path, Path]:
+def own_group() -> Path:
+    """The directory of the group (cgroup v2) that this process is in; raises `OSError`."""
+    mounted, root = mount()
+    group = Path(groups().get("", ".."))
+    if ".." in group.parts:
+        raise FileNotFoundError("this process is in no cgroup v2 that can be seen here")
+    return mounted / group.relative_to(root if group.is_relative_to(root) else "/")
+
+
+def mount() -> tuple[Path, Path]:
     """Where cgroup v2 is mounted, and which group is seen there; raises `OSError` if it is not mounted."""
     for line in Path("/proc/self/mountinfo").read_text("utf-8").splitlines():
         words = line.split()

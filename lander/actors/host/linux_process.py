@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from lander.actors.host.control_group import groups, mount, own_group
+
 _PR_SET_PDEATHSIG: Final = 1
 MB: Final = 1 << 20
 _PAGE_MB: Final = os.sysconf("SC_PAGE_SIZE") / MB
@@ -53,11 +55,13 @@ def available_memory_mb() -> float:
 
 
 def _left_in_control_groups() -> Iterator[float]:
-    """What this process's group (cgroup v2) and each above it may still take, in MB; a page cache counts as free."""
+    """What this process's group (cgroup v2) and each above it may still take, in MB; a page cache counts as free.
+
+    Nothing where cgroup v2 is not mounted.
+    """
     with contextlib.suppress(OSError, ValueError):
-        group = next(line[3:] for line in Path("/proc/self/cgroup").read_text("utf-8").splitlines() if line.startswith("0::"))
-        root = Path("/sys/fs/cgroup")
-        for place in (root / group.lstrip("/"), *(root / group.lstrip("/")).parents):
+        group, (root, _) = own_group(), mount()
+        for place in (group, *group.parents):
             if place.is_relative_to(root) and (place / "memory.max").exists():
                 limit, used = ((place / name).read_text("ascii").strip() for name in ("memory.max", "memory.current"))
                 statistics = dict(line.split() for line in (place / "memory.stat").read_text("ascii").splitlines())
@@ -67,24 +71,18 @@ def _left_in_control_groups() -> Iterator[float]:
 
 def count_oom_kills() -> int:
     """How many processes of this control group the kernel has killed because memory ran out; 0 if unknown."""
-    try:
-        for line in Path("/proc/self/cgroup").read_text("utf-8").splitlines():
-            _, controllers, group = line.split(":", 2)
-            if controllers in ("", "memory"):
-                with contextlib.suppress(OSError):
-                    return _oom_kills_of(controllers, group.lstrip("/"))
-    except OSError:
-        pass
+    with contextlib.suppress(OSError):
+        if (group := groups().get("memory")) is not None:
+            return _oom_kills_of(Path("/sys/fs/cgroup/memory", group.lstrip("/")), "memory.oom_control")
+        return _oom_kills_of(own_group(), "memory.events")
     return 0
 
 
-def _oom_kills_of(controllers: str, group: str, root: Path = Path("/sys/fs/cgroup")) -> int:
-    """The kernel's count for a group. A cgroup v2 line names no controllers; v1 keeps the count in another file.
+def _oom_kills_of(path: Path, name: str) -> int:
+    """The kernel's count for a group, in the file of this name: cgroup v1 has another one than v2.
 
     In v2 a group without the memory controller has no count, and that of the group around it includes its processes.
     """
-    path = root / controllers / group
-    name = "memory.oom_control" if controllers else "memory.events"
     counting = next((each for each in (path, *path.parents) if (each / name).exists()), path)
     lines = (counting / name).read_text("utf-8").splitlines()
     return int(dict(line.split() for line in lines).get("oom_kill", 0))

@@ -46,6 +46,6 @@ def test_a_group_without_a_count_is_counted_by_the_group_around_it(tmp_path):
     inner = tmp_path / "outer" / "inner"
     inner.mkdir(parents=True)
     (tmp_path / "outer" / "memory.events").write_text("low 0\noom_kill 3\n")
-    assert _oom_kills_of("", "outer/inner", tmp_path) == 3
+    assert _oom_kills_of(inner, "memory.events") == 3
     (inner / "memory.events").write_text("low 0\noom_kill 1\n")
-    assert _oom_kills_of("", "outer/inner", tmp_path) == 1
+    assert _oom_kills_of(inner, "memory.events") == 1
