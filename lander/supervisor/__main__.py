@@ -9,9 +9,11 @@ import gc
 import json
 import logging
 import os
+import resource
 import sqlite3
 import sys
 from pathlib import Path
+from typing import Final
 
 import uvloop
 
@@ -22,6 +24,17 @@ from lander.store.log.reader import DATABASE
 from lander.store.writers.sqlite_store import SqliteEventStore
 from lander.supervisor.log_lines import LogLine
 from lander.supervisor.supervisor import Supervisor
+
+MAX_OPEN_FILES: Final = 1 << 16
+"""Enough for the connections of any machine's trainers; some programs are slow where the limit is a billion."""
+
+
+def raise_open_files() -> None:
+    """Raise the soft limit of open files, since every connection takes three, as far as the hard limit lets it be raised."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def tune_interpreter() -> None:
@@ -66,6 +79,7 @@ def main() -> int:
     handler.setFormatter(LogLine())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     home = Path(sys.argv[1])
+    raise_open_files()
     try:
         with HomeLock(home):
             uvloop.run(serve(home))

@@ -3,15 +3,19 @@
 import asyncio
 import contextlib
 import os
+import resource
 import socket
 import struct
+from pathlib import Path
 
 import pytest
 
 from lander.home import heartbeat
 from lander.protocol import commands as c
 from lander.supervisor import relay as relay_module
+from lander.supervisor.__main__ import MAX_OPEN_FILES
 from lander.supervisor.relay import Relay
+from tests.support.live_home import started
 from tests.support.peers import TIMEOUT_SECONDS
 
 SLACK = 512 << 10
@@ -172,3 +176,16 @@ async def test_a_peer_that_falls_silent_is_noticed(gate_fixture, connect_peer, m
     async with asyncio.timeout(TIMEOUT_SECONDS):
         while link in relay._links:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.01)
+
+
+def test_a_supervisor_may_open_as_many_files_as_its_system_lets_it(tmp_path):
+    """Its soft limit is often 1024, and every connection takes three."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
+    try:
+        with started(tmp_path / "home") as live_home:
+            limits = Path(f"/proc/{live_home.process('lander.supervisor')}/limits").read_text()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    (line,) = (line.split() for line in limits.splitlines() if line.startswith("Max open files"))
+    assert int(line[3]) == min(hard, MAX_OPEN_FILES)
