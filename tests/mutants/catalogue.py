@@ -897,6 +897,13 @@ MUTANTS = (
         ("tests/integration/store/test_quarantine.py::test_a_host_of_which_an_event_cannot_be_read_may_be_gone_later",),
     ),
     Mutant(
+        "what a child in a session of its own has started stays",
+        "lander/actors/host/bounded_process.py",
+        "    end_marked(mark)\n",
+        "",
+        ("tests/unit/actors/host/test_bounded_process.py::test_no_process_is_left",),
+    ),
+    Mutant(
         "a revoked key is not recorded",
         "lander/supervisor/intake.py",
         "        self.record(run, e.KeyRevoked(epoch=epoch))\n",

@@ -7,8 +7,8 @@ whatever its user may do.
 import contextlib
 import json
 import os
+import secrets
 import selectors
-import signal
 import subprocess
 import sys
 import time
@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from lander.actors.host.guard import MARK, end_group, end_marked
 from lander.actors.host.linux_process import resident_memory_mb
 
 MAX_ANSWER_BYTES: Final = 8 << 20
@@ -60,12 +61,14 @@ class Ending:
 
 
 def run_bounded(module: str, task: bytes, bounds: Bounds) -> Ending:
-    """Run a module as a program, with `sys.path` as it is here, until it ends or exceeds its bounds; nothing of it is left.
+    """Run a module as a program, with `sys.path` as it is here, until it ends or exceeds its bounds.
 
-    The program's first argument is the file descriptor for its answers, its second our process id. Raises `OSError` if no
-    process can be started.
+    Then what it has started is ended, too, unless that has left its process group and cleared its environment variables: only
+    the program itself can find that (`orphans.py`). The program's first argument is the file descriptor for its answers, its
+    second our process id. Raises `OSError` if no process can be started.
     """
     answers, theirs = os.pipe()
+    mark = f"{os.environ.get(MARK, '')}{secrets.token_hex(8)}#"  # still one of a trainer's, if that has started us
     arguments = [
         "-P",
         "-c",
@@ -85,17 +88,18 @@ def run_bounded(module: str, task: bytes, bounds: Bounds) -> Ending:
                 stderr=subprocess.STDOUT,
                 pass_fds=[theirs],
                 start_new_session=True,
+                env=os.environ | {MARK: mark},
             )
         finally:
             os.close(theirs)
-        stack.callback(_end, process)
+        stack.callback(_end, process, mark)
         return _Watch(process, answers, task, bounds).until_it_ends()
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Kill the child and what it started in its process group, and close its pipes."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+def _end(process: "subprocess.Popen[bytes]", mark: str) -> None:
+    """Kill the child and what it started, and close its pipes."""
+    end_group(process.pid)
+    end_marked(mark)
     process.wait()
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:

@@ -11,17 +11,21 @@ import resource
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from lander.actors.host.linux_process import die_with_parent
+from lander.actors.host.orphans import adopt_orphans, end_children
 from lander.protocol.errors import ConfigurationError
 from lander.protocol.experiment import Experiment
+
+END_SECONDS: Final = 2.0
 
 
 def main() -> None:
     """Read the task from standard input, carry it out, and answer on the given file descriptor."""
     answers, parent = map(int, sys.argv[1:])
     die_with_parent(parent)
+    adopt_orphans()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", "ascii")  # of all processes here, this one may go first
@@ -38,6 +42,7 @@ def main() -> None:
         except ConfigurationError as error:
             answer(refused=str(error))
         channel.flush()
+        end_children(END_SECONDS)
         os._exit(0)  # threads and handlers that the code of users has left behind cannot hold it up
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from lander.actors.host import requirements_process
 from lander.actors.host.bounded_process import Ending
+from lander.actors.host.linux_process import resident_memory_mb
 from lander.actors.host.requirements_process import build_everything, check
 from lander.cli.main import main
 from lander.protocol.errors import ConfigurationError
@@ -84,3 +85,12 @@ def test_the_environments_of_gymnasium_need_no_process_to_be_checked(monkeypatch
         with pytest.raises(ConfigurationError, match="ended the process that built it, with exit status 0"):
             check(others, "x")
     assert len(started) == 2
+
+
+def test_what_a_module_starts_is_ended_though_it_left_its_session_and_cleared_its_environment(tmp_path):
+    started = "subprocess.Popen(['sleep', '1000'], start_new_session=True, env={})"
+    code = f"import os, subprocess; open('pid', 'w').write(str({started}.pid))\nimport gymnasium\n"
+    register = "gymnasium.register('Own-v0', 'gymnasium.envs.classic_control:CartPoleEnv')\n"
+    (tmp_path / "starts.py").write_text(code + register)
+    check(experiment("starts:Own-v0"), "x")
+    assert resident_memory_mb(int((tmp_path / "pid").read_text())) == 0

@@ -94,8 +94,10 @@ def test_what_it_writes_is_bounded(run):
     assert len(ending.output) < 100_000
 
 
-def test_no_process_is_left(run, tmp_path):
-    code = f"import os, subprocess; open({str(tmp_path / 'pid')!r}, 'w').write(str(subprocess.Popen(['sleep', '1000']).pid))"
+@pytest.mark.parametrize("session", [False, True])
+def test_no_process_is_left(run, tmp_path, session):
+    started = f"subprocess.Popen(['sleep', '1000'], start_new_session={session})"
+    code = f"import os, subprocess; open({str(tmp_path / 'pid')!r}, 'w').write(str({started}.pid))"
     assert run(code).exit_code == 0
     pid = int((tmp_path / "pid").read_text())
     deadline = time.monotonic() + 10
