@@ -7,6 +7,7 @@ copy is built beside the final name, made durable and renamed, so there is a com
 import os
 import shutil
 import sqlite3
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -34,7 +35,7 @@ class Backup(NamedTuple):
 
 
 def back_up(home: Path, target: Path) -> Backup:
-    """Make `target` a home with the content of `home`, without its keys and logs.
+    """Make `target` a home with the content of `home`, without its keys and logs. Only its owner may enter it.
 
     Raises `HomeError` if `target` exists or cannot be written, `StoreError` if the copy is damaged.
     """
@@ -46,14 +47,13 @@ def back_up(home: Path, target: Path) -> Backup:
         target.parent.mkdir(parents=True, exist_ok=True)
         unfinished = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     except OSError as error:
-        raise HomeError(f"{target}: cannot be written: {error.strerror}; choose another PATH") from error
+        raise HomeError(f"{target}: cannot be written: {error.strerror or error}; choose another PATH") from error
     try:
         made = _build(home, unfinished)
-        unfinished.chmod(0o755)
         unfinished.replace(target)
         flush(target.parent)
     except OSError as error:
-        raise HomeError(f"{target}: cannot be written: {error.strerror}; nothing was left there") from error
+        raise HomeError(f"{target}: cannot be written: {error.strerror or error}; nothing was left there") from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return made
@@ -116,7 +116,7 @@ def _copy_files(home: Path, copy: Path, names: set[str]) -> Iterator[Path]:
 
 def _copy_tree(source: Path, target: Path) -> Iterator[Path]:
     for path in sorted(source.iterdir()):
-        if path.is_file() and not path.name.startswith("."):
+        if stat.S_ISREG(path.lstat().st_mode) and not path.name.startswith("."):
             target.mkdir(parents=True, exist_ok=True)
             yield _copy_file(path, target / path.name)
 

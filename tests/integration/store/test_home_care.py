@@ -464,6 +464,23 @@ def test_a_backup_is_a_home_that_passes_the_check(home, tmp_path, capsys):
     assert wrong(copy) == {}
 
 
+def test_a_backup_is_its_owners_alone(home, tmp_path):
+    back_up(home, tmp_path / "copy")
+    assert stat.S_IMODE((tmp_path / "copy").stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("what", NO_FILES)
+def test_what_is_no_regular_file_among_the_models_ends_no_backup(home, tmp_path, what):
+    models = home / "experiments/x/models"
+    models.mkdir(parents=True, exist_ok=True)
+    (models / "model.zip").write_bytes(b"a model")
+    NO_FILES[what](models / "other.zip", models / "model.zip")
+    back_up(home, tmp_path / "copy")
+    copied = [path.name for path in (tmp_path / "copy/experiments/x/models").iterdir()]
+    assert "model.zip" in copied
+    assert "other.zip" not in copied
+
+
 def test_a_backup_never_overwrites_and_never_is_half_there(home, tmp_path, monkeypatch):
     copy = tmp_path / "copy"
     copy.mkdir()
