@@ -4,6 +4,9 @@ A process group, a session and the environment variables can be left or cleared.
 children to the nearest ancestor that adopts orphans (`PR_SET_CHILD_SUBREAPER`). A trainer adopts those of its environment, so
 they stay its own while it lives; when it ends, its zygote gets them, and when that ends, the host agent. A process that adopts
 and has no child left has no descendant left.
+
+A trainer reaps none of them: it cannot tell them from children that its environment still waits for. So an adopted process that
+has ended stays a zombie until the trainer ends.
 """
 
 import contextlib
