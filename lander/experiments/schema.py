@@ -12,6 +12,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from lander.experiments.hyperparameters import ALGORITHMS, Group
+from lander.experiments.meanings import MEANINGS
 from lander.experiments.specification import EXPERIMENT_KEYS, ArmSpec, ExperimentSpec
 from lander.experiments.spellings import ARM_KEYS, MAX_ARMS
 from lander.protocol.experiment import MAX_SEEDS, Origin
@@ -20,45 +21,6 @@ from lander.protocol.plain import MAX_INTEGER
 Schema = dict[str, Any]
 
 DIALECT: Final = "http://json-schema.org/draft-07/schema#"
-
-MEANINGS: Final[Mapping[str, str]] = {
-    "experiment_id": "The name of the experiment. The default is made of the algorithm, the environment and a digest.",
-    "hypothesis": "The sentence that the experiment tests. Reports show it as their title.",
-    "environment": "A Gymnasium environment id, or module:EnvId for an environment that a Python module of yours registers.",
-    "environment_kwargs": "Arguments of the environment's constructor.",
-    "algorithm": "The algorithm of Stable-Baselines3.",
-    "training_steps": "How many timesteps each run trains.",
-    "seeds": "The seeds: each arm is trained once with each seed. A list, or text such as 0-4 or 1,7.",
-    "seed": "One seed, in place of seeds.",
-    "device": "Where the networks are trained. cuda takes a GPU slot.",
-    "hyperparameters": "Constructor arguments of the algorithm in Stable-Baselines3, and n_envs and normalize.",
-    "on_failure": "What happens to an experiment when a run fails: abort the other runs, retry the run, or skip it.",
-    "max_retries": "How many failures of one run within retry_period are tried again.",
-    "retry_period": "The seconds of the run's attempts in which more than max_retries failures are too many.",
-    "stall_timeout": "Seconds without progress after which a trainer is ended and tried again.",
-    "resource_limits": "What one run may use.",
-    "memory_mb": "Resident memory of the trainer and its children, in MB.",
-    "cpu_percent": "Processor time of the trainer, in percent of one core, over about ten seconds.",
-    "disk_gb": "What the checkpoints of the run take, in GB.",
-    "wall_hours": "Hours that all attempts of the run took together.",
-    "on_limit": "What happens to a run that uses more than resource_limits: a warning, a pause, or a stop.",
-    "checkpoint_frequency": "Timesteps between checkpoints. A stop and a pause write a checkpoint, too.",
-    "eval_frequency": "Timesteps between evaluations of the policy. null: one evaluation, at the end.",
-    "eval_episodes": "Episodes of each evaluation. 0: no evaluation.",
-    "evaluation_environment": "The environment in which every arm is evaluated. null: each arm is evaluated in its own.",
-    "compare_budgets": "Whether arms with different training_steps are compared. If not, there is no verdict on them.",
-    "replay_limit": "The most timesteps that a resume plays again, if an environment remembers earlier episodes. null: all.",
-    "origin": "The checkpoints that a fork continues. lander-ctl fork writes this.",
-    "baseline": "The settings of the arm with which the others are compared.",
-    "variants": "The other arms by name. Each one says only what differs from the baseline.",
-    "variant": "One arm named variant, in place of variants.",
-    "baseline_config": "The complete configuration of the baseline.",
-    "variant_config": "The complete configuration of the variant.",
-    "arms": "Every arm in full, the baseline first.",
-    "name": "The name of the arm.",
-    "role": "The first arm is the baseline, each other arm is a variant.",
-}
-"""The purpose of each setting in one sentence."""
 
 _REQUIRED: Final = ("algorithm", "environment", "training_steps", "seeds")
 _TWO_CONFIGURATIONS: Final = ("baseline_config", "variant_config")

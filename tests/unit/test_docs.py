@@ -14,8 +14,8 @@ from lander.cli.main import COMMANDS, cli
 from lander.cli.options import CommandSettings
 from lander.experiments.file_formats import parse_yaml
 from lander.experiments.hyperparameters import ALGORITHMS, accepted
+from lander.experiments.meanings import MEANINGS
 from lander.experiments.parsing import parse_experiment, read_experiment
-from lander.experiments.schema import MEANINGS
 from lander.protocol.commands import COMMAND_TYPES
 from lander.protocol.digests import digest
 from lander.protocol.events import EVENT_TYPES

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from lander.cli.main import main
 from lander.experiments.hyperparameters import ALGORITHMS, accepted
+from lander.experiments.meanings import MEANINGS
 from lander.experiments.parsing import parse_experiment, read_experiment
-from lander.experiments.schema import MEANINGS, experiment_schema
+from lander.experiments.schema import experiment_schema
 from lander.experiments.specification import ArmSpec, ExperimentSpec, ResourceLimitsSpec
 from lander.protocol.errors import ConfigurationError
 

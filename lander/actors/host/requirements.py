@@ -5,13 +5,10 @@ device exists. `build_everything` builds every environment and every model, exac
 """
 
 import contextlib
-import inspect
 import os
-import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -20,16 +17,15 @@ import gymnasium
 from gymnasium import spaces
 
 from lander.actors.environment.import_path import CodeError, make_importable
+from lander.actors.host.environment_problems import Problem, build_problem, constructor_arguments, one_line
 from lander.actors.host.measuring import Gpus
 from lander.actors.sb3.defaults import setting
 from lander.protocol.errors import ConfigurationError
 from lander.protocol.experiment import Arm, EvaluationEnvironment, Experiment
-from lander.protocol.refusals import did_you_mean, shown
+from lander.protocol.refusals import shown
 
 Announce = Callable[[str, str], object]
 """Called with the name of an arm and the field of it that is looked at next."""
-Problem = tuple[str, str]
-"""A field of an arm, and the problem with it."""
 Space = spaces.Space[Any]
 Spaces = tuple[Space, Space]
 """An observation space and an action space."""
@@ -104,7 +100,7 @@ def build_everything(
         try:
             built.append(_build(arm, announce))
         except Exception as error:
-            problems[arm.name].append(("hyperparameters", f"cannot be built: {_one_line(error)}"))
+            problems[arm.name].append(("hyperparameters", f"cannot be built: {one_line(error)}"))
     _raise_problems(source, problems)
     return tuple(built)
 
@@ -126,7 +122,7 @@ def _problems(arm: Arm) -> Iterator[Problem]:
     try:
         observations, actions = _spaces(arm)
     except Exception as error:
-        yield _build_problem(arm, error)
+        yield build_problem(arm, error)
         return
     yield from _observation_problems(arm, observations)
     yield from _action_problems(arm, actions)
@@ -158,7 +154,7 @@ def _evaluation_problems(arms: Sequence[Arm], common: EvaluationEnvironment) -> 
     try:
         played = _spaces(arms[0].evaluated_in(common))
     except Exception as error:
-        field, sentence = _build_problem(arms[0].evaluated_in(common), error)
+        field, sentence = build_problem(arms[0].evaluated_in(common), error)
         yield field.replace("environment", "evaluation_environment.environment", 1), sentence
         return
     for arm in arms:
@@ -184,48 +180,6 @@ def _no_cuda() -> str:
         return "this machine has no NVIDIA GPU with a working driver"
     installed = version("torch")
     return f"the torch installed here ({installed}) was built without CUDA" if installed.endswith("+cpu") else ""
-
-
-# --- the environment --------------------------------------------------------------------------------------------------
-
-
-def _build_problem(arm: Arm, error: Exception) -> Problem:
-    """The field that made `gymnasium.make` fail, and why."""
-    unexpected = re.search(r"unexpected keyword argument '(\w+)'", str(error))
-    match error:
-        case gymnasium.error.DependencyNotInstalled():
-            return "environment", f"found {shown(arm.environment)}, which needs more than is installed: {_one_line(error)}"
-        case gymnasium.error.UnregisteredEnv() | gymnasium.error.DeprecatedEnv() | ModuleNotFoundError():
-            return "environment", _unknown_environment(arm.environment, error)
-        case TypeError() if unexpected and unexpected[1] in arm.environment_kwargs:
-            known = _arguments(arm.environment)
-            hint = did_you_mean(unexpected[1], known) or (f"; must be one of {', '.join(known)}" if known else "")
-            return f"environment_kwargs.{unexpected[1]}", f"unknown argument of {arm.environment}{hint}"
-    return "environment_kwargs" if arm.environment_kwargs else "environment", f"cannot be built: {_one_line(error)}"
-
-
-def _unknown_environment(name: str, error: Exception) -> str:
-    """The message for an unknown environment: the nearest names, or how to register one's own."""
-    if ":" in name:
-        reason = _one_line(error).partition(". ")[0]
-        return f"found {shown(name)}: {reason}; must be MODULE:ENV_ID, a module that can be imported here and registers the id"
-    if name.startswith("ALE/"):
-        return f"found {shown(name)}; Atari games are another package's: pip install ale-py, and write ale_py:{name}"
-    known = {each.casefold(): each for each in gymnasium.registry}
-    near = [known[each] for each in get_close_matches(name.casefold(), known, n=3, cutoff=0.6)]
-    hint = f"did you mean {', '.join(near)}?" if near else "write MODULE:ENV_ID for one that another package registers"
-    return f"found {shown(name)}, which Gymnasium does not have; {hint}"
-
-
-def _arguments(name: str) -> tuple[str, ...]:
-    """The named arguments of an environment's constructor; empty if they cannot be read."""
-    with contextlib.suppress(Exception):
-        entry = gymnasium.spec(name.rpartition(":")[2]).entry_point
-        creator = gymnasium.envs.registration.load_env_creator(entry) if isinstance(entry, str) else entry
-        if creator is not None:
-            named = inspect.signature(creator).parameters.values()
-            return tuple(each.name for each in named if each.kind != each.VAR_KEYWORD and each.name != "render_mode")
-    return ()
 
 
 # --- the spaces -------------------------------------------------------------------------------------------------------
@@ -264,7 +218,7 @@ def _action_problems(arm: Arm, space: Space) -> Iterator[Problem]:
 
 def _other_actions(arm: Arm) -> str:
     """The hint for environments that offer both discrete and continuous actions by an argument `continuous`."""
-    if "continuous" not in _arguments(arm.environment):
+    if "continuous" not in constructor_arguments(arm.environment):
         return ""
     continuous = not arm.environment_kwargs.get("continuous", False)
     return f", or set environment_kwargs.continuous: {str(continuous).lower()}"
@@ -299,9 +253,3 @@ def _short(space: Space) -> str:
     if isinstance(space, spaces.Dict):
         return f"Dict({', '.join(space.spaces)})"
     return f"Box{space.shape}" if isinstance(space, spaces.Box) else str(space)
-
-
-def _one_line(error: Exception) -> str:
-    """An exception in one line of at most 500 characters, without the colour codes that some libraries add."""
-    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
-    return f"{type(error).__name__}: {' '.join(text.split())}"[:500]

@@ -8,18 +8,18 @@ States are immutable values. One event changes little (a page of runs, a few bit
 event nor a decision costs more with ten thousand runs.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from functools import cache, partial, reduce
+from functools import reduce
 from typing import Any, Final, get_args
 
 from lander.protocol import events as e
 from lander.protocol.errors import StoreError
-from lander.protocol.experiment import Experiment, RunKey
 from lander.protocol.growth import Growth, execution_after, experiment_after
 from lander.protocol.lifecycle import next_experiment_state, next_run_state
 from lander.protocol.lineage import still_counts
-from lander.supervisor.core.standing import Attempt, ExperimentStanding, Failure, HostStanding, RunStanding
+from lander.supervisor.core.experiment_runs import runs_of, standing_of
+from lander.supervisor.core.standing import Attempt, Failure, HostStanding, RunStanding
 from lander.supervisor.core.state import State
 
 KEPT_CHECKPOINTS: Final = 3
@@ -66,8 +66,8 @@ def _change_run(state: State, name: str, **changes: Any) -> State:
 
 
 def _submitted(state: State, recorded: e.Recorded, event: e.ExperimentSubmitted) -> State:
-    runs = _runs(event.experiment, event.execution, {})
-    standing = _standing(event.experiment, event.execution, runs)
+    runs = runs_of(event.experiment, event.execution, {})
+    standing = standing_of(event.experiment, event.execution, runs)
     return replace(
         state,
         experiments=state.experiments.extended([(recorded.stream, standing)]),
@@ -79,12 +79,12 @@ def _submitted(state: State, recorded: e.Recorded, event: e.ExperimentSubmitted)
 def _grown(state: State, recorded: e.Recorded, event: Growth) -> State:
     before, catalogue = state.experiments[recorded.stream], state.runs
     experiment, execution = experiment_after(before.experiment, event), execution_after(before.execution, event)
-    runs = _runs(experiment, execution, catalogue)
+    runs = runs_of(experiment, execution, catalogue)
     if added := [run for run in runs if run.id not in catalogue]:
         catalogue = catalogue.extended((run.id, run) for run in added)
     for run in runs:
         catalogue = catalogue.put(run.id, run)
-    standing = replace(_standing(experiment, execution, runs), state=before.state)
+    standing = replace(standing_of(experiment, execution, runs), state=before.state)
     return replace(state, runs=catalogue, experiments=state.experiments.put(recorded.stream, standing))
 
 
@@ -92,44 +92,6 @@ def _code_changed(state: State, recorded: e.Recorded, event: e.CodeChanged) -> S
     for name in event.runs:
         state = _change_run(state, name, code=event.code, checkpoints=(), failures=(), other_code=state.runs[name].epoch)
     return _grown(state, recorded, event)
-
-
-def _runs(experiment: Experiment, execution: e.Execution, known: Mapping[str, RunStanding]) -> list[RunStanding]:
-    """An experiment's runs in the order in which they start: known runs keep their standing, others are new."""
-    forked = partial(e.CheckpointCommitted.forked, experiment)
-    arm = cache(lambda name, task: experiment.configuration(RunKey(experiment.experiment_id, name, 0, task)))
-    return [
-        replace(known[key.id], arm=arm(key.arm, key.task), place=place)
-        if key.id in known
-        else RunStanding(key.id, key.experiment, arm(key.arm, key.task), key.seed, place, forked(key.seed), experiment.code)
-        for place, key in enumerate(_turns(experiment, execution))
-    ]
-
-
-def _turns(experiment: Experiment, execution: e.Execution) -> list[RunKey]:
-    """The keys of an experiment's runs in the order in which they start."""
-    keys = list(experiment.runs)
-    if execution.mode == "sequential":
-        turns = {arm.name: turn for turn, arm in enumerate(experiment.arms)}
-        keys.sort(key=lambda key: turns[key.arm])
-    return keys
-
-
-def _standing(experiment: Experiment, execution: e.Execution, runs: Sequence[RunStanding]) -> ExperimentStanding:
-    """An experiment with these runs, in the order in which they start."""
-
-    def places(of: Callable[[RunStanding], bool]) -> int:
-        return sum(1 << run.place for run in runs if of(run))
-
-    return ExperimentStanding(
-        experiment,
-        execution,
-        order=tuple(run.id for run in runs),
-        on_cuda=places(lambda run: run.arm.device == "cuda"),
-        queued=places(lambda run: run.state == "queued"),
-        live=places(lambda run: run.live),
-        paused=places(lambda run: run.state == "paused"),
-    )
 
 
 def _experiment_moved(state: State, recorded: e.Recorded, event: e.Event) -> State:

@@ -1,0 +1,47 @@
+"""The runs of an experiment and its standing, from what was recorded of it when it was submitted or has grown."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import cache, partial
+
+from lander.protocol import events as e
+from lander.protocol.experiment import Experiment, RunKey
+from lander.supervisor.core.standing import ExperimentStanding, RunStanding
+
+
+def runs_of(experiment: Experiment, execution: e.Execution, known: Mapping[str, RunStanding]) -> list[RunStanding]:
+    """An experiment's runs in the order in which they start: known runs keep their standing, others are new."""
+    forked = partial(e.CheckpointCommitted.forked, experiment)
+    arm = cache(lambda name, task: experiment.configuration(RunKey(experiment.experiment_id, name, 0, task)))
+    return [
+        replace(known[key.id], arm=arm(key.arm, key.task), place=place)
+        if key.id in known
+        else RunStanding(key.id, key.experiment, arm(key.arm, key.task), key.seed, place, forked(key.seed), experiment.code)
+        for place, key in enumerate(_turns(experiment, execution))
+    ]
+
+
+def _turns(experiment: Experiment, execution: e.Execution) -> list[RunKey]:
+    """The keys of an experiment's runs in the order in which they start."""
+    keys = list(experiment.runs)
+    if execution.mode == "sequential":
+        turns = {arm.name: turn for turn, arm in enumerate(experiment.arms)}
+        keys.sort(key=lambda key: turns[key.arm])
+    return keys
+
+
+def standing_of(experiment: Experiment, execution: e.Execution, runs: Sequence[RunStanding]) -> ExperimentStanding:
+    """An experiment with these runs, in the order in which they start."""
+
+    def places(of: Callable[[RunStanding], bool]) -> int:
+        return sum(1 << run.place for run in runs if of(run))
+
+    return ExperimentStanding(
+        experiment,
+        execution,
+        order=tuple(run.id for run in runs),
+        on_cuda=places(lambda run: run.arm.device == "cuda"),
+        queued=places(lambda run: run.state == "queued"),
+        live=places(lambda run: run.live),
+        paused=places(lambda run: run.state == "paused"),
+    )
