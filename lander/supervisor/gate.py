@@ -250,7 +250,7 @@ class Gate:
         asyncio.get_running_loop().remove_reader(self._router.FD)
         self._router.close(linger=0)
         self._context.destroy(linger=0)
-        self._relay.close()
+        await self._relay.close()
 
     # ------------------------------------------------------------------------------------------------ handshakes
 

@@ -33,6 +33,7 @@ LOOK_SECONDS: Final = 0.2
 """While a peer waits, the gate is asked this often to look whether everything is read: what it sent may be no message."""
 CLOSE_SECONDS: Final = 5.0
 """How long a peer may take to read the last bytes of a connection that libzmq has closed."""
+ACCEPT_RETRY_SECONDS: Final = 0.2
 _KEEPALIVE: Final = {socket.TCP_KEEPIDLE: 6, socket.TCP_KEEPINTVL: 2, socket.TCP_KEEPCNT: 3}
 _DESCRIPTORS: Final = 3
 """File descriptors for each connection: the peer's, and both ends of the one to libzmq."""
@@ -54,30 +55,46 @@ class Relay:
         """Asks the gate to receive, and to call `drained` when it has read everything."""
         self._target = 0
         self._links: set[Link] = set()
+        self._leaving: set[Link] = set()
+        """Links whose connection to libzmq has ended, while the peer reads the last bytes."""
+        self._closed = False
         self._unread: dict[Link, int] = {}
         self._total = 0
         self._limit = max_connections()
         self._crowded = False
         self._looking: asyncio.TimerHandle | None = None
 
-    _server: asyncio.Server
+    _listener: socket.socket
+    _accepting: asyncio.Task[None]
 
     async def open(self, port: int | None, target: int) -> int:
         """Listen on loopback, at `port` if it is free, and forward to the port `target`; returns the port."""
         self._target = target
         try:
-            self._server = await self._listen(port or 0)
+            self._listener = socket.create_server((LOOPBACK, port or 0), backlog=1024)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise
-            self._server = await self._listen(0)
-        return int(self._server.sockets[0].getsockname()[1])
+            self._listener = socket.create_server((LOOPBACK, 0), backlog=1024)
+        self._listener.setblocking(False)
+        self._accepting = asyncio.create_task(self._accept(), name="accept")
+        return int(self._listener.getsockname()[1])
 
-    async def _listen(self, port: int) -> asyncio.Server:
-        return await asyncio.get_running_loop().create_server(lambda: Link(self), LOOPBACK, port, backlog=1024)
+    async def _accept(self) -> None:
+        """Not asyncio's server: one that is closed while it accepts leaves the connection open (CPython 3.11)."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                peer, _ = await loop.sock_accept(self._listener)
+                await loop.connect_accepted_socket(lambda: Link(self), peer)
+            except OSError as error:  # no file descriptor is left, or the peer has gone
+                LOG.warning("a connection is not accepted: %s", error)
+                await asyncio.sleep(ACCEPT_RETRY_SECONDS)
 
     def admit(self, link: "Link") -> bool:
-        """Take up a connection and connect it to libzmq; False if there are too many."""
+        """Take up a connection and connect it to libzmq; False if there are too many, or if the relay is closed."""
+        if self._closed:
+            return False
         crowded = len(self._links) >= self._limit
         if crowded and not self._crowded:
             LOG.warning("%d connections are open: no more are taken until one ends; raise the limit of open files", self._limit)
@@ -134,17 +151,29 @@ class Relay:
             self._looking = None
 
     def ended(self, link: "Link") -> None:
-        """Forget a connection: libzmq has closed its end."""
+        """Count a connection no more: libzmq has closed its end."""
         self._links.discard(link)
         self._unread.pop(link, None)
+        if not link.transport.is_closing():
+            self._leaving.add(link)
 
-    def close(self) -> None:
-        """Close every connection. libzmq's socket must be closed before."""
-        self._server.close()
+    def left(self, link: "Link") -> None:
+        """Forget a connection: the peer's end is closed, too."""
+        self._leaving.discard(link)
+
+    async def close(self) -> None:
+        """Close every connection, and wait until that is done. libzmq's socket must be closed before."""
+        self._closed = True
+        self._accepting.cancel()
+        await asyncio.gather(self._accepting, return_exceptions=True)
+        self._listener.close()
         if self._looking is not None:
             self._looking.cancel()
-        for link in self._links:
+        links = [*self._links, *self._leaving]
+        for link in links:
             link.abort()
+        await asyncio.gather(*(link.joining for link in links), return_exceptions=True)
+        await asyncio.sleep(0)  # the loop closes the sockets when it turns next
 
 
 class Link(asyncio.Protocol):
@@ -215,6 +244,7 @@ class Link(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """The peer is gone."""
+        self.relay.left(self)
         if self.libzmq is not None:
             self.resume_writing()  # what libzmq still says is read and dropped, so that it gets as far as the end
             self._end_stream()

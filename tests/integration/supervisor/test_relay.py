@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import resource
 import socket
@@ -52,7 +53,8 @@ class Behind:
 
     async def __aexit__(self, *_):
         self._server.close()
-        self.relay.close()
+        await self.relay.close()
+        await asyncio.sleep(0.01)  # what was accepted meanwhile has its writer now
         for writer in self._writers:
             writer.transport.abort()
         await asyncio.sleep(0.01)
@@ -189,3 +191,17 @@ def test_a_supervisor_may_open_as_many_files_as_its_system_lets_it(tmp_path):
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     (line,) = (line.split() for line in limits.splitlines() if line.startswith("Max open files"))
     assert int(line[3]) == min(hard, MAX_OPEN_FILES)
+
+
+async def test_connections_that_arrive_while_it_closes_leave_nothing_open():
+    """A transport or socket that is left would warn when it is collected, and warnings are errors here."""
+    for number in range(20):
+        async with Behind() as behind:
+            clients = [socket.create_connection(("127.0.0.1", behind.port)) for _ in range(5)]
+            for client in clients:
+                client.send(b"x" * 1000)
+            for _ in range(number % 5):
+                await asyncio.sleep(0)
+        for client in clients:
+            client.close()
+        gc.collect()
