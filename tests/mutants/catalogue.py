@@ -155,8 +155,8 @@ MUTANTS = (
     Mutant(
         "globals of modules not compared",
         "lander/actors/environment/attributes.py",
-        "    found: dict[str, bytes] = {}\n    for module in _modules(environments):\n",
-        "    found: dict[str, bytes] = {}\n    for module in _modules([]):\n",
+        "    found: dict[str, bytes] = {}\n    for module in _source_modules(environments):\n",
+        "    found: dict[str, bytes] = {}\n    for module in _source_modules([]):\n",
         (
             "tests/integration/actors/test_established_exactness.py::test_what_a_module_keeps_is_played_again_from_the_construction",
         ),

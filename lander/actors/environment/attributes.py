@@ -73,7 +73,7 @@ def module_globals(environments: Iterable[gymnasium.Env[Any, Any]]) -> dict[str,
     All environments of a process share them, and a fork has them as they are: only a new process begins without them.
     """
     found: dict[str, bytes] = {}
-    for module in _modules(environments):
+    for module in _source_modules(environments):
         for name, value in list(vars(module).items()):
             if not (name.startswith("__") or isinstance(value, _OPAQUE) or _is_place_of(module, value)):
                 encoded = encode(value)
@@ -106,7 +106,7 @@ def _attributes_of(layer: object) -> Iterator[tuple[str, Any]]:
                 yield name, value
 
 
-def _modules(environments: Iterable[gymnasium.Env[Any, Any]]) -> list[ModuleType]:
+def _source_modules(environments: Iterable[gymnasium.Env[Any, Any]]) -> list[ModuleType]:
     kinds = (type(each) for environment in environments for each in layers(environment) if not isinstance(each, ONLY_WATCH))
     names = dict.fromkeys(base.__module__ for kind in kinds for base in kind.__mro__)
     return [sys.modules[name] for name in names if name in sys.modules and name.partition(".")[0] not in _WITHOUT_GLOBALS]
