@@ -163,17 +163,11 @@ def test_more_training_steps_extend_what_has_completed_and_all_of_it_can_be_veri
 
 
 UNREPEATABLE = """
-import itertools
 import gymnasium
 from gymnasium.envs.classic_control.cartpole import CartPoleEnv
 
 class Unrepeatable(CartPoleEnv):
-    episodes = itertools.count()  # of this process, so that none can be played again
-
-    def reset(self, *, seed=None, options=None):
-        observation, info = super().reset(seed=seed)
-        self.state = observation + next(self.episodes) % 5 / 100
-        return self.state.astype("float32"), info
+    metadata = CartPoleEnv.metadata | {"side_effects": True}  # so it is never played again
 
 gymnasium.register("Unrepeatable-v0", Unrepeatable, max_episode_steps=100)
 """
