@@ -56,10 +56,7 @@ def replay(
     from lander.store.records.run_code import notice_of
     from lander.store.records.run_record import Record
 
-    if check and (output is not None or fps is not None):
-        raise UsageError(f"--check makes no film; leave {'--output' if output is not None else '--fps'} out")
-    if fps is not None and isnan(fps):
-        raise UsageError("--fps: found nan; must be a number")
+    _check_options(check, output, fps)
     with Reader(settings.home) as reader, warnings.catch_warnings(action="ignore"):  # the run's log already has these warnings
         only_run(reader, run)
         if notice := notice_of(reader, run):
@@ -76,6 +73,13 @@ def replay(
         which = f"episode{'s' if len(chosen) > 1 else ''}-{'-'.join(map(str, chosen))}"
         player.film(chosen, output or film_path(settings.home, RunKey.parse(run), which), fps)
     return 0
+
+
+def _check_options(check: bool, output: Path | None, fps: float | None) -> None:
+    if check and (output is not None or fps is not None):
+        raise UsageError(f"--check makes no film; leave {'--output' if output is not None else '--fps'} out")
+    if fps is not None and isnan(fps):
+        raise UsageError("--fps: found nan; must be a number")
 
 
 def choose(record: "Record", episodes: "Mapping[int, EpisodeFinished]", words: Sequence[str]) -> list[int]:
