@@ -5,19 +5,19 @@ runs, to `code/<SHA-256 of the archive>`. Before each use the directory is packe
 run never trains with a file that has been changed there.
 """
 
-import fcntl
 import hashlib
 import io
 import os
 import shutil
 import tarfile
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from lander.home.artifacts import read_artifact
 from lander.home.durable_files import make_directory
 from lander.home.layout import code_directory
+from lander.home.lock import exclusive
 
 
 def pack(files: Mapping[str, bytes], executable: Collection[str] = ()) -> bytes:
@@ -45,21 +45,10 @@ def unpacked(home: Path, sha256: str) -> Path:
     """
     directory = code_directory(home, sha256)
     make_directory(directory.parent)
-    with _exclusive(directory.parent):
+    with exclusive(directory.parent):  # nobody moves a directory away that another begins to import from
         if not _is_intact(directory, sha256):
             _unpack(read_artifact(home, sha256), directory)
     return directory
-
-
-@contextmanager
-def _exclusive(directory: Path) -> Iterator[None]:
-    """One process at a time unpacks: nobody moves a directory away that another begins to import from."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _is_intact(directory: Path, sha256: str) -> bool:

@@ -3,9 +3,11 @@
 The lock file holds one byte, with which the supervisor reports a full disk: changing it in place needs no disk space.
 """
 
+import contextlib
 import fcntl
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -84,3 +86,14 @@ def is_full(home: Path) -> bool:
     except OSError:
         return False
     return content == _FULL and is_locked(home)
+
+
+@contextlib.contextmanager
+def exclusive(directory: Path) -> Iterator[None]:
+    """Only one process at a time is inside, for the same directory; the others wait."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -4,9 +4,6 @@ Checkpoints share files (the pages of a replay buffer), so a file is deleted onl
 is always kept. Deleted files are listed in `artifacts/collected`, to distinguish them from files that are lost.
 """
 
-import contextlib
-import fcntl
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +11,7 @@ from typing import Final
 
 from lander.home.durable_files import publish, unfinished
 from lander.home.layout import ARTIFACTS, artifact_path
+from lander.home.lock import exclusive
 from lander.home.regular_file import open_regular
 from lander.protocol.errors import StoreError
 from lander.protocol.events import CheckpointCommitted
@@ -126,7 +124,7 @@ def delete(home: Path, found: Garbage) -> tuple[int, int]:
     files = size = 0
     if not found.files:
         return files, size
-    with _exclusive(home):
+    with exclusive(home / ARTIFACTS):  # two collections at once would each lose the other's additions to the list
         before = {sha256 for sha256 in collected(home) if not artifact_path(home, sha256).exists()}
         _record_collected(home, before | {path.name for path in found.files})
         for path in found.files:
@@ -135,17 +133,6 @@ def delete(home: Path, found: Garbage) -> tuple[int, int]:
                 path.unlink(missing_ok=True)
                 files += 1
     return files, size
-
-
-@contextlib.contextmanager
-def _exclusive(home: Path) -> Iterator[None]:
-    """One collection at a time: two at once would each lose the other's additions to the list."""
-    descriptor = os.open(home / ARTIFACTS, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def expected_missing(home: Path, runs: Mapping[str, RunCheckpoints]) -> frozenset[str]:
