@@ -22,7 +22,7 @@ from lander.protocol.growth import arm_with_recorded_defaults
 from lander.protocol.refusals import did_you_mean
 from lander.protocol.wire import MAX_FRAME
 from lander.store.log.reader import Reader
-from lander.store.records.run_code import code_of
+from lander.store.records.run_code import code_by_run
 from lander.store.records.sections import experiment_at
 
 _OF_THE_VARIANT: Final = ("hyperparameters", "environment_kwargs")
@@ -77,7 +77,8 @@ def _of_one_arm(reader: Reader, target: str) -> list[RunKey]:
 
 def _code_of_all(reader: Reader, runs: Sequence[RunKey]) -> Code | None:
     """The code that the runs trained on, and the fork continues on; raises `UsageError` if they differ."""
-    found = [code_of(reader, run.id) for run in runs]
+    code = code_by_run(reader, runs[0].experiment)
+    found = [code[run.id] for run in runs]
     if any(code != found[0] for code in found):
         names = ", ".join(f"{run.id} {code.name if code else 'uncaptured'}" for run, code in zip(runs, found, strict=True))
         raise UsageError(f"these runs trained on different code of their environment ({names}); choose some with --seeds")
