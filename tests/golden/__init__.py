@@ -8,7 +8,7 @@ from pathlib import Path
 from lander.store.log.reader import DATABASE
 
 HERE = Path(__file__).parent
-VERSIONS = (1, 2, 3, 4)
+VERSIONS = (1, 2, 3, 4, 5)
 
 
 def unpack(version, home):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 DATABASE: Final = "events.db"
 """The file name of the event store in the home."""
-SCHEMA_VERSION: Final = 5
+SCHEMA_VERSION: Final = 6
 
 _PAGE: Final = 1024
 
