@@ -6,6 +6,7 @@ An unknown value is empty, a value that is not a number is `nan`.
 
 import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import IO, Final, NamedTuple
 
 from lander.protocol.experiment import RunKey
@@ -84,11 +85,10 @@ def write_csv(table: Table, file: IO[str]) -> None:
     """
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(table.columns)
-    writer.writerows(tuple(map(_written, row)) for row in table.rows)
+    writer.writerows([_written(cell) if isinstance(cell, str) else cell for cell in row] for row in table.rows)
 
 
-def _written(cell: Cell) -> Cell:
-    if not isinstance(cell, str):
-        return cell
+@lru_cache(1024)  # millions of rows have the same few names
+def _written(cell: str) -> str:
     text = printable(cell)
     return f"'{text}" if text.startswith(_FORMULA) else text
