@@ -12,6 +12,7 @@ from lander.experiments.execution import execution_with
 from lander.experiments.specification import ExperimentSpec
 from lander.protocol.commands import StopTarget, SubmitExperiment
 from lander.protocol.experiment import Experiment
+from lander.protocol.states import UNDER_WAY
 from lander.store.log.reader import Reader, StoredEvent
 from lander.store.projections.status import status
 
@@ -111,7 +112,7 @@ def await_step(path: Path, run: str, step: int) -> None:
 def _await_end(path: Path, wanted: Experiment) -> None:
     with Reader(path) as reader:
         name = wanted.experiment_id
-        _await(lambda: status(reader, name)["experiments"][0]["state"] not in ("queued", "running"), f"{name} to end")
+        _await(lambda: status(reader, name)["experiments"][0]["state"] not in UNDER_WAY, f"{name} to end")
 
 
 def _await(condition: Callable[[], bool], what: str) -> None:

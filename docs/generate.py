@@ -19,6 +19,7 @@ from lander.cli.main import INTERRUPTED, cli
 from lander.experiments.schema import experiment_schema
 from lander.protocol import commands, errors, events, lifecycle, states
 from lander.protocol.model import Message, Model
+from lander.store.projections import headline, status
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -335,13 +336,35 @@ def states_page() -> str:
         _table(("state", "meaning"), ((_code(state), words) for state, words in meaning)),
         "## Transitions of a run",
         _transitions(lifecycle.RUN_TRANSITIONS),
+        *_headlines(),
         "## Transitions of an experiment",
+        "These are recorded.",
         _transitions(lifecycle.EXPERIMENT_TRANSITIONS),
         "An experiment is `quarantined` if this version cannot read all of its events. No event leads there.",
         "## Why an attempt ended",
         "An attempt is one process that trains a run. `AttemptEnded` names one of these causes. `crashed` carries the signal, "
         "as in `crashed(SIGKILL)`.",
         ", ".join(map(_code, get_args(events.Cause))) + ".",
+    )
+
+
+def _headlines() -> Iterator[str]:
+    """What `status` says of an experiment and of its runs, from the tables."""
+    after, share, at_last = status.ETA_AFTER_SECONDS, status.ETA_AFTER_SHARE, status.ETA_AT_LAST_SECONDS
+    yield "## What `status` says of an experiment"
+    yield "`status --json` has four fields for each experiment. They follow from its runs; only how it ended is recorded."
+    yield "`state`: while it is under way, the first of these states that one of its runs is in."
+    yield _table(("state", "meaning for an experiment"), ((_code(name), words) for name, words in headline.STATES.items()))
+    yield "`phase`: the first of these that one of its runs is in, or null. Each run has a `phase` of its own."
+    yield _table(("phase", "meaning for a run"), ((_code(name), words) for name, words in headline.PHASES.items()))
+    yield (
+        "`waiting_for`: set while it is `queued`. It is the experiment that holds slots (`cart`, or `cart and 1 more`), "
+        "`a slot` if none does, or `its next attempt`, if each queued run failed and is tried again after a delay."
+    )
+    yield "`summary`: the same in words, with the number of runs if not all: `paused (11 of 12), 1 skipped`."
+    yield (
+        "Of a run, `percent` is 100 only when it has completed. `eta_seconds` is null unless it trains, and in the first "
+        f"{after:.0f} seconds of each attempt; then until {share:.0%} of the attempt's steps, or {at_last:.0f} seconds, are done."
     )
 
 

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lander.app import status_text
 from lander.app.conduct import Show
-from lander.protocol.states import LIVE, TERMINAL, UNDER_WAY
+from lander.app.run_table import GAP, WORDS, run_table, shortened
+from lander.app.screen import Block, Screen, screen, whole
+from lander.protocol.states import TERMINAL, UNDER_WAY
 from lander.protocol.text import printable
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-    from rich.table import Table
+    from rich.console import Console
+    from rich.text import Text
 
     from lander.store.projections.status import ExperimentStatus, RunStatus
 
@@ -29,10 +31,9 @@ _STYLES: Final = {
     "stopped": "yellow",
     "skipped": "magenta",
 }
-_MIN_WIDTHS: Final = {"checkpoint": 126, "steps": 110, "cpu": 110, "memory": 76, "steps/s": 66}
-"""The smallest screen width at which a column is shown."""
-_LINES_AROUND: Final = 5
-"""Lines that the table of runs must leave free: heading, column names, overall line, a note, the cursor."""
+_MARGIN: Final = "  "
+_BAR: Final = (6, 24)
+"""The least and the most characters of a progress bar."""
 
 
 @contextmanager
@@ -48,7 +49,7 @@ def live_view(quiet: bool = False) -> Iterator[Show]:
         yield Lines().show
         return
     with tables(console) as show:
-        yield lambda experiment: show([experiment])
+        yield lambda experiment: show([experiment], experiment["state"] not in UNDER_WAY)
 
 
 # --- lines ------------------------------------------------------------------------------------------------------------
@@ -72,10 +73,11 @@ class Lines:
             self._reader_gone = True
 
     def _changes(self, experiment: "ExperimentStatus") -> Iterator[str]:
-        if self._changed(experiment["id"], experiment["state"]) and experiment["state"] in UNDER_WAY:
+        state = experiment["state"]  # of a start, the line of the run tells
+        if state != "starting" and self._changed(experiment["id"], state) and state in UNDER_WAY:
             yield status_text.heading(experiment)
         for run in experiment["runs"]:
-            if self._changed(run["id"], status_text.state(run)) and run["state"] != "queued":
+            if self._changed(run["id"], _words_of(run)) and run["state"] != "queued":
                 yield f"{run['id']}: {_line_of(run)}"
         if experiment["state"] not in UNDER_WAY:
             yield status_text.heading(experiment)
@@ -88,8 +90,13 @@ class Lines:
         return before != state
 
 
+def _words_of(run: "RunStatus") -> str:
+    """Its state in words; of each evaluation on the way, two lines would be too many."""
+    return status_text.state(run if run["step"] >= run["total_steps"] else {**run, "phase": None})
+
+
 def _line_of(run: "RunStatus") -> str:
-    words = status_text.state(run)
+    words = _words_of(run)
     if run["state"] in TERMINAL and run["step"]:
         words += f" after {run['step']:,} steps"
         words += f", mean return {status_text.number(run['mean_return'])}" if run["mean_return"] is not None else ""
@@ -101,58 +108,56 @@ def _line_of(run: "RunStatus") -> str:
 
 @contextmanager
 def tables(console: "Console") -> Iterator[Any]:
-    """A function that draws experiments in place of its last drawing."""
+    """A function that draws experiments in place of its last drawing: as many as fit, or, as the last drawing, all of it."""
     from rich.live import Live
 
+    def draw(experiments: Sequence["ExperimentStatus"], last: bool = False) -> None:
+        shown = whole(experiments) if last else screen(experiments, console.height - 1)  # the cursor needs a line
+        live.update(picture(shown, console.width), refresh=True)
+
     with Live(console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False) as live:
-        yield lambda experiments: live.update(picture(experiments, console.width, console.height), refresh=True)
+        yield draw
 
 
-def picture(experiments: Sequence["ExperimentStatus"], width: int, height: int) -> "RenderableType":
-    """Experiments as tables that fit on a screen; complete once everything has ended, since then the screen may scroll."""
-    from rich.console import Group
-
-    ended = all(experiment["state"] not in UNDER_WAY for experiment in experiments)
-    room = 10**6 if ended else max(3, height // max(1, len(experiments)) - _LINES_AROUND)
-    return Group(*(part for experiment in experiments for part in _parts(experiment, width, room)))
-
-
-def _parts(experiment: "ExperimentStatus", width: int, room: int) -> Iterator["RenderableType"]:
+def picture(shown: Screen, width: int) -> "Text":
+    """A screen of experiments as text, each line of which fits the width."""
     from rich.text import Text
 
-    shown = _most_relevant(experiment["runs"], room)
-    yield Text(status_text.heading(experiment), style="bold", no_wrap=True, overflow="ellipsis")
-    if experiment["quarantine"]:
-        return
-    yield _table(shown, width)
-    hidden = len(experiment["runs"]) - len(shown)
-    if hidden:
-        yield Text(f" … and {hidden} more", style="dim")
-    yield Text(f" {status_text.overall(experiment)}", no_wrap=True, overflow="ellipsis")
+    lines = [line for block in shown.blocks for line in _lines_of(block, width)]
+    if shown.hidden:
+        lines.append(Text(shortened(shown.hidden, width), style="dim"))
+    return Text("\n", no_wrap=True, overflow="ellipsis").join(lines)
 
 
-def _most_relevant(runs: Sequence["RunStatus"], room: int) -> list["RunStatus"]:
-    """As many runs as there is room for: first live ones, then failed, skipped and paused ones, then queued ones."""
-    ranks = {**dict.fromkeys(LIVE, 0), "failed": 1, "skipped": 1, "paused": 1, "queued": 2}
-    ranked = sorted(range(len(runs)), key=lambda index: (ranks.get(runs[index]["state"], 3), index))
-    return [runs[index] for index in sorted(ranked[:room])]
-
-
-def _table(runs: Sequence["RunStatus"], width: int) -> "Table":
-    from rich.progress_bar import ProgressBar
-    from rich.table import Table
+def _lines_of(block: Block, width: int) -> Iterator["Text"]:
     from rich.text import Text
 
-    names = [name for name in status_text.HEADINGS if width >= _MIN_WIDTHS.get(name, 0)]
-    table = Table(box=None, padding=(0, 1), header_style="dim")
-    for name in names[:2]:
-        table.add_column(name, min_width=9, no_wrap=True, overflow="ellipsis")
-    table.add_column("", min_width=4, max_width=24 if width >= 110 else 10)  # the progress bar, which shrinks before text does
-    for name in names[2:]:
-        table.add_column(name, justify="right", no_wrap=True)
-    for run in runs:
-        cells = dict(zip(status_text.HEADINGS, status_text.cells(run), strict=True))
+    experiment, runs = block
+    words = status_text.heading(experiment) if runs else status_text.brief(experiment)
+    yield Text(shortened(words, width), style="bold")
+    if runs:
+        yield from _table(runs, width - len(_MARGIN))
+        if block.hidden:
+            yield Text(_MARGIN + shortened(block.hidden, width - len(_MARGIN)), style="dim")
+        yield Text(_MARGIN + shortened(status_text.overall(experiment), width - len(_MARGIN)))
+
+
+def _table(runs: Sequence["RunStatus"], width: int) -> Iterator["Text"]:
+    """The table with a progress bar after the words, in what room is left; a narrow screen leaves out numbers for it."""
+    from rich.text import Text
+
+    heads, *rows = run_table(runs, width, _BAR[0] + len(GAP))
+    room = min(_BAR[1], width - len(GAP.join(heads)) - len(GAP))
+    bar = " " * room if room >= _BAR[0] else ""
+    yield Text(_MARGIN + GAP.join(filter(None, [*heads[:WORDS], bar, *heads[WORDS:]])), style="dim")
+    for run, cells in zip(runs, rows, strict=True):
         style = _STYLES.get(run["state"], "")
-        bar = ProgressBar(100, run["percent"], complete_style=style, finished_style=style)
-        table.add_row(cells["run"], Text(cells["state"], style), bar, *(cells[name] for name in names[2:]))
-    return table
+        parts = [Text(cells[0]), Text(cells[1], style), *([_bar(run["percent"], room, style)] if bar else [])]
+        yield Text(_MARGIN) + Text(GAP).join([*parts, *map(Text, cells[WORDS:])])
+
+
+def _bar(percent: float, width: int, style: str) -> "Text":
+    from rich.text import Text
+
+    done = int(percent * width / 100)
+    return Text("━" * done, style) + Text("━" * (width - done), "bright_black")

@@ -1,7 +1,8 @@
-"""Text for numbers and runs, shared by the live table and the plain status."""
+"""The words for numbers, runs and experiments, shared by the live view and the plain status."""
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from lander.protocol.states import SUMMARY_ORDER, TERMINAL, in_words
@@ -24,7 +25,7 @@ def cells(run: "RunStatus") -> tuple[str, ...]:
         f"{run['arm']}/{run['seed']}",
         state(run),
         f"{run['step']:,}".rjust(len(total)) + f"/{total}",
-        f"{run['percent']:.0f}%",
+        f"{int(run['percent'])}%",
         NOTHING if run["steps_per_second"] is None else f"{run['steps_per_second']:,.0f}",
         number(run["mean_return"]),
         NOTHING if run["eta_seconds"] is None else duration(run["eta_seconds"]),
@@ -35,9 +36,10 @@ def cells(run: "RunStatus") -> tuple[str, ...]:
 
 
 def state(run: "RunStatus") -> str:
-    """The state in words, with the cause if it says more, the attempt if it is not the first, and `started over` or `inexact`
-    if the attempt did not resume exactly."""
-    marks = [f"attempt {run['attempt']}"] if run["attempt"] > 1 and run["state"] not in TERMINAL else []
+    """The state in words, with the cause if it says more, the phase if that does, the attempt if it is not the first, and
+    `started over` or `inexact` if the attempt did not resume exactly."""
+    marks: list[str] = [run["phase"]] if run["phase"] in ("evaluating", "finishing", "owes an evaluation") else []
+    marks += [f"attempt {run['attempt']}"] if run["attempt"] > 1 and run["state"] not in TERMINAL else []
     marks += ["started over"] if run["attempt"] > 1 and run["state"] == "running" and run["resume"] == "fresh" else []
     if replay := run["replay"]:
         share = 100 * replay["played"] / max(1, replay["total"])
@@ -58,31 +60,45 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def aligned(rows: Sequence[Sequence[str]], words: int) -> list[str]:
-    """Lines with the cells in columns: the first `words` columns to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(width) if index < words else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
+def counted(states: Iterable[str]) -> str:
+    """How often each state occurs: `3 running, 1 queued`."""
+    counts = Counter(states)
+    ordered = [*SUMMARY_ORDER, *sorted(counts.keys() - set(SUMMARY_ORDER))]
+    return ", ".join(f"{counts[name]} {name}" for name in ordered if counts[name])
+
+
+def progress(experiment: "ExperimentStatus") -> str:
+    """How much of an experiment is done, and about how long it takes to its end if that can be told."""
+    runs = experiment["runs"]
+    steps, total = sum(min(run["step"], run["total_steps"]) for run in runs), sum(run["total_steps"] for run in runs)
+    percent = 100 * steps // max(1, total)
+    if any(run["state"] != "completed" for run in runs):
+        percent = min(percent, 99)
+    return f"{percent}%{_pace(runs)}"
+
+
+def _pace(runs: "Iterable[RunStatus]") -> str:
+    """The time left if every run that is there trains like those that can be judged by now; empty if there is none."""
+    judged = [run["steps_per_second"] or 0.0 for run in runs if run["eta_seconds"] is not None]
+    speed = sum(judged) / max(1, len(judged)) * sum(run["state"] in ("starting", "running") for run in runs)
+    left = sum(max(0, run["total_steps"] - run["step"]) for run in runs if run["state"] not in TERMINAL | {"paused"})
+    return f", about {duration(left / speed)} left at {speed:,.0f} steps/s" if speed else ""
 
 
 def overall(experiment: "ExperimentStatus") -> str:
-    """An experiment's progress in one line, the most important first, since narrow screens cut the end."""
+    """An experiment's progress and the states of its runs, the most important first, since narrow screens cut the end."""
     runs = experiment["runs"]
-    done = sum(min(run["step"], run["total_steps"]) for run in runs) / max(1, sum(run["total_steps"] for run in runs))
-    speed = sum(run["steps_per_second"] or 0.0 for run in runs if run["state"] == "running")
-    left = sum(max(0, run["total_steps"] - run["step"]) for run in runs if run["state"] not in TERMINAL | {"paused"})
-    pace = f", about {duration(left / speed)} left at {speed:,.0f} steps/s" if speed else ""
-    counts = {name: sum(run["state"] == name for run in runs) for name in SUMMARY_ORDER}
-    words = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    return f"{100 * done:.0f}%{pace} – {len(runs)} run{'s' if len(runs) != 1 else ''}: {words}"
+    return f"{progress(experiment)} – {len(runs)} run{'s' if len(runs) != 1 else ''}: {counted(run['state'] for run in runs)}"
 
 
-def heading(experiment: "ExperimentStatus") -> str:
-    """An experiment's name, state and question; of a quarantined one, why it is that."""
+def heading(experiment: "ExperimentStatus", between: str = "") -> str:
+    """An experiment's name, summary and question; of a quarantined one, why it is that."""
     said = experiment["quarantine"] or " ".join(experiment["hypothesis"].split())
-    return f"{experiment['id']}: {experiment['state']}" + (f" – {one_line(cut(said, HEADING_CHARACTERS))}" if said else "")
+    question = f" – {one_line(cut(said, HEADING_CHARACTERS))}" if said else ""
+    return f"{experiment['id']}: {experiment['summary']}{between}{question}"
+
+
+def brief(experiment: "ExperimentStatus") -> str:
+    """An experiment in one line: its heading with its progress, if it has made any."""
+    begun = any(run["step"] for run in experiment["runs"])
+    return heading(experiment, f", {progress(experiment)}" if begun else "")

@@ -389,6 +389,16 @@ class MetricsLogged(Message):
     values: dict[str, float]
 
 
+class EvaluationStarted(Message):
+    """The policy of timestep `step` is being evaluated, and training waits. `EvaluationFinished` has the result.
+
+    Without it, the evaluation was not made to its end; the run owes it if a checkpoint of that step was written since.
+    """
+
+    kind: ClassVar[str] = "EvaluationStarted"
+    step: Count
+
+
 class EvaluationFinished(Message):
     """The policy of timestep `step` was evaluated: one deterministic episode for each of the seeds from `first_seed` on.
 
@@ -580,6 +590,7 @@ Event = Union[  # noqa: UP007 - get_args needs a Union it can take apart at run 
     StepsRecorded,
     EpisodeFinished,
     MetricsLogged,
+    EvaluationStarted,
     EvaluationFinished,
     CheckpointCommitted,
     ModelSaved,
@@ -603,6 +614,7 @@ TRAINER_KINDS: Final = frozenset(
         StepsRecorded,
         EpisodeFinished,
         MetricsLogged,
+        EvaluationStarted,
         EvaluationFinished,
         CheckpointCommitted,
         ModelSaved,

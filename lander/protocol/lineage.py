@@ -12,6 +12,7 @@ from lander.protocol.events import (
     CheckpointCommitted,
     EpisodeFinished,
     EvaluationFinished,
+    EvaluationStarted,
     Event,
     MetricsLogged,
     ModelSaved,
@@ -56,6 +57,8 @@ class Lineage:
         match event:
             case StepsRecorded() | EpisodeFinished():
                 return self.counts(epoch, event.last_step)
-            case MetricsLogged() | EvaluationFinished() | CheckpointCommitted() | ModelSaved() | TrainingEnded():
+            case MetricsLogged() | EvaluationStarted() | EvaluationFinished():
+                return self.counts(epoch, event.step)
+            case CheckpointCommitted() | ModelSaved() | TrainingEnded():
                 return self.counts(epoch, event.step)
         return True

@@ -6,6 +6,8 @@ RunState = Literal["queued", "starting", "running", "paused", "stopping", "compl
 ExperimentState = Literal["queued", "running", "completed", "failed", "stopped"]
 KnownState = ExperimentState | Literal["quarantined"]
 """What is known of an experiment: its state, or that it is quarantined, because this version cannot read all its events."""
+ShownState = RunState | Literal["quarantined"]
+"""What is shown of an experiment: as long as it is under way, its state follows from those of its runs."""
 
 QUARANTINED: Final = "quarantined"
 """Left alone until a version can read all its events."""
@@ -22,8 +24,8 @@ SUMMARY_ORDER: Final[tuple[RunState, ...]] = (
     *("running", "starting", "stopping", "queued", "paused"),
 )
 """The order of states in a summary: ended runs first."""
-UNDER_WAY: Final[frozenset[ExperimentState]] = frozenset({"queued", "running"})
-"""Not yet ended."""
+UNDER_WAY: Final[frozenset[RunState]] = LIVE | {"queued", "paused"}
+"""Not yet ended. Of these, only `queued` and `running` are recorded of an experiment; its runs tell the others."""
 
 
 def in_words(state: str, cause: str | None) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from lander.app import client
 from lander.protocol.errors import LanderError
 from lander.protocol.experiment import Experiment
+from lander.protocol.states import UNDER_WAY
 from tests.chaos.schedule import Strike
 from tests.support.bits import Bits
 from tests.support.live_home import LiveHome
@@ -100,7 +101,7 @@ class Campaign:
         return False
 
     def _ended(self, wanted: Experiment) -> bool:
-        return self.live_home.status(wanted.experiment_id)["state"] not in ("queued", "running")
+        return self.live_home.status(wanted.experiment_id)["state"] not in UNDER_WAY
 
     def _await(self, strike: Strike) -> Process:
         found: list[Process] = []

@@ -13,6 +13,7 @@ from lander.experiments.execution import execution_with
 from lander.protocol.commands import Accepted, StopTarget, SubmitExperiment
 from lander.protocol.events import Event
 from lander.protocol.experiment import Experiment
+from lander.protocol.states import UNDER_WAY
 from lander.store.log import chain
 from lander.store.log.reader import DATABASE, Reader, StoredEvent, open_reader
 from lander.store.projections.status import ExperimentStatus, RunStatus, status
@@ -52,7 +53,7 @@ class LiveHome:
         return self.wait_ended(wanted.experiment_id)
 
     def wait_ended(self, name: str) -> ExperimentStatus:
-        self.wait(lambda: self.status(name)["state"] not in ("queued", "running"), f"{name} to end")
+        self.wait(lambda: self.status(name)["state"] not in UNDER_WAY, f"{name} to end")
         return self.status(name)
 
     def wait_state(self, run: str, *states: str) -> RunStatus:

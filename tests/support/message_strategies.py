@@ -218,6 +218,7 @@ EVENTS = {
         reset_rng=BYTES,
     ),
     e.MetricsLogged: st.builds(e.MetricsLogged, step=COUNTS, values=st.dictionaries(TEXT, FLOATS, max_size=4)),
+    e.EvaluationStarted: st.builds(e.EvaluationStarted, step=COUNTS),
     e.EvaluationFinished: evaluations(),
     e.CheckpointCommitted: CHECKPOINTS,
     e.ModelSaved: st.builds(e.ModelSaved, step=COUNTS, path=TEXT, sha256=TEXT, which=st.sampled_from(["final", "best"])),

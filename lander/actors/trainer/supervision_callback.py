@@ -19,7 +19,7 @@ from lander.actors.trainer.evaluation_schedule import Evaluations
 from lander.actors.trainer.exchange import Exchange
 from lander.actors.trainer.finiteness import check_finite
 from lander.actors.trainer.mailbox import Mailbox
-from lander.protocol.events import MetricsLogged, Resume
+from lander.protocol.events import EvaluationStarted, MetricsLogged, Resume
 
 
 class LeaveTrainingError(Exception):
@@ -117,6 +117,8 @@ class SupervisionCallback(BaseCallback):
         """
         self._check_finite()
         self.exchange()
+        self._mailbox.say(EvaluationStarted(step=self.num_timesteps))
+        self._mailbox.exchange()
         try:
             evaluation = self._evaluations.make(final=final)
         except (LeaveTrainingError, EnvironmentFailedError):

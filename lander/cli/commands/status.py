@@ -1,6 +1,7 @@
 """`lander-ctl status`: show the state of experiments. The command must start fast, so it imports only what it needs."""
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +9,6 @@ import click
 
 from lander.cli.options import FOLLOW_SECONDS, CommandSettings, common
 from lander.cli.terminal import show
-from lander.protocol.states import UNDER_WAY
 
 if TYPE_CHECKING:
     from lander.store.log.reader import Reader
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def status(settings: CommandSettings, target: str | None, watch: bool, as_json: bool, at: int | None) -> int:
     """Show the state of experiments.
 
-    Without a TARGET, of every experiment; with a TARGET, of its runs.
+    Without a TARGET, of every experiment; with a TARGET, of its runs. On a terminal the table leaves out what does not fit.
 
     \b
     Examples:
@@ -69,8 +69,18 @@ def _print(reader: "Reader", target: str | None, as_json: bool) -> "Status":
     from lander.store.projections.status import status as read
 
     found = read(reader, target)
-    show(_json(found, indent=2) if as_json else _plain(found))
+    show(_json(found, indent=2) if as_json else _plain(found, _width()))
     return found
+
+
+def _width() -> int | None:
+    """The columns of the terminal that is written to; None if it is none."""
+    import os
+    import sys
+
+    with suppress(OSError, ValueError):
+        return os.get_terminal_size(sys.stdout.fileno()).columns or None
+    return None
 
 
 def _json(found: "Status", indent: int | None = None) -> str:
@@ -92,21 +102,24 @@ def _json(found: "Status", indent: int | None = None) -> str:
     return json.dumps({**found, "experiments": experiments}, indent=indent, allow_nan=False)
 
 
-def _plain(found: "Status") -> str:
+def _plain(found: "Status", width: int | None = None) -> str:
     if not found["experiments"]:
         return "no experiments yet"
-    return "\n\n".join(_block(experiment) for experiment in found["experiments"])
+    return "\n\n".join(_block(experiment, width) for experiment in found["experiments"])
 
 
-def _block(experiment: "ExperimentStatus") -> str:
-    from lander.app import status_text
+def _block(experiment: "ExperimentStatus", width: int | None) -> str:
+    from lander.app.run_table import GAP, run_table, wrapped
+    from lander.app.status_text import heading, overall
 
     if experiment["quarantine"]:
-        return status_text.heading(experiment)
-    rows = [status_text.HEADINGS, *(status_text.cells(run) for run in experiment["runs"])]
-    table = [f"  {line}" for line in status_text.aligned(rows, words=2)]
-    given_up = [f"  {run['arm']}/{run['seed']} given up: {run['why']}" for run in experiment["runs"] if run["why"]]
-    return "\n".join([status_text.heading(experiment), *table, f"  {status_text.overall(experiment)}", *given_up])
+        return wrapped(heading(experiment), width)
+    margin, runs = "  ", experiment["runs"]
+    rows = run_table(runs, None if width is None else width - len(margin))
+    table = [f"{margin}{GAP.join(row)}".rstrip() for row in rows]
+    given_up = [f"{run['arm']}/{run['seed']} given up: {run['why']}" for run in runs if run["why"]]
+    below = [wrapped(text, width, margin) for text in (overall(experiment), *given_up)]
+    return "\n".join([wrapped(heading(experiment), width), *table, *below])
 
 
 def _warn(reader: "Reader", home: Path, target: str | None) -> None:
@@ -137,16 +150,11 @@ def _watch(reader: "Reader", target: str | None, as_json: bool) -> None:
         while True:
             identity.require()
             ended = not reader.unfinished(target)
-            experiments = read(reader, target)["experiments"]
-            draw(experiments if target is not None else _current(experiments))
-            if target is not None and ended:
+            last = target is not None and ended
+            draw(read(reader, target)["experiments"], last)
+            if last:
                 return
             time.sleep(FOLLOW_SECONDS)
-
-
-def _current(experiments: "list[ExperimentStatus]") -> "list[ExperimentStatus]":
-    """The experiments under way, or the latest if there is none, since a screen has limited room."""
-    return [each for each in experiments if each["state"] in UNDER_WAY] or experiments[-1:]
 
 
 def _watch_plainly(reader: "Reader", target: str | None, as_json: bool) -> None:

@@ -78,6 +78,7 @@ CREATE TABLE progress (
     started_at    INTEGER,           -- of the training of this attempt; NULL while it is starting
     started_step  INTEGER NOT NULL,
     last_at       INTEGER,           -- of the last steps recorded
+    evaluating    INTEGER,           -- the step of an evaluation that has begun, or is owed, and is not finished
     model         TEXT,
     model_sha256  TEXT
 ) STRICT;

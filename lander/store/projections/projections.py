@@ -14,7 +14,7 @@ from lander.protocol import events as e
 from lander.protocol.experiment import Experiment, RunKey
 from lander.protocol.growth import Growth, experiment_after
 from lander.protocol.lifecycle import next_experiment_state, next_run_state
-from lander.protocol.lineage import SUPERSEDED_SQL
+from lander.protocol.lineage import SUPERSEDED_SQL, still_counts
 from lander.protocol.states import LIVE, QUARANTINED, UNDER_WAY
 from lander.store.log.statements import Statement
 from lander.store.projections.rows import ExperimentRow, ProgressRow, ResourcesRow, upsert
@@ -143,6 +143,8 @@ class Projections:
         self._run_state_changed(recorded, event)
         row = self.progress[recorded.stream]
         row.cause = row.detail = row.why = None
+        if event.reason == "extended" and row.step >= row.total_steps:
+            row.evaluating = row.step  # no more steps are wanted of it, so more episodes are
 
     def _run_failed_or_skipped(self, recorded: e.Recorded, event: e.RunFailed | e.RunSkipped) -> None:
         self._run_state_changed(recorded, event)
@@ -179,6 +181,8 @@ class Projections:
         row.step = row.started_step = event.from_step
         row.episodes = event.from_episode
         row.model = row.model_sha256 = None
+        if row.evaluating is not None and not still_counts(row.evaluating, event.from_step):
+            row.evaluating = None
         self._children += [
             Statement(_SUPERSEDE_EPISODES, [(row.id, event.from_step, event.from_episode)]),
             Statement(_SUPERSEDE_CHECKPOINTS, [(row.id, event.from_step)]),
@@ -196,6 +200,16 @@ class Projections:
     def _steps_recorded(self, recorded: e.Recorded, event: e.StepsRecorded) -> None:
         if row := self._row_if_current(recorded):
             row.step, row.last_at = event.last_step, recorded.at
+            if row.evaluating is not None and row.evaluating < row.step:
+                row.evaluating = None
+
+    def _evaluation_started(self, recorded: e.Recorded, event: e.EvaluationStarted) -> None:
+        if row := self._row_if_current(recorded):
+            row.evaluating = event.step
+
+    def _evaluation_finished(self, recorded: e.Recorded, event: e.EvaluationFinished) -> None:
+        if row := self._row_if_current(recorded):
+            row.evaluating = None
 
     def _episode_finished(self, recorded: e.Recorded, event: e.EpisodeFinished) -> None:
         if row := self._row_if_current(recorded):
@@ -254,6 +268,8 @@ _HANDLERS: Final[Mapping[type[e.Event | e.Unreadable], _Handler]] = {
     e.TrainingStarted: Projections._training_started,
     e.StepsRecorded: Projections._steps_recorded,
     e.EpisodeFinished: Projections._episode_finished,
+    e.EvaluationStarted: Projections._evaluation_started,
+    e.EvaluationFinished: Projections._evaluation_finished,
     e.CheckpointCommitted: Projections._checkpoint_committed,
     e.ModelSaved: Projections._model_saved,
     e.ResourcesSampled: Projections._resources_sampled,

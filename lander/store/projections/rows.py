@@ -43,6 +43,7 @@ class ProgressRow:
     started_at: int | None = None
     started_step: int = 0
     last_at: int | None = None
+    evaluating: int | None = None
     model: str | None = None
     model_sha256: str | None = None
 

@@ -7,9 +7,18 @@ from collections.abc import Sequence
 from typing import Any, Final, TypedDict
 
 from lander.protocol.returns import RETURN_WINDOW, mean_return
-from lander.protocol.states import LIVE, QUARANTINED, KnownState, RunState
+from lander.protocol.states import LIVE, QUARANTINED, RunState, ShownState
 from lander.protocol.targets import matches
 from lander.store.log.reader import Reader
+from lander.store.projections.headline import Activity, Headline, Phase, headline
+
+ETA_AFTER_SECONDS: Final = 5.0
+"""An estimate of the time that is left needs this much training in the attempt, and a share of its steps."""
+ETA_AFTER_SHARE: Final = 0.05
+ETA_AT_LAST_SECONDS: Final = 60.0
+"""After this much training, the share of the steps does not matter."""
+MOST_PERCENT: Final = 99.99
+"""Of a run that has not completed: steps beyond the last may still have an evaluation before them."""
 
 
 class CheckpointStatus(TypedDict):
@@ -36,12 +45,17 @@ class ReplayStatus(TypedDict):
 
 
 class RunStatus(TypedDict):
-    """The status of one run. `replay` is set only while its environments are played again, before training goes on."""
+    """The status of one run.
+
+    `phase` says what it does where `state` does not. `percent` is 100 only when it has completed. `eta_seconds` is set only
+    while it trains, after enough steps of its attempt. `replay` is set only while its environments are played again.
+    """
 
     id: str
     arm: str
     seed: int
     state: RunState
+    phase: Phase | None
     cause: str | None
     detail: str | None
     why: str | None
@@ -62,11 +76,10 @@ class RunStatus(TypedDict):
     replay: ReplayStatus | None
 
 
-class ExperimentStatus(TypedDict):
+class ExperimentStatus(Headline):
     """The status of one experiment with its runs; of a quarantined one, `quarantine` says why, and no runs are shown."""
 
     id: str
-    state: KnownState
     hypothesis: str
     quarantine: str | None
     runs: list[RunStatus]
@@ -81,11 +94,17 @@ class Status(TypedDict):
 
 _RUNS: Final = """
     SELECT p.id AS number, p.run AS id, p.arm, p.seed, p.state, p.cause, p.detail, p.why, p.step, p.total_steps, p.episodes,
-           p.attempt, p.resume, p.host, p.device, p.pid, p.started_at, p.started_step, p.last_at,
+           p.attempt, p.resume, p.host, p.device, p.pid, p.started_at, p.started_step, p.last_at, p.evaluating,
            r.cpu_percent, r.memory_mb, r.gpu_percent
     FROM progress p LEFT JOIN resources r ON r.run = p.id AND r.at >= p.started_at
     WHERE p.experiment = ? ORDER BY p.id
 """
+_HOLDERS: Final = """
+    SELECT p.experiment FROM progress p JOIN experiments x ON x.id = p.experiment
+    WHERE p.state IN ('starting', 'running', 'stopping') AND x.state <> 'quarantined'
+    GROUP BY p.experiment ORDER BY x.submitted
+"""
+"""The experiments that hold slots."""
 _CHECKPOINT: Final = "SELECT step, digest FROM checkpoints WHERE run = ? ORDER BY step DESC LIMIT 1"
 _LAST_EVENT: Final = """
     SELECT e.kind, e.body FROM events e JOIN streams s ON s.id = e.stream
@@ -103,38 +122,71 @@ def status(reader: Reader, target: str | None = None) -> Status:
         rows = reader.connection.execute(
             "SELECT id, state, hypothesis FROM experiments WHERE ?1 IS NULL OR id = ?1 ORDER BY submitted", (wanted,)
         ).fetchall()
-        return {"position": reader.position(), "experiments": [_experiment(reader, target, *row) for row in rows]}
+        holders = [name for (name,) in reader.connection.execute(_HOLDERS)]
+        return {"position": reader.position(), "experiments": [_experiment(reader, target, holders, *row) for row in rows]}
 
 
-def _experiment(reader: Reader, target: str | None, name: str, state: KnownState, hypothesis: str) -> ExperimentStatus:
+def _experiment(
+    reader: Reader, target: str | None, holders: Sequence[str], name: str, state: ShownState, hypothesis: str
+) -> ExperimentStatus:
     quarantine = reader.quarantine(name) if state == QUARANTINED else None
-    runs = _runs(reader, name, target) if quarantine is None else []
-    return {"id": name, "state": state, "hypothesis": hypothesis, "quarantine": quarantine, "runs": runs}
+    rows = _rows(reader, name) if quarantine is None else []
+    activities = [Activity(row["state"], row["phase"], row["cause"] not in (None, "preempted")) for row in rows]
+    return {
+        "id": name,
+        **headline(state, activities, holders),
+        "hypothesis": hypothesis,
+        "quarantine": quarantine,
+        "runs": [_run(reader, row) for row in rows if target is None or matches(target, row["id"])],
+    }
 
 
-def _runs(reader: Reader, experiment: str, target: str | None) -> list[RunStatus]:
+def _rows(reader: Reader, experiment: str) -> list[dict[str, Any]]:
+    """What is stored of every run of the experiment, whatever was asked for: its headline follows from all of them."""
     cursor = reader.connection.execute(_RUNS, (experiment,))
     names = [column[0] for column in cursor.description]
     rows = [dict(zip(names, row, strict=True)) for row in cursor]
-    return [_run(reader, row) for row in rows if target is None or matches(target, row["id"])]
+    for row in rows:
+        row["replay"] = _replay(reader, row) if row["state"] == "starting" else None
+        row["phase"] = _phase(reader, row)
+    return rows
+
+
+def _phase(reader: Reader, row: dict[str, Any]) -> Phase | None:
+    match row["state"]:
+        case "running" if row["evaluating"] is not None:
+            return "evaluating"
+        case "running":
+            return "finishing" if row["step"] >= row["total_steps"] else "training"
+        case "starting":
+            return "replaying" if row["replay"] else None
+        case "stopping" | "completed":
+            return None
+    return "owes an evaluation" if _owes_evaluation(reader, row) else None
+
+
+def _owes_evaluation(reader: Reader, row: dict[str, Any]) -> bool:
+    """Whether its next attempt continues where an evaluation has yet to be made: from a checkpoint of that step."""
+    checkpoint = _checkpoint(reader, row["number"]) if row["evaluating"] is not None else None
+    return checkpoint is not None and checkpoint["step"] == row["evaluating"]
 
 
 def _run(reader: Reader, row: dict[str, Any]) -> RunStatus:
     speed = _steps_per_second(row)
-    left = row["total_steps"] - row["step"]
     return {
         "id": row["id"],
         "arm": row["arm"],
         "seed": row["seed"],
         "state": row["state"],
+        "phase": row["phase"],
         "cause": row["cause"],
         "detail": row["detail"],
         "why": row["why"],
         "step": row["step"],
         "total_steps": row["total_steps"],
-        "percent": min(100.0, round(100 * row["step"] / row["total_steps"], 2)),
+        "percent": _percent(row),
         "steps_per_second": speed,
-        "eta_seconds": round(max(0, left) / speed, 1) if speed and row["state"] in LIVE else None,
+        "eta_seconds": _eta_seconds(row, speed),
         "episodes": row["episodes"],
         "mean_return": _mean_return(reader, row["number"]),
         "attempt": row["attempt"],
@@ -144,17 +196,33 @@ def _run(reader: Reader, row: dict[str, Any]) -> RunStatus:
         "pid": row["pid"],
         "checkpoint": _checkpoint(reader, row["number"]),
         "resources": _resources(row) if row["state"] in LIVE else None,
-        "replay": _replay(reader, row) if row["state"] == "starting" else None,
+        "replay": row["replay"],
     }
+
+
+def _percent(row: dict[str, Any]) -> float:
+    return 100.0 if row["state"] == "completed" else min(MOST_PERCENT, round(100 * row["step"] / row["total_steps"], 2))
+
+
+def _eta_seconds(row: dict[str, Any], speed: float | None) -> float | None:
+    """The time left at the mean speed of the attempt; None unless it trains, and has done so for long enough to tell."""
+    if row["phase"] != "training" or not speed:
+        return None
+    seconds, done, wanted = _trained_seconds(row), row["step"] - row["started_step"], row["total_steps"] - row["started_step"]
+    early = done < ETA_AFTER_SHARE * wanted and seconds < ETA_AT_LAST_SECONDS
+    return None if early or seconds < ETA_AFTER_SECONDS else round((row["total_steps"] - row["step"]) / speed, 1)
+
+
+def _trained_seconds(row: dict[str, Any]) -> float:
+    """From the start of the attempt's training to its last recorded steps."""
+    began, last = row["started_at"], row["last_at"]
+    return 0.0 if began is None or last is None else float((last - began) / 1e6)
 
 
 def _steps_per_second(row: dict[str, Any]) -> float | None:
     """The mean over the current attempt: PPO alternates between acting and learning, so a short window would fluctuate."""
-    if row["started_at"] is None or row["last_at"] is None or row["last_at"] <= row["started_at"]:
-        return None
-    seconds: float = (row["last_at"] - row["started_at"]) / 1e6
-    steps: int = row["step"] - row["started_step"]
-    return round(steps / seconds, 1)
+    seconds, steps = _trained_seconds(row), row["step"] - row["started_step"]
+    return round(steps / seconds, 1) if seconds > 0 else None
 
 
 def _checkpoint(reader: Reader, number: int) -> CheckpointStatus | None:

@@ -27,6 +27,7 @@ from lander.protocol.events import (
     AttemptEnded,
     CheckpointCommitted,
     EvaluationFinished,
+    EvaluationStarted,
     ModelSaved,
     StepsRecorded,
     TrainingStarted,
@@ -107,6 +108,7 @@ def test_a_stop_during_the_last_evaluation_is_no_end(tmp_path):
     stopped.beats_left = 1
     stopped.train()
     assert (stopped.ended.cause, stopped.ended.step) == ("stopped", 768)
+    assert stopped.heard(EvaluationStarted) == [EvaluationStarted(step=768)]
     assert stopped.heard(ModelSaved) == []
     last = stopped.lineage()[-1]
     assert (last.finished, last.evaluation, last.evaluation_episodes) == (True, None, 0)
@@ -151,13 +153,15 @@ def test_a_stop_comes_through_an_evaluation_that_does_not_end(shared_home, tmp_p
     (tmp_path / "gate").touch()
     shared_home.submit(wanted)
     for run in wanted.runs:
-        shared_home.wait(lambda run=run.id: shared_home.run(run)["step"] == step, "the step of the evaluation")
+        shared_home.wait(lambda run=run.id: shared_home.run(run)["phase"] == "evaluating", "the evaluation")
+        assert shared_home.run(run.id)["step"] == step
     ask(shared_home, PauseTarget, wanted.experiment_id)
     for run in wanted.runs:
         assert shared_home.wait_state(run.id, "paused")["checkpoint"]["step"] == step
         (ended,) = shared_home.events(run.id, "AttemptEnded")
         assert isinstance(ended, AttemptEnded)
         assert (ended.cause, ended.signal, ended.step) == ("paused", None, step)
+    assert shared_home.status(wanted.experiment_id)["summary"] == "paused, 2 owe an evaluation"
     (tmp_path / "gate").unlink()
     ask(shared_home, ResumeTarget, wanted.experiment_id)
     assert shared_home.wait_ended(wanted.experiment_id)["state"] == "completed"

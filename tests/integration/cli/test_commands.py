@@ -189,8 +189,8 @@ def finished(shared_home, tmp_path_factory):
 
 
 RUN_FIELDS = (
-    "id arm seed state cause step total_steps percent steps_per_second eta_seconds episodes mean_return attempt resume host"
-    " device pid checkpoint resources replay"
+    "id arm seed state phase cause step total_steps percent steps_per_second eta_seconds episodes mean_return attempt resume"
+    " host device pid checkpoint resources replay"
 )
 
 
@@ -200,7 +200,7 @@ def test_status_json_is_the_documented_object(finished):
     status = json.loads(output)
     assert list(status) == ["position", "experiments"]
     (experiment,) = status["experiments"]
-    assert list(experiment) == ["id", "state", "hypothesis", "runs"]
+    assert list(experiment) == ["id", "state", "phase", "waiting_for", "summary", "hypothesis", "runs"]
     assert (experiment["id"], experiment["state"], experiment["hypothesis"]) == ("tiny", "completed", "More is better")
     assert [run["id"] for run in experiment["runs"]] == ["tiny/baseline/0", "tiny/fast/0"]
     for run in experiment["runs"]:

@@ -1,0 +1,75 @@
+"""The table of runs in as many columns as fit, and lines of text that fit: nothing is broken within a word."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from lander.app.status_text import HEADINGS, cells
+from lander.protocol.text import MARK, cut
+
+if TYPE_CHECKING:
+    from lander.store.projections.status import RunStatus
+
+WORDS: Final = 2
+"""The first columns, run and state: they hold words, stand to the left, and are always there."""
+GAP: Final = "  "
+_DROPPED: Final = ("checkpoint", "cpu", "memory", "steps", "steps/s", "return", "left", "done")
+"""The columns that a narrow screen leaves out, the first of them first."""
+_EXPECTED: Final = {"steps/s": 6, "return": 8, "left": 7, "memory": 8, "cpu": 4}
+"""Widths that these columns may come to, so that none comes and goes with every new number."""
+
+
+def run_table(runs: "Sequence[RunStatus]", width: int | None = None, spare: int = 0) -> list[list[str]]:
+    """The headings and a row for each run: cells that are padded to columns, of which as many are left as fit the width.
+
+    Numbers leave so much of the width to `spare`; the words of a state need not.
+    """
+    rows = [HEADINGS, *(cells(run) for run in runs)]
+    widths = {name: max(map(len, column)) for name, column in zip(HEADINGS, zip(*rows, strict=True), strict=True)}
+    kept = _kept(widths, None if width is None else width - spare)
+    if width is not None:
+        widths["state"] = max(len("state"), min(widths["state"], width - _total(widths, kept - {"state"}) - len(GAP)))
+    return [
+        [_padded(name, cell, widths[name]) for name, cell in zip(HEADINGS, row, strict=True) if name in kept] for row in rows
+    ]
+
+
+def _kept(widths: dict[str, int], width: int | None) -> set[str]:
+    expected = {name: max(size, _EXPECTED.get(name, 0)) for name, size in widths.items()}
+    kept = set(HEADINGS)
+    for name in _DROPPED:
+        if width is not None and _total(expected, kept) > width:
+            kept.discard(name)
+    return kept
+
+
+def _total(widths: dict[str, int], names: set[str]) -> int:
+    return sum(widths[name] for name in names) + len(GAP) * (len(names) - 1)
+
+
+def _padded(name: str, cell: str, width: int) -> str:
+    return shortened(cell, width).ljust(width) if name in HEADINGS[:WORDS] else cell.rjust(width)
+
+
+def shortened(text: str, width: int) -> str:
+    """The text, or as many of its first words as fit the width, and the mark; a word that alone is too long is cut."""
+    if len(text) <= width:
+        return text
+    words = text[: max(0, width - len(MARK))].rpartition(" ")[0]
+    return f"{words} {MARK}" if len(words) * 2 > width else cut(text, width)
+
+
+def wrapped(text: str, width: int | None, indent: str = "") -> str:
+    """The text in lines that fit the width, broken between words; each begins with the indent, the later ones further in."""
+    if width is None or len(indent + text) <= width:
+        return indent + text
+    import textwrap  # rarely needed, and `status` must start fast
+
+    lines = textwrap.wrap(
+        text,
+        width,
+        initial_indent=indent,
+        subsequent_indent=f"{indent}    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "\n".join(lines)
