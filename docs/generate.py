@@ -364,7 +364,7 @@ def _headlines() -> Iterator[str]:
     yield "`summary`: the same in words, with the number of runs if not all: `paused (11 of 12), 1 skipped`."
     yield (
         "Of a run, `percent` is 100 only when it has completed. `eta_seconds` is null unless it trains, and in the first "
-        f"{after:.0f} seconds of each attempt; then until {share:.0%} of the attempt's steps, or {at_last:.0f} seconds, are done."
+        f"{after:.0f} seconds of each attempt; then until {share:.0%} of its steps, or {at_last:.0f} seconds, are done."
     )
 
 

@@ -125,7 +125,7 @@ def picture(shown: Screen, width: int) -> "Text":
 
     lines = [line for block in shown.blocks for line in _lines_of(block, width)]
     if shown.hidden:
-        lines.append(Text(shortened(shown.hidden, width), style="dim"))
+        lines.append(Text(shortened(shown.hidden, width, ", "), style="dim"))
     return Text("\n", no_wrap=True, overflow="ellipsis").join(lines)
 
 
@@ -138,7 +138,7 @@ def _lines_of(block: Block, width: int) -> Iterator["Text"]:
     if runs:
         yield from _table(runs, width - len(_MARGIN))
         if block.hidden:
-            yield Text(_MARGIN + shortened(block.hidden, width - len(_MARGIN)), style="dim")
+            yield Text(_MARGIN + shortened(block.hidden, width - len(_MARGIN), ", "), style="dim")
         yield Text(_MARGIN + shortened(status_text.overall(experiment), width - len(_MARGIN)))
 
 
@@ -160,4 +160,4 @@ def _bar(percent: float, width: int, style: str) -> "Text":
     from rich.text import Text
 
     done = int(percent * width / 100)
-    return Text("━" * done, style) + Text("━" * (width - done), "bright_black")
+    return Text("━" * done, style) + Text("─" * (width - done), "bright_black")

@@ -50,12 +50,15 @@ def _padded(name: str, cell: str, width: int) -> str:
     return shortened(cell, width).ljust(width) if name in HEADINGS[:WORDS] else cell.rjust(width)
 
 
-def shortened(text: str, width: int) -> str:
-    """The text, or as many of its first words as fit the width, and the mark; a word that alone is too long is cut."""
+def shortened(text: str, width: int, between: str = " ") -> str:
+    """The text, or as many of its first words as fit the width, and the mark; a word that alone is too long is cut.
+
+    `between` stands where it may be cut.
+    """
     if len(text) <= width:
         return text
-    words = text[: max(0, width - len(MARK))].rpartition(" ")[0]
-    return f"{words} {MARK}" if len(words) * 2 > width else cut(text, width)
+    words = text[: max(0, width - len(MARK))].rpartition(between)[0]
+    return f"{words}{between}{MARK}" if len(words) * 2 > width else cut(text, width)
 
 
 def wrapped(text: str, width: int | None, indent: str = "") -> str:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 LEAST_RUNS: Final = (3, 1)
 """A table has this many runs at least, or this many on a screen with less room; else the experiment has one line."""
 
+_ORDER: Final[Sequence[ShownState]] = (*STATES, QUARANTINED)
+"""What trains first, what has ended last."""
+
 
 class Block(NamedTuple):
     """An experiment on the screen: with a table of these of its runs, or in one line if there are none."""
@@ -25,7 +28,7 @@ class Block(NamedTuple):
         """What is said of the runs that are not in the table; empty if all are."""
         shown = {run["id"] for run in self.runs}
         states = [run["state"] for run in self.experiment["runs"] if run["id"] not in shown]
-        return f"… and {len(states)} more: {counted(states)}" if states else ""
+        return f"… and {len(states)} more: {counted(states, _ORDER)}" if states else ""
 
 
 class Screen(NamedTuple):
@@ -46,14 +49,13 @@ def screen(experiments: "Sequence[ExperimentStatus]", lines: int) -> Screen:
     Half of the lines are left to tables, so that a screen full of headings does not hide what trains.
     """
     current = [each for each in experiments if each["state"] in UNDER_WAY] or experiments[-1:]
-    order: Sequence[ShownState] = (*STATES, QUARANTINED)
-    ranked = sorted(current, key=lambda each: order.index(each["state"]))
+    ranked = sorted(current, key=lambda each: _ORDER.index(each["state"]))
     listed = ranked[: max(1, lines // 2)]
     names = {each["id"] for each in listed}
     hidden = [each["state"] for each in experiments if each["id"] not in names]
     counts = _shares([each for each in listed if each["state"] in LIVE] or listed, lines - len(listed) - bool(hidden))
     blocks = (Block(each, _most_relevant(each["runs"], counts.get(each["id"], 0))) for each in current if each["id"] in names)
-    more = f"… and {len(hidden)} more experiment{'s' if len(hidden) > 1 else ''}: {counted(hidden)}" if hidden else ""
+    more = f"… and {len(hidden)} more experiment{'s' if len(hidden) > 1 else ''}: {counted(hidden, _ORDER)}" if hidden else ""
     return Screen(tuple(blocks), more)
 
 

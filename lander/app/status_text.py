@@ -60,11 +60,10 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def counted(states: Iterable[str]) -> str:
-    """How often each state occurs: `3 running, 1 queued`."""
+def counted(states: Iterable[str], order: Iterable[str] = SUMMARY_ORDER) -> str:
+    """How often each state occurs, in this order: `3 running, 1 queued`."""
     counts = Counter(states)
-    ordered = [*SUMMARY_ORDER, *sorted(counts.keys() - set(SUMMARY_ORDER))]
-    return ", ".join(f"{counts[name]} {name}" for name in ordered if counts[name])
+    return ", ".join(f"{counts[name]} {name}" for name in order if counts[name])
 
 
 def progress(experiment: "ExperimentStatus") -> str:

@@ -65,7 +65,7 @@ def test_the_table_fits_its_screen(width):
     lines = drawn(status, width=width, height=24)
     assert len(lines) == 23
     assert all(len(line.rstrip()) <= width for line in lines)
-    assert "  … and 31 more: 20 completed, 11 running" in lines
+    assert "  … and 31 more: 11 running, 20 completed" in lines
     assert "baseline/20" in lines[2]
 
 
@@ -132,14 +132,14 @@ def test_what_is_hidden_of_many_experiments_is_told(count, height, width):
 def test_of_many_experiments_those_that_train_have_tables_and_the_others_say_what_they_wait_for():
     lines = drawn(*several(7), height=24)
     assert [line for line in lines if "waiting" in line] == [f"e{n}: waiting for cart – More is better" for n in range(5)]
-    assert [line.split()[0] for line in lines if "━" in line] == ["baseline/0", "fast/0"] * 2
+    assert [line.split()[0] for line in lines if "─" in line] == ["baseline/0", "fast/0"] * 2
 
 
 def test_what_is_hidden_is_counted_by_its_state():
     ended = [experiment(run(state="completed"), name=f"old{n}", state="completed") for n in range(3)]
     paused = [experiment(run(state="paused"), name="idle", state="running")]
     lines = drawn(*ended, *several(4, live=3), *paused, height=8)
-    assert lines[-1] == "… and 5 more experiments: 3 completed, 1 queued, 1 paused"
+    assert lines[-1] == "… and 5 more experiments: 1 queued, 1 paused, 3 completed"
 
 
 def test_of_what_has_ended_the_latest_is_shown():

@@ -24,6 +24,10 @@ def test_what_is_too_long_is_cut_between_words(text, width, fitting):
     assert len(fitting) <= width
 
 
+def test_of_counts_no_number_stands_alone():
+    assert shortened("12 queued, 1 paused, 3 failed", 24, ", ") == "12 queued, 1 paused, …"
+
+
 def test_what_is_wrapped_loses_no_word():
     lines = wrapped(WHY, 40, "  ").splitlines()
     assert len(lines) > 2
