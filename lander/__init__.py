@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from lander.api.experiments import report as report
     from lander.api.experiments import run as run
     from lander.api.experiments import validate as validate
+    from lander.api.record_keeping import archive as archive
+    from lander.api.record_keeping import hypothesis as hypothesis
+    from lander.api.record_keeping import list_experiments as list_experiments
+    from lander.api.record_keeping import note as note
+    from lander.api.record_keeping import tag as tag
+    from lander.api.record_keeping import unarchive as unarchive
     from lander.api.results import ArmOutcome as ArmOutcome
     from lander.api.results import Result as Result
     from lander.api.results import RunOutcome as RunOutcome
@@ -40,8 +46,12 @@ __all__ = [
     "NotFoundError",
     "Result",
     "RunOutcome",
+    "archive",
     "export",
     "fork",
+    "hypothesis",
+    "list_experiments",
+    "note",
     "pause",
     "report",
     "resume",
@@ -49,6 +59,8 @@ __all__ = [
     "run",
     "skip",
     "stop",
+    "tag",
+    "unarchive",
     "validate",
 ]
 
@@ -61,8 +73,12 @@ _HOMES: Final = {
     "NotFoundError": "lander.protocol.errors",
     "Result": "lander.api.results",
     "RunOutcome": "lander.api.results",
+    "archive": "lander.api.record_keeping",
     "export": "lander.api.targets",
     "fork": "lander.api.experiments",
+    "hypothesis": "lander.api.record_keeping",
+    "list_experiments": "lander.api.record_keeping",
+    "note": "lander.api.record_keeping",
     "pause": "lander.api.targets",
     "report": "lander.api.experiments",
     "resume": "lander.api.targets",
@@ -70,6 +86,8 @@ _HOMES: Final = {
     "run": "lander.api.experiments",
     "skip": "lander.api.targets",
     "stop": "lander.api.targets",
+    "tag": "lander.api.record_keeping",
+    "unarchive": "lander.api.record_keeping",
     "validate": "lander.api.experiments",
 }
 _NAMES: Final = {"Experiment": "ExperimentSpec"}

@@ -262,7 +262,7 @@ def operate(home: Path, kind: str, target: str) -> Accepted:
 
 def operation(kind: str, target: str, **options: Any) -> Command:
     """One of `OPERATE`, in the name of whoever runs this process."""
-    return {each.kind: each for each in OPERATE}[kind](target=target, operator=_operator(), **options)
+    return {each.kind: each for each in OPERATE}[kind](target=target, operator=operator(), **options)
 
 
 def stop(home: Path, target: str) -> Accepted:
@@ -270,7 +270,7 @@ def stop(home: Path, target: str) -> Accepted:
     return operate(home, StopTarget.kind, target)
 
 
-def _operator() -> str:
+def operator() -> str:
     """`user@host`; a number where the user has no name, as in many containers."""
     try:
         user = getpass.getuser()

@@ -9,6 +9,7 @@ from typing import ClassVar, Final, Union, get_args
 
 from pydantic import Field
 
+from lander.protocol.annotations import Remark, Tag
 from lander.protocol.code import Code
 from lander.protocol.events import CheckpointCommitted, Execution, Number, ResourcesSampled, Seconds
 from lander.protocol.experiment import Arm, EvaluationEnvironment, Experiment
@@ -77,6 +78,47 @@ class CheckpointTarget(_TargetCommand):
     """Ask the target's training runs for a checkpoint at their next boundary."""
 
     kind: ClassVar[str] = "CheckpointTarget"
+
+
+class _ExperimentCommand(Message):
+    """A command of `operator` for a whole experiment."""
+
+    experiment: Text
+    operator: ShortText
+
+
+class ArchiveExperiment(_ExperimentCommand):
+    """Leave the experiment out of overviews; nothing of it is deleted. Refused while it is under way."""
+
+    kind: ClassVar[str] = "ArchiveExperiment"
+
+
+class UnarchiveExperiment(_ExperimentCommand):
+    """Show the experiment in overviews again."""
+
+    kind: ClassVar[str] = "UnarchiveExperiment"
+
+
+class AddNote(_ExperimentCommand):
+    """Write something down about the experiment."""
+
+    kind: ClassVar[str] = "AddNote"
+    text: Remark
+
+
+class ChangeTags(_ExperimentCommand):
+    """Tag the experiment, or remove tags that it has."""
+
+    kind: ClassVar[str] = "ChangeTags"
+    add: tuple[Tag, ...] = ()
+    remove: tuple[Tag, ...] = ()
+
+
+class AmendHypothesis(_ExperimentCommand):
+    """Word the hypothesis otherwise. The original stays on record, and stays what the runs test."""
+
+    kind: ClassVar[str] = "AmendHypothesis"
+    hypothesis: Remark
 
 
 class ShutDown(Message):
@@ -288,6 +330,11 @@ Command = Union[  # noqa: UP007 - get_args needs a Union it can take apart at ru
     RetryTarget,
     SkipTarget,
     CheckpointTarget,
+    ArchiveExperiment,
+    UnarchiveExperiment,
+    AddNote,
+    ChangeTags,
+    AmendHypothesis,
     ShutDown,
     Ping,
     Accepted,
@@ -311,6 +358,8 @@ COMMAND_TYPES: Final[Mapping[str, type[Command]]] = {command_type.kind: command_
 
 OPERATE: Final = (StopTarget, PauseTarget, ResumeTarget, RetryTarget, SkipTarget, CheckpointTarget)
 """The commands that a person may give for a target."""
-CLIENT: Final = (SubmitExperiment, *OPERATE, ShutDown, Ping)
+ANNOTATE: Final = (ArchiveExperiment, UnarchiveExperiment, AddNote, ChangeTags, AmendHypothesis)
+"""The commands that are recorded, and start, stop and change no run."""
+CLIENT: Final = (SubmitExperiment, *OPERATE, *ANNOTATE, ShutDown, Ping)
 HOST: Final = (JoinHost, TrainerExited, ReportResources)
 TRAINER: Final = (Append,)

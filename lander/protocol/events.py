@@ -15,10 +15,11 @@ from typing import Annotated, ClassVar, Final, Literal, NamedTuple, Self, Union,
 
 from pydantic import Field, model_validator
 
+from lander.protocol.annotations import Remark, Tag
 from lander.protocol.code import Code
 from lander.protocol.digests import RULE, digest
 from lander.protocol.experiment import Arm, Experiment, Identifier, Seeds, Settings, Steps
-from lander.protocol.model import Count, Digest, EndOfText, Message, Model, Text
+from lander.protocol.model import Count, Digest, EndOfText, Message, Model, ShortText, Text
 from lander.protocol.plain import MAX_INTEGER, PlainData
 
 SUPERVISOR: Final = 0
@@ -182,6 +183,45 @@ class ExperimentRestated(Message):
     kind: ClassVar[str] = "ExperimentRestated"
     experiment: Experiment
     execution: Execution | None = None
+
+
+class ExperimentArchived(Message):
+    """An operator put the experiment away: everything is kept, and overviews leave it out until it goes on."""
+
+    kind: ClassVar[str] = "ExperimentArchived"
+    operator: ShortText
+
+
+class ExperimentUnarchived(Message):
+    """An operator took the experiment out of the archive."""
+
+    kind: ClassVar[str] = "ExperimentUnarchived"
+    operator: ShortText
+
+
+class NoteAdded(Message):
+    """An operator wrote something down about the experiment."""
+
+    kind: ClassVar[str] = "NoteAdded"
+    text: Remark
+    operator: ShortText
+
+
+class TagsChanged(Message):
+    """An operator tagged the experiment, or removed tags."""
+
+    kind: ClassVar[str] = "TagsChanged"
+    added: tuple[Tag, ...] = ()
+    removed: tuple[Tag, ...] = ()
+    operator: ShortText
+
+
+class HypothesisAmended(Message):
+    """The hypothesis reads so from now on. `ExperimentSubmitted` keeps the original, which is what the runs test."""
+
+    kind: ClassVar[str] = "HypothesisAmended"
+    hypothesis: Remark
+    operator: ShortText
 
 
 class OperatorCommanded(Message):
@@ -573,6 +613,11 @@ Event = Union[  # noqa: UP007 - get_args needs a Union it can take apart at run 
     SettingsChanged,
     CodeChanged,
     ExperimentRestated,
+    ExperimentArchived,
+    ExperimentUnarchived,
+    NoteAdded,
+    TagsChanged,
+    HypothesisAmended,
     OperatorCommanded,
     RunQueued,
     AttemptStarted,

@@ -30,7 +30,7 @@ from lander.store.writers.sqlite_store import SqliteEventStore
 from tests import golden
 
 NAMES = ("finished", "grown", "doomed", "forked", "half")
-client._operator = lambda: "researcher@example"
+client.operator = lambda: "researcher@example"
 platform.platform = lambda: "Linux-6.1.0-x86_64-with-glibc2.36"
 
 

@@ -73,6 +73,10 @@ class DecisionDriver:
         """What a person asks: a command such as `StopTarget`."""
         return self.tell(operation(target=target, operator="me@here"))
 
+    def annotate(self, command, experiment="x", **fields):
+        """What a person says about an experiment: a command such as `AddNote`."""
+        return self.tell(command(experiment=experiment, operator="me@here", **fields))
+
     def stop(self, target):
         return self.ask(c.StopTarget, target)
 

@@ -138,6 +138,22 @@ class _GrowingHistory:
             *((run, e.SUPERVISOR, e.RunQueued()) for run in added),
         ]
 
+    def annotate(self):
+        """What people say about an experiment, whatever its state."""
+        name, tags, text = (
+            self.draw(st.sampled_from(sorted(self.experiments))),
+            st.sampled_from("abc"),
+            st.text("xy", min_size=1),
+        )
+        said = st.one_of(
+            st.just(e.ExperimentArchived(operator="me")),
+            st.just(e.ExperimentUnarchived(operator="me")),
+            st.builds(e.NoteAdded, text=text, operator=st.just("me")),
+            st.builds(e.TagsChanged, added=st.tuples(tags), removed=st.tuples(tags), operator=st.just("me")),
+            st.builds(e.HypothesisAmended, hypothesis=text, operator=st.just("me")),
+        )
+        return [(name, e.SUPERVISOR, self.draw(said))]
+
     def train(self):
         """Words of any attempt there ever was."""
         if not self.epochs:
@@ -206,7 +222,7 @@ def histories(draw, max_groups=25):
     history = _GrowingHistory(draw)
     groups = [history.batches(history.submit())]
     turns = [history.train, history.train, history.move_run, history.move_run, history.move_experiment]
-    turns += [history.measure, history.submit, history.extend]
+    turns += [history.measure, history.submit, history.extend, history.annotate]
     for _ in range(draw(st.integers(0, max_groups))):
         sayings = []
         for _ in range(draw(st.integers(1, 3))):

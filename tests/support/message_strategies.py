@@ -172,6 +172,11 @@ EVENTS = {
     ),
     e.CodeChanged: st.builds(e.CodeChanged, code=CODES, runs=tuples_of(RUNS)),
     e.ExperimentRestated: st.builds(e.ExperimentRestated, experiment=experiments(), execution=optional(EXECUTIONS)),
+    e.ExperimentArchived: st.builds(e.ExperimentArchived, operator=TEXT),
+    e.ExperimentUnarchived: st.builds(e.ExperimentUnarchived, operator=TEXT),
+    e.NoteAdded: st.builds(e.NoteAdded, text=NAMES, operator=TEXT),
+    e.TagsChanged: st.builds(e.TagsChanged, added=tuples_of(NAMES), removed=tuples_of(NAMES), operator=TEXT),
+    e.HypothesisAmended: st.builds(e.HypothesisAmended, hypothesis=NAMES, operator=TEXT),
     e.OperatorCommanded: st.builds(
         e.OperatorCommanded, command=st.sampled_from(get_args(e.OperatorCommand)), target=TEXT, operator=TEXT
     ),
@@ -247,6 +252,11 @@ COMMANDS = {
     ),
     **{operation: st.builds(operation, target=TEXT, operator=TEXT) for operation in c.OPERATE},
     c.RetryTarget: st.builds(c.RetryTarget, target=TEXT, operator=TEXT, code=optional(CODES)),
+    c.ArchiveExperiment: st.builds(c.ArchiveExperiment, experiment=TEXT, operator=TEXT),
+    c.UnarchiveExperiment: st.builds(c.UnarchiveExperiment, experiment=TEXT, operator=TEXT),
+    c.AddNote: st.builds(c.AddNote, experiment=TEXT, operator=TEXT, text=NAMES),
+    c.ChangeTags: st.builds(c.ChangeTags, experiment=TEXT, operator=TEXT, add=tuples_of(NAMES), remove=tuples_of(NAMES)),
+    c.AmendHypothesis: st.builds(c.AmendHypothesis, experiment=TEXT, operator=TEXT, hypothesis=NAMES),
     c.ShutDown: st.builds(c.ShutDown, only_if_idle=st.booleans()),
     c.Ping: st.builds(c.Ping, stay=st.booleans()),
     c.Accepted: st.builds(c.Accepted, subject=TEXT, detail=TEXT),

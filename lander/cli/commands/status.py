@@ -69,8 +69,27 @@ def _print(reader: "Reader", target: str | None, as_json: bool) -> "Status":
     from lander.store.projections.status import status as read
 
     found = read(reader, target)
-    show(_json(found, indent=2) if as_json else _plain(found, _width()))
+    show(_json(found, _said(reader, target), indent=2) if as_json else _plain(found, _width()) or _nothing(reader))
     return found
+
+
+def _nothing(reader: "Reader") -> str:
+    """What is said where there is no experiment to show."""
+    from lander.store.projections.remarks import archived
+
+    hidden = archived(reader)
+    return f"no experiments but {hidden} archived; lander-ctl list --archived shows them" if hidden else "no experiments yet"
+
+
+def _said(reader: "Reader", target: str | None) -> dict[str, Any]:
+    """What was said about the experiment of a target: tags, notes, amended hypotheses; empty without a target."""
+    if target is None:
+        return {}
+    from dataclasses import asdict
+
+    from lander.store.projections.remarks import remarks
+
+    return asdict(remarks(reader, target.partition("/")[0]))
 
 
 def _width() -> int | None:
@@ -83,9 +102,10 @@ def _width() -> int | None:
     return None
 
 
-def _json(found: "Status", indent: int | None = None) -> str:
+def _json(found: "Status", said: dict[str, Any], indent: int | None = None) -> str:
     """The status as the documented object, without the sentences `detail` and `why` (`events --json` has them).
 
+    With what was `said` about the experiment, if the status is of a single one.
     `quarantine` is there only for an experiment that is in quarantine.
     """
     import json
@@ -94,7 +114,7 @@ def _json(found: "Status", indent: int | None = None) -> str:
         return {name: value for name, value in run.items() if name not in ("detail", "why")}
 
     experiments: list[dict[str, Any]] = [
-        {**each, "runs": [documented(run) for run in each["runs"]]} for each in found["experiments"]
+        {**each, **said, "runs": [documented(run) for run in each["runs"]]} for each in found["experiments"]
     ]
     for each in experiments:
         if each["quarantine"] is None:
@@ -103,8 +123,6 @@ def _json(found: "Status", indent: int | None = None) -> str:
 
 
 def _plain(found: "Status", width: int | None = None) -> str:
-    if not found["experiments"]:
-        return "no experiments yet"
     return "\n\n".join(_block(experiment, width) for experiment in found["experiments"])
 
 
@@ -169,7 +187,7 @@ def _watch_plainly(reader: "Reader", target: str | None, as_json: bool) -> None:
         if reader.position() != position:
             found = read(reader, target)
             position = found["position"]
-            show(_json(found) if as_json else f"{_plain(found)}\n")
+            show(_json(found, _said(reader, target)) if as_json else f"{_plain(found) or _nothing(reader)}\n")
         if target is not None and ended:
             return
         time.sleep(FOLLOW_SECONDS if as_json else 4 * FOLLOW_SECONDS)

@@ -12,6 +12,7 @@ from lander.reports.analysis.comparability import environment_in_words, environm
 from lander.reports.analysis.findings import ArmFinding, Contrast, Measure
 from lander.reports.analysis.judgement import FEWEST_SEEDS
 from lander.reports.analysis.run_histories import RunHistory
+from lander.store.projections.remarks import Remark
 
 FEW_SEEDS: Final = 5
 MOST_MEAN_OF_ALL: Final = 3
@@ -53,6 +54,12 @@ def caveats(inputs: CaveatInputs) -> Iterator[str]:
     yield from _of_extension(inputs.submitted, inputs.wanted)
     yield from _of_fork(inputs.submitted)
     yield from _of_arms(inputs.wanted)
+
+
+def caveat_of_amendments(amendments: Sequence[Remark]) -> Iterator[str]:
+    """A caveat if the hypothesis was amended late: one that was fitted to results is not tested by them."""
+    if any(each.after_results for each in amendments):
+        yield "the hypothesis was amended after results could be seen: these results test the original, not the later wording"
 
 
 def _of_missing_runs(inputs: CaveatInputs) -> Iterator[str]:

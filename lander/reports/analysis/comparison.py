@@ -8,7 +8,7 @@ from lander.protocol.experiment import Arm, Experiment
 from lander.protocol.states import SETTLED
 from lander.reports.analysis import statistics
 from lander.reports.analysis.captured_code import code_versions, package_versions
-from lander.reports.analysis.caveats import CaveatInputs, caveats
+from lander.reports.analysis.caveats import CaveatInputs, caveat_of_amendments, caveats
 from lander.reports.analysis.comparability import environment_in_words, obstacle
 from lander.reports.analysis.findings import (
     LEVEL,
@@ -24,6 +24,7 @@ from lander.reports.analysis.judgement import FEWEST_SEEDS, Judgement, Sample, j
 from lander.reports.analysis.power import more_seeds
 from lander.reports.analysis.run_histories import RunHistory, measure_of, run_finding, run_histories, usable_return
 from lander.store.log.reader import Reader
+from lander.store.projections.remarks import remarks
 from lander.store.projections.status import status
 from lander.store.records.run_code import code_by_run
 
@@ -51,22 +52,26 @@ def _findings(reader: Reader, experiment: str, threshold: float | None) -> Findi
     obstacles = {arm.name: obstacle(wanted, arm, measure, with_returns) for arm in wanted.arms}
     arms = [_arm(arm, [run for run in each if run.arm == arm.name], obstacles[arm.name]) for arm in wanted.arms]
     common, versions = wanted.evaluation_environment, code_versions(code)
+    said = remarks(reader, experiment)
     looks = _looks(reader, experiment)
     contrasts = _contrasts(arms, looks)
     inputs = CaveatInputs(submitted, wanted, runs, measure, arms, contrasts, looks, versions, package_versions(code))
     return Findings(
         experiment=experiment,
-        hypothesis=found["hypothesis"],
+        hypothesis=submitted.hypothesis,
         state=found["state"],
         position=standing["position"],
         measure=measure,
         threshold=used_threshold,
         arms=tuple(arms),
         contrasts=tuple(contrasts),
-        caveats=tuple(caveats(inputs)),
+        caveats=(*caveat_of_amendments(said.amendments), *caveats(inputs)),
         evaluation_environment=None if common is None else environment_in_words(common),
         origin=None if submitted.origin is None else f"{submitted.origin.experiment}/{submitted.origin.arm}",
         code=versions,
+        amendments=said.amendments,
+        notes=said.notes,
+        tags=said.tags,
     )
 
 

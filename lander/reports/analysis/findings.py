@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from lander.protocol.states import SETTLED, RunState
 from lander.reports.analysis.captured_code import CodeVersion
+from lander.store.projections.remarks import Remark
 
 Measure = Literal["evaluation", "training"]
 """How a run's final return is measured: the mean of its final evaluation, or of its last training episodes."""
@@ -131,6 +132,7 @@ class Findings:
     `position` is that of the last event read: the same log gives the same findings. `evaluation_environment` is the one in
     which all arms are evaluated, in words; None if each is evaluated in its own. `origin` is the arm whose runs a fork
     continues, None if the experiment is no fork. `code` are the versions of the environments' code that its runs trained on.
+    `hypothesis` is the original; `amendments` are its later wordings.
     """
 
     experiment: str
@@ -145,6 +147,9 @@ class Findings:
     evaluation_environment: str | None = None
     origin: str | None = None
     code: tuple[CodeVersion, ...] = ()
+    amendments: tuple[Remark, ...] = ()
+    notes: tuple[Remark, ...] = ()
+    tags: tuple[str, ...] = ()
 
     @property
     def comparisons(self) -> tuple[Contrast, ...]:

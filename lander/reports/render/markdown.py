@@ -11,7 +11,19 @@ from lander.reports.analysis.configuration import differences
 from lander.reports.analysis.findings import ArmFinding, Contrast, Findings, RunFinding
 from lander.reports.analysis.material import Material
 from lander.reports.render import numbers
-from lander.reports.render.summary import ABOUT, code, lineage, manifest, notice, question, reached, steps_to, summary
+from lander.reports.render.summary import (
+    ABOUT,
+    amendments,
+    code,
+    lineage,
+    manifest,
+    notes,
+    notice,
+    question,
+    reached,
+    steps_to,
+    summary,
+)
 from lander.reports.render.verdict import method, verdict
 
 
@@ -28,6 +40,8 @@ def _lines(material: Material, pictures: Sequence[str], prefix: str) -> Iterator
         _plain(f"{summary(material)}. {findings.experiment}: {findings.state}."),
         "",
     )
+    for label, text in amendments(findings):
+        yield from (f"*{_plain(label)}:* {_plain(text)}", "")
     for sentence in filter(None, (lineage(material), notice(findings))):
         yield from (f"**{_plain(sentence)}**", "")
     for sentence in verdict(findings):
@@ -49,6 +63,11 @@ def _lines(material: Material, pictures: Sequence[str], prefix: str) -> Iterator
         yield from (f"{_plain(' '.join(method(findings)))}", "")
     yield "## Runs"
     yield from _table(_RUN, (_run(run) for arm in findings.arms for run in arm.runs))
+    if findings.notes or findings.tags:
+        yield from ("## Notes", "")
+        yield from (f"- {_plain(label)}: {_plain(text)}" for label, text in notes(findings))
+        yield from ([f"- tags: {_plain(', '.join(findings.tags))}"] if findings.tags else [])
+        yield ""
     yield from (
         "## Reproduce it",
         "",

@@ -15,7 +15,19 @@ from lander.reports.analysis.findings import ArmFinding, Estimate
 from lander.reports.analysis.material import Material
 from lander.reports.render import numbers
 from lander.reports.render.drawing import colour, inline
-from lander.reports.render.summary import ABOUT, code, lineage, manifest, notice, question, reached, steps_to, summary
+from lander.reports.render.summary import (
+    ABOUT,
+    amendments,
+    code,
+    lineage,
+    manifest,
+    notes,
+    notice,
+    question,
+    reached,
+    steps_to,
+    summary,
+)
 from lander.reports.render.verdict import method, verdict
 
 Films = Mapping[str, Sequence[tuple[str, Path]]]
@@ -41,6 +53,8 @@ def page(material: Material, figures: Mapping[str, bytes], films: Films | None =
         findings=findings,
         question=question(findings),
         summary=summary(material),
+        amendments=list(amendments(findings)),
+        notes=list(notes(findings)),
         notice=notice(findings),
         lineage=lineage(material),
         verdicts=[

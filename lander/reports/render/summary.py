@@ -8,6 +8,7 @@ from lander.protocol.states import UNDER_WAY, in_words
 from lander.reports.analysis.findings import ArmFinding, Findings
 from lander.reports.analysis.material import Material
 from lander.reports.render import numbers
+from lander.store.projections.remarks import Remark
 
 _MOST_SEEDS: Final = 12
 
@@ -15,6 +16,24 @@ _MOST_SEEDS: Final = 12
 def question(findings: Findings) -> str:
     """The experiment's hypothesis, or its name if it has none."""
     return " ".join(findings.hypothesis.split()) or findings.experiment
+
+
+def amendments(findings: Findings) -> Iterator[tuple[str, str]]:
+    """Each later wording of the hypothesis: when it was amended and by whom, and how it reads."""
+    for each in findings.amendments:
+        when = "after results could be seen" if each.after_results else "before results could be seen"
+        yield f"amended {_signed(each)}, {when}", " ".join(each.text.split())
+
+
+def notes(findings: Findings) -> Iterator[tuple[str, str]]:
+    """Each note: when it was written and by whom, and its text."""
+    for each in findings.notes:
+        yield f"noted {_signed(each)}", " ".join(each.text.split())
+
+
+def _signed(remark: Remark) -> str:
+    """`2026-03-01 12:00 UTC by me@here`."""
+    return f"{remark.at[:10]} {remark.at[11:16]} UTC by {remark.operator}"
 
 
 def notice(findings: Findings) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from lander.protocol.text import one_line, printable
 from lander.reports.analysis.findings import ArmFinding, Findings
 from lander.reports.render import numbers
-from lander.reports.render.summary import code, notice, reached, steps_to
+from lander.reports.render.summary import amendments, code, notes, notice, reached, steps_to
 from lander.reports.render.verdict import verdict
 
 
@@ -39,6 +39,7 @@ def as_text(findings: Findings, picture: Sequence[str] = ()) -> str:
 def _lines(findings: Findings) -> Iterator[str]:
     hypothesis = " ".join(findings.hypothesis.split())
     yield f"{findings.experiment}: {findings.state}" + (f" – {hypothesis}" if hypothesis else "")
+    yield from (f"{label}: {text}" for label, text in amendments(findings))
     if warning := notice(findings):
         yield warning
     yield from verdict(findings)
@@ -48,7 +49,8 @@ def _lines(findings: Findings) -> Iterator[str]:
 
 def _notes(findings: Findings) -> Iterator[str]:
     yield from ("", *(f"note: {caveat}" for caveat in findings.caveats)) if findings.caveats else ()
-    yield from (f"{label}: {text}" for label, text in code(findings))
+    yield from (f"{label}: {text}" for label, text in (*code(findings), *notes(findings)))
+    yield from [f"tags: {', '.join(findings.tags)}"] if findings.tags else []
 
 
 def _headings(findings: Findings) -> tuple[str, ...]:

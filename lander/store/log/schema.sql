@@ -50,11 +50,26 @@ INSERT INTO bookmark (id, position) VALUES (1, 0);
 CREATE TABLE experiments (
     id           TEXT PRIMARY KEY,
     state        TEXT    NOT NULL,
-    hypothesis   TEXT    NOT NULL,
+    hypothesis   TEXT    NOT NULL,   -- as it reads now
     submitted    INTEGER NOT NULL,   -- position of its ExperimentSubmitted
     submitted_at INTEGER NOT NULL,
-    ended_at     INTEGER
+    ended_at     INTEGER,
+    environments TEXT    NOT NULL,   -- of its arms, separated by spaces
+    tags         TEXT    NOT NULL,   -- separated by spaces
+    archived_at  INTEGER,            -- NULL unless it is archived
+    results_at   INTEGER             -- when the first of its training steps was recorded
 ) STRICT;
+
+CREATE TABLE remarks (
+    position      INTEGER PRIMARY KEY,  -- of its event
+    experiment    TEXT    NOT NULL,
+    kind          TEXT    NOT NULL,     -- note, hypothesis
+    at            INTEGER NOT NULL,
+    operator      TEXT    NOT NULL,
+    text          TEXT    NOT NULL,
+    after_results INTEGER NOT NULL      -- 1 if training steps had been recorded by then
+) STRICT;
+CREATE INDEX remarks_of_experiment ON remarks (experiment, position);
 
 CREATE TABLE progress (
     id            INTEGER PRIMARY KEY,

@@ -17,6 +17,7 @@ from lander.protocol.lifecycle import next_experiment_state, next_run_state
 from lander.protocol.lineage import SUPERSEDED_SQL, still_counts
 from lander.protocol.states import LIVE, QUARANTINED, UNDER_WAY
 from lander.store.log.statements import Statement
+from lander.store.projections.annotated_rows import ADD_REMARK, Annotating, annotate
 from lander.store.projections.rows import ExperimentRow, ProgressRow, ResourcesRow, upsert
 
 _PUT_EXPERIMENT: Final = upsert("experiments", ExperimentRow, "id")
@@ -87,7 +88,7 @@ class Projections:
         self.experiments[recorded.stream] = ExperimentRow(
             recorded.stream, "queued", experiment.hypothesis, recorded.position, recorded.at
         )
-        self._changed_experiments.add(recorded.stream)
+        self._note_environments(recorded.stream)
         for run in experiment.runs:
             self._add_run(experiment, run)
 
@@ -107,8 +108,15 @@ class Projections:
         )
         self._changed_progress.add(run.id)
 
+    def _note_environments(self, name: str) -> None:
+        experiment = self._recorded[name]
+        environments = dict.fromkeys(each.environment for each in experiment.tasks or experiment.arms)
+        self.experiments[name].environments = " ".join(environments)
+        self._changed_experiments.add(name)
+
     def _experiment_changed(self, recorded: e.Recorded, event: Growth) -> None:
         experiment = self._recorded[recorded.stream] = experiment_after(self._recorded[recorded.stream], event)
+        self._note_environments(recorded.stream)
         for run in experiment.runs:
             if run.id not in self.progress:
                 self._add_run(experiment, run)
@@ -121,6 +129,15 @@ class Projections:
             row.state = next_experiment_state(row.state, event.kind)
             row.ended_at = None if row.state in UNDER_WAY else recorded.at
             self._changed_experiments.add(recorded.stream)
+
+    def _experiment_resumed(self, recorded: e.Recorded, event: e.ExperimentResumed) -> None:
+        self._experiment_state_changed(recorded, event)
+        self.experiments[recorded.stream].archived_at = None
+
+    def _annotated(self, recorded: e.Recorded, event: Annotating) -> None:
+        if remark := annotate(self.experiments[recorded.stream], recorded, event):
+            self._add_child(ADD_REMARK, remark)
+        self._changed_experiments.add(recorded.stream)
 
     def _quarantine(self, recorded: e.Recorded, event: e.Unreadable) -> None:
         """No later event of the experiment is applied: what it would change may not be what the rows say."""
@@ -202,6 +219,9 @@ class Projections:
             row.step, row.last_at = event.last_step, recorded.at
             if row.evaluating is not None and row.evaluating < row.step:
                 row.evaluating = None
+            if (experiment := self.experiments[row.experiment]).results_at is None:
+                experiment.results_at = recorded.at
+                self._changed_experiments.add(row.experiment)
 
     def _evaluation_started(self, recorded: e.Recorded, event: e.EvaluationStarted) -> None:
         if row := self._row_if_current(recorded):
@@ -253,7 +273,8 @@ _HANDLERS: Final[Mapping[type[e.Event | e.Unreadable], _Handler]] = {
     e.ExperimentCompleted: Projections._experiment_state_changed,
     e.ExperimentFailed: Projections._experiment_state_changed,
     e.ExperimentStopped: Projections._experiment_state_changed,
-    e.ExperimentResumed: Projections._experiment_state_changed,
+    e.ExperimentResumed: Projections._experiment_resumed,
+    **dict.fromkeys(get_args(Annotating), Projections._annotated),
     **dict.fromkeys(get_args(Growth), Projections._experiment_changed),
     e.RunQueued: Projections._run_state_changed,
     e.AttemptStarted: Projections._attempt_started,
@@ -275,5 +296,5 @@ _HANDLERS: Final[Mapping[type[e.Event | e.Unreadable], _Handler]] = {
     e.ResourcesSampled: Projections._resources_sampled,
 }
 
-TABLES: Final[Sequence[str]] = ("resources", "checkpoints", "episodes", "progress", "experiments")
+TABLES: Final[Sequence[str]] = ("resources", "checkpoints", "episodes", "progress", "remarks", "experiments")
 """Every projection table, children first."""

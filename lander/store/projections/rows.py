@@ -16,6 +16,10 @@ class ExperimentRow:
     submitted: int
     submitted_at: int
     ended_at: int | None = None
+    environments: str = ""
+    tags: str = ""
+    archived_at: int | None = None
+    results_at: int | None = None
 
 
 @dataclass(slots=True)

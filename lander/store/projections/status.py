@@ -114,13 +114,14 @@ _RETURNS: Final = 'SELECT "return" FROM episodes WHERE run = ? ORDER BY number D
 
 
 def status(reader: Reader, target: str | None = None) -> Status:
-    """The status of a target, or of everything; raises `NotFoundError` for a target that does not exist."""
+    """The status of a target, or of everything but the archived; raises `NotFoundError` for a target that does not exist."""
     with reader.snapshot():
         wanted = target.split("/", 1)[0] if target is not None else None
         if target is not None and not reader.quarantine(str(wanted)):
             reader.runs(target)
         rows = reader.connection.execute(
-            "SELECT id, state, hypothesis FROM experiments WHERE ?1 IS NULL OR id = ?1 ORDER BY submitted", (wanted,)
+            "SELECT id, state, hypothesis FROM experiments WHERE coalesce(id = ?1, archived_at IS NULL) ORDER BY submitted",
+            (wanted,),
         ).fetchall()
         holders = [name for (name,) in reader.connection.execute(_HOLDERS)]
         return {"position": reader.position(), "experiments": [_experiment(reader, target, holders, *row) for row in rows]}

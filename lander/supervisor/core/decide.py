@@ -12,7 +12,7 @@ from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.protocol.errors import NotFoundError, UsageError
 from lander.protocol.text import cut
-from lander.supervisor.core import attempts, hosts, target_commands
+from lander.supervisor.core import annotation_commands, attempts, hosts, target_commands
 from lander.supervisor.core.decision import Decision
 from lander.supervisor.core.messages import Drain, HostGone, LimitReached, Message, Stalled, Tick
 from lander.supervisor.core.placement import next_placement
@@ -81,6 +81,11 @@ _HANDLERS: Final[Mapping[type[Message], Callable[[Decision, Any], None]]] = {
     c.RetryTarget: target_commands.retry,
     c.SkipTarget: target_commands.skip,
     c.CheckpointTarget: target_commands.checkpoint,
+    c.ArchiveExperiment: annotation_commands.archive,
+    c.UnarchiveExperiment: annotation_commands.unarchive,
+    c.AddNote: annotation_commands.add_note,
+    c.ChangeTags: annotation_commands.change_tags,
+    c.AmendHypothesis: annotation_commands.amend_hypothesis,
     c.JoinHost: hosts.join_host,
     HostGone: hosts.host_gone,
     c.TrainerExited: attempts.trainer_exited,

@@ -18,6 +18,7 @@ from lander.protocol.errors import StoreError
 from lander.protocol.growth import Growth, execution_after, experiment_after
 from lander.protocol.lifecycle import next_experiment_state, next_run_state
 from lander.protocol.lineage import still_counts
+from lander.supervisor.core.annotations import Annotating
 from lander.supervisor.core.experiment_runs import runs_of, standing_of
 from lander.supervisor.core.standing import Attempt, Failure, HostStanding, RunStanding
 from lander.supervisor.core.state import State
@@ -84,7 +85,7 @@ def _grown(state: State, recorded: e.Recorded, event: Growth) -> State:
         catalogue = catalogue.extended((run.id, run) for run in added)
     for run in runs:
         catalogue = catalogue.put(run.id, run)
-    standing = replace(standing_of(experiment, execution, runs), state=before.state)
+    standing = replace(standing_of(experiment, execution, runs), state=before.state, annotations=before.annotations)
     return replace(state, runs=catalogue, experiments=state.experiments.put(recorded.stream, standing))
 
 
@@ -103,6 +104,16 @@ def _experiment_moved(state: State, recorded: e.Recorded, event: e.Event) -> Sta
         return state
     others = tuple(each for each in state.under_way if each != name)
     return replace(state, under_way=(*others, name) if standing.under_way else others)
+
+
+def _experiment_resumed(state: State, recorded: e.Recorded, event: e.ExperimentResumed) -> State:
+    return _annotated(_experiment_moved(state, recorded, event), recorded, event)
+
+
+def _annotated(state: State, recorded: e.Recorded, event: Annotating | e.ExperimentResumed) -> State:
+    before = state.experiments[recorded.stream]
+    standing = replace(before, annotations=before.annotations.after(event))
+    return replace(state, experiments=state.experiments.put(recorded.stream, standing))
 
 
 # ---------------------------------------------------------------------------------------------------- runs
@@ -255,9 +266,10 @@ _HANDLERS: Final[Mapping[type[e.Event | e.Unreadable], _Handler]] = {
     e.ExperimentCompleted: _experiment_moved,
     e.ExperimentFailed: _experiment_moved,
     e.ExperimentStopped: _experiment_moved,
-    e.ExperimentResumed: _experiment_moved,
+    e.ExperimentResumed: _experiment_resumed,
     **dict.fromkeys(get_args(Growth), _grown),
     e.CodeChanged: _code_changed,
+    **dict.fromkeys(get_args(Annotating), _annotated),
     e.RunQueued: _queued,
     e.AttemptStarted: _attempt_started,
     e.StopRequested: _stop_requested,

@@ -52,6 +52,11 @@ Message = (
     | c.RetryTarget
     | c.SkipTarget
     | c.CheckpointTarget
+    | c.ArchiveExperiment
+    | c.UnarchiveExperiment
+    | c.AddNote
+    | c.ChangeTags
+    | c.AmendHypothesis
     | c.JoinHost
     | c.TrainerExited
     | HostGone

@@ -1,11 +1,12 @@
 """The standing of each run, experiment and host: the values that the state is made of."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from lander.protocol import events as e
 from lander.protocol.code import Code
 from lander.protocol.experiment import Arm, Experiment
 from lander.protocol.states import LIVE, TERMINAL, UNDER_WAY, ExperimentState, RunState
+from lander.supervisor.core.annotations import Annotations
 from lander.supervisor.core.stop_reasons import MEANINGS
 
 
@@ -109,6 +110,7 @@ class ExperimentStanding:
     live: int = 0
     paused: int = 0
     state: ExperimentState = "queued"
+    annotations: Annotations = field(default_factory=Annotations)
 
     @property
     def under_way(self) -> bool:

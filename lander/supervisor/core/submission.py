@@ -11,6 +11,7 @@ from lander.protocol.experiment import Arm, Experiment, Settings
 from lander.protocol.growth import Growth, with_recorded_defaults
 from lander.protocol.states import RESUMABLE
 from lander.protocol.wire import MAX_SHORT_ARRAY, encode_event
+from lander.supervisor.core.annotation_commands import how_to_amend
 from lander.supervisor.core.decision import Decision
 from lander.supervisor.core.standing import ExperimentStanding
 
@@ -135,11 +136,15 @@ def _merged(standing: ExperimentStanding, asked: Experiment) -> Experiment:
     """
     known = standing.experiment
     wanted = with_recorded_defaults(known, asked)
+    if standing.annotations.amended_to(wanted.hypothesis):
+        wanted = wanted.model_copy(update={"hypothesis": known.hypothesis})
     pairs = zip(known.arms, wanted.arms, strict=False)
     arms = [old.model_copy(update=_allowed_changes(old, new)) for old, new in pairs]
     changed = {name: getattr(wanted, name) for name in CHANGEABLE}
     expected = known.model_copy(update={**changed, "arms": (*arms, *known.arms[len(arms) :])})
     refused = list(_differences(expected, wanted))
+    if refused == ["hypothesis"] and wanted.hypothesis:
+        raise ConflictError(how_to_amend(known.experiment_id, wanted.hypothesis))
     if refused:
         more = f" and {len(refused) - NAMED_DIFFERENCES} more" if len(refused) > NAMED_DIFFERENCES else ""
         raise ConflictError(

@@ -200,7 +200,8 @@ def test_status_json_is_the_documented_object(finished):
     status = json.loads(output)
     assert list(status) == ["position", "experiments"]
     (experiment,) = status["experiments"]
-    assert list(experiment) == ["id", "state", "phase", "waiting_for", "summary", "hypothesis", "runs"]
+    said = ["archived", "tags", "notes", "amendments"]
+    assert list(experiment) == ["id", "state", "phase", "waiting_for", "summary", "hypothesis", "runs", *said]
     assert (experiment["id"], experiment["state"], experiment["hypothesis"]) == ("tiny", "completed", "More is better")
     assert [run["id"] for run in experiment["runs"]] == ["tiny/baseline/0", "tiny/fast/0"]
     for run in experiment["runs"]:
@@ -368,9 +369,21 @@ def test_validation_builds_everything_and_trains_nothing(tmp_path, tiny, capsys)
     assert f"{tiny}: fast.hyperparameters: cannot be built: TypeError: " in capsys.readouterr().err
 
 
-def test_status_imports_only_what_it_needs(finished):
-    asked = [sys.executable, "-X", "importtime", "-m", "lander", "status", "--home", finished.home]
+@pytest.mark.parametrize(("command", "module"), [("status", "status"), ("list", "listing")])
+def test_status_and_list_import_only_what_they_need(finished, command, module):
+    asked = [sys.executable, "-X", "importtime", "-m", "lander", command, "--home", finished.home]
     imported = subprocess.run(asked, capture_output=True, text=True, check=True).stderr
     names = {line.rpartition("|")[2].strip() for line in imported.splitlines()}
-    assert "lander.store.projections.status" in names
+    assert f"lander.store.projections.{module}" in names
     assert names.isdisjoint({"pydantic", "zmq", "numpy", "torch", "rich", "aiosqlite", "gymnasium", "asyncio", "tempfile"})
+
+
+def test_what_people_say_is_recorded_by_the_supervisor_that_runs(finished):
+    """Without one, `tests/unit/app/test_annotating.py`."""
+    assert lander(finished.home, "tag", "tiny", "quick") == (0, "tiny: its tags are quick\n", "")
+    assert lander(finished.home, "archive", "tiny") == (0, "tiny: archived\n", "")
+    assert lander(finished.home, "unarchive", "tiny") == (0, "tiny: out of the archive\n", "")
+    code, _, errors = lander(finished.home, "tag", "tiny", "--remove", "slow")
+    assert (code, errors) == (2, "lander-ctl: tiny: has no tag slow; its tags are quick\n")
+    kinds = [event.kind for event in finished.events("tiny", "TagsChanged", "ExperimentArchived", "ExperimentUnarchived")]
+    assert kinds == ["TagsChanged", "ExperimentArchived", "ExperimentUnarchived"]

@@ -1,0 +1,77 @@
+"""The experiments that are asked for: by state, environment, age and tag. Imports little, because `list` must start fast."""
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, get_args
+
+from lander.protocol.errors import UsageError
+from lander.protocol.states import QUARANTINED, RunState
+from lander.store.projections.listing import ListedExperiment
+
+STATES: Final[tuple[str, ...]] = (*get_args(RunState), QUARANTINED)
+_SECONDS: Final = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_MOST_NAMED: Final = 12
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """What is asked for: any of the states and of the environments, all of the tags, an age in seconds since the submission.
+
+    Archived experiments are left out, unless `archived` asks for these alone, or `everything` for all.
+    """
+
+    states: Collection[str] = ()
+    environments: Collection[str] = ()
+    tags: Collection[str] = ()
+    newer: float | None = None
+    older: float | None = None
+    archived: bool = False
+    everything: bool = False
+
+    def shows(self, archived: bool) -> bool:
+        """Whether one that is archived, or is not, may be among what is asked for."""
+        return self.everything or self.archived == archived
+
+    def selects(self, listed: ListedExperiment) -> bool:
+        """Whether the experiment is asked for."""
+        return (
+            self.shows(listed.remarks.archived is not None)
+            and (not self.states or listed.state in self.states)
+            and (not self.environments or not set(self.environments).isdisjoint(listed.environments))
+            and set(self.tags) <= set(listed.remarks.tags)
+            and (self.newer is None or listed.age_seconds <= self.newer)
+            and (self.older is None or listed.age_seconds > self.older)
+        )
+
+
+def chosen(listed: Sequence[ListedExperiment], wanted: Wanted) -> list[ListedExperiment]:
+    """Those that are asked for.
+
+    Raises `UsageError` for a state that does not exist, and for an environment or a tag that no experiment here has.
+    """
+    _check("--state", wanted.states, STATES)
+    _check("--environment", wanted.environments, [name for each in listed for name in each.environments])
+    _check("--tag", wanted.tags, [name for each in listed for name in each.remarks.tags])
+    return [each for each in listed if wanted.selects(each)]
+
+
+def _check(option: str, given: Collection[str], known: Iterable[str]) -> None:
+    names = tuple(dict.fromkeys(known))
+    for name in given:
+        if name not in names:
+            from lander.protocol.refusals import did_you_mean, shown
+
+            more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+            known_names = f"must be one of {', '.join(names[:_MOST_NAMED])}{more}" if names else "no experiment here has one"
+            raise UsageError(f"{option}: found {shown(name)}; {known_names}{did_you_mean(name, names)}")
+
+
+def seconds_of(option: str, text: str) -> float:
+    """An age such as `7d`, in seconds; raises `UsageError` for any other text."""
+    found = re.fullmatch(r"([0-9]{1,6})([mhdw])", text)
+    if found is None:
+        from lander.protocol.refusals import shown
+
+        raise UsageError(f"{option}: found {shown(text)}; must be a number with m, h, d or w, such as 30m, 12h, 7d or 2w")
+    return float(found[1]) * _SECONDS[found[2]]

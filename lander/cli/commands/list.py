@@ -1,0 +1,94 @@
+"""`lander-ctl list`: the experiments of a home, one in a line. Must start fast, so it imports only what it needs."""
+
+import shutil
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from lander.cli.options import CommandSettings, common
+from lander.cli.terminal import show
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lander.app.listing import Wanted
+    from lander.store.projections.listing import ListedExperiment
+
+
+@click.command()
+@click.option("--state", "states", multiple=True, metavar="STATE", help="In this state; may be given several times.")
+@click.option("--environment", "environments", multiple=True, metavar="ENV", help="In this environment; several: in any.")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="With this tag; several: with all of them.")
+@click.option("--newer", "--age", "newer", metavar="AGE", help="Submitted at most this long ago, such as 30m, 12h, 7d or 2w.")
+@click.option("--older", metavar="AGE", help="Submitted longer ago than this.")
+@click.option("--archived", is_flag=True, help="Archived experiments only.")
+@click.option("--all", "everything", is_flag=True, help="Archived experiments, too.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, with notes and amended hypotheses.")
+@common()
+@click.pass_obj
+def list(
+    settings: CommandSettings,
+    /,
+    states: tuple[str, ...],
+    environments: tuple[str, ...],
+    tags: tuple[str, ...],
+    newer: str | None,
+    older: str | None,
+    archived: bool,
+    everything: bool,
+    as_json: bool,
+) -> int:
+    """List experiments, one in a line.
+
+    The oldest first, without those that were archived. The age is the time since the submission. lander-ctl status has the
+    runs.
+
+    \b
+    Examples:
+      lander-ctl list --state failed --newer 7d
+      lander-ctl list --environment LunarLander-v3 --tag paper
+      lander-ctl list --all --json | jq -r '.experiments[] | [.id, .summary] | @tsv'
+    """
+    from lander.app.listing import Wanted, chosen, seconds_of
+    from lander.store.log.reader import Reader
+    from lander.store.projections.listing import listing
+
+    wanted = Wanted(
+        states=states,
+        environments=environments,
+        tags=tags,
+        newer=None if newer is None else seconds_of("--newer", newer),
+        older=None if older is None else seconds_of("--older", older),
+        archived=archived,
+        everything=everything,
+    )
+    with Reader(settings.home) as reader, reader.snapshot():
+        position, listed = reader.position(), listing(reader, time.time())
+    found = chosen(listed, wanted)
+    if as_json:
+        _print_json(position, found)
+    else:
+        _print_table(found, listed, wanted)
+    return 0
+
+
+def _print_json(position: int, found: "Sequence[ListedExperiment]") -> None:
+    import json
+    from dataclasses import asdict
+
+    experiments = [{**(fields := asdict(each)), **fields.pop("remarks")} for each in found]
+    show(json.dumps({"position": position, "experiments": experiments}, indent=2, allow_nan=False))
+
+
+def _print_table(found: "Sequence[ListedExperiment]", listed: "Sequence[ListedExperiment]", wanted: "Wanted") -> None:
+    from lander.app.listing_text import table
+
+    lines, left_out = table(found, shutil.get_terminal_size().columns if sys.stdout.isatty() else None)
+    show("\n".join(lines) if found else "no such experiment" if listed else "no experiments yet")
+    if found and left_out:
+        show(f"lander-ctl: no room for {', '.join(left_out)}; --json has everything", err=True)
+    hidden = sum(not wanted.shows(each.remarks.archived is not None) for each in listed)
+    if hidden and not wanted.archived:
+        show(f"lander-ctl: {hidden} archived {'is' if hidden == 1 else 'are'} not shown; --all shows them", err=True)

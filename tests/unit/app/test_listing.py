@@ -1,0 +1,145 @@
+"""Which experiments `list` shows, and how they fit into a terminal."""
+
+import itertools
+
+import pytest
+
+from lander.app.listing import Wanted, chosen, seconds_of
+from lander.app.listing_text import HEADINGS, age, table
+from lander.protocol.errors import UsageError
+from lander.store.projections.listing import ListedExperiment
+from lander.store.projections.remarks import Remarks
+
+DAY = 86_400
+
+
+def entry(name="x", state="completed", environments=("CartPole-v1",), days=0, archived=False, tags=(), **fields):
+    rest = {"summary": state, "hypothesis": "", "arms": 2, "seeds": 5, "runs": 10, "submitted": "", "ended": None}
+    said = Remarks(archived="2026-01-01T00:00:00Z" if archived else None, tags=tags)
+    return ListedExperiment(
+        id=name, state=state, environments=environments, age_seconds=float(days * DAY), remarks=said, **rest | fields
+    )
+
+
+HOME = [
+    entry("a", "completed", days=10, tags=("paper", "good")),
+    entry("b", "failed", days=7, tags=("paper",)),
+    entry("c", "running", ("LunarLander-v3", "CartPole-v1"), days=1),
+    entry("d", "completed", days=3, archived=True),
+]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "names"),
+    [
+        ({}, "abc"),
+        ({"states": ("failed",)}, "b"),
+        ({"states": ("failed", "running")}, "bc"),
+        ({"environments": ("LunarLander-v3",)}, "c"),
+        ({"environments": ("LunarLander-v3", "CartPole-v1")}, "abc"),
+        ({"tags": ("paper",)}, "ab"),
+        ({"tags": ("paper", "good")}, "a"),
+        ({"newer": 7.0 * DAY}, "bc"),
+        ({"older": 7.0 * DAY}, "a"),
+        ({"newer": 8.0 * DAY, "older": 2.0 * DAY}, "b"),
+        ({"archived": True}, "d"),
+        ({"everything": True}, "abcd"),
+        ({"everything": True, "states": ("completed",)}, "ad"),
+        ({"states": ("paused",)}, ""),
+    ],
+)
+def test_what_is_asked_for_is_chosen(wanted, names):
+    assert "".join(each.id for each in chosen(HOME, Wanted(**wanted))) == names
+
+
+@pytest.mark.parametrize(
+    ("wanted", "refusal"),
+    [
+        ({"states": ("finished",)}, "--state: found 'finished'; must be one of queued, starting, running, paused, stopping,"),
+        ({"states": ("faild",)}, "did you mean failed?"),
+        ({"environments": ("CartPol-v1",)}, "--environment: found 'CartPol-v1'; must be one of CartPole-v1, LunarLander-v3;"),
+        ({"tags": ("paper2",)}, "--tag: found 'paper2'; must be one of paper, good; did you mean paper?"),
+    ],
+)
+def test_what_no_experiment_can_be_is_refused_with_what_there_is(wanted, refusal):
+    with pytest.raises(UsageError) as refused:
+        chosen(HOME, Wanted(**wanted))
+    assert refusal in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_home_without_tags_says_so_and_one_with_many_names_some():
+    with pytest.raises(UsageError, match="--tag: found 'x'; no experiment here has one"):
+        chosen([entry()], Wanted(tags=("x",)))
+    many = [entry(tags=tuple(f"t{number}" for number in range(30)))]
+    with pytest.raises(UsageError, match="t11 and 18 more"):
+        chosen(many, Wanted(tags=("x",)))
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("30m", 1800), ("12h", 43_200), ("7d", 604_800), ("2w", 1_209_600), ("0d", 0)])
+def test_an_age_is_a_number_and_a_unit(text, seconds):
+    assert seconds_of("--newer", text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "7", "d", "7 d", "7D", "-1d", "1.5d", "7d ", "1y", "٣d", "9999999d"])
+def test_any_other_age_is_refused(text):
+    with pytest.raises(UsageError, match="must be a number with m, h, d or w"):
+        seconds_of("--newer", text)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(-5, "0s"), (59, "59s"), (60, "1m"), (7199, "1h"), (47 * 3600, "47h"), (2 * DAY, "2d"), (900 * DAY, "900d")],
+)
+def test_an_age_is_shown_in_one_unit(seconds, shown):
+    assert age(seconds) == shown
+
+
+# --- the table --------------------------------------------------------------------------------------------------------
+
+LONG = entry(
+    "ppo-lunarlander-with-a-very-long-name-1a2b3c4d",
+    "running",
+    ("LunarLander-v3", "CartPole-v1"),
+    days=400,
+    tags=("paper-figure-2", "good"),
+    summary="running (3 of 10), 2 failed, 1 owes an evaluation",
+)
+
+
+@pytest.mark.parametrize("width", [50, 80, 120, 160, None])
+@pytest.mark.parametrize("listed", [[entry()], HOME, [*HOME, LONG], []])
+def test_one_line_each_and_none_is_wider_than_the_terminal(width, listed):
+    lines, left_out = table(listed, width)
+    assert len(lines) == len(listed) + 1
+    assert all(len(line) <= width for line in lines if width)
+    assert all(heading in lines[0] for heading in set(HEADINGS) - set(left_out) - {"tags"})
+
+
+def test_a_column_goes_before_what_tells_the_experiments_apart():
+    for width in range(50, 200):
+        lines, left_out = table([*HOME, LONG], width)
+        assert {"experiment", "state", "age"}.isdisjoint(left_out)
+        assert lines[-1].startswith("ppo-")
+        assert "1a2b3c4d  running" in lines[-1]
+        assert lines[-1].rstrip().endswith("400d") or "tags" not in left_out
+
+
+def test_all_is_shown_where_there_is_no_terminal():
+    lines, left_out = table([LONG], None)
+    assert left_out == []
+    assert lines[1] == (
+        "ppo-lunarlander-with-a-very-long-name-1a2b3c4d  running (3 of 10), 2 failed, 1 owes an evaluation"
+        "  LunarLander-v3, CartPole-v1  2 × 5         400d  paper-figure-2, good"
+    )
+
+
+def test_arms_with_other_seeds_are_counted_in_runs():
+    lines, _ = table([entry(runs=11)], None)
+    assert "11 runs" in lines[1]
+
+
+def test_what_is_archived_says_so():
+    lines, _ = table(HOME, None)
+    assert [("archived" in line) for line in lines] == [False, False, False, False, True]
+    assert not any(map(str.endswith, lines, itertools.repeat(" ")))

@@ -1,0 +1,119 @@
+"""`lander-ctl list`, and what people say about experiments, as the command line prints it."""
+
+import json
+
+import pytest
+
+from lander.cli.main import main
+from lander.protocol import events as e
+from lander.store.log.event_store import batch_of
+from tests.support.histories import experiment, submitted
+from tests.support.written_homes import queued_experiment, write_log
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """A home with an experiment that waits and one that was archived; it is the home of every command."""
+    queued_experiment(tmp_path / "home", "x", hypothesis="Why not?")
+    ended = [e.ExperimentStarted(), e.ExperimentStopped(), e.ExperimentArchived(operator="me")]
+    write_log(tmp_path / "home", batch_of("old", submitted(experiment("old")), *ended, at=1))
+    monkeypatch.setenv("LANDER_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def ask(capsys):
+    """The exit code, standard output and standard error of a command line."""
+
+    def asked(*words):
+        return main(list(words)), *capsys.readouterr()
+
+    return asked
+
+
+def test_each_is_one_line_and_what_is_hidden_is_said(ask):
+    code, output, errors = ask("list")
+    assert code == 0
+    heading, line = output.splitlines()
+    assert heading.split("  ")[0] == "experiment"
+    assert line.split()[0] == "x"
+    assert "CartPole-v1" in line
+    assert "2 × 1" in line
+    assert errors == "lander-ctl: 1 archived is not shown; --all shows them\n"
+    assert [line.split()[0] for line in ask("list", "--all")[1].splitlines()] == ["experiment", "x", "old"]
+    assert [line.split()[0] for line in ask("list", "--archived")[1].splitlines()] == ["experiment", "old"]
+
+
+def test_json_has_everything(ask):
+    ask("note", "x", "too hot")
+    ask("tag", "x", "a", "b")
+    ask("hypothesis", "x", "Because")
+    code, output, errors = ask("list", "--json")
+    assert (code, errors) == (0, "")
+    found = json.loads(output)
+    assert list(found) == ["position", "experiments"]
+    (x,) = found["experiments"]
+    assert (x["id"], x["tags"], x["hypothesis"], x["environments"]) == ("x", ["a", "b"], "Because", ["CartPole-v1"])
+    assert [note["text"] for note in x["notes"]] == ["too hot"]
+    assert [(each["text"], each["after_results"]) for each in x["amendments"]] == [("Because", False)]
+    assert x["archived"] is None
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("list", "--state", "finished"), "--state: found 'finished'; must be one of queued, "),
+        (("list", "--environment", "Pong"), "--environment: found 'Pong'; must be one of CartPole-v1"),
+        (("list", "--tag", "a"), "--tag: found 'a'; no experiment here has one"),
+        (("list", "--newer", "week"), "--newer: found 'week'; must be a number with m, h, d or w"),
+        (
+            (
+                "list",
+                "--nonsense",
+            ),
+            "--nonsense",
+        ),
+        (("archive", "x"), "x: is under way, and only what has ended is archived"),
+        (("tag", "x", "a b"), "tag: found 'a b'; must be letters"),
+        (("tag", "x", "a" * 33), "at most 32 characters"),
+        (("note", "x", "n" * 2001), "note: found 2,001 characters; must be at most 2,000"),
+        (("hypothesis", "x", ""), "hypothesis: found no text"),
+    ],
+)
+def test_a_filter_nobody_knows_and_words_that_cannot_be_recorded_are_refused_in_one_line(ask, words, line):
+    code, output, errors = ask(*words)
+    assert (code, output, len(errors.splitlines())) == (2, "", 1)
+    assert line in errors
+
+
+def test_what_is_unknown_is_answered_with_the_nearest_name(ask):
+    for words in (("archive", "olt"), ("note", "olt", "a"), ("tag", "olt", "a"), ("hypothesis", "olt", "a")):
+        code, output, errors = ask(*words)
+        assert (code, output) == (3, ""), words
+        assert "did you mean old" in errors
+
+
+def test_archiving_is_one_line_and_can_be_taken_back(ask):
+    assert ask("unarchive", "old") == (0, "old: out of the archive\n", "")
+    assert ask("archive", "old") == (0, "old: archived\n", "")
+    assert ask("archive", "old") == (0, "old: already archived\n", "")
+
+
+def test_nothing_to_list_is_said(ask):
+    assert ask("list", "--state", "failed")[1] == "no such experiment\n"
+
+
+def test_a_status_of_nothing_but_archived_experiments_says_so(ask, home):
+    write_log(home, batch_of("x", e.ExperimentStarted(), e.ExperimentStopped(), e.ExperimentArchived(operator="me")))
+    assert ask("status")[1] == "no experiments but 2 archived; lander-ctl list --archived shows them\n"
+
+
+def test_status_hides_what_is_archived_and_has_what_was_said_of_one(ask):
+    ask("tag", "old", "a")
+    code, output, _errors = ask("status")
+    assert (code, "x: " in output, "old" in output) == (0, True, False)
+    assert "old: stopped" in ask("status", "old")[1]
+    (old,) = json.loads(ask("status", "old", "--json")[1])["experiments"]
+    assert (old["tags"], old["notes"], old["amendments"]) == (["a"], [], [])
+    assert old["archived"].startswith("1970-01-01")
+    assert "tags" not in json.loads(ask("status", "--json")[1])["experiments"][0]
