@@ -55,7 +55,7 @@ def note(settings: CommandSettings, experiment: str, text: str) -> int:
 
     \b
     Example:
-      lander-ctl note demo "the second GPU was too hot; seeds 3 and 4 are slower"
+      lander-ctl note demo "seeds 3 and 4 were slower, the GPU was hot"
     """
     from lander.app import annotating
 

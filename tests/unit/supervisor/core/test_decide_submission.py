@@ -191,7 +191,6 @@ def test_an_arm_with_the_name_of_a_setting_is_an_arm():
 @pytest.mark.parametrize(
     ("form", "named"),
     [
-        ({"hypothesis": "?"}, "hypothesis"),
         ({"seeds": [1]}, "baseline.seeds, v.seeds"),
         ({"seeds": [1, 2]}, "baseline.seeds, v.seeds"),
         ({"variants": ("w",)}, "the names of its arms"),
