@@ -10,7 +10,7 @@ HEADINGS: Final = ("experiment", "state", "environment", "arms × seeds", "age",
 _ID, _STATE, _ENVIRONMENT, _SIZE, _, _TAGS = range(len(HEADINGS))
 _LEAST: Final = {_ID: 20, _STATE: 18, _ENVIRONMENT: 15, _TAGS: 12}
 """The characters to which these columns may be cut."""
-_EXPENDABLE: Final = (_TAGS, _SIZE, _ENVIRONMENT)
+_EXPENDABLE: Final = (_SIZE, _TAGS, _ENVIRONMENT)
 """The columns that a narrow terminal leaves out, in this order."""
 _GAP: Final = "  "
 _SECOND, _MINUTE, _HOUR, _DAY = 1, 60, 3600, 86_400

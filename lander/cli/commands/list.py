@@ -91,4 +91,5 @@ def _print_table(found: "Sequence[ListedExperiment]", listed: "Sequence[ListedEx
         show(f"lander-ctl: no room for {', '.join(left_out)}; --json has everything", err=True)
     hidden = sum(not wanted.shows(each.remarks.archived is not None) for each in listed)
     if hidden and not wanted.archived:
-        show(f"lander-ctl: {hidden} archived {'is' if hidden == 1 else 'are'} not shown; --all shows them", err=True)
+        what = "1 archived experiment is" if hidden == 1 else f"{hidden} archived experiments are"
+        show(f"lander-ctl: {what} not shown; --all shows them", err=True)

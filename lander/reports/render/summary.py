@@ -22,7 +22,7 @@ def amendments(findings: Findings) -> Iterator[tuple[str, str]]:
     """Each later wording of the hypothesis: when it was amended and by whom, and how it reads."""
     for each in findings.amendments:
         when = "after results could be seen" if each.after_results else "before results could be seen"
-        yield f"amended {_signed(each)}, {when}", " ".join(each.text.split())
+        yield f"hypothesis amended {_signed(each)}, {when}", " ".join(each.text.split())
 
 
 def notes(findings: Findings) -> Iterator[tuple[str, str]]:

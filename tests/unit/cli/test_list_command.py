@@ -39,7 +39,7 @@ def test_each_is_one_line_and_what_is_hidden_is_said(ask):
     assert line.split()[0] == "x"
     assert "CartPole-v1" in line
     assert "2 × 1" in line
-    assert errors == "lander-ctl: 1 archived is not shown; --all shows them\n"
+    assert errors == "lander-ctl: 1 archived experiment is not shown; --all shows them\n"
     assert [line.split()[0] for line in ask("list", "--all")[1].splitlines()] == ["experiment", "x", "old"]
     assert [line.split()[0] for line in ask("list", "--archived")[1].splitlines()] == ["experiment", "old"]
 

@@ -15,8 +15,8 @@ from lander.store.log.reader import Reader
 from tests.support.written_homes import attempt, queued_experiment, steps, write_log
 
 AT = 1_780_000_000_000_000
-LATE = "amended 2026-05-28 20:26 UTC by me@here, after results could be seen"
-EARLY = "amended 2026-05-28 20:26 UTC by me@here, before results could be seen"
+LATE = "hypothesis amended 2026-05-28 20:26 UTC by me@here, after results could be seen"
+EARLY = "hypothesis amended 2026-05-28 20:26 UTC by me@here, before results could be seen"
 CAVEAT = "the hypothesis was amended after results could be seen: these results test the original, not the later wording"
 
 
