@@ -37,7 +37,7 @@ class Wanted:
         """Whether the experiment is asked for."""
         return (
             self.shows(listed.remarks.archived is not None)
-            and (not self.states or listed.state in self.states)
+            and (not self.states or listed.headline["state"] in self.states)
             and (not self.environments or not set(self.environments).isdisjoint(listed.environments))
             and set(self.tags) <= set(listed.remarks.tags)
             and (self.newer is None or listed.age_seconds <= self.newer)

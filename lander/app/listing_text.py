@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from lander.protocol.text import MARK, cut, one_line
+from lander.protocol.text import MARK, cut
 from lander.store.projections.listing import ListedExperiment
 
 HEADINGS: Final = ("experiment", "state", "environment", "arms × seeds", "age", "tags")
@@ -32,7 +32,7 @@ def _cells(listed: ListedExperiment) -> tuple[str, ...]:
     archived = ", archived" if listed.remarks.archived else ""
     return (
         listed.id,
-        one_line(listed.summary) + archived,
+        listed.headline["summary"] + archived,
         ", ".join(listed.environments) or "–",
         _size(listed),
         age(listed.age_seconds),

@@ -3,7 +3,7 @@
 import shutil
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -78,8 +78,14 @@ def _print_json(position: int, found: "Sequence[ListedExperiment]") -> None:
     import json
     from dataclasses import asdict
 
-    experiments = [{**(fields := asdict(each)), **fields.pop("remarks")} for each in found]
+    experiments = [_flat(asdict(each)) for each in found]
     show(json.dumps({"position": position, "experiments": experiments}, indent=2, allow_nan=False))
+
+
+def _flat(fields: dict[str, Any]) -> dict[str, Any]:
+    """The documented object: what is said of an experiment beside its own fields."""
+    name, headline, remarks = fields.pop("id"), fields.pop("headline"), fields.pop("remarks")
+    return {"id": name, **headline, **fields, **remarks}
 
 
 def _print_table(found: "Sequence[ListedExperiment]", listed: "Sequence[ListedExperiment]", wanted: "Wanted") -> None:

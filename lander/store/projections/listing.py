@@ -4,20 +4,22 @@ Its cost depends on the number of experiments and runs, not on what they recorde
 must start fast.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from lander.store.log.reader import Reader
+from lander.store.projections.headline import Headline
 from lander.store.projections.remarks import Remarks, moment, remarks_of_all
+from lander.store.projections.status import headlines
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ListedExperiment:
-    """One experiment; `summary` is its state in words, `seeds` counts those of all arms together, times are ISO 8601 in UTC."""
+    """One experiment; `seeds` counts those of all arms together, times are ISO 8601 in UTC."""
 
     id: str
-    state: str
-    summary: str
+    headline: Headline
     hypothesis: str
     environments: tuple[str, ...]
     arms: int
@@ -30,33 +32,33 @@ class ListedExperiment:
 
 
 _EXPERIMENTS: Final = """
-    SELECT id, state, hypothesis, environments, submitted_at, ended_at FROM experiments ORDER BY submitted
+    SELECT id, hypothesis, environments, submitted_at, ended_at FROM experiments ORDER BY submitted
 """
-_RUNS: Final = "SELECT experiment, arm, seed, state FROM progress ORDER BY id"
+_SIZES: Final = """
+    SELECT experiment, count(DISTINCT arm), count(DISTINCT seed), count(*) FROM progress GROUP BY experiment
+"""
 
 
 def listing(reader: Reader, now: float) -> list[ListedExperiment]:
     """Every experiment, archived ones too, in the order of submission; `now` in seconds since 1970."""
     with reader.snapshot():
-        runs: dict[str, list[Any]] = {}
-        for experiment, *run in reader.connection.execute(_RUNS):
-            runs.setdefault(experiment, []).append(run)
-        said = remarks_of_all(reader)
+        found, said = headlines(reader), remarks_of_all(reader)
+        sizes = {name: size for name, *size in reader.connection.execute(_SIZES)}
         rows = reader.connection.execute(_EXPERIMENTS).fetchall()
-        return [_listed(now, row, runs.get(row[0], []), said[row[0]]) for row in rows]
+        return [_listed(now, row, found[row[0]], sizes.get(row[0], (0, 0, 0)), said[row[0]]) for row in rows]
 
 
-def _listed(now: float, row: tuple[Any, ...], runs: list[Any], said: Remarks) -> ListedExperiment:
-    name, state, hypothesis, environments, submitted_at, ended_at = row
+def _listed(now: float, row: tuple[Any, ...], found: Headline, size: Sequence[int], said: Remarks) -> ListedExperiment:
+    name, hypothesis, environments, submitted_at, ended_at = row
+    arms, seeds, runs = size
     return ListedExperiment(
         id=name,
-        state=state,
-        summary=state,
+        headline=found,
         hypothesis=hypothesis,
         environments=tuple(environments.split()),
-        arms=len({arm for arm, *_ in runs}),
-        seeds=len({seed for _, seed, *_ in runs}),
-        runs=len(runs),
+        arms=arms,
+        seeds=seeds,
+        runs=runs,
         submitted=moment(submitted_at),
         age_seconds=round(now - submitted_at / 1_000_000, 1),
         ended=None if ended_at is None else moment(ended_at),

@@ -14,11 +14,10 @@ DAY = 86_400
 
 
 def entry(name="x", state="completed", environments=("CartPole-v1",), days=0, archived=False, tags=(), **fields):
-    rest = {"summary": state, "hypothesis": "", "arms": 2, "seeds": 5, "runs": 10, "submitted": "", "ended": None}
+    headline = {"state": state, "phase": None, "waiting_for": None, "summary": fields.pop("summary", state)}
+    rest = {"headline": headline, "hypothesis": "", "arms": 2, "seeds": 5, "runs": 10, "submitted": "", "ended": None}
     said = Remarks(archived="2026-01-01T00:00:00Z" if archived else None, tags=tags)
-    return ListedExperiment(
-        id=name, state=state, environments=environments, age_seconds=float(days * DAY), remarks=said, **rest | fields
-    )
+    return ListedExperiment(id=name, environments=environments, age_seconds=float(days * DAY), remarks=said, **rest | fields)
 
 
 HOME = [

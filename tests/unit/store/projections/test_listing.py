@@ -35,7 +35,7 @@ def test_an_experiment_is_one_entry(tmp_path):
     wanted = experiment("x", seeds=(0, 1, 2), hypothesis="Why not?")
     write_log(tmp_path, batch_of("x", submitted(wanted), at=2 * DAY))
     (found,) = listed(tmp_path, now=4 * 86_400)
-    assert (found.id, found.state, found.hypothesis) == ("x", "queued", "Why not?")
+    assert (found.id, found.headline["summary"], found.hypothesis) == ("x", "waiting for a slot", "Why not?")
     assert (found.environments, found.arms, found.seeds, found.runs) == (("CartPole-v1",), 2, 3, 6)
     assert (found.submitted, found.age_seconds, found.ended) == ("1970-01-03T00:00:00Z", 172_800.0, None)
     assert found.remarks.tags == ()
