@@ -8,7 +8,7 @@ from lander.store.projections.listing import ListedExperiment
 
 HEADINGS: Final = ("experiment", "state", "environment", "arms × seeds", "age", "tags")
 _ID, _STATE, _ENVIRONMENT, _SIZE, _, _TAGS = range(len(HEADINGS))
-_LEAST: Final = {_ID: 20, _STATE: 18, _ENVIRONMENT: 15, _TAGS: 12}
+_LEAST: Final = {_ID: 20, _STATE: 20, _ENVIRONMENT: 15, _TAGS: 12}
 """The characters to which these columns may be cut."""
 _EXPENDABLE: Final = (_SIZE, _TAGS, _ENVIRONMENT)
 """The columns that a narrow terminal leaves out, in this order."""
