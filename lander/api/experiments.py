@@ -41,10 +41,10 @@ def run(
     `experiment` is a file, the data of one, or an `Experiment`; `overrides` are `KEY=VALUE`. What was stopped, failed or
     interrupted goes on from its last checkpoints; without an `experiment`, `experiment_id` names the recorded one to go on
     with (as it was carried out before, but for `mode`, `max_workers` and `monitoring` where given), and
-    `overrides=["training_steps=…"]` extend it, `seeds="+5"` adds five. Its runs train on the code of the environments as it was
-    captured, and with `new_code` those that are added on the code as it is now. `home` is where everything is kept (default:
-    LANDER_HOME, or ./results). `progress` is called with the experiment's status four times a second; True shows it on
-    standard output, None does so on a terminal only.
+    `overrides=["training_steps=…"]` extend it, `["variants.NAME.hyperparameters.…"]` adds an arm, `seeds="+5"` adds five seeds.
+    Its runs train on the code of the environments as it was captured, and with `new_code` those that are added on the code as
+    it is now. `home` is where everything is kept (default: LANDER_HOME, or ./results). `progress` is called with the
+    experiment's status four times a second; True shows it on standard output, None does so on a terminal only.
     A failed run is not an exception: look at `completed`. Ctrl-C stops the experiment, then raises `KeyboardInterrupt`.
     Raises `ConfigurationError` before anything starts, and other `LanderError`s where it cannot be carried out.
     """

@@ -17,6 +17,7 @@ from lander.protocol.events import Execution
 from lander.protocol.experiment import Experiment
 from lander.reports.analysis import comparability
 from lander.store.log.reader import Reader
+from lander.supervisor.core.resubmission import added_arms, refuse_lacking_code
 
 if TYPE_CHECKING:
     from lander.actors.host.requirements import Built
@@ -130,8 +131,9 @@ def recorded(
 ) -> Request:
     """The request to continue a recorded experiment of this home, with overrides and the given settings of `execution`.
 
-    `seeds` such as `+5` adds five seeds to every arm; with `new_code` they train on the code of the environments as it is now.
-    Raises `NotFoundError` for an unknown name, and what `request` raises.
+    `seeds` such as `+5` adds five seeds to every arm, an override of a variant that there is not adds it. With `new_code` what
+    is added trains on the code of the environments as it is now. Raises `NotFoundError` for an unknown name, and what `request`
+    raises.
     """
     with Reader(home) as reader:
         experiment, before = reader.experiment(name), reader.execution(name)
@@ -141,8 +143,10 @@ def recorded(
     directed = execution_with(**{**before.model_dump(), **execution})
     if new_code:
         return _on_new_code(wanted, directed, name)
+    found = _code_now(wanted, directed, experiment.code)
+    refuse_lacking_code(experiment.code, found, added_arms(experiment, wanted))
     kept = checked(wanted.model_copy(update={"code": experiment.code}), directed, (), name, home=home)
-    return replace(kept, found=_code_now(wanted, directed, experiment.code))
+    return replace(kept, found=found)
 
 
 def _code_now(wanted: Experiment, execution: Execution, known: Code | None) -> Code | None:

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from lander.protocol.events import Event, PackedArray, Unreadable
+from lander.protocol.experiment import Arm
 from lander.protocol.text import one_line
 from lander.store.log.reader import StoredEvent
 
@@ -31,6 +32,8 @@ def _short(value: Any) -> str:
     match value:
         case PackedArray():
             return f"{value.dtype}{list(value.shape)}"
+        case Arm():
+            return value.name
         case BaseModel() | bytes() | None | "" | ():
             return ""
         case float():

@@ -1,4 +1,4 @@
-"""A recorded experiment, changed: by overrides, other settings, or more seeds. What nobody changes stays as recorded."""
+"""A recorded experiment, changed: by overrides, other settings, more seeds or arms. What nobody changes stays as recorded."""
 
 import re
 from collections.abc import Sequence
@@ -15,13 +15,15 @@ from lander.protocol.refusals import shown
 def changed_experiment(known: Experiment, overrides: Sequence[str] = (), **options: Any) -> Experiment:
     """The recorded experiment with overrides and options, as `parse_experiment` takes them.
 
-    Raises `ConfigurationError` for a change that does not fit. Without any change nothing is parsed: tables that have changed
-    since cannot refuse what is recorded.
+    An override that begins with `variants.NAME` adds a variant of that name if there is none. Raises `ConfigurationError` for
+    a change that does not fit. Without any change nothing is parsed: tables that have changed since cannot refuse what is
+    recorded.
     """
     if not overrides and all(value is None for value in options.values()):
         return known
     written, source = as_written(known), known.experiment_id
-    asked, _ = parse_experiment(written, source=source, overrides=overrides, rename_environments=False, **options)
+    given = {"overrides": overrides, **options}
+    asked, _ = parse_experiment(written, source=source, rename_environments=False, may_add_arms=True, **given)
     return with_recorded_defaults(known, asked)
 
 

@@ -1,10 +1,12 @@
 """Overrides: `KEY=VALUE` on the command line, applied to the content of a file.
 
-A key that begins with an arm's name changes that arm; any other key changes every arm.
+A key that begins with an arm's name changes that arm; any other key changes every arm. What is recorded can get an arm that it
+does not have, by a key that begins with `variants.NAME`; a file cannot, since the name may be a typing error.
 """
 
 from collections.abc import Sequence
 from copy import deepcopy
+from typing import Final
 
 from lander.experiments.file_formats import parse_yaml
 from lander.experiments.hyperparameters import ALGORITHMS, accepted
@@ -12,9 +14,14 @@ from lander.experiments.specification import EXPERIMENT_KEYS
 from lander.experiments.spellings import ARM_KEYS, WrittenArm, WrittenExperiment, has_path
 from lander.protocol.refusals import did_you_mean, shown
 
+VARIANTS: Final = "variants"
 
-def apply_override(written: WrittenExperiment, override: str) -> None:
-    """Apply one `KEY=VALUE` to what the user wrote; raises `ValueError` that begins with the override."""
+
+def apply_override(written: WrittenExperiment, override: str, *, may_add: bool = False) -> None:
+    """Apply one `KEY=VALUE` to what the user wrote; raises `ValueError` that begins with the override.
+
+    With `may_add`, a variant that there is not is added.
+    """
     key, _, text = override.partition("=")
     path = key.strip().split(".")
     if not all(path) or not text.strip():
@@ -26,7 +33,7 @@ def apply_override(written: WrittenExperiment, override: str) -> None:
         elif path[0] in ARM_KEYS:
             set_in_every_arm(written, *_in_plural(path, value))
         else:
-            arm, rest = _named_arm(written, ".".join(path))
+            arm, rest = _named_arm(written, path, may_add)
             _set_in_arm(written, arm, *_in_plural(rest, value))
     except ValueError as error:
         raise ValueError(f"{override}: {error}") from None
@@ -36,21 +43,63 @@ def _in_plural(path: list[str], value: object) -> tuple[list[str], object]:
     return (["seeds"], [value]) if path == ["seed"] else (path, value)
 
 
-def _named_arm(written: WrittenExperiment, key: str) -> tuple[WrittenArm, list[str]]:
+def _named_arm(written: WrittenExperiment, path: list[str], may_add: bool) -> tuple[WrittenArm, list[str]]:
     """The arm with which the key begins, under any of its names, and the rest of the key."""
-    arms = {arm.prefix.removesuffix("."): arm for arm in written.arms}
-    arms |= {str(name): arm for arm in written.arms if (name := (arm.settings | arm.identity).get("name"))}
-    if len(written.arms) == 2:
-        arms.setdefault("variant", written.arms[1])
+    key, arms = ".".join(path), _arms_by_name(written)
     for name in sorted(arms, key=len, reverse=True):  # a name may contain dots, so the longest match wins
         if key == name:
             raise ValueError(f"found a whole arm; must name one of its settings, such as {name}.training_steps")
         if key.startswith(f"{name}."):
             return arms[name], key.removeprefix(f"{name}.").split(".")
+    if path[0] == VARIANTS and len(path) > 1:
+        return _new_variant(written, path, may_add)
     known = (*arms, *ARM_KEYS, *EXPERIMENT_KEYS)
-    first = key.split(".")[0]
+    first = path[0]
     hint = as_hyperparameter(first) or did_you_mean(first, known) or f"; the arms are {', '.join(arms)}"
     raise ValueError(f"found no arm or setting called {first}{hint}")
+
+
+def _arms_by_name(written: WrittenExperiment) -> dict[str, WrittenArm]:
+    """Every arm under each of its names: its place in the file, its own name, and `variants.NAME`."""
+    arms = {arm.prefix.removesuffix("."): arm for arm in written.arms}
+    arms |= {arm.name: arm for arm in written.arms if arm.name}
+    if len(written.arms) == 2:
+        arms.setdefault("variant", written.arms[1])
+    for arm in written.arms[1:]:
+        arms.setdefault(f"{VARIANTS}.{arm.name}", arm)
+    return arms
+
+
+def _new_variant(written: WrittenExperiment, path: list[str], may_add: bool) -> tuple[WrittenArm, list[str]]:
+    """A variant that is added by `variants.NAME.SETTING`, where the name may contain dots, and the rest of the key."""
+    end = next((place for place, step in enumerate(path) if place > 1 and step in ARM_KEYS), 2)
+    name = ".".join(path[1:end])
+    if not may_add:
+        raise ValueError(f"found no arm called {name}, and a new one is written into the file{_known_arms(written, name)}")
+    if not path[end:]:
+        raise ValueError(f"found a whole arm; must name one of its settings, such as {_example(name)}")
+    return written.add_variant(name), path[end:]
+
+
+def refuse_empty_variants(written: WrittenExperiment) -> None:
+    """Raise `ValueError` for an added variant that differs from the baseline in nothing that can be compared.
+
+    Probably another arm was meant.
+    """
+    alike = {"seed", "seeds"} if written.top.get("compare_budgets") else {"seed", "seeds", "training_steps"}
+    for arm in written.arms:
+        if arm.added and arm.settings.keys() <= alike:
+            lacks = f"nothing in which a new one would differ, such as {_example(arm.name)}"
+            raise ValueError(f"found no arm called {arm.name}, and {lacks}{_known_arms(written, arm.name)}")
+
+
+def _known_arms(written: WrittenExperiment, name: str) -> str:
+    names = tuple(arm.name for arm in written.arms if not arm.added)
+    return did_you_mean(name, names) or f"; the arms are {', '.join(names)}"
+
+
+def _example(name: str) -> str:
+    return f"{VARIANTS}.{name}.hyperparameters.learning_rate=1e-3"
 
 
 def _set_in_arm(written: WrittenExperiment, arm: WrittenArm, path: list[str], value: object) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from lander.experiments.file_formats import read_data
-from lander.experiments.overrides import apply_override, set_in_every_arm
+from lander.experiments.overrides import apply_override, refuse_empty_variants, set_in_every_arm
 from lander.experiments.problems import configuration_error, problem_lines
 from lander.experiments.specification import RESOLVED, ExperimentSpec
 from lander.experiments.spellings import WrittenExperiment
@@ -65,10 +65,12 @@ def parse_experiment(
     eval_frequency: int | None = None,
     eval_episodes: int | None = None,
     rename_environments: bool = True,
+    may_add_arms: bool = False,
 ) -> tuple[Experiment, tuple[str, ...]]:
     """The same as `read_experiment`, from the data of a file; `source` is the name of the data in errors.
 
-    Without `rename_environments`, an environment keeps its name even if it has a successor by now.
+    Without `rename_environments`, an environment keeps its name even if it has a successor by now. With `may_add_arms`, an
+    override of a variant that there is not adds it.
     """
     if not isinstance(data, Mapping):
         raise configuration_error(source, [f"found {shown(data)}; must be a mapping of settings, such as algorithm: PPO"])
@@ -81,7 +83,8 @@ def parse_experiment(
     try:
         written = WrittenExperiment.of(deepcopy(dict(data)))
         for override in overrides:
-            apply_override(written, override)
+            apply_override(written, override, may_add=may_add_arms)
+        refuse_empty_variants(written)
         if seeds is not None:
             _set_seeds(written, seeds)
         written.top |= {key: value for key, value in options.items() if value is not None}

@@ -58,11 +58,20 @@ def resolve(data: Mapping[str, object]) -> tuple[dict[str, object], tuple[str, .
 
 @dataclass
 class WrittenArm:
-    """One arm as written: `settings` come from the user's data under `prefix`, as in `variants.fast.`."""
+    """One arm as written: `settings` come from the user's data under `prefix`, as in `variants.fast.`.
+
+    `added` marks one that no file has, only overrides: it says what differs from the baseline, in every spelling.
+    """
 
     prefix: str
     settings: dict[str, object]
     identity: dict[str, object]  # name and role, if the place in the file decides them
+    added: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name of the arm; empty if none is written."""
+        return str((self.settings | self.identity).get("name") or "")
 
 
 @dataclass
@@ -88,8 +97,7 @@ class WrittenExperiment:
             raise ValueError(f"{spellings[1][0]}: does not go together with {spellings[0][0]}; use one of the two")
         short = not spellings or spellings[0][0] in SPELLINGS[-1]
         arms = list(_take_arms(rest))
-        if len(arms) > MAX_ARMS:
-            raise ValueError(f"{'variants' if short else 'arms'}: found {len(arms)} arms; must be at most {MAX_ARMS}")
+        _refuse_too_many(len(arms), short)
         shared = {key: rest.pop(key) for key in ARM_KEYS if key in rest}
         if COMMON in rest:
             rest[COMMON] = _as_mapping(rest[COMMON])
@@ -105,6 +113,12 @@ class WrittenExperiment:
             common = top[COMMON] = _as_mapping(top[COMMON])
             notices |= dict.fromkeys(_replace_environment(common) if common and rename_environments else ())
         return {**top, "arms": complete}, tuple(notices)
+
+    def add_variant(self, name: str) -> WrittenArm:
+        """Add a variant that differs in nothing yet; raises `ValueError` if there are too many arms."""
+        _refuse_too_many(len(self.arms) + 1, self.short)
+        self.arms.append(WrittenArm(f"variants.{name}.", {}, {"name": name, "role": "variant"}, added=True))
+        return self.arms[-1]
 
     def settings(self, arm: WrittenArm) -> dict[str, object]:
         """All settings of the arm, own and inherited."""
@@ -130,11 +144,16 @@ class WrittenExperiment:
         """The sources of the arm's settings, as prefix and settings; a later one overrides an earlier one."""
         layers = [("", self.shared), (arm.prefix, arm.settings)]
         baseline = self.arms[0]
-        if self.short and arm is not baseline:
+        if (self.short or arm.added) and arm is not baseline:
             theirs = baseline.settings.get("algorithm", self.shared.get("algorithm"))
-            foreign = {"hyperparameters"} if arm.settings.get("algorithm", theirs) != theirs else set()
+            foreign = {"name", "role"} | ({"hyperparameters"} if arm.settings.get("algorithm", theirs) != theirs else set())
             layers.insert(1, (baseline.prefix, {k: v for k, v in baseline.settings.items() if k not in foreign}))
         return layers
+
+
+def _refuse_too_many(arms: int, short: bool) -> None:
+    if arms > MAX_ARMS:
+        raise ValueError(f"{'variants' if short else 'arms'}: found {arms} arms; must be at most {MAX_ARMS}")
 
 
 def dotted(location: Location) -> str:

@@ -53,6 +53,16 @@ def changed_source(old: Code | None, new: Code | None) -> str:
     return f"the code of {names} has changed (captured {old.name}, now {new.name})"
 
 
+def lacking_module(captured: Code | None, now: Code | None, environment: str) -> str:
+    """In words, that captured code lacks the module of an environment; empty if it has it, or it is installed, or unknown."""
+    module, separator, _ = environment.partition(":")
+    name = module.partition(".")[0]
+    if not separator or captured is None or now is None:
+        return ""
+    lacks = name in (*now.modules, *now.uncaptured) and name not in (*captured.modules, *captured.uncaptured)
+    return f"{name} is not in the code that was captured with the experiment" if lacks else ""
+
+
 def changed_packages(old: Code | None, new: Code | None) -> str:
     """In words, which installed packages are others now; empty if none are, or if one of the two is unknown."""
     if old is None or new is None:

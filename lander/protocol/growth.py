@@ -69,8 +69,19 @@ def with_recorded_defaults(known: Experiment, asked: Experiment) -> Experiment:
     The defaults of today are for new experiments.
     """
     by_name = {arm.name: arm for arm in known.arms}
-    arms = tuple(arm_with_recorded_defaults(by_name[arm.name], arm) if arm.name in by_name else arm for arm in asked.arms)
+    arms = tuple(
+        arm_with_recorded_defaults(by_name[arm.name], arm) if arm.name in by_name else _with_defaults_of_others(known, arm)
+        for arm in asked.arms
+    )
     return asked.model_copy(update={**_unsaid_by_both(known, asked), "arms": arms})
+
+
+def _with_defaults_of_others(known: Experiment, added: Arm) -> Arm:
+    """An added arm with the defaults of the first arm that has its algorithm, so that they differ only in what is written."""
+    like = next((arm for arm in known.arms if arm.algorithm == added.algorithm), None)
+    if like is None:
+        return added
+    return arm_with_recorded_defaults(like, added).model_copy(update={"defaults": {**added.defaults, **like.defaults}})
 
 
 def arm_with_recorded_defaults(known: Arm, asked: Arm) -> Arm:

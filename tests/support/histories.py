@@ -59,6 +59,7 @@ class _GrowingHistory:
         self.epochs: dict[str, int] = {}
         self.experiments: dict[str, str] = {}
         self.seeds: dict[str, range] = {}
+        self.variants: dict[str, tuple[str, ...]] = {}
         self.origins: dict[str, object] = {}
         self.clock = 0
 
@@ -69,6 +70,7 @@ class _GrowingHistory:
         self.origins[name] = step and origin(dict.fromkeys(range(MOST_SEEDS), checkpoint(step)))
         wanted = experiment(name, seeds=self.seeds[name], origin=self.origins[name])
         self.experiments[name] = "queued"
+        self.variants[name] = ("v",)
         self.runs |= {run.id: "queued" for run in wanted.runs}
         return [(name, e.SUPERVISOR, submitted(wanted)), *((run.id, e.SUPERVISOR, e.RunQueued()) for run in wanted.runs)]
 
@@ -124,13 +126,17 @@ class _GrowingHistory:
             st.none() | st.builds(execution_with, mode=st.sampled_from(["parallel", "sequential"]), monitoring=st.booleans())
         )
         steps = self.draw(st.integers(1000, 3000))
-        more = experiment(name, seeds=self.seeds[name], origin=self.origins[name], training_steps=steps)
+        had = self.variants[name]
+        self.variants[name] = self.draw(st.sampled_from([had, had, ("v", "w")]))
+        form = {"seeds": self.seeds[name], "variants": self.variants[name], "origin": self.origins[name]}
+        more = experiment(name, training_steps=steps, **form)
         if self.draw(st.booleans()):
             growth = [e.ExperimentRestated(experiment=more, execution=execution)]
         else:
             added = tuple(seed for seed in self.seeds[name] if seed not in before)
             growth = [e.StepsAdded(arms=arms, training_steps=steps), e.SettingsChanged(execution=execution)]
-            growth += [e.SeedsAdded(arms=("baseline", "v"), seeds=added)] if added else []
+            growth += [e.SeedsAdded(arms=("baseline", *had), seeds=added)] if added else []
+            growth += [e.ArmAdded(arm=arm) for arm in more.variants if arm.name not in had]
         added = {run.id: "queued" for run in more.runs if run.id not in self.runs}
         self.runs |= added
         return [

@@ -22,8 +22,8 @@ def run(settings: CommandSettings, /, quiet: bool, **options: Any) -> int:
     """Train an experiment, show its progress, print the verdict.
 
     FILE is JSON, YAML or TOML; KEY=VALUE changes one of its settings. Stopped, failed and interrupted runs continue from
-    their last checkpoints, whether the experiment is given by FILE or by id. More training_steps extend its runs, and more
-    seeds add runs.
+    their last checkpoints, whether the experiment is given by FILE or by id. More training_steps extend its runs, more seeds
+    add runs, and one more variant adds an arm: only what is added trains.
 
     \b
     Examples:
@@ -31,6 +31,7 @@ def run(settings: CommandSettings, /, quiet: bool, **options: Any) -> int:
       lander-ctl run examples/demo.yaml training_steps=10_000 variants.fast.hyperparameters.learning_rate=1e-2 --seeds 0-4
       lander-ctl run --experiment-id demo training_steps=100_000
       lander-ctl run --experiment-id demo --seeds +5
+      lander-ctl run --experiment-id demo variants.wide.hyperparameters.learning_rate=1e-2
 
     Ctrl-C stops the experiment at its next checkpoint; a second Ctrl-C does not wait for that. Closing the terminal does not
     stop it: lander-ctl status shows its state, lander-ctl stop stops it. The exit code is 0 only if every run completed.

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
-from lander.protocol.experiment import Experiment
+from lander.protocol.experiment import Arm, Experiment
 from lander.protocol.returns import RETURN_WINDOW
 from lander.protocol.states import in_words
+from lander.reports.analysis.additions import Additions
 from lander.reports.analysis.captured_code import CodeVersion
 from lander.reports.analysis.comparability import environment_in_words, environment_of
 from lander.reports.analysis.findings import ArmFinding, Contrast, Measure
@@ -22,10 +24,7 @@ _MOST_NAMED: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class CaveatInputs:
-    """The inputs of the caveats: the experiment as submitted and as it is now, its runs, and the findings.
-
-    `looks` is how often seeds, steps or evaluation episodes were added after results could be seen.
-    """
+    """The inputs of the caveats: the experiment as submitted and as it is now, the additions, its runs, and the findings."""
 
     submitted: Experiment
     wanted: Experiment
@@ -33,7 +32,7 @@ class CaveatInputs:
     measure: Measure
     arms: Sequence[ArmFinding]
     contrasts: Sequence[Contrast]
-    looks: int
+    additions: Additions
     code: Sequence[CodeVersion] = ()
     packages: Sequence[str] = ()
 
@@ -50,8 +49,9 @@ def caveats(inputs: CaveatInputs) -> Iterator[str]:
     yield from _of_code(inputs.code)
     yield from (f"its runs trained with different versions of {versions}" for versions in inputs.packages)
     yield from _of_seeds(inputs)
+    yield from _of_additions(inputs.additions)
     yield from _of_episodes(inputs)
-    yield from _of_extension(inputs.submitted, inputs.wanted)
+    yield from _of_extension(inputs.additions.first, inputs.wanted)
     yield from _of_fork(inputs.submitted)
     yield from _of_arms(inputs.wanted)
 
@@ -140,12 +140,22 @@ def _of_seeds(inputs: CaveatInputs) -> Iterator[str]:
         yield f"{fewest} seeds are few: {never}with fewer than {FEW_SEEDS}, chance is rarely told from an effect"
     if any(1 < count <= MOST_MEAN_OF_ALL for count in counts.values()):
         yield f"of {MOST_MEAN_OF_ALL} seeds or fewer, the interquartile mean is the mean"
-    if inputs.looks:
-        times = "once" if inputs.looks == 1 else f"{inputs.looks} times"
+
+
+def _of_additions(additions: Additions) -> Iterator[str]:
+    if additions.looks:
+        times = "once" if additions.looks == 1 else f"{additions.looks} times"
         yield (
-            f"seeds, steps or evaluations were added {times} after results could be seen; who goes on until there is a result"
-            " will get one, so p-values are doubled each time"
+            f"arms, seeds, steps or evaluations were added {times} after results could be seen; who goes on until there is a"
+            " result will get one, so p-values are doubled each time"
         )
+    together: dict[tuple[int, bool], list[str]] = {}
+    for arm in additions.arms:
+        together.setdefault((arm.at, arm.seen), []).append(arm.name)
+    for (at, seen), names in together.items():
+        when = datetime.fromtimestamp(at / 1e6, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        known = "after results could be seen" if seen else "before any result could be seen"
+        yield f"{_shortened(names)} {'were' if len(names) > 1 else 'was'} added on {when}, {known}"
 
 
 def _of_episodes(inputs: CaveatInputs) -> Iterator[str]:
@@ -162,8 +172,9 @@ def _of_episodes(inputs: CaveatInputs) -> Iterator[str]:
         yield "the runs were not all evaluated on the same episodes"
 
 
-def _of_extension(submitted: Experiment, wanted: Experiment) -> Iterator[str]:
-    for old, new in zip(submitted.arms, wanted.arms, strict=True):
+def _of_extension(first: Sequence[Arm], wanted: Experiment) -> Iterator[str]:
+    for old in first:
+        new = wanted.arm(old.name)
         if new.training_steps != old.training_steps and new.scheduled:
             yield (
                 f"{new.name} was extended from {old.training_steps:,} to {new.training_steps:,} training steps, and its"

@@ -1,12 +1,12 @@
 """An experiment's findings from the log: every arm by itself, and every variant compared with the baseline."""
 
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from math import fsum
 
-from lander.protocol.experiment import Arm, Experiment
+from lander.protocol.experiment import Arm
 from lander.protocol.states import SETTLED
 from lander.reports.analysis import statistics
+from lander.reports.analysis.additions import additions
 from lander.reports.analysis.captured_code import code_versions, package_versions
 from lander.reports.analysis.caveats import CaveatInputs, caveat_of_amendments, caveats
 from lander.reports.analysis.comparability import environment_in_words, obstacle
@@ -53,9 +53,9 @@ def _findings(reader: Reader, experiment: str, threshold: float | None) -> Findi
     arms = [_arm(arm, [run for run in each if run.arm == arm.name], obstacles[arm.name]) for arm in wanted.arms]
     common, versions = wanted.evaluation_environment, code_versions(code)
     said = remarks(reader, experiment)
-    looks = _looks(reader, experiment)
-    contrasts = _contrasts(arms, looks)
-    inputs = CaveatInputs(submitted, wanted, runs, measure, arms, contrasts, looks, versions, package_versions(code))
+    added = additions(reader, experiment)
+    contrasts = _contrasts(arms, added.looks)
+    inputs = CaveatInputs(submitted, wanted, runs, measure, arms, contrasts, added, versions, package_versions(code))
     return Findings(
         experiment=experiment,
         hypothesis=submitted.hypothesis,
@@ -79,17 +79,6 @@ def _default_threshold(runs: Sequence[RunHistory], baseline: str) -> float | Non
     finals = [run.final("training") for run in runs if run.completed and run.run["arm"] == baseline]
     numbers = [final for final in finals if final is not None]
     return usable_return(fsum(numbers) / len(numbers)) if numbers else None
-
-
-def _looks(reader: Reader, experiment: str) -> int:
-    """How often seeds, training steps or evaluation episodes were added after results could be seen."""
-    plans = {plan.at: _plan(plan.experiment) for plan in reader.plans(experiment)}  # additions of one command share a time
-    return sum(before != after for before, after in pairwise(plans.values()))
-
-
-def _plan(experiment: Experiment) -> tuple[object, ...]:
-    """The parts of an experiment whose change can change the result."""
-    return experiment.eval_episodes, *((arm.seeds, arm.training_steps) for arm in experiment.arms)
 
 
 def _arm(arm: Arm, runs: Sequence[RunFinding], obstacle: Obstacle | None) -> ArmFinding:

@@ -193,7 +193,7 @@ def _method(findings: Findings) -> Iterator[str]:
         "There is no decision on a variant that is configured as the baseline is, plays another environment without a common"
         " one for evaluations, or has another number of training steps, unless the experiment compares budgets. For the"
         " others, it follows from the first test alone, corrected for the number of variants (Holm) and for every time that"
-        " seeds, steps or evaluations were added. There is none before every run is over, nor from fewer than"
+        " arms, seeds, steps or evaluations were added. There is none before every run is over, nor from fewer than"
         f" {FEWEST_SEEDS} seeds; and where runs came to nothing, only one that would stand had they returned the least of all."
     )
     yield (

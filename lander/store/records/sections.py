@@ -65,9 +65,15 @@ def sections(reader: Reader, run: str, after: int = 0, until: int | None = None)
 
 
 def experiment_at(reader: Reader, run: str, step: int) -> Experiment:
-    """The experiment as it was while the run was trained up to this step; as submitted, if the run begins there."""
+    """The experiment as it was while the run was trained up to this step; as the run came into it, if the run begins there."""
     before = [begin.experiment for begin in _beginnings(reader, run) if begin.step < step]
-    return before[-1] if before else reader.submission(RunKey.parse(run).experiment).experiment
+    return before[-1] if before else _with_run(reader, RunKey.parse(run))
+
+
+def _with_run(reader: Reader, key: RunKey) -> Experiment:
+    """The experiment as it was when it had this run for the first time."""
+    plans = [plan.experiment for plan in reader.plans(key.experiment)]
+    return next((each for each in plans if key in each.runs), plans[-1])
 
 
 def origin(reader: Reader, run: str) -> CheckpointCommitted | None:

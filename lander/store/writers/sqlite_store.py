@@ -279,5 +279,5 @@ class SqliteEventStore:
             (ProgressRow(*row) for row in await fetch(select("progress", ProgressRow))),
             (ResourcesRow(*row) for row in await fetch(select("resources", ResourcesRow))),
             position,
-            experiments_of((name, at, kind, body) for name, at, kind, body in await fetch(PLANS_OF_ALL)),
+            experiments_of((name, place, at, kind, body) for name, place, at, kind, body in await fetch(PLANS_OF_ALL)),
         )

@@ -1,27 +1,31 @@
-"""Submission of an experiment: a new one, or a known one to continue, with other settings, more steps or more seeds."""
+"""Submission of an experiment: a new one, or a known one to continue, with other settings, more steps, seeds or arms."""
 
 from collections.abc import Iterator, Set
-from typing import Any, Final
+from typing import Final
 
 from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.protocol.code import Code, changed_packages, changed_source
 from lander.protocol.errors import ConfigurationError, ConflictError, NotFoundError, WireError
-from lander.protocol.experiment import Arm, Experiment, Settings
-from lander.protocol.growth import Growth, with_recorded_defaults
+from lander.protocol.experiment import Arm, Experiment
 from lander.protocol.states import RESUMABLE
 from lander.protocol.wire import MAX_SHORT_ARRAY, encode_event
-from lander.supervisor.core.annotation_commands import how_to_amend
 from lander.supervisor.core.decision import Decision
+from lander.supervisor.core.resubmission import (
+    CHANGEABLE,
+    NAMED_DIFFERENCES,
+    added_arms,
+    growth,
+    merged,
+    named,
+    refuse_lacking_code,
+)
 from lander.supervisor.core.standing import ExperimentStanding
 
 MAX_ARM_BYTES: Final = 64 << 10
 """An arm is sent to its trainer in one frame."""
 MAX_PATH_BYTES: Final = 4096
 """The limit of Linux (`PATH_MAX`)."""
-NAMED_DIFFERENCES: Final = 5
-CHANGEABLE: Final = tuple(Settings.model_fields)
-"""Settings that may change. Limits apply to live runs at once; checkpoints and evaluations from the next attempt on."""
 
 
 def submit(decision: Decision, message: c.SubmitExperiment) -> None:
@@ -87,10 +91,11 @@ def _continue(decision: Decision, known: ExperimentStanding, message: c.SubmitEx
     its number of steps only at its start.
     """
     name = known.experiment.experiment_id
-    wanted = _merged(known, message.experiment)
+    wanted = merged(known, message.experiment)
     _check_sizes(wanted, message.execution)
-    pairs = zip(known.experiment.arms, wanted.arms, strict=True)
-    extended = [(old, new) for old, new in pairs if old.training_steps != new.training_steps]
+    if added_arms(known.experiment, wanted):
+        _check_recordable(name, e.ExperimentSubmitted.of(wanted, message.execution, message.manifest))
+    extended = _extended(known.experiment, wanted)
     longer = {arm.name for arm, _ in extended}
     if any(run.live and run.arm.name in longer for run in decision.state.runs_of(name)):
         raise ConflictError(
@@ -99,10 +104,8 @@ def _continue(decision: Decision, known: ExperimentStanding, message: c.SubmitEx
     changes = _changes(known, wanted, message.execution)
     before = set(known.order)
     added = [run.id for run in wanted.runs if run.id not in before]
-    code = _code_of_added(known.experiment, message)
-    if code is not None and code != known.experiment.code and (message.new_code or added):
-        decision.say(name, e.CodeChanged(code=code))
-    for addition in _growth(known, wanted, message.execution):
+    _change_code(decision, known.experiment, wanted, message)
+    for addition in growth(known, wanted, message.execution):
         decision.say(name, addition)
     for old, new in extended:
         decision.say(name, e.WarningRaised(message=consequence(old, new)))
@@ -121,6 +124,15 @@ def _continue(decision: Decision, known: ExperimentStanding, message: c.SubmitEx
     decision.answer = c.Accepted(subject=name, detail="; ".join(details))
 
 
+def _change_code(decision: Decision, known: Experiment, wanted: Experiment, message: c.SubmitExperiment) -> None:
+    """Say on what runs that are added train; raises `ConfigurationError` if it lacks the environment of an added arm."""
+    code = _code_of_added(known, message)
+    refuse_lacking_code(code, message.experiment.code, added_arms(known, wanted))
+    more = len(wanted.runs) > len(known.runs)
+    if code is not None and code != known.code and (message.new_code or more):
+        decision.say(known.experiment_id, e.CodeChanged(code=code))
+
+
 def _code_of_added(known: Experiment, message: c.SubmitExperiment) -> Code | None:
     """The code of runs that are added: what was captured, with the packages that are installed now, or the new code."""
     asked = message.experiment.code
@@ -129,78 +141,29 @@ def _code_of_added(known: Experiment, message: c.SubmitExperiment) -> Code | Non
     return known.code.model_copy(update={"packages": asked.packages})
 
 
-def _merged(standing: ExperimentStanding, asked: Experiment) -> Experiment:
-    """The recorded experiment with the requested changes; raises `ConflictError` if it is a different experiment.
-
-    Settings and execution may change, and arms may get more steps and seeds; steps and seeds are never taken away.
-    """
-    known = standing.experiment
-    wanted = with_recorded_defaults(known, asked)
-    if standing.annotations.amended_to(wanted.hypothesis):
-        wanted = wanted.model_copy(update={"hypothesis": known.hypothesis})
-    pairs = zip(known.arms, wanted.arms, strict=False)
-    arms = [old.model_copy(update=_allowed_changes(old, new)) for old, new in pairs]
-    changed = {name: getattr(wanted, name) for name in CHANGEABLE}
-    expected = known.model_copy(update={**changed, "arms": (*arms, *known.arms[len(arms) :])})
-    refused = list(_differences(expected, wanted))
-    if refused == ["hypothesis"] and wanted.hypothesis:
-        raise ConflictError(how_to_amend(known.experiment_id, wanted.hypothesis))
-    if refused:
-        more = f" and {len(refused) - NAMED_DIFFERENCES} more" if len(refused) > NAMED_DIFFERENCES else ""
-        raise ConflictError(
-            f"{known.experiment_id}: an experiment with this id exists and differs in"
-            f" {', '.join(refused[:NAMED_DIFFERENCES])}{more}; of one that exists, only training_steps, {', '.join(CHANGEABLE)}"
-            " may be changed, and seeds added; choose another --experiment-id"
-        )
-    merged = (_union(old, new) for old, new in zip(known.arms, wanted.arms, strict=True))
-    return wanted.model_copy(update={"arms": tuple(merged), "code": known.code})
-
-
-def _growth(known: ExperimentStanding, wanted: Experiment, execution: e.Execution) -> Iterator[Growth]:
-    """The events that turn the known experiment into the wanted one."""
-    longer: dict[int, list[str]] = {}
-    added: dict[tuple[int, ...], list[str]] = {}
-    for old, new in zip(known.experiment.arms, wanted.arms, strict=True):
-        if new.training_steps != old.training_steps:
-            longer.setdefault(new.training_steps, []).append(new.name)
-        if seeds := new.seeds[len(old.seeds) :]:
-            added.setdefault(seeds, []).append(new.name)
-    yield from (e.StepsAdded(arms=tuple(arms), training_steps=steps) for steps, arms in longer.items())
-    yield from (e.SeedsAdded(arms=tuple(arms), seeds=seeds) for seeds, arms in added.items())
-    settings = wanted.settings if wanted.settings != known.experiment.settings else None
-    new_execution = execution if execution != known.execution else None
-    if settings or new_execution:
-        unsaid = tuple(name for name in wanted.defaulted if settings and name in CHANGEABLE)
-        yield e.SettingsChanged(settings=settings, defaulted=unsaid, execution=new_execution)
-
-
-def _allowed_changes(old: Arm, new: Arm) -> dict[str, object]:
-    """The fields of a new arm that may differ from the old: steps, and seeds if one set contains the other."""
-    alike = set(old.seeds) <= set(new.seeds) or set(new.seeds) <= set(old.seeds)
-    return {"training_steps": new.training_steps, **({"seeds": new.seeds} if alike else {})}
-
-
-def _union(old: Arm, new: Arm) -> Arm:
-    """The arm with the larger number of steps and the seeds of both, the old seeds first."""
-    steps = max(old.training_steps, new.training_steps)
-    return old.model_copy(update={"training_steps": steps, "seeds": tuple(dict.fromkeys((*old.seeds, *new.seeds)))})
+def _extended(old: Experiment, new: Experiment) -> list[tuple[Arm, Arm]]:
+    """The known arms that get more steps, each before and after."""
+    pairs = zip(old.arms, new.arms, strict=False)  # added arms follow
+    return [(one, other) for one, other in pairs if one.training_steps != other.training_steps]
 
 
 def _changes(known: ExperimentStanding, wanted: Experiment, execution: e.Execution) -> list[str]:
     """The changes in words, for the answer; another working directory is not mentioned."""
-    named = [name for name in CHANGEABLE if getattr(known.experiment, name) != getattr(wanted, name)]
+    changed = [name for name in CHANGEABLE if getattr(known.experiment, name) != getattr(wanted, name)]
     ways = ("mode", "max_workers", "monitoring", "no_shortcuts")
-    named += [name for name in ways if getattr(known.execution, name) != getattr(execution, name)]
-    old, new = known.experiment, wanted
-    extended = [f"{more} more run{'s' if more > 1 else ''}"] if (more := len(new.runs) - len(old.runs)) else []
-    if any(one.training_steps != other.training_steps for one, other in zip(old.arms, new.arms, strict=True)):
-        extended.insert(0, "extended")
-    return [*extended, f"changed {' and '.join(named)}"] if named else extended
+    changed += [name for name in ways if getattr(known.execution, name) != getattr(execution, name)]
+    words = ["extended"] if _extended(known.experiment, wanted) else []
+    if arms := [arm.name for arm in added_arms(known.experiment, wanted)]:
+        words.append(f"{named(arms)} added")
+    if more := len(wanted.runs) - len(known.experiment.runs):
+        words.append(f"{more} more run{'s' if more > 1 else ''}")
+    return [*words, f"changed {' and '.join(changed)}"] if changed else words
 
 
 def _refused_reductions(asked: Experiment, wanted: Experiment) -> list[str]:
     """A notice if the request has fewer steps or seeds than the experiment already has."""
-    pairs = list(zip(asked.arms, wanted.arms, strict=True))
+    now = {arm.name: arm for arm in wanted.arms}
+    pairs = [(arm, now[arm.name]) for arm in asked.arms]
     steps = sorted({new.training_steps for old, new in pairs if old.training_steps < new.training_steps})
     notices = [f"its training_steps stay {' or '.join(map(str, steps))}, since they can only be raised"] if steps else []
     if any(len(old.seeds) < len(new.seeds) for old, new in pairs):
@@ -231,7 +194,7 @@ def _kept_code(known: Experiment, message: c.SubmitExperiment) -> Iterator[str]:
 
 
 def _queue(decision: Decision, added: list[str], name: str) -> None:
-    """Queue the runs of added seeds."""
+    """Queue the runs of added seeds and arms."""
     if added:
         decision.reopen(name)
     for run in added:
@@ -263,30 +226,3 @@ def consequence(old: Arm, new: Arm) -> str:
         f"{extended}; {' and '.join(new.scheduled)} {functions} of the whole training,"
         " so its runs are not what they would have been with all the steps from the start"
     )
-
-
-_RECORDED_ONLY: Final = {"defaults", "scheduled", "defaulted"}
-"""What of an arm its author does not write."""
-
-
-def _differences(old: Experiment, new: Experiment) -> Iterator[str]:
-    """The keys in which two experiments differ, written as in an override."""
-    first, second = (
-        each.model_dump(mode="json", exclude={"arms", "experiment_id", "defaulted", "code"}) for each in (old, new)
-    )
-    yield from _between("", first, second)
-    if [arm.name for arm in old.arms] != [arm.name for arm in new.arms]:
-        yield "the names of its arms"
-        return
-    for one, other in zip(old.arms, new.arms, strict=True):
-        written = (arm.model_dump(mode="json", exclude=_RECORDED_ONLY) for arm in (one, other))
-        yield from _between(f"{one.name}.", *written)
-
-
-def _between(prefix: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
-    for key in dict.fromkeys((*old, *new)):
-        before, after = old.get(key), new.get(key)
-        if isinstance(before, dict) and isinstance(after, dict):
-            yield from _between(f"{prefix}{key}.", before, after)
-        elif before != after:
-            yield f"{prefix}{key}"

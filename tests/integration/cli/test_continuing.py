@@ -279,3 +279,33 @@ def test_the_next_seeds_of_every_arm_are_trained_and_nothing_that_was_done_is_do
     assert lander(whole.home, "check")[0] == 0
     (past,) = json.loads(lander(whole.home, "status", "tiny", "--json", "--at", before)[1])["experiments"]
     assert [run["id"] for run in past["runs"]] == ["tiny/baseline/0", "tiny/fast/0"]
+
+
+def test_an_arm_is_added_to_what_has_completed_and_nothing_that_was_done_is_touched(whole, tmp_path):
+    """By an override and by the file; and its bits are those of an arm that was there from the beginning."""
+    form = TINY | {"experiment_id": "armed"}
+    wide, slow = ({"hyperparameters": {"gamma": gamma}} for gamma in (0.5, 0.6))
+    assert lander(whole.home, "run", written(tmp_path / "armed.json", form), "--quiet")[0] == 0
+    old = ("armed/baseline/0", "armed/fast/0")
+    before = [(whole.stored(run), whole.model(run).read_bytes(), whole.model(run).stat().st_mtime_ns) for run in old]
+
+    code, output, errors = lander(whole.home, "run", "--experiment-id", "armed", "variants.wide.hyperparameters.gamma=0.5")
+    assert (code, errors) == (0, "lander-ctl: armed: wide added, 1 more run\n")
+    assert re.search(r"^ +wide +1 of 1 ", output, re.MULTILINE)
+    assert "note: wide was added on " in output.replace("\n", " ")
+    more = form | {"variants": {"slow": slow, **form["variants"], "wide": wide}}
+    code, _, errors = lander(whole.home, "run", written(tmp_path / "armed.json", more), "--quiet")
+    assert (code, errors) == (0, "lander-ctl: armed: slow added, 1 more run\n")
+    assert before == [(whole.stored(run), whole.model(run).read_bytes(), whole.model(run).stat().st_mtime_ns) for run in old]
+    states = {run["id"]: (run["state"], run["attempt"], run["step"]) for run in whole.status("armed")["runs"]}
+    assert states == {f"armed/{arm}/0": ("completed", 1, 256) for arm in ("baseline", "fast", "wide", "slow")}
+
+    at_once = form | {"experiment_id": "at-once", "variants": {"wide": wide}}
+    assert lander(whole.home, "run", written(tmp_path / "at-once.json", at_once), "--quiet")[0] == 0
+    assert lander(whole.home, "diff", "at-once/wide/0", "armed/wide/0")[0] == 0
+    assert "  ArmAdded  arm=wide" in lander(whole.home, "events", "armed", "--kind", "ArmAdded")[1]
+    code, output, _ = lander(whole.home, "export", "armed/wide", "--to", "csv", "--output", tmp_path / "csv")
+    assert (code, (tmp_path / "csv" / "runs.csv").read_text().count("armed/wide/0")) == (0, 1)
+    assert lander(whole.home, "check")[0] == 0
+    code, _, errors = lander(whole.home, "run", written(tmp_path / "armed.json", form), "--quiet")
+    assert (code, "found without the arms wide, slow; an arm is never taken away" in errors) == (2, True)

@@ -8,17 +8,23 @@ import sqlite3
 
 import pytest
 
+from lander.experiments.changing import changed_experiment
 from lander.experiments.parsing import parse_experiment
 from lander.experiments.writing import as_written
+from lander.protocol.commands import SubmitExperiment
 from lander.protocol.digests import digest
 from lander.protocol.errors import ConfigurationError, HomeError
+from lander.protocol.events import ArmAdded
+from lander.store.log.event_store import batch_of
 from lander.store.log.reader import DATABASE, SCHEMA_VERSION, Reader
 from lander.store.projections.projections import TABLES
 from lander.store.projections.status import status
 from lander.store.upkeep.integrity import check
 from lander.store.writers import upgrade
 from lander.store.writers.sqlite_store import SqliteEventStore
+from lander.supervisor.core.decide import decide
 from lander.supervisor.core.fold import fold
+from lander.supervisor.core.timers import Timers
 from tests import golden
 from tests.hooks import altered_tables
 
@@ -150,3 +156,30 @@ async def test_an_upgrade_that_is_interrupted_has_not_happened(version, home, mo
         upgrade.upgrade(database, home / DATABASE)
     assert rows(home, "PRAGMA user_version") == [(version,)]
     assert rows(home, "SELECT * FROM progress") == before
+
+
+async def test_an_experiment_of_an_old_log_gets_an_arm(version, home):
+    """Only its runs are new, and nothing that was recorded before looks different afterwards."""
+    store = await SqliteEventStore.open(home / DATABASE)
+    try:
+        state = fold(store.consequential())
+        with Reader(home) as reader:
+            name = "grown" if version > 1 else "golden"
+            known, before = reader.experiment(name), status(reader, name)["experiments"][0]["runs"]
+        wanted = changed_experiment(known, ["variants.wide.hyperparameters.gamma=0.5"])
+        message = SubmitExperiment(experiment=wanted, execution=state.experiments[name].execution, manifest={})
+        decision = decide(state, message, 1.0, Timers())
+        await store.append(*(batch_of(stream, event, at=1) for stream, event in decision.events))
+    finally:
+        await store.close()
+    assert [event.arm.name for _, event in decision.events if isinstance(event, ArmAdded)] == ["wide"]
+    with Reader(home) as reader:
+        (standing,) = status(reader, name)["experiments"]
+        added = [run["id"] for run in standing["runs"] if run["arm"] == "wide"]
+        assert added == [f"{name}/wide/{seed}" for seed in known.baseline.seeds]
+        interrupted = {run["id"] for run in before if run["state"] != "completed"}
+        assert [run for run in standing["runs"] if run["id"] not in {*added, *interrupted}] == [
+            run for run in before if run["id"] not in interrupted
+        ]
+        assert reader.experiment(name).arm("wide").defaults == known.baseline.defaults
+    assert {finding.part for finding in check(home) if not finding.ok} <= {"models"}

@@ -155,6 +155,29 @@ def _ever_supported(ours, theirs, correct):
     return False
 
 
+def test_adding_arms_until_one_is_supported_is_paid_for():
+    """One variant, and one more as long as none is supported, up to eight: each time another family of tests.
+
+    Negative controls: without the looks, and with every arm judged as if it were the first.
+    """
+    arms = normal(np.random.default_rng(5), (EXPERIMENTS // 2, 9, 5)).tolist()
+
+    def share(judged):
+        return sum(_any_ever_supported(variants, theirs, judged) for theirs, *variants in arms) / len(arms)
+
+    found = share(judge)
+    print(f"up to eight arms, one after the other: {found:.2%} supported")
+    assert found <= 0.05
+    assert share(lambda samples, look: judge(samples)) > 0.06
+    assert share(lambda samples, look: judge(samples[-1:])) > 0.12
+
+
+def _any_ever_supported(variants, theirs, judged):
+    samples = [Sample(ours, theirs, True) for ours in variants]
+    found = (each for look in range(len(samples)) for each in judged(samples[: look + 1], look))
+    return any(each.decision == "supported" for each in found)
+
+
 @pytest.mark.parametrize("returns", [normal, skewed])
 @pytest.mark.parametrize("seeds", [5, 10])
 def test_the_interval_of_a_difference_holds_it_in_nineteen_of_twenty_experiments(returns, seeds):

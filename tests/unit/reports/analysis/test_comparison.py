@@ -472,5 +472,91 @@ def test_seeds_that_were_added_cost_and_are_told(found):
     result = found.again()
     (contrast,) = result.contrasts
     assert contrast.p_adjusted == pytest.approx(min(1.0, 8 * contrast.p_value))
-    assert any(caveat.startswith("seeds, steps or evaluations were added 3 times after") for caveat in result.caveats)
+    assert any(caveat.startswith("arms, seeds, steps or evaluations were added 3 times after") for caveat in result.caveats)
     assert [len(arm.seeds) for arm in result.arms] == [9, 9]
+
+
+# --- an arm that was added --------------------------------------------------------------------------------------------
+
+MORE = {"wide": {"hyperparameters": {"gamma": 0.7}}}
+
+
+def add_arms(home, variants, at=None):
+    """One command that adds these arms to the experiment."""
+    arms = experiment(range(5), FAST | variants).arms[2:]
+    write_log(home, groups=[[batch_of("x", *(e.ArmAdded(arm=arm) for arm in arms), at=at)]])
+    return arms
+
+
+def train_all(home, **returns):
+    batches = [batch for run, words in evaluations(**returns).items() for batch in completed(f"x/{run}", *words)]
+    write_log(home, groups=[batches])
+
+
+FINALS = {"baseline": [1.0, 2.0, 3.0, 1.5, 2.5], "fast": [2.0, 2.5, 4.5, 1.5, 3.0]}
+
+
+def test_an_arm_that_was_added_after_results_counts_as_a_test_and_as_a_look(found):
+    before = found(range(5), evaluations(**FINALS), variants=FAST)
+    (alone,) = before.contrasts
+    add_arms(found.home, MORE, at=1_795_000_000_000_000)
+    assert found.again().contrasts[0].withheld in (None, "unfinished")
+    train_all(found.home, wide=[1.1, 2.2, 3.3, 1.4, 2.6])
+    first, second = found.again().contrasts
+    assert (first.variant, second.variant, first.p_value) == ("fast", "wide", alone.p_value)
+    assert [first.p_adjusted, second.p_adjusted] == pytest.approx(
+        [min(1.0, 2 * p) for p in statistics.holm([first.p_value, second.p_value])]
+    )
+    caveats = found.again().caveats
+    assert "wide was added on 2026-11-18 11:06 UTC, after results could be seen" in caveats
+    assert any(caveat.startswith("arms, seeds, steps or evaluations were added once after results") for caveat in caveats)
+
+
+def test_arms_that_are_added_together_are_one_look(found):
+    found(range(5), evaluations(**FINALS), variants=FAST)
+    add_arms(found.home, MORE | {"slow": {"hyperparameters": {"gamma": 0.6}}}, at=1_795_000_000_000_000)
+    train_all(found.home, wide=[1.1, 2.2, 3.3, 1.4, 2.6], slow=[1.0, 2.1, 3.1, 1.3, 2.4])
+    result = found.again()
+    raw = statistics.holm([contrast.p_value for contrast in result.contrasts])
+    assert [contrast.p_adjusted for contrast in result.contrasts] == pytest.approx([min(1.0, 2 * p) for p in raw])
+    assert "wide, slow were added on 2026-11-18 11:06 UTC, after results could be seen" in result.caveats
+
+
+def test_what_is_added_before_any_result_could_be_seen_is_no_look(tmp_path, found):
+    """Negative control: the same after the first run has begun to train."""
+    wanted = experiment(range(5), FAST)
+    write_log(tmp_path, batch_of("x", submitted(wanted), e.ExperimentStarted()))
+    add_arms(tmp_path, MORE, at=1_795_000_000_000_000)
+    write_log(tmp_path, batch_of("x", e.StepsAdded(arms=("fast",), training_steps=2000), at=1_795_000_060_000_000))
+    seen = found.again().caveats
+    assert "wide was added on 2026-11-18 11:06 UTC, before any result could be seen" in seen
+    assert not [caveat for caveat in seen if "p-values are doubled" in caveat]
+    start = e.TrainingStarted(epoch=1, pid=1, n_envs=1, device="cpu")
+    write_log(tmp_path, batch_of("x/baseline/0", e.AttemptStarted(epoch=1, host=HOST, cpu=0)))
+    write_log(tmp_path, batch_of("x/baseline/0", start, producer=1))
+    add_arms(tmp_path, {"slow": {"hyperparameters": {"gamma": 0.6}}}, at=1_795_000_120_000_000)
+    seen = found.again().caveats
+    assert "slow was added on 2026-11-18 11:08 UTC, after results could be seen" in seen
+    assert any("were added once after results could be seen" in caveat for caveat in seen)
+
+
+def test_that_results_could_be_seen_is_decided_by_the_log_and_not_by_a_clock(tmp_path, found):
+    """The trainer's clock is a day ahead of the supervisor's."""
+    write_log(tmp_path, batch_of("x", submitted(experiment(range(5), FAST)), e.ExperimentStarted(), at=1_795_000_000_000_000))
+    start = e.TrainingStarted(epoch=1, pid=1, n_envs=1, device="cpu")
+    write_log(tmp_path, batch_of("x/baseline/0", e.AttemptStarted(epoch=1, host=HOST, cpu=0)))
+    write_log(tmp_path, batch_of("x/baseline/0", start, at=1_795_086_400_000_000, producer=1))
+    add_arms(tmp_path, MORE, at=1_795_000_060_000_000)
+    assert any("after results could be seen" in caveat and caveat.startswith("wide") for caveat in found.again().caveats)
+
+
+def test_an_added_arm_that_is_extended_says_so_as_every_other(tmp_path):
+    rate = {"hyperparameters": {"learning_rate": "lin_3e-4"}}
+    queued_experiment(tmp_path)
+    (arm,) = experiment([0], {"wide": rate}).variants
+    write_log(tmp_path, batch_of("x", e.ArmAdded(arm=arm)), batch_of("x", e.StepsAdded(arms=("wide",), training_steps=2000)))
+    with Reader(tmp_path) as reader:
+        caveats = [caveat for caveat in findings(reader, "x").caveats if "extended" in caveat]
+    assert [caveat.partition(" than ")[0] for caveat in caveats] == [
+        "wide was extended from 1,000 to 2,000 training steps, and its learning_rate=lin_0.0003 took another course"
+    ]

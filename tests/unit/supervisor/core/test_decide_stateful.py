@@ -161,14 +161,18 @@ class Supervision(RuleBasedStateMachine):
         self.submit_and_check(wanted, execution)
 
     @precondition(lambda self: self.state.experiments and not self.leaving)
-    @rule(pick=PICK, more=st.sampled_from([0, 0, 500]), seeds=st.sampled_from([0, 0, 1]))
-    def submit_again(self, pick, more, seeds):
-        """As it is, or with more to do, or with more seeds."""
+    @rule(
+        pick=PICK, more=st.sampled_from([0, 0, 500]), seeds=st.sampled_from([0, 0, 1]), arm=st.sampled_from([None, None, "w"])
+    )
+    def submit_again(self, pick, more, seeds, arm):
+        """As it is, or with more to do, with more seeds, or with one more arm, whose place in the file does not matter."""
         standing = list(self.state.experiments.values())[pick % len(self.state.experiments)]
         form = as_written(standing.experiment)
         for arm in form["arms"]:
             arm["training_steps"] += more
             arm["seeds"] = [*arm["seeds"], *([max(arm["seeds"]) + 1] * seeds if len(arm["seeds"]) < 3 else [])]
+        if arm is not None and arm not in {each["name"] for each in form["arms"]}:
+            form["arms"].insert(1, {**form["arms"][1], "name": arm, "hyperparameters": {"gamma": 0.5}})
         self.submit_and_check(recorded(form), standing.execution)
 
     def submit_and_check(self, wanted, execution):
@@ -182,11 +186,17 @@ class Supervision(RuleBasedStateMachine):
             standing = self.state.experiments[wanted.experiment_id]
             assert standing.execution == execution
             assert (standing.experiment.on_failure, standing.experiment.on_limit) == (wanted.on_failure, wanted.on_limit)
-            for old, asked, new in zip(known.experiment.arms, wanted.arms, standing.experiment.arms, strict=True):
+            after = standing.experiment
+            for old, new in zip(known.experiment.arms, after.arms, strict=False):
+                asked = wanted.arm(old.name)
+                assert new.name == old.name
                 assert new.training_steps == max(old.training_steps, asked.training_steps)
                 assert set(new.seeds) == {*old.seeds, *asked.seeds}
                 assert new.seeds[: len(old.seeds)] == old.seeds
                 assert new.device == old.device == asked.device
+            assert {arm.name for arm in after.arms} == {arm.name for arm in wanted.arms}
+            for added in after.arms[len(known.experiment.arms) :]:
+                assert (added.seeds, added.training_steps) == (after.baseline.seeds, after.baseline.training_steps)
             assert all(self.goes_on(run) or run.expected == "skipped" for run in self.state.runs_of(wanted.experiment_id))
 
     @staticmethod
