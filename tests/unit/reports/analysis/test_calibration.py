@@ -160,7 +160,7 @@ def test_adding_arms_until_one_is_supported_is_paid_for():
 
     Negative controls: without the looks, and with every arm judged as if it were the first.
     """
-    arms = normal(np.random.default_rng(5), (EXPERIMENTS // 2, 9, 5)).tolist()
+    arms = normal(np.random.default_rng(5), (EXPERIMENTS // 4, 9, 5)).tolist()
 
     def share(judged):
         return sum(_any_ever_supported(variants, theirs, judged) for theirs, *variants in arms) / len(arms)

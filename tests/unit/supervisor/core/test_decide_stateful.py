@@ -161,18 +161,16 @@ class Supervision(RuleBasedStateMachine):
         self.submit_and_check(wanted, execution)
 
     @precondition(lambda self: self.state.experiments and not self.leaving)
-    @rule(
-        pick=PICK, more=st.sampled_from([0, 0, 500]), seeds=st.sampled_from([0, 0, 1]), arm=st.sampled_from([None, None, "w"])
-    )
-    def submit_again(self, pick, more, seeds, arm):
+    @rule(pick=PICK, more=st.sampled_from([0, 0, 500]), seeds=st.sampled_from([0, 0, 1]), added=st.sampled_from([0, 0, 1]))
+    def submit_again(self, pick, more, seeds, added):
         """As it is, or with more to do, with more seeds, or with one more arm, whose place in the file does not matter."""
         standing = list(self.state.experiments.values())[pick % len(self.state.experiments)]
         form = as_written(standing.experiment)
         for arm in form["arms"]:
             arm["training_steps"] += more
             arm["seeds"] = [*arm["seeds"], *([max(arm["seeds"]) + 1] * seeds if len(arm["seeds"]) < 3 else [])]
-        if arm is not None and arm not in {each["name"] for each in form["arms"]}:
-            form["arms"].insert(1, {**form["arms"][1], "name": arm, "hyperparameters": {"gamma": 0.5}})
+        if added and len(form["arms"]) == 2:
+            form["arms"].insert(1, {**form["arms"][1], "name": "w", "hyperparameters": {"gamma": 0.5}})
         self.submit_and_check(recorded(form), standing.execution)
 
     def submit_and_check(self, wanted, execution):
