@@ -138,9 +138,9 @@ def _refuse_missing_arms(known: Experiment, asked: Experiment) -> None:
                 raise ConflictError(f"{name}: {new.name} is the arm that it has as {old.name}; an arm keeps its name")
     words = f"the arm{'s' if len(missing) > 1 else ''} {named([arm.name for arm in missing])}"
     raise ConflictError(
-        f"{name}: found without {words}; an arm is never taken away, since each one that was tried counts:"
-        f" lander-ctl run --experiment-id {name} goes on with all of them, lander-ctl skip {name}/{missing[0].name} leaves out"
-        " what of it has not completed"
+        f"{name}: found without {words}; an arm is never taken away, since each one that was tried counts: write it into the"
+        f" file, too, or go on without the file by lander-ctl run --experiment-id {name}; lander-ctl skip"
+        f" {name}/{missing[0].name} leaves out what of it has not completed"
     )
 
 
