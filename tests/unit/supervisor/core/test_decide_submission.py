@@ -195,7 +195,10 @@ def test_an_arm_with_the_name_of_a_setting_is_an_arm():
         ({"seeds": [1]}, "baseline.seeds, v.seeds"),
         ({"seeds": [1, 2]}, "baseline.seeds, v.seeds"),
         ({"baseline": {"hyperparameters": {"gamma": 0.5}}}, "baseline.hyperparameters.gamma, v.hyperparameters.gamma"),
-        ({"training_steps": 2000, "hypothesis": "?", "max_retries": 9, "variants": ("v", "w")}, "hypothesis"),
+        (
+            {"training_steps": 2000, "hypothesis": "?", "max_retries": 9, "variants": ("v", "w"), "device": "cuda"},
+            "hypothesis, baseline.device, v.device",
+        ),
     ],
 )
 def test_the_same_id_with_other_content_is_refused_and_says_in_what_it_differs(form, named):
