@@ -102,6 +102,15 @@ def test_arms_seeds_and_steps_are_added_together():
     ]
 
 
+def test_an_archived_experiment_comes_back_with_its_new_arm():
+    driver = completed()
+    driver.annotate(c.ArchiveExperiment)
+    assert driver.state.experiments["x"].annotations.archived
+    driver.submit(variants=("v", "w"))
+    assert driver.last.answer.detail == "w added, 1 more run"
+    assert not driver.state.experiments["x"].annotations.archived
+
+
 def test_an_arm_that_was_added_is_retried_skipped_and_grows_as_every_other():
     driver = completed()
     driver.submit(variants=("v", "w"), max_retries=0)
