@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from lander.api.record_keeping import note as note
     from lander.api.record_keeping import tag as tag
     from lander.api.record_keeping import unarchive as unarchive
+    from lander.api.figures import Figure as Figure
+    from lander.api.figures import Figures as Figures
+    from lander.api.findings import Findings as Findings
     from lander.api.results import ArmOutcome as ArmOutcome
     from lander.api.results import Result as Result
     from lander.api.results import RunOutcome as RunOutcome
@@ -35,12 +38,13 @@ if TYPE_CHECKING:
     from lander.protocol.errors import ConfigurationError as ConfigurationError
     from lander.protocol.errors import LanderError as LanderError
     from lander.protocol.errors import NotFoundError as NotFoundError
-    from lander.reports.analysis.findings import Findings as Findings
 
 __all__ = [
     "ArmOutcome",
     "ConfigurationError",
     "Experiment",
+    "Figure",
+    "Figures",
     "Findings",
     "LanderError",
     "NotFoundError",
@@ -68,7 +72,9 @@ _HOMES: Final = {
     "ArmOutcome": "lander.api.results",
     "ConfigurationError": "lander.protocol.errors",
     "Experiment": "lander.experiments.specification",
-    "Findings": "lander.reports.analysis.findings",
+    "Figure": "lander.api.figures",
+    "Figures": "lander.api.figures",
+    "Findings": "lander.api.findings",
     "LanderError": "lander.protocol.errors",
     "NotFoundError": "lander.protocol.errors",
     "Result": "lander.api.results",

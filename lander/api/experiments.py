@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from lander.api.results import Result, result
 from lander.api.targets import home_of
 from lander.app.conduct import Show, conduct
+from lander.app.notebook_view import NotebookView, in_notebook
 from lander.app.requests import Request, built_everything, recorded, request
 from lander.experiments.specification import ExperimentSpec
 from lander.protocol.errors import UsageError
@@ -44,7 +45,8 @@ def run(
     `overrides=["training_steps=…"]` extend it, `["variants.NAME.hyperparameters.…"]` adds an arm, `seeds="+5"` adds five seeds.
     Its runs train on the code of the environments as it was captured, and with `new_code` those that are added on the code as
     it is now. `home` is where everything is kept (default: LANDER_HOME, or ./results). `progress` is called with the
-    experiment's status four times a second; True shows it on standard output, None does so on a terminal only.
+    experiment's status four times a second; True shows it in the notebook or on standard output, None does so in a notebook or
+    on a terminal only, False shows nothing.
     A failed run is not an exception: look at `completed`. Ctrl-C stops the experiment, then raises `KeyboardInterrupt`.
     Raises `ConfigurationError` before anything starts, and other `LanderError`s where it cannot be carried out.
     """
@@ -143,6 +145,8 @@ def _warn(wanted: Request) -> None:
 def _view(progress: Progress) -> AbstractContextManager[Show]:
     if callable(progress):
         return nullcontext(progress)
+    if progress is not False and in_notebook():
+        return nullcontext(NotebookView().show)
     from lander.app.live_view import live_view
 
     return live_view(quiet=not (sys.stdout.isatty() if progress is None else progress))

@@ -3,13 +3,24 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
+from lander.api.data_frames import data_frame
+from lander.api.figures import Figures
+from lander.api.findings import Findings
+from lander.protocol.states import in_words
 from lander.reports.analysis.comparison import findings
-from lander.reports.analysis.findings import Findings
+from lander.reports.analysis.findings import RunFinding
+from lander.reports.render import numbers
 from lander.reports.render.text_report import as_text
 from lander.reports.render.verdict import verdict
 from lander.store.log.reader import Reader
 from lander.store.projections.status import ExperimentStatus
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+_RUN_COLUMNS: Final = ("seed", "state", "steps", "episodes", "mean return")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,6 +63,18 @@ class ArmOutcome:
         """Whether every run of the arm was trained to its end."""
         return all(run.completed for run in self.runs)
 
+    def _repr_html_(self) -> str:
+        from lander.reports.render.notebook import Panel
+
+        spread = "" if self.spread is None else f", standard deviation {numbers.number(self.spread)}"
+        return Panel(
+            title=self.name,
+            text=f"· mean return {numbers.number(self.mean_return)}{spread}",
+            headings=_RUN_COLUMNS,
+            rows=[_row(run) for run in self.runs],
+            words=2,
+        ).html
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Result:
@@ -78,15 +101,45 @@ class Result:
         """Whether every run was trained to its end."""
         return all(arm.completed for arm in self.arms.values())
 
+    def figures(self) -> Figures:
+        """The figures of the report, drawn from the log as it is now; in a notebook they show themselves."""
+        from lander.reports.analysis.material import gather
+        from lander.reports.render.plots import plots
+
+        with Reader(self.home) as reader, reader.snapshot():
+            material = gather(reader, findings(reader, self.experiment_id))
+        return Figures(dict(plots(material)))
+
+    def to_dataframe(self) -> "DataFrame":
+        """The runs as a `pandas.DataFrame`, a row for each.
+
+        The columns are those of `findings.to_dataframe("runs")`: `run`, `arm`, `seed`, `state`, `cause`, `attempts`, `resume`,
+        `step`, `total_steps`, `episodes`, `final` (the final return that is compared), `best`, `best_step`, `area`,
+        `steps_to_threshold`, `wall_seconds`, `cpu_seconds`, `steps_per_second`; then `mean_return` (of the last 100 training
+        episodes) and `model` (a path). What is unknown is missing. Raises `UsageError` if pandas is not installed.
+        """
+        runs = [run for arm in self.findings.arms for run in arm.runs]
+        outcomes = {run.id: run for run in self.runs}
+        more = {name: [getattr(outcomes[run.run], name) for run in runs] for name in ("mean_return", "model")}
+        return data_frame(RunFinding, runs, more)
+
     def __str__(self) -> str:
         return as_text(self.findings)
+
+    def _repr_html_(self) -> str:
+        return self.findings._repr_html_()
+
+
+def _row(run: RunOutcome) -> list[str]:
+    words = in_words(run.state, run.cause)
+    return [str(run.seed), words, numbers.whole(run.steps), numbers.whole(run.episodes), numbers.number(run.mean_return)]
 
 
 def result(home: Path, standing: ExperimentStatus) -> Result:
     """The result of an experiment as it stands."""
     name = standing["id"]
     with Reader(home) as reader:
-        found, models = findings(reader, name), reader.models(name)
+        found, models = Findings.of(findings(reader, name)), reader.models(name)
     outcomes = [
         RunOutcome(
             id=run["id"],

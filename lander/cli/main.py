@@ -41,6 +41,7 @@ COMMANDS: Final = {
     "check": "lander.cli.commands.check",
     "backup": "lander.cli.commands.backup",
     "gc": "lander.cli.commands.gc",
+    "doctor": "lander.cli.commands.doctor",
     "up": "lander.cli.commands.service",
     "down": "lander.cli.commands.service",
 }

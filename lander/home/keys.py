@@ -51,6 +51,16 @@ def load_or_create(home: Path, name: str) -> KeyPair:
     return load(home, name)
 
 
+def stored(home: Path) -> list[str]:
+    """The names of the keys that are stored in the home; raises `HomeError` if that cannot be seen."""
+    try:
+        return sorted(path.stem for path in (home / "keys").iterdir() if path.suffix == ".key")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise HomeError(f"{home / 'keys'}: cannot be read: {error.strerror}") from error
+
+
 def load(home: Path, name: str) -> KeyPair:
     """The key pair stored in the home under this name; raises `HomeError` as `load_or_create` does."""
     path = home / "keys" / f"{name}.key"

@@ -15,6 +15,7 @@ import msgpack
 
 from lander.actors.host.control_group import end_groups, name_of
 from lander.actors.host.guard import MARK, end_marked, mark_of
+from lander.actors.host.one_thread import ONE_THREAD
 from lander.actors.host.orphans import end_children
 from lander.actors.host.zygote import PACKET_BYTES, packets
 from lander.actors.trainer.mailbox import Connection
@@ -23,7 +24,6 @@ RESTART_SECONDS: Final = 1.0
 """Pause before a dead zygote is replaced, so that a machine where warm-up always fails is not kept busy."""
 END_SECONDS: Final = 5.0
 """How long to wait for processes that were killed; one that waits for a disk or a driver may need longer, or for ever."""
-_THREAD_CAPS: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 class ZygoteProcess:
@@ -54,7 +54,7 @@ class ZygoteProcess:
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             env=os.environ
-            | dict.fromkeys(_THREAD_CAPS, "1")
+            | ONE_THREAD
             | {"PYTORCH_NVML_BASED_CUDA_CHECK": "1", MARK: mark_of(self._home, secrets.token_hex(8))},
         )
         theirs.close()

@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from lander.experiments.writing import experiment_file
 from lander.protocol.states import in_words
-from lander.protocol.text import printable
 from lander.reports.analysis.configuration import DEFAULT, differences
 from lander.reports.analysis.findings import ArmFinding, Estimate
 from lander.reports.analysis.material import Material
 from lander.reports.render import numbers
 from lander.reports.render.drawing import colour, inline
+from lander.reports.render.markup import environment, read_template
 from lander.reports.render.summary import (
     ABOUT,
     amendments,
@@ -36,20 +36,15 @@ Films = Mapping[str, Sequence[tuple[str, Path]]]
 
 def page(material: Material, figures: Mapping[str, bytes], films: Films | None = None) -> str:
     """The HTML page; `figures` are the plots by name, as SVG files."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
-    templates = PackageLoader("lander.reports.render", "templates")
-    environment = Environment(
-        loader=templates, autoescape=True, finalize=_shown, undefined=StrictUndefined, keep_trailing_newline=True
-    )
-    environment.filters |= _FILTERS
+    templates = environment()
+    templates.filters |= _FILTERS
     findings = material.findings
     settings = differences(material.experiment)
     contrasts = {contrast.variant: contrast for contrast in findings.comparisons}
     sentences = [sentence.partition(": ") for sentence in verdict(findings)]
-    css, _, _ = templates.get_source(environment, "page.css")
-    return environment.get_template("page.html").render(
+    return templates.get_template("page.html").render(
         findings=findings,
         question=question(findings),
         summary=summary(material),
@@ -74,13 +69,8 @@ def page(material: Material, figures: Mapping[str, bytes], films: Films | None =
         films={arm: [(title, _film(path)) for title, path in shown] for arm, shown in (films or {}).items() if shown},
         experiment_file=experiment_file(material.experiment),
         manifest=[*code(material.findings), *manifest(material.manifest)],
-        css=Markup(css),  # a file of our own
+        css=Markup(read_template("page.css")),  # a file of our own
     )
-
-
-def _shown(value: Any) -> Any:
-    """A value as the page shows it: text from outside is made printable, what is markup already is left alone."""
-    return printable(value) if type(value) is str else value
 
 
 def _film(path: Path) -> str:

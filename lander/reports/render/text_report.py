@@ -44,7 +44,7 @@ def _lines(findings: Findings) -> Iterator[str]:
         yield warning
     yield from verdict(findings)
     yield ""
-    yield from _aligned([_headings(findings), *(_row(arm) for arm in findings.arms)])
+    yield from _aligned([headings(findings), *(row(arm) for arm in findings.arms)])
 
 
 def _notes(findings: Findings) -> Iterator[str]:
@@ -53,11 +53,13 @@ def _notes(findings: Findings) -> Iterator[str]:
     yield from [f"tags: {', '.join(findings.tags)}"] if findings.tags else []
 
 
-def _headings(findings: Findings) -> tuple[str, ...]:
+def headings(findings: Findings) -> tuple[str, ...]:
+    """The columns of the table of arms."""
     return ("arm", "runs", "mean return", "interquartile mean", steps_to(findings), "time", "steps/s")
 
 
-def _row(arm: ArmFinding) -> tuple[str, ...]:
+def row(arm: ArmFinding) -> tuple[str, ...]:
+    """One arm, a cell for each of `headings`."""
     return (
         arm.name,
         f"{len(arm.returns)} of {len(arm.runs)}",

@@ -1,0 +1,47 @@
+"""The caller's side of `bits.py`: it imports torch in a process of its own, so that its caller does not have to."""
+
+from typing import Final
+
+from pydantic import ValidationError
+
+from lander.actors.host.bounded_process import Bounds, run_bounded
+from lander.actors.host.linux_process import available_memory_mb
+from lander.protocol.errors import LanderError
+from lander.protocol.model import Model
+from lander.protocol.text import cut_start, one_line
+
+SECONDS: Final = 60.0
+SHARE_OF_MEMORY: Final = 0.9
+"""Of the memory that is free, what the process may use."""
+_PROGRAM: Final = "lander.actors.host.bits"
+_LONGEST: Final = 300
+"""Characters kept of what the process said before it failed."""
+
+
+class ComputedBits(Model):
+    """The digest of each operation, and what computed them: `cuda` is the version that torch was built for, None for none."""
+
+    versions: dict[str, str]
+    machine: str
+    processor: str
+    digests: dict[str, str]
+    cuda: str | None = None
+
+
+def compute_bits() -> ComputedBits:
+    """Compute the operations, which takes seconds; raises `LanderError` if that fails, with the last words of the process."""
+    ending = run_bounded(_PROGRAM, b"", Bounds(SECONDS, SHARE_OF_MEMORY * available_memory_mb()))
+    for answer in ending.answers:
+        try:
+            return ComputedBits.model_validate(answer)
+        except ValidationError:
+            break
+    lines = ending.output.decode(errors="replace").strip().splitlines()
+    why = (
+        f"it took more {ending.exceeded} than it may"
+        if ending.exceeded
+        else one_line(lines[-1])
+        if lines
+        else "it said nothing"
+    )
+    raise LanderError(f"the operations that training is made of fail here: {cut_start(why, _LONGEST)}")
