@@ -50,5 +50,6 @@ class Doctor:
         }
 
     def _compare_bits(self) -> Diagnosis:
+        self._announce("bits: torch is imported, which takes a few seconds")
         self.bits = compute_bits()
         return known_bits.compare(self.bits, self._known)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from lander.app.diagnosis import Diagnosis
     from lander.app.doctor import Doctor
 
+_INDENT: Final = 22
+"""Characters before what was found."""
 _FILE: Final = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -35,12 +37,14 @@ def doctor(settings: CommandSettings, as_json: bool, known_bits: Path | None, re
       lander-ctl doctor --record-bits here.json
       lander-ctl doctor --known-bits here.json
     """
+    import shutil
     import sys
 
     from lander.app import known_bits as tables
     from lander.app.doctor import Doctor
 
     shown = sys.stderr.isatty()
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     examined = Doctor(
         settings.home,
         tables.read(known_bits or tables.SHIPPED),
@@ -52,7 +56,7 @@ def doctor(settings: CommandSettings, as_json: bool, known_bits: Path | None, re
         if shown:
             redraw()
         if not as_json:
-            show(_line(each))
+            show(_line(each, width))
     if as_json:
         show(_json(found, examined))
     if record_bits is not None and examined.bits is not None:
@@ -61,11 +65,17 @@ def doctor(settings: CommandSettings, as_json: bool, known_bits: Path | None, re
     return 1 if any(each.level == "problem" for each in found) else 0
 
 
-def _line(found: "Diagnosis") -> str:
+def _line(found: "Diagnosis", width: int | None) -> str:
+    """One line; on a terminal of this width, as many as it takes, broken between words."""
+    import textwrap
+
     from lander.protocol.text import one_line
 
     advice = f"; {found.advice}" if found.advice else ""
-    return f"{found.name.ljust(12)} {found.level.ljust(8)} {one_line(found.detail + advice)}"
+    line = f"{found.name.ljust(12)} {found.level.ljust(8)} {one_line(found.detail + advice)}"
+    if width is None:
+        return line
+    return textwrap.fill(line, max(width, 2 * _INDENT), subsequent_indent=" " * _INDENT, break_on_hyphens=False)
 
 
 def _json(found: "list[Diagnosis]", examined: "Doctor") -> str:

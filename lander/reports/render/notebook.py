@@ -17,6 +17,8 @@ MOST_ROWS: Final = 20
 MOST_NOTES: Final = 10
 MOST_CHARACTERS: Final = 600
 """Characters shown of any one text."""
+SCALE: Final = 0.7
+"""Of a picture's pixels, the size at which it is shown: sharp also where a screen has more of them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,7 +70,8 @@ def figure_html(title: str, caption: str, png: bytes) -> str:
     from markupsafe import Markup
 
     picture = f"data:image/png;base64,{base64.b64encode(png).decode()}"
+    width = round(SCALE * int.from_bytes(png[16:20], "big"))  # as the file says, so that the text of all pictures has one size
     return Markup(
-        '<figure style="margin: 0 0 1em; max-width: 46em"><img src="{}" alt="{}" style="max-width: 100%">'
+        '<figure style="margin: 0 0 1em; max-width: 46em"><img src="{}" alt="{}" style="width: {}px; max-width: 100%">'
         "<figcaption><strong>{}.</strong> {}</figcaption></figure>"
-    ).format(picture, title, title, caption)
+    ).format(picture, title, width, title, caption)

@@ -291,7 +291,7 @@ def test_one_check_that_fails_keeps_no_other_from_being_made(tmp_path, monkeypat
     monkeypatch.setattr("lander.app.doctor.compute_bits", fail)
     announced = []
     found = {each.name: each for each in Doctor(tmp_path / "home", known(), announced.append).diagnoses()}
-    assert announced == list(found)
+    assert [each for each in announced if ":" not in each] == list(found)
     assert (found["bits"].level, found["bits"].detail.rpartition(": ")[2]) == ("problem", "no such library")
     assert found["clock"].level == "ok"
     assert not (tmp_path / "home").exists()
