@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from lander.api.experiments import report as report
     from lander.api.experiments import run as run
     from lander.api.experiments import validate as validate
+    from lander.api.figures import Figure as Figure
+    from lander.api.figures import Figures as Figures
+    from lander.api.findings import Findings as Findings
     from lander.api.record_keeping import archive as archive
     from lander.api.record_keeping import hypothesis as hypothesis
     from lander.api.record_keeping import list_experiments as list_experiments
     from lander.api.record_keeping import note as note
     from lander.api.record_keeping import tag as tag
     from lander.api.record_keeping import unarchive as unarchive
-    from lander.api.figures import Figure as Figure
-    from lander.api.figures import Figures as Figures
-    from lander.api.findings import Findings as Findings
     from lander.api.results import ArmOutcome as ArmOutcome
     from lander.api.results import Result as Result
     from lander.api.results import RunOutcome as RunOutcome
