@@ -215,7 +215,8 @@ def _without_supervisor(home: Path) -> Diagnosis:
     except NotFoundError:
         pass
     except LanderError as error:
-        return Diagnosis("supervisor", "warning", f"none runs, and the log cannot be read here: {error}", ANOTHER)
+        detail, advice = _with_advice(str(error))
+        return Diagnosis("supervisor", "warning", f"none runs, and the log cannot be read now: {detail}", advice)
     if waiting:
         runs = f"{waiting} run{'' if waiting == 1 else 's'}"
         return Diagnosis("supervisor", "warning", f"none runs, and {runs} would go on", "lander-ctl up")

@@ -1,6 +1,7 @@
 """The doctor's checks, one by one: each finds what it is there for, and finds nothing where nothing is wrong."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from lander.app.doctor import Doctor
 from lander.app.known_bits import KnownBits, MachineClass
 from lander.home import keys
 from lander.protocol.errors import ConfigurationError, LanderError
+from lander.store.log.reader import DATABASE
 from tests.support.written_homes import queued_experiment
 
 GB = 1 << 30
@@ -176,6 +178,14 @@ def test_a_home_that_works_is_left_as_it_was(tmp_path):
     assert home_checks.last_event(tmp_path / "home") > 0
     assert home_checks.last_event(tmp_path / "none") is None
     assert _tree(tmp_path) == before
+
+
+def test_a_log_that_cannot_be_read_is_named_with_what_brings_it_up_to_date(tmp_path):
+    with closing(sqlite3.connect(tmp_path / DATABASE)) as connection:
+        connection.execute("PRAGMA user_version = 1")
+    found = home_checks.supervisor(tmp_path)
+    assert (found.level, found.advice) == ("warning", "lander-ctl up brings it up to date")
+    assert "written by an older version" in found.detail
 
 
 def _tree(root):

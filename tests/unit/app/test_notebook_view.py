@@ -6,6 +6,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from lander.app import status_text
 from lander.app.notebook_view import NotebookView, in_notebook
 from tests.unit.app.test_live_view import experiment, run, running
 
@@ -44,7 +45,7 @@ def test_one_output_is_replaced_when_something_has_changed(monkeypatch):
     html = display.shown[1][1]._repr_html_()
     assert '<progress max="100" value="25.0"' in html
     assert "baseline/0" in html
-    assert repr(display.shown[1][1]).splitlines()[0] == "x: running – More is better"
+    assert repr(display.shown[1][1]).splitlines()[0] == status_text.heading(experiment(running(), run("fast")))
 
 
 @pytest.mark.parametrize(("progress", "shown"), [(None, True), (True, True), (False, False)])
