@@ -48,7 +48,7 @@ def test_what_a_leaving_supervisor_interrupts_the_next_one_carries_on(restarted_
             restarted_home.wait_state(run.id, "running")
         leave[attempt - 1]()
         restarted_home.wait(lambda: not restarted_home.processes(), "everything to be gone")
-        assert restarted_home.status("interrupted")["state"] == "running"
+        assert restarted_home.status("interrupted")["state"] == "queued"
         for run in wanted.runs:
             assert restarted_home.run(run.id)["state"] == "queued"
             assert attempts(restarted_home, run.id) == ["preempted"] * attempt
