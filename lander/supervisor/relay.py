@@ -85,11 +85,24 @@ class Relay:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                peer, _ = await loop.sock_accept(self._listener)
+                await self._arrival()
+                peer, _ = self._listener.accept()
                 await loop.connect_accepted_socket(lambda: Link(self), peer)
+            except BlockingIOError:  # the peer has gone meanwhile
+                continue
             except OSError as error:  # no file descriptor is left, or the peer has gone
                 LOG.warning("a connection is not accepted: %s", error)
                 await asyncio.sleep(ACCEPT_RETRY_SECONDS)
+
+    async def _arrival(self) -> None:
+        """Until a peer waits. Not `sock_accept`: when it is cancelled with a connection in hand, nobody closes that."""
+        loop = asyncio.get_running_loop()
+        arrived = asyncio.Event()
+        loop.add_reader(self._listener, arrived.set)
+        try:
+            await arrived.wait()
+        finally:
+            loop.remove_reader(self._listener)
 
     def admit(self, link: "Link") -> bool:
         """Take up a connection and connect it to libzmq; False if there are too many, or if the relay is closed."""

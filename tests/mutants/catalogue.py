@@ -904,6 +904,13 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "a connection that is accepted while the relay closes stays open",
+        "lander/supervisor/relay.py",
+        "await self._arrival()\n                peer, _ = self._listener.accept()",
+        "peer, _ = await loop.sock_accept(self._listener)",
+        ("tests/integration/supervisor/test_relay.py",),
+    ),
+    Mutant(
         "a peer over its bound does not wait",
         "lander/supervisor/relay.py",
         "unread >= MAX_UNREAD or self._total",
