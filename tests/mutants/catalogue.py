@@ -747,6 +747,46 @@ MUTANTS = (
         ("tests/unit/reports/analysis/test_comparison.py",),
     ),
     Mutant(
+        "a default that is written down is another setting",
+        "lander/protocol/resolved_settings.py",
+        "for name, value in recorded.items() if name not in written}",
+        "for name, value in recorded.items() if False}",
+        (
+            "tests/unit/reports/render/test_report_parts.py::test_a_default_that_is_written_down_is_no_difference",
+            "tests/unit/store/records/test_tries.py::test_a_baseline_is_the_same_if_the_settings_in_effect_are",
+        ),
+    ),
+    Mutant(
+        "what is deleted was never tried",
+        "lander/store/records/tries.py",
+        "(each.deleted or each.experiment != experiment.experiment_id)",
+        "(not each.deleted and each.experiment != experiment.experiment_id)",
+        (
+            "tests/unit/store/records/test_tries.py::test_an_experiment_that_is_deleted_counts_as_before_even_under_the_same_name",
+        ),
+    ),
+    Mutant(
+        "tries with other baselines are told",
+        "lander/store/records/tries.py",
+        "if each.baseline == digests[each.rule]",
+        "if True",
+        ("tests/unit/reports/analysis/test_comparison.py::test_tries_with_the_same_baseline_are_told_and_only_those",),
+    ),
+    Mutant(
+        "a table shows numbers of what cannot be compared",
+        "lander/reports/render/answer.py",
+        "if contrast is None or contrast not in findings.comparisons:",
+        "if contrast is None:",
+        ("tests/unit/reports/render/test_answer.py::test_what_cannot_be_compared_says_why_and_shows_no_number",),
+    ),
+    Mutant(
+        "a legend runs off its figure",
+        "lander/reports/render/legend.py",
+        "if taken.width <= width * drawn.dpi or columns == 1:",
+        "if True:",
+        ("tests/unit/reports/render/test_legend.py::test_the_legend_is_within_the_figure",),
+    ),
+    Mutant(
         "each arm is evaluated in its own environment",
         "lander/actors/trainer/trainer.py",
         "order.arm.evaluated_in(order.evaluation_environment)",

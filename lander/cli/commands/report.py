@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 Form = Literal["text", "json", "md", "html", "csv"]
 _FORMS: Final = ("text", "json", "md", "html", "csv")
 _PLAIN_WIDTH: Final = 100
-_COLOURS: Final = ("white", "bright_blue", "bright_red", "green", "magenta", "yellow", "cyan")
-"""The terminal colours of the arms, in order; the nearest ones to the colours of the figures."""
+_OF_BASELINE: Final = "white"
+_COLOURS: Final = ("bright_blue", "bright_red", "green", "magenta", "yellow", "cyan")
+"""The terminal colours of the variants, in order; the nearest ones to the colours of the figures."""
 
 
 @click.command()
@@ -91,17 +92,14 @@ def in_terminal(reader: "Reader", found: "Findings") -> str:
     from lander.reports.render.characters import learning_curves as drawn
     from lander.reports.render.text_report import as_text
 
-    picture = drawn([arm.name for arm in found.arms], bands(found, learning_curves(reader, found)), _width(), _paint)
-    return as_text(found, picture)
-
-
-def _width() -> int:
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else _PLAIN_WIDTH
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None  # elsewhere, a sentence is a line
+    curves = bands(found, learning_curves(reader, found))
+    return as_text(found, drawn([arm.name for arm in found.arms], curves, width or _PLAIN_WIDTH, _paint), width)
 
 
 def _paint(text: str, arm: int) -> str:
     """Colour a text; `show_styled` removes the colour if the output is no terminal."""
-    return click.style(text, fg=_COLOURS[arm % len(_COLOURS)])
+    return click.style(text, fg=_COLOURS[(arm - 1) % len(_COLOURS)] if arm else _OF_BASELINE)
 
 
 def _written(reader: "Reader", found: "Findings", form: str, output: Path | None) -> str:

@@ -15,6 +15,7 @@ from lander.reports.analysis.findings import ArmFinding, Contrast, Measure
 from lander.reports.analysis.judgement import FEWEST_SEEDS
 from lander.reports.analysis.run_histories import RunHistory
 from lander.store.projections.remarks import Remark
+from lander.store.records.tries import NO_OTHER_TRIES, OtherTries
 
 FEW_SEEDS: Final = 5
 MOST_MEAN_OF_ALL: Final = 3
@@ -35,6 +36,7 @@ class CaveatInputs:
     additions: Additions
     code: Sequence[CodeVersion] = ()
     packages: Sequence[str] = ()
+    tries: OtherTries = NO_OTHER_TRIES
 
     @property
     def completed(self) -> list[RunHistory]:
@@ -50,6 +52,7 @@ def caveats(inputs: CaveatInputs) -> Iterator[str]:
     yield from (f"its runs trained with different versions of {versions}" for versions in inputs.packages)
     yield from _of_seeds(inputs)
     yield from _of_additions(inputs.additions)
+    yield from _of_tries(inputs.tries)
     yield from _of_episodes(inputs)
     yield from _of_extension(inputs.additions.first, inputs.wanted)
     yield from _of_fork(inputs.submitted)
@@ -156,6 +159,16 @@ def _of_additions(additions: Additions) -> Iterator[str]:
         when = datetime.fromtimestamp(at / 1e6, UTC).strftime("%Y-%m-%d %H:%M UTC")
         known = "after results could be seen" if seen else "before any result could be seen"
         yield f"{_shortened(names)} {'were' if len(names) > 1 else 'was'} added on {when}, {known}"
+
+
+def _of_tries(tries: OtherTries) -> Iterator[str]:
+    if tries.experiments:
+        experiments = f"{tries.experiments} other experiment{'s' if tries.experiments > 1 else ''} of this home"
+        variants = f"{tries.variants} variant{'s' if tries.variants > 1 else ''}"
+        yield (
+            f"{experiments} compared {variants} with the same baseline; who tries often enough finds a variant that seems"
+            " better, and p-values are not corrected for those tries"
+        )
 
 
 def _of_episodes(inputs: CaveatInputs) -> Iterator[str]:

@@ -6,15 +6,14 @@ other code of it, nor on one with another budget of training steps, unless the e
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from lander.protocol.code import Code
 from lander.protocol.experiment import Arm, EvaluationEnvironment, Experiment, RunKey
+from lander.protocol.resolved_settings import resolved
 from lander.reports.analysis.findings import Measure, Obstacle
 
 _MOST_NAMED: Final = 5
-_PARTS: Final = {"policy_kwargs": "policy", "normalize": "normalize", "action_noise": "action_noise"}
-"""The hyperparameters that are mappings, and the names under which the defaults of their keys are recorded."""
 
 
 def environment_of(arm: Arm) -> tuple[object, ...]:
@@ -95,10 +94,4 @@ def _listed(names: list[str]) -> str:
 
 def _configuration(arm: Arm) -> dict[str, object]:
     """Everything but name and seeds, with the recorded defaults of what is not written: a default may be written, too."""
-    defaults: Mapping[str, Any] = arm.defaults
-    settings = {**defaults.get("lander", {}), **defaults.get("algorithm", {}), **arm.hyperparameters}
-    for name, part in _PARTS.items():
-        if (value := settings.get(name)) or name == "policy_kwargs":
-            settings[name] = {**defaults.get(part, {}), **(value if isinstance(value, Mapping) else {})}
-    kept = arm.model_dump(include={"algorithm", "training_steps", "device"})
-    return {**kept, "environment": environment_of(arm), "settings": settings}
+    return {name: found.value for name, found in resolved(arm).items()}

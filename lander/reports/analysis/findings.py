@@ -9,6 +9,7 @@ from typing import Final, Literal
 from lander.protocol.states import SETTLED, RunState
 from lander.reports.analysis.captured_code import CodeVersion
 from lander.store.projections.remarks import Remark
+from lander.store.records.tries import NO_OTHER_TRIES, OtherTries
 
 Measure = Literal["evaluation", "training"]
 """How a run's final return is measured: the mean of its final evaluation, or of its last training episodes."""
@@ -133,6 +134,7 @@ class Findings:
     which all arms are evaluated, in words; None if each is evaluated in its own. `origin` is the arm whose runs a fork
     continues, None if the experiment is no fork. `code` are the versions of the environments' code that its runs trained on.
     `hypothesis` is the original; `amendments` are its later wordings.
+    `other_tries` are those of other experiments of the home with the same baseline; no p-value is corrected for them.
     """
 
     experiment: str
@@ -150,6 +152,7 @@ class Findings:
     amendments: tuple[Remark, ...] = ()
     notes: tuple[Remark, ...] = ()
     tags: tuple[str, ...] = ()
+    other_tries: OtherTries = NO_OTHER_TRIES
 
     @property
     def comparisons(self) -> tuple[Contrast, ...]:

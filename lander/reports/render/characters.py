@@ -40,15 +40,28 @@ def learning_curves(
     canvas = _Canvas(max(_FEWEST_COLUMNS, width - margin - 2))
     for place, (steps, values) in curves.items():
         canvas.draw(place, steps / last, (values - low) / (high - low))
-    names = "  ".join(paint(f"{_mark(place)} {arms[place]}", place) for place in curves)
     rows = [f"{labels.get(row, '').rjust(margin)} │{line}" for row, line in enumerate(canvas.lines(paint))]
     space = " " * margin
     return [
-        f"{space}  mean return of the last {RETURN_WINDOW} episodes: {names}",
+        *(f"{space}  {line}" for line in _legend([(place, arms[place]) for place in curves], width - margin - 2, paint)),
         *rows,
         f"{space} └{'─' * canvas.columns}",
         f"{space}  0{f'{whole(last)} timesteps'.rjust(canvas.columns - 1)}",
     ]
+
+
+def _legend(arms: Sequence[tuple[int, str]], width: int, paint: Paint) -> Iterator[str]:
+    """What is drawn, and the mark of each arm; as many in a line as fit."""
+    line, gap = f"mean return of the last {RETURN_WINDOW} episodes:", " "
+    taken = len(line)
+    for place, name in arms:
+        entry = f"{_mark(place)} {name}"
+        if taken + len(gap) + len(entry) > width:
+            yield line
+            line, taken, gap = "", 0, ""
+        line += gap + paint(entry, place)
+        taken, gap = taken + len(gap) + len(entry), "  "
+    yield line
 
 
 def _known(band: Band) -> tuple[Integers, Floats]:

@@ -20,10 +20,22 @@ FAINT: Final = "#d9d9da"
 """The grid."""
 QUIET: Final = "#767676"
 """Notes."""
-_COLOURS: Final = (INK, "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+_COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+"""The variants. Only the baseline is black."""
 _MANY: Final = 1e12
 _LINES: Final = ("solid", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)), (0, (9, 2)))
-_MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
+_MARKERS: Final = {
+    "o": "M5 1a4 4 0 1 0 0 8a4 4 0 1 0 0-8z",
+    "s": "M1.5 1.5h7v7h-7z",
+    "^": "M5 1l4.5 8h-9z",
+    "D": "M5 .5l4.5 4.5l-4.5 4.5l-4.5-4.5z",
+    "v": "M5 9l4.5-8h-9z",
+    "P": "M3.5 1h3v2.5h2.5v3h-2.5v2.5h-3v-2.5h-2.5v-3h2.5z",
+    "X": "M3 1l2 2l2-2l2 2l-2 2l2 2l-2 2l-2-2l-2 2l-2-2l2-2l-2-2z",
+    "<": "M1 5l8-4.5v9z",
+    ">": "M9 5l-8-4.5v9z",
+}
+"""The markers of matplotlib, each with the path that draws it on a page, in a square of 10."""
 
 _SETTINGS: Final[dict[Any, Any]] = {
     "axes.axisbelow": True,
@@ -59,15 +71,17 @@ class Style(NamedTuple):
 
 
 def style(index: int) -> Style:
-    """The style of an arm by its index; the baseline is 0. The first 35 styles are all different."""
-    colours, lines, markers = len(_COLOURS), len(_LINES), len(_MARKERS)
-    line = _LINES[(index + index // colours) % lines]
-    return Style(_COLOURS[index % colours], line, _MARKERS[index % markers], index % 4 / 4)
+    """The style of an arm by its index; the baseline is 0. The first 31 styles are all different."""
+    turn, place = divmod(index - 1, len(_COLOURS))
+    colour = _COLOURS[place] if index else INK
+    line = _LINES[(index + turn) % len(_LINES) if index else 0]
+    return Style(colour, line, list(_MARKERS)[index % len(_MARKERS)], index % 4 / 4)
 
 
-def colour(index: int) -> str:
-    """An arm's colour on the page, as a CSS value that follows the page's theme."""
-    return _THEMED[style(index).colour]
+def key(index: int) -> tuple[str, str]:
+    """An arm's sign on the page: its colour, as a CSS value that follows the page's theme, and the path of its marker."""
+    found = style(index)
+    return _THEMED[found.colour], _MARKERS[found.marker]
 
 
 @contextmanager
@@ -121,7 +135,7 @@ def _saved(drawn: "Figure", **options: Any) -> bytes:
 
 
 _THEMED: Final = {INK: "currentColor", FAINT: "var(--faint)", QUIET: "var(--quiet)", "#ffffff": "none"} | {
-    colour: f"var(--arm-{index})" for index, colour in enumerate(_COLOURS) if colour != INK
+    colour: f"var(--arm-{index})" for index, colour in enumerate(_COLOURS, 1)
 }
 
 

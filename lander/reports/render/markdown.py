@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from lander.experiments.writing import experiment_file
 from lander.protocol.states import in_words
 from lander.protocol.text import one_line, printable
-from lander.reports.analysis.configuration import differences
+from lander.reports.analysis.configuration import MOST_BESIDE, Setting, by_arm, differences
 from lander.reports.analysis.findings import ArmFinding, Contrast, Findings, RunFinding
 from lander.reports.analysis.material import Material
 from lander.reports.render import numbers
+from lander.reports.render.answer import COLUMNS, NEXT, answer
 from lander.reports.render.summary import (
     ABOUT,
     amendments,
@@ -24,7 +25,7 @@ from lander.reports.render.summary import (
     steps_to,
     summary,
 )
-from lander.reports.render.verdict import method, verdict
+from lander.reports.render.verdict import method
 
 
 def markdown(material: Material, pictures: Iterable[str] = (), prefix: str = "") -> str:
@@ -44,16 +45,12 @@ def _lines(material: Material, pictures: Sequence[str], prefix: str) -> Iterator
         yield from (f"*{_plain(label)}:* {_plain(text)}", "")
     for sentence in filter(None, (lineage(material), notice(findings))):
         yield from (f"**{_plain(sentence)}**", "")
-    for sentence in verdict(findings):
-        decision, _, words = sentence.partition(": ")
-        yield from (f"**{_plain(decision)}**: {_plain(words)}", "")
+    yield from _verdict(findings)
     yield from (f"- {_plain(caveat)}" for caveat in findings.caveats)
     yield ""
     if settings := differences(material.experiment):
         yield "## What differs"
-        yield from _table(
-            ["setting", *(arm.name for arm in findings.arms)], [[found.name, *found.values] for found in settings]
-        )
+        yield from _what_differs(settings, [arm.name for arm in findings.arms])
     for name in pictures:
         yield from (f"![{ABOUT[name].title}]({prefix}{name}.png)", "", _plain(ABOUT[name].caption), "")
     if any(arm.returns for arm in findings.arms):
@@ -78,6 +75,25 @@ def _lines(material: Material, pictures: Sequence[str], prefix: str) -> Iterator
     yield from (_fenced(experiment_file(material.experiment), "yaml"), "")
     yield from (f"- {name}: {_plain(value)}" for name, value in (*code(findings), *manifest(material.manifest)))
     yield f"- log: up to position {findings.position:,}"
+
+
+def _verdict(findings: Findings) -> Iterator[str]:
+    found = answer(findings)
+    if found is None:
+        return
+    yield from (f"**{_plain(found.decision)}**: {_plain(found.words)}", "")
+    if found.next_step:
+        yield from (f"**{NEXT}**: {_plain(found.next_step)}", "")
+    yield from _table(COLUMNS, found.rows)
+
+
+def _what_differs(settings: Sequence[Setting], arms: Sequence[str]) -> Iterator[str]:
+    """A row for each setting, or, of many arms, a row for each arm."""
+    if len(arms) <= MOST_BESIDE:
+        yield from _table(["setting", *arms], [[found.name, *map(str, found.values)] for found in settings])
+        return
+    told = [", ".join(f"{name}: {value}" for name, value in named) for named in by_arm(settings)]
+    yield from _table(["arm", "settings; of a variant, those that are not the baseline's"], zip(arms, told, strict=True))
 
 
 def _headings(findings: Findings) -> Sequence[str]:

@@ -8,10 +8,10 @@ from typing import Final
 
 from lander.protocol.text import cut
 from lander.reports.analysis.findings import Findings
+from lander.reports.render.answer import COLUMNS, NEXT, answer
 from lander.reports.render.markup import environment
 from lander.reports.render.summary import code, notice
 from lander.reports.render.text_report import headings, row
-from lander.reports.render.verdict import verdict
 
 MOST_ROWS: Final = 20
 MOST_NOTES: Final = 10
@@ -26,7 +26,7 @@ class Panel:
     """What is shown of one thing, top to bottom: a title with a text, a bar, paragraphs, a table, and notes that can be
     unfolded. `words` is the number of columns that are words, and not numbers."""
 
-    title: str
+    title: str = ""
     text: str = ""
     percent: float | None = None
     paragraphs: Sequence[tuple[str, str]] = ()
@@ -51,18 +51,26 @@ class Panel:
 
 
 def findings_html(findings: Findings) -> str:
-    """The verdict, a table of the arms, and what limits their meaning."""
+    """The verdict, a table of the variants if there are several, a table of the arms, and what limits their meaning."""
     hypothesis = " ".join(findings.hypothesis.split())
-    sentences = [sentence.partition(": ") for sentence in verdict(findings)]
-    before = [("", warning)] if (warning := notice(findings)) else []
-    return Panel(
+    found = answer(findings)
+    paragraphs = [("", warning)] if (warning := notice(findings)) else []
+    paragraphs += [] if found is None else [(f"{found.decision}:", found.words)]
+    paragraphs += [(f"{NEXT}:", found.next_step)] if found is not None and found.next_step else []
+    verdict = Panel(
         title=findings.experiment,
         text=f"· {findings.state}" + (f" – {hypothesis}" if hypothesis else ""),
-        paragraphs=[*before, *((f"{decision}:", words) for decision, _, words in sentences)],
+        paragraphs=paragraphs,
+        headings=COLUMNS,
+        rows=() if found is None else found.rows,
+        words=2,
+    )
+    arms = Panel(
         headings=headings(findings),
         rows=[row(arm) for arm in findings.arms],
         notes=[*findings.caveats, *(f"{label}: {text}" for label, text in code(findings))],
-    ).html
+    )
+    return verdict.html + arms.html
 
 
 def figure_html(title: str, caption: str, png: bytes) -> str:

@@ -9,11 +9,14 @@ from typing import Any, Final
 
 from lander.experiments.writing import experiment_file
 from lander.protocol.states import in_words
-from lander.reports.analysis.configuration import DEFAULT, differences
+from lander.protocol.text import printable
+from lander.reports.analysis.configuration import MOST_BESIDE, by_arm, differences
 from lander.reports.analysis.findings import ArmFinding, Estimate
 from lander.reports.analysis.material import Material
 from lander.reports.render import numbers
-from lander.reports.render.drawing import colour, inline
+from lander.reports.render.answer import NEXT, answer
+from lander.reports.render.command_words import parts
+from lander.reports.render.drawing import inline, key
 from lander.reports.render.markup import environment, read_template
 from lander.reports.render.summary import (
     ABOUT,
@@ -28,10 +31,14 @@ from lander.reports.render.summary import (
     steps_to,
     summary,
 )
-from lander.reports.render.verdict import method, verdict
+from lander.reports.render.verdict import method
 
 Films = Mapping[str, Sequence[tuple[str, Path]]]
 """For each arm, the titles and files of its films."""
+
+
+_LONG_NAME: Final = 20
+"""Arms with longer names get a wider first column."""
 
 
 def page(material: Material, figures: Mapping[str, bytes], films: Films | None = None) -> str:
@@ -42,8 +49,6 @@ def page(material: Material, figures: Mapping[str, bytes], films: Films | None =
     templates.filters |= _FILTERS
     findings = material.findings
     settings = differences(material.experiment)
-    contrasts = {contrast.variant: contrast for contrast in findings.comparisons}
-    sentences = [sentence.partition(": ") for sentence in verdict(findings)]
     return templates.get_template("page.html").render(
         findings=findings,
         question=question(findings),
@@ -52,18 +57,20 @@ def page(material: Material, figures: Mapping[str, bytes], films: Films | None =
         notes=list(notes(findings)),
         notice=notice(findings),
         lineage=lineage(material),
-        verdicts=[
-            (arm.name, contrasts.get(arm.name), decision, words)
-            for arm, (decision, _, words) in zip(findings.arms[1:], sentences, strict=True)
-        ],
+        answer=answer(findings),
+        next=NEXT,
+        contrasts={contrast.variant: contrast for contrast in findings.comparisons},
         settings=settings,
-        any_default=any(DEFAULT in setting.values for setting in settings),
+        beside=len(findings.arms) <= MOST_BESIDE,
+        by_arm=by_arm(settings),
+        long_names=max(len(arm.name) for arm in findings.arms) > _LONG_NAME,
+        algorithms=len({arm.algorithm for arm in material.experiment.arms}),
         completed=any(arm.returns for arm in findings.arms),
         method=method(findings),
         in_words=in_words,
         steps_to=steps_to(findings),
         about=ABOUT,
-        colours={arm.name: colour(index) for index, arm in enumerate(findings.arms)},
+        keys={arm.name: key(index) for index, arm in enumerate(findings.arms)},
         figures={name: Markup(inline(drawn, name)) for name, drawn in figures.items()},  # matplotlib escapes its texts
         usage=material.usage,
         films={arm: [(title, _film(path)) for title, path in shown] for arm, shown in (films or {}).items() if shown},
@@ -91,10 +98,31 @@ def _reached(arm: ArmFinding) -> Any:
     return _small(reached(arm))
 
 
+def _commands(sentence: str, experiment: str) -> Any:
+    """A sentence with its commands as code; a line may end between their words only."""
+    from markupsafe import Markup
+
+    return Markup("").join(
+        Markup('<code class="command">{}</code>').format(
+            Markup(" ").join(Markup("<span>{}</span>").format(word) for word in part.text.split(" "))
+        )
+        if part.is_command
+        else part.text
+        for part in parts(printable(sentence), experiment)
+    )
+
+
+def _breakable(name: str) -> Any:
+    """A setting's name, which may continue on another line after a dot."""
+    from markupsafe import Markup
+
+    return Markup(".<wbr>").join(name.split("."))
+
+
 def _small(text: str) -> Any:
     from markupsafe import Markup
 
-    return Markup("<small>{}</small>").format(text) if text else Markup("")
+    return Markup("<small>{}</small>").format(text) if text not in ("", numbers.NOTHING) else Markup("")
 
 
 _FILTERS: Final[Mapping[str, Any]] = {
@@ -104,6 +132,9 @@ _FILTERS: Final[Mapping[str, Any]] = {
     "duration": numbers.duration,
     "p_value": numbers.p_value,
     "reached": _reached,
+    "small": _small,
+    "breakable": _breakable,
+    "commands": _commands,
     "with_interval": _with_interval,
     "with_interval_whole": partial(_with_interval, write=numbers.whole),
     "with_interval_share": partial(_with_interval, write=numbers.percent),

@@ -13,6 +13,7 @@ from lander.reports.analysis.material import Material
 from lander.reports.analysis.run_histories import LARGEST_RETURN, usable_return
 from lander.reports.analysis.statistics import profile
 from lander.reports.render.drawing import INK, QUIET, Style, figure, number_axis, settings, style, thousands
+from lander.reports.render.legend import BESIDE_AXES, add_legend, lines_of, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,11 +21,15 @@ if TYPE_CHECKING:
 
 
 _WIDTH: Final = 5.6
+_MIDDLE: Final = 4.8
 _NARROW: Final = 4.1
 FINAL_RETURN: Final = {
     "evaluation": "final return (mean of the last evaluation)",
     "training": f"final return (mean of the last {RETURN_WINDOW} episodes)",
 }
+_LINE: Final = 0.165
+"""The height of a line of text, in inches."""
+_MOST_OF_LABEL: Final = 44
 _MARKS: Final = 8
 """Markers of one curve."""
 
@@ -59,7 +64,7 @@ def learning_curves(material: Material) -> "Figure | None":
         axes.axhline(threshold, color=QUIET, linewidth=1.0, linestyle=(0, (1, 2)), zorder=1, label=label)
     axes.set_xlim(right=max(int(curve.steps[-1]) for curve in material.curves.values()))
     _finish(axes, "timesteps of a run", f"return (mean of the last {RETURN_WINDOW} episodes)")
-    _legend(drawn, axes)
+    add_legend(drawn, axes)
     return drawn
 
 
@@ -79,7 +84,7 @@ def evaluation_curves(material: Material) -> "Figure | None":
             means = np.array([np.mean([curve[step] for curve in whole]) for step in steps])
         _mean_line(axes, np.array(steps, float), means, look, arm.name)
     _finish(axes, "timesteps of a run", "return in evaluation")
-    _legend(drawn, axes)
+    add_legend(drawn, axes)
     return drawn
 
 
@@ -110,7 +115,7 @@ def resources(material: Material) -> "Figure | None":
     _finish(panels[1], f"{unit} in training", "memory (MB)")
     for axes in panels:
         axes.set_ylim(0, 1.08 * axes.dataLim.y1 or 1)
-    _legend(drawn, panels[0])
+    add_legend(drawn, panels[0])
     return drawn
 
 
@@ -143,13 +148,6 @@ def _finish(axes: "Axes", x: str, y: str) -> None:
     axes.margins(x=0.015)
 
 
-def _legend(drawn: "Figure", axes: "Axes") -> None:
-    """Put the legend above the axes, where it covers no data."""
-    handles, labels = axes.get_legend_handles_labels()
-    if handles:
-        drawn.legend(handles, labels, loc="outside upper left", ncols=min(4, len(labels)), handlelength=3.2)
-
-
 # --- at the end -------------------------------------------------------------------------------------------------------
 
 
@@ -159,16 +157,15 @@ def differences(material: Material) -> "Figure | None":
     shown = [(arm, look) for arm, look in _styled(material.findings) if arm.name in contrasts]
     if not shown:
         return None
-    drawn, (axes,) = figure(_WIDTH, 0.75 + 0.32 * len(shown))
+    names = [wrapped(arm.name, BESIDE_AXES) for arm, _ in shown]
+    drawn, (axes,) = figure(_MIDDLE, 0.75 + max(0.32, _LINE * (lines_of(names) + 0.5)) * len(shown))
     axes.axvline(0, color=INK, linewidth=0.9)
     for row, (arm, look) in enumerate(shown):
         _interval(axes, contrasts[arm.name].difference, row, look, look.marker)
-    axes.set_yticks(range(len(shown)), [arm.name for arm, _ in shown])
-    axes.set_ylim(len(shown) - 0.5, -0.5)
-    axes.grid(visible=False, axis="y")
+    _rows(axes, names)
     axes.margins(x=0.08)
     number_axis(axes)
-    axes.set_xlabel(f"final return, minus that of {material.findings.arms[0].name}")
+    axes.set_xlabel(wrapped(f"final return, minus that of {material.findings.arms[0].name}", _MOST_OF_LABEL))
     return drawn
 
 
@@ -176,8 +173,8 @@ def final_returns(material: Material) -> "Figure | None":
     """The final return of every completed run, and the interquartile mean of each arm with its interval."""
     findings = material.findings
     values = {arm.name: list(arm.returns.values()) for arm in findings.arms}
-    names = {arm.name: f"{arm.name}\n{len(arm.returns)} of {len(arm.runs)} runs" for arm in findings.arms}
-    return _strip(findings, names, values, {arm.name: arm.iqm for arm in findings.arms}, FINAL_RETURN[findings.measure])
+    counts = {arm.name: f"{len(arm.returns)} of {len(arm.runs)} runs" for arm in findings.arms}
+    return _strip(findings, counts, values, {arm.name: arm.iqm for arm in findings.arms}, FINAL_RETURN[findings.measure])
 
 
 def steps_to_threshold(material: Material) -> "Figure | None":
@@ -191,35 +188,45 @@ def steps_to_threshold(material: Material) -> "Figure | None":
     }
     never = {name: [run.total_steps for run in runs if run.steps_to_threshold is None] for name, runs in completed.items()}
     means = {arm.name: arm.steps_to_threshold for arm in findings.arms}
-    names = {name: f"{name}\n{len(values[name])} of {len(runs)} runs" for name, runs in completed.items()}
-    return _strip(findings, names, values, means, f"timesteps to a return of {thousands(round(findings.threshold, 1))}", never)
+    counts = {name: f"{len(values[name])} of {len(runs)} runs" for name, runs in completed.items()}
+    label = f"timesteps to a return of {thousands(round(findings.threshold, 1))}"
+    return _strip(findings, counts, values, means, label, never)
 
 
 def _strip(
     findings: Findings,
-    names: Mapping[str, str],
+    counts: Mapping[str, str],
     values: Mapping[str, Sequence[float]],
     means: Mapping[str, Estimate | None],
     label: str,
     hollow: Mapping[str, Sequence[float]] = MappingProxyType({}),
 ) -> "Figure | None":
-    """A row of points for each arm, `hollow` ones unfilled, and below them an estimate with its interval."""
+    """A row of points for each arm, `hollow` ones unfilled, and below them an estimate with its interval.
+
+    The counts of its runs stand below its name.
+    """
     if not any(values.values()):
         return None
-    drawn, (axes,) = figure(_NARROW, 1.1 + 0.55 * len(findings.arms))
+    names = [f"{wrapped(arm.name, BESIDE_AXES)}\n{counts[arm.name]}" for arm in findings.arms]
+    drawn, (axes,) = figure(_NARROW, 1.1 + max(0.55, _LINE * (lines_of(names) + 0.5)) * len(findings.arms))
     for row, (arm, look) in enumerate(_styled(findings)):
         for points, fill in ((values[arm.name], "full"), (hollow.get(arm.name, ()), "none")):
             at = [row - 0.14] * len(points)
             axes.plot(points, at, look.marker, color=look.colour, markersize=5, alpha=0.55, linestyle="", fillstyle=fill)
         if (mean := means[arm.name]) is not None:
             _interval(axes, mean, row + 0.16, look, "|")
-    axes.set_yticks(range(len(findings.arms)), [names[arm.name] for arm in findings.arms])
-    axes.set_ylim(len(findings.arms) - 0.5, -0.5)
-    axes.grid(visible=False, axis="y")
+    _rows(axes, names)
     axes.margins(x=0.06)
     number_axis(axes, most=3)
     axes.set_xlabel(label)
     return drawn
+
+
+def _rows(axes: "Axes", names: Sequence[str]) -> None:
+    """A row for each name, the first at the top."""
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.grid(visible=False, axis="y")
 
 
 def _interval(axes: "Axes", found: Estimate, row: float, look: Style, marker: str) -> None:
@@ -247,7 +254,7 @@ def performance_profile(material: Material) -> "Figure | None":
     axes.set_ylabel("share of runs above it")
     axes.yaxis.set_major_formatter("{x:.0%}")
     axes.set_ylim(-0.03, 1.03)
-    _legend(drawn, axes)
+    add_legend(drawn, axes)
     return drawn
 
 
@@ -260,23 +267,21 @@ def branching(material: Material) -> "Figure | None":
     if not material.ancestry:
         return None
     _, past = min(material.ancestry.items())
-    drawn, (axes,) = figure(_WIDTH, 0.9 + 0.34 * (len(past) + len(material.findings.arms)))
+    names = [wrapped(ancestor.run.rpartition("/")[0], BESIDE_AXES) for ancestor in past]
+    names += [wrapped(arm.name, BESIDE_AXES) for arm in material.findings.arms]
+    drawn, (axes,) = figure(_WIDTH, 0.9 + max(0.34, _LINE * (lines_of(names) + 0.5)) * len(names))
     partings = sorted({found[-1].until for found in material.ancestry.values()})
-    names, begin = [], 0
+    begin = 0
     for row, ancestor in enumerate(past):
         until = partings[-1] if ancestor is past[-1] else ancestor.until
         axes.plot([begin, until], [row, row], color=QUIET, linewidth=3, solid_capstyle="butt")
-        names.append(ancestor.run.rpartition("/")[0])
         begin = ancestor.until
     for row, (arm, look) in enumerate(_styled(material.findings), len(past)):
         reached = max(run.total_steps for run in arm.runs)
         axes.plot([partings[0], reached], [row, row], color=look.colour, linestyle=look.line, linewidth=2)
         axes.vlines(partings, len(past) - 1, row, color=look.colour, linestyles=look.line, linewidth=2)
         axes.plot([reached], [row], look.marker, color=look.colour, markersize=6)
-        names.append(arm.name)
-    axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.grid(visible=False, axis="y")
+    _rows(axes, names)
     number_axis(axes)
     axes.set_xlabel("timesteps of a run")
     return drawn

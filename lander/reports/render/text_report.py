@@ -2,19 +2,29 @@
 
 import json
 import math
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from lander.protocol.text import one_line, printable
 from lander.reports.analysis.findings import ArmFinding, Findings
 from lander.reports.render import numbers
+from lander.reports.render.answer import COLUMNS, NEXT, answer
+from lander.reports.render.command_words import parts
 from lander.reports.render.summary import amendments, code, notes, notice, reached, steps_to
+from lander.reports.render.text_table import text_table
 from lander.reports.render.verdict import verdict
+
+_KEPT: Final = "\0"  # in place of a blank at which no line may end; in no printable text
+_WORD_COLUMNS: Final = [COLUMNS.index(name) for name in ("variant", "verdict", "test", "note")]
 
 
 def as_json(findings: Findings) -> str:
-    """The verdict and the findings as one JSON object with the field names of `Findings`; NaN and infinity are null."""
+    """The verdict and the findings as one JSON object with the field names of `Findings`; NaN and infinity are null.
+
+    `verdict` has the sentences on each variant.
+    """
     fields = {"verdict": verdict(findings), "notice": notice(findings)}
     return printable(json.dumps(fields | _finite(asdict(findings)), indent=2, ensure_ascii=False, allow_nan=False))
 
@@ -30,27 +40,50 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def as_text(findings: Findings, picture: Sequence[str] = ()) -> str:
-    """The verdict, a table of the arms, a picture if one is given, and the caveats."""
+def as_text(findings: Findings, picture: Sequence[str] = (), width: int | None = None) -> str:
+    """The verdict, a table of the arms, a picture if one is given, and the caveats.
+
+    With a `width`, sentences are broken between words and tables between columns, so that no line is longer. A command stays in
+    one line, to be copied.
+    """
     drawn = ("", *picture) if picture else ()  # it has the colours of the terminal in it, and no text from outside
-    return "\n".join([*map(one_line, _lines(findings)), *drawn, *map(one_line, _notes(findings))])
+    return "\n".join([*_lines(findings, width), *drawn, *_notes(findings, width)])
 
 
-def _lines(findings: Findings) -> Iterator[str]:
+def _lines(findings: Findings, width: int | None) -> Iterator[str]:
     hypothesis = " ".join(findings.hypothesis.split())
-    yield f"{findings.experiment}: {findings.state}" + (f" – {hypothesis}" if hypothesis else "")
-    yield from (f"{label}: {text}" for label, text in amendments(findings))
-    if warning := notice(findings):
-        yield warning
-    yield from verdict(findings)
-    yield ""
-    yield from _aligned([headings(findings), *(row(arm) for arm in findings.arms)])
+    found = answer(findings)
+    sentences = [f"{findings.experiment}: {findings.state}" + (f" – {hypothesis}" if hypothesis else "")]
+    sentences += [*(f"{label}: {text}" for label, text in amendments(findings)), notice(findings)]
+    sentences += [] if found is None else [found.sentence, f"{NEXT}: {found.next_step}" if found.next_step else ""]
+    for sentence in filter(None, sentences):
+        yield from _in_lines(sentence, findings, width)
+    if found is not None and found.rows:
+        yield from ("", *_table([COLUMNS, *found.rows], width, _WORD_COLUMNS))
+    yield from ("", *_table([headings(findings), *(row(arm) for arm in findings.arms)], width, [0]))
 
 
-def _notes(findings: Findings) -> Iterator[str]:
-    yield from ("", *(f"note: {caveat}" for caveat in findings.caveats)) if findings.caveats else ()
-    yield from (f"{label}: {text}" for label, text in (*code(findings), *notes(findings)))
-    yield from [f"tags: {', '.join(findings.tags)}"] if findings.tags else []
+def _notes(findings: Findings, width: int | None) -> Iterator[str]:
+    caveats = [f"note: {caveat}" for caveat in findings.caveats]
+    yield from [""] if caveats else []
+    others = [f"{label}: {text}" for label, text in (*code(findings), *notes(findings))]
+    others += [f"tags: {', '.join(findings.tags)}"] if findings.tags else []
+    for line in (*caveats, *others):
+        yield from _in_lines(line, findings, width)
+
+
+def _in_lines(text: str, findings: Findings, width: int | None) -> list[str]:
+    line = one_line(text)
+    if width is None:
+        return [line]
+    found = parts(line, findings.experiment)
+    kept = "".join(part.text.replace(" ", _KEPT) if part.is_command else part.text for part in found)
+    lines = textwrap.wrap(kept, width, break_long_words=False, break_on_hyphens=False)
+    return [each.replace(_KEPT, " ") for each in lines]
+
+
+def _table(rows: Sequence[Sequence[str]], width: int | None, left: Sequence[int]) -> Iterator[str]:
+    return text_table([[*map(one_line, row)] for row in rows], width, left)
 
 
 def headings(findings: Findings) -> tuple[str, ...]:
@@ -69,11 +102,3 @@ def row(arm: ArmFinding) -> tuple[str, ...]:
         numbers.duration(arm.wall_seconds),
         numbers.whole(arm.steps_per_second),
     )
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Aligned rows: names to the left, numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for first, *rest in rows:
-        cells = [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
-        yield "  ".join([f"  {first.ljust(widths[0])}", *cells])

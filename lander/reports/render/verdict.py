@@ -1,6 +1,7 @@
-"""The verdict: the sentences that answer an experiment's question from its findings.
+"""The verdict on each variant: the sentences that answer an experiment's question from its findings.
 
-One paragraph for each variant, in the order of the file; the findings' `caveats` are separate.
+One paragraph for each variant, in the order of the file; the findings' `caveats` are separate. `answer.py` answers on all
+variants together.
 """
 
 from collections.abc import Iterator
@@ -78,22 +79,21 @@ def _paragraph(findings: Findings, variant: str, contrast: Contrast | None) -> s
         statement, decision = f"no run of {without} has completed with a return", "undecided"
     else:
         statement, decision = _finding(findings, contrast), contrast.decision
-    statement += "".join(f"; {_lost(arm)}" for arm in compared if arm.lost)
+    statement += "".join(f"; {lost_runs(arm)}" for arm in compared if arm.lost)
     return " ".join(
         [f"{decision.capitalize()}{so_far}: {statement}.", *_remedy(findings, contrast, any(arm.lost for arm in compared))]
     )
 
 
-def _lost(arm: ArmFinding) -> str:
+def lost_runs(arm: ArmFinding) -> str:
+    """How many runs of an arm are over without a return."""
     runs = len(arm.runs)
     return f"{arm.lost} of {runs} run{'s' if runs > 1 else ''} of {arm.name} came to nothing"
 
 
 def _finding(findings: Findings, contrast: Contrast) -> str:
     """The difference, its test and the pairs won, as one sentence without its full stop."""
-    gap, where = contrast.difference, MEASURED[findings.measure]
-    if findings.measure == "evaluation" and findings.evaluation_environment is not None:
-        where += f" in {findings.evaluation_environment}"
+    gap, where = contrast.difference, measured(findings)
     ours, theirs = _with_budgets(findings, contrast)
     amount, *bounds = numbers.same_decimals(abs(gap.value), *(bound for bound in (gap.low, gap.high) if bound is not None))
     how = f"{amount} {'more' if gap.value > 0 else 'less'} than" if gap.value else "as much as"
@@ -101,6 +101,13 @@ def _finding(findings: Findings, contrast: Contrast) -> str:
     pairs = f"{contrast.compared} seed{'s' if contrast.compared > 1 else ''}"
     wins = f", and did better with {contrast.better} of {pairs}" if contrast.paired else ""
     return f"{ours} returned {how} {theirs} {where}{interval} ({_evidence(contrast)}){wins}"
+
+
+def measured(findings: Findings) -> str:
+    """Where the final returns were measured, as a part of a sentence."""
+    where = MEASURED[findings.measure]
+    common = findings.evaluation_environment if findings.measure == "evaluation" else None
+    return where if common is None else f"{where} in {common}"
 
 
 def _with_budgets(findings: Findings, contrast: Contrast) -> list[str]:
@@ -114,14 +121,19 @@ def _with_budgets(findings: Findings, contrast: Contrast) -> list[str]:
 
 def _evidence(contrast: Contrast) -> str:
     """The test, its sample and its p-value, corrected too if that differs."""
-    count = contrast.compared
-    sample = f"{count} seed{'s' if count > 1 else ''}" if contrast.paired else f"{count} runs of each"
     if contrast.p_value is None:
-        return f"{sample}, too few for a test"
-    statement = f"{contrast.test} over {sample}, {_p(contrast.p_value)}"
+        return tested(contrast)
+    statement = f"{tested(contrast)}, {_p(contrast.p_value)}"
     if contrast.p_adjusted is None or contrast.p_adjusted == contrast.p_value:
         return statement
     return f"{statement}, and {_p(contrast.p_adjusted)} corrected for the number of tests"
+
+
+def tested(contrast: Contrast) -> str:
+    """The test and its sample."""
+    count = contrast.compared
+    sample = f"{count} seed{'s' if count > 1 else ''}" if contrast.paired else f"{count} runs of each"
+    return f"{sample}, too few for a test" if contrast.p_value is None else f"{contrast.test} over {sample}"
 
 
 def _p(value: float) -> str:
@@ -149,18 +161,18 @@ def _remedy(findings: Findings, contrast: Contrast | None, lost: bool) -> Iterat
 def _more(findings: Findings, contrast: Contrast) -> Iterator[str]:
     """Whether more seeds would help."""
     if contrast.p_value is None:
-        yield f"One seed shows nothing of what is chance: {_addition(findings, FEW_SEEDS - contrast.compared)}."
+        yield f"One seed shows nothing of what is chance: {addition(findings, FEW_SEEDS - contrast.compared)}."
     elif contrast.more_seeds is not None:
         more = f"{contrast.more_seeds} more seed{'s' if contrast.more_seeds > 1 else ''}"
         yield f"If difference and spread are what they seem, about {more} would decide"
-        yield f"with {numbers.percent(POWER)} probability ({_addition(findings, contrast.more_seeds)})."
+        yield f"with {numbers.percent(POWER)} probability ({addition(findings, contrast.more_seeds)})."
     elif contrast.difference.value == 0 and contrast.difference.low is None:
         yield "They returned the same to the last digit: only another task, or another number of steps, could tell them apart."
     else:
         yield f"Even {MOST_MORE} more seeds would probably not decide: beside the spread between seeds the difference is small."
 
 
-def _addition(findings: Findings, more: int) -> str:
+def addition(findings: Findings, more: int) -> str:
     """How to add so many seeds; a fork can only use seeds of the arm that it was forked from."""
     if findings.origin is not None:
         return f"fork {findings.origin} anew with {more} more of its seeds, trained there first if need be"

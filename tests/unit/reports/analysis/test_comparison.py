@@ -22,6 +22,8 @@ from lander.reports.render.verdict import verdict
 from lander.store.log.event_store import batch_of
 from lander.store.log.reader import Reader
 from lander.store.records.run_record import Record
+from lander.store.records.tries import OtherTries
+from tests.support import written_homes
 from tests.support.histories import HOST, submitted
 from tests.support.recorded import recorded
 from tests.support.written_homes import OTHER, RUN, attempt, episode, queued_experiment, write_log
@@ -560,3 +562,25 @@ def test_an_added_arm_that_is_extended_says_so_as_every_other(tmp_path):
     assert [caveat.partition(" than ")[0] for caveat in caveats] == [
         "wide was extended from 1,000 to 2,000 training steps, and its learning_rate=lin_0.0003 took another course"
     ]
+
+
+def test_tries_with_the_same_baseline_are_told_and_only_those(found):
+    """An experiment of its own for each variant is corrected for nothing: who reads the verdict must know of the others."""
+    alone = found(range(5), evaluations(**CLEAR), variants=FAST)
+    assert (alone.other_tries, [caveat for caveat in alone.caveats if "tries" in caveat]) == (OtherTries(), [])
+    for name, settings in (("y", {}), ("z", {"variants": VARIANTS}), ("elsewhere", {"environment": "Acrobot-v1"})):
+        other = experiment(range(5), **({"variants": FAST, "experiment_id": name} | settings))
+        batches = [batch for arm in other.arms for batch in completed(f"{name}/{arm.name}/0", e.WarningRaised(message="!"))]
+        write_log(found.home, groups=[[batch_of(name, submitted(other)), *batches]])
+    assert found.again().other_tries == OtherTries()  # none of them has trained a step
+    for run in ("y/fast/1", "z/fast/1", "z/slow/1", "elsewhere/fast/1"):
+        write_log(found.home, groups=[[*completed(run, written_homes.steps(0, 10))]])
+    result = found.again()
+    assert result.other_tries == OtherTries(experiments=2, variants=3)
+    assert [caveat for caveat in result.caveats if "tries" in caveat] == [
+        "2 other experiments of this home compared 3 variants with the same baseline; who tries often enough finds a variant"
+        " that seems better, and p-values are not corrected for those tries"
+    ]
+    assert result.contrasts == alone.contrasts
+    assert json.loads(as_json(result))["other_tries"] == {"experiments": 2, "variants": 3}
+    assert "note: 2 other experiments of this home compared 3 variants" in as_text(result)

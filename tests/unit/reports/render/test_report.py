@@ -33,7 +33,7 @@ from tests.support.recorded import recorded
 from tests.support.written_homes import attempt, episode, queued_experiment, steps, write_log
 
 HOSTILE = """<script>alert(1)</script> & "quoted" <img src="https://example.com/x.png"> `code` | *bold* ```"""
-VOID = {"meta", "br", "link", "img", "input", "hr"}
+VOID = {"meta", "br", "link", "img", "input", "hr", "wbr"}
 
 
 class Elements(HTMLParser):
@@ -127,8 +127,10 @@ def test_the_question_and_the_verdict_come_first(elements, material):
         verdict = elements.by_id(f"verdict-{contrast.variant}")
         assert verdict["data-decision"] == contrast.decision
         assert float(verdict["data-difference"]) == contrast.difference.value
-        assert contrast.decision.capitalize() in verdict["text"]
-    assert [each["data-decision"] for each in elements.found if each.get("class") == "verdict"] == ["supported", "refuted"]
+        assert contrast.decision in verdict["text"]
+    (together,) = [each for each in elements.found if each.get("class") == "verdict"]
+    assert together["data-decision"] == "mixed"
+    assert "1 of 2 variants is supported and 1 is refuted" in together["text"]
     assert all(caveat in elements.by_id("caveats")["text"] for caveat in material.findings.caveats)
 
 
@@ -185,7 +187,7 @@ def test_a_mean_over_some_runs_says_over_how_many(material):
 def test_only_what_differs_is_said_to_differ(elements):
     assert [each["data-setting"] for each in elements.found if "data-setting" in each] == [
         "learning_rate",
-        "policy_kwargs",
+        "policy_kwargs.net_arch",
         "ent_coef",
     ]
 
@@ -228,7 +230,7 @@ def test_a_hypothesis_is_text_and_never_markup(material):
 def test_markdown_says_the_same(material):
     text = markdown(material, ["learning-curves"], "x-")
     assert text.startswith("# A larger learning rate speeds up training\n")
-    assert "**Supported**: fast returned" in text
+    assert "**1 of 2 variants is supported and 1 is refuted**: fast returned more than baseline in evaluation, and" in text
     assert "![Learning curves](x-learning-curves.png)" in text
     assert all(caveat.replace("_", r"\_") in text for caveat in material.findings.caveats)
     for arm in material.findings.arms:
@@ -260,7 +262,7 @@ def test_json_is_the_findings_and_nothing_is_not_a_number(material):
 
 def test_text_has_the_verdict_the_arms_and_the_caveats(material):
     text = as_text(material.findings, ["a picture"])
-    assert text.index("Supported: fast") < text.index("a picture") < text.index("note: ")
+    assert text.index("supported and 1 is refuted: fast") < text.index("a picture") < text.index("note: ")
     for arm in material.findings.arms:
         assert re.search(
             rf"^  {arm.name} +{len(arm.returns)} of 5 .*{re.escape(numbers.estimated(arm.mean))}", text, re.MULTILINE
@@ -368,10 +370,39 @@ def test_a_browser_opens_the_page_without_complaint(written, material, tmp_path)
     assert len(opened(path, tmp_path)[1]) == 2  # the page's own policy refuses both, and the console says so
 
 
-def opened(path, directory):
+WIDTHS = """<!doctype html><iframe id="page" width="{width}" height="900"></iframe><p id="found"></p><script>
+const frame = document.getElementById("page");
+frame.onload = () => {{
+  const page = frame.contentDocument, within = page.documentElement.clientWidth;
+  const cut = [...page.querySelectorAll("#variants *, .settings *, .verdict *, h1")]
+    .filter(each => !each.closest(".scroll") && each.getBoundingClientRect().right > within + 1);
+  document.getElementById("found").textContent = page.documentElement.scrollWidth + " " + within + " " + cut.length;
+}};
+frame.srcdoc = {page};
+</script>"""
+"""A page that shows another in a frame of this width, and says how wide it is, how much there is room for, and what is cut."""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on the PATH; make browser installs it")
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_page_itself_never_scrolls_sideways(tmp_path, width):
+    """On a telephone, too, and with twelve arms of the longest names: only its tables of numbers do, each by itself."""
+    names = [("a-long-name-of-an-arm-" * 3)[:62] + f"{index:02}" for index in range(11)]
+    changed = {name: {"hyperparameters": {"gamma": 0.9 + 0.001 * index, "n_steps": 8}} for index, name in enumerate(names)}
+    example_log.built(tmp_path / "home", example_log.wanted(12_000, seeds=2, variants=changed), failed=None)
+    path = tmp_path / "frame.html"
+    text = json.dumps(page(gathered(tmp_path / "home"))).replace("</", "<\\/")
+    path.write_text(WIDTHS.format(width=width, page=text))
+    document, _ = opened(path, tmp_path, "--virtual-time-budget=10000")
+    scrolled, within, cut = map(int, Elements(document).by_id("found")["text"].split())
+    assert scrolled <= within <= width
+    assert cut == 0
+
+
+def opened(path, directory, *more):
     """The document as the browser has it, and what its console says."""
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", "--enable-logging=stderr", "--no-first-run"]
-    command = [CHROMIUM, *options, f"--user-data-dir={directory / 'profile'}", path.as_uri()]
+    command = [CHROMIUM, *options, *more, f"--user-data-dir={directory / 'profile'}", path.as_uri()]
     shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)
     return shown.stdout, [line for line in shown.stderr.splitlines() if "CONSOLE" in line]
 

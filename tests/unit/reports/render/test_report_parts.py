@@ -8,6 +8,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lander.actors.sb3.defaults import with_defaults
 from lander.experiments.writing import experiment_file
 from lander.protocol import events as e
 from lander.protocol.digests import digest
@@ -75,10 +76,42 @@ def test_divergences_name_what_an_arm_leaves_unsaid():
             "variants": {"windy": {"environment_kwargs": {"enable_wind": True}, "training_steps": 2000}},
         }
     )
-    assert [(found.name, found.values) for found in differences(wanted)] == [
-        ("training_steps", ("1000", "2000")),
-        ("enable_wind", ("default", "true")),
-    ]
+    assert shown(wanted) == {
+        "training_steps": ["1000", "2000"],
+        "environment_kwargs.enable_wind": ["default", "true"],
+    }
+
+
+def shown(wanted):
+    return {found.name: [str(value) for value in found.values] for found in differences(wanted)}
+
+
+def with_arms(baseline, **variants):
+    """An experiment as it is submitted, with the defaults of its algorithms."""
+    form = {"algorithm": "PPO", "environment": "LunarLander-v3", "training_steps": 1000, "seeds": [0]}
+    variants = {name: {"hyperparameters": {}} | settings for name, settings in variants.items()}
+    return with_defaults(recorded(form | {"baseline": baseline, "variants": variants}))
+
+
+def test_a_default_that_is_written_down_is_no_difference():
+    written = {"batch_size": 64, "learning_rate": 1e-3, "policy_kwargs": {"activation_fn": "tanh", "net_arch": [8]}}
+    assert shown(with_arms({}, tuned={"hyperparameters": written})) == {
+        "learning_rate": ["0.0003 (default)", "0.001"],
+        "policy_kwargs.net_arch": ["null (default)", "[8]"],
+    }
+
+
+def test_of_other_algorithms_the_defaults_they_have_in_common_differ_too():
+    found = shown(with_arms({}, a2c={"algorithm": "A2C"}, sac={"algorithm": "SAC", "hyperparameters": {"buffer_size": 9}}))
+    assert found["algorithm"] == ["PPO", "A2C", "SAC"]
+    assert found["learning_rate"] == ["0.0003 (default)", "0.0007 (default)", "0.0003 (default)"]
+    assert found["buffer_size"] == ["–", "–", "9"]
+    assert "gamma" not in found  # all have 0.99
+    assert "n_epochs" not in found  # only PPO has it, and nobody wrote it
+
+
+def test_seeds_that_differ_are_shown_as_a_file_says_them():
+    assert shown(with_arms({"seeds": [0, 1, 2, 3, 7]}, few={"seeds": [5]})) == {"seeds": ["0-3,7", "5"]}
 
 
 # --- drawn with characters --------------------------------------------------------------------------------------------
@@ -90,8 +123,8 @@ def in_characters(bands, *rest, **more):
 
 def test_an_arm_keeps_its_place_where_one_before_it_has_no_curve():
     lines = characters.learning_curves(["first", "second"], {"second": band(1, 2, 3)}, 40, lambda text, arm: f"<{arm}{text}>")
-    assert f"<1{characters.MARKS[1]} second>" in lines[0]
-    assert "first" not in lines[0]
+    assert f"<1{characters.MARKS[1]} second>" in lines[1]
+    assert "first" not in "".join(lines)
 
 
 def band(*values):
@@ -105,6 +138,14 @@ def test_a_drawing_fits_its_width(width):
     plot = [line for line in lines if "│" in line]
     assert len(plot) == 12
     assert all(len(line) <= max(width, 27) for line in lines if "mean return" not in line)
+
+
+def test_the_names_of_many_arms_stand_below_each_other_where_they_do_not_fit():
+    arms = {f"a-name-of-an-arm-{number}": band(number) for number in range(12)}
+    for width in (50, 80, 160):
+        lines = in_characters(arms, width)
+        assert max(map(len, lines)) <= width
+        assert [name for name in arms if not any(f" {name}" in line for line in lines)] == []
 
 
 def test_a_rising_curve_rises_and_carries_its_mark():
@@ -122,7 +163,7 @@ def test_arms_have_their_own_marks_and_colours():
     assert "<1■>" in top
     assert "<0" not in top
     assert "<0●>" in bottom
-    assert "<0● a>  <1■ b>" in painted[0]
+    assert "<0● a>  <1■ b>" in painted[1]
 
 
 @pytest.mark.parametrize(
@@ -141,9 +182,11 @@ def test_without_a_curve_there_is_no_drawing():
 
 
 def test_no_two_arms_look_alike():
-    styles = [drawing.style(index) for index in range(35)]
-    assert len({(style.colour, style.line) for style in styles}) == 35
+    styles = [drawing.style(index) for index in range(31)]
+    assert len({(style.colour, style.line) for style in styles}) == 31
     assert len({style.colour for style in styles[:7]}) == 7
+    assert drawing.INK not in {style.colour for style in styles[1:]}  # only the baseline is black
+    assert len({drawing.key(index) for index in range(19)}) == 19  # colour and marker, where there is no line
     assert all(one.marker != other.marker and one.line != other.line for one, other in pairwise(styles))
 
 
