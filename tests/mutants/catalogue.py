@@ -780,6 +780,20 @@ MUTANTS = (
         ("tests/unit/reports/render/test_answer.py::test_what_cannot_be_compared_says_why_and_shows_no_number",),
     ),
     Mutant(
+        "a table of numbers scrolls the whole page",
+        "lander/reports/render/templates/page.css",
+        "  overflow-x: auto; margin: .6rem 0;  /*",
+        "  margin: .6rem 0;  /*",
+        ("tests/unit/reports/render/test_report.py::test_the_page_itself_never_scrolls_sideways",),
+    ),
+    Mutant(
+        "several variants are told several things to do",
+        "lander/reports/render/answer.py",
+        'next(_next_steps(findings, found), "")',
+        '" ".join(_next_steps(findings, found))',
+        ("tests/unit/reports/render/test_answer.py::test_five_variants_have_one_sentence_one_instruction_and_a_row_each",),
+    ),
+    Mutant(
         "a legend runs off its figure",
         "lander/reports/render/legend.py",
         "if taken.width <= width * drawn.dpi or columns == 1:",
