@@ -791,7 +791,7 @@ MUTANTS = (
         "lander/reports/render/answer.py",
         'next(_next_steps(findings, found), "")',
         '" ".join(_next_steps(findings, found))',
-        ("tests/unit/reports/render/test_answer.py::test_five_variants_have_one_sentence_one_instruction_and_a_row_each",),
+        ("tests/unit/reports/render/test_answer.py::test_of_several_things_to_do_only_the_first_is_told",),
     ),
     Mutant(
         "a legend runs off its figure",

@@ -102,6 +102,15 @@ def test_what_cannot_be_compared_says_why_and_shows_no_number():
     assert said.rows[0].p_value == "0.200"
 
 
+def test_of_several_things_to_do_only_the_first_is_told():
+    """More seeds for one, another question for the other: the instruction is for the one that this experiment can decide."""
+    hidden = UNDECIDED | {"withheld": "environments", "p_adjusted": None}
+    elsewhere = {"a": {"environment": "Acrobot-v1", "obstacle": "environments"}}
+    said = answer(found([hidden, UNDECIDED | {"more_seeds": 7}], arms=elsewhere))
+    assert said.next_step.startswith("lander-ctl run --experiment-id demo --seeds +7 adds 7; about so many would decide b")
+    assert "evaluation_environment" not in said.next_step
+
+
 def test_runs_that_came_to_nothing_are_named_and_tried_again_first():
     lost = arm("b", 4, ["failed"])
     withheld = UNDECIDED | {"withheld": "failures", "more_seeds": 3}
