@@ -8,6 +8,7 @@ import pytest
 
 from lander.reports.analysis.findings import Estimate, Findings
 from lander.reports.render.answer import NEXT, answer
+from lander.reports.render.notebook import findings_html
 from lander.reports.render.text_report import as_json, as_text
 from lander.reports.render.verdict import verdict
 from tests.unit.reports.render.test_verdict import arm, contrast
@@ -154,6 +155,13 @@ def test_a_table_that_does_not_fit_goes_on_below_with_every_number():
     several = found([{}, DOWN, UNDECIDED | {"more_seeds": 7}])
     wide, narrow = as_text(several), as_text(several, width=50)
     assert set(wide.split()) == set(narrow.split())
+
+
+def test_a_notebook_answers_as_the_terminal_does():
+    several = found([{}, DOWN, UNDECIDED | {"more_seeds": 7}])
+    html, said = findings_html(several), answer(several)
+    assert html.count(NEXT) == html.count("lander-ctl run") == 1
+    assert all(f">{cell}</td>" in html for row in said.rows for cell in (row.decision, row.difference, row.p_adjusted))
 
 
 def test_json_has_the_sentences_on_each_variant():
