@@ -42,6 +42,8 @@ COMMANDS: Final = {
     "backup": "lander.cli.commands.backup",
     "gc": "lander.cli.commands.gc",
     "doctor": "lander.cli.commands.doctor",
+    "delete": "lander.cli.commands.delete",
+    "compact": "lander.cli.commands.compact",
     "up": "lander.cli.commands.service",
     "down": "lander.cli.commands.service",
 }

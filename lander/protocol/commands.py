@@ -13,7 +13,7 @@ from lander.protocol.annotations import Remark, Tag
 from lander.protocol.code import Code
 from lander.protocol.events import CheckpointCommitted, Execution, Number, ResourcesSampled, Seconds
 from lander.protocol.experiment import Arm, EvaluationEnvironment, Experiment
-from lander.protocol.model import Count, Message, Model, ShortText, Text
+from lander.protocol.model import Count, Digest, Message, Model, ShortText, Text
 from lander.protocol.plain import PlainData
 
 # ---------------------------------------------------------------------------------------------------- client → supervisor
@@ -119,6 +119,25 @@ class AmendHypothesis(_ExperimentCommand):
 
     kind: ClassVar[str] = "AmendHypothesis"
     hypothesis: Remark
+
+
+class DeleteExperiment(_ExperimentCommand):
+    """Delete an experiment that has ended.
+
+    The rest is what its tombstone records (`ExperimentDeleted`) and only the reports know.
+    """
+
+    kind: ClassVar[str] = "DeleteExperiment"
+    baseline: Digest
+    baseline_rule: Number
+    variants: Count
+    decision: Text = ""
+
+
+class CompactLog(Message):
+    """Give the space of erased events back to the file system; the answer says how much that was."""
+
+    kind: ClassVar[str] = "CompactLog"
 
 
 class ShutDown(Message):
@@ -335,6 +354,8 @@ Command = Union[  # noqa: UP007 - get_args needs a Union it can take apart at ru
     AddNote,
     ChangeTags,
     AmendHypothesis,
+    DeleteExperiment,
+    CompactLog,
     ShutDown,
     Ping,
     Accepted,
@@ -360,6 +381,8 @@ OPERATE: Final = (StopTarget, PauseTarget, ResumeTarget, RetryTarget, SkipTarget
 """The commands that a person may give for a target."""
 ANNOTATE: Final = (ArchiveExperiment, UnarchiveExperiment, AddNote, ChangeTags, AmendHypothesis)
 """The commands that are recorded, and start, stop and change no run."""
-CLIENT: Final = (SubmitExperiment, *OPERATE, *ANNOTATE, ShutDown, Ping)
+CLIENT: Final = (SubmitExperiment, *OPERATE, *ANNOTATE, DeleteExperiment, CompactLog, ShutDown, Ping)
+NEW_WORK: Final = (SubmitExperiment, ResumeTarget, RetryTarget, DeleteExperiment, CompactLog, Ping)
+"""The commands that a supervisor which is leaving refuses."""
 HOST: Final = (JoinHost, TrainerExited, ReportResources)
 TRAINER: Final = (Append,)

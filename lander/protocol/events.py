@@ -18,7 +18,7 @@ from pydantic import Field, model_validator
 from lander.protocol.annotations import Remark, Tag
 from lander.protocol.code import Code
 from lander.protocol.digests import RULE, digest
-from lander.protocol.experiment import Arm, Experiment, Identifier, Seeds, Settings, Steps
+from lander.protocol.experiment import Arm, EnvironmentName, Experiment, Identifier, Seeds, Settings, Steps
 from lander.protocol.model import Count, Digest, EndOfText, Message, Model, ShortText, Text
 from lander.protocol.plain import MAX_INTEGER, PlainData
 
@@ -231,6 +231,32 @@ class OperatorCommanded(Message):
     command: OperatorCommand
     target: str
     operator: str
+
+
+class TriedEnvironment(Model):
+    """An environment that arms of an experiment train on, with its arguments."""
+
+    environment: EnvironmentName
+    environment_kwargs: PlainData
+
+
+class ExperimentDeleted(Message):
+    """An operator deleted the experiment: the bodies of its earlier events are erased, and its files are removed.
+
+    This is what remains of it, because a try that is forgotten would flatter the next verdict. `environments` are those of its
+    arms, the baseline's first. `baseline` is the digest of the baseline by the rule `baseline_rule`
+    (`store/records/tries.py`); `variants` is the number of variants that had trained. `decision` is the verdict at that time,
+    for each variant; empty if there was none.
+    """
+
+    kind: ClassVar[str] = "ExperimentDeleted"
+    operator: ShortText
+    hypothesis: str
+    environments: tuple[TriedEnvironment, ...]
+    baseline: Digest
+    baseline_rule: Number
+    variants: Count
+    decision: Text = ""
 
 
 # ---------------------------------------------------------------------------------------------------- run
@@ -600,6 +626,22 @@ class HostLost(Message):
     detail: str
 
 
+# ---------------------------------------------------------------------------------------------------- the log itself
+
+
+class LogReanchored(Message):
+    """The part of the hash chain up to `last_position`, which is of its first rule, was verified, and is sealed anew.
+
+    Recorded once, before anything in that part is erased. `head` is the last link of that part as it is stored, `link` the link
+    of the whole part by the rule of today (`store/log/chain.py`), both without the number of the rule.
+    """
+
+    kind: ClassVar[str] = "LogReanchored"
+    last_position: Number
+    head: Digest
+    link: Digest
+
+
 Event = Union[  # noqa: UP007 - get_args needs a Union it can take apart at run time
     ExperimentSubmitted,
     ExperimentStarted,
@@ -619,6 +661,7 @@ Event = Union[  # noqa: UP007 - get_args needs a Union it can take apart at run 
     TagsChanged,
     HypothesisAmended,
     OperatorCommanded,
+    ExperimentDeleted,
     RunQueued,
     AttemptStarted,
     StopRequested,
@@ -647,6 +690,7 @@ Event = Union[  # noqa: UP007 - get_args needs a Union it can take apart at run 
     HostJoined,
     HostLeft,
     HostLost,
+    LogReanchored,
 ]
 
 EVENT_TYPES: Final[Mapping[str, type[Event]]] = {event_type.kind: event_type for event_type in get_args(Event)}
@@ -715,6 +759,10 @@ def microseconds(seconds: float) -> int:
 def host_stream(name: str) -> str:
     """The stream of a host's own events; an experiment id cannot contain the colon."""
     return f"host:{name}"
+
+
+LOG_STREAM: Final = "log:chain"
+"""The stream of what is said of the log itself; an experiment id cannot contain the colon."""
 
 
 def experiment_of(stream: str) -> str:

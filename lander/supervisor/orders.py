@@ -1,13 +1,27 @@
-"""Effects of decisions, carried out: each becomes an order to the host that it names, and to the trainer of its attempt."""
+"""Effects of decisions, carried out: an order to the host that it names and to the trainer of its attempt, or an erasure."""
+
+from collections.abc import Iterable
 
 from lander.protocol import commands as c
-from lander.supervisor.core.effects import Effect, EndAttempt, RequestCheckpoint, StartAttempt
+from lander.supervisor.containment import contained
+from lander.supervisor.core.effects import Effect, EndAttempt, EraseExperiment, Order, RequestCheckpoint, StartAttempt
+from lander.supervisor.erasing import Erasing
 from lander.supervisor.gate import Gate
 from lander.supervisor.principals import Principals
 
 
-def carry_out(effect: Effect, gate: Gate, principals: Principals) -> None:
-    """Send what an effect orders. An order to a host or trainer that is not known is dropped: it will be decided again."""
+def carry_out(effects: Iterable[Effect], gate: Gate, principals: Principals, erasing: Erasing) -> None:
+    """Carry out the effects of a decision; one that fails does not keep the others from it."""
+    for effect in effects:
+        if isinstance(effect, EraseExperiment):
+            erasing.add([effect.experiment])
+            continue
+        with contained(gate, effect.run, effect):
+            _order(effect, gate, principals)
+
+
+def _order(effect: Order, gate: Gate, principals: Principals) -> None:
+    """Send what an order says. An order to a host or trainer that is not known is dropped: it will be decided again."""
 
     def to_host(name: str, command: c.Command) -> None:
         _send(gate, principals.host_key(name), command)

@@ -28,6 +28,7 @@ from lander.supervisor.core.decide import Drain, HostGone, Tick, decide
 from lander.supervisor.core.fold import evolve, fold
 from lander.supervisor.core.messages import Message
 from lander.supervisor.core.state import State
+from lander.supervisor.erasing import Erasing, compacted
 from lander.supervisor.gate import Gate, Principal, Received
 from lander.supervisor.intake import Intake
 from lander.supervisor.launchers.local import NAME as LOCAL_HOST
@@ -54,7 +55,7 @@ class Supervisor:
         self.principals = Principals(home, LOCAL_HOST)
         self.gate = Gate(self.principals.supervisor, self.principals.get)
         self.state = State()
-        self._inbox: asyncio.Queue[tuple[Message | c.ShutDown, str]] = asyncio.Queue()
+        self._inbox: asyncio.Queue[tuple[Message | c.ShutDown | c.CompactLog, str]] = asyncio.Queue()
         self._identity = HomeIdentity(home, LOCK, DATABASE)
         self._clock = Clock(self._run_checks, self._tick, lambda: self._watching.next_tick(self.state))
         self._leaving = asyncio.Event()
@@ -62,6 +63,7 @@ class Supervisor:
         self._leave_by = 0.0
         self._watching = Watching()
         self._intake = Intake(self.gate, store, self._leave_at_once)
+        self._erasing = Erasing(home, store, self._leave_if_idle)
         self._local_host = LocalHost(home, self.principals.host, self._local_host_ended)
         self._leaves_when_idle = self._full = self._same_port = False
 
@@ -81,6 +83,7 @@ class Supervisor:
             if attempt.key_revoked:
                 self.principals.bar(run.id, attempt.epoch)
             self.principals.admit(run.id, attempt.epoch)
+        self._erasing.resume(self.state.deleted)
         self._store.listen(self._committed)
         bound = await self.gate.open(port)
         self._same_port = bound == port
@@ -98,6 +101,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._leave)
         work = {"receive": self._receive(), "decide": self._decide(), "clock": self._clock.run(), "leave": self._left.wait()}
+        work["erase"] = self._erasing.run()
         tasks = [asyncio.create_task(each, name=name) for name, each in work.items()]
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
@@ -149,7 +153,7 @@ class Supervisor:
                 pass  # the host repeats an exit until it is noted; to queue every repetition would fill the memory
             case c.ReportResources(sample=sample):
                 self._intake.record(e.host_stream(principal.name), sample)
-            case c.Ping() | c.SubmitExperiment() | c.ResumeTarget() | c.RetryTarget() if self._leaving.is_set():
+            case _ if self._leaving.is_set() and isinstance(command, c.NEW_WORK):
                 self.gate.send(key, c.Refused(error=LeavingError.code, detail="the supervisor is shutting down"))
             case c.Ping(stay=stay):
                 self._leaves_when_idle = self._leaves_when_idle and not stay
@@ -164,7 +168,7 @@ class Supervisor:
                 self.gate.send(key, c.DismissHost())  # an agent left by a supervisor that died before it could end it
             case c.JoinHost():
                 self._inbox.put_nowait((command.model_copy(update={"name": principal.name}), key))
-            case _ if isinstance(command, c.ShutDown | Message):
+            case _ if isinstance(command, c.ShutDown | c.CompactLog | Message):
                 self._inbox.put_nowait((command, key))
 
     def _note_heartbeat(self, name: str, key: str, command: c.Command) -> None:
@@ -206,6 +210,8 @@ class Supervisor:
             with containment.contained(self.gate, key, message):
                 if isinstance(message, c.ShutDown):  # handled in queue order: a submission before it must be decided first
                     self._shut_down(key, message.only_if_idle)
+                elif isinstance(message, c.CompactLog):
+                    self.gate.send(key, await compacted(self._store))
                 else:
                     await self._decide_on(message, key)
 
@@ -216,9 +222,7 @@ class Supervisor:
             await self._store.append(*(batch_of(stream, event, at=e.microseconds(now)) for stream, event in decision.events))
         journal.write(self._home, decision.events)
         self._revoke_ended(decision.events)
-        for effect in decision.effects:
-            with containment.contained(self.gate, effect.run, effect):
-                carry_out(effect, self.gate, self.principals)
+        carry_out(decision.effects, self.gate, self.principals, self._erasing)
         if decision.answer is not None:
             self.gate.send(key, decision.answer)
         if isinstance(message, c.TrainerExited) and self.state.attempt(message.run, message.epoch) is None:
@@ -294,7 +298,7 @@ class Supervisor:
         if self._leaving.is_set():
             if not self.state.live:
                 self._left.set()
-        elif self._leaves_when_idle and self.state.idle and self._inbox.empty():
+        elif self._leaves_when_idle and self.state.idle and self._inbox.empty() and not self._erasing.busy:
             self._leave()
 
     def _ensure_local_host(self) -> None:

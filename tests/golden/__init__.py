@@ -26,6 +26,15 @@ def expected(version):
     return json.loads((HERE / f"home-{version}.json").read_text())
 
 
+def renumbered(columns, rows, numbers):
+    """Rows with each run's number replaced by its place among all runs: numbers mean nothing but their order."""
+    places = {number: place for place, number in enumerate(sorted(numbers), 1)}
+    return [
+        tuple(places.get(value, value) if name in ("id", "run") else value for name, value in zip(columns, row, strict=True))
+        for row in rows
+    ]
+
+
 def table(columns, rows, of):
     """Rows as mappings of some of their columns."""
     return [{name: value for name, value in zip(columns, row, strict=True) if name in of} for row in rows]

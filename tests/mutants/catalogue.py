@@ -21,8 +21,8 @@ MUTANTS = (
     Mutant(
         "acknowledge before commit",
         "lander/store/writers/sqlite_store.py",
-        "                    await self._run(commit)\n                self._announce(commit)\n",
-        "                    self._announce(commit)\n                    await self._run(commit)\n",
+        "                    await self._run(commit.statements)\n                self._announce(commit)\n",
+        "                    self._announce(commit)\n                    await self._run(commit.statements)\n",
         (
             "tests/integration/store/test_wal.py::test_what_is_acknowledged_is_on_the_disk",
             "tests/unit/store/writers/test_sqlite_store.py",
@@ -104,8 +104,8 @@ MUTANTS = (
     Mutant(
         "links of the chain not chained",
         "lander/store/log/chain.py",
-        "hashlib.sha256(previous + ",
-        "hashlib.sha256(",
+        "hashlib.sha256(previous + msgpack.packb((new_streams, sealed))).digest()",
+        "hashlib.sha256(msgpack.packb((new_streams, sealed))).digest()",
         ("tests/unit/store/log/test_chain.py",),
     ),
     Mutant(
@@ -1272,5 +1272,64 @@ MUTANTS = (
         "same = bits.versions == known.versions and bits.machine == known.machine",
         "same = bits.machine == known.machine",
         ("tests/unit/app/test_doctor.py::test_what_cannot_be_compared_is_unknown",),
+    ),
+    Mutant(
+        "erase what has no tombstone",
+        "lander/store/log/schema.sql",
+        " AND t.producer = 0 AND t.kind = 'ExperimentDeleted'\n",
+        "\n",
+        ("tests/unit/store/log/test_erasure.py::test_the_schema_allows_no_other_change",),
+    ),
+    Mutant(
+        "erase a body whose digest is not kept",
+        "lander/store/log/schema.sql",
+        "NEW.body IS x'' AND EXISTS (SELECT 1 FROM erased WHERE position = OLD.position)",
+        "NEW.body IS x''",
+        ("tests/unit/store/log/test_erasure.py::test_the_schema_allows_no_other_change",),
+    ),
+    Mutant(
+        "links that do not cover the digests of bodies",
+        "lander/store/log/chain.py",
+        "msgpack.packb((new_streams, sealed))",
+        "msgpack.packb((new_streams, [row[:6] for row in sealed]))",
+        ("tests/unit/store/log/test_chain.py::test_what_was_altered_is_noticed",),
+    ),
+    Mutant(
+        "erase the first event first",
+        "lander/store/log/erasure.py",
+        "ORDER BY position DESC",
+        "ORDER BY position",
+        ("tests/integration/store/test_deletion.py::test_a_deletion_that_crashes_is_finished_by_the_next_that_opens_the_log",),
+    ),
+    Mutant(
+        "erase before the tombstone",
+        "lander/supervisor/single_decision.py",
+        "        await _unless_full(home, store, store.append(*batches))\n        journal.write(home, decision.events)\n",
+        "        await erase(home, store, command.experiment)\n        await store.append(*batches)\n"
+        "        return decision.answer\n",
+        ("tests/integration/store/test_deletion.py::test_what_others_need_stays_and_the_rest_of_the_files_goes",),
+    ),
+    Mutant(
+        "erase events before files",
+        "lander/supervisor/erasing.py",
+        "    await asyncio.to_thread(remove_files, home, experiment)\n    await store.erase(experiment)\n",
+        "    await store.erase(experiment)\n    await asyncio.to_thread(remove_files, home, experiment)\n",
+        ("tests/integration/store/test_deletion.py",),
+    ),
+    Mutant(
+        "numbers of runs that count the runs",
+        "lander/store/projections/projections.py",
+        "self._add_run(experiment, run, (recorded.position << _PLACES) + place)\n\n",
+        "self._add_run(experiment, run, len(self.progress) + 1)\n\n",
+        (
+            "tests/integration/store/test_deletion.py::test_a_log_with_three_deleted_of_ten_verifies_and_the_others_are_as_they_were",
+        ),
+    ),
+    Mutant(
+        "erase a part of the first rule without another anchor",
+        "lander/store/writers/erasing.py",
+        "if await _look(path, _must_reanchor, experiment):",
+        "if False:",
+        ("tests/integration/store/test_deletion.py::test_an_old_log_is_re_anchored_once_before_anything_is_erased",),
     ),
 )

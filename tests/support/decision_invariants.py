@@ -3,13 +3,16 @@
 from collections import Counter
 
 from lander.protocol import events as e
-from lander.supervisor.core.effects import EndAttempt, RequestCheckpoint, StartAttempt
+from lander.supervisor.core.effects import EndAttempt, EraseExperiment, RequestCheckpoint, StartAttempt
 
 
 def effects_speak_of_the_log(effects, state, log):
     """An order concerns an attempt that is recorded, and asks of it what is recorded of it."""
     started = {(each.stream, each.event.epoch): each.event for each in log if isinstance(each.event, e.AttemptStarted)}
     for effect in effects:
+        if isinstance(effect, EraseExperiment):
+            assert effect.experiment in state.deleted
+            continue
         attempt = state.attempt(effect.run, effect.epoch)
         match effect:
             case StartAttempt():

@@ -33,7 +33,8 @@ class InProcessSupervisor:
         self.supervisor = Supervisor(self.home, self.store)
         self.supervisor._ensure_local_host = lambda: None
         self.port = await self.supervisor.open(self.port)
-        self._tasks = [asyncio.create_task(work) for work in (self.supervisor._receive(), self.supervisor._decide())]
+        works = (self.supervisor._receive(), self.supervisor._decide(), self.supervisor._erasing.run())
+        self._tasks = [asyncio.create_task(work) for work in works]
 
     async def crash(self):
         """Gone without a word: no drain, no farewell; only what would keep this process from going on is tidied up."""

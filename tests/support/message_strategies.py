@@ -239,6 +239,17 @@ EVENTS = {
     ),
     e.HostLeft: st.builds(e.HostLeft),
     e.HostLost: st.builds(e.HostLost, detail=TEXT),
+    e.LogReanchored: st.builds(e.LogReanchored, last_position=NUMBERS, head=DIGESTS, link=DIGESTS),
+    e.ExperimentDeleted: st.builds(
+        e.ExperimentDeleted,
+        operator=TEXT,
+        hypothesis=TEXT,
+        environments=tuples_of(st.builds(e.TriedEnvironment, environment=st.just("CartPole-v1"), environment_kwargs=MANIFESTS)),
+        baseline=DIGESTS,
+        baseline_rule=NUMBERS,
+        variants=COUNTS,
+        decision=TEXT,
+    ),
 }
 
 COMMANDS = {
@@ -257,6 +268,16 @@ COMMANDS = {
     c.AddNote: st.builds(c.AddNote, experiment=TEXT, operator=TEXT, text=NAMES),
     c.ChangeTags: st.builds(c.ChangeTags, experiment=TEXT, operator=TEXT, add=tuples_of(NAMES), remove=tuples_of(NAMES)),
     c.AmendHypothesis: st.builds(c.AmendHypothesis, experiment=TEXT, operator=TEXT, hypothesis=NAMES),
+    c.DeleteExperiment: st.builds(
+        c.DeleteExperiment,
+        experiment=TEXT,
+        operator=TEXT,
+        baseline=DIGESTS,
+        baseline_rule=NUMBERS,
+        variants=COUNTS,
+        decision=TEXT,
+    ),
+    c.CompactLog: st.builds(c.CompactLog),
     c.ShutDown: st.builds(c.ShutDown, only_if_idle=st.booleans()),
     c.Ping: st.builds(c.Ping, stay=st.booleans()),
     c.Accepted: st.builds(c.Accepted, subject=TEXT, detail=TEXT),

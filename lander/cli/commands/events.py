@@ -44,6 +44,7 @@ def events(
 
     kinds = _known(kinds)
     with Reader(settings.home) as reader:
+        _say_deleted(reader, target)
         identity = HomeIdentity(settings.home, DATABASE)
         while True:
             identity.require()
@@ -52,6 +53,14 @@ def events(
             if not goes_on:
                 return 0
             time.sleep(FOLLOW_SECONDS)
+
+
+def _say_deleted(reader: "Reader", target: str | None) -> None:
+    """Say on standard error that a target was deleted: of its events, only the tombstone is left."""
+    if target is not None and (at := reader.deleted_at(target)) is not None:
+        from lander.protocol.targets import was_deleted
+
+        show(f"lander-ctl: {was_deleted(target, at)}, and its events were erased", err=True)
 
 
 def _goes_on(reader: "Reader", target: str | None) -> bool:

@@ -56,13 +56,29 @@ def _print_past(reader: "Reader", target: str | None, as_json: bool, at: int) ->
     from lander.cli.commands.check import progress
     from lander.store.projections.rebuild import rebuild
 
+    erased_since = _erased_since(reader, at, target)
     with (
         progress(shown=sys.stderr.isatty()) as tell,
         rebuild(reader, at, lambda done, of: tell("going back", done, of)) as past,
     ):
         _print(past, target, as_json)
         within = f", the last commit before position {at:,}" if past.position() != at else ""
-        show(f"lander-ctl: this is how things stood at position {past.position():,}{within}", err=True)
+        show(f"lander-ctl: this is how things stood at position {past.position():,}{within}{erased_since}", err=True)
+
+
+def _erased_since(reader: "Reader", at: int, target: str | None) -> str:
+    """That experiments were deleted since and are not shown; raises `NotFoundError` if the target is one of them."""
+    from lander.protocol.errors import NotFoundError
+    from lander.protocol.targets import was_deleted
+    from lander.store.log.erasure import first_position
+    from lander.store.log.tombstones import tombstones
+
+    graves = [each for each in tombstones(reader.connection) if each.position > at]
+    since = {each.experiment: each.at for each in graves if first_position(reader.connection, each.experiment) <= at}
+    wanted = None if target is None else target.partition("/")[0]
+    if wanted in since:
+        raise NotFoundError(f"{was_deleted(wanted, since[wanted])}; how it stood before can no longer be shown")
+    return f"; deleted since, and no longer shown: {', '.join(since)}" if since and wanted is None else ""
 
 
 def _print(reader: "Reader", target: str | None, as_json: bool) -> "Status":

@@ -57,6 +57,17 @@ class EventStore(Protocol):
         """Have the projections show exactly these experiments as quarantined, each with an event that cannot be read."""
         ...
 
+    async def erase(self, experiment: str) -> None:
+        """Erase the bodies of all earlier events of a deleted experiment. It may be interrupted, and repeated.
+
+        Raises `StoreError` if the log was altered, so that nothing may be erased from it.
+        """
+        ...
+
+    async def compact(self) -> tuple[int, int]:
+        """Give the space of what was erased back; returns the size of the log in bytes before and after."""
+        ...
+
     def listen(self, listener: CommitListener) -> None:
         """Call `listener` with the events of each commit, in order of position, as soon as it is durable."""
         ...

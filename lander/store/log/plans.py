@@ -3,17 +3,18 @@
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from lander.protocol.events import SUPERVISOR, Execution, ExperimentSubmitted, Unreadable
+from lander.protocol.events import SUPERVISOR, Execution, ExperimentDeleted, ExperimentSubmitted, Unreadable
 from lander.protocol.experiment import Experiment
 from lander.protocol.growth import GROWTH_KINDS, Growth, execution_after, experiment_after
 from lander.protocol.wire import decode_event, read_event
-from lander.store.log.schema import CONSEQUENTIAL, of_kind
+from lander.store.log.schema import CONSEQUENTIAL, NOT_ERASED, of_kind
 
 _OF_A_PLAN: Final = of_kind(ExperimentSubmitted.kind, *GROWTH_KINDS)
+_OF_PLANS: Final = of_kind(ExperimentSubmitted.kind, *GROWTH_KINDS, ExperimentDeleted.kind)
 PLANS_OF_ALL: Final = (
     "SELECT s.name, e.position, e.at, e.kind, e.body"
     " FROM events e INDEXED BY events_of_consequence JOIN streams s ON s.id = e.stream"
-    f" WHERE e.{CONSEQUENTIAL} AND e.{_OF_A_PLAN} ORDER BY e.position"
+    f" WHERE e.{CONSEQUENTIAL} AND e.{_OF_PLANS} AND {NOT_ERASED} ORDER BY e.position"
 )
 """The query for the rows of `experiments_of`."""
 PLANS_OF_ONE: Final = (
@@ -52,13 +53,18 @@ def plans(rows: Iterable[tuple[int, int, str, bytes]]) -> list[Plan]:
 
 
 def experiments_of(rows: Iterable[tuple[str, int, int, str, bytes]]) -> dict[str, Experiment]:
-    """The current value of every experiment, by id; one of whose plans this version cannot read all is left out."""
+    """The current value of every experiment, by id.
+
+    One that was deleted is left out, and one of whose plans this version cannot read all.
+    """
     found: dict[str, Plan] = {}
     unreadable = set()
     for name, position, at, kind, body in rows:
         event = read_event(kind, body)
         if isinstance(event, Unreadable):
             unreadable.add(name)
+            found.pop(name, None)
+        elif isinstance(event, ExperimentDeleted):
             found.pop(name, None)
         elif name not in unreadable:
             found[name] = plan_after(found.get(name), position, at, event)

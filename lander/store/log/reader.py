@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from lander.protocol.errors import HomeError, NotFoundError, StoreError
 from lander.protocol.states import QUARANTINED, TERMINAL, RunState
-from lander.protocol.targets import matches
-from lander.store.log.schema import CONSEQUENTIAL
+from lander.protocol.targets import matches, was_deleted
+from lander.store.log.schema import CONSEQUENTIAL, NOT_ERASED
+from lander.store.log.tombstones import tombstone
 
 if TYPE_CHECKING:
     from lander.protocol.events import Event, Execution, ExperimentSubmitted, Recorded, Unreadable
@@ -95,14 +96,14 @@ _OF_TARGET: Final = "(s.name = ?1 OR substr(s.name, 1, length(?1) + 1) = ?1 || '
 def consequential(connection: sqlite3.Connection, target: str | None = None) -> "Iterator[Recorded]":
     """Every event except telemetry, of a target if given, in order; its cost does not depend on the amount of telemetry.
 
-    What cannot be read comes as `Unreadable`.
+    What cannot be read comes as `Unreadable`; what was erased does not come.
     """
     from lander.protocol.events import Recorded
     from lander.protocol.wire import read_event
 
     rows = connection.execute(
         "SELECT e.position, s.name, e.producer, e.seq, e.kind, e.at, e.body FROM events e JOIN streams s ON s.id = e.stream"
-        f" WHERE e.{CONSEQUENTIAL} AND (?1 IS NULL OR {_OF_TARGET}) ORDER BY e.position",
+        f" WHERE e.{CONSEQUENTIAL} AND {NOT_ERASED} AND (?1 IS NULL OR {_OF_TARGET}) ORDER BY e.position",
         (target,),
     )
     for position, stream, producer, seq, kind, at, body in rows:
@@ -148,7 +149,10 @@ class Reader:
     def events(
         self, target: str | None = None, kinds: Sequence[str] = (), after: int = 0, until: int | None = None
     ) -> Iterator[StoredEvent]:
-        """The events after position `after`, of a target and of kinds if given; fetched page by page."""
+        """The events after position `after`, of a target and of kinds if given; fetched page by page.
+
+        Those that were erased are left out.
+        """
         from lander.protocol.upcasters import stored_kinds
 
         streams = self._streams(target)
@@ -161,7 +165,7 @@ class Reader:
                 values.extend(allowed)
         query = (
             "SELECT e.position, s.name, e.producer, e.seq, e.kind, e.at, e.body FROM events e JOIN streams s ON s.id = e.stream"
-            f" WHERE e.position > ? AND e.position <= ?{condition} ORDER BY e.position LIMIT {_PAGE}"
+            f" WHERE e.position > ? AND e.position <= ? AND {NOT_ERASED}{condition} ORDER BY e.position LIMIT {_PAGE}"
         )
         last = until if until is not None else self.position()
         # One statement per page, because an open statement would keep the write-ahead log from shrinking while a caller reads.
@@ -189,6 +193,11 @@ class Reader:
         if why := self.quarantine(experiment):
             raise StoreError(f"{experiment}: quarantined, since {why}")
 
+    def deleted_at(self, target: str) -> int | None:
+        """When the experiment of a target was deleted (microseconds since 1970); None if it was not."""
+        found = tombstone(self.connection, target.partition("/")[0])
+        return None if found is None else found.at
+
     def plans(self, name: str) -> "list[Plan]":
         """Every plan of the experiment since its submission.
 
@@ -197,7 +206,7 @@ class Reader:
         from lander.store.log.plans import PLANS_OF_ONE, plans
 
         self._refuse_quarantined(name)
-        found = plans(self.connection.execute(PLANS_OF_ONE, (name,)).fetchall())
+        found = plans(self.connection.execute(PLANS_OF_ONE, (name,)).fetchall()) if self.deleted_at(name) is None else []
         if not found:
             raise NotFoundError(self._unknown(name))
         return found
@@ -266,9 +275,9 @@ class Reader:
         return {run: self.home / model for run, model in rows}
 
     def stream(self, name: str) -> int:
-        """The number of one stream; raises `NotFoundError` with the nearest names."""
+        """The number of one stream; raises `NotFoundError` with the nearest names, and for what was deleted."""
         row = self.connection.execute("SELECT id FROM streams WHERE name = ?", (name,)).fetchone()
-        if row is None:
+        if row is None or self.deleted_at(name) is not None:
             raise NotFoundError(self._unknown(name))
         return int(row[0])
 
@@ -279,6 +288,8 @@ class Reader:
         return [number for (number,) in rows]
 
     def _unknown(self, target: str) -> str:
+        if (at := self.deleted_at(target)) is not None:
+            return was_deleted(target, at)
         from difflib import get_close_matches
 
         names = [name for (name,) in self.connection.execute("SELECT id FROM experiments UNION SELECT run FROM progress")]

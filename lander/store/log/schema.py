@@ -1,5 +1,6 @@
 """The SQL schema, to create a database or to compare one with it."""
 
+import sqlite3
 from typing import Final
 
 _PROJECTIONS: Final = "-- Projections:"
@@ -7,6 +8,9 @@ _PROJECTIONS: Final = "-- Projections:"
 
 CONSEQUENTIAL: Final = "kind NOT IN ('StepsRecorded', 'EpisodeFinished', 'MetricsLogged', 'ResourcesSampled')"
 """The condition of the index `events_of_consequence`, verbatim; SQLite uses a partial index only if the query repeats it."""
+
+NOT_ERASED: Final = "length(body) > 0"
+"""The condition of events whose bodies are there. It is part of every query that reads the bodies of many experiments."""
 
 
 def of_kind(*kinds: str) -> str:
@@ -22,6 +26,17 @@ def script() -> str:
     from importlib import resources  # `status` reads `CONSEQUENTIAL` from this module, and this import takes 10 ms
 
     return resources.files("lander.store.log").joinpath("schema.sql").read_text("utf-8")
+
+
+def log() -> str:
+    """The SQL that creates the tables of the log alone."""
+    return script().partition(_PROJECTIONS)[0]
+
+
+def definitions(connection: sqlite3.Connection) -> dict[tuple[str, str, str], str | None]:
+    """The schema's objects, including the indexes that SQLite makes by itself: by type, name and table."""
+    rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master")
+    return {(kind, name, table): sql for kind, name, table, sql in rows}
 
 
 def projections() -> str:

@@ -23,12 +23,38 @@ CREATE TABLE events (
 CREATE INDEX events_of_consequence ON events (position)
     WHERE kind NOT IN ('StepsRecorded', 'EpisodeFinished', 'MetricsLogged', 'ResourcesSampled');
 
+-- The digest of each body that was erased. No event is zero bytes long, so an empty body is an erased one.
+CREATE TABLE erased (
+    position INTEGER PRIMARY KEY REFERENCES events (position),
+    sha256   BLOB NOT NULL CHECK (length(sha256) = 32)
+) STRICT;
+
+CREATE TRIGGER only_what_was_deleted_is_erased BEFORE INSERT ON erased
+WHEN NOT EXISTS (
+    SELECT 1 FROM events e
+    JOIN streams s ON s.id = e.stream
+    JOIN streams x ON x.name = substr(s.name, 1, instr(s.name || '/', '/') - 1)
+    JOIN events t ON t.stream = x.id AND t.producer = 0 AND t.kind = 'ExperimentDeleted'
+    WHERE e.position = NEW.position AND e.position < t.position AND length(e.body) > 0
+)
+BEGIN SELECT RAISE(ABORT, 'only what was deleted is erased'); END;
+CREATE TRIGGER digests_are_not_changed BEFORE UPDATE ON erased
+BEGIN SELECT RAISE(ABORT, 'digests are append-only'); END;
+CREATE TRIGGER digests_are_not_deleted BEFORE DELETE ON erased
+BEGIN SELECT RAISE(ABORT, 'digests are append-only'); END;
+
+-- The only change of an event: its body becomes empty, once its digest is kept.
 CREATE TRIGGER events_are_not_changed BEFORE UPDATE ON events
+WHEN NOT (
+    NEW.body IS x'' AND EXISTS (SELECT 1 FROM erased WHERE position = OLD.position)
+    AND (NEW.position, NEW.stream, NEW.producer, NEW.seq, NEW.kind, NEW.at)
+     IS (OLD.position, OLD.stream, OLD.producer, OLD.seq, OLD.kind, OLD.at)
+)
 BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
 CREATE TRIGGER events_are_not_deleted BEFORE DELETE ON events
 BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
 
--- One row for each commit: the SHA-256 of the previous link and of every row of this commit.
+-- One row for each commit: a link over the previous link and every row of this commit (`chain.py`).
 CREATE TABLE commits (
     last_position INTEGER PRIMARY KEY,
     chain         BLOB NOT NULL

@@ -18,6 +18,7 @@ from lander.protocol.lineage import SUPERSEDED_SQL, still_counts
 from lander.protocol.states import LIVE, QUARANTINED, UNDER_WAY
 from lander.store.log.statements import Statement
 from lander.store.projections.annotated_rows import ADD_REMARK, Annotating, annotate
+from lander.store.projections.dropped_rows import drop
 from lander.store.projections.rows import ExperimentRow, ProgressRow, ResourcesRow, upsert
 
 _PUT_EXPERIMENT: Final = upsert("experiments", ExperimentRow, "id")
@@ -31,6 +32,8 @@ _ADD_CHECKPOINT: Final = (
     " ON CONFLICT (run, step) DO UPDATE SET digest = excluded.digest, position = excluded.position"
 )
 _SUPERSEDE_CHECKPOINTS: Final = f"DELETE FROM checkpoints WHERE run = ?1 AND {_SUPERSEDED(step='step')}"
+_PLACES: Final = 28
+"""Bits of a run's number that count the runs which one event adds."""
 _MOVE_BOOKMARK: Final = "UPDATE bookmark SET position = ? WHERE id = 1"
 
 
@@ -89,14 +92,15 @@ class Projections:
             recorded.stream, "queued", experiment.hypothesis, recorded.position, recorded.at
         )
         self._note_environments(recorded.stream)
-        for run in experiment.runs:
-            self._add_run(experiment, run)
+        for place, run in enumerate(experiment.runs):
+            self._add_run(experiment, run, (recorded.position << _PLACES) + place)
 
-    def _add_run(self, experiment: Experiment, run: RunKey) -> None:
+    def _add_run(self, experiment: Experiment, run: RunKey, number: int) -> None:
+        """`number` follows from the event that adds the run alone, so it stays the same when earlier ones are deleted."""
         forked = e.CheckpointCommitted.forked(experiment, run.seed)
         step, episodes = (0, 0) if forked is None else (forked.step, forked.episodes)
         self.progress[run.id] = ProgressRow(
-            id=len(self.progress) + 1,
+            id=number,
             run=run.id,
             experiment=run.experiment,
             arm=run.arm,
@@ -117,9 +121,9 @@ class Projections:
     def _experiment_changed(self, recorded: e.Recorded, event: Growth) -> None:
         experiment = self._recorded[recorded.stream] = experiment_after(self._recorded[recorded.stream], event)
         self._note_environments(recorded.stream)
-        for run in experiment.runs:
+        for place, run in enumerate(experiment.runs):
             if run.id not in self.progress:
-                self._add_run(experiment, run)
+                self._add_run(experiment, run, (recorded.position << _PLACES) + place)
             self.progress[run.id].total_steps = experiment.configuration(run).training_steps
             self._changed_progress.add(run.id)
 
@@ -138,6 +142,20 @@ class Projections:
         if remark := annotate(self.experiments[recorded.stream], recorded, event):
             self._add_child(ADD_REMARK, remark)
         self._changed_experiments.add(recorded.stream)
+
+    def _deleted(self, recorded: e.Recorded, event: e.ExperimentDeleted) -> None:
+        """Drop every row of the experiment. Of one that was erased in part, only the last events are missing."""
+        name = recorded.stream
+        self.experiments.pop(name, None)
+        self._recorded.pop(name, None)
+        self._changed_experiments.discard(name)
+        gone = [row for row in self.progress.values() if row.experiment == name]
+        for row in gone:
+            del self.progress[row.run]
+            self.resources.pop(row.id, None)
+        self._changed_progress.difference_update(row.run for row in gone)
+        self._changed_resources.difference_update(row.id for row in gone)
+        self._children += drop(name, (row.id for row in gone))
 
     def _quarantine(self, recorded: e.Recorded, event: e.Unreadable) -> None:
         """No later event of the experiment is applied: what it would change may not be what the rows say."""
@@ -276,6 +294,7 @@ _HANDLERS: Final[Mapping[type[e.Event | e.Unreadable], _Handler]] = {
     e.ExperimentResumed: Projections._experiment_resumed,
     **dict.fromkeys(get_args(Annotating), Projections._annotated),
     **dict.fromkeys(get_args(Growth), Projections._experiment_changed),
+    e.ExperimentDeleted: Projections._deleted,
     e.RunQueued: Projections._run_state_changed,
     e.AttemptStarted: Projections._attempt_started,
     e.StopRequested: Projections._run_state_changed,

@@ -46,7 +46,10 @@ def rebuild(reader: Reader, position: int | None = None, progress: Progress = la
 
 
 def fold_into(connection: sqlite3.Connection, reader: Reader, until: int, progress: Progress = lambda done, of: None) -> None:
-    """Fold the reader's log up to a position into empty projection tables."""
+    """Fold the reader's log up to a position into empty projection tables.
+
+    What was erased is left out, also from a past in which it was there.
+    """
     projections = Projections()
     for stored in reader.events(until=until):
         position, stream, producer, seq, _, at, _ = stored
@@ -54,6 +57,7 @@ def fold_into(connection: sqlite3.Connection, reader: Reader, until: int, progre
         if position % _EVERY == 0:
             _write(connection, projections.drain())
             progress(position, until)
+    projections.position = until  # the last event may have been erased
     _write(connection, projections.drain())
     progress(until, until)
 

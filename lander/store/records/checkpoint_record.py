@@ -5,17 +5,18 @@ from collections.abc import Iterable, Sequence
 from math import isnan
 from typing import Final, NamedTuple
 
-from lander.protocol.events import CheckpointCommitted, TrainingStarted
+from lander.protocol.events import CheckpointCommitted, TrainingStarted, experiment_of
 from lander.protocol.experiment import Experiment
 from lander.protocol.lineage import Lineage, Start
 from lander.protocol.wire import read_event
 from lander.store.log.plans import PLANS_OF_ALL, experiments_of
 from lander.store.log.reader import Reader
-from lander.store.log.schema import CONSEQUENTIAL, of_kind
+from lander.store.log.schema import CONSEQUENTIAL, NOT_ERASED, of_kind
+from lander.store.log.tombstones import tombstones
 
 _CHECKPOINTS_AND_STARTS: Final = (
     "SELECT s.name, e.producer, e.kind, e.body FROM events e INDEXED BY events_of_consequence JOIN streams s ON s.id = e.stream"
-    f" WHERE e.{CONSEQUENTIAL} AND e.{{of_kind}} ORDER BY e.stream, e.producer, e.seq"
+    f" WHERE e.{CONSEQUENTIAL} AND e.{{of_kind}} AND {NOT_ERASED} ORDER BY e.stream, e.producer, e.seq"
 )
 
 
@@ -63,7 +64,10 @@ def nearest_steps(steps: Iterable[int], wanted: int) -> str:
 
 
 def checkpoints_by_run(reader: Reader) -> dict[str, RunCheckpoints]:
-    """The checkpoints of every run that has any or was forked, as far as this version can read them."""
+    """The checkpoints of every run that has any or was forked, as far as this version can read them.
+
+    Those of deleted experiments are left out.
+    """
     forked = (
         (key, CheckpointCommitted.forked(experiment, key.seed))
         for experiment in _experiments(reader)
@@ -72,8 +76,11 @@ def checkpoints_by_run(reader: Reader) -> dict[str, RunCheckpoints]:
     origins = {key.id: origin for key, origin in forked if origin is not None}
     starts: dict[str, list[Start]] = defaultdict(list)
     committed: dict[str, list[tuple[int, CheckpointCommitted]]] = defaultdict(list)
+    deleted = {each.experiment for each in tombstones(reader.connection)}
     query = _CHECKPOINTS_AND_STARTS.format(of_kind=of_kind(TrainingStarted.kind, CheckpointCommitted.kind))
     for run, epoch, kind, body in reader.connection.execute(query).fetchall():
+        if experiment_of(run) in deleted:
+            continue
         match read_event(kind, body):
             case TrainingStarted() as started:
                 starts[run].append(Start(epoch, started.from_step))

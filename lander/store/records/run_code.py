@@ -5,6 +5,7 @@ from lander.protocol.events import CodeChanged, ExperimentSubmitted, TrainingSta
 from lander.protocol.experiment import RunKey
 from lander.protocol.growth import GROWTH_KINDS, Growth, experiment_after
 from lander.store.log.reader import Reader
+from lander.store.log.tombstones import tombstones
 
 
 def code_by_run(reader: Reader, experiment: str) -> dict[str, Code | None]:
@@ -38,10 +39,16 @@ def notice_of(reader: Reader, run: str) -> str:
     return uncaptured_notice(code_of(reader, run), reader.experiment(key.experiment).configuration(key).environment)
 
 
-def archives(reader: Reader) -> dict[str, str]:
-    """Every archive of code that the log names, by its SHA-256, with its experiment; as far as this version can read it."""
+def archives(reader: Reader, without: str = "") -> dict[str, str]:
+    """Every archive of code that the log names, by its SHA-256, with its experiment; as far as this version can read it.
+
+    Those of deleted experiments are left out, and those of the experiment `without`.
+    """
     found: dict[str, str] = {}
+    left_out = {without, *(each.experiment for each in tombstones(reader.connection))}
     for stored in reader.events(kinds=(ExperimentSubmitted.kind, CodeChanged.kind)):
+        if stored.stream in left_out:
+            continue
         event = stored.read()
         code = event.experiment.code if isinstance(event, ExperimentSubmitted) else getattr(event, "code", None)
         if code is not None and code.archive is not None:

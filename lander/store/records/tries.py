@@ -17,6 +17,7 @@ from lander.protocol.experiment import Experiment
 from lander.protocol.resolved_settings import resolved
 from lander.store.log.plans import PLANS_OF_ALL, experiments_of
 from lander.store.log.reader import Reader
+from lander.store.log.tombstones import Tombstone, tombstones
 
 _TRAINED: Final = "SELECT DISTINCT experiment, arm FROM progress WHERE step > 0"
 
@@ -62,12 +63,29 @@ def other_tries(tries: Iterable[Try], experiment: Experiment) -> OtherTries:
 
 
 def recorded_tries(reader: Reader) -> list[Try]:
-    """A try for each experiment in the log that this version can read; their decisions are not worked out here."""
+    """A try for each experiment in the log that this version can read, also those that were deleted.
+
+    Decisions are not worked out here: only a tombstone has one.
+    """
     trained: dict[str, set[str]] = {}
     for experiment, arm in reader.connection.execute(_TRAINED):
         trained.setdefault(experiment, set()).add(arm)
     experiments = experiments_of(reader.connection.execute(PLANS_OF_ALL))
-    return [try_of(experiment, trained.get(name, ())) for name, experiment in experiments.items()]
+    there = [try_of(experiment, trained.get(name, ())) for name, experiment in experiments.items()]
+    return there + [_deleted_try(each) for each in tombstones(reader.connection)]
+
+
+def _deleted_try(found: Tombstone) -> Try:
+    said = found.decode()
+    return Try(
+        experiment=found.experiment,
+        environment=said.environments[0].environment,
+        baseline=said.baseline,
+        rule=said.baseline_rule,
+        variants=said.variants,
+        decision=said.decision or None,
+        deleted=True,
+    )
 
 
 def try_of(experiment: Experiment, trained: Collection[str], decision: str | None = None, *, deleted: bool = False) -> Try:

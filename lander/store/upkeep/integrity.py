@@ -1,4 +1,4 @@
-"""The integrity of a home: the file, its schema, the hash chain, the sequences, the events, the projections, the artifacts.
+"""The integrity of a home: file, schema, hash chain, sequences, events, deletions, projections, artifacts.
 
 It never writes. The log is read in one transaction, so that a supervisor may continue meanwhile; files are hashed afterwards.
 """
@@ -22,6 +22,7 @@ from lander.store.projections.rebuild import rebuild
 from lander.store.records.checkpoint_record import checkpoints_by_run, files_of
 from lander.store.records.run_code import archives
 from lander.store.records.run_record import Record
+from lander.store.upkeep.erased_events import verify_erased
 from lander.store.upkeep.retention import expected_missing
 
 _MAX_NAMED: Final = 3
@@ -66,6 +67,7 @@ def check(home: Path, progress: CheckProgress = lambda part, done, of: None) -> 
             "hash chain": lambda: _chain(reader.connection),
             "sequences": lambda: _sequences(reader.connection),
             "events": lambda: _events(reader),
+            "deletions": lambda: verify_erased(reader.connection),
             "projections": lambda: _projections(reader, progress),
         }
         for part, check_part in parts.items():
@@ -104,10 +106,10 @@ def _file(connection: sqlite3.Connection) -> str:
 
 
 def _schema(connection: sqlite3.Connection) -> str:
-    found = _definitions(connection)
+    found = schema.definitions(connection)
     with closing(sqlite3.connect(":memory:")) as fresh:
         fresh.executescript(schema.script())
-        wanted = _definitions(fresh)
+        wanted = schema.definitions(fresh)
     missing, added = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
     changed = sorted(key for key in wanted.keys() & found.keys() if wanted[key] != found[key])
     for word, keys in (("missing", missing), ("not ours", added), ("changed", changed)):
@@ -116,19 +118,15 @@ def _schema(connection: sqlite3.Connection) -> str:
     return f"{len(found)} tables, indexes and triggers as they should be"
 
 
-def _definitions(connection: sqlite3.Connection) -> dict[tuple[str, str, str], str | None]:
-    """The schema's objects, including the indexes that SQLite makes by itself: by type, name and table."""
-    rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master")
-    return {(kind, name, table): sql for kind, name, table, sql in rows}
-
-
 def _chain(connection: sqlite3.Connection) -> str:
     sealed = chain.verify(connection)
     (bookmark,) = connection.execute("SELECT position FROM bookmark").fetchone()
     if bookmark != sealed:
         raise _PartError(f"the log ends at position {sealed}, but position {bookmark} was reached: its end was cut off")
     (commits,) = connection.execute("SELECT count(*) FROM commits").fetchone()
-    return f"{sealed:,} events in {commits:,} commits, each as it was sealed"
+    anchor = chain.reanchored(connection)
+    anew = f"; re-anchored once, up to position {anchor.last_position:,}" if anchor is not None else ""
+    return f"{sealed:,} events in {commits:,} commits, each as it was sealed{anew}"
 
 
 def _sequences(connection: sqlite3.Connection) -> str:
@@ -147,14 +145,16 @@ def _sequences(connection: sqlite3.Connection) -> str:
 def _events(reader: Reader) -> str:
     """Every event is read, telemetry too. One that cannot be, of consequence, puts its experiment in quarantine."""
     unreadable: dict[str, str] = {}
+    read = 0
     for stored in reader.events():
+        read += 1
         if isinstance(event := stored.read(), Unreadable):
             subject = experiment_of(stored.stream) or stored.stream
             effect = "" if event.kind in TELEMETRY_KINDS else "is quarantined: "
             unreadable.setdefault(subject, f"{subject} {effect}event {stored.position} ({event.kind}): {event.problem}")
     if unreadable:
         raise _PartError("; ".join(unreadable.values()))
-    return f"{reader.position():,} events, each can be read"
+    return f"{read:,} events, each can be read"
 
 
 def _projections(reader: Reader, progress: CheckProgress) -> str:

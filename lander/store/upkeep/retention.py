@@ -83,10 +83,10 @@ def garbage(reader: Reader, retention: Retention, now: float) -> Garbage:
     all_ended = not reader.unfinished()
     files, size = [], 0
     for path in artifact_files(reader.home):
-        if path.name in needed or (_touched(path, now - UNTOUCHED_SECONDS) and not (all_ended and path.name in known)):
+        if path.name in needed or (touched(path, now - UNTOUCHED_SECONDS) and not (all_ended and path.name in known)):
             continue
         files.append(path)
-        size += _size(path)
+        size += size_of(path)
     counts = {run: (len(found.effective) + len(found.superseded), len(kept[run])) for run, found in runs.items()}
     return Garbage(now, tuple(files), size, counts)
 
@@ -101,14 +101,16 @@ def artifact_files(home: Path) -> Iterator[Path]:
         yield from sorted(path for path in directory.iterdir() if path.is_file())
 
 
-def _touched(path: Path, since: float) -> bool:
+def touched(path: Path, since: float) -> bool:
+    """Whether a file was written or used since a time (seconds since 1970)."""
     try:
         return path.stat().st_mtime > since
     except FileNotFoundError:  # an unfinished file that has just been renamed
         return True
 
 
-def _size(path: Path) -> int:
+def size_of(path: Path) -> int:
+    """The bytes of a file; 0 if it is gone."""
     try:
         return path.stat().st_size
     except FileNotFoundError:
@@ -128,8 +130,8 @@ def delete(home: Path, found: Garbage) -> tuple[int, int]:
         before = {sha256 for sha256 in collected(home) if not artifact_path(home, sha256).exists()}
         _record_collected(home, before | {path.name for path in found.files})
         for path in found.files:
-            if not _touched(path, found.at - MAX_CLOCK_LAG_SECONDS):
-                size += _size(path)
+            if not touched(path, found.at - MAX_CLOCK_LAG_SECONDS):
+                size += size_of(path)
                 path.unlink(missing_ok=True)
                 files += 1
     return files, size

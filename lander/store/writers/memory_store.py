@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 
-from lander.protocol.events import TELEMETRY_KINDS, Recorded
+from lander.protocol.events import TELEMETRY_KINDS, ExperimentDeleted, Recorded, experiment_of
 from lander.store.log.event_store import Batch, CommitListener, ReadBatch, SequenceGapError, read_back
 from lander.store.log.sequencer import Sequencer
 from lander.store.projections.projections import Projections
@@ -46,6 +46,15 @@ class MemoryEventStore:
 
     async def quarantine(self, experiments: Mapping[str, str]) -> None:
         pass  # everything here was read when it was appended
+
+    async def erase(self, experiment: str) -> None:
+        def stays(recorded: Recorded) -> bool:
+            return isinstance(recorded.event, ExperimentDeleted) or experiment_of(recorded.stream) != experiment
+
+        self.events = [each for each in self.events if stays(each)]
+
+    async def compact(self) -> tuple[int, int]:
+        return 0, 0
 
     def listen(self, listener: CommitListener) -> None:
         self._listeners.append(listener)

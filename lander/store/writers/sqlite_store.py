@@ -24,17 +24,13 @@ from lander.store.log.sequencer import Sequencer
 from lander.store.log.statements import Statement
 from lander.store.projections.projections import Projections
 from lander.store.projections.rows import ExperimentRow, ProgressRow, ResourcesRow, select
-from lander.store.writers.writer_connection import WriterConnection, open_writer
+from lander.store.writers.erasing import erase_events
+from lander.store.writers.writer_connection import NO_ROOM, WriterConnection, open_writer
 
 LOG: Final = logging.getLogger(__name__)
 MAX_GROUP: Final = 8192
 """The limit of events in one commit; it bounds the time and memory of a transaction."""
 FULL_RETRY_SECONDS: Final = 1.0
-_NO_ROOM: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE})
-"""Errors of a file that could not grow: the database, a quota, or the index of the write-ahead log. They are worth a retry.
-
-A failed fsync is not among them: earlier writes may be lost already, and a successful retry would not show it.
-"""
 
 _INSERT_EVENTS: Final = "INSERT INTO events (position, stream, producer, seq, kind, at, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _INSERT_STREAMS: Final = "INSERT INTO streams (id, name) VALUES (?, ?)"
@@ -126,6 +122,13 @@ class SqliteEventStore:
         self._wake.set()
         return append.done
 
+    async def erase(self, experiment: str) -> None:
+        """Between the commits of the writer task: each transaction is one call to the connection's thread."""
+        await erase_events(self.path, experiment, self.append, self._run)
+
+    async def compact(self) -> tuple[int, int]:
+        return await self._connection.compact(self.path)
+
     def consequential(self) -> Iterator[Recorded]:
         with contextlib.closing(open_reader(self.path)) as connection:
             yield from consequential(connection)
@@ -196,7 +199,7 @@ class SqliteEventStore:
         try:
             while commit := await self._next():
                 if commit.recorded:
-                    await self._run(commit)
+                    await self._run(commit.statements)
                 self._announce(commit)
         except Exception as error:  # after any error, the callers must not wait forever
             self._fail(error, commit)
@@ -213,13 +216,13 @@ class SqliteEventStore:
                 await self._wake.wait()
         return self._sealed.popleft()
 
-    async def _run(self, commit: _Commit) -> None:
-        """Run the transaction; if the disk is full, retry until there is space."""
+    async def _run(self, statements: Sequence[Statement]) -> None:
+        """Run a transaction; if the disk is full, retry until there is space."""
         while True:
             try:
-                await self._connection.transact(commit.statements)
+                await self._connection.transact(statements)
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode not in _NO_ROOM or self._closing:
+                if error.sqlite_errorcode not in NO_ROOM or self._closing:
                     raise
                 if not self.full:
                     LOG.error("%s: no space left (%s); nothing is acknowledged until there is", self.path, error)

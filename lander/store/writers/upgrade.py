@@ -1,9 +1,13 @@
-"""The projections rebuilt from the log, which stays unchanged: to upgrade an older event store, or for a quarantine."""
+"""The projections rebuilt from the log: to upgrade an older event store, or for a quarantine.
+
+The events stay as they are. An older store also gets the tables and triggers that the log has since.
+"""
 
 import logging
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +25,7 @@ def upgrade(connection: sqlite3.Connection, path: Path, why: str = "written by a
     drops = "\n".join(f"DROP TABLE IF EXISTS {table};" for table in (*TABLES, "bookmark"))
     try:
         connection.executescript(f"BEGIN IMMEDIATE;\n{drops}\n{schema.projections()}")
+        _complete_log(connection)
         (last,) = connection.execute("SELECT coalesce(max(position), 0) FROM events").fetchone()
         LOG.info("%s: %s; bringing it up to date (%d events)", path, why, last)
         fold_into(connection, Reader(path.parent, connection), last, _progress_logger(path))
@@ -31,6 +36,20 @@ def upgrade(connection: sqlite3.Connection, path: Path, why: str = "written by a
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _complete_log(connection: sqlite3.Connection) -> None:
+    """Add what the schema of the log has and this file has not; triggers that are otherwise here are replaced."""
+    with closing(sqlite3.connect(":memory:")) as fresh:
+        fresh.executescript(schema.log())
+        wanted = schema.definitions(fresh)
+    found = schema.definitions(connection)
+    for (kind, name, table), sql in wanted.items():
+        if kind == "trigger" and found.get((kind, name, table), sql) != sql:
+            connection.execute(f"DROP TRIGGER {name}")
+            found.pop((kind, name, table))
+        if sql is not None and (kind, name, table) not in found:
+            connection.execute(sql)
 
 
 def _progress_logger(path: Path) -> Callable[[int, int], None]:

@@ -29,6 +29,13 @@ PRAGMAS: Final[Mapping[str, str | int]] = {
 """Each is set and then read back."""
 
 
+NO_ROOM: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE})
+"""Errors of a file that could not grow: the database, a quota, or the index of the write-ahead log. They are worth a retry.
+
+A failed fsync is not among them: earlier writes may be lost already, and a successful retry would not show it.
+"""
+
+
 class WriterConnection(aiosqlite.Connection):
     """The only connection that writes; it runs a whole transaction in one call to its thread.
 
@@ -42,6 +49,30 @@ class WriterConnection(aiosqlite.Connection):
     async def upgrade(self, path: Path, why: str) -> None:
         """Rebuild the projections as this version reads the log, in one transaction."""
         await self._execute(upgrade, self._conn, path, why)  # type: ignore[no-untyped-call]  # aiosqlite leaves it untyped
+
+    async def compact(self, path: Path) -> tuple[int, int]:
+        """Rewrite the file without its free pages; returns its size before and after.
+
+        Raises `HomeError` if there is no room for that; the file is then as it was.
+        """
+        before = _size(path)
+        await self._execute(_compact, self._conn, path)  # type: ignore[no-untyped-call]  # aiosqlite leaves it untyped
+        return before, _size(path)
+
+
+def _compact(connection: sqlite3.Connection, path: Path) -> None:
+    try:
+        connection.execute("VACUUM")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode not in NO_ROOM:
+            raise
+        detail = f"no space left to compact it ({error}): SQLite writes a copy of it first; nothing was changed"
+        raise HomeError(f"{path}: {detail}") from error
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()  # only then is the file itself smaller
+
+
+def _size(path: Path) -> int:
+    return sum(each.stat().st_size for each in (path, path.with_name(f"{path.name}-wal")) if each.exists())
 
 
 def _transact(connection: sqlite3.Connection, statements: Sequence[Statement]) -> None:

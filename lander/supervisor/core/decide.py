@@ -14,6 +14,7 @@ from lander.protocol.errors import NotFoundError, UsageError
 from lander.protocol.text import cut
 from lander.supervisor.core import annotation_commands, attempts, hosts, target_commands
 from lander.supervisor.core.decision import Decision
+from lander.supervisor.core.deletion import delete
 from lander.supervisor.core.messages import Drain, HostGone, LimitReached, Message, Stalled, Tick
 from lander.supervisor.core.placement import next_placement
 from lander.supervisor.core.standing import RunStanding
@@ -86,6 +87,7 @@ _HANDLERS: Final[Mapping[type[Message], Callable[[Decision, Any], None]]] = {
     c.AddNote: annotation_commands.add_note,
     c.ChangeTags: annotation_commands.change_tags,
     c.AmendHypothesis: annotation_commands.amend_hypothesis,
+    c.DeleteExperiment: delete,
     c.JoinHost: hosts.join_host,
     HostGone: hosts.host_gone,
     c.TrainerExited: attempts.trainer_exited,

@@ -45,4 +45,13 @@ class RequestCheckpoint:
     epoch: int
 
 
-Effect = StartAttempt | EndAttempt | RequestCheckpoint
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EraseExperiment:
+    """Remove the files of a deleted experiment, and erase its events."""
+
+    experiment: str
+
+
+Order = StartAttempt | EndAttempt | RequestCheckpoint
+"""What a host or a trainer is sent."""
+Effect = Order | EraseExperiment

@@ -116,6 +116,12 @@ def _annotated(state: State, recorded: e.Recorded, event: Annotating | e.Experim
     return replace(state, experiments=state.experiments.put(recorded.stream, standing))
 
 
+def _deleted(state: State, recorded: e.Recorded, event: e.ExperimentDeleted) -> State:
+    """Of what was erased in part, only the last events are missing, so all until here was folded as it was."""
+    name = recorded.stream
+    return replace(state.without_experiment(name), deleted={**state.deleted, name: recorded.at})
+
+
 # ---------------------------------------------------------------------------------------------------- runs
 
 
@@ -270,6 +276,7 @@ _HANDLERS: Final[Mapping[type[e.Event | e.Unreadable], _Handler]] = {
     **dict.fromkeys(get_args(Growth), _grown),
     e.CodeChanged: _code_changed,
     **dict.fromkeys(get_args(Annotating), _annotated),
+    e.ExperimentDeleted: _deleted,
     e.RunQueued: _queued,
     e.AttemptStarted: _attempt_started,
     e.StopRequested: _stop_requested,

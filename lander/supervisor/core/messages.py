@@ -57,6 +57,7 @@ Message = (
     | c.AddNote
     | c.ChangeTags
     | c.AmendHypothesis
+    | c.DeleteExperiment
     | c.JoinHost
     | c.TrainerExited
     | HostGone

@@ -24,6 +24,9 @@ class State:
     quarantined: Mapping[str, str] = field(default_factory=dict)
     """The experiments with an event that this version cannot read, and which; nothing else is known of them here."""
 
+    deleted: Mapping[str, int] = field(default_factory=dict)
+    """The experiments that were deleted, and when (microseconds since 1970): their ids are not given again."""
+
     def runs_of(self, experiment: str) -> list[RunStanding]:
         """The runs of one experiment, in the order in which they start."""
         return [self.runs[run] for run in self.experiments[experiment].order]

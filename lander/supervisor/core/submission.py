@@ -9,6 +9,7 @@ from lander.protocol.code import Code, changed_packages, changed_source
 from lander.protocol.errors import ConfigurationError, ConflictError, NotFoundError, WireError
 from lander.protocol.experiment import Arm, Experiment
 from lander.protocol.states import RESUMABLE
+from lander.protocol.targets import was_deleted
 from lander.protocol.wire import MAX_SHORT_ARRAY, encode_event
 from lander.supervisor.core.decision import Decision
 from lander.supervisor.core.resubmission import (
@@ -30,9 +31,12 @@ MAX_PATH_BYTES: Final = 4096
 
 def submit(decision: Decision, message: c.SubmitExperiment) -> None:
     """Add an experiment, or continue the one with this id; raises `ConflictError` if that is a different experiment."""
-    decision.refuse_quarantined(message.experiment.experiment_id)
+    name = message.experiment.experiment_id
+    decision.refuse_quarantined(name)
+    if (at := decision.state.deleted.get(name)) is not None:
+        raise ConflictError(f"{was_deleted(name, at)}, and its id is not given again; choose another by --experiment-id")
     _check_sizes(message.experiment, message.execution)
-    known = decision.state.experiments.get(message.experiment.experiment_id)
+    known = decision.state.experiments.get(name)
     if known is None:
         _add(decision, message)
     else:
@@ -44,6 +48,8 @@ def _add(decision: Decision, message: c.SubmitExperiment) -> None:
     name = experiment.experiment_id
     if experiment.origin is not None:
         decision.refuse_quarantined(experiment.origin.experiment)
+    if experiment.origin is not None and (at := decision.state.deleted.get(experiment.origin.experiment)) is not None:
+        raise NotFoundError(f"{name}: is a fork of an experiment that is gone: {was_deleted(experiment.origin.experiment, at)}")
     if experiment.origin is not None and experiment.origin.experiment not in decision.state.experiments:
         raise NotFoundError(f"{name}: is a fork of {experiment.origin.experiment}, which is not here; is --home right?")
     submitted = e.ExperimentSubmitted.of(experiment, message.execution, message.manifest)

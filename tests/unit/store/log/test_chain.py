@@ -134,7 +134,7 @@ def test_no_two_contents_have_the_same_seal():
         ([], [row]),
         ([], [row, row]),
         ([], [(*row[:4], "RunQueue", 0, b"d")]),
-        ([], [(*row[:4], "RunQueued", 0, "")]),
+        ([], [(*row[:4], "RunQueued", 0, b"d")]),
     ]
     seals = {chain.link(chain.GENESIS, streams, rows) for streams, rows in contents}
     assert len(seals) == len(contents)
@@ -234,7 +234,7 @@ def test_a_forgotten_event_would_show_in_the_dump(sealed, tmp_path):
         kept = dump(database)
         rebuild(database)
         assert dump(database) == kept
-        for change in ("UPDATE progress SET step = 1 WHERE id = 2", "UPDATE bookmark SET position = 7"):
+        for change in ("UPDATE progress SET step = 1 WHERE run = 'x/v/0'", "UPDATE bookmark SET position = 7"):
             database.execute(change)
             assert dump(database) != kept
             database.rollback()

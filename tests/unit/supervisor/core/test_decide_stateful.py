@@ -175,10 +175,12 @@ class Supervision(RuleBasedStateMachine):
 
     def submit_and_check(self, wanted, execution):
         known = self.state.experiments.get(wanted.experiment_id)
+        gone = {wanted.experiment_id, wanted.origin and wanted.origin.experiment} & self.state.deleted.keys()
         decision = self.tell(c.SubmitExperiment(experiment=wanted, execution=execution, manifest={}))
         submitted = [event for _, event in decision.events if isinstance(event, e.ExperimentSubmitted)]
-        assert len(submitted) == (known is None)
-        if known is None or known.experiment == wanted:
+        assert len(submitted) == (known is None and not gone)
+        assert not gone or isinstance(decision.answer, c.Refused)
+        if not gone and (known is None or known.experiment == wanted):
             assert isinstance(decision.answer, c.Accepted)
         if known is not None and isinstance(decision.answer, c.Accepted):
             standing = self.state.experiments[wanted.experiment_id]
@@ -325,6 +327,19 @@ class Supervision(RuleBasedStateMachine):
             self.submit_and_check(known.experiment, known.execution)
         else:
             self.somebody_asks_for(known.experiment.experiment_id, c.ResumeTarget)
+
+    @precondition(lambda self: self.state.experiments)
+    @rule(pick=PICK, erased=st.booleans())
+    def somebody_deletes(self, pick, erased):
+        name = list(self.state.experiments)[pick % len(self.state.experiments)]
+        under_way = self.state.experiments[name].under_way
+        origins = {each.experiment.origin.experiment for each in self.state.experiments.values() if each.experiment.origin}
+        what = {"baseline": "b" * 64, "baseline_rule": 1, "variants": 1}
+        decision = self.tell(c.DeleteExperiment(experiment=name, operator="me@here", **what))
+        assert isinstance(decision.answer, c.Accepted) == (not under_way and name not in origins)
+        assert (name in self.state.deleted) == isinstance(decision.answer, c.Accepted)
+        if erased and name in self.state.deleted:
+            self.loop.run_until_complete(self.store.erase(name))
 
     @precondition(lambda self: self.state.live)
     @rule(pick=PICK, late=st.integers(0, 1), limit=st.sampled_from([None, None, "memory_mb", "wall_hours"]))

@@ -1,0 +1,109 @@
+"""The deletion of an experiment, and the compaction of a log: by the home's supervisor, or alone where none runs."""
+
+import time
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from lander.app import client
+from lander.protocol.commands import Command, CompactLog, DeleteExperiment, Refused
+from lander.protocol.errors import LanderError, OccupiedError, UsageError, from_code
+from lander.store.log.reader import Reader, consequential
+from lander.store.records.tries import Try, recorded_tries
+from lander.store.upkeep.deletion import Extent, extent, unfinished_deletions
+
+COMPACT_SECONDS: Final = 3600.0
+"""How long a supervisor may take to compact its log; it rewrites the whole file."""
+_LOOK_SECONDS: Final = 0.1
+
+
+class Doomed(NamedTuple):
+    """An experiment that may be deleted: what goes, and what stays as its tombstone."""
+
+    tried: Try
+    decision: str
+    extent: Extent
+
+    @property
+    def command(self) -> DeleteExperiment:
+        """The command that deletes it."""
+        return _command(self.tried.experiment, self.tried.baseline, self.tried.rule, self.tried.variants, self.decision)
+
+
+def doomed(home: Path, name: str) -> Doomed:
+    """What a deletion would do; nothing is changed. Raises the error that a supervisor would refuse it with."""
+    if "/" in name:
+        whole = name.partition("/")[0]
+        raise UsageError(f"{name}: only a whole experiment can be deleted; lander-ctl delete {whole} is about all its runs")
+    with Reader(home) as reader, reader.snapshot():
+        _refuse(reader, _command(name, "0" * 64, 1, 0, ""))
+        tried = next(each for each in recorded_tries(reader) if each.experiment == name and not each.deleted)
+        return Doomed(tried, _decision(reader, name), extent(reader, name))
+
+
+def _command(name: str, baseline: str, rule: int, variants: int, decision: str) -> DeleteExperiment:
+    return DeleteExperiment(
+        experiment=name, operator=client.operator(), baseline=baseline, baseline_rule=rule, variants=variants, decision=decision
+    )
+
+
+def _refuse(reader: Reader, command: DeleteExperiment) -> None:
+    """Decide as a supervisor would, and record nothing."""
+    from lander.supervisor.core.decide import decide
+    from lander.supervisor.core.fold import fold
+    from lander.supervisor.core.timers import Timers
+
+    state = fold(consequential(reader.connection))
+    _raise_if_refused(decide(state, command, time.time(), Timers(), leaving=True).answer)
+
+
+def _decision(reader: Reader, name: str) -> str:
+    """The decision on each variant, in words; empty if there is none to be made of what is recorded."""
+    from lander.reports.analysis.comparison import findings
+
+    try:
+        contrasts = findings(reader, name).contrasts
+    except LanderError:
+        return ""
+    return ", ".join(f"{each.variant}: {each.decision}" for each in contrasts)
+
+
+def delete(home: Path, found: Doomed) -> None:
+    """Delete an experiment, and wait until it is erased.
+
+    Raises the error it is refused with. After an interruption, the supervisor goes on, or the next one does.
+    """
+    from lander.supervisor.single_decision import decide_alone
+
+    command = found.command
+    try:
+        _raise_if_refused(decide_alone(home, command))
+    except OccupiedError:
+        with client.connected(home) as supervisor:
+            supervisor.ask(command)
+        _wait_until_erased(home, command.experiment)
+
+
+def _raise_if_refused(answer: Command | None) -> None:
+    if isinstance(answer, Refused):
+        raise from_code(answer.error, answer.detail)
+
+
+def _wait_until_erased(home: Path, name: str) -> None:
+    while unfinished_deletions(home, [name]):
+        if client.running(home) is None:
+            raise LanderError(f"{name}: deleted, and not erased yet, since the supervisor is gone; lander-ctl up goes on")
+        time.sleep(_LOOK_SECONDS)
+
+
+def compact(home: Path) -> tuple[int, int]:
+    """Give the space of erased events back; returns the size of the log before and after, in bytes."""
+    from lander.supervisor.single_decision import compact_alone
+
+    with Reader(home):
+        pass  # there is something to compact
+    try:
+        return compact_alone(home)
+    except OccupiedError:
+        with client.connected(home) as supervisor:
+            before, after = map(int, supervisor.ask(CompactLog(), seconds=COMPACT_SECONDS).detail.split())
+        return before, after
