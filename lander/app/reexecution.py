@@ -18,6 +18,7 @@ from lander.app.conduct import PERIOD
 from lander.app.interruption import Interruption
 from lander.home.layout import artifact_path
 from lander.protocol import events as e
+from lander.protocol.error_text import in_one_line
 from lander.protocol.errors import LanderError, NotFoundError
 from lander.protocol.experiment import Experiment, ResourceLimits
 from lander.protocol.states import TERMINAL
@@ -142,7 +143,7 @@ def reexecute(scratch: Path, run: str, until: int, report: Callable[[RunStatus],
 
 def _has_passed(run: RunStatus, until: int) -> bool:
     if run["state"] in TERMINAL and run["state"] != "completed":
-        detail = (run["detail"] or "").strip().splitlines() or ["nothing more is known"]
-        raise LanderError(f"{run['id']}: its re-execution {run['state']}: {run['cause']}: {detail[-1]}")
+        why = in_one_line(run["detail"] or "") or "nothing more is known"
+        raise LanderError(f"{run['id']}: its re-execution {run['state']}: {run['cause']}: {why}")
     reached = run["checkpoint"] is not None and run["checkpoint"]["step"] >= until
     return run["state"] == "completed" or reached

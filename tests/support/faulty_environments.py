@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,26 @@ class Hanging(_Simple):
     taken = 0
 
 
+class Exiting(_Simple):
+    """Raises in its hundredth step; once the file `raised` is there, it warns instead, greets, and ends its process."""
+
+    def __init__(self, raised: str, render_mode: str | None = None) -> None:
+        super().__init__(render_mode)
+        self.raised = Path(raised)
+
+    def reward(self) -> float:
+        if self.steps == 100 and self.raised.exists():
+            warnings.warn("an error that nobody made", DeprecationWarning, stacklevel=1)
+            print("Hello from the community", flush=True)
+            os._exit(3)
+        if self.steps == 100:
+            self.raised.touch()
+            raise RuntimeError("the first error")
+        return 1.0
+
+
 gymnasium.register("LeavingProcesses-v0", LeavingProcesses)
+gymnasium.register("Exiting-v0", Exiting)
 gymnasium.register("Hanging-v0", Hanging)
 gymnasium.register("Raising-v0", Raising)
 gymnasium.register("NotANumber-v0", NotANumber)

@@ -15,6 +15,7 @@ from lander.actors.trainer.mailbox import Connection
 from lander.home.clock import elapsed
 from lander.home.layout import trainer_log
 from lander.protocol.commands import StartTrainer, TrainerExited, TrainerKey, TrainerOrder
+from lander.protocol.error_text import error_text
 from lander.protocol.experiment import RunKey
 from lander.protocol.wire import encode
 
@@ -28,6 +29,8 @@ _LOG_TAIL_BYTES: Final = 2000
 class _Trainer:
     order: TrainerOrder
     log: Path
+    log_start: int
+    """The size of the log before it: what earlier attempts wrote there does not say why this one ended."""
     ordered_at: float = field(default_factory=elapsed)
     pid: int | None = None
     pidfd: int | None = None
@@ -81,7 +84,7 @@ class Trainers:
         if key in self._trainers:
             return
         log = trainer_log(self._home, RunKey.parse(order.run))
-        self._trainers[key] = _Trainer(order, log)
+        self._trainers[key] = _Trainer(order, log, _size(log))
         self._zygote.order(encode(command), log)
 
     def _on_zygote_message(self, message: tuple[Any, ...]) -> None:
@@ -120,7 +123,7 @@ class Trainers:
                 out_of_memory=out_of_memory,
                 lost=lost,
                 seconds=elapsed() - trainer.ordered_at,
-                log_tail=_tail(trainer.log) if exit_code != 0 else "",
+                log_tail=_said(trainer, exit_code) if exit_code != 0 else "",
             )
         )
 
@@ -162,10 +165,23 @@ class Trainers:
                 os.killpg(trainer.pid, number)
 
 
-def _tail(log: Path) -> str:
+def _said(trainer: _Trainer, exit_code: int | None) -> str:
+    """What the end of its log says of why it ended; else only how it ended, for its last line may be anything."""
+    unexplained = "" if exit_code is None else f"its process ended with exit status {exit_code}; its log does not say why"
+    return error_text(_tail(trainer.log, trainer.log_start)) or unexplained
+
+
+def _tail(log: Path, start: int) -> str:
     try:
         with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - _LOG_TAIL_BYTES))
-            return file.read().decode("utf-8", "replace")
+            file.seek(max(start, log.stat().st_size - _LOG_TAIL_BYTES))
+            return file.read(_LOG_TAIL_BYTES).decode("utf-8", "replace")
     except OSError:
         return ""
+
+
+def _size(log: Path) -> int:
+    try:
+        return log.stat().st_size
+    except OSError:
+        return 0

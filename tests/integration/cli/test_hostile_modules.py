@@ -14,7 +14,7 @@ HOSTILE = {
     "segfaults": ("import ctypes; ctypes.string_at(0)", 'ended by SIGSEGV: File "'),
     "leaves": (
         "import sys; print('so long \\x1b[31m'); sys.exit(0)",
-        r"ended the process that built it, with exit status 0: so long \x1b[31m",
+        r"ended the process that built it, with exit status 0; it printed last: so long \x1b[31m",
     ),
     "leaves_at_once": ("import os; os._exit(0)", "ended the process that built it, with exit status 0"),
     "is_killed": ("import os; os.kill(os.getpid(), 9)", "ended by SIGKILL"),

@@ -6,9 +6,11 @@ import signal
 import pytest
 
 from lander.home.lock import HomeLock
+from lander.protocol.error_text import in_one_line
 from lander.protocol.errors import ConflictError, HomeError, NotFoundError
 from lander.protocol.events import AttemptEnded, AttemptStarted, RunQueued
 from tests.support.live_home import experiment
+from tests.support.recorded import recorded
 
 LONG = 50_000_000
 """More timesteps than any test waits for."""
@@ -123,6 +125,20 @@ def test_an_environment_that_raises_is_named_with_its_traceback(shared_home):
         assert "RuntimeError: the engine fell off at step 100" in run["detail"]
     log = shared_home.home / "experiments" / "raising" / "logs" / "baseline-0.log"
     assert "the engine fell off at step 100" in log.read_text()
+
+
+def test_the_cause_of_a_death_is_no_warning_and_no_error_of_an_earlier_attempt(shared_home, tmp_path):
+    common = {"algorithm": "PPO", "training_steps": 256, "seeds": [0], "hyperparameters": {"n_steps": 64, "batch_size": 64}}
+    exiting = {"environment": "tests.support.faulty_environments:Exiting-v0"}
+    exiting |= {"environment_kwargs": {"raised": str(tmp_path / "raised")}}
+    arms = [{"name": "baseline", "role": "baseline", **exiting}]
+    arms += [{"name": "variant", "role": "variant", "environment": "CartPole-v1"}]
+    wanted = recorded({"experiment_id": "exiting", "max_retries": 1, "eval_episodes": 0, "arms": arms, **common})
+    shared_home.carry_out(wanted, mode="sequential")
+    first, second = shared_home.events("exiting/baseline/0", "AttemptEnded")
+    assert (first.cause, in_one_line(first.detail)[-15:]) == ("environment_error", "the first error")
+    assert (second.cause, second.detail) == ("crashed", "its process ended with exit status 3; its log does not say why")
+    assert "community" in (shared_home.home / "experiments/exiting/logs/baseline-0.log").read_text()
 
 
 def test_settings_that_sb3_refuses_are_a_config_error_and_not_retried(shared_home):
