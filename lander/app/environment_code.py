@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,12 +10,14 @@ from typing import NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
+from lander.app.unknown_environments import environments_by_field
 from lander.experiments.installed_packages import packages_of
 from lander.experiments.source_files import find_source
 from lander.home.artifacts import write_artifact
 from lander.home.captured_code import pack_files
 from lander.protocol.code import Code
 from lander.protocol.errors import ConfigurationError
+from lander.protocol.events import Execution
 from lander.protocol.experiment import Experiment
 from lander.store.log.reader import Reader
 
@@ -33,15 +35,13 @@ class Captured(NamedTuple):
     missing: tuple[str, ...]
 
 
-def capture(experiment: Experiment, directory: str) -> Captured:
-    """Capture the code of all environments; modules that are not installed are searched in `directory`.
+def capture(experiment: Experiment, directories: Sequence[str]) -> Captured:
+    """Capture the code of all environments; modules that are not installed are searched in `directories`.
 
     Runs none of it. Raises `ConfigurationError` if it cannot be read, or is too much.
     """
-    names = [arm.environment for arm in experiment.arms] + [task.environment for task in experiment.tasks]
-    if experiment.evaluation_environment is not None:
-        names.append(experiment.evaluation_environment.environment)
-    source = find_source(names, directory)
+    names = [*environments_by_field(experiment).values(), *(task.environment for task in experiment.tasks)]
+    source = find_source(names, *directories)
     archive = _packed(source.files)
     try:
         code = Code(
@@ -56,28 +56,28 @@ def capture(experiment: Experiment, directory: str) -> Captured:
 
 
 def on_captured_code(
-    build: Callable[[Experiment, str, str, Path | None], T],
+    build: Callable[[Experiment, str, Sequence[str], Path | None], T],
     experiment: Experiment,
     source: str,
-    directory: str,
+    directories: Sequence[str],
     *,
     archive: bytes | None,
     home: Path | None = None,
 ) -> T:
     """What `build` gives for the experiment, with modules imported from captured code: `archive`, or that of a `home`.
 
-    Raises what `build` raises. If the files of the directory would do, the error says that the capture lacks something.
+    Raises what `build` raises. If the files of the directories would do, the error says that the capture lacks something.
     """
     if archive is None:
-        return build(experiment, source, directory, home)
+        return build(experiment, source, directories, home)
     with TemporaryDirectory(prefix="lander-code-") as scratch:
         write_artifact(Path(scratch), archive)
         try:
-            return build(experiment, source, directory, Path(scratch))
+            return build(experiment, source, directories, Path(scratch))
         except ConfigurationError as error:
             refused = re.sub(rf"{re.escape(scratch)}/code/[0-9a-f]+/[0-9]+/", "", str(error))
     with suppress(ConfigurationError):
-        build(experiment, source, directory, None)
+        build(experiment, source, directories, None)
         lacking = (
             "the capture of its code lacks something that its directory has: name that file or module in the text of a module"
         )
@@ -89,11 +89,11 @@ def capture_again(home: Path, target: str) -> Code:
     """Capture the code of a recorded experiment's environments as it is now, and store it; raises as `capture` does."""
     name = target.partition("/")[0]
     with Reader(home) as reader:
-        experiment, directory = reader.experiment(name), reader.execution(name).directory
-    directory = directory_of(directory)
-    captured = capture(experiment, directory)
+        experiment, directories = reader.experiment(name), directories_of(reader.execution(name))
+    captured = capture(experiment, directories)
     if captured.missing:
-        raise ConfigurationError(f"{name}: {' and '.join(captured.missing)} is not in {directory}, so there is no new code")
+        where = " or ".join(directories)
+        raise ConfigurationError(f"{name}: {' and '.join(captured.missing)} is not in {where}, so there is no new code")
     if captured.archive is not None:
         write_artifact(home, captured.archive)
     return captured.code
@@ -106,6 +106,7 @@ def _packed(files: dict[str, Path]) -> bytes | None:
         raise ConfigurationError(f"the code of the environment cannot be captured: {error}") from error
 
 
-def directory_of(recorded: str) -> str:
-    """Where new code of a recorded experiment is: its directory, or the working directory if that is gone."""
-    return recorded if Path(recorded).is_dir() else str(Path.cwd())
+def directories_of(recorded: Execution) -> tuple[str, ...]:
+    """Where new code of a recorded experiment is: its directories, and the working directory if one of them is gone."""
+    there = [directory for directory in recorded.directories if Path(directory).is_dir()]
+    return tuple(there) if len(there) == len(recorded.directories) else (*there, str(Path.cwd()))

@@ -8,6 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from lander.app.chosen_policies import chosen
 from lander.app.requests import Request, checked
+from lander.experiments.elsewhere import elsewhere
 from lander.experiments.execution import execution_with
 from lander.experiments.hyperparameters import accepted
 from lander.experiments.parsing import parse_experiment
@@ -130,7 +131,7 @@ def _with_full_key(override: str, arm: Arm) -> str:
         raise UsageError(f"{override}: cannot be set: --seeds chooses among those that were trained")
     known = (*accepted(arm.algorithm), *ARM_KEYS, *EXPERIMENT_KEYS, "variant")
     if first not in known:
-        raise UsageError(f"{override}: {arm.algorithm} has no such setting{did_you_mean(first, known)}")
+        raise UsageError(f"{override}: {arm.algorithm} has no such setting{elsewhere(first) or did_you_mean(first, known)}")
     if first in accepted(arm.algorithm):
         return f"variant.hyperparameters.{override.strip()}"
     return f"variant.{override.strip()}" if first in _OF_THE_VARIANT else override

@@ -1,4 +1,7 @@
-"""Requests: an experiment that has been read and checked, and its execution. Nothing is started here."""
+"""Requests: an experiment that has been read and checked, and its execution. Nothing is started here.
+
+What is imported in functions is not needed to refuse a typing error, which must not wait for it.
+"""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -6,33 +9,29 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lander.app.environment_code import capture, directory_of, on_captured_code
-from lander.experiments.changing import changed_experiment, with_more_seeds
-from lander.experiments.execution import execution_with
+from lander.app.unknown_environments import refuse_unknown
+from lander.experiments.environment_files import EnvironmentFiles, beside
 from lander.experiments.parsing import parse_experiment, read_experiment
 from lander.experiments.specification import ExperimentSpec
 from lander.protocol.code import Code
 from lander.protocol.errors import ConfigurationError
-from lander.protocol.events import Execution
 from lander.protocol.experiment import Experiment
-from lander.reports.analysis import comparability
-from lander.store.log.reader import Reader
-from lander.supervisor.core.resubmission import added_arms, refuse_lacking_code
 
 if TYPE_CHECKING:
     from lander.actors.host.requirements import Built
+    from lander.protocol.events import Execution
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
     """An experiment that has been read and checked, and its execution; `source` is its name in error messages.
 
-    `execution` is complete: it includes the directory from which modules of environments are imported. `experiment.code` is
+    `execution` is complete: it includes the directories from which modules of environments are imported. `experiment.code` is
     what its runs train on: `archive`, if it is new code, or what was captured in `home`. `found` is the code as it is now.
     """
 
     experiment: Experiment
-    execution: Execution
+    execution: "Execution"
     notices: tuple[str, ...]
     source: str
     archive: bytes | None
@@ -66,6 +65,8 @@ def request(
         "eval_frequency": eval_frequency,
         "eval_episodes": eval_episodes,
     }
+    directory = Path(str(execution.get("directory") or Path.cwd()))
+    files = options["files"] = beside(Path(what) if isinstance(what, str | Path) else None, directory)
     if isinstance(what, str | Path):
         source = str(what)
         experiment, notices = read_experiment(Path(what), **options)
@@ -73,15 +74,21 @@ def request(
         source = "experiment"
         data = what.model_dump(mode="json", exclude_unset=True) if isinstance(what, ExperimentSpec) else what
         experiment, notices = parse_experiment(data, source=source, **options)
-    directed = execution_with(**{"directory": str(Path.cwd()), **execution})
-    captured = capture(experiment, directed.directory)
+    refuse_unknown(experiment, source, files.directories)
+
+    from lander.app.environment_code import capture
+    from lander.experiments.execution import execution_with
+
+    places = {"directory": str(directory), "search_first": files.before(str(directory))}
+    directed = execution_with(**{**places, **execution})
+    captured = capture(experiment, directed.directories)
     complete = experiment.model_copy(update={"code": captured.code})
     return checked(complete, directed, notices, source, archive=captured.archive, new_code=new_code)
 
 
 def checked(
     experiment: Experiment,
-    execution: Execution,
+    execution: "Execution",
     notices: Sequence[str],
     source: str,
     *,
@@ -96,8 +103,10 @@ def checked(
     """
     from lander.actors.host.requirements_process import check
     from lander.actors.sb3.defaults import with_defaults
+    from lander.app.environment_code import on_captured_code
+    from lander.reports.analysis import comparability
 
-    on_captured_code(check, experiment, source, execution.directory, archive=archive, home=home)
+    on_captured_code(check, experiment, source, execution.directories, archive=archive, home=home)
     complete = with_defaults(experiment)
     return Request(
         experiment=complete,
@@ -114,9 +123,10 @@ def checked(
 def built_everything(wanted: Request) -> "tuple[Built, ...]":
     """Build every environment and every model of a request, train nothing; raises `ConfigurationError` for what cannot be."""
     from lander.actors.host.requirements_process import build_everything
+    from lander.app.environment_code import on_captured_code
 
-    experiment, directory = wanted.experiment, wanted.execution.directory
-    return on_captured_code(build_everything, experiment, wanted.source, directory, archive=wanted.archive, home=wanted.home)
+    experiment, directories = wanted.experiment, wanted.execution.directories
+    return on_captured_code(build_everything, experiment, wanted.source, directories, archive=wanted.archive, home=wanted.home)
 
 
 def recorded(
@@ -135,12 +145,19 @@ def recorded(
     is added trains on the code of the environments as it is now. Raises `NotFoundError` for an unknown name, and what `request`
     raises.
     """
+    from lander.app.environment_code import directories_of
+    from lander.experiments.changing import changed_experiment, with_more_seeds
+    from lander.experiments.execution import execution_with
+    from lander.store.log.reader import Reader
+    from lander.supervisor.core.resubmission import added_arms, refuse_lacking_code
+
     with Reader(home) as reader:
         experiment, before = reader.experiment(name), reader.execution(name)
+    files = EnvironmentFiles(*map(Path, directories_of(before)))
     if seeds is not None and seeds.startswith("+"):
         experiment, seeds = with_more_seeds(experiment, seeds), None
-    wanted = changed_experiment(experiment, overrides, seeds=seeds, **options)
-    directed = execution_with(**{**before.model_dump(), **execution})
+    wanted = changed_experiment(experiment, overrides, files, seeds=seeds, **options)
+    directed = execution_with(**{**before.model_dump(), **_places(before, files), **execution})
     if new_code:
         return _on_new_code(wanted, directed, name)
     found = _code_now(wanted, directed, experiment.code)
@@ -149,15 +166,24 @@ def recorded(
     return replace(kept, found=found)
 
 
-def _code_now(wanted: Experiment, execution: Execution, known: Code | None) -> Code | None:
+def _places(before: "Execution", files: EnvironmentFiles) -> dict[str, Any]:
+    """Where modules are searched from now on: nowhere else, unless an environment was named by a file that is elsewhere."""
+    return {"search_first": files.before(before.directory)} if files.names_any else {}
+
+
+def _code_now(wanted: Experiment, execution: "Execution", known: Code | None) -> Code | None:
     """The code as it is now, to say what has changed; the known one if that cannot be found out, for it is not needed."""
+    from lander.app.environment_code import capture, directories_of
+
     with suppress(ConfigurationError):
-        captured = capture(wanted, directory_of(execution.directory))
+        captured = capture(wanted, directories_of(execution))
         return known if captured.missing else captured.code
     return known
 
 
-def _on_new_code(wanted: Experiment, execution: Execution, name: str) -> Request:
-    captured = capture(wanted, directory_of(execution.directory))
+def _on_new_code(wanted: Experiment, execution: "Execution", name: str) -> Request:
+    from lander.app.environment_code import capture, directories_of
+
+    captured = capture(wanted, directories_of(execution))
     complete = wanted.model_copy(update={"code": captured.code})
     return checked(complete, execution, (), name, archive=captured.archive, new_code=True)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from lander.experiments.environment_files import EnvironmentFiles
 from lander.experiments.parsing import parse_experiment
 from lander.experiments.problems import configuration_error
 from lander.experiments.writing import as_written
@@ -12,7 +13,9 @@ from lander.protocol.growth import with_recorded_defaults
 from lander.protocol.refusals import shown
 
 
-def changed_experiment(known: Experiment, overrides: Sequence[str] = (), **options: Any) -> Experiment:
+def changed_experiment(
+    known: Experiment, overrides: Sequence[str] = (), files: EnvironmentFiles | None = None, **options: Any
+) -> Experiment:
     """The recorded experiment with overrides and options, as `parse_experiment` takes them.
 
     An override that begins with `variants.NAME` adds a variant of that name if there is none. Raises `ConfigurationError` for
@@ -22,7 +25,7 @@ def changed_experiment(known: Experiment, overrides: Sequence[str] = (), **optio
     if not overrides and all(value is None for value in options.values()):
         return known
     written, source = as_written(known), known.experiment_id
-    given = {"overrides": overrides, **options}
+    given = {"overrides": overrides, "files": files, **options}
     asked, _ = parse_experiment(written, source=source, rename_environments=False, may_add_arms=True, **given)
     return with_recorded_defaults(known, asked)
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from copy import deepcopy
 from typing import Final
 
+from lander.experiments.elsewhere import elsewhere
 from lander.experiments.file_formats import parse_yaml
 from lander.experiments.hyperparameters import ALGORITHMS, accepted
 from lander.experiments.specification import EXPERIMENT_KEYS
@@ -55,7 +56,7 @@ def _named_arm(written: WrittenExperiment, path: list[str], may_add: bool) -> tu
         return _new_variant(written, path, may_add)
     known = (*arms, *ARM_KEYS, *EXPERIMENT_KEYS)
     first = path[0]
-    hint = as_hyperparameter(first) or did_you_mean(first, known) or f"; the arms are {', '.join(arms)}"
+    hint = as_hyperparameter(first) or elsewhere(first) or did_you_mean(first, known) or f"; the arms are {', '.join(arms)}"
     raise ValueError(f"found no arm or setting called {first}{hint}")
 
 

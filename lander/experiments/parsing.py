@@ -6,14 +6,16 @@ Reading raises only `ConfigurationError`, whatever the file contains.
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
+from lander.experiments.environment_files import EnvironmentFiles, beside
 from lander.experiments.file_formats import read_data
 from lander.experiments.overrides import apply_override, refuse_empty_variants, set_in_every_arm
 from lander.experiments.problems import configuration_error, problem_lines
 from lander.experiments.specification import RESOLVED, ExperimentSpec
-from lander.experiments.spellings import WrittenExperiment
+from lander.experiments.spellings import COMMON, WrittenExperiment
 from lander.protocol.experiment import Experiment
 from lander.protocol.refusals import shown
 
@@ -27,11 +29,13 @@ def read_experiment(
     checkpoint_frequency: int | None = None,
     eval_frequency: int | None = None,
     eval_episodes: int | None = None,
+    files: EnvironmentFiles | None = None,
 ) -> tuple[Experiment, tuple[str, ...]]:
     """The experiment in a JSON, YAML or TOML file, and the notices for the user about it.
 
     `overrides` are `KEY=VALUE`: a key that begins with an arm's name changes that arm; any other key changes every arm. `seeds`
-    such as `0-4` replace the seeds of every arm. Raises `ConfigurationError`, one line per problem.
+    such as `0-4` replace the seeds of every arm. `files` finds environments that are named by files (default: beside `path`,
+    then in the working directory). Raises `ConfigurationError`, one line per problem.
     """
     source = str(path)
     try:
@@ -51,6 +55,7 @@ def read_experiment(
         checkpoint_frequency=checkpoint_frequency,
         eval_frequency=eval_frequency,
         eval_episodes=eval_episodes,
+        files=files or beside(path, Path.cwd()),
     )
 
 
@@ -66,11 +71,13 @@ def parse_experiment(
     eval_episodes: int | None = None,
     rename_environments: bool = True,
     may_add_arms: bool = False,
+    files: EnvironmentFiles | None = None,
 ) -> tuple[Experiment, tuple[str, ...]]:
     """The same as `read_experiment`, from the data of a file; `source` is the name of the data in errors.
 
     Without `rename_environments`, an environment keeps its name even if it has a successor by now. With `may_add_arms`, an
-    override of a variant that there is not adds it.
+    override of a variant that there is not adds it. `files` finds environments that are named by files (default: in the working
+    directory).
     """
     if not isinstance(data, Mapping):
         raise configuration_error(source, [f"found {shown(data)}; must be a mapping of settings, such as algorithm: PPO"])
@@ -89,6 +96,7 @@ def parse_experiment(
             _set_seeds(written, seeds)
         written.top |= {key: value for key, value in options.items() if value is not None}
         normal, notices = written.resolve(rename_environments=rename_environments)
+        _record_modules(written, normal, files or beside(None, Path.cwd()))
         return ExperimentSpec.model_validate(normal, context={RESOLVED: True}).recorded(), notices
     except ValidationError as error:
         raise configuration_error(source, problem_lines(written, error)) from None
@@ -96,6 +104,17 @@ def parse_experiment(
         raise configuration_error(source, ["nested too deeply"]) from None
     except ValueError as error:
         raise configuration_error(source, [str(error)]) from None
+
+
+def _record_modules(written: WrittenExperiment, normal: Mapping[str, Any], files: EnvironmentFiles) -> None:
+    """Name environments by their modules where they are named by files; raises `ValueError` that begins with the field."""
+    named = {("arms", index): arm for index, arm in enumerate(normal["arms"])} | {(COMMON,): normal.get(COMMON) or {}}
+    for place, settings in named.items():
+        if isinstance(name := settings.get("environment"), str):
+            try:
+                settings["environment"] = files.recorded(name)
+            except ValueError as error:
+                raise ValueError(f"{written.where((*place, 'environment'))}: {error}") from None
 
 
 def _set_seeds(written: WrittenExperiment, seeds: str) -> None:

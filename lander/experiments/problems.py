@@ -1,11 +1,12 @@
 """The problems of an experiment as lines: file, field as the user wrote it, the value found, the values allowed."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from pydantic import ValidationError
 
 from lander.experiments.allowed import Allowed
+from lander.experiments.elsewhere import elsewhere
 from lander.experiments.hyperparameters import accepted
 from lander.experiments.overrides import as_hyperparameter
 from lander.experiments.specification import EXPERIMENT_KEYS, ArmSpec, ExperimentSpec, ResourceLimitsSpec
@@ -73,7 +74,8 @@ def _unknown(written: WrittenExperiment, location: Location) -> str:
         case ["arms", int(index), "hyperparameters", *path]:
             algorithm = str(written.settings(written.arms[index])["algorithm"])
             known = accepted(algorithm, [str(step) for step in path])
-            hint = did_you_mean(name, known) or f"; must be one of {', '.join(sorted(known))}"
+            hint = elsewhere(name) or _beside(name, path) or did_you_mean(name, known)
+            hint = hint or f"; must be one of {', '.join(sorted(known))}"
             return f"unknown {'key' if path else f'hyperparameter of {algorithm}'}{hint}"
         case ["arms", int()]:
             known = ARM_KEYS
@@ -81,5 +83,12 @@ def _unknown(written: WrittenExperiment, location: Location) -> str:
             known = tuple(ResourceLimitsSpec.model_fields)
         case _:
             known = (*EXPERIMENT_KEYS, *ARM_KEYS, *(key for spelling in SPELLINGS for key in spelling))
-    hint = as_hyperparameter(name) or did_you_mean(name, known)
+    hint = as_hyperparameter(name) or elsewhere(name) or did_you_mean(name, known)
     return "unknown key" + (hint or f"; must be one of {', '.join(known)}")
+
+
+def _beside(name: object, path: Sequence[object]) -> str:
+    """A hint for a setting that stands deeper than it should; otherwise empty."""
+    if path:
+        return as_hyperparameter(name)
+    return f"; it stands beside the hyperparameters, as {name}" if name in (*ARM_KEYS, *EXPERIMENT_KEYS) else ""

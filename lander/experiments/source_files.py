@@ -1,8 +1,9 @@
 """The source files of environments, found by reading them and never by running them.
 
 The rule: a module that an experiment names (`module:EnvId`), and every module it imports or names in a string, unless it is
-installed or part of Python. A package is taken with its whole directory. Of the files and directories beside a module, those
-that a string in its text names, such as `"levels.json"` or `f"level-{number}.txt"`.
+installed or part of Python. It is looked for in the given directories, before what else is in `sys.path`. A package is taken
+with its whole directory. Of the files and directories beside a module, those that a string in its text names, such as
+`"levels.json"` or `f"level-{number}.txt"`.
 """
 
 import ast
@@ -13,7 +14,7 @@ import re
 import site
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
@@ -45,12 +46,14 @@ class Source:
     missing: list[str] = field(default_factory=list)
 
 
-def find_source(environments: Iterable[str], directory: str) -> Source:
-    """The source of the environments named `module:EnvId`; `directory` is searched after everything else.
+def find_source(environments: Iterable[str], *directories: str) -> Source:
+    """The source of the environments named `module:EnvId`, found in these directories, the first one first.
+
+    They shadow nothing that is installed, but what else is in `sys.path`.
 
     Raises `ConfigurationError` if it is more than `MAX_FILES` files or `MAX_BYTES` bytes.
     """
-    search = _Search(directory)
+    search = _Search(directories)
     for name in dict.fromkeys(environments):
         if ":" in name:
             search.module(name.partition(":")[0].partition(".")[0], needed=True)
@@ -61,9 +64,9 @@ def find_source(environments: Iterable[str], directory: str) -> Source:
 class _Search:
     """The search: each module once, then what its text names."""
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directories: Sequence[str]) -> None:
         self.source = Source()
-        self._directory = directory
+        self._directories = directories
         self._seen: set[str] = {_OURS}
         self._roots: list[Path] = []
 
@@ -72,13 +75,13 @@ class _Search:
         if name in self._seen or name in sys.stdlib_module_names:
             return
         self._seen.add(name)
-        spec = None if name == "__main__" else _spec(name, self._directory)
+        spec = None if name == "__main__" else _spec(name, self._directories)
         if spec is None:
             if needed:
                 (self.source.uncaptured if name == "__main__" else self.source.missing).append(name)
             return
         places = _places(spec)
-        if places and all(map(_is_installed, places)):
+        if _is_all_installed(spec):
             self.source.installed.append(name)
         elif places and all(place.exists() for place in places):
             self.source.modules.append(name)
@@ -141,12 +144,38 @@ def _is_beside(name: str, root: Path) -> bool:
     return (root / name).is_dir() or (root / f"{name}.py").is_file()
 
 
-def _spec(name: str, directory: str) -> ModuleSpec | None:
+def installed_place(name: str) -> str:
+    """In words, what already has this name of a top-level module: Python or an installed package; empty if nothing has."""
+    if name in sys.stdlib_module_names or name == "__main__":
+        return "part of Python"
+    if name == _OURS:
+        return "lander-ctl itself"
+    spec = _anywhere(name)
+    return "installed" if spec is not None and _is_all_installed(spec) else ""
+
+
+def is_nowhere(name: str, directories: Sequence[str]) -> bool:
+    """Whether there is no top-level module of this name, neither in these directories nor elsewhere."""
+    return name != "__main__" and _spec(name, directories) is None
+
+
+def _spec(name: str, directories: Sequence[str]) -> ModuleSpec | None:
     """Where a top-level module would be imported from; nothing is imported."""
-    for finder in sys.meta_path:
-        if (spec := finder.find_spec(name, None)) is not None:
-            return spec
-    return PathFinder.find_spec(name, [directory]) if directory else None
+    anywhere = _anywhere(name)
+    if anywhere is not None and _is_all_installed(anywhere):
+        return anywhere
+    here = PathFinder.find_spec(name, [directory for directory in directories if directory])
+    is_module = here is not None and here.origin is not None  # a mere directory of this name takes no module's place
+    return here if is_module or anywhere is None else anywhere
+
+
+def _anywhere(name: str) -> ModuleSpec | None:
+    return next((spec for finder in sys.meta_path if (spec := finder.find_spec(name, None)) is not None), None)
+
+
+def _is_all_installed(spec: ModuleSpec) -> bool:
+    places = _places(spec)
+    return bool(places) and all(map(_is_installed, places))
 
 
 def _places(spec: ModuleSpec) -> list[Path]:

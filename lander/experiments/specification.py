@@ -24,6 +24,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails
 
 from lander.experiments.allowed import Allowed, checked_by, integer_if_whole, one_of
+from lander.experiments.environment_files import FILE_NAME, names_a_file
 from lander.experiments.fork_rules import fork_problems
 from lander.experiments.hyperparameters import ALGORITHMS, validate_hyperparameters
 from lander.experiments.spellings import resolve
@@ -71,11 +72,15 @@ def _distinct_seeds(seeds: tuple[int, ...]) -> tuple[int, ...]:
 
 
 _NAME: Final = "1 to 64 letters, digits, '.', '_' or '-', no '..', beginning with a letter or digit"
-_ENVIRONMENT: Final = "the name of a Gymnasium environment, such as LunarLander-v3"
+_ENVIRONMENT: Final = (
+    "the name of a Gymnasium environment, such as LunarLander-v3, or MODULE:ENV_ID or FILE.py:ENV_ID for yours"
+)
 _Name = Annotated[str, Strict(), AfterValidator(checked_by(is_identifier))]
 _Identifier = Annotated[_Name, Allowed(_NAME, pattern=f"^{IDENTIFIER}$")]
-_Environment = Annotated[str, Strict(), AfterValidator(checked_by(is_environment_name))]
-_EnvironmentName = Annotated[_Environment, Allowed(_ENVIRONMENT, pattern=f"^{ENVIRONMENT_NAME}$")]
+_Environment = Annotated[
+    str, Strict(), AfterValidator(checked_by(lambda name: is_environment_name(name) or names_a_file(name)))
+]
+_EnvironmentName = Annotated[_Environment, Allowed(_ENVIRONMENT, pattern=f"^(?:{ENVIRONMENT_NAME}|{FILE_NAME})$")]
 _Int = Annotated[int, Strict(), BeforeValidator(integer_if_whole)]
 _AboveZero = Annotated[_Int, Field(ge=1, le=MAX_INTEGER), Allowed("a whole number above 0")]
 _ZeroOrMore = Annotated[_Int, Field(ge=0, le=MAX_INTEGER), Allowed("a whole number of at least 0")]

@@ -67,6 +67,13 @@ class Execution(Model):
     """Train with Stable-Baselines3's own code only, without the shortcuts that skip work and change no bit."""
     directory: str = ""
     """Where modules that register environments (`module:EnvId`) are searched: the directory of the submission."""
+    search_first: tuple[str, ...] = ()
+    """Where they are searched before that: beside the experiment file, and where the files are that name environments."""
+
+    @property
+    def directories(self) -> tuple[str, ...]:
+        """Every place where they are searched, the first one first."""
+        return (*self.search_first, self.directory)
 
 
 class PackedArray(Model):

@@ -14,10 +14,11 @@ class CodeError(Exception):
     """The captured code of an experiment cannot be used: it is missing or damaged, or other code is in its place."""
 
 
-def make_importable(home: Path, code: Code | None, directory: str) -> None:
-    """Have modules imported from the captured code, or else from `directory`; raises `CodeError`."""
+def make_importable(home: Path, code: Code | None, *directories: str) -> None:
+    """Have modules imported from the captured code, or else from these directories; raises `CodeError`."""
     if code is None or code.archive is None:
-        add_import_path(directory)
+        for directory in directories:
+            add_import_path(directory)
         return
     try:
         root = unpacked(home, code.archive)
@@ -26,7 +27,7 @@ def make_importable(home: Path, code: Code | None, directory: str) -> None:
     _refuse_others(code, root)
     sys.dont_write_bytecode = True  # the directory has the captured files and no others
     places = sorted(str(place) for place in root.iterdir())
-    sys.path[:] = [*places, *(each for each in sys.path if each not in (*places, "", directory))]
+    sys.path[:] = [*places, *(each for each in sys.path if each not in (*places, "", *directories))]
 
 
 def add_import_path(directory: str) -> None:

@@ -3,10 +3,10 @@
 import contextlib
 import inspect
 import re
-from difflib import get_close_matches
 
 import gymnasium
 
+from lander.actors.environment.gymnasium_names import unknown_name
 from lander.protocol.experiment import Arm
 from lander.protocol.refusals import did_you_mean, shown
 
@@ -34,12 +34,7 @@ def _unknown_environment(name: str, error: Exception) -> str:
     if ":" in name:
         reason = one_line(error).partition(". ")[0]
         return f"found {shown(name)}: {reason}; must be MODULE:ENV_ID, a module that can be imported here and registers the id"
-    if name.startswith("ALE/"):
-        return f"found {shown(name)}; Atari games are another package's: pip install ale-py, and write ale_py:{name}"
-    known = {each.casefold(): each for each in gymnasium.registry}
-    near = [known[each] for each in get_close_matches(name.casefold(), known, n=3, cutoff=0.6)]
-    hint = f"did you mean {', '.join(near)}?" if near else "write MODULE:ENV_ID for one that another package registers"
-    return f"found {shown(name)}, which Gymnasium does not have; {hint}"
+    return unknown_name(name, gymnasium.registry)
 
 
 def constructor_arguments(name: str) -> tuple[str, ...]:

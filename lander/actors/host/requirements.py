@@ -60,14 +60,18 @@ class Built:
 
 
 def check(
-    experiment: Experiment, source: str, directory: str = "", home: Path | None = None, announce: Announce = _to_nobody
+    experiment: Experiment,
+    source: str,
+    directories: Sequence[str] = (),
+    home: Path | None = None,
+    announce: Announce = _to_nobody,
 ) -> None:
     """Raise `ConfigurationError`, one line per problem, if this installation cannot run the experiment.
 
-    Modules of environments are also imported from `directory` (default: the working directory), and with a `home` from the code
-    that was captured there, as its trainers do.
+    Modules of environments are also imported from `directories` (default: the working directory), and with a `home` from the
+    code that was captured there, as its trainers do.
     """
-    _make_modules_importable(experiment, source, directory, home)
+    _make_modules_importable(experiment, source, directories, home)
     problems: dict[str, list[Problem]] = {}
     for arm in experiment.arms:
         announce(arm.name, "environment")
@@ -80,20 +84,24 @@ def check(
         _raise_problems(source, {"": list(_evaluation_problems(experiment.arms, experiment.evaluation_environment))})
 
 
-def _make_modules_importable(experiment: Experiment, source: str, directory: str, home: Path | None) -> None:
+def _make_modules_importable(experiment: Experiment, source: str, directories: Sequence[str], home: Path | None) -> None:
     with contextlib.suppress(FileNotFoundError):
-        directory = directory or os.getcwd()  # noqa: PTH109 - sys.path holds strings
+        directories = [*filter(None, directories)] or [os.getcwd()]  # noqa: PTH109 - sys.path holds strings
     try:
-        make_importable(home or Path(), experiment.code if home is not None else None, directory)
+        make_importable(home or Path(), experiment.code if home is not None else None, *directories)
     except CodeError as error:
         raise ConfigurationError(f"{source}: environment: {error}") from error
 
 
 def build_everything(
-    experiment: Experiment, source: str, directory: str = "", home: Path | None = None, announce: Announce = _to_nobody
+    experiment: Experiment,
+    source: str,
+    directories: Sequence[str] = (),
+    home: Path | None = None,
+    announce: Announce = _to_nobody,
 ) -> tuple[Built, ...]:
     """Build and discard the environment and model of each arm; call `check` first. Raises `ConfigurationError` for failures."""
-    _make_modules_importable(experiment, source, directory, home)
+    _make_modules_importable(experiment, source, directories, home)
     built: list[Built] = []
     problems: dict[str, list[Problem]] = {arm.name: [] for arm in experiment.arms}
     for arm in experiment.arms:

@@ -5,13 +5,13 @@ Building everything, with torch, always has one.
 """
 
 import json
-import re
+from collections.abc import Sequence
 from pathlib import Path
-from sysconfig import get_paths
 from typing import TYPE_CHECKING, Any, Final
 
 from lander.actors.host.bounded_process import Bounds, Ending, run_bounded
 from lander.actors.host.linux_process import available_memory_mb, signal_name
+from lander.protocol.error_text import error_line
 from lander.protocol.errors import ConfigurationError
 from lander.protocol.experiment import Experiment
 
@@ -27,21 +27,23 @@ _LONGEST: Final = 300
 """Characters kept of a line that the child wrote."""
 
 
-def check(experiment: Experiment, source: str, directory: str = "", home: Path | None = None) -> None:
+def check(experiment: Experiment, source: str, directories: Sequence[str] = (), home: Path | None = None) -> None:
     """`requirements.check`, with environments of other packages and of users built in a child process."""
     if _is_gymnasiums_own(experiment):
         from lander.actors.host import requirements
 
-        requirements.check(experiment, source, directory, home)
+        requirements.check(experiment, source, directories, home)
     else:
-        _in_child(experiment, source, directory, home, build=False)
+        _in_child(experiment, source, directories, home, build=False)
 
 
-def build_everything(experiment: Experiment, source: str, directory: str = "", home: Path | None = None) -> "tuple[Built, ...]":
+def build_everything(
+    experiment: Experiment, source: str, directories: Sequence[str] = (), home: Path | None = None
+) -> "tuple[Built, ...]":
     """`requirements.build_everything` in a child process; raises `ConfigurationError` also for how that ended."""
     from lander.actors.host.requirements import Built
 
-    found = _in_child(experiment, source, directory, home, build=True)
+    found = _in_child(experiment, source, directories, home, build=True)
     return tuple(Built(**{**each, "warnings": tuple(each["warnings"])}) for each in found)
 
 
@@ -57,10 +59,12 @@ def _is_gymnasiums_own(experiment: Experiment) -> bool:
     return all(isinstance(entry, str) and entry.startswith("gymnasium.envs.") for entry in entries)
 
 
-def _in_child(experiment: Experiment, source: str, directory: str, home: Path | None, *, build: bool) -> list[dict[str, Any]]:
+def _in_child(
+    experiment: Experiment, source: str, directories: Sequence[str], home: Path | None, *, build: bool
+) -> list[dict[str, Any]]:
     """What was built; raises `ConfigurationError` for what the child refuses, and for how it ended."""
     bounds = Bounds(_seconds(experiment), SHARE_OF_MEMORY * available_memory_mb())
-    task = {"experiment": experiment.model_dump_json(), "source": source, "directory": directory, "build": build}
+    task = {"experiment": experiment.model_dump_json(), "source": source, "directories": [*directories], "build": build}
     task["home"] = None if home is None else str(home)
     ending = run_bounded(_PROGRAM, json.dumps(task).encode(), bounds)
     where = ""
@@ -88,17 +92,20 @@ def _how_it_ended(ending: Ending, bounds: Bounds) -> str:
             return f"cannot be built with the {bounds.memory_mb:,.0f} MB of memory that are free here"
         case "answer":
             return "cannot be built: the process that built it wrote more than an answer can hold"
-    last = _last_words(ending.output.decode(errors="replace"))
-    said = f": {last}" if last else ""
+    said = _said(ending.output.decode(errors="replace"))
     if ending.exit_code < 0:
         return f"cannot be built: the process that built it was ended by {signal_name(-ending.exit_code)}{said}"
     return f"cannot be built: its code ended the process that built it, with exit status {ending.exit_code}{said}"
 
 
-def _last_words(output: str) -> str:
-    """What of the child's output tells most: the place of a crash, else its last line; without what no terminal can show."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    places = [line for line in lines if re.match(r'File ".*", line \d+ in ', line)]
-    own = [line for line in places if get_paths()["stdlib"] not in line]
-    chosen = [*own, *places, *reversed(lines), ""][0]
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in chosen)[:_LONGEST]
+def _said(output: str) -> str:
+    """What of the child's output says why it ended; else its last line, named as that, for it is in no log."""
+    if why := error_line(output):
+        return f": {_shown(why)}"
+    lines = output.strip().splitlines()
+    return f"; it printed last: {_shown(lines[-1])}" if lines else ""
+
+
+def _shown(line: str) -> str:
+    """The line without what no terminal can show."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)[:_LONGEST]

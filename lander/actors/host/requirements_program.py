@@ -52,8 +52,8 @@ def _carried_out(task: dict[str, Any], announce: Any) -> tuple[Any, ...]:
     experiment = Experiment.model_validate_json(task["experiment"])
     home = None if task["home"] is None else Path(task["home"])
     if task["build"]:
-        return build_everything(experiment, task["source"], task["directory"], home, announce)
-    check(experiment, task["source"], task["directory"], home, announce)
+        return build_everything(experiment, task["source"], task["directories"], home, announce)
+    check(experiment, task["source"], task["directories"], home, announce)
     return ()
 
 

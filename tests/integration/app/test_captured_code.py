@@ -215,5 +215,32 @@ def test_code_that_was_not_captured_is_named_by_verify_replay_and_resume(project
     said = f"the code of {name} was not captured: what follows is exact only if it has not changed"
     warnings = [event.message for event in shared_home.events(f"{name}/baseline/0", "WarningRaised")]
     assert said in warnings
-    assert project.command("replay", f"{name}/baseline/0", "--check", "--episode", "1")[2] == f"note: {said}\n"
-    assert project.command("verify", f"{name}/baseline/0")[2] == f"note: {said}\n"
+    run, replay = f"{name}/baseline/0", ("replay", f"{name}/baseline/0", "--check", "--episode", "1")
+    assert project.command(*replay)[2] == f"note: {said}\nplaying episode 1 of {run} again …\n"
+    assert project.command(*replay, "-q")[2] == f"note: {said}\n"
+    assert project.command("verify", run, "--to", "256")[2] == f"note: {said}\ntraining {run} again, up to step 256 …\n"
+
+
+@pytest.mark.long
+def test_an_environment_that_is_named_by_its_file_is_the_same_for_every_command(project, shared_home, tmp_path):
+    """Given in another directory, and with the file edited since; only new code is looked for again."""
+    name, elsewhere = project.name, tmp_path / "elsewhere"
+    elsewhere.mkdir()
+
+    def command(*arguments):
+        return lander(shared_home.home, *arguments, cwd=elsewhere)
+
+    assert command("run", project.file(environment=f"./{name}.py:Cart-v0"), "--quiet")[0] == 0
+    project.edit(EDITED)
+    assert command("run", "--experiment-id", name, "training_steps=512", "--quiet")[0] == 0
+    run = f"{name}/fast/0"
+    assert (shared_home.run(run)["resume"], returns(shared_home, run)) == ("exact", {2.0})
+    films = ["--output", str(elsewhere / "film.mp4")]
+    for words in (["verify"], ["replay", "--check", "--episode", "all"], ["video", *films], ["evaluate"]):
+        code, output, errors = command(words[0], run, *words[1:])
+        assert (code, "differ" in output + errors) == (0, False)
+    changed = ["--at", "last", "learning_rate=1e-4", "--training-steps", "768", "--experiment-id", f"{name}-fork"]
+    assert command("fork", run, *changed, "--quiet")[0] == 0
+    assert returns(shared_home, f"{name}-fork/variant/0") == {2.0}
+    assert command("run", "--experiment-id", name, "--seeds", "+1", "--new-code", "--quiet")[0] == 0
+    assert returns(shared_home, f"{name}/fast/1") == {2000.0}

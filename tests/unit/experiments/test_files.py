@@ -192,6 +192,9 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
 # --- what is wrong, in the words of the file --------------------------------------------------------------------------
 
 
+OWN = "register an environment that applies it in a module of yours, and name that: environment: MODULE:ENV_ID"
+
+
 def changed(**changes):
     return {**deepcopy(SHORT), **changes}
 
@@ -204,11 +207,19 @@ def changed(**changes):
         (changed(baseline={"sede": 1}), "baseline.sede: unknown key; did you mean seed?"),
         (changed(resource_limits={"ram": 1}), "resource_limits.ram: unknown key; must be one of memory_mb, cpu_percent, disk_gb, wall_hours"),
         (changed(resource_limits=8), "resource_limits: found 8; must be a mapping"),
+        (changed(env_wrapper="x"), f"env_wrapper: unknown key; a wrapper is code; {OWN}"),
+        (changed(hyperparameters={"Frame_Stack": 4}), f"hyperparameters.Frame_Stack: unknown hyperparameter of PPO; frames are stacked by a wrapper, gymnasium.wrappers.FrameStackObservation; {OWN}"),
+        (changed(baseline={"vec_env_wrapper": 4}), f"baseline.vec_env_wrapper: unknown key; VecNormalize is hyperparameters.normalize; for any other wrapper, {OWN}"),
+        (changed(n_envs=4), "n_envs: unknown key; did you mean hyperparameters.n_envs?"),
+        (changed(hyperparameters={"policy_kwargs": {"n_envs": 3}}, baseline={}), "hyperparameters.policy_kwargs.n_envs: unknown key; did you mean hyperparameters.n_envs?"),
+        (changed(hyperparameters={"training_steps": 4}), "hyperparameters.training_steps: unknown hyperparameter of PPO; it stands beside the hyperparameters, as training_steps"),
+        (changed(hyperparameters={"n_timesteps": 4}), "hyperparameters.n_timesteps: unknown hyperparameter of PPO; write training_steps"),
+        (changed(max_episode_steps=4), "max_episode_steps: unknown key; write environment_kwargs.max_episode_steps"),
         (changed(algorithm="PP0"), "algorithm: found 'PP0'; must be one of PPO, A2C, DQN, SAC, TD3, DDPG; did you mean PPO?"),
         (changed(algorithm="ppo"), "algorithm: found 'ppo'; must be one of PPO, A2C, DQN, SAC, TD3, DDPG; did you mean PPO?"),
         (changed(device="gpu"), "device: found 'gpu'; must be cpu or cuda"),
         (changed(on_failure="rerty"), "on_failure: found 'rerty'; must be one of abort, retry, skip; did you mean retry?"),
-        (changed(environment=3), "environment: found 3; must be the name of a Gymnasium environment, such as LunarLander-v3"),
+        (changed(environment=3), "environment: found 3; must be the name of a Gymnasium environment, such as LunarLander-v3, or MODULE:ENV_ID or FILE.py:ENV_ID for yours"),
         (changed(environment_kwargs={"gravity": math.nan}), "environment_kwargs: found nan; must be plain data: text, finite numbers, true, false, lists, mappings"),
         (changed(environment_kwargs=3), "environment_kwargs: found 3; must be a mapping"),
         (changed(hyperparameters={"n_step": 3}), "hyperparameters.n_step: unknown hyperparameter of PPO; did you mean n_steps?"),
@@ -356,6 +367,8 @@ def test_the_users_data_is_left_as_it_was():
         ("variant.training_steps=1", "variant.training_steps=1: found no arm or setting called variant; did you mean variants.fast?"),
         ("qqq=1", "qqq=1: found no arm or setting called qqq; the arms are baseline, variants.fast, variants.lr.0.01, fast, lr.0.01"),
         ("learning_rate=1", "learning_rate=1: found no arm or setting called learning_rate; did you mean hyperparameters.learning_rate?"),
+        ("wrapper_class=x", f"wrapper_class=x: found no arm or setting called wrapper_class; a wrapper is code; {OWN}"),
+        ("n_envs=4", "n_envs=4: found no arm or setting called n_envs; did you mean hyperparameters.n_envs?"),
         ("fast=3", "fast=3: found a whole arm; must name one of its settings, such as fast.training_steps"),
         ("seeds=[1", "seeds=[1: line 1: not valid YAML: expected ',' or ']', but got '<stream end>'"),
         ("training_steps.x=1", "training_steps.x=1: training_steps is 1000; must be a mapping to have x"),

@@ -75,11 +75,14 @@ def test_an_editable_install_is_taken_from_where_it_is(project, tmp_path_factory
     assert "windy_package/scale.py" in names(found)
 
 
-def test_files_of_two_directories_do_not_meet(project, tmp_path_factory, monkeypatch):
+@pytest.mark.parametrize("on_the_path", [False, True])
+def test_files_of_two_directories_do_not_meet(project, tmp_path_factory, monkeypatch, on_the_path):
     other = tmp_path_factory.mktemp("other")
     write(other, **{"windy_rewards.py": "TABLE = 'windy_levels.json'", "windy_levels.json": "[1]"})
-    monkeypatch.syspath_prepend(other)
-    found = find_source(["windy:Windy-v0"], str(project))
+    (project / "windy_rewards.py").unlink()
+    if on_the_path:
+        monkeypatch.syspath_prepend(other)
+    found = find_source(["windy:Windy-v0"], str(project), *([] if on_the_path else [str(other)]))
     levels = [file for name, file in found.files.items() if name.endswith("windy_levels.json")]
     assert sorted(file.read_text() for file in levels) == ["[1]", "[]"]
 
