@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).parents[1]
 PROGRAM: Final = "lander-ctl"
-COMMON: Final = frozenset({"--home", "--verbose", "--help"})  # options that every command has; the page lists them once
+COMMON: Final = frozenset(
+    {"--home", "--verbose", "--quiet", "--help"}
+)  # options that every command has; the page lists them once
 
 
 # --- what MkDocs calls ------------------------------------------------------------------------------------------------

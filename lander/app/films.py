@@ -2,7 +2,7 @@
 
 import struct
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from math import isnan
@@ -76,15 +76,17 @@ class _Episode(NamedTuple):
     evaluation: EvaluationFinished
 
 
-def films(reader: Reader, findings: Findings, directory: Path) -> dict[str, list[tuple[str, Path]]]:
+def films(
+    reader: Reader, findings: Findings, directory: Path, tell: Callable[[str], object] = lambda words: None
+) -> dict[str, list[tuple[str, Path]]]:
     """The best, the median and the worst episode of each arm's final evaluations, as small films with their titles.
 
-    The policy is that of the checkpoint at the evaluation's step. Raises `DifferentEpisodeError` if an episode differs from
-    the record, and what loading the policy and filming raise.
+    The policy is that of the checkpoint at the evaluation's step. `tell` hears which film is made. Raises
+    `DifferentEpisodeError` if an episode differs from the record, and what loading the policy and filming raise.
     """
     ranked = {arm.name: _ranked(reader, arm) for arm in findings.arms}
     with warnings.catch_warnings(action="ignore"):  # the runs' logs already have these warnings
-        return {arm: [_film(reader, title, episode, directory) for title, episode in found] for arm, found in ranked.items()}
+        return {arm: [_film(reader, *each, directory, tell) for each in found] for arm, found in ranked.items()}
 
 
 def _ranked(reader: Reader, arm: ArmFinding) -> list[tuple[str, _Episode]]:
@@ -102,7 +104,8 @@ def _final_episodes(reader: Reader, run: RunFinding) -> Iterator[_Episode]:
             yield _Episode(episode_return, run.run, place, final)
 
 
-def _film(reader: Reader, title: str, episode: _Episode, directory: Path) -> tuple[str, Path]:
+def _film(reader: Reader, title: str, episode: _Episode, directory: Path, tell: Callable[[str], object]) -> tuple[str, Path]:
+    tell(f"filming the {title} episode of {episode.run}")
     key = RunKey.parse(episode.run)
     policy = load(
         reader.home, episode.run, arm_of(reader, episode.run), chosen(reader, episode.run, str(episode.evaluation.step))

@@ -24,6 +24,7 @@ class CommandSettings:
 
     home: Path = field(default_factory=lambda: Path("results"))
     verbose: bool = False
+    quiet: bool = False
 
 
 def _keep(context: click.Context, parameter: click.Parameter, value: object) -> None:
@@ -37,11 +38,19 @@ def _keep(context: click.Context, parameter: click.Parameter, value: object) -> 
 
 
 def common(envvar: str | None = None) -> Callable[[F], F]:
-    """`--home` and `-v`, which are accepted before and after a command's name."""
+    """`--home`, `-v` and `-q`, which are accepted before and after a command's name."""
 
     def decorate(function: F) -> F:
         for option in (
             click.option("-v", "--verbose", is_flag=True, expose_value=False, callback=_keep, help="Also show tracebacks."),
+            click.option(
+                "-q",
+                "--quiet",
+                is_flag=True,
+                expose_value=False,
+                callback=_keep,
+                help="Do not say what is being done: print results, errors and warnings.",
+            ),
             click.option(
                 "--home",
                 "--output-dir",

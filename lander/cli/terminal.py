@@ -1,20 +1,38 @@
 """The way to the terminal: whatever a command prints goes through here, so nothing from outside is obeyed by a terminal."""
 
+import shutil
+
 import click
 
 from lander.protocol.text import one_line, printable
 
 
+class _Progress:
+    """The line of progress that stands on standard error now; other lines are printed above it."""
+
+    text = ""
+
+
 def show(text: object, *, err: bool = False, end: str = "\n") -> None:
     """Print text, with what a terminal would obey or hide made visible; raises as `print` does."""
-    click.echo(f"{printable(str(text))}{end}", err=err, nl=False)
+    _print(f"{printable(str(text))}{end}", err)
 
 
 def show_styled(text: str) -> None:
     """Print text of our own with its colours; what is from outside in it was made printable before the colours came."""
-    click.echo(text)
+    _print(f"{text}\n", err=False)
 
 
 def redraw(text: str = "") -> None:
-    """Replace the line of progress on standard error; without text, erase it."""
-    click.echo(f"\r\x1b[K{one_line(text)}", err=True, nl=False)
+    """Replace the line of progress on standard error; without text, erase it. It is cut where the terminal ends."""
+    _Progress.text = one_line(text)[: shutil.get_terminal_size().columns - 1]
+    click.echo(f"\r\x1b[K{_Progress.text}", err=True, nl=False)
+
+
+def _print(text: str, err: bool) -> None:
+    progress = _Progress.text
+    if progress:
+        redraw()
+    click.echo(text, err=err, nl=False)
+    if progress:
+        redraw(progress)

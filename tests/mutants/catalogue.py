@@ -528,8 +528,8 @@ MUTANTS = (
     Mutant(
         "environments looked for where somebody happens to be",
         "lander/actors/host/requirements.py",
-        "directory = directory or os.getcwd()",
-        "directory = os.getcwd()",
+        "directories = [*filter(None, directories)] or [os.getcwd()]",
+        "directories = [os.getcwd()]",
         ("tests/unit/app/test_forking.py::test_an_environment_is_looked_for_where_it_was_submitted_wherever_one_goes_on",),
     ),
     Mutant(
@@ -1331,5 +1331,49 @@ MUTANTS = (
         "if await _look(path, _must_reanchor, experiment):",
         "if False:",
         ("tests/integration/store/test_deletion.py::test_an_old_log_is_re_anchored_once_before_anything_is_erased",),
+    ),
+    Mutant(
+        "the last line is the cause of a death",
+        "lander/protocol/error_text.py",
+        '    return [*own, *places, *reversed(lines), ""][0].strip()',
+        '    return [*reversed(output.split("\\n")), ""][0].strip()',
+        ("tests/unit/protocol/test_error_text.py",),
+    ),
+    Mutant(
+        "an attempt is said to have ended of an earlier one's error",
+        "lander/actors/host/trainers.py",
+        "file.seek(max(start, log.stat().st_size - _LOG_TAIL_BYTES))",
+        "file.seek(max(0, log.stat().st_size - _LOG_TAIL_BYTES))",
+        (
+            "tests/integration/supervisor/test_supervision.py::test_the_cause_of_a_death_is_no_warning_and_no_error_of_an_earlier_attempt",
+        ),
+    ),
+    Mutant(
+        "an environment is looked for where the command was given first",
+        "lander/experiments/environment_files.py",
+        "*([] if file is None else [file.absolute().parent.resolve()]), working_directory)",
+        "working_directory, *([] if file is None else [file.absolute().parent.resolve()]))",
+        ("tests/unit/experiments/test_environment_files.py",),
+    ),
+    Mutant(
+        "an environment is named by its file in the record, too",
+        "lander/experiments/parsing.py",
+        'settings["environment"] = files.recorded(name)',
+        "files.recorded(name)",
+        ("tests/unit/experiments/test_environment_files.py",),
+    ),
+    Mutant(
+        "quiet commands say what they are doing",
+        "lander/cli/progress.py",
+        "if _quiet() or (brief",
+        "if (brief",
+        ("tests/unit/cli/test_progress.py",),
+    ),
+    Mutant(
+        "a misspelt environment waits for everything to be imported",
+        "lander/app/requests.py",
+        "    refuse_unknown(experiment, source, files.directories)\n",
+        "",
+        ("tests/integration/cli/test_commands.py::test_a_typing_error_is_refused_before_anything_heavy_is_imported",),
     ),
 )

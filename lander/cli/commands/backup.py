@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from lander.cli.options import CommandSettings, common
+from lander.cli.progress import doing
 from lander.cli.terminal import show
 
 
@@ -24,7 +25,8 @@ def backup(settings: CommandSettings, path: Path) -> int:
     """
     from lander.store.upkeep.backup import back_up
 
-    made = back_up(settings.home, path)
+    with doing(f"copying {settings.home} to {path}"):
+        made = back_up(settings.home, path)
     show(f"{path}: the log up to position {made.position:,}, and {made.files:,} files, {made.size / 1e6:,.1f} MB")
     for name in made.lost:
         show(f"lander-ctl: warning: artifact {name} is missing or damaged, and not in the backup", err=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from lander.cli.options import CommandSettings, common
+from lander.cli.progress import doing
 from lander.cli.terminal import show
 
 
@@ -33,6 +34,7 @@ def diff(settings: CommandSettings, run: str, other: str, other_home: Path | Non
     with Reader(settings.home) as reader, Reader(other_home or settings.home) as others:
         for of, name in ((reader, run), (others, other)):
             only_run(of, name)
-        found = compare(Record(reader, run), Record(others, other))
+        with doing(f"comparing {run} with {other}", brief=True):
+            found = compare(Record(reader, run), Record(others, other))
     show(as_text(found))
     return 0 if found.equal else 1

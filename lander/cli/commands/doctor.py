@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from lander.cli.options import CommandSettings, common
-from lander.cli.terminal import redraw, show
+from lander.cli.progress import doing
+from lander.cli.terminal import show
 
 if TYPE_CHECKING:
     from lander.app.diagnosis import Diagnosis
@@ -43,20 +44,15 @@ def doctor(settings: CommandSettings, as_json: bool, known_bits: Path | None, re
     from lander.app import known_bits as tables
     from lander.app.doctor import Doctor
 
-    shown = sys.stderr.isatty()
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    examined = Doctor(
-        settings.home,
-        tables.read(known_bits or tables.SHIPPED),
-        lambda what: redraw(f"{what} …") if shown else None,
-    )
+    known = tables.read(known_bits or tables.SHIPPED)
     found = []
-    for each in examined.diagnoses():
-        found.append(each)
-        if shown:
-            redraw()
-        if not as_json:
-            show(_line(each, width))
+    with doing("examining this machine") as tell:
+        examined = Doctor(settings.home, known, tell)
+        for each in examined.diagnoses():
+            found.append(each)
+            if not as_json:
+                show(_line(each, width))
     if as_json:
         show(_json(found, examined))
     if record_bits is not None and examined.bits is not None:

@@ -1,7 +1,6 @@
 """`lander-ctl evaluate`: evaluate saved policies."""
 
 import json
-import sys
 import warnings
 from math import isfinite, nan
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from lander.cli.options import CommandSettings, common
-from lander.cli.terminal import redraw, show
+from lander.cli.progress import doing
+from lander.cli.terminal import show
 from lander.protocol.errors import LanderError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
@@ -95,6 +95,11 @@ def _left_out(error: LanderError) -> int:
 
 def _evaluated(reader: "Reader", saved: "Saved", episodes: int | None) -> "EvaluationFinished":
     """Evaluate one policy; raises `LanderError` if it cannot be loaded or its environment fails."""
+    with doing(f"evaluating {saved.run} at step {saved.checkpoint.step:,}"):
+        return _result(reader, saved, episodes)
+
+
+def _result(reader: "Reader", saved: "Saved", episodes: int | None) -> "EvaluationFinished":
     from lander.actors.environment.recording import EnvironmentFailedError
     from lander.actors.trainer.evaluation import as_event, evaluate
     from lander.app.chosen_policies import load
@@ -104,20 +109,11 @@ def _evaluated(reader: "Reader", saved: "Saved", episodes: int | None) -> "Evalu
 
     arm, name = arm_of(reader, saved.run), RunKey.parse(saved.run).experiment
     usual = reader.experiment(name).eval_episodes or ExperimentSpec.model_fields["eval_episodes"].default
-    _show_progress(f"evaluating {saved.run} at step {saved.checkpoint.step:,}")
     try:
         policy = load(reader.home, saved.run, arm, saved.checkpoint)
         return as_event(saved.checkpoint.step, evaluate(policy, evaluation_of(reader, saved.run), episodes or usual))
     except EnvironmentFailedError as error:
         raise LanderError(f"{saved.run}: {error}") from error
-    finally:
-        _show_progress("")
-
-
-def _show_progress(what: str) -> None:
-    """Show on a terminal what is going on, since an evaluation may take long."""
-    if sys.stderr.isatty():
-        redraw(what)
 
 
 # --- showing it -------------------------------------------------------------------------------------------------------

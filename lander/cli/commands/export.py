@@ -1,6 +1,8 @@
 """`lander-ctl export`: write the record in the formats of other tools."""
 
 import time
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -8,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lander.cli.options import FOLLOW_SECONDS, CommandSettings, common
+from lander.cli.progress import doing
 from lander.cli.terminal import show
 from lander.reports.export import formats
 
@@ -47,7 +50,9 @@ def export(settings: CommandSettings, target: str, form: str, output: Path | Non
     if follow and form != "tensorboard":
         raise click.UsageError(f"--follow goes with --to tensorboard, and not with {form}", click.get_current_context())
     with Reader(settings.home) as reader:
-        exported = formats.export(reader, target, form, output)
+        with ExitStack() as stack:
+            begin = partial(stack.enter_context, doing(f"exporting {target} for {form}"))
+            exported = formats.export(reader, target, form, output, begin)
         runs = f"{exported.runs} run{'s' if exported.runs != 1 else ''}"
         show(f"{exported.directory}: {runs} of {target} for {form}, up to position {exported.position:,}")
         if next_step := formats.FORMATS[form].next_step:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 @click.option("--no-monitoring", is_flag=True, help="Do not measure the CPU and memory use of runs.")
 @click.option("--no-shortcuts", is_flag=True, help="Train with SB3's own code only: the same bits, slower.")
 @click.option("--submit", "only_submit", is_flag=True, help="Submit it to the supervisor and print its id, as submit does.")
-@click.option("-q", "--quiet", is_flag=True, help="Print only errors and warnings.")
 @common()
 @click.pass_obj
 def fork(
@@ -37,7 +36,6 @@ def fork(
     training_steps: int | None,
     experiment_id: str | None,
     only_submit: bool,
-    quiet: bool,
     **how: Any,
 ) -> int:
     """Start a new experiment from a checkpoint, with a change.
@@ -65,7 +63,7 @@ def fork(
     wanted = fork_request(settings.home, target, at, overrides, execution=execution, **chosen)
     for notice in (*wanted.notices, *_hints(wanted.experiment)):
         show(f"warning: {notice}", err=True)
-    return hand_over(wanted, settings) if only_submit else carry_out(wanted, settings, quiet)
+    return hand_over(wanted, settings) if only_submit else carry_out(wanted, settings)
 
 
 def _hints(experiment: "Experiment") -> list[str]:

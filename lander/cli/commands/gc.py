@@ -5,6 +5,7 @@ import time
 import click
 
 from lander.cli.options import CommandSettings, common
+from lander.cli.progress import doing
 from lander.cli.terminal import show
 from lander.store.upkeep import retention
 
@@ -43,7 +44,7 @@ def gc(settings: CommandSettings, delete: bool, keep: int, keep_every: int) -> i
     """
     from lander.store.log.reader import Reader
 
-    with Reader(settings.home) as reader:
+    with Reader(settings.home) as reader, doing(f"looking for what no run needs in {settings.home}", brief=True):
         found = retention.garbage(reader, retention.Retention(keep, keep_every), time.time())
     for run, (of, kept) in found.runs.items():
         if kept < of:
@@ -51,7 +52,9 @@ def gc(settings: CommandSettings, delete: bool, keep: int, keep_every: int) -> i
     if not found.files:
         show(f"{settings.home}: nothing to delete")
     elif delete:
-        show(f"{settings.home}: deleted {_what(*retention.delete(settings.home, found))}")
+        with doing(f"deleting {_what(len(found.files), found.size)}", brief=True):
+            deleted = retention.delete(settings.home, found)
+        show(f"{settings.home}: deleted {_what(*deleted)}")
     else:
         what = _what(len(found.files), found.size)
         show(f"{settings.home}: would delete {what}; lander-ctl gc --delete does it")

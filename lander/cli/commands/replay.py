@@ -10,6 +10,7 @@ import click
 
 from lander.app.replay_subject import MOST_AT_ONCE
 from lander.cli.options import CommandSettings, common
+from lander.cli.progress import doing
 from lander.cli.terminal import show
 from lander.protocol.errors import NotFoundError, UsageError
 
@@ -64,14 +65,15 @@ def replay(
         record = Record(reader, run)
         episodes = episodes_by_number(record)
         chosen = choose(record, episodes, words)
+        played = f"{len(chosen):,} episodes" if len(chosen) > 1 else f"episode {chosen[0]:,}"
+        with doing(f"playing {played} of {run} again"):
+            from lander.app.episode_player import Player
 
-        from lander.app.episode_player import Player
-
-        player = Player(record, arm_of(reader, run), episodes, show, _print_error)
-        if check:
-            return 0 if player.check(chosen) else 1
-        which = f"episode{'s' if len(chosen) > 1 else ''}-{'-'.join(map(str, chosen))}"
-        player.film(chosen, output or film_path(settings.home, RunKey.parse(run), which), fps)
+            player = Player(record, arm_of(reader, run), episodes, show, _print_error)
+            if check:
+                return 0 if player.check(chosen) else 1
+            which = f"episode{'s' if len(chosen) > 1 else ''}-{'-'.join(map(str, chosen))}"
+            player.film(chosen, output or film_path(settings.home, RunKey.parse(run), which), fps)
     return 0
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import click
 
 from lander.cli.options import CommandSettings, common
+from lander.cli.progress import Tell, doing
 from lander.cli.terminal import show, show_styled
 
 if TYPE_CHECKING:
@@ -134,11 +135,17 @@ def _markdown(reader: "Reader", found: "Findings", output: Path | None, videos: 
 
 
 def _page(reader: "Reader", found: "Findings", output: Path | None, videos: bool) -> None:
+    with doing(f"drawing the report of {found.experiment}") as tell:
+        _write_page(reader, found, output, _films(reader, found, tell) if videos else None)
+
+
+def _write_page(
+    reader: "Reader", found: "Findings", output: Path | None, films: "dict[str, list[tuple[str, Path]]] | None"
+) -> None:
     from lander.reports.analysis.material import gather
     from lander.reports.render.publication import write_page, write_report
 
     material = gather(reader, found)
-    films = _films(reader, found) if videos else None
     for arm in (arm for arm, shown in (films or {}).items() if not shown):
         show(f"lander-ctl: {arm}: no film, since no completed run of it was evaluated at its end", err=True)
     if output is None:
@@ -147,14 +154,14 @@ def _page(reader: "Reader", found: "Findings", output: Path | None, videos: bool
         write_page(material, output, films)
 
 
-def _films(reader: "Reader", found: "Findings") -> "dict[str, list[tuple[str, Path]]]":
+def _films(reader: "Reader", found: "Findings", tell: Tell) -> "dict[str, list[tuple[str, Path]]]":
     from lander.app.films import films
     from lander.home.durable_files import make_directory
     from lander.home.layout import films_directory
 
     directory = films_directory(reader.home, found.experiment)
     make_directory(directory)
-    return films(reader, found, directory)
+    return films(reader, found, directory, tell)
 
 
 def _tables(reader: "Reader", found: "Findings", output: Path | None, videos: bool) -> None:
@@ -164,8 +171,9 @@ def _tables(reader: "Reader", found: "Findings", output: Path | None, videos: bo
 
     directory = output or _reports(reader, found)
     make_directory(directory)
-    for path in write_tables(reader, gather(reader, found), directory):
-        show(path)
+    with doing(f"writing the tables of {found.experiment}"):
+        for path in write_tables(reader, gather(reader, found), directory):
+            show(path)
 
 
 def _reports(reader: "Reader", found: "Findings") -> Path:

@@ -15,10 +15,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @experiment_options
-@click.option("-q", "--quiet", is_flag=True, help="Print only errors and warnings.")
 @common()
 @click.pass_obj
-def run(settings: CommandSettings, /, quiet: bool, **options: Any) -> int:
+def run(settings: CommandSettings, /, **options: Any) -> int:
     """Train an experiment, show its progress, print the verdict.
 
     FILE is JSON, YAML or TOML; KEY=VALUE changes one of its settings. Stopped, failed and interrupted runs continue from
@@ -39,31 +38,33 @@ def run(settings: CommandSettings, /, quiet: bool, **options: Any) -> int:
     if options["mode"] == "validation":
         from lander.cli.commands.validate import validate_request
 
-        return validate_request(request_from(**options), quiet)
-    return carry_out(request_from(**options), settings, quiet)
+        return validate_request(request_from(**options), settings.quiet)
+    return carry_out(request_from(**options), settings)
 
 
-def carry_out(wanted: "Request", settings: CommandSettings, quiet: bool) -> int:
-    """Conduct an experiment, show its progress, print the verdict; returns the exit code."""
+def carry_out(wanted: "Request", settings: CommandSettings) -> int:
+    """Conduct an experiment, show its progress, print the verdict, neither if quiet; returns the exit code."""
     from lander.app.conduct import conduct
     from lander.app.live_view import live_view
     from lander.store.projections.status import every_run_completed
 
-    with live_view(quiet) as show_status:
+    with live_view(settings.quiet) as show_status:
         standing = conduct(wanted, settings.home, show_status, lambda message: show(f"lander-ctl: {message}", err=True))
     _print_failures(standing, settings.verbose)
-    if not quiet:
+    if not settings.quiet:
         _print_verdict(settings.home, standing["id"])
     return 0 if every_run_completed([standing]) else 1
 
 
 def _print_failures(standing: "ExperimentStatus", verbose: bool) -> None:
-    """Print on standard error, for each run that failed or was skipped, the last line of its traceback (all of it with -v),
-    and why it was not retried."""
+    """Print on standard error, for each run that failed or was skipped, the error in one line (its traceback with -v), and why
+    it was not retried."""
+    from lander.protocol.error_text import in_one_line
+
     for each in standing["runs"]:
         if each["state"] in ("failed", "skipped"):
-            lines = (each["detail"] or "").strip().splitlines() or ["nothing more is known"]
-            detail = "\n".join(lines) if verbose else lines[-1]
+            said = each["detail"] or ""
+            detail = (said.strip() if verbose else in_one_line(said)) or "nothing more is known"
             failure = f"lander-ctl: {each['id']} {each['state']}: {each['cause']}: {detail}"
             given_up = f"; given up: {each['why']}" if each["why"] else ""
             mended = f"; once it is mended, lander-ctl retry {each['id']} --new-code begins it anew"

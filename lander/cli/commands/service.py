@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lander.cli.options import CommandSettings, common
+from lander.cli.progress import doing
 from lander.cli.terminal import show
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ def up(settings: CommandSettings) -> int:
     from lander.store.log.reader import Reader
 
     left = _unfinished(settings)
-    detail, started = client.stay(settings.home)
+    with doing(f"starting a supervisor for {settings.home}", brief=True):
+        detail, started = client.stay(settings.home)
     found = client.running(settings.home)
     whose = f" (process {found.pid})" if found is not None else ""
     show(f"{settings.home}: supervisor {'started' if started else 'already running'}{whose}{detail and f'; {detail}'}")
@@ -59,7 +61,8 @@ def down(settings: CommandSettings) -> int:
     """
     from lander.app import client
 
-    was_running = client.shut_down(settings.home)
+    with doing(f"ending what runs in {settings.home}; runs that train write a checkpoint first", brief=True):
+        was_running = client.shut_down(settings.home)
     left = sum(open_runs for open_runs, _, _ in _unfinished(settings).values())
     rest = f"; lander-ctl up carries on with {left} unfinished run{'s' if left != 1 else ''}" if left else ""
     show(f"{settings.home}: " + (f"supervisor stopped{rest}" if was_running else "no supervisor is running"))

@@ -51,15 +51,13 @@ def status(settings: CommandSettings, target: str | None, watch: bool, as_json: 
 
 def _print_past(reader: "Reader", target: str | None, as_json: bool, at: int) -> None:
     """Print the state at a position; the position itself goes to standard error, since it may be earlier than requested."""
-    import sys
-
-    from lander.cli.commands.check import progress
+    from lander.cli.progress import doing
     from lander.store.projections.rebuild import rebuild
 
     erased_since = _erased_since(reader, at, target)
     with (
-        progress(shown=sys.stderr.isatty()) as tell,
-        rebuild(reader, at, lambda done, of: tell("going back", done, of)) as past,
+        doing(f"going back to position {at:,}", brief=True) as tell,
+        rebuild(reader, at, lambda done, of: tell(f"going back: {100 * done // max(1, of)}%")) as past,
     ):
         _print(past, target, as_json)
         within = f", the last commit before position {at:,}" if past.position() != at else ""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lander.cli.options import common, experiment_options, request_from
+from lander.cli.progress import doing
 from lander.cli.terminal import show
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def validate_request(wanted: "Request", quiet: bool = False) -> int:
     from lander.app.requests import built_everything
 
     experiment = wanted.experiment
-    built = built_everything(wanted)
+    with doing(f"building the environments and models of {len(experiment.arms)} arms"):
+        built = built_everything(wanted)
     for each in built:
         for warning in each.warnings:
             show(f"warning: {each.arm}: {warning}", err=True)

@@ -1,6 +1,5 @@
 """`lander-ctl verify`: re-execute a run and compare it with its record."""
 
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from lander.cli.options import CommandSettings, common
-from lander.cli.terminal import redraw, show
+from lander.cli.progress import doing
+from lander.cli.terminal import show
 from lander.protocol.errors import UsageError
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ def _verify(reader: "Reader", run: str, section: "Section") -> bool:
     with tempfile.TemporaryDirectory(prefix="lander-verify-") as directory:
         scratch = Path(directory)
         prepare(scratch, reader, run, section)
-        reexecute(scratch, run, section.until, _show_progress if sys.stderr.isatty() else lambda standing: None)
+        with doing(f"training {run} again, up to step {section.until:,}") as tell:
+            reexecute(scratch, run, section.until, lambda standing: tell(_progress(standing)))
         with Reader(scratch) as again:
             found = compare(Record(reader, run), Record(again, run), section.after, section.until)
             resumed = status(again, run)["experiments"][0]["runs"][0]["resume"]
@@ -94,6 +95,5 @@ def _notes(section: "Section", checkpoints: int, resumed: str | None) -> "Iterat
         yield "no checkpoint of the record was met, so only actions, rewards and endings were compared"
 
 
-def _show_progress(standing: "RunStatus") -> None:
-    total = standing["total_steps"]
-    redraw(f"re-executing: step {standing['step']:,} of {total:,}")
+def _progress(standing: "RunStatus") -> str:
+    return f"training {standing['id']} again: step {standing['step']:,} of {standing['total_steps']:,}"

@@ -7,6 +7,7 @@ import click
 
 from lander.app.replay_subject import MOST_AT_ONCE
 from lander.cli.options import CommandSettings, common
+from lander.cli.progress import doing
 from lander.cli.terminal import show
 
 
@@ -58,9 +59,12 @@ def video(settings: CommandSettings, run: str, at: str, episodes: int, seed: int
     which = f"step-{checkpoint.step}-seed-{first}{f'-to-{seeds[-1]}' if episodes > 1 else ''}"
     path = output or film_path(settings.home, RunKey.parse(run), which)
 
-    from lander.app.films import difference, film_policy
+    with (
+        doing(f"filming {episodes} episode{'s' if episodes > 1 else ''} of {run} at step {checkpoint.step:,}"),
+        warnings.catch_warnings(action="ignore"),  # the run's log already has these warnings
+    ):
+        from lander.app.films import difference, film_policy
 
-    with warnings.catch_warnings(action="ignore"):  # the run's log already has these warnings
         filmed = film_policy(load(settings.home, run, arm, checkpoint), evaluated, seeds, path)
     for each, played in filmed.played.items():
         show(f"step {checkpoint.step:,}, seed {each}: {played.length:,} steps, return {played.episode_return:.2f}")

@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from lander.cli.options import FOLLOW_SECONDS, CommandSettings, common
+from lander.cli.progress import doing
 from lander.cli.terminal import show
 from lander.protocol.errors import NotFoundError
 
@@ -59,20 +61,27 @@ def wait_while(reader: "Reader", home: Path, open_runs: Callable[[], list[str]])
     from lander.home.lock import is_locked
     from lander.store.log.reader import DATABASE
 
-    hinted = False
+    hinted, tell = False, None
     identity = HomeIdentity(home, DATABASE)
-    while True:
-        identity.require()
-        supervised = is_locked(home)  # read first: the supervisor may record the last end and leave in between
-        runs = open_runs()
-        if not runs:
-            return
-        if not supervised:
-            raise _no_supervisor(reader, runs)
-        if not hinted and _all_paused(reader, runs):
-            show(f"lander-ctl: all that has not ended is paused; lander-ctl resume {runs[0]} goes on", err=True)
-            hinted = True
-        time.sleep(FOLLOW_SECONDS)
+    with ExitStack() as stack:
+        while True:
+            identity.require()
+            supervised = is_locked(home)  # read first: the supervisor may record the last end and leave in between
+            runs = open_runs()
+            if not runs:
+                return
+            if not supervised:
+                raise _no_supervisor(reader, runs)
+            if not hinted and _all_paused(reader, runs):
+                show(f"lander-ctl: all that has not ended is paused; lander-ctl resume {runs[0]} goes on", err=True)
+                hinted = True
+            tell = tell or stack.enter_context(doing(_waiting(runs), brief=True))
+            tell(_waiting(runs))
+            time.sleep(FOLLOW_SECONDS)
+
+
+def _waiting(runs: list[str]) -> str:
+    return f"waiting for {runs[0]}" + (f" and {len(runs) - 1:,} more" if len(runs) > 1 else "")
 
 
 def _all_paused(reader: "Reader", runs: list[str]) -> bool:

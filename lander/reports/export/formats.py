@@ -47,11 +47,14 @@ class Exported(NamedTuple):
     position: int
 
 
-def export(reader: Reader, target: str, form: str, output: Path | None = None) -> Exported:
+def export(
+    reader: Reader, target: str, form: str, output: Path | None = None, begin: Callable[[], object] = lambda: None
+) -> Exported:
     """Write a target, from one snapshot of the log, as a directory that appears only when it is complete.
 
-    Replaces an earlier export there. Raises `NotFoundError` for an unknown target, `UsageError` if a library is missing, if
-    anything but an export lies at `output` or it cannot be written, and `LanderError` if a library fails.
+    Replaces an earlier export there. Calls `begin` when nothing is left to be refused. Raises `NotFoundError` for an unknown
+    target, `UsageError` if a library is missing, if anything but an export lies at `output` or it cannot be written, and
+    `LanderError` if a library fails.
     """
     with reader.snapshot():
         runs, position = reader.runs(target), reader.position()
@@ -60,6 +63,7 @@ def export(reader: Reader, target: str, form: str, output: Path | None = None) -
         about = {"format": form, "target": target, "position": position}
         errors = _library_errors(form, f"{directory}: {form} could not write it")
         with replacing(directory, about) as unfinished, errors:
+            begin()
             write(reader, target, unfinished)
     return Exported(directory, len(runs), position)
 

@@ -76,7 +76,8 @@ def test_an_arm_is_shown_by_the_best_the_median_and_the_worst_episode_of_its_eva
 def test_a_report_shows_them(home, tmp_path, capsys):
     path = tmp_path / "report.html"
     assert main(["report", "x", "--home", str(home), "--format", "html", "--videos", "--output", str(path)]) == 0
-    assert capsys.readouterr() == ("", "lander-ctl: v: no film, since no completed run of it was evaluated at its end\n")
+    lacking = "lander-ctl: v: no film, since no completed run of it was evaluated at its end\n"
+    assert capsys.readouterr() == ("", f"drawing the report of x …\n{lacking}")
     assert path.read_text().count("data:video/mp4;base64,") == 3
     assert len(list((home / "experiments" / "x" / "videos").iterdir())) == 3
 
@@ -106,7 +107,7 @@ def test_an_environment_that_remembers_is_evaluated_with_its_past_once_more(tmp_
 
 
 def video(home, *arguments):
-    return main(["video", RUN, *map(str, arguments), "--home", str(home)])
+    return main(["-q", "video", RUN, *map(str, arguments), "--home", str(home)])
 
 
 def test_a_policy_is_filmed_on_the_seeds_of_its_evaluation(home, words, tmp_path, capsys):

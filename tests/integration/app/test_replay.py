@@ -38,7 +38,7 @@ CASES = {
 
 
 def replay(home, *arguments):
-    return main(["replay", RUN, *map(str, arguments), "--home", str(home)])
+    return main(["-q", "replay", RUN, *map(str, arguments), "--home", str(home)])
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -103,7 +103,7 @@ WRONG = {
     ("training_steps=many",): "training_steps: found 'many'",
     ("fast.hyperparameters.learnin_rate=1",): "learnin_rate: unknown hyperparameter of PPO; did you mean learning_rate?",
     ("environment=CartPol-v1",): "environment: found 'CartPol-v1', which Gymnasium does not have; did you mean CartPole-v1",
-    ("environment=nowhere:Env-v0",): "environment: found 'nowhere:Env-v0': ModuleNotFoundError: No module named 'nowhere'",
+    ("environment=nowhere:Env-v0",): "environment: found 'nowhere:Env-v0'; there is no module nowhere in ",
     ("environment_kwargs.gravity=1",): "environment_kwargs.gravity: unknown argument of CartPole-v1",
     ("environment=Pendulum-v1", "algorithm=DQN", "hyperparameters={}"): "algorithm: found 'DQN'; must be one of A2C, DDPG, PPO",
     ("fast.hyperparameters.policy=CnnPolicy",): "fast.hyperparameters.policy: found 'CnnPolicy'; must be MlpPolicy",
@@ -387,3 +387,27 @@ def test_what_people_say_is_recorded_by_the_supervisor_that_runs(finished):
     assert (code, errors) == (2, "lander-ctl: tiny: has no tag slow; its tags are quick\n")
     kinds = [event.kind for event in finished.events("tiny", "TagsChanged", "ExperimentArchived", "ExperimentUnarchived")]
     assert kinds == ["TagsChanged", "ExperimentArchived", "ExperimentUnarchived"]
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "training_stps=1",
+        "hypotesis=1",
+        "hyperparameters.gama=1",
+        "fast.hyperparameters.learning_rate=fast",
+        "algorithm=PP0",
+        "environment=CartPol-v1",
+        "environment=nowhere:Env-v0",
+        "environment=./nowhere.py:Env-v0",
+    ],
+)
+def test_a_typing_error_is_refused_before_anything_heavy_is_imported(tiny, word):
+    """Nothing that takes long, in particular not torch: nobody waits for it to be told of a typing error."""
+    asked = [sys.executable, "-X", "importtime", "-m", "lander", "run", str(tiny), word]
+    refused = subprocess.run(asked, capture_output=True, text=True, check=False)
+    imported = {line.rpartition("|")[2].strip() for line in refused.stderr.splitlines() if line.startswith("import time")}
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "lander.experiments.parsing" in imported
+    heavy = {"torch", "gymnasium", "numpy", "stable_baselines3", "zmq", "psutil", "rich", "asyncio", "sqlite3", "tarfile"}
+    assert imported & {*heavy, "lander.protocol.events", "lander.store", "lander.supervisor", "lander.reports"} == set()

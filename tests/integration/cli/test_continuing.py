@@ -157,7 +157,7 @@ def test_more_training_steps_extend_what_has_completed_and_all_of_it_can_be_veri
     assert code == 0
     assert "lander-ctl: longer: extended: 2 runs go on" in errors
     assert "longer/fast/0: completed after 384 steps" in output
-    code, output, errors = lander(whole.home, "verify", "longer/fast/0")
+    code, output, errors = lander(whole.home, "verify", "longer/fast/0", "-q")
     assert (code, errors) == (0, "")
     first, second = output.splitlines()
     assert first.startswith("longer/fast/0: steps 1 to 256 come out the same once more: 256 steps and 4 ")
@@ -184,7 +184,7 @@ def test_what_could_only_go_on_inexactly_is_verified_in_sections(whole, tmp_path
     assert lander(whole.home, "resume", "inexact")[0] == 0
     assert lander(whole.home, "wait", "inexact")[0] == 0
     assert whole.run("inexact/fast/0")["resume"] == "inexact"
-    code, output, errors = lander(whole.home, "verify", "inexact/fast/0")
+    code, output, errors = lander(whole.home, "verify", "inexact/fast/0", "-q")
     assert (code, errors) == (0, "")
     first, second, note = output.splitlines()
     assert "come out the same once more" in first
@@ -211,7 +211,7 @@ def test_verify_finds_what_was_not_so(whole, home):
                 rewards[1500 - event.first_step, 0] = 0.5
                 forged = encode_event(event.model_copy(update={"rewards": pack(rewards)}))
                 copy.execute("UPDATE events SET body = ? WHERE position = ?", (forged, position))
-    code, output, errors = lander(home, "verify", "whole/fast/0", "--from", 1024, "--to", 2048)
+    code, output, errors = lander(home, "verify", "whole/fast/0", "--from", 1024, "--to", 2048, "-q")
     assert (code, errors) == (1, "")
     assert "step 1,501: reward 0.5 and 1.0" in output
     assert lander(home, "check")[0] == 1
@@ -226,7 +226,7 @@ def test_a_verification_that_is_interrupted_leaves_nothing_behind(whole, tmp_pat
     scratch = LiveHome(tmp_path / "scratch")
     scratch.home.mkdir()
     monkeypatch.setenv("TMPDIR", str(scratch.home))
-    with start(whole.home, "verify", "whole/fast/0") as process:
+    with start(whole.home, "verify", "whole/fast/0", "-q") as process:
         whole.wait(lambda: scratch.processes() != [], "its supervisor")
         process.send_signal(number)
         output, errors = process.communicate(timeout=60)

@@ -35,7 +35,7 @@ def test_this_machine_is_good_and_nothing_is_left_behind(here):
     assert code == 0
     assert "problem" not in {each["level"] for each in said["diagnoses"]}
     assert all(each["advice"] for each in said["diagnoses"] if each["level"] != "ok")
-    assert errors == f"lander-ctl: {table}: has the bits of this machine\n"
+    assert errors == f"examining this machine …\nlander-ctl: {table}: has the bits of this machine\n"
     (recorded,) = known_bits.read(table).classes
     assert recorded.digests == said["bits"]["digests"]
     assert list(recorded.digests) == list(OPERATIONS)
@@ -68,7 +68,7 @@ def test_whatever_is_wrong_is_named_with_what_to_do_and_nothing_is_changed(here,
     done = subprocess.run(
         command, env=os.environ | OLDER_PROCESSOR, preexec_fn=confine, capture_output=True, text=True, timeout=90, check=False
     )
-    assert (done.returncode, done.stderr) == (1, "")
+    assert (done.returncode, done.stderr) == (1, "examining this machine …\n")
     found = {line[:12].strip(): line[13:] for line in done.stdout.splitlines()}
     assert found["open files"].startswith("problem  at most 200 ")
     assert found["cores"].startswith("ok       1 ")

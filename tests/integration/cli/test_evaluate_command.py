@@ -37,7 +37,7 @@ def home(shared_home):
 @pytest.fixture
 def evaluate(home, capsys):
     def run(*arguments):
-        code = main(["evaluate", *map(str, arguments), "--home", str(home)])
+        code = main(["-q", "evaluate", *map(str, arguments), "--home", str(home)])
         output, errors = capsys.readouterr()
         return code, output, errors
 

@@ -70,7 +70,7 @@ def home(place, words, tmp_path):
 
 
 def evaluate(home, capsys, *arguments):
-    code = main(["evaluate", *arguments, "--home", str(home), "--episodes", "2"])
+    code = main(["-q", "evaluate", *arguments, "--home", str(home), "--episodes", "2"])
     return code, *capsys.readouterr()
 
 
