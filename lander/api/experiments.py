@@ -11,7 +11,7 @@ from lander.api.results import Result, result
 from lander.api.targets import home_of
 from lander.app.conduct import Show, conduct
 from lander.app.notebook_view import NotebookView, in_notebook
-from lander.app.requests import Request, built_everything, recorded, request
+from lander.app.requests import Request, built_everything, recorded, request, request_by_name
 from lander.experiments.specification import ExperimentSpec
 from lander.protocol.errors import UsageError
 from lander.store.log.reader import Reader
@@ -39,16 +39,17 @@ def run(
 ) -> Result:
     """Train an experiment to its end and return what came of it, as `lander-ctl run` does.
 
-    `experiment` is a file, the data of one, or an `Experiment`; `overrides` are `KEY=VALUE`. What was stopped, failed or
-    interrupted goes on from its last checkpoints; without an `experiment`, `experiment_id` names the recorded one to go on
-    with (as it was carried out before, but for `mode`, `max_workers` and `monitoring` where given), and
-    `overrides=["training_steps=…"]` extend it, `["variants.NAME.hyperparameters.…"]` adds an arm, `seeds="+5"` adds five seeds.
-    Its runs train on the code of the environments as it was captured, and with `new_code` those that are added on the code as
-    it is now. `home` is where everything is kept (default: LANDER_HOME, or ./results). `progress` is called with the
-    experiment's status four times a second; True shows it in the notebook or on standard output, None does so in a notebook or
-    on a terminal only, False shows nothing.
-    A failed run is not an exception: look at `completed`. Ctrl-C stops the experiment, then raises `KeyboardInterrupt`.
-    Raises `ConfigurationError` before anything starts, and other `LanderError`s where it cannot be carried out.
+    `experiment` is a file, the id of a recorded experiment, the data of a file, or an `Experiment`; `overrides` are
+    `KEY=VALUE`. What was stopped, failed or interrupted goes on from its last checkpoints. A recorded experiment goes on as
+    it was carried out before, but for `mode`, `max_workers` and `monitoring` where given; `overrides=["training_steps=…"]`
+    extend it, `["variants.NAME.hyperparameters.…"]` adds an arm, `seeds="+5"` adds five seeds. `experiment_id` is the id that
+    an experiment gets. Its runs train on the code of the environments as it was captured, and with `new_code` those that are
+    added on the code as it is now. `home` is where everything is kept (default: LANDER_HOME, or ./results). `progress` is
+    called with the experiment's status four times a second; True shows it in the notebook or on standard output, None does so
+    in a notebook or on a terminal only, False shows nothing.
+    A failed run is not an exception: look at `completed`. Ctrl-C stops the experiment, unless it was under way before, then
+    raises `KeyboardInterrupt`. Raises `ConfigurationError` before anything starts, `OutputClosedError` where progress cannot be
+    shown any more while the experiment goes on, and other `LanderError`s where it cannot be carried out.
     """
     if mode not in (None, "sequential", "parallel"):
         raise UsageError(f"mode: found {mode!r}; must be sequential or parallel; lander.validate trains nothing")
@@ -59,8 +60,9 @@ def run(
     given = {"mode": mode, "max_workers": max_workers, "monitoring": monitoring}
     execution = {name: value for name, value in given.items() if value is not None}
     home = home_of(home)
-    wanted = _wanted(experiment, experiment_id, home, overrides, execution, _seeds(seeds), new_code)
-    _warn(wanted)
+    how: dict[str, Any] = {"execution": execution, "seeds": _seeds(seeds), "new_code": new_code}
+    wanted = _wanted(experiment, experiment_id, home, overrides, **how)
+    _warn_of(wanted)
     with _view(progress) as show:
         standing = conduct(wanted, home, show)
     return result(home, standing)
@@ -86,21 +88,26 @@ def fork(
 
     home = home_of(home)
     wanted = fork_request(home, target, str(at), overrides, execution={}, experiment_id=experiment_id, seeds=_seeds(seeds))
-    _warn(wanted)
+    _warn_of(wanted)
     with _view(progress) as show:
         standing = conduct(wanted, home, show)
     return result(home, standing)
 
 
 def validate(
-    experiment: Source, *, overrides: Sequence[str] = (), seeds: Iterable[int] | str | None = None
+    experiment: Source,
+    *,
+    home: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    seeds: Iterable[int] | str | None = None,
 ) -> "tuple[Built, ...]":
     """Build every environment and model of an experiment and train nothing; returns what was built, arm by arm.
 
-    Raises `ConfigurationError`, one line per problem. Starts and writes nothing.
+    `experiment` is as in `run`; `home` is where a recorded one is looked for. Raises `ConfigurationError`, one line per
+    problem. Starts and writes nothing.
     """
-    wanted = request(experiment, overrides, execution={"mode": "validation"}, seeds=_seeds(seeds))
-    _warn(wanted)
+    wanted = _wanted(experiment, None, home_of(home), overrides, execution={"mode": "validation"}, seeds=_seeds(seeds))
+    _warn_of(wanted)
     return built_everything(wanted)
 
 
@@ -121,15 +128,15 @@ def _wanted(
     experiment_id: str | None,
     home: Path,
     overrides: Sequence[str],
-    execution: Mapping[str, object],
-    seeds: str | None,
-    new_code: bool,
+    **reading: Any,
 ) -> Request:
-    reading: dict[str, Any] = {"execution": execution, "seeds": seeds, "new_code": new_code}
+    """The request for an experiment, named as on the command line; without one, for the recorded experiment of this id."""
+    if isinstance(experiment, str):
+        return request_by_name(experiment, home, overrides, experiment_id=experiment_id, warn=_warn, **reading)
     if experiment is not None:
         return request(experiment, overrides, experiment_id=experiment_id, **reading)
     if experiment_id is None:
-        raise UsageError("experiment: missing; must be given, or experiment_id, to go on with a recorded one")
+        raise UsageError("experiment: missing; must be a file, its data, or the id of a recorded experiment")
     return recorded(home, experiment_id, overrides, **reading)
 
 
@@ -137,9 +144,13 @@ def _seeds(seeds: Iterable[int] | str | None) -> str | None:
     return seeds if seeds is None or isinstance(seeds, str) else ",".join(str(seed) for seed in seeds)
 
 
-def _warn(wanted: Request) -> None:
+def _warn_of(wanted: Request) -> None:
     for notice in wanted.notices:
-        warnings.warn(notice, UserWarning, stacklevel=3)
+        _warn(notice)
+
+
+def _warn(notice: str) -> None:
+    warnings.warn(notice, UserWarning, stacklevel=4)
 
 
 def _view(progress: Progress) -> AbstractContextManager[Show]:

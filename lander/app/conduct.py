@@ -1,15 +1,17 @@
 """An experiment from question to end: the one path that the command line and the Python API share.
 
-Nothing here prints. The caller's `show` gets the experiment's status four times a second. An interruption stops the experiment,
-and a supervisor that was started for it leaves with it.
+Nothing here prints. The caller's `show` gets the experiment's status four times a second. An interruption stops the experiment
+that was set going here, and a supervisor that was started for it leaves with it. A caller whose output is closed leaves the
+experiment going.
 """
 
 import contextlib
+import signal
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from lander.app import client
 from lander.app.interruption import Interruption
@@ -18,7 +20,7 @@ from lander.home.artifacts import write_artifact
 from lander.home.identity import HomeIdentity
 from lander.home.lock import LOCK
 from lander.protocol.commands import Accepted, SubmitExperiment
-from lander.protocol.errors import ConfigurationError, HomeGoneError, LanderError, WireError
+from lander.protocol.errors import ConfigurationError, HomeGoneError, LanderError, OutputClosedError, WireError
 from lander.protocol.states import UNDER_WAY
 from lander.protocol.wire import encode
 from lander.store.log.reader import DATABASE, Reader
@@ -31,7 +33,10 @@ STOP_SECONDS: Final = 45.0
 """How long stopping may take when nobody watches; what does not come to a boundary within 40 s is killed."""
 WHAT_NEXT: Final = "lander-ctl up carries on, lander-ctl down ends what is left"
 
+_JOINED: Final = "; Ctrl-C here does not stop it"
+
 Show = Callable[[ExperimentStatus], object]
+T = TypeVar("T")
 
 
 def submit(wanted: Request, home: Path) -> tuple[Accepted, bool]:
@@ -63,30 +68,53 @@ def submit(wanted: Request, home: Path) -> tuple[Accepted, bool]:
 def conduct(wanted: Request, home: Path, show: Show, tell: Callable[[str], object] = lambda text: None) -> ExperimentStatus:
     """Carry an experiment out to its end; `tell` hears what the supervisor has to say of the submission.
 
-    The first Ctrl-C (or SIGTERM) stops the experiment and then raises `KeyboardInterrupt`; a second one stops waiting.
-    A supervisor that had to be started leaves at the end, unless others use it by then.
+    The first Ctrl-C (or SIGTERM) stops the experiment and then raises `KeyboardInterrupt`; a second one stops waiting. If the
+    experiment was under way before, by whatever set it going, Ctrl-C raises at once, and stops nothing.
+    Nor does an output that is closed: if `show` or `tell` raises `OSError`, or the terminal is closed, the experiment goes on,
+    and `OutputClosedError` is raised. A supervisor that had to be started leaves when nothing is left for it to do.
     Raises what `submit` raises, `HomeGoneError` if the home is deleted, and `LanderError` if the supervisor goes away.
     """
     name = wanted.experiment.experiment_id
-    with Interruption() as interruption:
+    output = _Output()
+    with Interruption(signal.SIGHUP) as interruption:
         accepted, started = submit(wanted, home)
+        joined = accepted.under_way and not started  # what a crash left under way goes on because of us
         try:
             if accepted.detail:
-                tell(f"{name}: {accepted.detail}")
-            return _follow(home, name, show, interruption)
+                output.put(tell, f"{name}: {accepted.detail}{_JOINED if joined else ''}")
+            return _follow(home, name, show, interruption, output, joined=joined)
         except HomeGoneError:
             started = False  # another home may be in its place, which is no concern of ours
             raise
+        except OutputClosedError:
+            raise
         except Exception:
-            _abandon(home, name)
+            if not joined:
+                _abandon(home, name)
             raise
         finally:
             if started:
-                client.let_go(home)
+                client.let_go(home)  # what still trains, when the output was closed, it first brings to its end
 
 
-def _follow(home: Path, name: str, show: Show, interruption: Interruption) -> ExperimentStatus:
-    """Show how the experiment goes until it has ended; raises `HomeGoneError`."""
+class _Output:
+    """Where the experiment is shown, until that raises `OSError`: nothing can be shown there any more."""
+
+    def __init__(self) -> None:
+        self.closed: OSError | None = None
+
+    def put(self, show: Callable[[T], object], what: T) -> None:
+        if self.closed is None:
+            try:
+                show(what)
+            except OSError as error:
+                self.closed = error
+
+
+def _follow(
+    home: Path, name: str, show: Show, interruption: Interruption, output: _Output, *, joined: bool
+) -> ExperimentStatus:
+    """Show how the experiment goes until it has ended; raises `HomeGoneError`, and what ends only the following."""
     stopping = False
     identity = HomeIdentity(home, LOCK, DATABASE)
     with Reader(home) as reader:
@@ -94,18 +122,32 @@ def _follow(home: Path, name: str, show: Show, interruption: Interruption) -> Ex
             identity.require()  # the supervisor sees the same, and has nowhere to say it
             supervised = client.running(home) is not None  # asked first, so that an end it recorded last is seen
             standing = status(reader, name)["experiments"][0]
-            show(standing)
+            closed = output.closed  # for a period: by now, a Ctrl-C that also ended the reader of the output has arrived
+            output.put(show, standing)
             if standing["state"] not in UNDER_WAY:
                 break
             if not supervised:
                 raise LanderError(f"{name}: the supervisor is gone, see {home / 'supervisor.log'}; {WHAT_NEXT}")
-            if interruption.wished and not stopping:
+            if not stopping and _stop_is_wished(name, interruption, closed, joined=joined):
                 client.stop(home, name)
                 stopping = interruption.delivered = True
             _rest(reader, name)
     if stopping:
         raise KeyboardInterrupt(_interrupted(standing))
     return standing
+
+
+def _stop_is_wished(name: str, interruption: Interruption, closed: OSError | None, *, joined: bool) -> bool:
+    """Whether the experiment is to be stopped; raises if only the following of it is to end."""
+    if interruption.wished and not interruption.hung_up:  # read in this order, as a signal may come in between
+        if joined:
+            raise KeyboardInterrupt(f"interrupted: {name} was under way before, and goes on; lander-ctl stop {name} stops it")
+        return True
+    if closed is not None or interruption.hung_up:
+        why = "the terminal was closed" if closed is None else f"nothing more can be shown ({closed.strerror or closed})"
+        next_step = f"lander-ctl run {name} shows it again, lander-ctl stop {name} stops it"
+        raise OutputClosedError(f"{why}; {name} goes on: {next_step}") from closed
+    return False
 
 
 def _rest(reader: Reader, name: str) -> None:
@@ -120,7 +162,7 @@ def _interrupted(standing: ExperimentStatus) -> str:
     done = sum(run["step"] for run in standing["runs"])
     total = sum(run["total_steps"] for run in standing["runs"])
     name = standing["id"]
-    return f"interrupted: {name} was stopped after {done:,} of {total:,} steps; lander-ctl run --experiment-id {name} goes on"
+    return f"interrupted: {name} was stopped after {done:,} of {total:,} steps; lander-ctl run {name} goes on"
 
 
 def _abandon(home: Path, name: str) -> None:

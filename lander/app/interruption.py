@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a flag to poll, so that the running command can end in good order."""
+"""Ctrl-C and other signals to end as a flag to poll, so that the running command can end in good order."""
 
 import signal
 import threading
@@ -9,12 +9,16 @@ from typing import Any, Self
 class Interruption:
     """Sets `wished` at the first Ctrl-C or SIGTERM, and raises `KeyboardInterrupt` at the next one after it is `delivered`.
 
+    Further signals of `numbers` count as well, unless this process was started with them ignored, as `nohup` does with SIGHUP.
     Does nothing outside the main thread: Python runs signal handlers only there.
     """
 
     def __init__(self, *numbers: signal.Signals) -> None:
-        self._numbers = (signal.SIGINT, signal.SIGTERM, *numbers)
+        heard = (number for number in numbers if signal.getsignal(number) != signal.SIG_IGN)
+        self._numbers = (signal.SIGINT, signal.SIGTERM, *heard)
         self.wished = False
+        self.hung_up = False
+        """Whether the wish is no more than that the terminal was closed (SIGHUP)."""
         self.delivered = False
         """Whether the supervisor has received the request to stop: a further signal then ends the waiting."""
         self._before: dict[int, Any] = {}
@@ -31,4 +35,5 @@ class Interruption:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self.delivered:
             raise KeyboardInterrupt("no longer waiting; lander-ctl status tells how it stands, lander-ctl down ends everything")
+        self.hung_up = number == signal.SIGHUP and (self.hung_up or not self.wished)
         self.wished = True

@@ -1,5 +1,6 @@
 """The live view of experiments: a table that is redrawn on a terminal, or a line for each change elsewhere."""
 
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -45,7 +46,7 @@ def live_view(quiet: bool = False) -> Iterator[Show]:
     from rich.console import Console
 
     console = Console(highlight=False)
-    if not console.is_terminal or console.is_dumb_terminal:
+    if not sys.stdout.isatty() or console.is_dumb_terminal:  # rich takes a pipe for a terminal where FORCE_COLOR is set
         yield Lines().show
         return
     with tables(console) as show:
@@ -61,16 +62,12 @@ class Lines:
     def __init__(self) -> None:
         self._states: dict[str, str] = {}
         self._progress_at = time.monotonic()
-        self._reader_gone = False
 
     def show(self, experiment: "ExperimentStatus") -> None:
-        """Print what has changed; after the reader has closed the pipe, print nothing more and go on."""
+        """Print what has changed; raises as `print` does."""
         lines = list(self._changes(experiment))
-        try:
-            if lines and not self._reader_gone:
-                print(printable("\n".join(lines)), flush=True)
-        except BrokenPipeError:
-            self._reader_gone = True
+        if lines:
+            print(printable("\n".join(lines)), flush=True)
 
     def _changes(self, experiment: "ExperimentStatus") -> Iterator[str]:
         state = experiment["state"]  # of a start, the line of the run tells

@@ -3,7 +3,7 @@
 What is imported in functions is not needed to refuse a typing error, which must not wait for it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from lander.experiments.environment_files import EnvironmentFiles, beside
 from lander.experiments.parsing import parse_experiment, read_experiment
 from lander.experiments.specification import ExperimentSpec
 from lander.protocol.code import Code
-from lander.protocol.errors import ConfigurationError
+from lander.protocol.errors import ConfigurationError, UsageError
 from lander.protocol.experiment import Experiment
 
 if TYPE_CHECKING:
@@ -127,6 +127,32 @@ def built_everything(wanted: Request) -> "tuple[Built, ...]":
 
     experiment, directories = wanted.experiment, wanted.execution.directories
     return on_captured_code(build_everything, experiment, wanted.source, directories, archive=wanted.archive, home=wanted.home)
+
+
+def request_by_name(
+    name: str,
+    home: Path,
+    overrides: Sequence[str] = (),
+    *,
+    experiment_id: str | None = None,
+    warn: Callable[[str], object],
+    **reading: Any,
+) -> Request:
+    """The request for what a name stands for, as `named_experiment` finds it: a file, or a recorded experiment to continue.
+
+    `experiment_id` names the experiment of a file. `warn` hears if the name stands for both.
+    """
+    from lander.app.named_experiment import named_experiment
+
+    found = named_experiment(home, name)
+    if found.notice:
+        warn(found.notice)
+    if found.file is not None:
+        return request(found.file, overrides, experiment_id=experiment_id, **reading)
+    if experiment_id not in (None, name):
+        new = f"lander-ctl fork {name}/ARM begins a new one from it"
+        raise UsageError(f"--experiment-id {experiment_id}: {name} is recorded, and keeps its id; {new}")
+    return recorded(home, name, overrides, **reading)
 
 
 def recorded(

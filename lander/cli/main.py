@@ -5,17 +5,20 @@ Each command is a module of its own, imported on use: `lander-ctl status` must n
 
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import Final
 
 import click
 
-from lander.cli.options import CommandSettings, common
+from lander.cli.options import CommandSettings, common, takes_settings
 from lander.cli.terminal import show
 from lander.protocol.errors import LanderError
 from lander.protocol.text import printable
 
 INTERRUPTED: Final = 130
+OUTPUT_CLOSED: Final = 141
+"""As of a program that SIGPIPE ends."""
 USAGE: Final = 2
 
 COMMANDS: Final = {
@@ -93,7 +96,8 @@ def cli() -> None:
 
     TARGET is EXPERIMENT, EXPERIMENT/ARM or EXPERIMENT/ARM/SEED.
 
-    Exit codes: 0 done; 1 a run failed; 2 wrong usage or configuration; 3 no supervisor, or not found; 130 interrupted.
+    Exit codes: 0 done; 1 a run failed; 2 wrong usage or configuration; 3 no supervisor, or not found; 130 interrupted; 141 the
+    reader of the output closed it (what trains goes on).
     """
 
 
@@ -101,20 +105,39 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command line (this process's own by default); returns the exit code."""
     if "_LANDER_CTL_COMPLETE" in os.environ:
         cli.main(prog_name="lander-ctl")  # click answers the shell's request for completion, and exits
+    try:
+        code = _exit_code(sys.argv[1:] if arguments is None else arguments)
+    except OSError:  # errors are reported inside, so this is that even the report cannot be written
+        code = OUTPUT_CLOSED
+    _drop_unwritten()
+    return code
+
+
+def _exit_code(arguments: list[str]) -> int:
+    """Run a command line and report its error; raises `OSError` if the output, or standard error, cannot be written."""
     settings = CommandSettings()
     try:
-        code = _invoke(sys.argv[1:] if arguments is None else arguments, settings)
+        code = _invoke(arguments, settings)
         if sys.stdout:  # None if the parent process closed it
             sys.stdout.flush()
         return code
     except BrokenPipeError:  # the reader of our output, such as `head`, has closed the pipe
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        raise
     except KeyboardInterrupt as interrupt:
-        _print_error(str(interrupt) or "interrupted")
+        with suppress(OSError):  # Ctrl-C ends the reader of the output, too: `lander-ctl run FILE 2>&1 | tee LOG`
+            _print_error(str(interrupt) or "interrupted")
         return INTERRUPTED
     except Exception as error:
         return _report_error(error, settings.verbose)
+
+
+def _drop_unwritten() -> None:
+    """Have what could not be written go nowhere: Python would try again at its end, fail, and change the exit code."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _invoke(arguments: list[str], settings: CommandSettings) -> int:
@@ -134,7 +157,7 @@ def _report_error(error: Exception, verbose: bool) -> int:
         show("".join(traceback.format_exception(error)), err=True, end="")
     match error:
         case click.UsageError() if not _is_empty(error):
-            _print_error(" ".join(error.format_message().split()) + _usage_hint(error))
+            _print_error(" ".join(_usage_problem(error).split()) + _usage_hint(error))
             return USAGE
         case click.ClickException():
             show(error.format_message(), err=True)
@@ -156,6 +179,16 @@ def _report_error(error: Exception, verbose: bool) -> int:
 def _is_empty(error: click.UsageError) -> bool:
     """Whether the command line was empty, so that click shows the help."""
     return isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ()))
+
+
+def _usage_problem(error: click.UsageError) -> str:
+    """What is wrong, and for a setting that was taken for an option, how it is given."""
+    if isinstance(error, click.NoSuchOption) and error.ctx is not None and takes_settings(error.ctx.command):
+        from lander.experiments.overrides import as_override
+
+        if override := as_override(error.option_name.lstrip("-").replace("-", "_")):
+            return f"{error.message.rstrip('.')}; a setting is given as {override}"
+    return error.format_message()
 
 
 def _usage_hint(error: click.UsageError) -> str:

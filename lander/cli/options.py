@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from lander.cli.terminal import show
+from lander.cli.terminal import warn
 
 if TYPE_CHECKING:
     from lander.app.requests import Request
@@ -69,10 +69,18 @@ def common(envvar: str | None = None) -> Callable[[F], F]:
     return decorate
 
 
+def at_option(**attributes: Any) -> Callable[[F], F]:
+    """`--at`, the checkpoint of a run: the same words in every command that takes one."""
+    return click.option("--at", metavar="STEP|last|best|final", **attributes)
+
+
 _EXPERIMENT_OPTIONS: Final = (
-    click.argument("words", nargs=-1, metavar="[FILE] [KEY=VALUE]..."),
-    click.option("--config", metavar="FILE", help="The experiment FILE, as an option."),
-    click.option("--experiment-id", metavar="ID", help="Name a new experiment; without a FILE, continue ID."),
+    click.argument("words", nargs=-1, metavar="FILE|EXPERIMENT [KEY=VALUE]..."),
+    click.option("--config", metavar="FILE", help="The FILE, as an option."),
+    click.option("--experiment-id", metavar="ID", help="Give the experiment of the FILE this id."),
+    click.option(
+        "--training-steps", type=click.IntRange(min=1), metavar="N", help="Train every run up to N steps: training_steps=N."
+    ),
     click.option(
         "--mode",
         type=click.Choice(["sequential", "parallel", "validation"]),
@@ -82,7 +90,7 @@ _EXPERIMENT_OPTIONS: Final = (
     click.option(
         "--seeds",
         metavar="SEEDS",
-        help="Seeds of every arm, such as 0-4 or 1,7; +5 adds five seeds to the experiment of --experiment-id.",
+        help="Seeds of every arm, such as 0-4 or 1,7; +5 adds five seeds to a recorded EXPERIMENT.",
     ),
     click.option("--new-code", is_flag=True, help="Train added runs on the environment's code as it is now, not as captured."),
     click.option("--no-monitoring", is_flag=True, help="Do not measure the CPU and memory use of runs."),
@@ -108,6 +116,11 @@ _EXPERIMENT_OPTIONS: Final = (
 )
 
 
+def takes_settings(command: click.Command) -> bool:
+    """Whether a command takes `KEY=VALUE`."""
+    return any("KEY=VALUE" in str(parameter.metavar) for parameter in command.params)
+
+
 def experiment_options(function: F) -> F:
     """The file, its overrides and its execution; `request_from` turns these options into a request."""
     for option in reversed(_EXPERIMENT_OPTIONS):
@@ -123,23 +136,32 @@ def request_from(
     no_monitoring: bool,
     no_shortcuts: bool,
     experiment_id: str | None,
+    training_steps: int | None,
     **reading: Any,
 ) -> "Request":
     """The request that the options describe; raises `ConfigurationError` if the experiment is invalid.
 
-    Without a file, it is the recorded experiment of that id, with overrides and options applied.
+    A recorded experiment is taken as it is, with overrides and options applied.
     """
-    from lander.app.requests import recorded, request
+    from lander.app.requests import recorded, request, request_by_name
 
-    file, overrides = _file_and_overrides(words, config, experiment_id)
-    execution = given_execution(mode, max_workers, no_monitoring, no_shortcuts)
-    if file is None and experiment_id is not None:
-        found = recorded(_home(), experiment_id, overrides, execution=execution, **reading)
+    name, overrides = _name_and_overrides(words, config, experiment_id)
+    overrides = with_training_steps(overrides, training_steps)
+    reading["execution"] = given_execution(mode, max_workers, no_monitoring, no_shortcuts)
+    if config is not None:
+        found = request(Path(config), overrides, experiment_id=experiment_id, **reading)
+    elif name is not None:
+        found = request_by_name(name, _home(), overrides, experiment_id=experiment_id, warn=warn, **reading)
     else:
-        found = request(Path(file or ""), overrides, execution=execution, experiment_id=experiment_id, **reading)
+        found = recorded(_home(), experiment_id or "", overrides, **reading)
     for notice in found.notices:
-        show(f"warning: {notice}", err=True)
+        warn(notice)
     return found
+
+
+def with_training_steps(overrides: tuple[str, ...], training_steps: int | None) -> tuple[str, ...]:
+    """The overrides with those of `--training-steps`, which is another spelling of `training_steps=N`."""
+    return overrides if training_steps is None else (*overrides, f"training_steps={training_steps}")
 
 
 def given_execution(mode: str | None, max_workers: int | None, no_monitoring: bool, no_shortcuts: bool) -> dict[str, Any]:
@@ -154,17 +176,17 @@ def _home() -> Path:
     return (settings or CommandSettings()).home
 
 
-def _file_and_overrides(
+def _name_and_overrides(
     words: tuple[str, ...], config: str | None, experiment_id: str | None
 ) -> tuple[str | None, tuple[str, ...]]:
-    """The file, if one is named, and the overrides."""
+    """The name of the experiment, if there is one before the overrides, and the overrides."""
     if config is not None:
-        return config, words
+        return None, words
     if words and ("=" not in words[0] or Path(words[0]).exists()):
         return words[0], words[1:]
     if experiment_id is None:
         raise click.UsageError(
-            "which experiment? Name its FILE before any KEY=VALUE, or go on with a recorded one by --experiment-id",
+            "which experiment? Name its FILE, or the id of a recorded EXPERIMENT, before any KEY=VALUE",
             click.get_current_context(),
         )
     return None, words

@@ -1,6 +1,7 @@
 """The way to the terminal: whatever a command prints goes through here, so nothing from outside is obeyed by a terminal."""
 
 import shutil
+from contextlib import suppress
 
 import click
 
@@ -16,6 +17,12 @@ class _Progress:
 def show(text: object, *, err: bool = False, end: str = "\n") -> None:
     """Print text, with what a terminal would obey or hide made visible; raises as `print` does."""
     _print(f"{printable(str(text))}{end}", err)
+
+
+def warn(text: object) -> None:
+    """Print a warning on standard error; if nobody can read it there, what was asked for is done all the same."""
+    with suppress(OSError):
+        show(f"warning: {text}", err=True)
 
 
 def show_styled(text: str) -> None:

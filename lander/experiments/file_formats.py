@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import yaml
 
 MAX_FILE_BYTES: Final = 2**20
+SUFFIXES: Final = (".json", ".yaml", ".yml", ".toml")
+"""Every experiment file has one of them."""
 
 
 def read_data(path: Path) -> object:

@@ -16,6 +16,13 @@ from lander.experiments.spellings import ARM_KEYS, WrittenArm, WrittenExperiment
 from lander.protocol.refusals import did_you_mean, shown
 
 VARIANTS: Final = "variants"
+_OPTIONS: Final = {
+    "mode": "--mode",
+    "max_workers": "--max-workers",
+    "monitoring": "--no-monitoring",
+    "no_shortcuts": "--no-shortcuts",
+}
+"""How an experiment is carried out is no setting of it."""
 
 
 def apply_override(written: WrittenExperiment, override: str, *, may_add: bool = False) -> None:
@@ -28,6 +35,8 @@ def apply_override(written: WrittenExperiment, override: str, *, may_add: bool =
     if not all(path) or not text.strip():
         raise ValueError(f"{override}: found no KEY=VALUE; must be like training_steps=20_000")
     try:
+        if path[-1] == "seeds" and text.strip().startswith("+"):  # which YAML takes for a number
+            raise ValueError(adding_seeds(written, text.strip()))
         value = parse_yaml(text)
         if path[0] in EXPERIMENT_KEYS:
             _put(written.top, path, value)
@@ -38,6 +47,12 @@ def apply_override(written: WrittenExperiment, override: str, *, may_add: bool =
             _set_in_arm(written, arm, *_in_plural(rest, value))
     except ValueError as error:
         raise ValueError(f"{override}: {error}") from None
+
+
+def adding_seeds(written: WrittenExperiment, more: str) -> str:
+    """How seeds such as `+5` are added."""
+    name = written.top.get("experiment_id", "EXPERIMENT")
+    return f"seeds are added by --seeds, and to a recorded experiment: lander-ctl run {name} --seeds {more}"
 
 
 def _in_plural(path: list[str], value: object) -> tuple[list[str], object]:
@@ -56,7 +71,8 @@ def _named_arm(written: WrittenExperiment, path: list[str], may_add: bool) -> tu
         return _new_variant(written, path, may_add)
     known = (*arms, *ARM_KEYS, *EXPERIMENT_KEYS)
     first = path[0]
-    hint = as_hyperparameter(first) or elsewhere(first) or did_you_mean(first, known) or f"; the arms are {', '.join(arms)}"
+    guess = as_hyperparameter(first) or elsewhere(first) or did_you_mean(first, known)
+    hint = _as_option(first) or guess or f"; the arms are {', '.join(arms)}"
     raise ValueError(f"found no arm or setting called {first}{hint}")
 
 
@@ -149,7 +165,22 @@ def _clear(settings: object, path: Sequence[str]) -> None:
         settings.pop("seed", None)
 
 
+def _as_option(name: str) -> str:
+    """A hint if the name is no setting of the experiment, but of how it is carried out."""
+    return f"; it is an option: {_OPTIONS[name]}" if name in _OPTIONS else ""
+
+
+def as_override(name: str) -> str | None:
+    """The override that sets what has this name, a setting or a hyperparameter; None if there is no such thing."""
+    if name in (*ARM_KEYS, *EXPERIMENT_KEYS):
+        return f"{name}=VALUE"
+    return f"hyperparameters.{name}=VALUE" if _is_hyperparameter(name) else None
+
+
+def _is_hyperparameter(name: object) -> bool:
+    return any(name in accepted(algorithm) for algorithm in ALGORITHMS)
+
+
 def as_hyperparameter(name: object) -> str:
     """`; did you mean hyperparameters.…?` if the name is a hyperparameter, otherwise an empty string."""
-    known = any(name in accepted(algorithm) for algorithm in ALGORITHMS)
-    return f"; did you mean hyperparameters.{name}?" if known else ""
+    return f"; did you mean hyperparameters.{name}?" if _is_hyperparameter(name) else ""

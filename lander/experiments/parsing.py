@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from lander.experiments.environment_files import EnvironmentFiles, beside
 from lander.experiments.file_formats import read_data
-from lander.experiments.overrides import apply_override, refuse_empty_variants, set_in_every_arm
+from lander.experiments.overrides import adding_seeds, apply_override, refuse_empty_variants, set_in_every_arm
 from lander.experiments.problems import configuration_error, problem_lines
 from lander.experiments.specification import RESOLVED, ExperimentSpec
 from lander.experiments.spellings import COMMON, WrittenExperiment
@@ -119,6 +119,5 @@ def _record_modules(written: WrittenExperiment, normal: Mapping[str, Any], files
 
 def _set_seeds(written: WrittenExperiment, seeds: str) -> None:
     if seeds.startswith("+"):
-        again = f"lander-ctl run --experiment-id ID --seeds {seeds}"
-        raise ValueError(f"seeds: found {seeds}, which adds to an experiment that is recorded, not to a file: {again}")
+        raise ValueError(f"seeds: found {seeds}; {adding_seeds(written, seeds)}")
     set_in_every_arm(written, ["seeds"], seeds)

@@ -49,7 +49,9 @@ from lander.protocol.refusals import refusal, shown
 
 
 def _seed_range(value: object) -> object:
-    """`0-2,9` as the seeds it denotes; a value that is not text is left to the type."""
+    """`0-2,9` as the seeds it denotes; a value that is neither text nor a number is left to the type."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise refusal(f"found {shown(value)}; must be like {_seeds_meant(value)}")
     if not isinstance(value, str):
         return value
     seeds: list[int] = []
@@ -60,6 +62,12 @@ def _seed_range(value: object) -> object:
             raise refusal(f"found {shown(value)}; must be seeds and ranges such as 0-4 or 1,7, at most {MAX_SEEDS}")
         seeds += range(first, last + 1)
     return seeds
+
+
+def _seeds_meant(number: int) -> str:
+    """What a number in the place of a list of seeds may mean, written as seeds."""
+    many = f"0-{number - 1} for {number} seeds" if 1 < number <= MAX_SEEDS else "0-4 for five seeds"
+    return f"{many}, or [{number}] for seed {number} alone" if 0 <= number <= MAX_SEED else many
 
 
 def _distinct_seeds(seeds: tuple[int, ...]) -> tuple[int, ...]:

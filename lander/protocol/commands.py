@@ -158,11 +158,15 @@ class Ping(Message):
 
 
 class Accepted(Message):
-    """The command was carried out and is durable; `subject` is the experiment id or target it concerns."""
+    """The command was carried out and is durable; `subject` is the experiment id or target it concerns.
+
+    `under_way` answers a submission: some of the experiment's runs trained, or were to start by themselves, before it.
+    """
 
     kind: ClassVar[str] = "Accepted"
     subject: Text = ""
     detail: Text = ""
+    under_way: bool = False
 
 
 class Refused(Message):

@@ -79,6 +79,13 @@ class HomeGoneError(HomeError):
     exit_code = 3
 
 
+class OutputClosedError(LanderError):
+    """The output was closed by its reader, such as `head`, or with its terminal: what trains goes on, but cannot be shown."""
+
+    code = "output-closed"
+    exit_code = 141  # as of a program that SIGPIPE ends
+
+
 class WireError(LanderError):
     """Bytes that are not a message of ours; raised by the decoder and by nothing else."""
 

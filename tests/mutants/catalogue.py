@@ -1376,4 +1376,51 @@ MUTANTS = (
         "",
         ("tests/integration/cli/test_commands.py::test_a_typing_error_is_refused_before_anything_heavy_is_imported",),
     ),
+    Mutant(
+        "a closed output stops the experiment",
+        "lander/app/conduct.py",
+        "        except OutputClosedError:\n            raise\n",
+        "",
+        ("tests/integration/cli/test_detaching.py::test_an_output_that_fails_stops_nothing_and_lets_the_supervisor_go",),
+    ),
+    Mutant(
+        "a supervisor that was left alone stays for ever",
+        "lander/app/conduct.py",
+        "        except OutputClosedError:\n            raise\n",
+        "        except OutputClosedError:\n            started = False\n            raise\n",
+        ("tests/integration/cli/test_detaching.py::test_an_output_that_fails_stops_nothing_and_lets_the_supervisor_go",),
+    ),
+    Mutant(
+        "who only looks on may stop an experiment",
+        "lander/app/conduct.py",
+        "joined = accepted.under_way and not started",
+        "joined = False",
+        (
+            "tests/integration/cli/test_detaching.py"
+            "::test_ctrl_c_in_a_second_run_detaches_it_and_in_the_first_one_stops_the_experiment",
+        ),
+    ),
+    Mutant(
+        "what is about to stop is under way",
+        "lander/supervisor/core/submission.py",
+        'run.expected not in TERMINAL | {"paused"}',
+        'run.state not in TERMINAL | {"paused"}',
+        (
+            "tests/unit/supervisor/core/test_decide_submission.py::test_an_answer_tells_whether_the_experiment_was_under_way_before",
+        ),
+    ),
+    Mutant(
+        "a closed pipe is a success",
+        "lander/cli/main.py",
+        "        code = OUTPUT_CLOSED\n",
+        "        code = 0\n",
+        ("tests/integration/cli/test_commands.py::test_whatever_prints_into_a_closed_pipe_exits_with_141",),
+    ),
+    Mutant(
+        "an id hides a file of its name",
+        "lander/app/named_experiment.py",
+        "    if _is_called_like_a_file(path) and path.is_file():",
+        "    if _is_called_like_a_file(path) and path.is_file() and name not in _recorded(home):",
+        ("tests/unit/app/test_named_experiment.py::test_of_both_the_file_is_meant_and_it_is_said",),
+    ),
 )

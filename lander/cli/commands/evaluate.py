@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from lander.cli.options import CommandSettings, common
+from lander.cli.options import CommandSettings, at_option, common
 from lander.cli.progress import doing
 from lander.cli.terminal import show
 from lander.protocol.errors import LanderError, NotFoundError, UsageError
@@ -30,7 +30,7 @@ WIDTHS: Final = (11, 8, 20, 10, 10)
 @click.option(
     "--episodes", type=click.IntRange(1, 10_000), metavar="N", help="Episodes of each policy (default: as in the experiment)."
 )
-@click.option("--at", metavar="STEP|last|best|final", help="The checkpoint (default: last); best is best in evaluation.")
+@at_option(help="The checkpoint (default: last); best is best in evaluation.")
 @click.option("--json", "as_json", is_flag=True, help="Every return and length, for programs.")
 @common()
 @click.pass_obj

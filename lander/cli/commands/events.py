@@ -19,7 +19,9 @@ _PAGE: Final = 256
 @click.command()
 @click.argument("target", required=False)
 @click.option("--kind", "kinds", multiple=True, metavar="KIND", help="Only events of this kind; may be given several times.")
-@click.option("--after", type=click.IntRange(min=0), default=0, metavar="POS", help="Only events after this position.")
+@click.option(
+    "--after", type=click.IntRange(min=0), default=0, metavar="POSITION", help="Only events after POSITION of the log."
+)
 @click.option("-f", "--follow", is_flag=True, help="Follow new events: of a TARGET until it has ended, else until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line, with every value in full.")
 @common()

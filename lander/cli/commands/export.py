@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -17,10 +17,12 @@ from lander.reports.export import formats
 if TYPE_CHECKING:
     from lander.store.log.reader import Reader
 
+_TO: Final = "The tool, or the form of tables, for which the record is written; lander-ctl report --format has the findings."
+
 
 @click.command()
 @click.argument("target")
-@click.option("--to", "form", type=click.Choice(list(formats.FORMATS)), required=True, help="The format.")
+@click.option("--to", "form", type=click.Choice(list(formats.FORMATS)), required=True, help=_TO)
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),

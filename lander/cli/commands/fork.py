@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lander.cli.options import CommandSettings, common, given_execution
-from lander.cli.terminal import show
+from lander.cli.options import CommandSettings, at_option, common, given_execution, with_training_steps
+from lander.cli.terminal import warn
 
 if TYPE_CHECKING:
     from lander.protocol.experiment import Experiment
@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("target")
 @click.argument("overrides", nargs=-1, metavar="KEY=VALUE...")
-@click.option(
-    "--at", required=True, metavar="STEP|last|best|final", help="The checkpoint to start from; best is best in evaluation."
-)
+@at_option(required=True, help="The checkpoint to start from; best is best in evaluation.")
 @click.option("--training-steps", type=click.IntRange(min=1), metavar="N", help="Train both arms up to N steps.")
 @click.option("--seeds", metavar="SEEDS", help="Fork only these seeds of the arm, such as 0-4 or 1,7.")
 @click.option("--experiment-id", metavar="ID", help="Name the new experiment.")
@@ -57,12 +55,11 @@ def fork(
     from lander.cli.commands.submit import hand_over
 
     execution = given_execution(how["mode"], how["max_workers"], how["no_monitoring"], how["no_shortcuts"])
-    if training_steps is not None:
-        overrides = (*overrides, f"training_steps={training_steps}")
+    changes = with_training_steps(overrides, training_steps)
     chosen = {"experiment_id": experiment_id, "seeds": how["seeds"]}
-    wanted = fork_request(settings.home, target, at, overrides, execution=execution, **chosen)
+    wanted = fork_request(settings.home, target, at, changes, execution=execution, **chosen)
     for notice in (*wanted.notices, *_hints(wanted.experiment)):
-        show(f"warning: {notice}", err=True)
+        warn(notice)
     return hand_over(wanted, settings) if only_submit else carry_out(wanted, settings)
 
 

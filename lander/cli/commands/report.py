@@ -27,7 +27,14 @@ _COLOURS: Final = ("bright_blue", "bright_red", "green", "magenta", "yellow", "c
 
 @click.command()
 @click.argument("experiment")
-@click.option("--format", "form", type=click.Choice(_FORMS), default="text", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(_FORMS),
+    default="text",
+    show_default=True,
+    help="How the findings are written, for people; lander-ctl export --to writes the record for other tools.",
+)
 @click.option("--output", type=click.Path(path_type=Path), metavar="PATH", help="The file to write; for csv, a directory.")
 @click.option(
     "--threshold", type=float, metavar="RETURN", help="Report the steps to this mean return.  [default: the baseline's]"

@@ -20,20 +20,22 @@ if TYPE_CHECKING:
 def run(settings: CommandSettings, /, **options: Any) -> int:
     """Train an experiment, show its progress, print the verdict.
 
-    FILE is JSON, YAML or TOML; KEY=VALUE changes one of its settings. Stopped, failed and interrupted runs continue from
-    their last checkpoints, whether the experiment is given by FILE or by id. More training_steps extend its runs, more seeds
-    add runs, and one more variant adds an arm: only what is added trains.
+    FILE is JSON, YAML or TOML; EXPERIMENT is the id of a recorded one; KEY=VALUE changes a setting. Stopped, failed and
+    interrupted runs continue from their last checkpoints, whether the experiment is given by FILE or by id. More training_steps
+    extend its runs, more seeds add runs, and one more variant adds an arm: only what is added trains.
 
     \b
     Examples:
       lander-ctl run examples/demo.yaml
       lander-ctl run examples/demo.yaml training_steps=10_000 variants.fast.hyperparameters.learning_rate=1e-2 --seeds 0-4
-      lander-ctl run --experiment-id demo training_steps=100_000
-      lander-ctl run --experiment-id demo --seeds +5
-      lander-ctl run --experiment-id demo variants.wide.hyperparameters.learning_rate=1e-2
+      lander-ctl run demo
+      lander-ctl run demo training_steps=100_000
+      lander-ctl run demo --seeds +5
+      lander-ctl run demo variants.wide.hyperparameters.learning_rate=1e-2
 
-    Ctrl-C stops the experiment at its next checkpoint; a second Ctrl-C does not wait for that. Closing the terminal does not
-    stop it: lander-ctl status shows its state, lander-ctl stop stops it. The exit code is 0 only if every run completed.
+    Ctrl-C stops the experiment at its next checkpoint; a second Ctrl-C does not wait for that. If the experiment was under way
+    before, Ctrl-C ends only this command. Closing the terminal, or the pipe that reads the output, stops nothing: lander-ctl
+    status shows its state, lander-ctl stop stops it. The exit code is 0 only if every run completed.
     """
     if options["mode"] == "validation":
         from lander.cli.commands.validate import validate_request

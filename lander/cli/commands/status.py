@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 @click.argument("target", required=False)
 @click.option("--watch", is_flag=True, help="Keep the output up to date: a TARGET until it has ended, else until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object; with --watch, one per line at each change.")
-@click.option("--at", type=click.IntRange(min=0), metavar="POSITION", help="The state at POSITION of the log.")
+@click.option("--position", type=click.IntRange(min=0), metavar="POSITION", help="The state at POSITION of the log.")
+@click.option("--at", type=click.IntRange(min=0), hidden=True, help="What --position was called.")
 @common()
 @click.pass_obj
-def status(settings: CommandSettings, target: str | None, watch: bool, as_json: bool, at: int | None) -> int:
+def status(
+    settings: CommandSettings, target: str | None, watch: bool, as_json: bool, position: int | None, at: int | None
+) -> int:
     """Show the state of experiments.
 
     Without a TARGET, of every experiment; with a TARGET, of its runs. On a terminal the table leaves out what does not fit.
@@ -32,15 +35,16 @@ def status(settings: CommandSettings, target: str | None, watch: bool, as_json: 
       lander-ctl status
       lander-ctl status demo/fast --watch
       lander-ctl status --json | jq '.experiments[].runs[] | {id, state, percent}'
-      lander-ctl status demo --at 1000
+      lander-ctl status demo --position 1000
     """
     from lander.store.log.reader import Reader
 
-    if watch and at is not None:
-        raise click.UsageError("--at does not go with --watch: the past does not change", click.get_current_context())
+    position = at if position is None else position
+    if watch and position is not None:
+        raise click.UsageError("--position does not go with --watch: the past does not change", click.get_current_context())
     with Reader(settings.home) as reader:
-        if at is not None:
-            _print_past(reader, target, as_json, at)
+        if position is not None:
+            _print_past(reader, target, as_json, position)
         elif watch:
             _watch(reader, target, as_json)
         else:

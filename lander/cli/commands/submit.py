@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 def submit(settings: CommandSettings, /, **options: Any) -> int:
     """Submit an experiment to the supervisor.
 
-    Starts a supervisor if none runs; it keeps running when this terminal is closed. Stopped, failed and interrupted runs
-    continue from their last checkpoints. Prints only the experiment's id on standard output.
+    FILE, EXPERIMENT and KEY=VALUE are as for run. Starts a supervisor if none runs; it keeps running when this terminal is
+    closed. Stopped, failed and interrupted runs continue from their last checkpoints. Prints only the experiment's id on
+    standard output.
 
     \b
-    Example:
+    Examples:
       id=$(lander-ctl submit examples/demo.yaml) && lander-ctl wait "$id" && lander-ctl report "$id"
+      lander-ctl submit demo --seeds +5
     """
     wanted = request_from(**options)
     if options["mode"] == "validation":

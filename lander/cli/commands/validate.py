@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def validate(**options: Any) -> int:
     """Build everything, train nothing.
 
-    Builds every environment and every model of the experiment as a trainer does. Each error is one line, and the exit code
-    is then 2. Nothing is written, and no supervisor is needed.
+    FILE, EXPERIMENT and KEY=VALUE are as for run. Builds every environment and every model of the experiment as a trainer
+    does. Each error is one line, and the exit code is then 2. Nothing is written, and no supervisor is needed.
 
     It is done in a process of its own, so code that crashes, exits or fills the memory is an error, too. Each environment and
     each model has 60 seconds, or the stall_timeout of the file.

@@ -6,14 +6,14 @@ from pathlib import Path
 import click
 
 from lander.app.replay_subject import MOST_AT_ONCE
-from lander.cli.options import CommandSettings, common
+from lander.cli.options import CommandSettings, at_option, common
 from lander.cli.progress import doing
 from lander.cli.terminal import show
 
 
 @click.command()
 @click.argument("run")
-@click.option("--at", default="last", show_default=True, metavar="STEP|last|best|final", help="The checkpoint.")
+@at_option(default="last", show_default=True, help="The checkpoint; best is best in evaluation.")
 @click.option(
     "--episodes",
     type=click.IntRange(1, MOST_AT_ONCE),

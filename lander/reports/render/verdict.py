@@ -67,7 +67,7 @@ def _common_evaluation(findings: Findings) -> str:
         return "In a new experiment, evaluation_environment: NAME has the policies of all arms evaluated in one environment."
     return (
         f"They could be in {findings.evaluation_environment}, but not every completed run was evaluated there at its end:"
-        f" lander-ctl run --experiment-id {findings.experiment} --eval-episodes N has it done."
+        f" lander-ctl run {findings.experiment} --eval-episodes N has it done."
     )
 
 
@@ -176,7 +176,7 @@ def addition(findings: Findings, more: int) -> str:
     """How to add so many seeds; a fork can only use seeds of the arm that it was forked from."""
     if findings.origin is not None:
         return f"fork {findings.origin} anew with {more} more of its seeds, trained there first if need be"
-    return f"lander-ctl run --experiment-id {findings.experiment} --seeds +{more} adds {more}"
+    return f"lander-ctl run {findings.experiment} --seeds +{more} adds {more}"
 
 
 # --- how --------------------------------------------------------------------------------------------------------------

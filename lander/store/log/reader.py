@@ -173,6 +173,10 @@ class Reader:
             yield from (StoredEvent(*row) for row in page)
             after = page[-1][0]
 
+    def experiments(self) -> list[str]:
+        """The ids of all experiments, in the order in which they were submitted."""
+        return [name for (name,) in self.connection.execute("SELECT id FROM experiments ORDER BY submitted")]
+
     def quarantined(self) -> list[str]:
         """The ids of the experiments that are quarantined."""
         rows = self.connection.execute("SELECT id FROM experiments WHERE state = ? ORDER BY submitted", (QUARANTINED,))

@@ -129,17 +129,19 @@ def _refuse_other_baseline(known: Experiment, asked: Experiment) -> None:
 
 def _refuse_missing_arms(known: Experiment, asked: Experiment) -> None:
     """Raise `ConflictError` if an arm is missing, which may only have got another name."""
-    name, missing = known.experiment_id, added_arms(asked, known)
+    name, missing, others = known.experiment_id, added_arms(asked, known), added_arms(known, asked)
     if not missing:
         return
     for old in missing:
-        for new in added_arms(known, asked):
+        for new in others:
             if all(getattr(new, field) == getattr(old, field) for field in _CONFIGURATION):
                 raise ConflictError(f"{name}: {new.name} is the arm that it has as {old.name}; an arm keeps its name")
     words = f"the arm{'s' if len(missing) > 1 else ''} {named([arm.name for arm in missing])}"
+    if others:
+        words += f", and with {named([arm.name for arm in others])}"
     raise ConflictError(
         f"{name}: found without {words}; an arm is never taken away, since each one that was tried counts: write it into the"
-        f" file, too, or go on without the file by lander-ctl run --experiment-id {name}; lander-ctl skip"
+        f" file, too, or go on without the file by lander-ctl run {name}; lander-ctl skip"
         f" {name}/{missing[0].name} leaves out what of it has not completed"
     )
 

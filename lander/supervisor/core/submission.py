@@ -8,7 +8,7 @@ from lander.protocol import events as e
 from lander.protocol.code import Code, changed_packages, changed_source
 from lander.protocol.errors import ConfigurationError, ConflictError, NotFoundError, WireError
 from lander.protocol.experiment import Arm, Experiment
-from lander.protocol.states import RESUMABLE
+from lander.protocol.states import RESUMABLE, TERMINAL
 from lander.protocol.targets import was_deleted
 from lander.protocol.wire import MAX_SHORT_ARRAY, encode_event
 from lander.supervisor.core.decision import Decision
@@ -97,6 +97,7 @@ def _continue(decision: Decision, known: ExperimentStanding, message: c.SubmitEx
     its number of steps only at its start.
     """
     name = known.experiment.experiment_id
+    under_way = _is_under_way(decision, name)
     wanted = merged(known, message.experiment)
     _check_sizes(wanted, message.execution)
     if added_arms(known.experiment, wanted):
@@ -127,7 +128,12 @@ def _continue(decision: Decision, known: ExperimentStanding, message: c.SubmitEx
     ]
     if resumed:
         details[0] += f": {resumed} runs go on" if resumed > 1 else ": 1 run goes on"
-    decision.answer = c.Accepted(subject=name, detail="; ".join(details))
+    decision.answer = c.Accepted(subject=name, detail="; ".join(details), under_way=under_way)
+
+
+def _is_under_way(decision: Decision, name: str) -> bool:
+    """Whether any of its runs goes on by itself; one that is being stopped or paused does not."""
+    return any(run.expected not in TERMINAL | {"paused"} for run in decision.state.runs_of(name))
 
 
 def _change_code(decision: Decision, known: Experiment, wanted: Experiment, message: c.SubmitExperiment) -> None:

@@ -96,8 +96,11 @@ def test_what_was_stopped_goes_on_and_is_extended_by_its_id(used):
 
     first = lander.run(endless, home=used, progress=stop)
     assert first.state == "stopped"
-    second = lander.run(experiment_id="script-stopped", home=used, overrides=["training_steps=3072"])
+    second = lander.run("script-stopped", home=used, overrides=["training_steps=3072"])
     assert second.completed
+    assert lander.run(experiment_id="script-stopped", home=used) == second
+    with pytest.raises(lander.NotFoundError, match=r"scrip-stopped: neither a file nor .* did you mean script-stopped"):
+        lander.run("scrip-stopped", home=used)
     assert [run.steps for run in second.runs] == [3072, 3072]
     with pytest.raises(lander.LanderError, match="experiment: missing"):
         lander.run(home=used)

@@ -70,7 +70,7 @@ def test_edited_code_moves_no_result(project, shared_home):
     assert project.command("run", project.file(), "--quiet")[0] == 0
     project.edit(EDITED)
     (project.directory / f"{name}.json").write_text("3.0")
-    code, _, errors = project.command("run", "--experiment-id", name, "--seeds", "+1", "--quiet")
+    code, _, errors = project.command("run", name, "--seeds", "+1", "--quiet")
     assert code == 0
     assert f"the code of {name} and {name}_reward has changed" in errors
     assert {
@@ -81,7 +81,7 @@ def test_edited_code_moves_no_result(project, shared_home):
     }
     assert project.command("verify", f"{name}/fast/1")[0] == 0
     project.edit("this is no Python")
-    assert project.command("validate", "--experiment-id", name)[0] == 0
+    assert project.command("validate", name)[0] == 0
     code, output, _ = project.command("replay", f"{name}/fast/1", "--check", "--episode", "all")
     assert (code, "episodes are equal bit for bit" in output) == (0, True)
 
@@ -90,7 +90,7 @@ def test_new_code_is_asked_for_and_named(project, shared_home):
     name = project.name
     assert project.command("run", project.file(), "--quiet")[0] == 0
     project.edit(EDITED)
-    assert project.command("run", "--experiment-id", name, "--seeds", "+1", "--new-code", "--quiet")[0] == 0
+    assert project.command("run", name, "--seeds", "+1", "--new-code", "--quiet")[0] == 0
     assert returns(shared_home, f"{name}/baseline/0") == {2.0}
     assert returns(shared_home, f"{name}/baseline/1") == {2000.0}
     assert project.command("verify", f"{name}/baseline/1")[0] == 0
@@ -137,7 +137,7 @@ def test_a_project_that_was_moved_goes_on(project, shared_home):
     assert project.command("run", project.file(), "--quiet")[0] == 0
     shutil.rmtree(project.directory)
     project.directory.mkdir()
-    assert project.command("run", "--experiment-id", name, "training_steps=512", "--quiet")[0] == 0
+    assert project.command("run", name, "training_steps=512", "--quiet")[0] == 0
     assert shared_home.run(f"{name}/fast/0")["step"] == 512
 
 
@@ -150,7 +150,7 @@ def test_a_resumed_run_has_the_bits_of_an_undisturbed_one_although_the_file_was_
     assert project.command("stop", name)[0] == 0
     assert shared_home.run(f"{name}/baseline/0")["step"] < steps
     project.edit(EDITED)
-    assert project.command("run", "--experiment-id", name, "--quiet")[0] == 0
+    assert project.command("run", name, "--quiet")[0] == 0
     whole, resumed = (Bits.of(shared_home.home, f"{each}/baseline/0") for each in (f"{name}-whole", name))
     assert shared_home.run(f"{name}/baseline/0")["resume"] == "exact"
     assert resumed.differences(whole) == []

@@ -16,7 +16,7 @@ from lander.app import client
 from lander.cli.main import COMMANDS, main
 from lander.protocol.commands import StopTarget
 from lander.protocol.errors import NotFoundError
-from tests.support.command_line import ENDLESS, TINY, lander, start, written
+from tests.support.command_line import ENDLESS, LANDER, TINY, lander, start, written
 from tests.support.live_home import LiveHome
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -112,6 +112,11 @@ WRONG = {
     ("--max-workers", "0"): "'--max-workers': 0 is not in the range",
     ("--mode", "sideways"): "'--mode': 'sideways' is not one of",
     ("--nonsense",): "--nonsense",
+    ("--max-retries", "3"): "'--max-retries'; a setting is given as max_retries=VALUE (see lander-ctl",
+    ("--learning-rate", "1e-4"): "'--learning-rate'; a setting is given as hyperparameters.learning_rate=VALUE",
+    ("mode=sequential",): "mode=sequential: found no arm or setting called mode; it is an option: --mode",
+    ("seeds=5",): "seeds: found 5; must be like 0-4 for 5 seeds, or [5] for seed 5 alone",
+    ("--training-steps", "0"): "'--training-steps': 0 is not in the range",
 }
 
 
@@ -124,7 +129,7 @@ def test_wrong_input_is_told_in_one_line_and_nothing_is_written(tiny, tmp_path, 
     assert len(errors.splitlines()) == 1
     assert errors.startswith("lander-ctl: ")
     assert WRONG[arguments] in errors
-    assert arguments[0].startswith("--m") or arguments[0] == "--nonsense" or str(tiny) in errors
+    assert "(see lander-ctl" in errors or str(tiny) in errors
     assert not (tmp_path / "home").exists()
 
 
@@ -134,6 +139,7 @@ def test_wrong_input_is_told_in_one_line_and_nothing_is_written(tiny, tmp_path, 
         (["run"], 2, "which experiment?"),
         (["run", "training_steps=1"], 2, "which experiment?"),
         (["run", "missing.yaml"], 2, "missing.yaml: no such file"),
+        (["run", "missing"], 3, "missing: neither a file nor an experiment recorded in results"),
         (["--home", "", "status"], 2, "must not be empty"),
         (["statsu"], 2, "no such command: statsu; did you mean status?"),
         (["events", "--kind", "StepRecorded"], 2, "did you mean StepsRecorded?"),
@@ -248,12 +254,33 @@ def test_events_are_chosen_by_kind_and_position(finished):
     assert "RunCompleted" in output
 
 
-def test_a_reader_that_has_read_enough_is_no_error(finished):
-    with start(finished.home, "events", "--json") as process:
+def test_a_reader_that_has_read_enough_ends_a_command_as_any_other(finished):
+    """As `head` does: without a word, and with the exit code of SIGPIPE."""
+    with start(finished.home, "events", "--json", pipesize=4096) as process:  # which does not hold all of it
         process.stdout.readline()
         process.stdout.close()
         errors = process.stderr.read()
-    assert (process.returncode, errors) == (0, "")
+    assert (process.returncode, errors) == (141, "")
+
+
+UNREAD = (
+    ("--help",),
+    ("schema",),
+    ("status",),
+    ("status", "--watch"),
+    ("events", "--follow"),
+    ("report", "tiny"),
+    ("status", "no"),
+)
+
+
+def test_whatever_prints_into_a_closed_pipe_exits_with_141(finished):
+    for arguments in UNREAD:
+        read_end, write_end = os.pipe()
+        os.close(read_end)
+        with os.fdopen(write_end) as closed:
+            ended = subprocess.run([*LANDER, *arguments, "--home", finished.home], stdout=closed, stderr=closed, timeout=60)
+        assert ended.returncode == 141, arguments
 
 
 def test_report_gives_the_verdict_as_text_and_json(finished, tmp_path):

@@ -92,7 +92,7 @@ def test_what_was_stopped_goes_on_by_its_name_alone(whole, tmp_path):
     code, output, errors = lander(whole.home, "run", "--experiment-id", "stopped", "--quiet")
     assert (code, output, errors) == (0, "", "lander-ctl: stopped: continued: 2 runs go on\n")
     assert_equal_to_whole(whole, "stopped")
-    code, _, errors = lander(whole.home, "run", "--experiment-id", "stopped", "hyperparameters.gamma=0.5")
+    code, _, errors = lander(whole.home, "run", "stopped", "hyperparameters.gamma=0.5")
     assert code == 2
     assert "differs in baseline.hyperparameters.gamma" in errors
     assert lander(whole.home, "run", "--experiment-id", "stoped")[0] == 3
@@ -153,7 +153,7 @@ def test_whatever_is_killed_carries_on_by_up(home, tmp_path):
 def test_more_training_steps_extend_what_has_completed_and_all_of_it_can_be_verified(whole, tmp_path):
     path = written(tmp_path / "longer.json", TINY | {"experiment_id": "longer", "checkpoint_frequency": 64})
     assert lander(whole.home, "run", path, "--quiet")[0] == 0
-    code, output, errors = lander(whole.home, "run", "--experiment-id", "longer", "training_steps=384")
+    code, output, errors = lander(whole.home, "run", "longer", "training_steps=384")
     assert code == 0
     assert "lander-ctl: longer: extended: 2 runs go on" in errors
     assert "longer/fast/0: completed after 384 steps" in output
@@ -244,7 +244,7 @@ def test_runs_that_differ_are_told_where(whole):
 def test_the_past_and_the_collection_of_a_real_home(whole, home):
     status = json.loads(lander(whole.home, "status", "whole", "--json")[1])
     position = whole.stored("whole/fast/0", "CheckpointCommitted")[0].position
-    past = json.loads(lander(whole.home, "status", "whole", "--json", "--at", position)[1])
+    past = json.loads(lander(whole.home, "status", "whole", "--json", "--position", position)[1])
     assert position - 100 < past["position"] <= position  # the end of a commit
     assert [run["state"] for run in past["experiments"][0]["runs"] if run["arm"] == "fast"] == ["running"]
     assert [run["state"] for run in status["experiments"][0]["runs"]] == ["completed"] * 2
@@ -273,13 +273,13 @@ def test_the_next_seeds_of_every_arm_are_trained_and_nothing_that_was_done_is_do
     """`--seeds +N`; the log still holds together afterwards, and knows how it stood before."""
     assert lander(whole.home, "run", written(tmp_path / "tiny.json", TINY), "--quiet")[0] == 0
     before = json.loads(lander(whole.home, "status", "tiny", "--json")[1])["position"]
-    code, output, errors = lander(whole.home, "run", "--experiment-id", "tiny", "--seeds", "+2")
+    code, output, errors = lander(whole.home, "run", "tiny", "--seeds", "+2")
     assert (code, errors) == (0, "lander-ctl: tiny: 4 more runs\n")
     assert "3 of 3" in output
     states = {run["id"]: (run["state"], run["attempt"], run["step"]) for run in whole.status("tiny")["runs"]}
     assert states == {f"tiny/{arm}/{seed}": ("completed", 1, 256) for seed in (0, 1, 2) for arm in ("baseline", "fast")}
     assert lander(whole.home, "check")[0] == 0
-    (past,) = json.loads(lander(whole.home, "status", "tiny", "--json", "--at", before)[1])["experiments"]
+    (past,) = json.loads(lander(whole.home, "status", "tiny", "--json", "--position", before)[1])["experiments"]
     assert [run["id"] for run in past["runs"]] == ["tiny/baseline/0", "tiny/fast/0"]
 
 
@@ -291,7 +291,7 @@ def test_an_arm_is_added_to_what_has_completed_and_nothing_that_was_done_is_touc
     old = ("armed/baseline/0", "armed/fast/0")
     before = [(whole.stored(run), whole.model(run).read_bytes(), whole.model(run).stat().st_mtime_ns) for run in old]
 
-    code, output, errors = lander(whole.home, "run", "--experiment-id", "armed", "variants.wide.hyperparameters.gamma=0.5")
+    code, output, errors = lander(whole.home, "run", "armed", "variants.wide.hyperparameters.gamma=0.5")
     assert (code, errors) == (0, "lander-ctl: armed: wide added, 1 more run\n")
     assert re.search(r"^ +wide +1 of 1 ", output, re.MULTILINE)
     assert "note: wide was added on " in output.replace("\n", " ")

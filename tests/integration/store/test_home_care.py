@@ -117,20 +117,29 @@ def test_a_rebuild_at_every_position_is_what_the_tables_held_then(groups):
         assert wrong(home).keys() <= {"artifacts", "models"}  # which nobody has written
 
 
-def test_status_at_shows_how_things_stood(home, capsys):
+def test_status_shows_how_things_stood_at_a_position(home, capsys):
     with Reader(home) as reader:
         end = reader.position()
-    assert main(["status", "--home", str(home), "--at", "3"]) == 0
+    assert main(["status", "--home", str(home), "--position", "3"]) == 0
     assert "2 runs: 2 queued" in capsys.readouterr().out
-    assert main(["status", "--home", str(home), "--at", str(end)]) == 0
+    assert main(["status", "--home", str(home), "--position", str(end)]) == 0
     at_end = capsys.readouterr()
     assert at_end.err == f"lander-ctl: this is how things stood at position {end}\n"
     assert main(["status", "--home", str(home)]) == 0
     assert capsys.readouterr().out == at_end.out
-    assert main(["status", "--home", str(home), "--at", str(end + 1)]) == 3
+    assert main(["status", "--home", str(home), "--position", str(end + 1)]) == 3
     assert f"the log ends at position {end}" in capsys.readouterr().err
-    assert main(["status", "--home", str(home), "--at", "1", "--watch"]) == 2
-    assert "--at does not go with --watch" in capsys.readouterr().err
+    assert main(["status", "--home", str(home), "--position", "1", "--watch"]) == 2
+    assert "--position does not go with --watch" in capsys.readouterr().err
+
+
+def test_a_position_may_be_given_as_it_was_before_there_was_position(home, capsys):
+    """`--at` is a checkpoint everywhere else, so it is not in the help."""
+    for option in ("--at", "--position"):
+        assert main(["status", "--home", str(home), option, "3"]) == 0
+        assert "2 runs: 2 queued" in capsys.readouterr().out
+    assert main(["status", "--help"]) == 0
+    assert "--at" not in capsys.readouterr().out
 
 
 def test_within_a_commit_nobody_ever_saw_how_things_stood(home, capsys):

@@ -220,7 +220,7 @@ def submitted_there(tmp_path, monkeypatch):
 
 GOING_ON = {
     "fork": lambda home: fork_request(home, RUN, "last", ["gamma=0.9"], execution={}),
-    "run --experiment-id": lambda home: recorded(home, "x", ["training_steps=2000"], execution={}),
+    "run": lambda home: recorded(home, "x", ["training_steps=2000"], execution={}),
 }
 
 

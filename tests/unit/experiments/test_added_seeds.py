@@ -50,9 +50,14 @@ def test_a_file_has_nothing_that_could_be_added_to():
     with pytest.raises(ConfigurationError) as refused:
         parse_experiment(experiment().model_dump(mode="json"), source="a.yaml", seeds="+5")
     assert str(refused.value) == (
-        "a.yaml: seeds: found +5, which adds to an experiment that is recorded, not to a file:"
-        " lander-ctl run --experiment-id ID --seeds +5"
+        "a.yaml: seeds: found +5; seeds are added by --seeds, and to a recorded experiment: lander-ctl run x --seeds +5"
     )
+
+
+def test_seeds_to_add_are_no_override():
+    """YAML would take `+5` for the number 5."""
+    with pytest.raises(ConfigurationError, match=r"x: seeds=\+5: seeds are added by --seeds, .*: lander-ctl run x --seeds \+5"):
+        changed_experiment(experiment("x"), ["seeds=+5"])
 
 
 # --- changes to what is recorded --------------------------------------------------------------------------------------

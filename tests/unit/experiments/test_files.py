@@ -234,7 +234,7 @@ def changed(**changes):
         (changed(variants={"fast": {"training_steps": 0}}), "variants.fast.training_steps: found 0; must be a whole number above 0"),
         (changed(seeds=[]), "seeds: found no seeds; must be 1 to 10000, such as [0, 1, 2]"),
         (changed(seeds=[1, 2, 1]), "seeds: found seed 1 2 times; must stand once"),
-        (changed(seeds=7), "seeds: found 7; must be a list"),
+        (changed(seeds=7), "seeds: found 7; must be like 0-6 for 7 seeds, or [7] for seed 7 alone"),
         (changed(seeds=[0, -1]), "seeds[1]: found -1; must be a whole number from 0 to 4294967295"),
         (changed(variants={"fast": {"seed": 1.5}}), "variants.fast.seed: found 1.5; must be a whole number from 0 to 4294967295"),
         ({**{k: v for k, v in SHORT.items() if k != "seeds"}, "seed": 1, "variants": {"fast": {"seeds": [-1]}}}, "variants.fast.seeds[0]: found -1; must be a whole number from 0 to 4294967295"),

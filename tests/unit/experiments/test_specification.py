@@ -306,6 +306,19 @@ def test_seeds_may_be_written_as_ranges(text, seeds):
     assert short(seeds=text).baseline.seeds == seeds
 
 
+@pytest.mark.parametrize(
+    ("number", "meant"),
+    [
+        (5, "0-4 for 5 seeds, or [5] for seed 5 alone"),
+        (1, "0-4 for five seeds, or [1] for seed 1 alone"),
+        (2**31, f"0-4 for five seeds, or [{2**31}] for seed {2**31} alone"),
+        (-1, "0-4 for five seeds"),
+    ],
+)
+def test_a_number_of_seeds_is_answered_with_what_may_be_meant(number, meant):
+    assert {message for _, message in problems({**SHORT_FORM, "seeds": number})} == {f"found {number}; must be like {meant}"}
+
+
 def test_no_more_seeds_than_anybody_means():
     ((_, message), *_) = problems({**SHORT_FORM, "seeds": ",".join(["0-9999"] * 10_000)})
     assert "at most 10000" in message

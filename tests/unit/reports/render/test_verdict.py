@@ -101,7 +101,7 @@ def test_what_is_undecided_says_how_many_more_seeds_would_probably_decide():
     assert sentence.endswith(
         "p = 0.040, and p = 0.080 corrected for the number of tests), and did better with 5 of 5 seeds."
         " If difference and spread are what they seem, about 7 more seeds would decide with 80 % probability"
-        " (lander-ctl run --experiment-id demo --seeds +7 adds 7)."
+        " (lander-ctl run demo --seeds +7 adds 7)."
     )
     (sentence,) = told(contrast(decision="undecided", p_value=0.9, p_adjusted=0.9))
     assert sentence.endswith(
@@ -113,7 +113,7 @@ def test_one_seed_is_never_enough_and_what_to_do_is_said():
     one = contrast(compared=1, difference=Estimate(value=-3.0), better=0, p_value=None, p_adjusted=None, decision="undecided")
     assert told(one, counts=(1, 1)) == [
         "Undecided: fast returned 3.00 less than baseline in evaluation (1 seed, too few for a test), and did better with"
-        " 0 of 1 seed. One seed shows nothing of what is chance: lander-ctl run --experiment-id demo --seeds +4 adds 4."
+        " 0 of 1 seed. One seed shows nothing of what is chance: lander-ctl run demo --seeds +4 adds 4."
     ]
 
 
@@ -166,7 +166,7 @@ def test_arms_that_play_different_environments_get_no_decision_and_the_reason_co
     (sentence,) = told(words, measure="training", common="CartPole-v1", **last)
     assert sentence.endswith(
         "They could be in CartPole-v1, but not every completed run was evaluated there at its end:"
-        " lander-ctl run --experiment-id demo --eval-episodes N has it done."
+        " lander-ctl run demo --eval-episodes N has it done."
     )
     assert told(counts=(0, 0), state="running", **last)[0].startswith("Undecided: fast plays Acrobot-v1 and baseline")
 

@@ -242,9 +242,9 @@ def test_whoever_folds_the_log_knows_the_added_arm():
         ),
         (
             experiment("x", variants=("w",), device="cuda"),
-            "x: found without the arm v; an arm is never taken away, since each one that was tried counts: write it into the"
-            " file, too, or go on without the file by lander-ctl run --experiment-id x; lander-ctl skip x/v leaves out what of"
-            " it has not completed",
+            "x: found without the arm v, and with w; an arm is never taken away, since each one that was tried counts: write it"
+            " into the file, too, or go on without the file by lander-ctl run x; lander-ctl skip x/v leaves out what of it has"
+            " not completed",
         ),
         (experiment("x", variants=("w",)), "x: w is the arm that it has as v; an arm keeps its name"),
         (

@@ -35,7 +35,7 @@ def test_the_same_experiment_twice_is_one_experiment():
     driver.submit()
     driver.submit()
     assert driver.last.events == []
-    assert driver.last.answer == c.Accepted(subject="x", detail="already submitted, and running")
+    assert driver.last.answer == c.Accepted(subject="x", detail="already submitted, and running", under_way=True)
 
 
 def test_a_completed_experiment_is_not_trained_again():
@@ -101,6 +101,24 @@ def test_submitted_again_while_it_is_being_stopped_it_goes_on_when_that_is_done(
     assert driver.run(A).failures == ()
 
 
+def test_an_answer_tells_whether_the_experiment_was_under_way_before():
+    """Whoever sets it going may stop it again; who only joins may not."""
+    driver = DecisionDriver()
+    assert driver.submit().answer.under_way is False
+    assert driver.submit().answer.under_way is True
+    driver.train(A, B)
+    driver.pause("x")
+    assert driver.submit().answer.under_way is False, "it would have been paused"
+    assert driver.submit().answer.under_way is True, "it goes on since"
+    driver.stop("x")
+    driver.exit(A, cause="stopped")
+    driver.exit(B, cause="stopped")
+    assert driver.submit().answer.under_way is False
+    driver.complete(A, B)
+    assert driver.submit().answer.under_way is False
+    assert driver.submit(seeds=[0, 1]).answer.under_way is False
+
+
 # --- differently from now on ------------------------------------------------------------------------------------------
 
 
@@ -120,7 +138,7 @@ def test_what_changes_no_bit_can_be_changed_while_it_goes_on(change, named):
     driver.submit()
     driver.train(A, B)
     driver.submit(**change)
-    assert driver.last.answer == c.Accepted(subject="x", detail=f"changed {named}")
+    assert driver.last.answer == c.Accepted(subject="x", detail=f"changed {named}", under_way=True)
     assert driver.kinds() == [("x", "SettingsChanged")]
     standing = driver.state.experiments["x"]
     for name, value in change.items():
@@ -212,6 +230,16 @@ def test_the_same_id_with_other_content_is_refused_and_says_in_what_it_differs(f
         f" {', '.join(CHANGEABLE)} may be changed, and seeds and arms added; choose another --experiment-id",
     )
     assert (driver.state, driver.last.events, driver.last.effects) == (before, [], [])
+
+
+def test_the_arms_that_only_one_side_has_are_named_on_both_sides():
+    """`differs in the names of its arms` left one to find them."""
+    driver = DecisionDriver()
+    driver.submit(variants=tuple(f"v{number}" for number in range(9)))
+    driver.submit(variants=("v8", "w"), device="cuda")
+    assert "x: found without the arms v0, v1, v2, v3, v4 and 3 more, and with w;" in driver.last.answer.detail
+    driver.submit(variants=("v8",))
+    assert "x: found without the arms v0, v1, v2, v3, v4 and 3 more;" in driver.last.answer.detail
 
 
 def test_not_every_difference_is_named():
