@@ -3,6 +3,7 @@
 import click
 
 from lander.cli.options import CommandSettings, common
+from lander.cli.progress import doing
 from lander.cli.terminal import show
 
 
@@ -21,6 +22,7 @@ def compact(settings: CommandSettings) -> int:
     """
     from lander.app import deletion
 
-    before, after = deletion.compact(settings.home)
+    with doing("rewriting the log"):
+        before, after = deletion.compact(settings.home)
     show(f"{settings.home}: {before / 1e6:,.1f} MB before, {after / 1e6:,.1f} MB after")
     return 0

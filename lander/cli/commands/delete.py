@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lander.cli.options import CommandSettings, common
+from lander.cli.progress import doing
 from lander.cli.terminal import show
 
 if TYPE_CHECKING:
@@ -30,9 +31,11 @@ def delete(settings: CommandSettings, experiment: str, yes: bool) -> int:
     """
     from lander.app import deletion
 
-    found = deletion.doomed(settings.home, experiment)
+    with doing(f"looking for what goes with {experiment}"):
+        found = deletion.doomed(settings.home, experiment)
     if yes:
-        deletion.delete(settings.home, found)
+        with doing(f"deleting {experiment}"):
+            deletion.delete(settings.home, found)
         show(f"{experiment}: deleted {_what(found)}; lander-ctl compact gives the space in the log back")
         return 0
     show(f"{experiment}: would delete {_what(found)}")

@@ -235,7 +235,7 @@ def _other_question(findings: Findings, arm: ArmFinding) -> Iterator[str]:
             yield "in a new experiment, evaluation_environment: NAME has the policies of all arms evaluated in one environment."
         case "environments":
             yield (
-                f"lander-ctl run --experiment-id {findings.experiment} --eval-episodes N has every policy evaluated in"
+                f"lander-ctl run {findings.experiment} --eval-episodes N has every policy evaluated in"
                 f" {findings.evaluation_environment}, so that they can be compared."
             )
         case "code":

@@ -49,7 +49,7 @@ def test_five_variants_have_one_sentence_one_instruction_and_a_row_each():
         " returned less."
     )
     assert said.next_step == (
-        "lander-ctl run --experiment-id demo --seeds +7 adds 7; about so many would decide d with 80 % probability, if"
+        "lander-ctl run demo --seeds +7 adds 7; about so many would decide d with 80 % probability, if"
         " difference and spread are what they seem."
     )
     assert [(row.variant, row.decision) for row in said.rows] == [
@@ -108,7 +108,7 @@ def test_of_several_things_to_do_only_the_first_is_told():
     hidden = UNDECIDED | {"withheld": "environments", "p_adjusted": None}
     elsewhere = {"a": {"environment": "Acrobot-v1", "obstacle": "environments"}}
     said = answer(found([hidden, UNDECIDED | {"more_seeds": 7}], arms=elsewhere))
-    assert said.next_step.startswith("lander-ctl run --experiment-id demo --seeds +7 adds 7; about so many would decide b")
+    assert said.next_step.startswith("lander-ctl run demo --seeds +7 adds 7; about so many would decide b")
     assert "evaluation_environment" not in said.next_step
 
 
@@ -143,7 +143,7 @@ def test_no_line_is_longer_than_the_terminal_and_no_word_is_broken(width):
     long = replace(several, arms=(several.arms[0], *arms), contrasts=tuple(contrasts))
     for findings in (several, long):
         lines = as_text(findings, width=width).splitlines()
-        command = "lander-ctl run --experiment-id demo --seeds +7"
+        command = "lander-ctl run demo --seeds +7"
         assert sum(command in line for line in lines) == 1
         unbreakable = (command, *names)
         assert [line for line in lines if len(line) > width and not any(word in line for word in unbreakable)] == []
