@@ -4,37 +4,29 @@ from collections.abc import Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from lander.experiments.file_formats import SUFFIXES
 from lander.experiments.problems import configuration_error
 from lander.protocol.errors import LanderError, NotFoundError, UsageError
-from lander.store.log.reader import Reader
 
 _NEAR_NAMES: Final = 3
 
 
-class Named(NamedTuple):
-    """The file of this name, or None for the recorded experiment; `notice` says so if there are both."""
-
-    file: Path | None
-    notice: str = ""
-
-
-def named_experiment(home: Path, name: str) -> Named:
-    """What this name stands for: an experiment file, if it can be one, else the recorded experiment with this id.
+def named_experiment(home: Path, name: str) -> Path | None:
+    """What this name stands for: an experiment file, if it can be one, else the recorded experiment with this id (None).
 
     Raises `NotFoundError` with the nearest names if there is neither, `ConfigurationError` for a name that only a missing file
     can have, and `UsageError` for that of a part of an experiment.
     """
     path = Path(name)
     if _is_called_like_a_file(path) and path.is_file():
-        return Named(path, _notice(home, name))
+        return path
     known = _recorded(home)
     if name in known:
-        return Named(None)
+        return None
     if path.exists():
-        return Named(path)  # whoever reads it says what is wrong with it
+        return path  # whoever reads it says what is wrong with it
     raise _nothing(home, name, known)
 
 
@@ -42,7 +34,8 @@ def _is_called_like_a_file(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
-def _notice(home: Path, name: str) -> str:
+def also_recorded(home: Path, name: str) -> str:
+    """That there is a recorded experiment of the same name as a file; empty if there is none."""
     with suppress(LanderError):  # a log that cannot be read now, such as one of an older version, is no matter of a file
         if name in _recorded(home):
             other = f"lander-ctl run --experiment-id {name} is the other"
@@ -51,6 +44,8 @@ def _notice(home: Path, name: str) -> str:
 
 
 def _recorded(home: Path) -> list[str]:
+    from lander.store.log.reader import Reader  # a typing error in a file is refused without it
+
     try:
         with Reader(home) as reader:
             return reader.experiments()

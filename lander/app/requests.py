@@ -142,13 +142,14 @@ def request_by_name(
 
     `experiment_id` names the experiment of a file. `warn` hears if the name stands for both.
     """
-    from lander.app.named_experiment import named_experiment
+    from lander.app.named_experiment import also_recorded, named_experiment
 
-    found = named_experiment(home, name)
-    if found.notice:
-        warn(found.notice)
-    if found.file is not None:
-        return request(found.file, overrides, experiment_id=experiment_id, **reading)
+    file = named_experiment(home, name)
+    if file is not None:
+        found = request(file, overrides, experiment_id=experiment_id, **reading)
+        if notice := also_recorded(home, name):
+            warn(notice)
+        return found
     if experiment_id not in (None, name):
         new = f"lander-ctl fork {name}/ARM begins a new one from it"
         raise UsageError(f"--experiment-id {experiment_id}: {name} is recorded, and keeps its id; {new}")

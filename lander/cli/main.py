@@ -12,7 +12,7 @@ from typing import Final
 import click
 
 from lander.cli.options import CommandSettings, common, takes_settings
-from lander.cli.terminal import show
+from lander.cli.terminal import show, write_whole
 from lander.protocol.errors import LanderError
 from lander.protocol.text import printable
 
@@ -105,6 +105,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command line (this process's own by default); returns the exit code."""
     if "_LANDER_CTL_COMPLETE" in os.environ:
         cli.main(prog_name="lander-ctl")  # click answers the shell's request for completion, and exits
+    if arguments is None:
+        write_whole()
     try:
         code = _exit_code(sys.argv[1:] if arguments is None else arguments)
     except OSError:  # errors are reported inside, so this is that even the report cannot be written

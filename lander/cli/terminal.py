@@ -1,6 +1,8 @@
 """The way to the terminal: whatever a command prints goes through here, so nothing from outside is obeyed by a terminal."""
 
+import io
 import shutil
+import sys
 from contextlib import suppress
 
 import click
@@ -12,6 +14,18 @@ class _Progress:
     """The line of progress that stands on standard error now; other lines are printed above it."""
 
     text = ""
+
+
+def write_whole() -> None:
+    """Have Python write all of what is printed, or raise.
+
+    Without a buffer (`PYTHONUNBUFFERED`, as in many containers) it takes a part that was written for all of it, such as what a
+    reader still took before it left.
+    """
+    raw = getattr(sys.stdout, "buffer", None)
+    if isinstance(raw, io.RawIOBase):
+        whole = io.BufferedWriter(raw)
+        sys.stdout = io.TextIOWrapper(whole, sys.stdout.encoding, sys.stdout.errors, line_buffering=True)
 
 
 def show(text: object, *, err: bool = False, end: str = "\n") -> None:

@@ -254,8 +254,10 @@ def test_events_are_chosen_by_kind_and_position(finished):
     assert "RunCompleted" in output
 
 
-def test_a_reader_that_has_read_enough_ends_a_command_as_any_other(finished):
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_has_read_enough_ends_a_command_as_any_other(finished, monkeypatch, unbuffered):
     """As `head` does: without a word, and with the exit code of SIGPIPE."""
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     with start(finished.home, "events", "--json", pipesize=4096) as process:  # which does not hold all of it
         process.stdout.readline()
         process.stdout.close()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import lander.app.requests
-from lander.app.named_experiment import Named, named_experiment
+from lander.app.named_experiment import also_recorded, named_experiment
 from lander.app.requests import request_by_name
 from lander.cli.main import main
 from lander.protocol.errors import ConfigurationError, NotFoundError, UsageError
@@ -23,17 +23,17 @@ def home(tmp_path, monkeypatch):
 
 def test_an_id_is_a_recorded_experiment_and_a_file_a_file(home):
     Path("cartpole.yaml").write_text("")
-    assert named_experiment(home, "demo") == Named(None)
-    assert named_experiment(home, "cartpole.yaml") == Named(Path("cartpole.yaml"))
-    assert named_experiment(home / "nothing", "cartpole.yaml") == Named(Path("cartpole.yaml"))
+    assert named_experiment(home, "demo") is None
+    assert named_experiment(home, "cartpole.yaml") == Path("cartpole.yaml")
+    assert named_experiment(home / "nothing", "cartpole.yaml") == Path("cartpole.yaml")
 
 
 def test_of_both_the_file_is_meant_and_it_is_said(home):
-    assert named_experiment(home, "tuned.yaml") == Named(None)
+    assert named_experiment(home, "tuned.yaml") is None
     Path("tuned.yaml").write_text("")
-    found = named_experiment(home, "tuned.yaml")
-    assert found.file == Path("tuned.yaml")
-    assert found.notice == (
+    assert named_experiment(home, "tuned.yaml") == Path("tuned.yaml")
+    assert also_recorded(home, "demo.yaml") == ""
+    assert also_recorded(home, "tuned.yaml") == (
         "tuned.yaml is a file and a recorded experiment; the file is meant,"
         " lander-ctl run --experiment-id tuned.yaml is the other"
     )
@@ -42,9 +42,9 @@ def test_of_both_the_file_is_meant_and_it_is_said(home):
 @pytest.mark.parametrize("make", [Path.mkdir, Path.touch])
 def test_what_cannot_be_an_experiment_file_hides_no_experiment(home, make):
     make(Path("demo"))
-    assert named_experiment(home, "demo") == Named(None)
+    assert named_experiment(home, "demo") is None
     make(Path("other"))
-    assert named_experiment(home, "other") == Named(Path("other")), "for its reader to refuse"
+    assert named_experiment(home, "other") == Path("other"), "for its reader to refuse"
 
 
 @pytest.mark.parametrize(
