@@ -22,7 +22,7 @@ def compact(settings: CommandSettings) -> int:
     """
     from lander.app import deletion
 
-    with doing("rewriting the log"):
+    with doing("rewriting the log", brief=True):
         before, after = deletion.compact(settings.home)
     show(f"{settings.home}: {before / 1e6:,.1f} MB before, {after / 1e6:,.1f} MB after")
     return 0

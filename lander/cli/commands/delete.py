@@ -31,7 +31,7 @@ def delete(settings: CommandSettings, experiment: str, yes: bool) -> int:
     """
     from lander.app import deletion
 
-    with doing(f"looking for what goes with {experiment}"):
+    with doing(f"looking for what goes with {experiment}", brief=True):
         found = deletion.doomed(settings.home, experiment)
     if yes:
         with doing(f"deleting {experiment}"):

@@ -124,7 +124,7 @@ class SqliteEventStore:
 
     async def erase(self, experiment: str) -> None:
         """Between the commits of the writer task: each transaction is one call to the connection's thread."""
-        await erase_events(self.path, experiment, self.append, self._run)
+        await erase_events(self.path, experiment, self.append, self._transact)
 
     async def compact(self) -> tuple[int, int]:
         return await self._connection.compact(self.path)
@@ -199,7 +199,7 @@ class SqliteEventStore:
         try:
             while commit := await self._next():
                 if commit.recorded:
-                    await self._run(commit.statements)
+                    await self._run(commit)
                 self._announce(commit)
         except Exception as error:  # after any error, the callers must not wait forever
             self._fail(error, commit)
@@ -216,7 +216,10 @@ class SqliteEventStore:
                 await self._wake.wait()
         return self._sealed.popleft()
 
-    async def _run(self, statements: Sequence[Statement]) -> None:
+    async def _run(self, commit: _Commit) -> None:
+        await self._transact(commit.statements)
+
+    async def _transact(self, statements: Sequence[Statement]) -> None:
         """Run a transaction; if the disk is full, retry until there is space."""
         while True:
             try:
