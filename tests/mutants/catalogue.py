@@ -21,8 +21,8 @@ MUTANTS = (
     Mutant(
         "acknowledge before commit",
         "lander/store/writers/sqlite_store.py",
-        "                    await self._run(commit.statements)\n                self._announce(commit)\n",
-        "                    self._announce(commit)\n                    await self._run(commit.statements)\n",
+        "                    await self._run(commit)\n                self._announce(commit)\n",
+        "                    self._announce(commit)\n                    await self._run(commit)\n",
         (
             "tests/integration/store/test_wal.py::test_what_is_acknowledged_is_on_the_disk",
             "tests/unit/store/writers/test_sqlite_store.py",

@@ -130,7 +130,11 @@ def test_old_spellings_go_on_working(home, asked):
     assert asked(*at, "--experiment-id", "tuned.yaml") == ("tuned.yaml", (), None)
 
 
-def test_the_choice_between_a_file_and_an_experiment_is_shown(home, asked, capsys):
-    Path("tuned.yaml").write_text("")
-    assert asked("run", "--home", str(home), "tuned.yaml")[0] == Path("tuned.yaml")
-    assert capsys.readouterr().err.startswith("warning: tuned.yaml is a file and a recorded experiment; the file is meant")
+def test_the_choice_between_a_file_and_an_experiment_is_said(home, monkeypatch):
+    heard = []
+    monkeypatch.setattr(lander.app.requests, "request", lambda file, *_, **__: file)
+    for name in ("a.yaml", "tuned.yaml"):
+        Path(name).write_text("")
+        assert request_by_name(name, home, warn=heard.append) == Path(name)
+    (notice,) = heard
+    assert notice.startswith("tuned.yaml is a file and a recorded experiment; the file is meant")

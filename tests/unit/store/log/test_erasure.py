@@ -54,7 +54,7 @@ async def erase(home, name, transactions=None):
             if not transactions:
                 raise CrashError
             transactions -= 1
-        await store._run(statements)
+        await store._transact(statements)
 
     try:
         await erase_events(home / DATABASE, name, store.append, transact)
