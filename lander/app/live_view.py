@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lander.app import status_text
 from lander.app.conduct import Show
-from lander.app.run_table import GAP, WORDS, run_table, shortened
+from lander.app.run_table import GAP, WORDS, run_table, shortened, wrapped
 from lander.app.screen import Block, Screen, screen, whole
 from lander.protocol.states import TERMINAL, UNDER_WAY
 from lander.protocol.text import printable
@@ -105,24 +105,29 @@ def _line_of(run: "RunStatus") -> str:
 
 @contextmanager
 def tables(console: "Console") -> Iterator[Any]:
-    """A function that draws experiments in place of its last drawing: as many as fit, or, as the last drawing, all of it."""
+    """A function that draws experiments in place of its last drawing: as many as fit, or, as the last drawing, all of it.
+
+    Below them it draws the notices, if it is given any.
+    """
     from rich.live import Live
 
-    def draw(experiments: Sequence["ExperimentStatus"], last: bool = False) -> None:
-        shown = whole(experiments) if last else screen(experiments, console.height - 1)  # the cursor needs a line
-        live.update(picture(shown, console.width), refresh=True)
+    def draw(experiments: Sequence["ExperimentStatus"], last: bool = False, notices: Sequence[str] = ()) -> None:
+        below = [line for notice in notices for line in wrapped(notice, console.width).splitlines()]
+        room = console.height - 1 - len(below)  # the cursor needs a line
+        live.update(picture(whole(experiments) if last else screen(experiments, room), console.width, below), refresh=True)
 
     with Live(console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False) as live:
         yield draw
 
 
-def picture(shown: Screen, width: int) -> "Text":
-    """A screen of experiments as text, each line of which fits the width."""
+def picture(shown: Screen, width: int, below: Sequence[str] = ()) -> "Text":
+    """A screen of experiments, and the lines below it, as text of which each line fits the width."""
     from rich.text import Text
 
     lines = [line for block in shown.blocks for line in _lines_of(block, width)]
     if shown.hidden:
         lines.append(Text(shortened(shown.hidden, width, ", "), style="dim"))
+    lines += [Text(line, style="yellow") for line in below]
     return Text("\n", no_wrap=True, overflow="ellipsis").join(lines)
 
 
@@ -140,7 +145,7 @@ def _lines_of(block: Block, width: int) -> Iterator["Text"]:
 
 
 def _table(runs: Sequence["RunStatus"], width: int) -> Iterator["Text"]:
-    """The table with a progress bar after the words, in what room is left; a narrow screen leaves out numbers for it."""
+    """The table with a progress bar after the words, in what room is left; a narrow screen leaves out most numbers for it."""
     from rich.text import Text
 
     heads, *rows = run_table(runs, width, _BAR[0] + len(GAP))

@@ -1,5 +1,6 @@
 """The table of runs in as many columns as fit, and lines of text that fit: nothing is broken within a word."""
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
 WORDS: Final = 2
 """The first columns, run and state: they hold words, stand to the left, and are always there."""
 GAP: Final = "  "
+_COMMAND: Final = re.compile(r"lander-ctl \S+(?: (?!-)\S+)?(?: --\S+(?: \+?\d+)?)*")
+"""A command in a sentence, and perhaps a word too many after it."""
+_BLANK: Final = "\0"
+"""In place of a blank at which no line may end; in no printable text."""
 _DROPPED: Final = ("checkpoint", "cpu", "memory", "steps", "steps/s", "return", "left", "done")
 """The columns that a narrow screen leaves out, the first of them first."""
 _EXPECTED: Final = {"steps/s": 6, "return": 8, "left": 7, "memory": 8, "cpu": 4}
@@ -21,11 +26,11 @@ _EXPECTED: Final = {"steps/s": 6, "return": 8, "left": 7, "memory": 8, "cpu": 4}
 def run_table(runs: "Sequence[RunStatus]", width: int | None = None, spare: int = 0) -> list[list[str]]:
     """The headings and a row for each run: cells that are padded to columns, of which as many are left as fit the width.
 
-    Numbers leave so much of the width to `spare`; the words of a state need not.
+    Numbers leave so much of the width to `spare`; the words of a state need not, nor the share that is done.
     """
     rows = [HEADINGS, *(cells(run) for run in runs)]
     widths = {name: max(map(len, column)) for name, column in zip(HEADINGS, zip(*rows, strict=True), strict=True)}
-    kept = _kept(widths, None if width is None else width - spare)
+    kept = set(HEADINGS) if width is None else _kept(widths, width - spare) | (_kept(widths, width) & {"done"})
     if width is not None:
         widths["state"] = max(len("state"), min(widths["state"], width - _total(widths, kept - {"state"}) - len(GAP)))
     return [
@@ -33,11 +38,11 @@ def run_table(runs: "Sequence[RunStatus]", width: int | None = None, spare: int 
     ]
 
 
-def _kept(widths: dict[str, int], width: int | None) -> set[str]:
+def _kept(widths: dict[str, int], width: int) -> set[str]:
     expected = {name: max(size, _EXPECTED.get(name, 0)) for name, size in widths.items()}
     kept = set(HEADINGS)
     for name in _DROPPED:
-        if width is not None and _total(expected, kept) > width:
+        if _total(expected, kept) > width:
             kept.discard(name)
     return kept
 
@@ -61,18 +66,34 @@ def shortened(text: str, width: int, between: str = " ") -> str:
     return f"{words}{between}{MARK}" if len(words) * 2 > width else cut(text, width)
 
 
-def wrapped(text: str, width: int | None, indent: str = "") -> str:
-    """The text in lines that fit the width, broken between words; each begins with the indent, the later ones further in."""
-    if width is None or len(indent + text) <= width:
-        return indent + text
-    import textwrap  # rarely needed, and `status` must start fast
+def wrapped(text: str, width: int | None, indent: str = "", hang: int = 4) -> str:
+    """The text in lines that fit the width, broken between words; each begins with the indent, the later ones further in.
 
-    lines = textwrap.wrap(
-        text,
-        width,
-        initial_indent=indent,
-        subsequent_indent=f"{indent}    ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    return "\n".join(lines)
+    A command stays in one line if it fits one, to be copied. Only a word that alone is too long is left to the terminal.
+    """
+    if width is None or columns(indent + text) <= width:
+        return indent + text
+    later = " " * (len(indent) + hang)
+    lines = [indent]
+    for number, word in enumerate(_words(text, width - len(later))):
+        joined = f"{lines[-1]} {word}" if number else f"{indent}{word}"
+        if columns(joined) <= width or not lines[-1].strip():
+            lines[-1] = joined
+        else:
+            lines.append(f"{later}{word}")
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _words(text: str, room: int) -> list[str]:
+    """The words of a text, and a command among them as one if there is room for it."""
+    kept = _COMMAND.sub(lambda found: found[0].replace(" ", _BLANK) if len(found[0]) <= room else found[0], text)
+    return [word.replace(_BLANK, " ") for word in kept.split(" ")]
+
+
+def columns(text: str) -> int:
+    """The columns of a terminal that the text takes: two for a wide character, none for one that joins the one before."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width
+
+    return sum(0 if combining(each) else 2 if east_asian_width(each) in "WF" else 1 for each in text)

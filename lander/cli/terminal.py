@@ -1,9 +1,11 @@
 """The way to the terminal: whatever a command prints goes through here, so nothing from outside is obeyed by a terminal."""
 
 import io
+import os
 import shutil
 import sys
 from contextlib import suppress
+from typing import TextIO
 
 import click
 
@@ -29,8 +31,33 @@ def write_whole() -> None:
 
 
 def show(text: object, *, err: bool = False, end: str = "\n") -> None:
-    """Print text, with what a terminal would obey or hide made visible; raises as `print` does."""
-    _print(f"{printable(str(text))}{end}", err)
+    """Print text, with what a terminal would obey or hide made visible; raises as `print` does.
+
+    What goes to standard error is broken between words where the terminal ends.
+    """
+    shown = printable(str(text))
+    _print(f"{_in_lines(shown, columns(sys.stderr)) if err else shown}{end}", err)
+
+
+def show_sentence(text: object, hang: int = 4) -> None:
+    """Print text as `show` does, broken between words where the terminal ends; the later lines begin after `hang` blanks."""
+    _print(f"{_in_lines(printable(str(text)), columns(sys.stdout), hang)}\n", err=False)
+
+
+def columns(stream: TextIO | None) -> int | None:
+    """The columns of the terminal that a stream is written to; None if it is none."""
+    with suppress(OSError, ValueError):
+        return os.get_terminal_size(stream.fileno()).columns or None if stream is not None else None
+    return None
+
+
+def _in_lines(text: str, width: int | None, hang: int = 4) -> str:
+    if width is None or all(len(line) * 2 <= width for line in text.splitlines()):  # a character takes two columns at most
+        return text
+    from lander.app.run_table import wrapped  # rarely needed, and every command imports this file
+
+    stripped = [(line, line.lstrip(" ")) for line in text.split("\n")]
+    return "\n".join(wrapped(words, width, line[: len(line) - len(words)], hang) for line, words in stripped)
 
 
 def warn(text: object) -> None:

@@ -3,7 +3,7 @@
 import click
 
 from lander.cli.options import CommandSettings, common
-from lander.cli.terminal import show
+from lander.cli.terminal import show_sentence
 
 
 @click.command()
@@ -22,7 +22,7 @@ def archive(settings: CommandSettings, experiment: str) -> int:
     """
     from lander.app import annotating
 
-    show(f"{experiment}: {annotating.archive(settings.home, experiment)}")
+    show_sentence(f"{experiment}: {annotating.archive(settings.home, experiment)}")
     return 0
 
 
@@ -39,7 +39,7 @@ def unarchive(settings: CommandSettings, experiment: str) -> int:
     """
     from lander.app import annotating
 
-    show(f"{experiment}: {annotating.unarchive(settings.home, experiment)}")
+    show_sentence(f"{experiment}: {annotating.unarchive(settings.home, experiment)}")
     return 0
 
 
@@ -59,7 +59,7 @@ def note(settings: CommandSettings, experiment: str, text: str) -> int:
     """
     from lander.app import annotating
 
-    show(f"{experiment}: {annotating.note(settings.home, experiment, text)}")
+    show_sentence(f"{experiment}: {annotating.note(settings.home, experiment, text)}")
     return 0
 
 
@@ -82,7 +82,7 @@ def tag(settings: CommandSettings, experiment: str, tags: tuple[str, ...], remov
     """
     from lander.app import annotating
 
-    show(f"{experiment}: {annotating.tag(settings.home, experiment, tags, remove)}")
+    show_sentence(f"{experiment}: {annotating.tag(settings.home, experiment, tags, remove)}")
     return 0
 
 
@@ -103,5 +103,5 @@ def hypothesis(settings: CommandSettings, experiment: str, text: str) -> int:
     """
     from lander.app import annotating
 
-    show(f"{experiment}: {annotating.amend_hypothesis(settings.home, experiment, text)}")
+    show_sentence(f"{experiment}: {annotating.amend_hypothesis(settings.home, experiment, text)}")
     return 0

@@ -6,7 +6,7 @@ import click
 
 from lander.cli.options import CommandSettings, common
 from lander.cli.progress import doing
-from lander.cli.terminal import show
+from lander.cli.terminal import show, show_sentence
 
 
 @click.command()
@@ -27,7 +27,7 @@ def backup(settings: CommandSettings, path: Path) -> int:
 
     with doing(f"copying {settings.home} to {path}"):
         made = back_up(settings.home, path)
-    show(f"{path}: the log up to position {made.position:,}, and {made.files:,} files, {made.size / 1e6:,.1f} MB")
+    show_sentence(f"{path}: the log up to position {made.position:,}, and {made.files:,} files, {made.size / 1e6:,.1f} MB")
     for name in made.lost:
         show(f"lander-ctl: warning: artifact {name} is missing or damaged, and not in the backup", err=True)
     return 1 if made.lost else 0

@@ -1,10 +1,15 @@
 """`lander-ctl check`: verify the log and every file that it names."""
 
+from typing import Final
+
 import click
 
 from lander.cli.options import CommandSettings, common
 from lander.cli.progress import doing
-from lander.cli.terminal import show
+from lander.cli.terminal import show_sentence
+
+_INDENT: Final = 20
+"""Characters before what was found."""
 
 
 @click.command()
@@ -27,5 +32,5 @@ def check(settings: CommandSettings) -> int:
     with doing(f"checking {settings.home}") as tell:
         for finding in findings(settings.home, lambda part, done, of: tell(f"{part}: {100 * done // max(1, of)}%")):
             damaged += not finding.ok
-            show(f"{finding.part.ljust(12)} {'ok   ' if finding.ok else 'WRONG'}  {finding.detail}")
+            show_sentence(f"{finding.part.ljust(12)} {'ok   ' if finding.ok else 'WRONG'}  {finding.detail}", _INDENT)
     return 1 if damaged else 0

@@ -4,7 +4,7 @@ import click
 
 from lander.cli.options import CommandSettings, common
 from lander.cli.progress import doing
-from lander.cli.terminal import show
+from lander.cli.terminal import show_sentence
 
 
 @click.command()
@@ -24,5 +24,5 @@ def compact(settings: CommandSettings) -> int:
 
     with doing("rewriting the log", brief=True):
         before, after = deletion.compact(settings.home)
-    show(f"{settings.home}: {before / 1e6:,.1f} MB before, {after / 1e6:,.1f} MB after")
+    show_sentence(f"{settings.home}: {before / 1e6:,.1f} MB before, {after / 1e6:,.1f} MB after")
     return 0

@@ -6,7 +6,7 @@ import click
 
 from lander.cli.options import CommandSettings, common
 from lander.cli.progress import doing
-from lander.cli.terminal import show
+from lander.cli.terminal import show_sentence
 
 if TYPE_CHECKING:
     from lander.app.deletion import Doomed
@@ -36,15 +36,15 @@ def delete(settings: CommandSettings, experiment: str, yes: bool) -> int:
     if yes:
         with doing(f"deleting {experiment}"):
             deletion.delete(settings.home, found)
-        show(f"{experiment}: deleted {_what(found)}; lander-ctl compact gives the space in the log back")
+        show_sentence(f"{experiment}: deleted {_what(found)}; lander-ctl compact gives the space in the log back")
         return 0
-    show(f"{experiment}: would delete {_what(found)}")
-    show(f"  stays: that it was tried, as {_tombstone(found)}")
+    show_sentence(f"{experiment}: would delete {_what(found)}")
+    show_sentence(f"  stays: that it was tried, as {_tombstone(found)}")
     if shared := found.extent.shared:
-        show(f"  stays: {_files(len(shared))} that other experiments need")
+        show_sentence(f"  stays: {_files(len(shared))} that other experiments need")
     if recent := found.extent.recent:
-        show(f"  stays: {_files(len(recent))} of the last hour; lander-ctl gc --delete collects them later")
-    show(f"  lander-ctl delete {experiment} --yes does it; it cannot be undone")
+        show_sentence(f"  stays: {_files(len(recent))} of the last hour; lander-ctl gc --delete collects them later")
+    show_sentence(f"  lander-ctl delete {experiment} --yes does it; it cannot be undone")
     return 0
 
 

@@ -6,7 +6,7 @@ import click
 
 from lander.cli.options import CommandSettings, common
 from lander.cli.progress import doing
-from lander.cli.terminal import show
+from lander.cli.terminal import show_sentence
 
 
 @click.command()
@@ -36,5 +36,5 @@ def diff(settings: CommandSettings, run: str, other: str, other_home: Path | Non
             only_run(of, name)
         with doing(f"comparing {run} with {other}", brief=True):
             found = compare(Record(reader, run), Record(others, other))
-    show(as_text(found))
+    show_sentence(as_text(found))
     return 0 if found.equal else 1

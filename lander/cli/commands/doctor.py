@@ -7,7 +7,7 @@ import click
 
 from lander.cli.options import CommandSettings, common
 from lander.cli.progress import doing
-from lander.cli.terminal import show
+from lander.cli.terminal import show, show_sentence
 
 if TYPE_CHECKING:
     from lander.app.diagnosis import Diagnosis
@@ -38,13 +38,9 @@ def doctor(settings: CommandSettings, as_json: bool, known_bits: Path | None, re
       lander-ctl doctor --record-bits here.json
       lander-ctl doctor --known-bits here.json
     """
-    import shutil
-    import sys
-
     from lander.app import known_bits as tables
     from lander.app.doctor import Doctor
 
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     known = tables.read(known_bits or tables.SHIPPED)
     found = []
     with doing("examining this machine") as tell:
@@ -52,7 +48,7 @@ def doctor(settings: CommandSettings, as_json: bool, known_bits: Path | None, re
         for each in examined.diagnoses():
             found.append(each)
             if not as_json:
-                show(_line(each, width))
+                show_sentence(_line(each), _INDENT)
     if as_json:
         show(_json(found, examined))
     if record_bits is not None and examined.bits is not None:
@@ -61,17 +57,11 @@ def doctor(settings: CommandSettings, as_json: bool, known_bits: Path | None, re
     return 1 if any(each.level == "problem" for each in found) else 0
 
 
-def _line(found: "Diagnosis", width: int | None) -> str:
-    """One line; on a terminal of this width, as many as it takes, broken between words."""
-    import textwrap
-
+def _line(found: "Diagnosis") -> str:
     from lander.protocol.text import one_line
 
     advice = f"; {found.advice}" if found.advice else ""
-    line = f"{found.name.ljust(12)} {found.level.ljust(8)} {one_line(found.detail + advice)}"
-    if width is None:
-        return line
-    return textwrap.fill(line, max(width, 2 * _INDENT), subsequent_indent=" " * _INDENT, break_on_hyphens=False)
+    return f"{found.name.ljust(12)} {found.level.ljust(8)} {one_line(found.detail + advice)}"
 
 
 def _json(found: "list[Diagnosis]", examined: "Doctor") -> str:

@@ -11,7 +11,7 @@ import click
 
 from lander.cli.options import FOLLOW_SECONDS, CommandSettings, common
 from lander.cli.progress import doing
-from lander.cli.terminal import show
+from lander.cli.terminal import show, show_sentence
 from lander.reports.export import formats
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def export(settings: CommandSettings, target: str, form: str, output: Path | Non
             begin = partial(stack.enter_context, doing(f"exporting {target} for {form}"))
             exported = formats.export(reader, target, form, output, begin)
         runs = f"{exported.runs} run{'s' if exported.runs != 1 else ''}"
-        show(f"{exported.directory}: {runs} of {target} for {form}, up to position {exported.position:,}")
+        show_sentence(f"{exported.directory}: {runs} of {target} for {form}, up to position {exported.position:,}")
         if next_step := formats.FORMATS[form].next_step:
             show(next_step.format(directory=quote(str(exported.directory))))
         if follow:

@@ -6,7 +6,7 @@ import click
 
 from lander.cli.options import CommandSettings, common
 from lander.cli.progress import doing
-from lander.cli.terminal import show
+from lander.cli.terminal import show_sentence
 from lander.store.upkeep import retention
 
 
@@ -48,16 +48,16 @@ def gc(settings: CommandSettings, delete: bool, keep: int, keep_every: int) -> i
         found = retention.garbage(reader, retention.Retention(keep, keep_every), time.time())
     for run, (of, kept) in found.runs.items():
         if kept < of:
-            show(f"{run}: {kept} of {of} checkpoints are kept")
+            show_sentence(f"{run}: {kept} of {of} checkpoints are kept")
     if not found.files:
-        show(f"{settings.home}: nothing to delete")
+        show_sentence(f"{settings.home}: nothing to delete")
     elif delete:
         with doing(f"deleting {_what(len(found.files), found.size)}", brief=True):
             deleted = retention.delete(settings.home, found)
-        show(f"{settings.home}: deleted {_what(*deleted)}")
+        show_sentence(f"{settings.home}: deleted {_what(*deleted)}")
     else:
         what = _what(len(found.files), found.size)
-        show(f"{settings.home}: would delete {what}; lander-ctl gc --delete does it")
+        show_sentence(f"{settings.home}: would delete {what}; lander-ctl gc --delete does it")
     return 0
 
 

@@ -89,15 +89,16 @@ def _flat(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _print_table(found: "Sequence[ListedExperiment]", listed: "Sequence[ListedExperiment]", wanted: "Wanted") -> None:
+    from dataclasses import replace
+
+    from lander.app.listing import chosen
     from lander.app.listing_text import table
-    from lander.app.run_table import wrapped
 
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     lines, left_out = table(found, width)
     show("\n".join(lines) if found else "no such experiment" if listed else "no experiments yet")
     if found and left_out:
-        show(wrapped(f"lander-ctl: no room for {', '.join(left_out)}; --json has everything", width), err=True)
-    hidden = sum(not wanted.shows(each.remarks.archived is not None) for each in listed)
-    if hidden and not wanted.archived:
-        what = "1 archived experiment is" if hidden == 1 else f"{hidden} archived experiments are"
-        show(wrapped(f"lander-ctl: {what} not shown; --all shows them", width), err=True)
+        show(f"lander-ctl: no room for {', '.join(left_out)}; --json has everything", err=True)
+    if hidden := 0 if wanted.archived else len(chosen(listed, replace(wanted, everything=True))) - len(found):
+        what, it = ("1 archived experiment is", "it") if hidden == 1 else (f"{hidden} archived experiments are", "them")
+        show(f"lander-ctl: {what} not shown; --all shows {it}", err=True)

@@ -8,7 +8,7 @@ import click
 
 from lander.cli.commands.wait import wait_while
 from lander.cli.options import CommandSettings, common
-from lander.cli.terminal import show
+from lander.cli.terminal import show_sentence
 
 if TYPE_CHECKING:
     from lander.protocol.commands import Accepted
@@ -48,7 +48,7 @@ def stop(settings: CommandSettings, target: str, no_wait: bool) -> int:
         states = reader.states(target)
         still = len(reader.unfinished(target))
     stopped = f"stopped {_of(sum(states[run] == 'stopped' for run in before), of)}"
-    show(f"{target}: {accepted.detail or stopped + (f'; {still} are stopping' if still else '')}")
+    show_sentence(f"{target}: {accepted.detail or stopped + (f'; {still} are stopping' if still else '')}")
     return 0
 
 
@@ -76,7 +76,7 @@ def pause(settings: CommandSettings, target: str, no_wait: bool) -> int:
             wait_while(reader, settings.home, lambda: reader.under_way(target))
         still = len(reader.under_way(target))
         paused = f"{_of(sum(state == 'paused' for state in reader.states(target).values()), of)} paused"
-    show(f"{target}: {accepted.detail or paused + (f'; {still} are about to be' if still else '')}")
+    show_sentence(f"{target}: {accepted.detail or paused + (f'; {still} are about to be' if still else '')}")
     return 0
 
 
@@ -143,7 +143,7 @@ def skip(settings: CommandSettings, target: str, no_wait: bool) -> int:
         if not no_wait:
             wait_while(reader, settings.home, lambda: reader.unfinished(target))
         skipped = _of(sum(state == "skipped" for state in reader.states(target).values()), of)
-    show(f"{target}: {accepted.detail or f'skipped {skipped}'}")
+    show_sentence(f"{target}: {accepted.detail or f'skipped {skipped}'}")
     return 0
 
 
@@ -169,19 +169,19 @@ def checkpoint(settings: CommandSettings, target: str, no_wait: bool) -> int:
         after = reader.position()
         accepted = _ask(settings.home, "CheckpointTarget", target)
         if accepted.detail or no_wait:
-            show(f"{target}: {accepted.detail or f'asked {_of(len(training), len(training))}'}")
+            show_sentence(f"{target}: {accepted.detail or f'asked {_of(len(training), len(training))}'}")
             return 0
         wait_while(reader, settings.home, lambda: _still_without(reader, training, after))
         written = {run: step for run in training for step in _checkpoints_since(reader, run, after)}
     for run, step in written.items():
-        show(f"{run}: checkpoint at step {step:,}")
+        show_sentence(f"{run}: checkpoint at step {step:,}")
     return 0
 
 
 def _go_on(home: Path, kind: str, target: str, done: str, **options: Any) -> int:
     from lander.app import client
 
-    show(f"{target}: {client.go_on(home, kind, target, **options).detail or done}")
+    show_sentence(f"{target}: {client.go_on(home, kind, target, **options).detail or done}")
     return 0
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lander.cli.options import CommandSettings, common, experiment_options, request_from
-from lander.cli.terminal import show, show_styled
+from lander.cli.terminal import show, show_sentence, show_styled
 
 if TYPE_CHECKING:
     from lander.app.requests import Request
@@ -82,4 +82,6 @@ def _print_verdict(home: Path, name: str) -> None:
 
     with Reader(home) as reader, reader.snapshot():
         show_styled(f"\n{in_terminal(reader, findings(reader, name))}\n")
-    show(f"models and logs are in {experiment_directory(home, name)}; lander-ctl report {name} --format html makes a page")
+    show_sentence(
+        f"models and logs are in {experiment_directory(home, name)}; lander-ctl report {name} --format html makes a page"
+    )

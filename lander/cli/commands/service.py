@@ -6,7 +6,7 @@ import click
 
 from lander.cli.options import CommandSettings, common
 from lander.cli.progress import doing
-from lander.cli.terminal import show
+from lander.cli.terminal import show_sentence
 
 if TYPE_CHECKING:
     from lander.store.log.reader import Reader
@@ -32,17 +32,17 @@ def up(settings: CommandSettings) -> int:
         detail, started = client.stay(settings.home)
     found = client.running(settings.home)
     whose = f" (process {found.pid})" if found is not None else ""
-    show(f"{settings.home}: supervisor {'started' if started else 'already running'}{whose}{detail and f'; {detail}'}")
+    show_sentence(f"{settings.home}: supervisor {'started' if started else 'already running'}{whose}{detail and f'; {detail}'}")
     with Reader(settings.home) as reader:
         for name in reader.quarantined():
             left.pop(name, None)
-            show(f"{name}: quarantined, since {reader.quarantine(name)}")
+            show_sentence(f"{name}: quarantined, since {reader.quarantine(name)}")
     for name, (open_runs, paused, of) in left.items():
         if started and open_runs:
-            show(f"{name}: carries on with {open_runs} of {of} run{'s' if of != 1 else ''}")
+            show_sentence(f"{name}: carries on with {open_runs} of {of} run{'s' if of != 1 else ''}")
         if started and paused:
             is_paused = f"{paused} of {of} run{'s are' if of != 1 else ' is'} paused"
-            show(f"{name}: {is_paused}; lander-ctl resume {name} goes on with {'them' if paused != 1 else 'it'}")
+            show_sentence(f"{name}: {is_paused}; lander-ctl resume {name} goes on with {'them' if paused != 1 else 'it'}")
     return 0
 
 
@@ -65,7 +65,7 @@ def down(settings: CommandSettings) -> int:
         was_running = client.shut_down(settings.home)
     left = sum(open_runs for open_runs, _, _ in _unfinished(settings).values())
     rest = f"; lander-ctl up carries on with {left} unfinished run{'s' if left != 1 else ''}" if left else ""
-    show(f"{settings.home}: " + (f"supervisor stopped{rest}" if was_running else "no supervisor is running"))
+    show_sentence(f"{settings.home}: " + (f"supervisor stopped{rest}" if was_running else "no supervisor is running"))
     return 0
 
 

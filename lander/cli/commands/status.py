@@ -1,14 +1,14 @@
 """`lander-ctl status`: show the state of experiments. The command must start fast, so it imports only what it needs."""
 
+import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from lander.cli.options import FOLLOW_SECONDS, CommandSettings, common
-from lander.cli.terminal import show
+from lander.cli.terminal import columns, show
 
 if TYPE_CHECKING:
     from lander.store.log.reader import Reader
@@ -49,7 +49,8 @@ def status(
             _watch(reader, target, as_json)
         else:
             _print(reader, target, as_json)
-            _warn(reader, settings.home, target)
+            for warning in _warnings(reader, settings.home, target):
+                show(warning, err=True)
     return 0
 
 
@@ -87,7 +88,7 @@ def _print(reader: "Reader", target: str | None, as_json: bool) -> "Status":
     from lander.store.projections.status import status as read
 
     found = read(reader, target)
-    show(_json(found, _said(reader, target), indent=2) if as_json else _plain(found, _width()) or _nothing(reader))
+    show(_json(found, _said(reader, target), indent=2) if as_json else _plain(found, columns(sys.stdout)) or _nothing(reader))
     return found
 
 
@@ -108,16 +109,6 @@ def _said(reader: "Reader", target: str | None) -> dict[str, Any]:
     from lander.store.projections.remarks import remarks
 
     return asdict(remarks(reader, target.partition("/")[0]))
-
-
-def _width() -> int | None:
-    """The columns of the terminal that is written to; None if it is none."""
-    import os
-    import sys
-
-    with suppress(OSError, ValueError):
-        return os.get_terminal_size(sys.stdout.fileno()).columns or None
-    return None
 
 
 def _json(found: "Status", said: dict[str, Any], indent: int | None = None) -> str:
@@ -158,19 +149,17 @@ def _block(experiment: "ExperimentStatus", width: int | None) -> str:
     return "\n".join([wrapped(heading(experiment), width), *table, *below])
 
 
-def _warn(reader: "Reader", home: Path, target: str | None) -> None:
-    """Warn if the recorded state may be out of date: no supervisor runs, or the disk is full."""
+def _warnings(reader: "Reader", home: Path, target: str | None) -> "list[str]":
+    """Why the recorded state may be out of date: no supervisor runs, or the disk is full."""
     from lander.home.lock import is_full, is_locked
 
-    if is_full(home):
-        show(f"lander-ctl: {home}: no space left on the disk: trainers wait, and go on when there is room", err=True)
-    if not is_locked(home) and reader.under_way(target):
-        show("lander-ctl: no supervisor is running: this is how things stood; lander-ctl up carries on", err=True)
+    full = f"lander-ctl: {home}: no space left on the disk: trainers wait, and go on when there is room"
+    alone = "lander-ctl: no supervisor is running: this is how things stood; lander-ctl up carries on"
+    is_alone = not is_locked(home) and bool(reader.under_way(target))
+    return [full] * is_full(home) + [alone] * is_alone
 
 
 def _watch(reader: "Reader", target: str | None, as_json: bool) -> None:
-    import sys
-
     if as_json or not sys.stdout.isatty():
         _watch_plainly(reader, target, as_json)
         return
@@ -187,7 +176,8 @@ def _watch(reader: "Reader", target: str | None, as_json: bool) -> None:
             identity.require()
             ended = not reader.unfinished(target)
             last = target is not None and ended
-            draw(read(reader, target)["experiments"], last)
+            notices, found = _warnings(reader, reader.home, target), read(reader, target)["experiments"]
+            draw(found, last, notices if found else [_nothing(reader)])
             if last:
                 return
             time.sleep(FOLLOW_SECONDS)

@@ -6,7 +6,7 @@ import click
 
 from lander.cli.options import common, experiment_options, request_from
 from lander.cli.progress import doing
-from lander.cli.terminal import show
+from lander.cli.terminal import show, show_sentence
 
 if TYPE_CHECKING:
     from lander.app.requests import Request
@@ -45,6 +45,6 @@ def validate_request(wanted: "Request", quiet: bool = False) -> int:
         return 0
     for arm, each in zip(experiment.arms, built, strict=True):
         what = f"{arm.algorithm} on {arm.environment}, {each.observations} → {each.actions}, {each.parameters:,} parameters"
-        show(f"{arm.name}: {what}; {len(arm.seeds)} × {arm.training_steps:,} steps")
-    show(f"{experiment.experiment_id}: valid, {len(experiment.runs)} runs; nothing was trained")
+        show_sentence(f"{arm.name}: {what}; {len(arm.seeds)} × {arm.training_steps:,} steps")
+    show_sentence(f"{experiment.experiment_id}: valid, {len(experiment.runs)} runs; nothing was trained")
     return 0

@@ -8,7 +8,7 @@ import click
 
 from lander.cli.options import CommandSettings, common
 from lander.cli.progress import doing
-from lander.cli.terminal import show
+from lander.cli.terminal import show, show_sentence
 from lander.protocol.errors import UsageError
 
 if TYPE_CHECKING:
@@ -70,12 +70,12 @@ def _verify(reader: "Reader", run: str, section: "Section") -> bool:
             resumed = status(again, run)["experiments"][0]["runs"][0]["resume"]
     where = f"{run}: steps {section.after + 1:,} to {section.until:,}"
     if found.equal:
-        show(f"{where} come out the same once more: {extent(found)} compared")
+        show_sentence(f"{where} come out the same once more: {extent(found)} compared")
     else:
-        show(f"{where} do NOT come out the same once more ({extent(found)} compared; first as recorded, then now)")
-        show("\n".join(f"  {line}" for line in lines(found)))
+        show_sentence(f"{where} do NOT come out the same once more ({extent(found)} compared; first as recorded, then now)")
+        show_sentence("\n".join(f"  {line}" for line in lines(found)))
     for note in _notes(section, found.checkpoints, resumed):
-        show(f"  note: {note}")
+        show_sentence(f"  note: {note}")
     return found.equal
 
 

@@ -8,7 +8,7 @@ import click
 from lander.app.replay_subject import MOST_AT_ONCE
 from lander.cli.options import CommandSettings, at_option, common
 from lander.cli.progress import doing
-from lander.cli.terminal import show
+from lander.cli.terminal import show, show_sentence
 
 
 @click.command()
@@ -67,8 +67,8 @@ def video(settings: CommandSettings, run: str, at: str, episodes: int, seed: int
 
         filmed = film_policy(load(settings.home, run, arm, checkpoint), evaluated, seeds, path)
     for each, played in filmed.played.items():
-        show(f"step {checkpoint.step:,}, seed {each}: {played.length:,} steps, return {played.episode_return:.2f}")
+        show_sentence(f"step {checkpoint.step:,}, seed {each}: {played.length:,} steps, return {played.episode_return:.2f}")
         for words in filter(None, (difference(evaluation, each, played) for evaluation in evaluations)):
             show(f"warning: {run}: {words}: the film shows others", err=True)
-    show(f"{path}: {filmed.frames:,} frames, {filmed.rate:g} a second")
+    show_sentence(f"{path}: {filmed.frames:,} frames, {filmed.rate:g} a second")
     return 0

@@ -10,7 +10,7 @@ import click
 
 from lander.cli.options import FOLLOW_SECONDS, CommandSettings, common
 from lander.cli.progress import doing
-from lander.cli.terminal import show
+from lander.cli.terminal import show, show_sentence
 from lander.protocol.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def wait(settings: CommandSettings, target: str | None) -> int:
         experiments = status(reader, target)["experiments"]
     for experiment in experiments:
         rest = f"quarantined – {why}" if (why := experiment["quarantine"]) else status_text.overall(experiment)
-        show(f"{experiment['id']}: {rest}")
+        show_sentence(f"{experiment['id']}: {rest}")
     return 0 if every_run_completed(experiments) else 1
 
 

@@ -91,6 +91,27 @@ def test_a_narrow_screen_leaves_out_whole_columns():
     assert heads[50] == ["run", "state", "done", "left"]
 
 
+@pytest.mark.parametrize("width", [50, 57])
+def test_the_share_that_is_done_outlasts_the_progress_bar(width):
+    long = "ten-passes-over-each-rollout"
+    _, head, line, _ = drawn(experiment(running(long)), width=width)
+    assert head.split()[:3] == ["run", "state", "done"]
+    assert "50%" in line
+    assert all(len(each) <= width for each in (head, line))
+
+
+def test_notices_stand_below_and_nothing_is_pushed_off_the_screen():
+    said = "no supervisor is running: this is how things stood; lander-ctl up carries on"
+    file = io.StringIO()
+    console = Console(file=file, width=50, height=8, color_system=None, force_terminal=True)
+    with live_view.tables(console) as draw:
+        draw(several(7), notices=[said])
+    lines = file.getvalue().rpartition("\x1b[2K")[2].partition("\x1b[?25h")[0].splitlines()
+    assert len(lines) <= 7
+    assert lines[0].startswith("cart: running (1 of 2)")
+    assert " ".join(" ".join(lines[-2:]).split()).startswith(said)
+
+
 def test_a_question_is_cut_between_words():
     status = experiment(run(), hypothesis="Ten passes over each rollout learn more than one")
     assert drawn(status, width=50)[0] == "x: waiting for a slot – Ten passes over each …"

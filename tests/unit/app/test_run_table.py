@@ -2,7 +2,7 @@
 
 import pytest
 
-from lander.app.run_table import run_table, shortened, wrapped
+from lander.app.run_table import columns, run_table, shortened, wrapped
 from lander.cli.commands import status
 from tests.unit.app.test_live_view import experiment, run, running
 
@@ -34,6 +34,29 @@ def test_what_is_wrapped_loses_no_word():
     assert all(line.startswith("  ") and len(line) <= 40 for line in lines)
     assert " ".join(" ".join(lines).split()) == WHY
     assert wrapped(WHY, None, "  ") == f"  {WHY}"
+
+
+@pytest.mark.parametrize("width", range(30, 60))
+def test_a_command_is_not_broken_so_that_it_can_be_copied(width):
+    command = "lander-ctl retry x/fast/0 --new-code"
+    (line,) = (line for line in wrapped(f"x: failed; {command} begins it anew", width).splitlines() if "lander-ctl" in line)
+    assert command in line or width < len(command) + 4
+
+
+@pytest.mark.parametrize("width", range(30, 80))
+def test_a_wide_character_takes_two_columns(width):
+    said = "x: より大きい 学習率は 訓練を 速くする – même la très longue hypothèse"
+    lines = wrapped(said, width).splitlines()
+    assert all(columns(line) <= width for line in lines)
+    assert " ".join(" ".join(lines).split()) == said
+    assert columns("学習率 e\u0301") == 8
+
+
+def test_the_columns_of_the_first_line_stay():
+    assert wrapped("disk   ok   56 GB free on ext4", 26, hang=12).splitlines() == [
+        "disk   ok   56 GB free on",
+        "            ext4",
+    ]
 
 
 def test_without_a_terminal_the_table_is_whole():

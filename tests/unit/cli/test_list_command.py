@@ -39,7 +39,7 @@ def test_each_is_one_line_and_what_is_hidden_is_said(ask):
     assert line.split()[0] == "x"
     assert "CartPole-v1" in line
     assert "2 × 1" in line
-    assert errors == "lander-ctl: 1 archived experiment is not shown; --all shows them\n"
+    assert errors == "lander-ctl: 1 archived experiment is not shown; --all shows it\n"
     assert [line.split()[0] for line in ask("list", "--all")[1].splitlines()] == ["experiment", "x", "old"]
     assert [line.split()[0] for line in ask("list", "--archived")[1].splitlines()] == ["experiment", "old"]
 
@@ -101,6 +101,15 @@ def test_archiving_is_one_line_and_can_be_taken_back(ask):
 
 def test_nothing_to_list_is_said(ask):
     assert ask("list", "--state", "failed")[1] == "no such experiment\n"
+
+
+def test_of_what_is_archived_only_what_all_would_show_is_counted(ask):
+    assert ask("list", "--state", "failed")[2] == ""
+    assert ask("list", "--state", "stopped")[1:] == (
+        "no such experiment\n",
+        "lander-ctl: 1 archived experiment is not shown; --all shows it\n",
+    )
+    assert ask("list", "--newer", "1d")[2] == ""
 
 
 def test_a_status_of_nothing_but_archived_experiments_says_so(ask, home):

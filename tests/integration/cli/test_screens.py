@@ -1,0 +1,33 @@
+"""What a person sees in a window: sentences are broken between words, and what is out of date is said to be that."""
+
+from tests.support.command_line import LANDER
+from tests.support.pseudo_terminal import window
+from tests.support.written_homes import attempt, queued_experiment, write_log
+
+
+def test_an_error_is_broken_between_words_where_the_window_ends(tmp_path):
+    queued_experiment(tmp_path)
+    with window(tmp_path, *LANDER, "list", "--newer", "soon", columns=50) as terminal:
+        assert terminal.wait() == 2
+    lines = terminal.text.replace("\r", "").splitlines()
+    assert len(lines) > 1
+    assert all(len(line) <= 50 for line in lines)
+    assert {"number", "such", "30m,", "2w"} <= {word for line in lines for word in line.split()}
+
+
+def test_a_finding_is_broken_between_words_below_its_own_column(tmp_path):
+    queued_experiment(tmp_path)
+    with window(tmp_path, *LANDER, "check", columns=50) as terminal:
+        assert terminal.wait() == 0
+    lines = [line.rpartition("\x1b[K")[2] for line in terminal.text.replace("\r", "").splitlines()]  # without the progress
+    assert all(len(line) <= 50 for line in lines)
+    assert [line for line in lines if line.startswith(" ")]
+    assert all(line.startswith(" " * 20) for line in lines if line.startswith(" "))
+
+
+def test_watch_says_that_nobody_carries_on(tmp_path):
+    queued_experiment(tmp_path)
+    write_log(tmp_path, *attempt(1, ended=False))
+    with window(tmp_path, *LANDER, "status", "--watch") as terminal:
+        terminal.wait_for("no supervisor is running: this is how things stood; lander-ctl up carries on")
+        assert "x: running (1 of 2)" in terminal.text
