@@ -11,6 +11,7 @@ from typing import Final
 
 import click
 
+from lander.cli.help_text import HelpContext
 from lander.cli.options import CommandSettings, common, takes_settings
 from lander.cli.terminal import show, write_whole
 from lander.protocol.errors import LanderError
@@ -56,6 +57,8 @@ COMMANDS: Final = {
 class LazyGroup(click.Group):
     """A group that imports a command only when it is used."""
 
+    context_class = HelpContext
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
@@ -63,7 +66,10 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command = getattr(import_module(COMMANDS[cmd_name]), cmd_name)
-        return command if isinstance(command, click.Command) else None
+        if not isinstance(command, click.Command):
+            return None
+        command.context_class = HelpContext
+        return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]

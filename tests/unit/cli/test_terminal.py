@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import lander.cli
+from lander.cli.main import COMMANDS as COMMANDS_OF_PROGRAM
 from lander.cli.main import main
 from lander.home.layout import trainer_log
 from lander.protocol import events as e
@@ -69,6 +70,18 @@ def test_json_says_the_same_as_before(home, capsys):
     assert json.loads(capsys.readouterr().out)["message"] == HOSTILE
     main(["--home", str(home), "report", "x", "--format", "json"])
     assert json.loads(capsys.readouterr().out)["hypothesis"] == HOSTILE
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS_OF_PROGRAM])
+def test_help_breaks_no_word(capsys, monkeypatch, command):
+    def words(columns):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        assert main([*command.split(), "--help"]) == 0
+        return capsys.readouterr().out.partition("\nCommands:")[0].split()
+
+    whole = words(160)
+    assert whole[:2] == ["Usage:", "lander-ctl"]
+    assert words(50) == words(80) == whole
 
 
 def test_no_command_prints_past_the_terminal():
