@@ -76,8 +76,8 @@ def parse_experiment(
     """The same as `read_experiment`, from the data of a file; `source` is the name of the data in errors.
 
     Without `rename_environments`, an environment keeps its name even if it has a successor by now. With `may_add_arms`, an
-    override of a variant that there is not adds it. `files` finds environments that are named by files (default: in the working
-    directory).
+    override of a variant that there is not adds it, and errors name the arms as overrides do. `files` finds environments that
+    are named by files (default: in the working directory).
     """
     if not isinstance(data, Mapping):
         raise configuration_error(source, [f"found {shown(data)}; must be a mapping of settings, such as algorithm: PPO"])
@@ -89,6 +89,8 @@ def parse_experiment(
     }
     try:
         written = WrittenExperiment.of(deepcopy(dict(data)))
+        if may_add_arms:
+            written.name_arms()
         for override in overrides:
             apply_override(written, override, may_add=may_add_arms)
         refuse_empty_variants(written)

@@ -120,6 +120,11 @@ class WrittenExperiment:
         self.arms.append(WrittenArm(f"variants.{name}.", {}, {"name": name, "role": "variant"}, added=True))
         return self.arms[-1]
 
+    def name_arms(self) -> None:
+        """Have `where` name the arms as overrides do: nobody wrote the list of arms in which a recorded experiment stands."""
+        for arm in self.arms:
+            arm.prefix = f"{arm.name}." if arm.settings.get("role") == "baseline" else f"variants.{arm.name}."
+
     def settings(self, arm: WrittenArm) -> dict[str, object]:
         """All settings of the arm, own and inherited."""
         return _merge(self._layers(arm))

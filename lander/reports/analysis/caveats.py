@@ -68,7 +68,8 @@ def caveat_of_amendments(amendments: Sequence[Remark]) -> Iterator[str]:
 def _of_missing_runs(inputs: CaveatInputs) -> Iterator[str]:
     missing = [run for run in inputs.runs if not run.completed]
     if missing:
-        yield f"{len(missing)} of {len(inputs.runs)} runs did not complete and are left out: {_named(missing)}"
+        are = "is" if len(missing) == 1 else "are"
+        yield f"{len(missing)} of {len(inputs.runs)} runs did not complete and {are} left out: {_named(missing)}"
     silent = [run for run in inputs.completed if run.final(inputs.measure) is None]
     if silent:
         yield f"no return is known of {_named(silent)}: it finished no episode, or its returns are not numbers"

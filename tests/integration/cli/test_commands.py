@@ -356,7 +356,7 @@ def test_run_that_fails_says_why(finished, tmp_path):
     assert "why=another attempt would meet the same" in lander(home, "events", "broken", "--kind", "RunFailed")[1]
     journal = (home / "experiments" / "broken" / "logs" / "experiment.log").read_text()
     assert "RunFailed cause=config_error why=another attempt would meet the same\n" in journal
-    assert "1 of 2 runs did not complete and are left out: fast/0 (failed: config_error)" in output
+    assert "1 of 2 runs did not complete and is left out: fast/0 (failed: config_error)" in output
     code, output, errors = lander(home, "logs", "broken/fast")
     assert code == 0
     assert "Traceback" in output

@@ -141,3 +141,13 @@ def test_no_more_arms_than_a_file_may_have():
     assert refused("variants.wide.hyperparameters.gamma=0.5", known=recorded(form)).endswith(
         f"arms: found {MAX_ARMS + 1} arms; must be at most {MAX_ARMS}"
     )
+
+
+def test_a_refusal_names_an_arm_of_a_recorded_experiment_as_an_override_does():
+    for key in (
+        "baseline.hyperparameters.n_step",
+        "variants.fast.hyperparameters.n_step",
+        "variants.wide.hyperparameters.n_step",
+    ):
+        assert refused(f"{key}=1") == f"x: {key}: unknown hyperparameter of PPO; did you mean n_steps?"
+    assert refused("fast.seeds=5").startswith("x: variants.fast.seeds: found 5; must be ")

@@ -393,7 +393,7 @@ def test_nothing_has_ended_yet(found):
 
 def test_what_failed_is_named_with_its_cause(found):
     caveats = found([0], arms(baseline=[1.0], fast=[2.0]) | {"slow/0": None}).caveats
-    assert caveats[0] == "1 of 3 runs did not complete and are left out: slow/0 (failed: crashed(SIGKILL))"
+    assert caveats[0] == "1 of 3 runs did not complete and is left out: slow/0 (failed: crashed(SIGKILL))"
     assert "slow cannot be compared with baseline: there is no final return of slow" in caveats
 
 
