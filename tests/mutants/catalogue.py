@@ -1423,4 +1423,18 @@ MUTANTS = (
         "    if _is_called_like_a_file(path) and path.is_file() and name not in _recorded(home):",
         ("tests/unit/app/test_named_experiment.py::test_of_both_the_file_is_meant_and_it_is_said",),
     ),
+    Mutant(
+        "a home without a supervisor is watched as if it trained",
+        "lander/cli/commands/status.py",
+        "draw(found, last, notices if found",
+        "draw(found, last, [] if found",
+        ("tests/integration/cli/test_screens.py::test_watch_says_that_nobody_carries_on",),
+    ),
+    Mutant(
+        "what goes to a terminal is cut within words",
+        "lander/cli/terminal.py",
+        "{_in_lines(shown, columns(sys.stderr)) if err else shown}",
+        "{shown}",
+        ("tests/integration/cli/test_screens.py::test_an_error_is_broken_between_words_where_the_window_ends",),
+    ),
 )
