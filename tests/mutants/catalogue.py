@@ -922,8 +922,8 @@ MUTANTS = (
     Mutant(
         "escape sequences reach the terminal",
         "lander/cli/terminal.py",
-        'f"{printable(str(text))}{end}"',
-        'f"{text}{end}"',
+        "    shown = printable(str(text))\n",
+        "    shown = str(text)\n",
         ("tests/unit/cli/test_terminal.py",),
     ),
     Mutant(
