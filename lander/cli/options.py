@@ -1,11 +1,13 @@
 """Shared options: the settings of every command, and the options of commands that take an experiment file."""
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from lander.cli.terminal import warn
 
@@ -25,6 +27,12 @@ class CommandSettings:
     home: Path = field(default_factory=lambda: Path("results"))
     verbose: bool = False
     quiet: bool = False
+    home_given: bool = False
+
+    @property
+    def home_option(self) -> str:
+        """` --home DIR` where it was given on the command line, else nothing: a command in a hint is about the same home."""
+        return f" --home {shlex.quote(str(self.home))}" if self.home_given else ""
 
 
 def _keep(context: click.Context, parameter: click.Parameter, value: object) -> None:
@@ -35,6 +43,8 @@ def _keep(context: click.Context, parameter: click.Parameter, value: object) -> 
     if value == Path():
         raise click.BadParameter("must not be empty", context, parameter)
     setattr(settings, str(parameter.name), value)
+    if parameter.name == "home":
+        settings.home_given = context.get_parameter_source("home") is ParameterSource.COMMANDLINE
 
 
 def common(envvar: str | None = None) -> Callable[[F], F]:

@@ -36,15 +36,17 @@ def delete(settings: CommandSettings, experiment: str, yes: bool) -> int:
     if yes:
         with doing(f"deleting {experiment}"):
             deletion.delete(settings.home, found)
-        show_sentence(f"{experiment}: deleted {_what(found)}; lander-ctl compact gives the space in the log back")
+        back = f"lander-ctl compact{settings.home_option} gives the space in the log back"
+        show_sentence(f"{experiment}: deleted {_what(found)}; {back}")
         return 0
     show_sentence(f"{experiment}: would delete {_what(found)}")
     show_sentence(f"  stays: that it was tried, as {_tombstone(found)}")
     if shared := found.extent.shared:
         show_sentence(f"  stays: {_files(len(shared))} that other experiments need")
     if recent := found.extent.recent:
-        show_sentence(f"  stays: {_files(len(recent))} of the last hour; lander-ctl gc --delete collects them later")
-    show_sentence(f"  lander-ctl delete {experiment} --yes does it; it cannot be undone")
+        later = f"lander-ctl gc --delete{settings.home_option} collects them later"
+        show_sentence(f"  stays: {_files(len(recent))} of the last hour; {later}")
+    show_sentence(f"  lander-ctl delete {experiment} --yes{settings.home_option} does it; it cannot be undone")
     return 0
 
 

@@ -96,7 +96,7 @@ def _print_table(found: "Sequence[ListedExperiment]", listed: "Sequence[ListedEx
 
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     lines, left_out = table(found, width)
-    show("\n".join(lines) if found else "no such experiment" if listed else "no experiments yet")
+    show("\n".join(lines) if found else "no experiment here matches" if listed else "no experiments yet")
     if found and left_out:
         show(f"lander-ctl: no room for {', '.join(left_out)}; --json has everything", err=True)
     if hidden := 0 if wanted.archived else len(chosen(listed, replace(wanted, everything=True))) - len(found):

@@ -64,7 +64,8 @@ def down(settings: CommandSettings) -> int:
     with doing(f"ending what runs in {settings.home}; runs that train write a checkpoint first", brief=True):
         was_running = client.shut_down(settings.home)
     left = sum(open_runs for open_runs, _, _ in _unfinished(settings).values())
-    rest = f"; lander-ctl up carries on with {left} unfinished run{'s' if left != 1 else ''}" if left else ""
+    unfinished = f"{left} unfinished run{'s' if left != 1 else ''}"
+    rest = f"; lander-ctl up{settings.home_option} carries on with {unfinished}" if left else ""
     show_sentence(f"{settings.home}: " + (f"supervisor stopped{rest}" if was_running else "no supervisor is running"))
     return 0
 

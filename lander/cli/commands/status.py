@@ -2,7 +2,6 @@
 
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -46,10 +45,10 @@ def status(
         if position is not None:
             _print_past(reader, target, as_json, position)
         elif watch:
-            _watch(reader, target, as_json)
+            _watch(reader, settings, target, as_json)
         else:
             _print(reader, target, as_json)
-            for warning in _warnings(reader, settings.home, target):
+            for warning in _warnings(reader, settings, target):
                 show(warning, err=True)
     return 0
 
@@ -59,6 +58,7 @@ def _print_past(reader: "Reader", target: str | None, as_json: bool, at: int) ->
     from lander.cli.progress import doing
     from lander.store.projections.rebuild import rebuild
 
+    _refuse_before_submission(reader, at, target)
     erased_since = _erased_since(reader, at, target)
     with (
         doing(f"going back to position {at:,}", brief=True) as tell,
@@ -67,6 +67,18 @@ def _print_past(reader: "Reader", target: str | None, as_json: bool, at: int) ->
         _print(past, target, as_json)
         within = f", the last commit before position {at:,}" if past.position() != at else ""
         show(f"lander-ctl: this is how things stood at position {past.position():,}{within}{erased_since}", err=True)
+
+
+def _refuse_before_submission(reader: "Reader", at: int, target: str | None) -> None:
+    """Raise `NotFoundError` if the target's experiment exists, and was submitted only after the position."""
+    from lander.protocol.errors import NotFoundError
+    from lander.store.log.erasure import first_position
+
+    name = (target or "").partition("/")[0]
+    if not reader.connection.execute("SELECT 1 FROM experiments WHERE id = ?", (name,)).fetchone():
+        return
+    if (first := first_position(reader.connection, name)) > at:
+        raise NotFoundError(f"{name}: was submitted at position {first:,}, after position {at:,}")
 
 
 def _erased_since(reader: "Reader", at: int, target: str | None) -> str:
@@ -149,17 +161,18 @@ def _block(experiment: "ExperimentStatus", width: int | None) -> str:
     return "\n".join([wrapped(heading(experiment), width), *table, *below])
 
 
-def _warnings(reader: "Reader", home: Path, target: str | None) -> "list[str]":
+def _warnings(reader: "Reader", settings: CommandSettings, target: str | None) -> "list[str]":
     """Why the recorded state may be out of date: no supervisor runs, or the disk is full."""
     from lander.home.lock import is_full, is_locked
 
-    full = f"lander-ctl: {home}: no space left on the disk: trainers wait, and go on when there is room"
-    alone = "lander-ctl: no supervisor is running: this is how things stood; lander-ctl up carries on"
-    is_alone = not is_locked(home) and bool(reader.under_way(target))
-    return [full] * is_full(home) + [alone] * is_alone
+    carry_on = f"lander-ctl up{settings.home_option} carries on"
+    full = f"lander-ctl: {settings.home}: no space left on the disk: trainers wait, and go on when there is room"
+    alone = f"lander-ctl: no supervisor is running: this is how things stood; {carry_on}"
+    is_alone = not is_locked(settings.home) and bool(reader.under_way(target))
+    return [full] * is_full(settings.home) + [alone] * is_alone
 
 
-def _watch(reader: "Reader", target: str | None, as_json: bool) -> None:
+def _watch(reader: "Reader", settings: CommandSettings, target: str | None, as_json: bool) -> None:
     if as_json or not sys.stdout.isatty():
         _watch_plainly(reader, target, as_json)
         return
@@ -176,7 +189,7 @@ def _watch(reader: "Reader", target: str | None, as_json: bool) -> None:
             identity.require()
             ended = not reader.unfinished(target)
             last = target is not None and ended
-            notices, found = _warnings(reader, reader.home, target), read(reader, target)["experiments"]
+            notices, found = _warnings(reader, settings, target), read(reader, target)["experiments"]
             draw(found, last, notices if found else [_nothing(reader)])
             if last:
                 return

@@ -227,10 +227,21 @@ def test_a_dry_run_says_what_would_go_and_changes_nothing(home, capsys):
     assert rest == [
         "  stays: that it was tried, as 1 variant on CartPole-v1 (v: undecided)",
         "  stays: 1 file that other experiments need",
-        "  stays: 1 file of the last hour; lander-ctl gc --delete collects them later",
-        "  lander-ctl delete e7 --yes does it; it cannot be undone",
+        f"  stays: 1 file of the last hour; lander-ctl gc --delete --home {home} collects them later",
+        f"  lander-ctl delete e7 --yes --home {home} does it; it cannot be undone",
     ]
     assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_a_hint_names_the_home_only_where_the_command_line_did(home, capsys, monkeypatch):
+    monkeypatch.setenv("LANDER_HOME", str(home))
+    for words, hint in (
+        (["delete", "e7"], "lander-ctl delete e7 --yes does it"),
+        (["delete", "e7", "--home", str(home)], f"lander-ctl delete e7 --yes --home {home} does it"),
+        (["--home", str(home), "delete", "e7"], f"lander-ctl delete e7 --yes --home {home} does it"),
+    ):
+        assert main(words) == 0
+        assert hint in capsys.readouterr().out
 
 
 REFUSED = {

@@ -24,6 +24,7 @@ from lander.home.lock import HomeLock, show_full
 from lander.protocol import events as e
 from lander.protocol.commands import Accepted
 from lander.protocol.errors import HomeError, NotFoundError
+from lander.store.log.erasure import first_position
 from lander.store.log.event_store import batch_of
 from lander.store.log.reader import DATABASE, Reader
 from lander.store.projections import rebuild as rebuilding
@@ -131,6 +132,16 @@ def test_status_shows_how_things_stood_at_a_position(home, capsys):
     assert f"the log ends at position {end}" in capsys.readouterr().err
     assert main(["status", "--home", str(home), "--position", "1", "--watch"]) == 2
     assert "--position does not go with --watch" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["", "/v", "/v/0"])
+def test_status_names_the_position_at_which_an_experiment_was_submitted(home, capsys, place):
+    with Reader(home) as reader:
+        name = reader.connection.execute("SELECT id FROM experiments").fetchone()[0]
+        first = first_position(reader.connection, name)
+    assert main(["status", name + place, "--home", str(home), "--position", str(first - 1)]) == 3
+    said = capsys.readouterr().err
+    assert said == f"lander-ctl: {name}: was submitted at position {first:,}, after position {first - 1:,}\n"
 
 
 def test_a_position_may_be_given_as_it_was_before_there_was_position(home, capsys):

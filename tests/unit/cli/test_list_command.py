@@ -100,7 +100,7 @@ def test_archiving_is_one_line_and_can_be_taken_back(ask):
 
 
 def test_nothing_to_list_is_said(ask):
-    assert ask("list", "--state", "failed")[1] == "no such experiment\n"
+    assert ask("list", "--state", "failed")[1] == "no experiment here matches\n"
 
 
 def test_of_what_is_archived_only_what_all_would_show_is_counted(ask):
