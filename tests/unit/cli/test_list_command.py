@@ -106,7 +106,7 @@ def test_nothing_to_list_is_said(ask):
 def test_of_what_is_archived_only_what_all_would_show_is_counted(ask):
     assert ask("list", "--state", "failed")[2] == ""
     assert ask("list", "--state", "stopped")[1:] == (
-        "no such experiment\n",
+        "no experiment here matches\n",
         "lander-ctl: 1 archived experiment is not shown; --all shows it\n",
     )
     assert ask("list", "--newer", "1d")[2] == ""
