@@ -1,7 +1,7 @@
 """The code of environments that an experiment's runs trained on: one version, or several."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lander.protocol.code import Code, Package
@@ -10,29 +10,27 @@ from lander.protocol.experiment import RunKey
 
 @dataclass(frozen=True, slots=True)
 class CodeVersion:
-    """One version of the code, and the runs on it; `name` is as `Code.name`, `unknown` if an earlier version recorded none."""
+    """One version of the code, and the runs on it; `name` is as `Code.name`, `unknown` if an earlier version recorded none.
+
+    `of` are its runs in words.
+    """
 
     name: str
     archive: str | None
     modules: tuple[str, ...]
     runs: tuple[str, ...]
-
-    @property
-    def of(self) -> str:
-        """Its runs in words."""
-        return in_words(self.runs)
+    of: str
 
 
-def in_words(runs: Sequence[str]) -> str:
-    """Runs by their seeds if every arm has the same, otherwise each run: `seeds 0, 1`, `fast/0`."""
-    keys = [RunKey.parse(run) for run in runs]
-    arms: dict[str, list[str]] = {}
-    for key in keys:
-        arms.setdefault(key.arm, []).append(str(key.seed))
-    seeds, *others = arms.values()
-    if all(each == seeds for each in others):
-        return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}"
-    return ", ".join(f"{key.arm}/{key.seed}" for key in keys)
+def in_words(runs: Sequence[str], everything: Iterable[str]) -> str:
+    """Some runs of an experiment, of which `everything` are all: by their seeds if no other run has one of these, otherwise each.
+
+    So `seeds 0, 1` are those of every arm, and `fast/0, fast/1` are not.
+    """
+    seeds = list(dict.fromkeys(RunKey.parse(run).seed for run in runs))
+    if {run for run in everything if RunKey.parse(run).seed in seeds} == set(runs):
+        return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+    return ", ".join(run.partition("/")[2] for run in runs)
 
 
 def code_versions(code_by_run: Mapping[str, Code | None]) -> tuple[CodeVersion, ...]:
@@ -41,7 +39,7 @@ def code_versions(code_by_run: Mapping[str, Code | None]) -> tuple[CodeVersion, 
     for run, code in code_by_run.items():
         key = ("unknown", None, ()) if code is None else (code.name, code.archive, code.modules or code.uncaptured)
         found.setdefault(key, []).append(run)
-    return tuple(CodeVersion(*key, tuple(runs)) for key, runs in found.items())
+    return tuple(CodeVersion(*key, tuple(runs), in_words(runs, code_by_run)) for key, runs in found.items())
 
 
 def package_versions(code_by_run: Mapping[str, Code | None]) -> tuple[str, ...]:
@@ -50,13 +48,13 @@ def package_versions(code_by_run: Mapping[str, Code | None]) -> tuple[str, ...]:
     for run, code in code_by_run.items():
         for package in code.packages if code is not None else ():
             found.setdefault(package.name, {}).setdefault(package, []).append(run)
-    return tuple(f"{name} {_versions(runs)}" for name, runs in found.items() if len(runs) > 1)
+    return tuple(f"{name} {_versions(runs, code_by_run)}" for name, runs in found.items() if len(runs) > 1)
 
 
-def _versions(runs: Mapping[Package, Sequence[str]]) -> str:
+def _versions(runs: Mapping[Package, Sequence[str]], everything: Iterable[str]) -> str:
     versions = Counter(package.version for package in runs)
     named = {
         package: package.version if versions[package.version] == 1 else f"{package.version} of content {package.sha256[:8]}"
         for package in runs
     }
-    return ", ".join(f"{named[package]} ({in_words(theirs)})" for package, theirs in runs.items())
+    return ", ".join(f"{named[package]} ({in_words(theirs, everything)})" for package, theirs in runs.items())
