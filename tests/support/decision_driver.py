@@ -11,6 +11,11 @@ from lander.supervisor.core.timers import Timers
 from tests.support.histories import HOST, checkpoint, experiment
 
 SIGNALLED = {"exit_code": None, "signal": "SIGKILL"}
+NOT_THERE = {
+    **{target: f"{target}: no such experiment or run" for target in ("x/b", "x/baseline/01", "x/")},
+    **{target: f"{target.partition('/')[0]}: no such experiment" for target in ("y", "y/b", "", "/")},
+}
+"""Targets that do not exist where there is only the experiment `x`, and how each is refused."""
 
 
 class DecisionDriver:

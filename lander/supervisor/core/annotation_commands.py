@@ -9,15 +9,14 @@ import shlex
 from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.protocol.annotations import MAX_TAGS, tags_after
-from lander.protocol.errors import ConflictError, NotFoundError, UsageError
+from lander.protocol.errors import ConflictError, UsageError
 from lander.protocol.text import NAME_CHARACTERS, printable
 from lander.supervisor.core.decision import Decision
-from lander.supervisor.core.standing import ExperimentStanding
 
 
 def archive(decision: Decision, message: c.ArchiveExperiment) -> None:
     """Leave an experiment out of overviews; raises `ConflictError` while it is under way."""
-    name, standing = message.experiment, _standing(decision, message.experiment)
+    name, standing = message.experiment, decision.standing(message.experiment)
     if standing.under_way:
         raise ConflictError(f"{name}: is under way, and only what has ended is archived; lander-ctl stop {name} ends it")
     if standing.annotations.archived:
@@ -29,7 +28,7 @@ def archive(decision: Decision, message: c.ArchiveExperiment) -> None:
 
 def unarchive(decision: Decision, message: c.UnarchiveExperiment) -> None:
     """Show an experiment in overviews again."""
-    if not _standing(decision, message.experiment).annotations.archived:
+    if not decision.standing(message.experiment).annotations.archived:
         _answer(decision, message.experiment, "is not archived")
         return
     decision.say(message.experiment, e.ExperimentUnarchived(operator=message.operator))
@@ -38,14 +37,14 @@ def unarchive(decision: Decision, message: c.UnarchiveExperiment) -> None:
 
 def add_note(decision: Decision, message: c.AddNote) -> None:
     """Write something down about an experiment; the same note twice is two notes."""
-    _standing(decision, message.experiment)
+    decision.standing(message.experiment)
     decision.say(message.experiment, e.NoteAdded(text=message.text, operator=message.operator))
     _answer(decision, message.experiment, "noted")
 
 
 def change_tags(decision: Decision, message: c.ChangeTags) -> None:
     """Add and remove tags; raises `UsageError` for a tag to remove that the experiment does not have, and for too many."""
-    name, before = message.experiment, _standing(decision, message.experiment).annotations.tags
+    name, before = message.experiment, decision.standing(message.experiment).annotations.tags
     if both := [tag for tag in message.add if tag in message.remove]:
         raise UsageError(f"{name}: {both[0]} cannot be added and removed at once")
     if missing := [tag for tag in message.remove if tag not in before]:
@@ -61,7 +60,7 @@ def change_tags(decision: Decision, message: c.ChangeTags) -> None:
 
 def amend_hypothesis(decision: Decision, message: c.AmendHypothesis) -> None:
     """Word an experiment's hypothesis otherwise, on record."""
-    name, standing = message.experiment, _standing(decision, message.experiment)
+    name, standing = message.experiment, decision.standing(message.experiment)
     now = (standing.experiment.hypothesis, *standing.annotations.hypotheses)[-1]
     if message.hypothesis == now:
         _answer(decision, name, "the hypothesis reads so already")
@@ -78,14 +77,6 @@ def how_to_amend(name: str, hypothesis: str) -> str:
         f"{name}: an experiment with this id exists and differs in its hypothesis alone;"
         f" lander-ctl hypothesis {name} {shown} amends it, on record; else choose another --experiment-id"
     )
-
-
-def _standing(decision: Decision, name: str) -> ExperimentStanding:
-    """The experiment; raises `NotFoundError`, or `ConflictError` if it is quarantined."""
-    decision.refuse_quarantined(name)
-    if name not in decision.state.experiments:
-        raise NotFoundError(f"{name}: no such experiment")
-    return decision.state.experiments[name]
 
 
 def _answer(decision: Decision, name: str, detail: str) -> None:

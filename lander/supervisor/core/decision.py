@@ -5,11 +5,12 @@ from typing import Literal
 
 from lander.protocol import commands as c
 from lander.protocol import events as e
-from lander.protocol.errors import ConflictError
+from lander.protocol.errors import ConflictError, NotFoundError
+from lander.protocol.targets import was_deleted
 from lander.supervisor.core.effects import Effect, EndAttempt, StartAttempt
 from lander.supervisor.core.fold import evolve
 from lander.supervisor.core.restart_policy import STOP_GRACE
-from lander.supervisor.core.standing import Attempt, RunStanding
+from lander.supervisor.core.standing import Attempt, ExperimentStanding, RunStanding
 from lander.supervisor.core.state import State
 from lander.supervisor.core.timers import Timers
 
@@ -84,6 +85,15 @@ class Decision:
         """Resume a run that is paused, over or stopping, and its experiment if that has ended."""
         self.reopen(run.experiment)
         self.say(run.id, e.RunResumed(reason=reason))
+
+    def standing(self, experiment: str) -> ExperimentStanding:
+        """An experiment; raises `NotFoundError` if it was deleted or there never was one, `ConflictError` if it is quarantined."""
+        self.refuse_quarantined(experiment)
+        if (at := self.state.deleted.get(experiment)) is not None:
+            raise NotFoundError(was_deleted(experiment, at))
+        if experiment not in self.state.experiments:
+            raise NotFoundError(f"{experiment}: no such experiment")
+        return self.state.experiments[experiment]
 
     def refuse_quarantined(self, experiment: str) -> None:
         """Raise `ConflictError` for an experiment that is quarantined: nothing may be recorded of it, nor built on it."""

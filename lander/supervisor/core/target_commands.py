@@ -11,7 +11,7 @@ from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.protocol.errors import NotFoundError
 from lander.protocol.states import RESUMABLE
-from lander.protocol.targets import matches, was_deleted
+from lander.protocol.targets import matches
 from lander.supervisor.core.decision import Decision
 from lander.supervisor.core.effects import RequestCheckpoint
 from lander.supervisor.core.standing import RunStanding
@@ -113,12 +113,8 @@ def _apply(
 
 def _runs(decision: Decision, target: str) -> list[RunStanding]:
     """The runs of a target; raises `NotFoundError`, or `ConflictError` if they are quarantined."""
-    experiment = target.partition("/")[0]
-    decision.refuse_quarantined(experiment)
-    runs = decision.state.runs_of(experiment) if experiment in decision.state.experiments else []
-    found = [run for run in runs if matches(target, run.id)]
-    if not found and (at := decision.state.deleted.get(experiment)) is not None:
-        raise NotFoundError(was_deleted(target, at))
+    standing = decision.standing(target.partition("/")[0])
+    found = [decision.state.runs[run] for run in standing.order if matches(target, run)]
     if not found:
         raise NotFoundError(f"{target}: no such experiment or run")
     return found

@@ -108,7 +108,7 @@ def test_whoever_asks_just_as_somebody_elses_supervisor_leaves_asks_the_next(liv
 def test_what_the_supervisor_does_not_know_is_asked_once(shared_home, monkeypatch):
     """The control: to be told that there is no such thing is an answer."""
     monkeypatch.setattr(client, "LEAVE_SECONDS", 600.0)
-    with pytest.raises(NotFoundError, match="nowhere: no such experiment or run"):
+    with pytest.raises(NotFoundError, match="nowhere: no such experiment"):
         client.ask_starting(shared_home.home, client.operation("ResumeTarget", "nowhere"))
 
 

@@ -7,7 +7,7 @@ from lander.protocol import events as e
 from lander.protocol.digests import digest
 from lander.supervisor.core.decide import HostGone, Tick
 from lander.supervisor.core.restart_policy import BACKOFF_START, STOP_GRACE
-from tests.support.decision_driver import SIGNALLED, DecisionDriver
+from tests.support.decision_driver import NOT_THERE, SIGNALLED, DecisionDriver
 from tests.support.histories import HOST, experiment
 
 A, B = "x/baseline/0", "x/v/0"
@@ -127,14 +127,14 @@ def test_a_target_is_an_experiment_an_arm_or_a_run(target, stopped):
     assert len(driver.said("RunStopped")) == stopped
 
 
-@pytest.mark.parametrize("target", ["y", "x/b", "x/baseline/01", "", "x/", "/"])
+@pytest.mark.parametrize("target", NOT_THERE)
 def test_a_target_that_does_not_exist_is_refused_and_nothing_is_recorded(target):
     driver = DecisionDriver()
     driver.submit()
     driver.stop(target)
     assert driver.last.events == []
     assert driver.last.effects == []
-    assert driver.last.answer == c.Refused(error="not-found", detail=f"{target}: no such experiment or run")
+    assert driver.last.answer == c.Refused(error="not-found", detail=NOT_THERE[target])
 
 
 @pytest.mark.parametrize(("how", "state"), [({"cause": "completed"}, "completed"), (SIGNALLED, "stopped"), ({}, "stopped")])

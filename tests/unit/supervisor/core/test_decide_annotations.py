@@ -11,6 +11,7 @@ from tests.support.histories import experiment
 
 HYPOTHESIS = "Larger is beter"
 AMENDED = "Larger is better"
+FIELDS = {c.AddNote: {"text": "x"}, c.AmendHypothesis: {"hypothesis": "x"}, c.ChangeTags: {"add": ("x",)}}
 
 
 def ended():
@@ -67,8 +68,17 @@ def test_what_is_under_way_is_not_archived(paused):
 
 @pytest.mark.parametrize("command", c.ANNOTATE)
 def test_what_is_unknown_is_refused(command):
-    fields = {c.AddNote: {"text": "x"}, c.AmendHypothesis: {"hypothesis": "x"}, c.ChangeTags: {"add": ("x",)}}
-    assert refused(ended().annotate(command, "y", **fields.get(command, {}))) == ("not-found", "y: no such experiment")
+    assert refused(ended().annotate(command, "y", **FIELDS.get(command, {}))) == ("not-found", "y: no such experiment")
+
+
+@pytest.mark.parametrize("command", c.ANNOTATE)
+def test_what_was_deleted_is_refused_as_such(command):
+    driver = ended()
+    tombstone = {"baseline": "0" * 64, "baseline_rule": 1, "variants": 1, "decision": ""}
+    driver.tell(c.DeleteExperiment(experiment="x", operator="me@here", **tombstone))
+    error, detail = refused(driver.annotate(command, "x", **FIELDS.get(command, {})))
+    assert error == "not-found"
+    assert detail.startswith("x: was deleted on ")
 
 
 def test_what_goes_on_is_archived_no_more():

@@ -7,7 +7,7 @@ from lander.protocol import events as e
 from lander.supervisor.core.decide import LimitReached, Stalled, Tick
 from lander.supervisor.core.effects import RequestCheckpoint
 from lander.supervisor.core.restart_policy import STOP_GRACE
-from tests.support.decision_driver import SIGNALLED, DecisionDriver
+from tests.support.decision_driver import NOT_THERE, SIGNALLED, DecisionDriver
 
 A, B = "x/baseline/0", "x/v/0"
 VERBS = {
@@ -121,9 +121,9 @@ def test_what_trains_is_asked_for_a_checkpoint_and_goes_on(state):
 def test_of_what_does_not_exist_nothing_can_be_asked(verb):
     driver = DecisionDriver()
     driver.submit()
-    for target in ("y", "x/b", "x/baseline/01", "", "x/"):
+    for target in NOT_THERE:
         driver.ask(VERBS[verb], target)
-        assert driver.last.answer == c.Refused(error="not-found", detail=f"{target}: no such experiment or run")
+        assert driver.last.answer == c.Refused(error="not-found", detail=NOT_THERE[target])
         assert driver.last.events == []
 
 
