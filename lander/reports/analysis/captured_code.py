@@ -23,7 +23,7 @@ class CodeVersion:
 
 
 def in_words(runs: Sequence[str], everything: Iterable[str]) -> str:
-    """Some runs of an experiment, of which `everything` are all: by their seeds if no other run has one of these, otherwise each.
+    """Some of the runs of an experiment (`everything`): by their seeds if no other run has one of these, otherwise each.
 
     So `seeds 0, 1` are those of every arm, and `fast/0, fast/1` are not.
     """

@@ -87,7 +87,7 @@ class Decision:
         self.say(run.id, e.RunResumed(reason=reason))
 
     def standing(self, experiment: str) -> ExperimentStanding:
-        """An experiment; raises `NotFoundError` if it was deleted or there never was one, `ConflictError` if it is quarantined."""
+        """An experiment; raises `NotFoundError` if it was deleted or never was, and `ConflictError` if it is quarantined."""
         self.refuse_quarantined(experiment)
         if (at := self.state.deleted.get(experiment)) is not None:
             raise NotFoundError(was_deleted(experiment, at))
