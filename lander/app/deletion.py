@@ -6,14 +6,13 @@ from typing import Final, NamedTuple
 
 from lander.app import client
 from lander.protocol.commands import Command, CompactLog, DeleteExperiment, Refused
-from lander.protocol.errors import LanderError, OccupiedError, UsageError, from_code
+from lander.protocol.errors import LanderError, NotFoundError, OccupiedError, UsageError, from_code
 from lander.store.log.reader import Reader, consequential
 from lander.store.records.tries import Try, recorded_tries
 from lander.store.upkeep.deletion import Extent, extent, unfinished_deletions
 
-COMPACT_SECONDS: Final = 3600.0
-"""How long a supervisor may take to compact its log; it rewrites the whole file."""
-_LOOK_SECONDS: Final = 0.1
+UPKEEP_SECONDS: Final = 3600.0
+"""How long a supervisor may take to erase an experiment, or to compact its log: both may rewrite the whole file."""
 
 
 class Doomed(NamedTuple):
@@ -78,21 +77,27 @@ def delete(home: Path, found: Doomed) -> None:
     try:
         _raise_if_refused(decide_alone(home, command))
     except OccupiedError:
+        _ask(home, command)
+
+
+def _ask(home: Path, command: DeleteExperiment) -> None:
+    """Have the supervisor delete an experiment; its answer comes when that is erased, and not if it is gone before."""
+    name = command.experiment
+    try:
         with client.connected(home) as supervisor:
-            supervisor.ask(command)
-        _wait_until_erased(home, command.experiment)
+            supervisor.ask(command, seconds=UPKEEP_SECONDS)
+    except NotFoundError:
+        with Reader(home) as reader:
+            deleted = reader.deleted_at(name) is not None
+        if deleted and client.running(home) is None and unfinished_deletions(home, [name]):
+            gone = f"{name}: deleted, and not erased yet, since the supervisor is gone; lander-ctl up goes on"
+            raise LanderError(gone) from None
+        raise
 
 
 def _raise_if_refused(answer: Command | None) -> None:
     if isinstance(answer, Refused):
         raise from_code(answer.error, answer.detail)
-
-
-def _wait_until_erased(home: Path, name: str) -> None:
-    while unfinished_deletions(home, [name]):
-        if client.running(home) is None:
-            raise LanderError(f"{name}: deleted, and not erased yet, since the supervisor is gone; lander-ctl up goes on")
-        time.sleep(_LOOK_SECONDS)
 
 
 def compact(home: Path) -> tuple[int, int]:
@@ -105,5 +110,5 @@ def compact(home: Path) -> tuple[int, int]:
         return compact_alone(home)
     except OccupiedError:
         with client.connected(home) as supervisor:
-            before, after = map(int, supervisor.ask(CompactLog(), seconds=COMPACT_SECONDS).detail.split())
+            before, after = map(int, supervisor.ask(CompactLog(), seconds=UPKEEP_SECONDS).detail.split())
         return before, after

@@ -16,14 +16,21 @@ from lander.store.upkeep.deletion import remove_files, unfinished_deletions
 
 LOG: Final = logging.getLogger(__name__)
 
+Answer = Callable[[Accepted | Refused], object]
 
-async def erase(home: Path, store: EventStore, experiment: str) -> None:
-    """Remove the files of a deleted experiment and erase its events.
 
-    Raises `OSError` for a file that cannot be removed, and `StoreError` if the log was altered.
+async def erased(home: Path, store: EventStore, experiment: str) -> Accepted | Refused:
+    """Remove the files of a deleted experiment and erase its events; returns the answer to whoever asked for it.
+
+    It is refused if a file cannot be removed, or if the log was altered: what is left then is tried again at the next start.
     """
-    await asyncio.to_thread(remove_files, home, experiment)
-    await store.erase(experiment)
+    try:
+        await asyncio.to_thread(remove_files, home, experiment)
+        await store.erase(experiment)
+    except (LanderError, OSError) as error:
+        code = error.code if isinstance(error, LanderError) else HomeError.code
+        return Refused(error=code, detail=f"{experiment}: deleted, and cannot be erased: {error}; lander-ctl up tries again")
+    return Accepted(subject=experiment)
 
 
 async def compacted(store: EventStore) -> Accepted | Refused:
@@ -42,29 +49,35 @@ class Erasing:
         self._home = home
         self._store = store
         self._when_done = when_done
-        self._waiting: asyncio.Queue[str] = asyncio.Queue()
+        self._waiting: asyncio.Queue[tuple[str, Answer]] = asyncio.Queue()
         self.busy = False
 
-    def add(self, experiments: Collection[str]) -> None:
-        """Erase these deleted experiments, too."""
-        for name in experiments:
-            self._waiting.put_nowait(name)
-            self.busy = True
+    def add(self, experiment: str, answer: Answer = lambda outcome: None) -> None:
+        """Erase this deleted experiment, too; `answer` gets the outcome."""
+        self._waiting.put_nowait((experiment, answer))
+        self.busy = True
+
+    def resume(self, deleted: Collection[str]) -> None:
+        """Erase those of the deleted experiments that are not erased yet."""
+        for name in unfinished_deletions(self._home, deleted):
+            self.add(name)
 
     async def run(self) -> None:
         """Erase whatever is added; never returns. What cannot be erased is left to the next start."""
         while True:
-            name = await self._waiting.get()
-            try:
-                await erase(self._home, self._store, name)
-                LOG.info("%s: erased", name)
-            except (LanderError, OSError) as error:
-                LOG.error("%s: deleted, and cannot be erased: %s; the next supervisor tries again", name, error)
-            except Exception:  # a defect here must not close the home to all others
-                LOG.exception("%s: deleted, and cannot be erased; the next supervisor tries again", name)
+            name, answer = await self._waiting.get()
+            answer(await self._outcome(name))
             self.busy = not self._waiting.empty()
             self._when_done()
 
-    def resume(self, deleted: Collection[str]) -> None:
-        """Erase those of the deleted experiments that are not erased yet."""
-        self.add(unfinished_deletions(self._home, deleted))
+    async def _outcome(self, name: str) -> Accepted | Refused:
+        try:
+            outcome = await erased(self._home, self._store, name)
+        except Exception as error:  # a defect here must not close the home to all others
+            LOG.exception("%s: deleted, and cannot be erased", name)
+            return Refused(error=LanderError.code, detail=f"{name}: deleted, and cannot be erased: {error!r}")
+        if isinstance(outcome, Refused):
+            LOG.error("%s", outcome.detail)
+        else:
+            LOG.info("%s: erased", name)
+        return outcome

@@ -1,6 +1,7 @@
 """Effects of decisions, carried out: an order to the host that it names and to the trainer of its attempt, or an erasure."""
 
 from collections.abc import Iterable
+from functools import partial
 
 from lander.protocol import commands as c
 from lander.supervisor.containment import contained
@@ -10,11 +11,14 @@ from lander.supervisor.gate import Gate
 from lander.supervisor.principals import Principals
 
 
-def carry_out(effects: Iterable[Effect], gate: Gate, principals: Principals, erasing: Erasing) -> None:
-    """Carry out the effects of a decision; one that fails does not keep the others from it."""
+def carry_out(effects: Iterable[Effect], gate: Gate, principals: Principals, erasing: Erasing, key: str) -> None:
+    """Carry out the effects of a decision; one that fails does not keep the others from it.
+
+    `key` is that of whoever asked, who is told when an experiment is erased.
+    """
     for effect in effects:
         if isinstance(effect, EraseExperiment):
-            erasing.add([effect.experiment])
+            erasing.add(effect.experiment, partial(gate.send, key))
             continue
         with contained(gate, effect.run, effect):
             _order(effect, gate, principals)

@@ -26,7 +26,7 @@ from lander.supervisor.core.fold import fold
 from lander.supervisor.core.messages import Message
 from lander.supervisor.core.state import State
 from lander.supervisor.core.timers import Timers
-from lander.supervisor.erasing import erase
+from lander.supervisor.erasing import erased
 
 T = TypeVar("T")
 FULL_SECONDS: Final = 5.0
@@ -56,10 +56,11 @@ async def _decide(home: Path, command: Message) -> Command | None:
         batches = [batch_of(stream, event, at=microseconds(now)) for stream, event in decision.events]
         await _unless_full(home, store, store.append(*batches))
         journal.write(home, decision.events)
+        answer = decision.answer
         for effect in decision.effects:
             if isinstance(effect, EraseExperiment):
-                await _unless_full(home, store, erase(home, store, effect.experiment))
-        return decision.answer
+                answer = await _unless_full(home, store, erased(home, store, effect.experiment))
+        return answer
 
 
 async def _compact(home: Path) -> tuple[int, int]:
@@ -69,13 +70,13 @@ async def _compact(home: Path) -> tuple[int, int]:
 
 @asynccontextmanager
 async def _opened(home: Path) -> AsyncIterator[tuple[EventStore, State]]:
-    """The store and its state, after the deletions that others have left unfinished."""
+    """The store and its state, after the deletions that others have left unfinished, as far as they can be finished."""
     store = await SqliteEventStore.open(home / DATABASE)
     try:
         state = fold(store.consequential())
         await store.quarantine(state.quarantined)
         for name in unfinished_deletions(home, state.deleted):
-            await _unless_full(home, store, erase(home, store, name))
+            await _unless_full(home, store, erased(home, store, name))
         yield store, state
     finally:
         await store.close()

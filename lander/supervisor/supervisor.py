@@ -222,7 +222,7 @@ class Supervisor:
             await self._store.append(*(batch_of(stream, event, at=e.microseconds(now)) for stream, event in decision.events))
         journal.write(self._home, decision.events)
         self._revoke_ended(decision.events)
-        carry_out(decision.effects, self.gate, self.principals, self._erasing)
+        carry_out(decision.effects, self.gate, self.principals, self._erasing, key)
         if decision.answer is not None:
             self.gate.send(key, decision.answer)
         if isinstance(message, c.TrainerExited) and self.state.attempt(message.run, message.epoch) is None:

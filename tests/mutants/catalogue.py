@@ -1305,15 +1305,22 @@ MUTANTS = (
         "erase before the tombstone",
         "lander/supervisor/single_decision.py",
         "        await _unless_full(home, store, store.append(*batches))\n        journal.write(home, decision.events)\n",
-        "        await erase(home, store, command.experiment)\n        await store.append(*batches)\n"
+        "        await erased(home, store, command.experiment)\n        await store.append(*batches)\n"
         "        return decision.answer\n",
         ("tests/integration/store/test_deletion.py::test_what_others_need_stays_and_the_rest_of_the_files_goes",),
     ),
     Mutant(
+        "what cannot be erased keeps the home from everything else",
+        "lander/supervisor/erasing.py",
+        "except (LanderError, OSError) as error:",
+        "except () as error:",
+        ("tests/integration/store/test_deletion.py::test_what_cannot_be_erased_now_keeps_nobody_from_anything_else",),
+    ),
+    Mutant(
         "erase events before files",
         "lander/supervisor/erasing.py",
-        "    await asyncio.to_thread(remove_files, home, experiment)\n    await store.erase(experiment)\n",
-        "    await store.erase(experiment)\n    await asyncio.to_thread(remove_files, home, experiment)\n",
+        "        await asyncio.to_thread(remove_files, home, experiment)\n        await store.erase(experiment)\n",
+        "        await store.erase(experiment)\n        await asyncio.to_thread(remove_files, home, experiment)\n",
         ("tests/integration/store/test_deletion.py",),
     ),
     Mutant(

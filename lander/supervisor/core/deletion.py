@@ -14,7 +14,7 @@ _MOST_NAMED = 5
 
 
 def delete(decision: Decision, message: c.DeleteExperiment) -> None:
-    """Record the tombstone of an experiment that has ended, and then erase the rest of it."""
+    """Record the tombstone of an experiment that has ended, and then erase the rest of it; the erasure gives the answer."""
     name = message.experiment
     _refuse(decision.state, name)
     experiment = decision.state.experiments[name].experiment
@@ -29,7 +29,6 @@ def delete(decision: Decision, message: c.DeleteExperiment) -> None:
     )
     decision.say(name, tombstone)
     decision.effects.append(EraseExperiment(experiment=name))
-    decision.answer = c.Accepted(subject=name)
 
 
 def _refuse(state: State, name: str) -> None:

@@ -47,7 +47,7 @@ class RequestCheckpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EraseExperiment:
-    """Remove the files of a deleted experiment, and erase its events."""
+    """Remove the files of a deleted experiment, and erase its events; whoever asked is answered when that is done."""
 
     experiment: str
 

@@ -6,6 +6,7 @@ import re
 import resource
 import shutil
 import sqlite3
+import threading
 import time
 
 import pytest
@@ -383,6 +384,18 @@ def test_a_deletion_that_crashes_is_finished_by_the_next_that_opens_the_log(home
 # --- by a supervisor --------------------------------------------------------------------------------------------------
 
 
+def test_what_cannot_be_erased_now_keeps_nobody_from_anything_else(home, monkeypatch, capsys):
+    with monkeypatch.context() as patch:
+        patch.setattr(removing, "_remove_directory", lambda _: (_ for _ in ()).throw(PermissionError(13, "denied", "logs")))
+        assert lander(home, "delete", "e2", "--yes") == 2
+        (line,) = capsys.readouterr().err.splitlines()[-1:]
+        assert line.startswith("lander-ctl: e2: deleted, and cannot be erased: [Errno 13] denied: 'logs'")
+        assert lander(home, "note", "e0", "seen") == 0
+    assert unfinished_deletions(home, ["e2"]) == ["e2"]
+    assert lander(home, "note", "e0", "seen again") == 0
+    assert unfinished_deletions(home, ["e2"]) == []
+
+
 async def test_a_running_supervisor_deletes_goes_on_after_a_crash_and_compacts(home, monkeypatch):
     async def asked(name):
         return await served.peer("client").ask(deletion.doomed(home, name).command)
@@ -394,13 +407,15 @@ async def test_a_running_supervisor_deletes_goes_on_after_a_crash_and_compacts(h
 
     async with in_process_supervisor(home) as served:
         assert await asked("e1") == c.Accepted(subject="e1")
-        await erased("e1")
+        assert unfinished_deletions(home, ["e1"]) == []
         with monkeypatch.context() as patch:
             patch.setattr(erasing, "_must_reanchor", lambda *_: (_ for _ in ()).throw(StoreError("the log was altered")))
-            assert await asked("e2") == c.Accepted(subject="e2")
-            while served.supervisor._erasing.busy:  # noqa: ASYNC110 - as above
-                await asyncio.sleep(0.01)
-            assert await asked("e7") == c.Accepted(subject="e7")
+            refused = await asked("e2")
+            assert refused.detail == "e2: deleted, and cannot be erased: the log was altered; lander-ctl up tries again"
+            begun = threading.Event()
+            patch.setattr(erasing, "_must_reanchor", lambda *_: begun.set() or crash())
+            await served.peer("client").say(deletion.doomed(home, "e7").command)
+            assert await asyncio.to_thread(begun.wait, 30)
             await served.crash()
         await served.open()
         await erased("e2", "e7")
