@@ -38,9 +38,14 @@ def trainer_log(home: Path, run: RunKey) -> Path:
     return experiment_directory(home, run.experiment) / "logs" / f"{_name(run)}.log"
 
 
+def models_directory(home: Path, experiment: str) -> Path:
+    """The directory of an experiment's models."""
+    return experiment_directory(home, experiment) / "models"
+
+
 def model_path(home: Path, run: RunKey, which: Literal["final", "best"]) -> Path:
     """One of a run's models: an ordinary Stable-Baselines3 zip."""
-    return experiment_directory(home, run.experiment) / "models" / f"{_name(run)}-{which}.zip"
+    return models_directory(home, run.experiment) / f"{_name(run)}-{which}.zip"
 
 
 def films_directory(home: Path, experiment: str) -> Path:

@@ -1310,6 +1310,13 @@ MUTANTS = (
         ("tests/integration/store/test_deletion.py::test_what_others_need_stays_and_the_rest_of_the_files_goes",),
     ),
     Mutant(
+        "a backup during a deletion is not made anew",
+        "lander/store/upkeep/backup.py",
+        "            if _deleted(home) == before:\n                return made\n",
+        "            return made\n",
+        ("tests/integration/store/test_deletion.py::test_a_backup_during_a_deletion_is_whole_and_loses_nothing",),
+    ),
+    Mutant(
         "what cannot be erased keeps the home from everything else",
         "lander/supervisor/erasing.py",
         "except (LanderError, OSError) as error:",

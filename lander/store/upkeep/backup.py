@@ -1,7 +1,8 @@
 """A complete and consistent copy of a home, made while the home is in use.
 
 The log is copied first, as of one moment; then the files that the copied log names, so that none of them can be missing. The
-copy is built beside the final name, made durable and renamed, so there is a complete backup or none.
+copy is built beside the final name, made durable and renamed, so there is a complete backup or none. If an experiment is
+deleted meanwhile, the copied log names files that are not there any more: then everything is copied again.
 """
 
 import os
@@ -15,10 +16,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lander.home.durable_files import flush
-from lander.home.layout import ARTIFACTS, EXPERIMENTS, artifact_path
+from lander.home.layout import ARTIFACTS, artifact_path, models_directory
 from lander.home.regular_file import NotRegularError, open_regular
 from lander.protocol.errors import HomeError, StoreError
 from lander.store.log.reader import DATABASE, Reader, open_reader
+from lander.store.log.tombstones import tombstones
 from lander.store.records.checkpoint_record import RunCheckpoints, checkpoints_by_run, files_of
 from lander.store.records.run_code import archives
 from lander.store.upkeep.integrity import sha256_of
@@ -49,7 +51,7 @@ def back_up(home: Path, target: Path) -> Backup:
     except OSError as error:
         raise HomeError(f"{target}: cannot be written: {error.strerror or error}; choose another PATH") from error
     try:
-        made = _build(home, unfinished)
+        made = _build_undisturbed(home, unfinished)
         unfinished.replace(target)
         flush(target.parent)
     except OSError as error:
@@ -59,6 +61,27 @@ def back_up(home: Path, target: Path) -> Backup:
     return made
 
 
+def _build_undisturbed(home: Path, copy: Path) -> Backup:
+    """Build the copy, anew as long as experiments are deleted meanwhile."""
+    while True:
+        before = _deleted(home)
+        try:
+            made = _build(home, copy)
+        except OSError:
+            if _deleted(home) == before:
+                raise
+        else:
+            if _deleted(home) == before:
+                return made
+        for path in copy.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _deleted(home: Path) -> set[str]:
+    with closing(open_reader(home / DATABASE)) as connection:
+        return {each.experiment for each in tombstones(connection)}
+
+
 def _build(home: Path, copy: Path) -> Backup:
     _copy_log(home / DATABASE, copy / DATABASE)
     with Reader(copy) as reader:
@@ -66,11 +89,12 @@ def _build(home: Path, copy: Path) -> Backup:
         runs = checkpoints_by_run(reader)
         everything = next(reader.unreadable(), None) is not None  # such an event may name any file
         named = _artifacts(runs) | archives(reader).keys()
+        models = [models_directory(home, name) for name in reader.experiments()]
     wanted = {path.name for path in artifact_files(home)} if everything else named
     copied = list(_copy_files(home, copy, wanted))
     lost = sorted(wanted - {path.name for path in copied})
-    for models in sorted((home / EXPERIMENTS).glob("*/models")):
-        copied += _copy_tree(models, copy / models.relative_to(home))
+    for directory in filter(Path.is_dir, models):
+        copied += _copy_tree(directory, copy / directory.relative_to(home))
     _flush_directories(copy)
     return Backup(position, len(copied), sum(path.stat().st_size for path in copied), _unexplained(home, lost, runs))
 

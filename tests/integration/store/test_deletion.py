@@ -28,6 +28,7 @@ from lander.store.projections.rebuild import rebuild
 from lander.store.projections.status import status
 from lander.store.records.ancestry import episodes_with_past
 from lander.store.records.tries import other_tries, recorded_tries
+from lander.store.upkeep import backup
 from lander.store.upkeep import deletion as removing
 from lander.store.upkeep.backup import back_up
 from lander.store.upkeep.deletion import remove_files, unfinished_deletions
@@ -191,6 +192,22 @@ def test_a_backup_of_a_home_with_deletions_is_whole(deleted, tmp_path):
     assert made.lost == ()
     assert wrong(tmp_path / "copy") == {}
     assert of_the_others(tmp_path / "copy") == of_the_others(deleted)
+
+
+@pytest.mark.parametrize("place", ["_copy_files", "_copy_tree"])
+def test_a_backup_during_a_deletion_is_whole_and_loses_nothing(home, tmp_path, monkeypatch, place):
+    def deleted_first(*arguments):
+        monkeypatch.setattr(backup, place, as_it_is)
+        deletion.delete(home, deletion.doomed(home, "e7"))
+        return as_it_is(*arguments)
+
+    as_it_is = getattr(backup, place)
+    monkeypatch.setattr(backup, place, deleted_first)
+    assert back_up(home, tmp_path / "copy").lost == ()
+    assert wrong(tmp_path / "copy") == {}
+    with Reader(tmp_path / "copy") as reader:
+        assert reader.deleted_at("e7") is not None
+    assert not experiment_directory(tmp_path / "copy", "e7").exists()
 
 
 def test_the_space_comes_back(deleted, capsys):
