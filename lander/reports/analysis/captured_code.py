@@ -10,16 +10,13 @@ from lander.protocol.experiment import RunKey
 
 @dataclass(frozen=True, slots=True)
 class CodeVersion:
-    """One version of the code, and the runs on it; `name` is as `Code.name`, `unknown` if an earlier version recorded none.
-
-    `of` are its runs in words.
-    """
+    """One version of the code, and the runs on it; `name` is as `Code.name`, `unknown` if an earlier version recorded none."""
 
     name: str
     archive: str | None
     modules: tuple[str, ...]
     runs: tuple[str, ...]
-    of: str
+    runs_in_words: str
 
 
 def in_words(runs: Sequence[str], everything: Iterable[str]) -> str:

@@ -124,12 +124,13 @@ def _contrary_in_training(inputs: CaveatInputs, baseline: str, variant: str) -> 
 
 def _of_code(versions: Sequence[CodeVersion]) -> Iterator[str]:
     if len(versions) > 1:
-        named = _shortened([f"{version.name} ({version.of})" for version in versions])
+        named = _shortened([f"{version.name} ({version.runs_in_words})" for version in versions])
         yield f"its runs trained on {len(versions)} versions of the code of the environment: {named}"
     for version in versions:
         if version.name == "uncaptured":
             names = " and ".join(version.modules)
-            yield f"the code of {names} is in no file and was not captured: nobody can train {version.of} again as it was"
+            runs = version.runs_in_words
+            yield f"the code of {names} is in no file and was not captured: nobody can train {runs} again as it was"
 
 
 def _of_seeds(inputs: CaveatInputs) -> Iterator[str]:
@@ -170,6 +171,9 @@ def _of_tries(tries: OtherTries) -> Iterator[str]:
             f"{experiments} compared {variants} with the same baseline; who tries often enough finds a variant that seems"
             " better, and p-values are not corrected for those tries"
         )
+    if tries.unknown:
+        experiments = "1 experiment" if tries.unknown == 1 else f"{tries.unknown} experiments"
+        yield f"this version cannot read what {experiments} of this home compared, so the tries there are not counted"
 
 
 def _of_episodes(inputs: CaveatInputs) -> Iterator[str]:

@@ -27,7 +27,7 @@ from lander.store.log.reader import Reader
 from lander.store.projections.remarks import remarks
 from lander.store.projections.status import status
 from lander.store.records.run_code import code_by_run
-from lander.store.records.tries import other_tries, recorded_tries
+from lander.store.records.tries import recorded_other_tries
 
 
 def findings(reader: Reader, experiment: str, *, threshold: float | None = None) -> Findings:
@@ -53,7 +53,7 @@ def _findings(reader: Reader, experiment: str, threshold: float | None) -> Findi
     obstacles = {arm.name: obstacle(wanted, arm, measure, with_returns) for arm in wanted.arms}
     arms = [_arm(arm, [run for run in each if run.arm == arm.name], obstacles[arm.name]) for arm in wanted.arms]
     common, versions = wanted.evaluation_environment, code_versions(code)
-    said, tries = remarks(reader, experiment), other_tries(recorded_tries(reader), wanted)
+    said, tries = remarks(reader, experiment), recorded_other_tries(reader, wanted)
     added = additions(reader, experiment)
     contrasts = _contrasts(arms, added.looks)
     inputs = CaveatInputs(submitted, wanted, runs, measure, arms, contrasts, added, versions, package_versions(code), tries)

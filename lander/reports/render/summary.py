@@ -95,7 +95,7 @@ def code(findings: Findings) -> Iterator[tuple[str, str]]:
     """The code of the environments, as a pair of label and text; nothing if all of it is installed packages'."""
     for version in findings.code:
         if version.modules:
-            yield f"code of {' and '.join(version.modules)}", f"{version.name} ({version.of})"
+            yield f"code of {' and '.join(version.modules)}", f"{version.name} ({version.runs_in_words})"
 
 
 def manifest(recorded: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ A baseline is the same if its digest is. A rule selects the content of the diges
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from lander.protocol.experiment import Experiment
@@ -42,10 +42,14 @@ class Try:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OtherTries:
-    """How many other experiments compared variants with the same baseline, and how many variants those were."""
+    """How many other experiments compared variants with the same baseline, and how many variants those were.
+
+    `unknown` counts the experiments of which this version cannot read what they compared.
+    """
 
     experiments: int = 0
     variants: int = 0
+    unknown: int = 0
 
 
 NO_OTHER_TRIES: Final = OtherTries()
@@ -60,6 +64,13 @@ def other_tries(tries: Iterable[Try], experiment: Experiment) -> OtherTries:
     digests = {rule: baseline_digest(experiment, rule) for rule in {each.rule for each in found}}
     same = [each for each in found if each.baseline == digests[each.rule]]
     return OtherTries(experiments=len(same), variants=sum(each.variants for each in same))
+
+
+def recorded_other_tries(reader: Reader, experiment: Experiment) -> OtherTries:
+    """The tries with the baseline of this experiment in the log, without its own; raises as `other_tries` does."""
+    tries = recorded_tries(reader)
+    unknown = set(reader.experiments()) - {each.experiment for each in tries}
+    return replace(other_tries(tries, experiment), unknown=len(unknown))
 
 
 def recorded_tries(reader: Reader) -> list[Try]:

@@ -12,10 +12,12 @@ from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.protocol import wire
 from lander.protocol.errors import StoreError
+from lander.reports.analysis import comparison
 from lander.store.log import chain
 from lander.store.log.event_store import batch_of
 from lander.store.log.reader import DATABASE, Reader, consequential
 from lander.store.projections.status import every_run_completed, status
+from lander.store.records.tries import OtherTries
 from lander.store.upkeep.backup import back_up
 from lander.store.upkeep.integrity import check
 from lander.store.upkeep.retention import Retention, garbage
@@ -256,3 +258,11 @@ async def test_nothing_is_collected_and_everything_is_backed_up(home, tmp_path_f
     copy = tmp_path_factory.mktemp("copies") / "copy"
     back_up(home, copy)
     assert artifact_path(copy, kept.name).read_bytes() == b"99 "
+
+
+def test_a_report_says_that_it_cannot_count_what_was_tried_there(home):
+    with Reader(home) as reader:
+        found = comparison.findings(reader, "x")
+    assert found.other_tries == OtherTries(unknown=1)
+    (said,) = (caveat for caveat in found.caveats if "tries" in caveat)
+    assert said == "this version cannot read what 1 experiment of this home compared, so the tries there are not counted"

@@ -14,7 +14,7 @@ def code(archive, *packages):
 
 def test_versions_of_code_are_named_with_their_runs():
     runs = {"x/baseline/0": code("0"), "x/v/0": code("0"), "x/baseline/1": code("1"), "x/v/1": code("0"), "x/v/2": None}
-    assert [(version.name, version.of) for version in code_versions(runs)] == [
+    assert [(version.name, version.runs_in_words) for version in code_versions(runs)] == [
         ("000000000000", "baseline/0, v/0, v/1"),
         ("111111111111", "baseline/1"),
         ("unknown", "seed 2"),
@@ -23,7 +23,7 @@ def test_versions_of_code_are_named_with_their_runs():
 
 def test_the_code_of_an_added_arm_is_not_named_by_seeds_that_the_others_have_too():
     runs = {"x/baseline/0": code("0"), "x/v/0": code("0"), "x/wide/0": code("1")}
-    assert [version.of for version in code_versions(runs)] == ["baseline/0, v/0", "wide/0"]
+    assert [version.runs_in_words for version in code_versions(runs)] == ["baseline/0, v/0", "wide/0"]
 
 
 def test_packages_that_differ_between_runs_are_named():

@@ -582,5 +582,5 @@ def test_tries_with_the_same_baseline_are_told_and_only_those(found):
         " that seems better, and p-values are not corrected for those tries"
     ]
     assert result.contrasts == alone.contrasts
-    assert json.loads(as_json(result))["other_tries"] == {"experiments": 2, "variants": 3}
+    assert json.loads(as_json(result))["other_tries"] == {"experiments": 2, "variants": 3, "unknown": 0}
     assert "note: 2 other experiments of this home compared 3 variants" in as_text(result)

@@ -168,4 +168,4 @@ def test_json_has_the_sentences_on_each_variant():
     several = found([{}, DOWN])
     written = json.loads(as_json(several))
     assert written["verdict"] == verdict(several)
-    assert written["other_tries"] == {"experiments": 0, "variants": 0}
+    assert written["other_tries"] == {"experiments": 0, "variants": 0, "unknown": 0}
