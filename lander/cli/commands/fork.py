@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lander.cli.options import CommandSettings, at_option, common, given_execution, with_training_steps
+from lander.cli.progress import doing
 from lander.cli.terminal import warn
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ def fork(
     execution = given_execution(how["mode"], how["max_workers"], how["no_monitoring"], how["no_shortcuts"])
     changes = with_training_steps(overrides, training_steps)
     chosen = {"experiment_id": experiment_id, "seeds": how["seeds"]}
-    wanted = fork_request(settings.home, target, at, changes, execution=execution, **chosen)
+    with doing(f"checking the fork of {target}", brief=True):
+        wanted = fork_request(settings.home, target, at, changes, execution=execution, **chosen)
     for notice in (*wanted.notices, *_hints(wanted.experiment)):
         warn(notice)
     return hand_over(wanted, settings) if only_submit else carry_out(wanted, settings)

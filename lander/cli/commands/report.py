@@ -64,9 +64,11 @@ def report(
 
     _check(experiment, form, output, threshold, videos)
     with Reader(settings.home) as reader, reader.snapshot():
-        found = findings(reader, experiment, threshold=threshold)
-        if form in ("text", "json"):
-            _output(_written(reader, found, form, output), output)
+        with doing(f"comparing the arms of {experiment}", brief=True):
+            found = findings(reader, experiment, threshold=threshold)
+            text = _WORDS[form](reader, found) if form in _WORDS else None
+        if text is not None:
+            _output(text, output)
         else:
             _WRITERS[form](reader, found, output, videos)
     return 0
@@ -110,11 +112,10 @@ def _paint(text: str, arm: int) -> str:
     return click.style(text, fg=_COLOURS[(arm - 1) % len(_COLOURS)] if arm else _OF_BASELINE)
 
 
-def _written(reader: "Reader", found: "Findings", form: str, output: Path | None) -> str:
+def _json(reader: "Reader", found: "Findings") -> str:
     from lander.reports.render.text_report import as_json
 
-    text = as_json(found) if form == "json" else in_terminal(reader, found)
-    return text if output is None else click.unstyle(text)
+    return as_json(found)
 
 
 def _output(text: str, output: Path | None) -> None:
@@ -123,7 +124,10 @@ def _output(text: str, output: Path | None) -> None:
         return
     from lander.reports.render.publication import write
 
-    write(output, text + "\n")
+    write(output, click.unstyle(text) + "\n")
+
+
+_WORDS: Final[dict[str, "Callable[[Reader, Findings], str]"]] = {"text": in_terminal, "json": _json}
 
 
 # --- as files ---------------------------------------------------------------------------------------------------------
@@ -134,7 +138,8 @@ def _markdown(reader: "Reader", found: "Findings", output: Path | None, videos: 
     from lander.reports.render.markdown import markdown
     from lander.reports.render.publication import write_markdown
 
-    material = gather(reader, found)
+    with doing(f"gathering the numbers of {found.experiment}", brief=True):
+        material = gather(reader, found)
     if output is None:
         show(markdown(material), end="")
     else:

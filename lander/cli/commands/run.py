@@ -1,11 +1,13 @@
 """`lander-ctl run`: train an experiment and print its verdict."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from lander.cli.options import CommandSettings, common, experiment_options, request_from
+from lander.cli.progress import doing
 from lander.cli.terminal import show, show_sentence, show_styled
 
 if TYPE_CHECKING:
@@ -37,11 +39,13 @@ def run(settings: CommandSettings, /, **options: Any) -> int:
     before, Ctrl-C ends only this command. Closing the terminal, or the pipe that reads the output, stops nothing: lander-ctl
     status shows its state, lander-ctl stop stops it. The exit code is 0 only if every run completed.
     """
+    with doing("checking the experiment", brief=True):
+        wanted = request_from(**options)
     if options["mode"] == "validation":
         from lander.cli.commands.validate import validate_request
 
-        return validate_request(request_from(**options), settings.quiet)
-    return carry_out(request_from(**options), settings)
+        return validate_request(wanted, settings.quiet)
+    return carry_out(wanted, settings)
 
 
 def carry_out(wanted: "Request", settings: CommandSettings) -> int:
@@ -50,8 +54,14 @@ def carry_out(wanted: "Request", settings: CommandSettings) -> int:
     from lander.app.live_view import live_view
     from lander.store.projections.status import every_run_completed
 
-    with live_view(settings.quiet) as show_status:
-        standing = conduct(wanted, settings.home, show_status, lambda message: show(f"lander-ctl: {message}", err=True))
+    with live_view(settings.quiet) as show_status, ExitStack() as starting:
+        starting.enter_context(doing(f"starting {wanted.experiment.experiment_id}", brief=True))
+
+        def begun(standing: "ExperimentStatus") -> None:
+            starting.close()
+            show_status(standing)
+
+        standing = conduct(wanted, settings.home, begun, lambda message: show(f"lander-ctl: {message}", err=True))
     _print_failures(standing, settings.verbose)
     if not settings.quiet:
         _print_verdict(settings.home, standing["id"])
@@ -80,8 +90,9 @@ def _print_verdict(home: Path, name: str) -> None:
     from lander.reports.analysis.comparison import findings
     from lander.store.log.reader import Reader
 
-    with Reader(home) as reader, reader.snapshot():
-        show_styled(f"\n{in_terminal(reader, findings(reader, name))}\n")
+    with doing(f"comparing the arms of {name}", brief=True), Reader(home) as reader, reader.snapshot():
+        verdict = in_terminal(reader, findings(reader, name))
+    show_styled(f"\n{verdict}\n")
     show_sentence(
         f"models and logs are in {experiment_directory(home, name)}; lander-ctl report {name} --format html makes a page"
     )

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lander.cli.options import CommandSettings, common, experiment_options, request_from
+from lander.cli.progress import doing
 from lander.cli.terminal import show
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ def submit(settings: CommandSettings, /, **options: Any) -> int:
       id=$(lander-ctl submit examples/demo.yaml) && lander-ctl wait "$id" && lander-ctl report "$id"
       lander-ctl submit demo --seeds +5
     """
-    wanted = request_from(**options)
+    with doing("checking the experiment", brief=True):
+        wanted = request_from(**options)
     if options["mode"] == "validation":
         from lander.cli.commands.validate import validate_request
 
@@ -39,7 +41,8 @@ def hand_over(wanted: "Request", settings: CommandSettings) -> int:
     """Submit an experiment and print its id; returns the exit code."""
     from lander.app import conduct
 
-    accepted, _ = conduct.submit(wanted, settings.home)
+    with doing(f"handing {wanted.experiment.experiment_id} to the supervisor", brief=True):
+        accepted, _ = conduct.submit(wanted, settings.home)
     if accepted.detail:
         show(f"lander-ctl: {accepted.subject}: {accepted.detail}", err=True)
     show(accepted.subject)

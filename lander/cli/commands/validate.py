@@ -28,7 +28,9 @@ def validate(**options: Any) -> int:
     Example:
       lander-ctl validate examples/demo.yaml variants.fast.hyperparameters.batch_size=100
     """
-    return validate_request(request_from(**options))
+    with doing("checking the experiment", brief=True):
+        wanted = request_from(**options)
+    return validate_request(wanted)
 
 
 def validate_request(wanted: "Request", quiet: bool = False) -> int:

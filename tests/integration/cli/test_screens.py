@@ -29,5 +29,5 @@ def test_watch_says_that_nobody_carries_on(tmp_path):
     queued_experiment(tmp_path)
     write_log(tmp_path, *attempt(1, ended=False))
     with window(tmp_path, *LANDER, "status", "--watch") as terminal:
-        terminal.wait_for("no supervisor is running: this is how things stood; lander-ctl up --home")
+        terminal.wait_for("no supervisor is running: this is how things stood; lander-ctl up carries on")
         assert "x: running (1 of 2)" in terminal.text

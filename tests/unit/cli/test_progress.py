@@ -1,6 +1,7 @@
 """What a command is doing is said on standard error: a line that is replaced on a terminal, a plain one elsewhere."""
 
 import sys
+import threading
 
 import click
 import pytest
@@ -38,10 +39,16 @@ def test_into_a_file_or_a_pipe_goes_one_plain_line(capsys):
     assert capsys.readouterr() == ("", "checking results …\n")
 
 
-def test_what_is_usually_quick_is_said_on_a_terminal_only(capsys):
+def test_what_is_usually_quick_is_said_elsewhere_only_once_it_takes_its_time(capsys, monkeypatch):
     with doing("comparing", brief=True) as tell:
         tell("more")
     assert capsys.readouterr() == ("", "")
+    said = threading.Event()
+    monkeypatch.setattr(progress, "BRIEF_SECONDS", 0.0)
+    monkeypatch.setattr(progress, "show", lambda *words, **how: (show(*words, **how), said.set()))
+    with doing("comparing", brief=True):
+        assert said.wait(30)
+    assert capsys.readouterr() == ("", "comparing …\n")
 
 
 def test_on_a_terminal_a_line_is_replaced_and_erased(on_a_terminal, capsys):
