@@ -137,7 +137,7 @@ class Gate:
         if int(self._router.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
             self._readable.set()
         else:
-            self._relay.drained()
+            self._relay.unread.drained()
 
     def _admit(self, frames: list[zmq.Frame]) -> Received | None:
         try:

@@ -4,8 +4,8 @@ A receive queue of libzmq is bounded by a number of messages only, and a full on
 a heartbeat follows, libzmq's own or one that the peer had sent before, an assertion in `stream_engine_base.cpp` ends the whole
 process (4.3.5, and its main branch in July 2026). No option of libzmq prevents this. The relay does:
 
-- It forwards no more than `MAX_UNREAD` bytes of a connection, and `MAX_TOTAL_UNREAD` of all, before the gate has read
-  everything that arrived. A peer over a bound waits: nothing is read from its connection, so its own TCP makes it wait.
+- It forwards a bounded number of bytes before the gate has read everything that arrived (`unread.py`). A peer over a bound
+  waits: nothing is read from its connection, so its own TCP makes it wait.
 - It never breaks a connection to libzmq: it only ends the stream, and libzmq sees that after all messages before it.
 
 libzmq closes the connection of a peer that it refuses, or whose announced heartbeats stay away; the relay passes that on. A
@@ -21,16 +21,12 @@ import socket
 from collections.abc import Callable
 from typing import Final, cast
 
+from lander.supervisor.unread import Unread
+
 LOG: Final = logging.getLogger(__name__)
 LOOPBACK: Final = "127.0.0.1"
-MAX_UNREAD: Final = 4 << 20
-"""Bytes of one connection forwarded and perhaps not read yet; the last piece of at most 256 KiB may exceed it."""
-MAX_TOTAL_UNREAD: Final = 16 << 20
-"""The same for all connections together."""
 BUFFER_BYTES: Final = 256 << 10
 """Size of the kernel's buffers between the relay and libzmq, in either direction."""
-LOOK_SECONDS: Final = 0.2
-"""While a peer waits, the gate is asked this often to look whether everything is read: what it sent may be no message."""
 CLOSE_SECONDS: Final = 5.0
 """How long a peer may take to read the last bytes of a connection that libzmq has closed."""
 ACCEPT_RETRY_SECONDS: Final = 0.2
@@ -51,18 +47,14 @@ class Relay:
     """Listens where peers connect, and forwards each connection to libzmq's port on the same machine."""
 
     def __init__(self, look: Callable[[], None]) -> None:
-        self._look = look
-        """Asks the gate to receive, and to call `drained` when it has read everything."""
+        self.unread = Unread(look)
         self._target = 0
         self._links: set[Link] = set()
         self._leaving: set[Link] = set()
         """Links whose connection to libzmq has ended, while the peer reads the last bytes."""
         self._closed = False
-        self._unread: dict[Link, int] = {}
-        self._total = 0
         self._limit = max_connections()
         self._crowded = False
-        self._looking: asyncio.TimerHandle | None = None
 
     _listener: socket.socket
     _accepting: asyncio.Task[None]
@@ -137,36 +129,10 @@ class Relay:
             end.close()
             raise
 
-    def forwarded(self, link: "Link", size: int) -> None:
-        """Count what a connection sent to libzmq, and let the peer wait if that is too much."""
-        unread = self._unread[link] = self._unread.get(link, 0) + size
-        self._total += size
-        if unread >= MAX_UNREAD or self._total >= MAX_TOTAL_UNREAD:
-            link.hold("unread")
-            if self._looking is None:
-                self._look_later()
-
-    def _look_later(self) -> None:
-        self._looking = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look_now)
-
-    def _look_now(self) -> None:
-        self._look()
-        self._look_later()
-
-    def drained(self) -> None:
-        """The gate has read everything: peers that wait for that may go on."""
-        if self._unread:
-            links, self._unread, self._total = list(self._unread), {}, 0
-            for link in links:
-                link.release("unread")
-        if self._looking is not None:
-            self._looking.cancel()
-            self._looking = None
-
     def ended(self, link: "Link") -> None:
         """Count a connection no more: libzmq has closed its end."""
         self._links.discard(link)
-        self._unread.pop(link, None)
+        self.unread.forget(link)
         if not link.transport.is_closing():
             self._leaving.add(link)
 
@@ -180,8 +146,7 @@ class Relay:
         self._accepting.cancel()
         await asyncio.gather(self._accepting, return_exceptions=True)
         self._listener.close()
-        if self._looking is not None:
-            self._looking.cancel()
+        self.unread.close()
         links = [*self._links, *self._leaving]
         for link in links:
             link.abort()
@@ -243,7 +208,7 @@ class Link(asyncio.Protocol):
             self.hold("joining")
         elif not self.libzmq.is_closing():
             self.libzmq.write(data)
-            self.relay.forwarded(self, len(data))
+            self.relay.unread.forwarded(self, len(data))
 
     def pause_writing(self) -> None:
         """The peer does not read: let libzmq keep what it has for it."""

@@ -966,14 +966,14 @@ MUTANTS = (
     ),
     Mutant(
         "a peer over its bound does not wait",
-        "lander/supervisor/relay.py",
+        "lander/supervisor/unread.py",
         "unread >= MAX_UNREAD or self._total",
         "self._total",
         ("tests/integration/supervisor/test_relay.py",),
     ),
     Mutant(
         "all peers together do not wait",
-        "lander/supervisor/relay.py",
+        "lander/supervisor/unread.py",
         " or self._total >= MAX_TOTAL_UNREAD",
         "",
         ("tests/integration/supervisor/test_relay.py",),

@@ -15,7 +15,7 @@ from lander.protocol.events import AttemptStarted, ExperimentSubmitted, HostJoin
 from lander.store.log.event_store import batch_of
 from lander.store.log.reader import DATABASE
 from lander.store.writers.sqlite_store import SqliteEventStore
-from lander.supervisor import gate, intake, relay
+from lander.supervisor import gate, intake, unread
 from lander.supervisor.__main__ import tune_interpreter
 from lander.supervisor.supervisor import Supervisor
 from tests.support.histories import experiment
@@ -48,7 +48,7 @@ async def serve(home):
 
 
 def unbound():
-    relay.MAX_UNREAD = relay.MAX_TOTAL_UNREAD = intake.MAX_WAITING = 1 << 62
+    unread.MAX_UNREAD = unread.MAX_TOTAL_UNREAD = intake.MAX_WAITING = 1 << 62
     gate.MAX_QUEUED = 0
 
 

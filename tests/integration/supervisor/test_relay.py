@@ -15,7 +15,7 @@ import uvloop
 
 from lander.home import heartbeat
 from lander.protocol import commands as c
-from lander.supervisor import relay as relay_module
+from lander.supervisor import unread
 from lander.supervisor.__main__ import MAX_OPEN_FILES
 from lander.supervisor.relay import Relay
 from tests.support.live_home import started
@@ -93,25 +93,25 @@ async def test_every_byte_arrives_in_both_directions(behind):
 
 async def test_a_peer_over_its_bound_waits_and_loses_nothing_and_another_does_not_wait(behind):
     (_, flood), (reads, _) = await behind.connect()
-    data = os.urandom(3 * relay_module.MAX_UNREAD)
+    data = os.urandom(3 * unread.MAX_UNREAD)
     flood.write(data)
     first = await all_that_comes(reads)
-    assert relay_module.MAX_UNREAD <= 1 + first <= relay_module.MAX_UNREAD + SLACK
+    assert unread.MAX_UNREAD <= 1 + first <= unread.MAX_UNREAD + SLACK
     (_, other), (other_reads, _) = await behind.connect()
     other.write(b"hello")
     assert await receive(other_reads, 5) == b"hello"
     async with asyncio.timeout(TIMEOUT_SECONDS):
         await behind.looks.acquire()  # whoever waits is not forgotten
     while first < len(data):
-        behind.relay.drained()
+        behind.relay.unread.drained()
         more = await all_that_comes(reads)
-        assert 0 < more <= relay_module.MAX_UNREAD + SLACK
+        assert 0 < more <= unread.MAX_UNREAD + SLACK
         first += more
     assert first == len(data)
 
 
 async def test_all_together_wait_at_the_bound_of_all(behind, monkeypatch):
-    monkeypatch.setattr(relay_module, "MAX_TOTAL_UNREAD", 2 << 20)
+    monkeypatch.setattr(unread, "MAX_TOTAL_UNREAD", 2 << 20)
     connections = [await behind.connect() for _ in range(4)]
     for (_, peer), _ in connections:
         peer.write(bytes(2 << 20))
@@ -172,7 +172,7 @@ async def test_a_peer_that_falls_silent_is_noticed(gate_fixture, connect_peer, m
     relay = gate_fixture.gate._relay
     (link,) = relay._links
     heartbeats = asyncio.Event()
-    monkeypatch.setattr(relay, "forwarded", lambda link, size: heartbeats.set())
+    monkeypatch.setattr(relay.unread, "forwarded", lambda link, size: heartbeats.set())
     async with asyncio.timeout(TIMEOUT_SECONDS):
         await heartbeats.wait()  # with the first, the peer announces the next
     monkeypatch.setattr(link, "release", lambda reason: None)
