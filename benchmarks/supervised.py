@@ -13,7 +13,8 @@ from lander.experiments.specification import ExperimentSpec
 from lander.protocol.commands import StopTarget, SubmitExperiment
 from lander.protocol.experiment import Experiment
 from lander.protocol.states import UNDER_WAY
-from lander.store.log.reader import Reader, StoredEvent
+from lander.store.log.reader import Reader
+from lander.store.log.stored_events import StoredEvent
 from lander.store.projections.status import status
 
 PATIENCE = 600.0

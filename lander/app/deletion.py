@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 from lander.app import client
 from lander.protocol.commands import Command, CompactLog, DeleteExperiment, Refused
 from lander.protocol.errors import LanderError, NotFoundError, OccupiedError, UsageError, from_code
-from lander.store.log.reader import Reader, consequential
+from lander.store.log.reader import Reader
+from lander.store.log.stored_events import consequential
 from lander.store.records.tries import Try, recorded_tries
 from lander.store.upkeep.deletion import Extent, extent, unfinished_deletions
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from lander.protocol.events import Event, PackedArray, Unreadable
 from lander.protocol.experiment import Arm
 from lander.protocol.text import one_line
-from lander.store.log.reader import StoredEvent
+from lander.store.log.stored_events import StoredEvent
 
 _SHORT = 60
 

@@ -15,7 +15,8 @@ from lander.protocol.events import Event
 from lander.protocol.experiment import Experiment
 from lander.protocol.states import UNDER_WAY
 from lander.store.log import chain
-from lander.store.log.reader import DATABASE, Reader, StoredEvent, open_reader
+from lander.store.log.reader import DATABASE, Reader, open_reader
+from lander.store.log.stored_events import StoredEvent
 from lander.store.projections.status import ExperimentStatus, RunStatus, status
 from tests.support.recorded import recorded
 

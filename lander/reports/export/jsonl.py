@@ -6,7 +6,8 @@ from pathlib import Path
 from lander.protocol.events import SUPERVISOR, Event, Unreadable
 from lander.protocol.text import printable
 from lander.reports.export.plain import moment, plain
-from lander.store.log.reader import Reader, StoredEvent
+from lander.store.log.reader import Reader
+from lander.store.log.stored_events import StoredEvent
 from lander.store.records.run_record import Record
 
 

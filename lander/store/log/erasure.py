@@ -11,13 +11,14 @@ from typing import Final, NamedTuple
 
 from lander.store.log.schema import NOT_ERASED
 from lander.store.log.statements import Statement
+from lander.store.log.stored_events import OF_TARGET
 from lander.store.log.tombstones import Tombstone, tombstone
 
 MAX_EVENTS: Final = 1024
 MAX_BYTES: Final = 4 << 20
 """The limits of one transaction: others wait while it runs."""
 
-_OF_EXPERIMENT: Final = "stream IN (SELECT id FROM streams WHERE name = ?1 OR substr(name, 1, length(?1) + 1) = ?1 || '/')"
+_OF_EXPERIMENT: Final = f"stream IN (SELECT s.id FROM streams s WHERE {OF_TARGET})"
 _BODIES: Final = (
     "SELECT position, body FROM events NOT INDEXED"
     f" WHERE position BETWEEN ?2 AND ?3 AND {_OF_EXPERIMENT} AND {NOT_ERASED} ORDER BY position DESC"

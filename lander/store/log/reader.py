@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Self
 from lander.protocol.errors import HomeError, NotFoundError, StoreError
 from lander.protocol.states import QUARANTINED, TERMINAL, RunState
 from lander.protocol.targets import matches, was_deleted
-from lander.store.log.schema import CONSEQUENTIAL, NOT_ERASED
+from lander.store.log.schema import NOT_ERASED
+from lander.store.log.stored_events import OF_TARGET, StoredEvent, consequential
 from lander.store.log.tombstones import tombstone
 
 if TYPE_CHECKING:
-    from lander.protocol.events import Event, Execution, ExperimentSubmitted, Recorded, Unreadable
+    from lander.protocol.events import Execution, ExperimentSubmitted
     from lander.protocol.experiment import Experiment
     from lander.store.log.plans import Plan
 
@@ -27,30 +28,6 @@ DATABASE: Final = "events.db"
 SCHEMA_VERSION: Final = 6
 
 _PAGE: Final = 1024
-
-
-class StoredEvent(NamedTuple):
-    """A row of the log with its body as stored; `decode` gives the event."""
-
-    position: int
-    stream: str
-    producer: int
-    seq: int
-    kind: str
-    at: int
-    body: bytes
-
-    def decode(self) -> "Event":
-        """The event in its current shape; raises `WireError` if this version cannot read it."""
-        from lander.protocol.wire import decode_event
-
-        return decode_event(self.kind, self.body)
-
-    def read(self) -> "Event | Unreadable":
-        """The same, or what takes its place if this version cannot read it."""
-        from lander.protocol.wire import read_event
-
-        return read_event(self.kind, self.body)
 
 
 class Episode(NamedTuple):
@@ -87,27 +64,6 @@ def check_version(version: int, path: Path) -> None:
         raise HomeError(f"{path}: not an event store")
     if version < SCHEMA_VERSION:
         raise HomeError(f"{path}: written by an older version (schema {version}); lander-ctl up brings it up to date")
-
-
-_OF_TARGET: Final = "(s.name = ?1 OR substr(s.name, 1, length(?1) + 1) = ?1 || '/')"
-"""Whether a stream is that of a target, or lies below it."""
-
-
-def consequential(connection: sqlite3.Connection, target: str | None = None) -> "Iterator[Recorded]":
-    """Every event except telemetry, of a target if given, in order; its cost does not depend on the amount of telemetry.
-
-    What cannot be read comes as `Unreadable`; what was erased does not come.
-    """
-    from lander.protocol.events import Recorded
-    from lander.protocol.wire import read_event
-
-    rows = connection.execute(
-        "SELECT e.position, s.name, e.producer, e.seq, e.kind, e.at, e.body FROM events e JOIN streams s ON s.id = e.stream"
-        f" WHERE e.{CONSEQUENTIAL} AND {NOT_ERASED} AND (?1 IS NULL OR {_OF_TARGET}) ORDER BY e.position",
-        (target,),
-    )
-    for position, stream, producer, seq, kind, at, body in rows:
-        yield Recorded(position, stream, producer, seq, at, read_event(kind, body))
 
 
 class Reader:
@@ -288,7 +244,7 @@ class Reader:
     def _streams(self, target: str | None) -> list[int]:
         if target is None:
             return []
-        rows = self.connection.execute(f"SELECT s.id FROM streams s WHERE {_OF_TARGET}", (target,))
+        rows = self.connection.execute(f"SELECT s.id FROM streams s WHERE {OF_TARGET}", (target,))
         return [number for (number,) in rows]
 
     def _unknown(self, target: str) -> str:

@@ -17,13 +17,13 @@ from lander.protocol.errors import StoreError
 from lander.protocol.events import CheckpointCommitted, CodeChanged, ExperimentSubmitted, experiment_of
 from lander.store.log.erasure import not_erased
 from lander.store.log.reader import Reader
+from lander.store.log.stored_events import OF_TARGET
 from lander.store.records.checkpoint_record import checkpoints_by_run, files_of
 from lander.store.records.run_code import archives
 from lander.store.upkeep.retention import UNTOUCHED_SECONDS, size_of, touched
 
 _LOGGED: Final = (
-    "SELECT count(*), coalesce(sum(length(e.body)), 0) FROM events e JOIN streams s ON s.id = e.stream"
-    " WHERE s.name = ?1 OR substr(s.name, 1, length(?1) + 1) = ?1 || '/'"
+    f"SELECT count(*), coalesce(sum(length(e.body)), 0) FROM events e JOIN streams s ON s.id = e.stream WHERE {OF_TARGET}"
 )
 _TRAINED: Final = "SELECT count(*), coalesce(sum(step), 0) FROM progress WHERE experiment = ?"
 

@@ -19,9 +19,10 @@ from lander.protocol.events import Recorded
 from lander.store.log import chain
 from lander.store.log.event_store import Batch, CommitListener, ReadBatch, SequenceGapError, read_back
 from lander.store.log.plans import PLANS_OF_ALL, experiments_of
-from lander.store.log.reader import consequential, open_reader
+from lander.store.log.reader import open_reader
 from lander.store.log.sequencer import Sequencer
 from lander.store.log.statements import Statement
+from lander.store.log.stored_events import consequential
 from lander.store.projections.projections import Projections
 from lander.store.projections.rows import ExperimentRow, ProgressRow, ResourcesRow, select
 from lander.store.writers.erasing import erase_events

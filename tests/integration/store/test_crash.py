@@ -17,7 +17,8 @@ from lander.protocol import events as e
 from lander.protocol.errors import HomeError
 from lander.store.log import chain
 from lander.store.log.event_store import batch_of
-from lander.store.log.reader import DATABASE, Reader, consequential, open_reader
+from lander.store.log.reader import DATABASE, Reader, open_reader
+from lander.store.log.stored_events import consequential
 from lander.store.writers.sqlite_store import SqliteEventStore
 
 WRITER = """

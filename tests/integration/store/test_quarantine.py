@@ -15,7 +15,8 @@ from lander.protocol.errors import StoreError
 from lander.reports.analysis import comparison
 from lander.store.log import chain
 from lander.store.log.event_store import batch_of
-from lander.store.log.reader import DATABASE, Reader, consequential
+from lander.store.log.reader import DATABASE, Reader
+from lander.store.log.stored_events import consequential
 from lander.store.projections.status import every_run_completed, status
 from lander.store.records.tries import OtherTries
 from lander.store.upkeep.backup import back_up

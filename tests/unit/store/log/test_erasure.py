@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from lander.protocol import events as e
 from lander.store.log import chain, erasure
 from lander.store.log.event_store import batch_of
-from lander.store.log.reader import DATABASE, Reader, consequential, open_reader
+from lander.store.log.reader import DATABASE, Reader, open_reader
+from lander.store.log.stored_events import consequential
 from lander.store.projections.projections import TABLES
 from lander.store.projections.rebuild import rebuild
 from lander.store.upkeep.erased_events import verify_erased

@@ -13,7 +13,8 @@ from lander.protocol.errors import HomeError, StoreError
 from lander.protocol.lifecycle import ImpossibleTransitionError
 from lander.store.log import chain
 from lander.store.log.event_store import Batch, batch_of
-from lander.store.log.reader import DATABASE, SCHEMA_VERSION, Reader, consequential, open_reader
+from lander.store.log.reader import DATABASE, SCHEMA_VERSION, Reader, open_reader
+from lander.store.log.stored_events import consequential
 from lander.store.writers import sqlite_store, writer_connection
 from lander.store.writers.sqlite_store import SqliteEventStore
 from tests.support.histories import experiment, submitted
