@@ -237,7 +237,7 @@ async def test_reading_does_not_hold_up_writing(store):
 
 
 def projected(projections):
-    tables = (projections.experiments, projections.progress, projections.resources)
+    tables = (projections.rows.experiments, projections.rows.progress, projections.rows.resources)
     return [sorted(astuple(row) for row in table.values()) for table in tables], projections.position
 
 
@@ -268,7 +268,7 @@ def check_tables(reader, memory):
     for table, expected in zip(("experiments", "progress", "resources"), rows, strict=True):
         cursor = reader.execute(f"SELECT * FROM {table}")
         names = [column[0] for column in cursor.description]
-        row_type = type(next(iter(getattr(memory.projections, table).values()), None))
+        row_type = type(next(iter(getattr(memory.projections.rows, table).values()), None))
         order = [names.index(field) for field in getattr(row_type, "__dataclass_fields__", ())]
         assert sorted(tuple(row[index] for index in order) for row in cursor) == expected
     assert reader.execute("SELECT position FROM bookmark").fetchall() == [(position,)]

@@ -1206,7 +1206,7 @@ MUTANTS = (
     Mutant(
         "what trains again stays hidden",
         "lander/store/projections/projections.py",
-        "        self.experiments[recorded.stream].archived_at = None\n",
+        "        self.rows.experiments[recorded.stream].archived_at = None\n",
         "",
         ("tests/unit/store/projections/test_listing.py",),
     ),
@@ -1334,7 +1334,7 @@ MUTANTS = (
         "numbers of runs that count the runs",
         "lander/store/projections/projections.py",
         "self._add_run(experiment, run, (recorded.position << _PLACES) + place)\n\n",
-        "self._add_run(experiment, run, len(self.progress) + 1)\n\n",
+        "self._add_run(experiment, run, len(self.rows.progress) + 1)\n\n",
         (
             "tests/integration/store/test_deletion.py::test_a_log_with_three_deleted_of_ten_verifies_and_the_others_are_as_they_were",
         ),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -21,11 +22,23 @@ TINY = {
 ENDLESS = TINY | {"experiment_id": "endless", "training_steps": 10_000_000, "seeds": [0, 1]}
 
 
+SAID_LATE = re.compile(r"^(checking the|starting|handing|comparing|gathering|waiting for|looking for|going back) .*…\n", re.M)
+"""What a command says it is doing only where that takes more than a second, as on a machine that is busy."""
+
+
+class Command(subprocess.Popen):
+    """The command as a process. Standard error is given without what is only said on a busy machine."""
+
+    def communicate(self, *arguments, **options):
+        output, errors = super().communicate(*arguments, **options)
+        return output, errors and SAID_LATE.sub("", errors)
+
+
 def start(home, *arguments, **options):
     """The command, started as a process of its own."""
     environment = {name: value for name, value in os.environ.items() if name != "LANDER_HOME"} | {"LANDER_HOME": str(home)}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen([*LANDER, *map(str, arguments)], text=True, env=environment, **pipes, **options)
+    return Command([*LANDER, *map(str, arguments)], text=True, env=environment, **pipes, **options)
 
 
 def lander(home, *arguments, **options):

@@ -1,12 +1,11 @@
 """The fold from events to the rows of the projection tables.
 
-The rows live in memory while the store is open; `apply` changes them, `drain` gives the SQL that updates the tables. The writer
+`apply` changes the rows that are kept in memory (`kept_rows.py`), `drain` gives the SQL that updates the tables. The writer
 runs this SQL in the transaction of the events, with the bookmark, so tables and log cannot differ. An attempt that continues at
 step S supersedes earlier rows when its training starts: the log keeps everything, the projections only what counts.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import astuple
 from functools import partial
 from typing import Any, Final, get_args
 
@@ -18,12 +17,9 @@ from lander.protocol.lineage import SUPERSEDED_SQL, still_counts
 from lander.protocol.states import LIVE, QUARANTINED, UNDER_WAY
 from lander.store.log.statements import Statement
 from lander.store.projections.annotated_rows import ADD_REMARK, Annotating, annotate
-from lander.store.projections.dropped_rows import drop
-from lander.store.projections.rows import ExperimentRow, ProgressRow, ResourcesRow, upsert
+from lander.store.projections.kept_rows import KeptRows
+from lander.store.projections.rows import ExperimentRow, ProgressRow, ResourcesRow
 
-_PUT_EXPERIMENT: Final = upsert("experiments", ExperimentRow, "id")
-_PUT_PROGRESS: Final = upsert("progress", ProgressRow, "id")
-_PUT_RESOURCES: Final = upsert("resources", ResourcesRow, "run")
 _ADD_EPISODE: Final = 'INSERT INTO episodes (run, number, last_step, length, "return") VALUES (?, ?, ?, ?, ?)'
 _SUPERSEDED: Final = partial(SUPERSEDED_SQL.format, from_step="?2")
 _SUPERSEDE_EPISODES: Final = f"DELETE FROM episodes WHERE run = ?1 AND ({_SUPERSEDED(step='last_step')} OR number > ?3)"
@@ -34,7 +30,6 @@ _ADD_CHECKPOINT: Final = (
 _SUPERSEDE_CHECKPOINTS: Final = f"DELETE FROM checkpoints WHERE run = ?1 AND {_SUPERSEDED(step='step')}"
 _PLACES: Final = 28
 """Bits of a run's number that count the runs which one event adds."""
-_MOVE_BOOKMARK: Final = "UPDATE bookmark SET position = ? WHERE id = 1"
 
 
 class Projections:
@@ -48,19 +43,12 @@ class Projections:
         position: int = 0,
         recorded: Mapping[str, Experiment] | None = None,
     ) -> None:
-        self.experiments = {row.id: row for row in experiments}
-        self.progress = {row.run: row for row in progress}
-        self.resources = {row.run: row for row in resources}
+        self.rows = KeptRows(experiments, progress, resources)
         self.position = position
-        self.quarantined = {row.id for row in self.experiments.values() if row.state == QUARANTINED}
+        self.quarantined = {row.id for row in self.rows.experiments.values() if row.state == QUARANTINED}
         """The experiments of which an event could not be read. Their rows stay as they were before it."""
         self._recorded = dict(recorded or {})
         """The current value of every experiment, to which the next event is applied."""
-        self._changed_experiments: set[str] = set()
-        self._changed_progress: set[str] = set()
-        self._changed_resources: set[int] = set()
-        self._children: list[Statement] = []
-        """Pending changes of episodes and checkpoints, in the order of their events."""
 
     def apply(self, recorded: e.Recorded) -> None:
         """Fold one event in; events must come in the order of their positions."""
@@ -71,24 +59,13 @@ class Projections:
 
     def drain(self) -> list[Statement]:
         """The SQL for everything that changed since the last call, in the order in which it must run."""
-        statements = [
-            Statement(_PUT_EXPERIMENT, [astuple(self.experiments[key]) for key in sorted(self._changed_experiments)]),
-            Statement(_PUT_PROGRESS, [astuple(self.progress[key]) for key in sorted(self._changed_progress)]),
-            Statement(_PUT_RESOURCES, [astuple(self.resources[key]) for key in sorted(self._changed_resources)]),
-            *self._children,
-            Statement(_MOVE_BOOKMARK, [(self.position,)]),
-        ]
-        self._changed_experiments.clear()
-        self._changed_progress.clear()
-        self._changed_resources.clear()
-        self._children = []
-        return [statement for statement in statements if statement.rows]
+        return self.rows.drain(self.position)
 
     # ------------------------------------------------------------------------------------------------ experiments
 
     def _submitted(self, recorded: e.Recorded, event: e.ExperimentSubmitted) -> None:
         experiment = self._recorded[recorded.stream] = event.experiment
-        self.experiments[recorded.stream] = ExperimentRow(
+        self.rows.experiments[recorded.stream] = ExperimentRow(
             recorded.stream, "queued", experiment.hypothesis, recorded.position, recorded.at
         )
         self._note_environments(recorded.stream)
@@ -99,7 +76,7 @@ class Projections:
         """`number` follows from the event that adds the run alone, so it stays the same when earlier ones are deleted."""
         forked = e.CheckpointCommitted.forked(experiment, run.seed)
         step, episodes = (0, 0) if forked is None else (forked.step, forked.episodes)
-        self.progress[run.id] = ProgressRow(
+        self.rows.progress[run.id] = ProgressRow(
             id=number,
             run=run.id,
             experiment=run.experiment,
@@ -110,98 +87,89 @@ class Projections:
             started_step=step,
             episodes=episodes,
         )
-        self._changed_progress.add(run.id)
+        self.rows.changed_progress.add(run.id)
 
     def _note_environments(self, name: str) -> None:
         experiment = self._recorded[name]
         environments = dict.fromkeys(each.environment for each in experiment.tasks or experiment.arms)
-        self.experiments[name].environments = " ".join(environments)
-        self._changed_experiments.add(name)
+        self.rows.experiments[name].environments = " ".join(environments)
+        self.rows.changed_experiments.add(name)
 
     def _experiment_changed(self, recorded: e.Recorded, event: Growth) -> None:
         experiment = self._recorded[recorded.stream] = experiment_after(self._recorded[recorded.stream], event)
         self._note_environments(recorded.stream)
         for place, run in enumerate(experiment.runs):
-            if run.id not in self.progress:
+            if run.id not in self.rows.progress:
                 self._add_run(experiment, run, (recorded.position << _PLACES) + place)
-            self.progress[run.id].total_steps = experiment.configuration(run).training_steps
-            self._changed_progress.add(run.id)
+            self.rows.progress[run.id].total_steps = experiment.configuration(run).training_steps
+            self.rows.changed_progress.add(run.id)
 
     def _experiment_state_changed(self, recorded: e.Recorded, event: e.Event) -> None:
-        row = self.experiments[recorded.stream]
+        row = self.rows.experiments[recorded.stream]
         if row.state != QUARANTINED:
             row.state = next_experiment_state(row.state, event.kind)
             row.ended_at = None if row.state in UNDER_WAY else recorded.at
-            self._changed_experiments.add(recorded.stream)
+            self.rows.changed_experiments.add(recorded.stream)
 
     def _experiment_resumed(self, recorded: e.Recorded, event: e.ExperimentResumed) -> None:
         self._experiment_state_changed(recorded, event)
-        self.experiments[recorded.stream].archived_at = None
+        self.rows.experiments[recorded.stream].archived_at = None
 
     def _annotated(self, recorded: e.Recorded, event: Annotating) -> None:
-        if remark := annotate(self.experiments[recorded.stream], recorded, event):
-            self._add_child(ADD_REMARK, remark)
-        self._changed_experiments.add(recorded.stream)
+        if remark := annotate(self.rows.experiments[recorded.stream], recorded, event):
+            self.rows.add_child(ADD_REMARK, remark)
+        self.rows.changed_experiments.add(recorded.stream)
 
     def _deleted(self, recorded: e.Recorded, event: e.ExperimentDeleted) -> None:
         """Drop every row of the experiment. Of one that was erased in part, only the last events are missing."""
-        name = recorded.stream
-        self.experiments.pop(name, None)
-        self._recorded.pop(name, None)
-        self._changed_experiments.discard(name)
-        gone = [row for row in self.progress.values() if row.experiment == name]
-        for row in gone:
-            del self.progress[row.run]
-            self.resources.pop(row.id, None)
-        self._changed_progress.difference_update(row.run for row in gone)
-        self._changed_resources.difference_update(row.id for row in gone)
-        self._children += drop(name, (row.id for row in gone))
+        self._recorded.pop(recorded.stream, None)
+        self.rows.drop(recorded.stream)
 
     def _quarantine(self, recorded: e.Recorded, event: e.Unreadable) -> None:
         """No later event of the experiment is applied: what it would change may not be what the rows say."""
         name = e.experiment_of(recorded.stream)
         if not name or event.kind in e.TELEMETRY_KINDS:
             return
-        row = self.experiments.setdefault(name, ExperimentRow(name, QUARANTINED, "", recorded.position, recorded.at))
+        row = self.rows.experiments.setdefault(name, ExperimentRow(name, QUARANTINED, "", recorded.position, recorded.at))
         row.state = QUARANTINED
         self.quarantined.add(name)
-        self._changed_experiments.add(name)
+        self.rows.changed_experiments.add(name)
 
     # ------------------------------------------------------------------------------------------------ runs
 
     def _run_state_changed(self, recorded: e.Recorded, event: e.Event) -> None:
-        row = self.progress[recorded.stream]
+        row = self.rows.progress[recorded.stream]
         row.state = next_run_state(row.state, event.kind)
-        self._changed_progress.add(recorded.stream)
+        self.rows.changed_progress.add(recorded.stream)
 
     def _resumed(self, recorded: e.Recorded, event: e.RunResumed) -> None:
         self._run_state_changed(recorded, event)
-        row = self.progress[recorded.stream]
+        row = self.rows.progress[recorded.stream]
         row.cause = row.detail = row.why = None
         if event.reason == "extended" and row.step >= row.total_steps:
             row.evaluating = row.step  # no more steps are wanted of it, so more episodes are
 
     def _run_failed_or_skipped(self, recorded: e.Recorded, event: e.RunFailed | e.RunSkipped) -> None:
         self._run_state_changed(recorded, event)
-        self.progress[recorded.stream].why = event.why or None
+        self.rows.progress[recorded.stream].why = event.why or None
 
     def _attempt_started(self, recorded: e.Recorded, event: e.AttemptStarted) -> None:
         """Keep the record of the earlier attempts: only the start of training says where this one continues."""
         self._run_state_changed(recorded, event)
-        row = self.progress[recorded.stream]
+        row = self.rows.progress[recorded.stream]
         row.attempt, row.host = event.epoch, event.host
         row.device = f"cpu:{event.cpu}" if event.gpu is None else f"cuda:{event.gpu}"
         row.pid = row.started_at = row.last_at = row.cause = row.detail = row.why = None
 
     def _attempt_ended(self, recorded: e.Recorded, event: e.AttemptEnded) -> None:
         self._run_state_changed(recorded, event)
-        row = self.progress[recorded.stream]
+        row = self.rows.progress[recorded.stream]
         row.cause, row.detail, row.pid = event.named_cause, event.detail, None
 
     # ------------------------------------------------------------------------------------------------ training
 
     def _training_started(self, recorded: e.Recorded, event: e.TrainingStarted) -> None:
-        row = self.progress[recorded.stream]
+        row = self.rows.progress[recorded.stream]
         if row.attempt == recorded.producer and row.state in LIVE:  # else the event arrived after `AttemptEnded`
             self._run_state_changed(recorded, event)
             row.pid, row.started_at = event.pid, recorded.at
@@ -218,18 +186,16 @@ class Projections:
         row.model = row.model_sha256 = None
         if row.evaluating is not None and not still_counts(row.evaluating, event.from_step):
             row.evaluating = None
-        self._children += [
-            Statement(_SUPERSEDE_EPISODES, [(row.id, event.from_step, event.from_episode)]),
-            Statement(_SUPERSEDE_CHECKPOINTS, [(row.id, event.from_step)]),
-        ]
-        self._changed_progress.add(row.run)
+        self.rows.add_child(_SUPERSEDE_EPISODES, (row.id, event.from_step, event.from_episode))
+        self.rows.add_child(_SUPERSEDE_CHECKPOINTS, (row.id, event.from_step))
+        self.rows.changed_progress.add(row.run)
 
     def _row_if_current(self, recorded: e.Recorded) -> ProgressRow | None:
         """The row of the run, if the event comes from the attempt whose events count."""
-        row = self.progress[recorded.stream]
+        row = self.rows.progress[recorded.stream]
         if row.trained != recorded.producer:
             return None
-        self._changed_progress.add(row.run)
+        self.rows.changed_progress.add(row.run)
         return row
 
     def _steps_recorded(self, recorded: e.Recorded, event: e.StepsRecorded) -> None:
@@ -237,9 +203,9 @@ class Projections:
             row.step, row.last_at = event.last_step, recorded.at
             if row.evaluating is not None and row.evaluating < row.step:
                 row.evaluating = None
-            if (experiment := self.experiments[row.experiment]).results_at is None:
+            if (experiment := self.rows.experiments[row.experiment]).results_at is None:
                 experiment.results_at = recorded.at
-                self._changed_experiments.add(row.experiment)
+                self.rows.changed_experiments.add(row.experiment)
 
     def _evaluation_started(self, recorded: e.Recorded, event: e.EvaluationStarted) -> None:
         if row := self._row_if_current(recorded):
@@ -252,16 +218,11 @@ class Projections:
     def _episode_finished(self, recorded: e.Recorded, event: e.EpisodeFinished) -> None:
         if row := self._row_if_current(recorded):
             row.episodes += 1
-            self._add_child(_ADD_EPISODE, (row.id, row.episodes, event.last_step, event.length, event.episode_return))
+            self.rows.add_child(_ADD_EPISODE, (row.id, row.episodes, event.last_step, event.length, event.episode_return))
 
     def _checkpoint_committed(self, recorded: e.Recorded, event: e.CheckpointCommitted) -> None:
         if row := self._row_if_current(recorded):
-            self._add_child(_ADD_CHECKPOINT, (row.id, event.step, event.digest, recorded.position))
-
-    def _add_child(self, sql: str, values: tuple[Any, ...]) -> None:
-        if not self._children or self._children[-1].sql is not sql:
-            self._children.append(Statement(sql, []))
-        self._children[-1].rows.append(values)
+            self.rows.add_child(_ADD_CHECKPOINT, (row.id, event.step, event.digest, recorded.position))
 
     def _model_saved(self, recorded: e.Recorded, event: e.ModelSaved) -> None:
         if event.which == "final" and (row := self._row_if_current(recorded)):
@@ -271,15 +232,15 @@ class Projections:
 
     def _resources_sampled(self, recorded: e.Recorded, event: e.ResourcesSampled) -> None:
         for usage in event.trainers:
-            progress = self.progress.get(usage.run)
+            progress = self.rows.progress.get(usage.run)
             if progress is None or progress.attempt != usage.epoch:
                 continue
-            before = self.resources.get(progress.id)
+            before = self.rows.resources.get(progress.id)
             peak = max(usage.memory_mb, before.peak_memory_mb if before else 0.0)
-            self.resources[progress.id] = ResourcesRow(
+            self.rows.resources[progress.id] = ResourcesRow(
                 progress.id, recorded.at, usage.cpu_percent, usage.memory_mb, usage.gpu_percent, peak
             )
-            self._changed_resources.add(progress.id)
+            self.rows.changed_resources.add(progress.id)
 
 
 _Handler = Callable[[Projections, e.Recorded, Any], None]

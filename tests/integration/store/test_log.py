@@ -102,7 +102,7 @@ def test_the_projections_are_what_a_rebuild_gives(recorded):
         for stored in reader.events(name):
             rebuilt.apply(Recorded(*stored[:4], stored.at, stored.decode()))
         kept = {run: len(reader.episodes(run)) for run in reader.states(name)}
-    assert list(rebuilt.experiments) == [name]
-    assert kept == {run: row.episodes for run, row in rebuilt.progress.items()}
+    assert list(rebuilt.rows.experiments) == [name]
+    assert kept == {run: row.episodes for run, row in rebuilt.rows.progress.items()}
     assert len(kept) == 2
     assert all(kept.values())
