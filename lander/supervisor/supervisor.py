@@ -29,6 +29,7 @@ from lander.supervisor.core.fold import evolve, fold
 from lander.supervisor.core.messages import Message
 from lander.supervisor.core.state import State
 from lander.supervisor.erasing import Erasing, compacted
+from lander.supervisor.fence import Fence
 from lander.supervisor.gate import Gate, Principal, Received
 from lander.supervisor.intake import Intake
 from lander.supervisor.launchers.local import NAME as LOCAL_HOST
@@ -54,6 +55,7 @@ class Supervisor:
         self._store = store
         self.principals = Principals(home, LOCAL_HOST)
         self.gate = Gate(self.principals.supervisor, self.principals.get)
+        self._fence = Fence(self.gate, self.principals)
         self.state = State()
         self._inbox: asyncio.Queue[tuple[Message | c.ShutDown | c.CompactLog, str]] = asyncio.Queue()
         self._identity = HomeIdentity(home, LOCK, DATABASE)
@@ -79,10 +81,7 @@ class Supervisor:
         """
         self.state = fold(self._store.consequential())
         await self._store.quarantine(self.state.quarantined)
-        for run, attempt in self.state.attempts():
-            if attempt.key_revoked:
-                self.principals.bar(run.id, attempt.epoch)
-            self.principals.admit(run.id, attempt.epoch)
+        self._fence.restore(self.state)
         self._erasing.resume(self.state.deleted)
         self._store.listen(self._committed)
         bound = await self.gate.open(port)
@@ -179,20 +178,14 @@ class Supervisor:
 
     def _append(self, principal: Principal, key: str, command: c.Append) -> None:
         """Store a trainer's batch, after the check that it comes from the run's current attempt."""
-        run, epoch = command.run, command.epoch
-        if (run, epoch) != (principal.run, principal.epoch):
-            self.gate.refuse("not allowed", f"events for {run} with the key of {principal.run}")
-            return
-        if self.state.attempt(run, epoch) is None:
-            self.gate.refuse("fenced", f"events of attempt {epoch} at {run}")
-            self.gate.send(key, c.Fenced())
+        if not self._fence.passes(principal, key, command, self.state):
             return
         if self._store.full:
             return  # the trainer resends what is not acknowledged; to queue every repetition would fill the memory
         if self._intake.store(key, command):
-            self._watching.progressed(run, epoch)
+            self._watching.progressed(command.run, command.epoch)
         else:
-            self._forget(self.principals.bar(run, epoch))
+            self._fence.bar(command.run, command.epoch)
 
     def _committed(self, recorded: Sequence[e.Recorded]) -> None:
         for event in recorded:
@@ -221,7 +214,7 @@ class Supervisor:
         if decision.events:
             await self._store.append(*(batch_of(stream, event, at=e.microseconds(now)) for stream, event in decision.events))
         journal.write(self._home, decision.events)
-        self._revoke_ended(decision.events)
+        self._fence.close_ended(decision.events)
         carry_out(decision.effects, self.gate, self.principals, self._erasing, key)
         if decision.answer is not None:
             self.gate.send(key, decision.answer)
@@ -229,19 +222,6 @@ class Supervisor:
             self.gate.send(key, c.ExitNoted(run=message.run, epoch=message.epoch))
         self._clock.wake()
         self._leave_if_idle()
-
-    def _revoke(self, run: str, epoch: int) -> None:
-        """Stop accepting messages of an attempt; its trainer is answered `Fenced` from now on."""
-        self._forget(self.principals.revoke(run, epoch))
-
-    def _forget(self, key: str | None) -> None:
-        if key is not None:
-            self.gate.forget(key)
-
-    def _revoke_ended(self, events: Sequence[tuple[str, e.Event]]) -> None:
-        for stream, event in events:
-            if isinstance(event, e.AttemptEnded):
-                self._revoke(stream, event.epoch)
 
     # ------------------------------------------------------------------------------------------------ the clock
 

@@ -68,16 +68,16 @@ MUTANTS = (
     ),
     Mutant(
         "a key may speak for any run",
-        "lander/supervisor/supervisor.py",
+        "lander/supervisor/fence.py",
         "if (run, epoch) != (principal.run, principal.epoch):",
         'if principal.role != "trainer":',
         ("tests/integration/actors/test_mailbox.py::test_a_trainer_speaks_for_its_own_run_and_epoch_and_for_nothing_else",),
     ),
     Mutant(
         "epoch check off",
-        "lander/supervisor/supervisor.py",
-        "if self.state.attempt(run, epoch) is None:",
-        "if run not in self.state.runs:",
+        "lander/supervisor/fence.py",
+        "if state.attempt(run, epoch) is None:",
+        "if run not in state.runs:",
         ("tests/integration/supervisor/test_fencing.py",),
     ),
     Mutant(

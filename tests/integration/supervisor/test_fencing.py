@@ -64,7 +64,7 @@ async def test_a_message_between_an_end_and_its_record_is_refused_too(in_process
     """The key is still known, the attempt is not: what an older epoch says must not reach the log either way."""
     peer = in_process.peer(keys_of((await in_process.begin())[A]))
     assert await peer.ask(append()) == c.Acknowledged(seq=1)
-    in_process.supervisor._revoke = lambda run, epoch: None
+    in_process.supervisor._fence.close_ended = lambda events: None
     await exit_of(in_process)
     assert await peer.ask(append(first_seq=2)) == c.Fenced()
     assert in_process.supervisor.gate.refusals["fenced"] == 1

@@ -1,0 +1,50 @@
+"""The fence: only the trainer of a run's current attempt may say anything of it, and what others say is refused and counted."""
+
+from collections.abc import Iterable
+
+from lander.protocol import commands as c
+from lander.protocol import events as e
+from lander.supervisor.core.state import State
+from lander.supervisor.gate import Gate, Principal
+from lander.supervisor.principals import Principals
+
+
+class Fence:
+    """Opens and closes the gate for the trainers of attempts."""
+
+    def __init__(self, gate: Gate, principals: Principals) -> None:
+        self._gate = gate
+        self._principals = principals
+
+    def restore(self, state: State) -> None:
+        """Let in the trainers of the attempts that are under way, but those whose keys were revoked."""
+        for run, attempt in state.attempts():
+            if attempt.key_revoked:
+                self._principals.bar(run.id, attempt.epoch)
+            self._principals.admit(run.id, attempt.epoch)
+
+    def passes(self, principal: Principal, key: str, command: c.Append, state: State) -> bool:
+        """Whether a batch comes from its run's current attempt; if not, it is refused."""
+        run, epoch = command.run, command.epoch
+        if (run, epoch) != (principal.run, principal.epoch):
+            self._gate.refuse("not allowed", f"events for {run} with the key of {principal.run}")
+            return False
+        if state.attempt(run, epoch) is None:
+            self._gate.refuse("fenced", f"events of attempt {epoch} at {run}")
+            self._gate.send(key, c.Fenced())
+            return False
+        return True
+
+    def bar(self, run: str, epoch: int) -> None:
+        """Hear nothing more from a trainer while its attempt lasts."""
+        self._forget(self._principals.bar(run, epoch))
+
+    def close_ended(self, events: Iterable[tuple[str, e.Event]]) -> None:
+        """Hear nothing more from the attempts that these events end; their trainers are answered `Fenced` from now on."""
+        for stream, event in events:
+            if isinstance(event, e.AttemptEnded):
+                self._forget(self._principals.revoke(stream, event.epoch))
+
+    def _forget(self, key: str | None) -> None:
+        if key is not None:
+            self._gate.forget(key)
