@@ -1310,6 +1310,13 @@ MUTANTS = (
         ("tests/integration/store/test_deletion.py::test_what_others_need_stays_and_the_rest_of_the_files_goes",),
     ),
     Mutant(
+        "into a pipe, brief work is never said, however long it takes",
+        "lander/cli/progress.py",
+        '        with _said_late(f"{what} …"):\n            yield _nothing\n',
+        "        yield _nothing\n",
+        ("tests/unit/cli/test_progress.py",),
+    ),
+    Mutant(
         "a backup during a deletion is not made anew",
         "lander/store/upkeep/backup.py",
         "            if _deleted(home) == before:\n                return made\n",

@@ -43,12 +43,13 @@ def list(
     """List experiments, one in a line.
 
     The oldest first, without those that were archived. The age is the time since the submission. lander-ctl status has the
-    runs.
+    runs. Deleted experiments are not listed, with --all either: their tombstones are events of kind ExperimentDeleted.
 
     \b
     Examples:
       lander-ctl list --state failed --newer 7d
       lander-ctl list --environment LunarLander-v3 --tag paper
+      lander-ctl events --kind ExperimentDeleted
       lander-ctl list --all --json | jq -r '.experiments[] | [.id, .summary] | @tsv'
     """
     from lander.app.listing import Wanted, chosen, seconds_of

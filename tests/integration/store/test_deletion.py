@@ -288,6 +288,13 @@ def test_every_command_says_that_it_was_deleted(deleted, capsys, command):
     assert line.startswith("lander-ctl: e1: was deleted on ")
 
 
+def test_tombstones_are_where_the_help_of_list_says(deleted, capsys):
+    assert main(["list", "--help"]) == 0
+    assert "lander-ctl events --kind ExperimentDeleted\n" in capsys.readouterr().out
+    assert lander(deleted, "events", "--kind", "ExperimentDeleted") == 0
+    assert [line.split()[2] for line in capsys.readouterr().out.splitlines()] == [*DELETED]
+
+
 def test_events_show_the_tombstone_alone(deleted, capsys):
     assert lander(deleted, "events", "e1", "--json") == 0
     out, err = capsys.readouterr()
