@@ -336,8 +336,8 @@ class Supervision(RuleBasedStateMachine):
         origins = {each.experiment.origin.experiment for each in self.state.experiments.values() if each.experiment.origin}
         what = {"baseline": "b" * 64, "baseline_rule": 1, "variants": 1}
         decision = self.tell(c.DeleteExperiment(experiment=name, operator="me@here", **what))
-        assert isinstance(decision.answer, c.Accepted) == (not under_way and name not in origins)
-        assert (name in self.state.deleted) == isinstance(decision.answer, c.Accepted)
+        assert isinstance(decision.answer, c.Refused) == (under_way or name in origins)
+        assert (name in self.state.deleted) == (decision.answer is None)  # the answer comes when it is erased
         if erased and name in self.state.deleted:
             self.loop.run_until_complete(self.store.erase(name))
 
@@ -438,7 +438,7 @@ class Supervision(RuleBasedStateMachine):
 
     @invariant()
     def the_projections_say_the_same(self):
-        rows = self.store.projections
+        rows = self.store.projections.rows
         assert {run: row.state for run, row in rows.progress.items()} == {r.id: r.state for r in self.state.runs.values()}
         assert {run: row.attempt for run, row in rows.progress.items()} == {r.id: r.epoch for r in self.state.runs.values()}
         states = {name: standing.state for name, standing in self.state.experiments.items()}
