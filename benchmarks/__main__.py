@@ -19,6 +19,7 @@ SCRIPTS = (
     "against_zoo",
     "crash_recovery",
     "supervisor_restart",
+    "placement",
     "checkpoint_cost",
     "memory",
     "report",

@@ -27,6 +27,7 @@ from lander.supervisor.clock import Clock
 from lander.supervisor.core.decide import Drain, HostGone, Tick, decide
 from lander.supervisor.core.fold import evolve, fold
 from lander.supervisor.core.messages import Message
+from lander.supervisor.core.silence import LOST_SECONDS
 from lander.supervisor.core.state import State
 from lander.supervisor.erasing import Erasing, compacted
 from lander.supervisor.fence import Fence
@@ -239,6 +240,8 @@ class Supervisor:
             show_full(self._home, full)
         for alarm in self._watching.alarms(self.state, recording_stopped=full or self._overloaded()):
             self._inbox.put_nowait((alarm, ""))
+        if self._watching.overdue(LOCAL_HOST):  # it waits for no slot elsewhere: its successor has the same ones
+            self._local_host.end_agent(f"silent for {LOST_SECONDS:.0f} s")
         if self._leaving.is_set() and full and asyncio.get_running_loop().time() > self._leave_by:
             LOG.error("leaving with no room on the disk: what was not acknowledged is lost, and its runs resume from before it")
             self._left.set()
@@ -283,10 +286,8 @@ class Supervisor:
 
     def _ensure_local_host(self) -> None:
         known = self.state.hosts.get(LOCAL_HOST)
-        self._watching.heartbeat(LOCAL_HOST)
         incarnation = None if known is None else known.incarnation
         self._local_host.ensure_agent(self.gate.endpoint, self.public_key, incarnation, adopt=self._same_port)
 
-    def _local_host_ended(self) -> None:
-        self._watching.forget_host(LOCAL_HOST)
-        self._inbox.put_nowait((HostGone(LOCAL_HOST, "its process ended"), ""))
+    def _local_host_ended(self, why: str) -> None:
+        self._inbox.put_nowait((HostGone(LOCAL_HOST, why), ""))

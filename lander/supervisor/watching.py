@@ -31,7 +31,7 @@ class Watching:
 
     def heard(self, host: str, state: State, command: c.Command) -> None:
         """Note a message of a host: a heartbeat, and what it says of its trainers."""
-        self.heartbeat(host)
+        self._timers.silence.heard(host, elapsed())
         match command:
             case c.JoinHost(trainers=trainers, ages=ages):
                 for trainer, age in zip(trainers, ages, strict=False):
@@ -41,13 +41,9 @@ class Watching:
             case _:
                 pass
 
-    def heartbeat(self, host: str) -> None:
-        """Note that a host is there."""
-        self._watch.heartbeat(host, elapsed())
-
-    def forget_host(self, host: str) -> None:
-        """Forget a host that is known to be gone."""
-        self._watch.forget_host(host)
+    def overdue(self, host: str) -> bool:
+        """Whether a host has been silent for so long that it may be given up."""
+        return host in self._timers.silence.overdue
 
     def progressed(self, run: str, epoch: int) -> None:
         """Note training events of an attempt."""

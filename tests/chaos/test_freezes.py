@@ -7,6 +7,7 @@ import time
 import pytest
 
 from lander.protocol.events import AttemptEnded
+from lander.supervisor.core.silence import LOST_SECONDS
 from tests.support.interrupted_runs import differences, submit_twins
 from tests.support.live_home import experiment
 from tests.support.processes import frozen, living
@@ -37,6 +38,23 @@ def test_a_long_freeze_costs_no_attempt_and_no_bit(shared_home, role):
     assert shared_home.wait_ended(twin.experiment_id)["state"] == "completed"
     assert differences(shared_home, wanted, twin) == {}
     assert shared_home.stored("host:local", "HostLost") == []
+
+
+@pytest.mark.long
+@pytest.mark.timeout(400)
+def test_a_host_agent_that_stays_frozen_is_replaced_and_costs_an_attempt_and_no_bit(shared_home):
+    wanted = experiment("stuck", PPO, training_steps=20_000)
+    twin = wanted.model_copy(update={"experiment_id": "stuck-undisturbed"})
+    shared_home.carry_out(twin)
+    shared_home.submit(wanted)
+    shared_home.wait_state(wanted.runs[0].id, "running")
+    os.kill(process(shared_home, "host").pid, signal.SIGSTOP)
+    time.sleep(LOST_SECONDS - TOLERANCE)  # the freeze itself, and not a wait for something
+    assert shared_home.stored("host:local", "HostLost") == [], "it may still go on"
+    shared_home.wait(lambda: shared_home.stored("host:local", "HostLost") != [], "the freeze to be noticed")
+    ended = shared_home.wait_ended(wanted.experiment_id)
+    assert [(run["state"], run["attempt"]) for run in ended["runs"]] == [("completed", 2)] * 2
+    assert differences(shared_home, wanted, twin) == {}
 
 
 @pytest.mark.long

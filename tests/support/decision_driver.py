@@ -54,12 +54,12 @@ class DecisionDriver:
         self.look()
         return self.last
 
-    def join(self, pid=1, cpus=2, gpus=0, trainers=(), incarnation="i"):
+    def join(self, pid=1, cpus=2, gpus=0, trainers=(), incarnation="i", host=HOST):
         names = tuple(f"GPU {number}" for number in range(gpus))
         keys = tuple(c.TrainerKey(run=run, epoch=epoch) for run, epoch in trainers)
         return self.tell(
             c.JoinHost(
-                name=HOST,
+                name=host,
                 pid=pid,
                 incarnation=incarnation,
                 cpus=tuple(range(10, 10 + cpus)),
@@ -68,6 +68,18 @@ class DecisionDriver:
                 trainers=keys,
             )
         )
+
+    def hear(self, *hosts, seconds=0.0):
+        """Time passes in which only these hosts are heard; the supervisor looks at its end."""
+        self.now += seconds
+        timers = self.look()
+        for host in hosts:
+            timers.silence.heard(host, self.now)
+        timers.silence.look(self.now)
+
+    def hosts_of(self):
+        """Where each live run is, without the experiment's name."""
+        return {run.id.split("/", 1)[1]: attempt.host for run, attempt in self.state.attempts()}
 
     def submit(self, wanted=None, mode="parallel", max_workers=None, notices=(), **form):
         execution = execution_with(mode=mode, max_workers=max_workers)

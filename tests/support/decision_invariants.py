@@ -100,7 +100,7 @@ def what_is_over_stays_over(log):
 
 def no_slot_is_idle_without_need(state, timers):
     """No run that may start waits beside a slot that fits it."""
-    rooms = list(_free(state))
+    rooms = list(_free(state, timers.silence.suspects))
     for name, standing in state.experiments.items():
         runs = state.runs_of(name)
         sequential = standing.execution.mode == "sequential"
@@ -116,14 +116,24 @@ def no_slot_is_idle_without_need(state, timers):
             assert not (run.state == "queued" and timers.over(run) and fits), f"{run.id} could be started"
 
 
-def _free(state):
-    """CPUs and GPUs that are free, host by host."""
+def _free(state, suspects):
+    """CPUs and GPUs that are free, host by host, where something may be placed."""
     live = [run.attempt for run in state.runs.values() if run.attempt is not None]
     for host in state.hosts.values():
-        if host.online:
+        if host.online and host.name not in suspects:
             here = [attempt for attempt in live if attempt.host == host.name]
             gpus = set(range(len(host.gpus)))
             yield set(host.cpus) - {each.cpu for each in here}, gpus - {each.gpu for each in here}
+
+
+def a_host_is_given_up_for_a_gain(state, timers, host):
+    """Nothing of the host was to go on; or a slot for one of its runs is free elsewhere, even once all that wait have one."""
+    going_on = [run for run in state.runs.values() if run.attempt and run.attempt.host == host and run.state != "stopping"]
+    rooms = list(_free(state, timers.silence.suspects))
+    waiting = [run for run in state.runs.values() if run.state == "queued" and run.delay and not timers.over(run)]
+    cpus = sum(len(cpus) for cpus, _ in rooms)
+    pairs = sum(min(len(cpus), len(gpus)) for cpus, gpus in rooms)
+    return not going_on or any((pairs if run.arm.device == "cuda" else cpus) > len(waiting) for run in going_on)
 
 
 def experiments_end_with_their_runs(state):

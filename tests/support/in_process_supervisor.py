@@ -14,9 +14,10 @@ from lander.protocol import commands as c
 from lander.store.log import chain
 from lander.store.log.reader import DATABASE, open_reader
 from lander.store.writers.sqlite_store import SqliteEventStore
+from lander.supervisor.gate import Principal
 from lander.supervisor.supervisor import Supervisor
 from tests.support.histories import HOST, experiment
-from tests.support.peers import TIMEOUT_SECONDS, open_peers
+from tests.support.peers import TIMEOUT_SECONDS, new_keys, open_peers
 
 
 class InProcessSupervisor:
@@ -48,6 +49,12 @@ class InProcessSupervisor:
         """Somebody with a key of the home, by its name, or with a key of his own."""
         pair = keys.load(self.home, who) if isinstance(who, str) else who
         return self._connect_peer(self.supervisor.gate.endpoint, self.supervisor.public_key, pair)
+
+    def other_host(self, name):
+        """Somebody who may speak as a host of this name."""
+        pair = new_keys()
+        self.supervisor.principals._by_key[pair.public] = Principal("host", name=name)
+        return self.peer(pair)
 
     async def begin(self, **form):
         """Submit an experiment and join as its host, with two slots; returns the host and its first orders, by run."""

@@ -5,6 +5,7 @@ submission take seconds.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import zip_longest
 from typing import Final, Generic, Self, TypeVar
 
 PAGE: Final = 64
@@ -51,6 +52,20 @@ class Catalogue(Mapping[str, Value], Generic[Value]):
             *self._pages[number + 1 :],
         )
         return changed
+
+    def at(self, place: int) -> Value:
+        """The value at a place in the order, from 0."""
+        return self._pages[place // PAGE][place % PAGE]
+
+    def changed_since(self, before: "Catalogue[Value]") -> Iterator[tuple[Value | None, Value]]:
+        """The old and the new value of each name of which that may differ; None for a name that is new.
+
+        This catalogue must have come from the other by `put` and `extended`. What they share is not looked at.
+        """
+        for number, page in enumerate(self._pages):
+            old = before._pages[number] if number < len(before._pages) else ()
+            if page is not old:
+                yield from ((was, value) for was, value in zip_longest(old, page) if was is not value)
 
     def extended(self, values: Iterable[tuple[str, Value]]) -> Self:
         """A copy with more values at the end; unlike `put`, it copies everything."""

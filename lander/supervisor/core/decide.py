@@ -12,17 +12,17 @@ from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.protocol.errors import NotFoundError, UsageError
 from lander.protocol.text import cut
-from lander.supervisor.core import annotation_commands, attempts, hosts, target_commands
+from lander.supervisor.core import annotation_commands, attempts, hosts, silent_hosts, target_commands
 from lander.supervisor.core.decision import Decision
 from lander.supervisor.core.deletion import delete
-from lander.supervisor.core.messages import Drain, HostGone, LimitReached, Message, Stalled, Tick
+from lander.supervisor.core.messages import Drain, HostGone, HostSilent, LimitReached, Message, Stalled, Tick
 from lander.supervisor.core.placement import next_placement
 from lander.supervisor.core.standing import RunStanding
 from lander.supervisor.core.state import State
 from lander.supervisor.core.submission import submit
 from lander.supervisor.core.timers import Timers
 
-__all__ = ["Decision", "Drain", "HostGone", "LimitReached", "Stalled", "Tick", "decide"]
+__all__ = ["Decision", "Drain", "HostGone", "HostSilent", "LimitReached", "Stalled", "Tick", "decide"]
 
 
 def decide(state: State, message: Message, now: float, timers: Timers, leaving: bool = False) -> Decision:
@@ -90,6 +90,7 @@ _HANDLERS: Final[Mapping[type[Message], Callable[[Decision, Any], None]]] = {
     c.DeleteExperiment: delete,
     c.JoinHost: hosts.join_host,
     HostGone: hosts.host_gone,
+    HostSilent: silent_hosts.host_silent,
     c.TrainerExited: attempts.trainer_exited,
     Stalled: attempts.stalled,
     LimitReached: attempts.limit_reached,

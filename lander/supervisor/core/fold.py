@@ -50,8 +50,7 @@ def _put_run(state: State, run: RunStanding) -> State:
         moved = state.experiments[run.experiment].moved(run)
         state = replace(state, experiments=state.experiments.put(run.experiment, moved))
     if run.live != before.live:
-        live = (*state.live, run.id) if run.live else tuple(name for name in state.live if name != run.id)
-        state = replace(state, live=live)
+        state = replace(state, slots=state.slots.moved(before, run))
     delay = run.delay if run.state == "queued" and run.delay else None
     if delay != state.delayed.get(run.id):
         others = {name: seconds for name, seconds in state.delayed.items() if name != run.id}
@@ -232,14 +231,15 @@ def _training_ended(state: State, recorded: e.Recorded, event: e.TrainingEnded) 
 def _host_joined(state: State, recorded: e.Recorded, event: e.HostJoined) -> State:
     name = recorded.stream.removeprefix("host:")
     host = HostStanding(name, event.pid, event.incarnation, event.cpus, event.gpus)
-    return replace(state, hosts={**state.hosts, name: host})
+    return replace(state, hosts={**state.hosts, name: host}, slots=state.slots.offered(name, event.cpus, len(event.gpus)))
 
 
 def _host_gone(state: State, recorded: e.Recorded, event: e.Event) -> State:
     name = recorded.stream.removeprefix("host:")
     if name not in state.hosts:  # forgotten, since another event of it could not be read
         return state
-    return replace(state, hosts={**state.hosts, name: replace(state.hosts[name], online=False)})
+    hosts = {**state.hosts, name: replace(state.hosts[name], online=False)}
+    return replace(state, hosts=hosts, slots=state.slots.offered(name, (), 0))
 
 
 # ---------------------------------------------------------------------------------------------------- unreadable events
@@ -255,7 +255,8 @@ def _unreadable(state: State, recorded: e.Recorded, event: e.Unreadable) -> Stat
     host = recorded.stream.removeprefix("host:")
     if recorded.stream != e.host_stream(host):
         raise StoreError(f"{recorded.stream}: {recorded.problem}; a version that can read it must open this home")
-    return replace(state, hosts={name: each for name, each in state.hosts.items() if name != host})
+    others = {name: each for name, each in state.hosts.items() if name != host}
+    return replace(state, hosts=others, slots=state.slots.offered(host, (), 0))
 
 
 def seconds(at: int) -> float:

@@ -67,7 +67,7 @@ def _lost(decision: Decision, run: str, attempt: Attempt, detail: str) -> None:
 
 def _attempts_on(decision: Decision, host: str) -> Iterator[tuple[RunStanding, Attempt]]:
     """A host's attempts, each read from the current state: the end of one may ask another to end (`abort`)."""
-    for name in decision.state.live:
-        run = decision.state.runs[name]
-        if run.attempt is not None and run.attempt.host == host:
+    for taken in decision.state.slots.here(host):
+        run = decision.state.runs[taken.run]
+        if run.attempt is not None:
             yield run, run.attempt

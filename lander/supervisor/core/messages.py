@@ -13,10 +13,17 @@ class Tick:
 
 @dataclass(frozen=True)
 class HostGone:
-    """A host's process ended, or nothing was heard of it for too long."""
+    """A host is known to be gone, for example because its process ended."""
 
     name: str
     detail: str
+
+
+@dataclass(frozen=True)
+class HostSilent:
+    """Nothing was heard of a host for so long that it may be given up."""
+
+    name: str
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,7 @@ Message = (
     | c.JoinHost
     | c.TrainerExited
     | HostGone
+    | HostSilent
     | Stalled
     | LimitReached
     | Drain

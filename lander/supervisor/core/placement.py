@@ -1,6 +1,7 @@
 """Placement of runs in slots: one run per slot; a slot is a CPU core and, for a run on CUDA, a GPU with it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
 from typing import NamedTuple
 
 from lander.supervisor.core.standing import ExperimentStanding, HostStanding, RunStanding
@@ -25,7 +26,7 @@ class Placement(NamedTuple):
 
 def next_placement(state: State, timers: Timers) -> Placement | None:
     """The first run that may start and the first slot that fits it; None when nothing can start now."""
-    slot, slot_with_gpu = _free_slots(state)
+    slot, slot_with_gpu = _free_slots(state, timers.silence.suspects)
     if slot is None:
         return None
     for name in state.under_way:
@@ -55,17 +56,27 @@ def _startable(state: State, standing: ExperimentStanding, timers: Timers, with_
         candidates ^= first
 
 
-def _free_slots(state: State) -> tuple[Slot | None, Slot | None]:
-    """The first free slot, and the first with a GPU."""
-    taken = {(attempt.host, attempt.cpu) for _, attempt in state.attempts()}
-    taken_gpus = {(attempt.host, attempt.gpu) for _, attempt in state.attempts()}
-    plain: Slot | None = None
-    for host in state.hosts.values():
-        cpu = next((cpu for cpu in host.cpus if host.online and (host.name, cpu) not in taken), None)
-        if cpu is None:
-            continue
-        plain = plain or Slot(host, cpu)
-        gpu = next((gpu for gpu in range(len(host.gpus)) if (host.name, gpu) not in taken_gpus), None)
-        if gpu is not None:
-            return plain, Slot(host, cpu, gpu)
-    return plain, None
+def _free_slots(state: State, suspects: Iterable[str]) -> tuple[Slot | None, Slot | None]:
+    """The first free slot, and the first with a GPU; none of a host that is suspect."""
+    plain = next(state.slots.open_hosts(suspects, with_gpu=False), None)
+    with_gpu = next(state.slots.open_hosts(suspects, with_gpu=True), None)
+    return (
+        None if plain is None else Slot(state.hosts[plain.name], plain.free_cpus[0]),
+        None if with_gpu is None else Slot(state.hosts[with_gpu.name], with_gpu.free_cpus[0], with_gpu.free_gpus[0]),
+    )
+
+
+def unclaimed_slots(state: State, timers: Timers) -> tuple[bool, bool]:
+    """Whether a slot is free that no run waits for, and one with a GPU: more are free than runs whose delay is not over."""
+    suspects = timers.silence.suspects
+    if not any(_free_slots(state, suspects)) or next_placement(state, timers) is not None:
+        return False, False
+    claims = sum(not timers.over(state.runs[run]) for run in state.delayed)
+    plain = (len(host.free_cpus) for host in state.slots.open_hosts(suspects, with_gpu=False))
+    with_gpu = (min(len(host.free_cpus), len(host.free_gpus)) for host in state.slots.open_hosts(suspects, with_gpu=True))
+    return _more_than(claims, plain), _more_than(claims, with_gpu)
+
+
+def _more_than(claims: int, numbers: Iterable[int]) -> bool:
+    """Whether these numbers add up to more; no further ones are asked for then."""
+    return any(total > claims for total in accumulate(numbers))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 from lander.supervisor.core.catalogue import Catalogue
+from lander.supervisor.core.slots import Slots
 from lander.supervisor.core.standing import Attempt, ExperimentStanding, HostStanding, RunStanding
 
 
@@ -17,8 +18,8 @@ class State:
     hosts: Mapping[str, HostStanding] = field(default_factory=dict)
     under_way: tuple[str, ...] = ()
     """The experiments that have not ended, in the order in which they get slots."""
-    live: tuple[str, ...] = ()
-    """The runs that have an attempt."""
+    slots: Slots = field(default_factory=Slots)
+    """What every host offers, and what of it the runs take that have an attempt."""
     delayed: Mapping[str, float] = field(default_factory=dict)
     """The queued runs that do not start at once, and for how many seconds they wait from the time they were queued."""
     quarantined: Mapping[str, str] = field(default_factory=dict)
@@ -47,16 +48,21 @@ class State:
             experiments=Catalogue((other, each) for other, each in self.experiments.items() if other != name),
             runs=Catalogue((run, each) for run, each in self.runs.items() if run not in gone),
             under_way=tuple(other for other in self.under_way if other != name),
-            live=tuple(run for run in self.live if run not in gone),
+            slots=self.slots.without(gone),
             delayed={run: time for run, time in self.delayed.items() if run not in gone},
         )
 
     def attempts(self) -> Iterator[tuple[RunStanding, Attempt]]:
-        """Every run that has an attempt, with it."""
-        for name in self.live:
-            run = self.runs[name]
+        """Every run that has an attempt, with it, host by host."""
+        for taken in self.slots.all_taken():
+            run = self.runs[taken.run]
             if run.attempt is not None:
                 yield run, run.attempt
+
+    @property
+    def live(self) -> tuple[str, ...]:
+        """The runs that have an attempt, host by host and in the order in which they started."""
+        return tuple(taken.run for taken in self.slots.all_taken())
 
     @property
     def busy(self) -> list[str]:
@@ -71,4 +77,4 @@ class State:
     @property
     def idle(self) -> bool:
         """Nothing trains and nothing will start by itself; paused runs may remain."""
-        return not self.live and not self.waiting
+        return next(self.slots.all_taken(), None) is None and not self.waiting

@@ -1,4 +1,4 @@
-"""Timers: how long each attempt has run, and how long each delayed run still waits.
+"""Timers: how long each attempt has run, how long each delayed run still waits, and which hosts are silent.
 
 Pure: the shell passes in the time. It is that of a clock which nobody can set, so that no correction of the wall clock ends a
 training or holds one up. The wall clock is asked once for each delay, when a supervisor first sees it: after a restart it tells
@@ -7,15 +7,17 @@ how much is left, and that is never more than the delay itself.
 All times are in seconds; where they begin to count means nothing.
 """
 
+from lander.supervisor.core.silence import Silence
 from lander.supervisor.core.standing import RunStanding
 from lander.supervisor.core.state import State
 
 
 class Timers:
-    """The timers of every live attempt and every delayed run, as of `now`."""
+    """The timers of every live attempt, every delayed run and every online host, as of `now`."""
 
     def __init__(self) -> None:
         self.now = 0.0
+        self.silence = Silence()
         self._state = State()
         self._started: dict[tuple[str, int], float] = {}
         self._until: dict[tuple[str, int], float] = {}
@@ -26,15 +28,17 @@ class Timers:
         `wall` is the time of the wall clock, in seconds since the Unix epoch.
         """
         self.now = now
-        if state.live is not self._state.live:
-            self._started = {(run.id, attempt.epoch): self._start(run.id, attempt.epoch) for run, attempt in state.attempts()}
+        for before, after in state.slots.changed_since(self._state.slots):
+            for taken in set(before).difference(after):
+                self._started.pop((taken.run, taken.epoch), None)
+            for taken in after:
+                self._started.setdefault((taken.run, taken.epoch), now)
         if state.delayed is not self._state.delayed:
             runs = [state.runs[name] for name in state.delayed]
             self._until = {(run.id, run.epoch): self._end(run, wall) for run in runs}
+        if state.hosts is not self._state.hosts:
+            self.silence.watch((host.name for host in state.hosts.values() if host.online), now)
         self._state = state
-
-    def _start(self, run: str, epoch: int) -> float:
-        return self._started.get((run, epoch), self.now)
 
     def _end(self, run: RunStanding, wall: float) -> float:
         left = min(run.delay, max(0.0, run.not_before - wall))
@@ -47,7 +51,7 @@ class Timers:
 
     def ran(self, run: str, epoch: int) -> float:
         """For how long an attempt has run; 0 if it is not live."""
-        return self.now - self._start(run, epoch)
+        return self.now - self._started.get((run, epoch), self.now)
 
     def over(self, run: RunStanding) -> bool:
         """Whether the delay of a run is over; a delay that has not been observed yet is not."""

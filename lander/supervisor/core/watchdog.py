@@ -1,8 +1,9 @@
 """The watchdog: finds trainers without progress, trainers above their resource limits, and silent hosts.
 
-Pure: the shell passes in progress, heartbeats and measurements with their times; each alarm is raised once. Progress is not
-the same as life: a trainer whose process lives but which sends no new training events is stalled. Time in which nothing could
-be received (the supervisor did not run, could not record, or let its peers wait) is not counted as silence.
+Pure: the shell passes in progress and measurements with their times. Each alarm is raised once; that of a silent host is raised
+until it is heard, or given up. Progress is not the same as life: a trainer whose process lives but which sends no new training
+events is stalled. Time in which nothing could be received (the supervisor did not run, could not record, or let its peers wait,
+or the whole host was silent) is not counted as silence.
 
 All times are in seconds, of a clock that nobody can set.
 """
@@ -13,20 +14,19 @@ from typing import Final
 
 from lander.protocol import events as e
 from lander.protocol.experiment import Experiment
-from lander.supervisor.core.decide import HostGone, LimitReached, Stalled
+from lander.supervisor.core.decide import HostSilent, LimitReached, Stalled
+from lander.supervisor.core.silent_hosts import may_be_given_up
 from lander.supervisor.core.standing import Attempt, RunStanding
 from lander.supervisor.core.state import State
 from lander.supervisor.core.timers import Timers
 
 MAX_CHECK_INTERVAL: Final = 5.0
 """A longer gap between two checks means that the supervisor itself did not run."""
-HOST_SILENCE_SECONDS: Final = 30.0
-"""Silence after which a host counts as lost; longer than a short freeze of a laptop."""
 CPU_SECONDS: Final = 10.0
 """How long a trainer must exceed its CPU limit, so that a short peak raises no alarm."""
 _GB: Final = 1 << 30
 
-Alarm = Stalled | LimitReached | HostGone
+Alarm = Stalled | LimitReached | HostSilent
 
 
 @dataclass(slots=True)
@@ -41,11 +41,10 @@ class _Watched:
 
 
 class Watch:
-    """The last progress, measurements and heartbeats of every live attempt and every host."""
+    """The last progress and measurements of every live attempt."""
 
     def __init__(self) -> None:
         self._watched: dict[tuple[str, int], _Watched] = {}
-        self._last_heartbeat: dict[str, float] = {}
         self._checked_at = 0.0
 
     # ------------------------------------------------------------------------------------------------ observations
@@ -69,44 +68,41 @@ class Watch:
             elif watched.cpu_over_since is None:
                 watched.cpu_over_since = now
 
-    def heartbeat(self, host: str, now: float) -> None:
-        """Note a heartbeat: any message from a host."""
-        self._last_heartbeat[host] = now
-
-    def forget_host(self, host: str) -> None:
-        """Forget a host that is known to be gone, so that its silence raises no alarm."""
-        self._last_heartbeat.pop(host, None)
-
     # ------------------------------------------------------------------------------------------------ alarms
 
     def check(self, state: State, timers: Timers, *, recording_stopped: bool = False) -> list[Alarm]:
-        """The alarms not raised before; `recording_stopped` while nothing is received, or nothing recorded."""
+        """The alarms not raised before, and every host whose silence has lasted long enough to give it up.
+
+        `recording_stopped` says that nothing is received, or nothing recorded.
+        """
         now = timers.now
         if recording_stopped or now - self._checked_at > MAX_CHECK_INTERVAL:
             self._restart_timers(now)
+            timers.silence.skip(now - self._checked_at, now)
         self._checked_at = now
         live = {(run.id, attempt.epoch): (run, attempt) for run, attempt in state.attempts()}
         self._watched = {key: self._watched.get(key) or _Watched(now) for key in live}  # the start counts as progress
         return [
+            *_silent_hosts(state, timers),
             *(
                 alarm
                 for key, (run, attempt) in live.items()
                 for alarm in self._alarms_of(state, run, attempt, self._watched[key], timers)
             ),
-            *self._silent_hosts(now),
         ]
 
     def _restart_timers(self, now: float) -> None:
         for watched in self._watched.values():
             watched.progress_at = now
             watched.cpu_over_since = None
-        self._last_heartbeat = dict.fromkeys(self._last_heartbeat, now)
 
     def _alarms_of(
         self, state: State, run: RunStanding, attempt: Attempt, watched: _Watched, timers: Timers
     ) -> Iterator[Alarm]:
         if run.state == "stopping":  # its host already enforces its end
             return
+        if attempt.host in timers.silence.suspects:  # whether it makes progress is not known
+            watched.progress_at = timers.now
         experiment = _experiment(state, run)
         silence = timers.now - watched.progress_at
         if silence > experiment.stall_timeout and "stalled" not in watched.raised:
@@ -118,11 +114,10 @@ class Watch:
                 watched.raised.add(limit)
                 yield LimitReached(run.id, attempt.epoch, limit, value, allowed)
 
-    def _silent_hosts(self, now: float) -> Iterator[Alarm]:
-        for host, at in list(self._last_heartbeat.items()):
-            if now - at > HOST_SILENCE_SECONDS:
-                del self._last_heartbeat[host]
-                yield HostGone(host, f"silent for {HOST_SILENCE_SECONDS:.0f} s")
+
+def _silent_hosts(state: State, timers: Timers) -> Iterator[Alarm]:
+    timers.silence.look(timers.now)
+    return (HostSilent(host) for host in sorted(timers.silence.overdue) if may_be_given_up(state, timers, host))
 
 
 def _usage(run: RunStanding, attempt: Attempt, watched: _Watched, timers: Timers) -> Iterator[tuple[e.LimitName, float]]:

@@ -21,12 +21,13 @@ NAME: Final = "local"
 LEAVE_SECONDS: Final = 15.0
 """Seconds between SIGTERM and SIGKILL for a dismissed agent; it has no trainers left to end, unless the disk is full."""
 RESTART_SECONDS: Final = 1.0
+_ENDED: Final = "its process ended"
 
 
 class LocalHost:
-    """The agent's process. Calls `on_end` each time it ends, and starts a new one unless it was dismissed."""
+    """The agent's process. Calls `on_end` each time it ends, with the reason, and starts a new one unless it was dismissed."""
 
-    def __init__(self, home: Path, keys: KeyPair, on_end: Callable[[], None]) -> None:
+    def __init__(self, home: Path, keys: KeyPair, on_end: Callable[[str], None]) -> None:
         self._home = home
         self._keys = keys
         self._on_end = on_end
@@ -35,6 +36,7 @@ class LocalHost:
         self._pidfd: int | None = None
         self._ended = asyncio.Event()
         self._dismissed = False
+        self._why = _ENDED
         self._connection: dict[str, str] = {}
 
     @property
@@ -61,6 +63,16 @@ class LocalHost:
             self._watch(adopted)
         else:
             self._watch(self._spawn())
+
+    def end_agent(self, why: str) -> None:
+        """Kill an agent that does not answer, for example since it is frozen; another is started, as after any end.
+
+        Its trainers die with it, so that none trains beside its next attempt.
+        """
+        if self._pidfd is not None:
+            self._why = why
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
     async def dismiss(self, *, at_once: bool = False) -> None:
         """End the agent, with every trainer it still runs, and wait until its process is gone."""
@@ -114,7 +126,8 @@ class LocalHost:
         if self._process is not None:
             self._process.wait()
         self._ended.set()
-        self._on_end()
+        self._on_end(self._why)
+        self._why = _ENDED
         if not self._dismissed:
             loop.call_later(RESTART_SECONDS, self._replace)
 

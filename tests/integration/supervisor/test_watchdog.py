@@ -7,8 +7,7 @@ import pytest
 
 from lander.protocol.events import ProgressStalled, ResourceLimitExceeded, StopRequested
 from lander.supervisor import watching
-from lander.supervisor.core.decide import HostGone
-from lander.supervisor.core.watchdog import HOST_SILENCE_SECONDS
+from lander.supervisor.core.silence import LOST_SECONDS
 from lander.supervisor.intake import Intake
 from tests.integration.supervisor.test_supervision import LONG, attempts, long_experiment
 from tests.support.histories import HOST
@@ -97,8 +96,8 @@ async def test_a_supervisor_that_lets_its_peers_wait_blames_none_of_them_for_sil
         supervisor, now = in_process.supervisor, watching.elapsed()
         monkeypatch.setattr(watching, "elapsed", lambda: now)
         monkeypatch.setattr(Intake, "congested", property(lambda intake: overloaded))
-        for _ in range(2 * int(HOST_SILENCE_SECONDS)):
+        for _ in range(2 * int(LOST_SECONDS)):
             now += 1.0
             supervisor._run_checks()
-        gone = [message.name for message, _ in supervisor._inbox._queue if isinstance(message, HostGone)]
-        assert gone == ([] if overloaded else [HOST])
+        silence = supervisor._watching.timers(supervisor.state).silence
+        assert silence.overdue == silence.suspects == (frozenset() if overloaded else {HOST})

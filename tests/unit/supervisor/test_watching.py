@@ -16,7 +16,6 @@ A, B = "x/baseline/0", "x/v/0"
 def test_a_wall_clock_that_is_set_changes_no_timer_and_raises_no_alarm(monkeypatch, error):
     driver, watching, real = DecisionDriver(), Watching(), time.time
     driver.submit(resource_limits={"wall_hours": 1})
-    watching.heartbeat(HOST)
     assert watching.alarms(driver.state, recording_stopped=False) == []
     monkeypatch.setattr(time, "time", lambda: real() + error)
     assert watching.alarms(driver.state, recording_stopped=False) == []

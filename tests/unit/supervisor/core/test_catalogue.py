@@ -34,6 +34,9 @@ def test_it_is_a_dictionary_and_what_it_was_stays(changes, page):
             assert list(seen) == list(then)
             assert len(seen) == len(then)
             assert seen == Catalogue(then.items())
+            assert [seen.at(place) for place in range(len(seen))] == list(then.values())
+            differing = [(then.get(name), value) for name, value in expected.items() if then.get(name) != value]
+            assert list(catalogue.changed_since(seen)) == differing
     finally:
         module.PAGE = was
 

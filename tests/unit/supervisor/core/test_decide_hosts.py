@@ -4,8 +4,9 @@ import pytest
 
 from lander.protocol import commands as c
 from lander.protocol import events as e
-from lander.supervisor.core.decide import HostGone, Tick
+from lander.supervisor.core.decide import HostGone, HostSilent, Tick
 from lander.supervisor.core.restart_policy import INFRASTRUCTURE_RETRIES, STOP_GRACE
+from lander.supervisor.core.silence import LOST_SECONDS, SUSPECT_SECONDS
 from tests.support.decision_driver import DecisionDriver
 from tests.support.histories import HOST
 
@@ -166,6 +167,117 @@ def test_what_is_aborted_because_another_run_was_lost_with_it_has_ended_as_it_wa
     assert (driver.run(B).stop_reason, driver.experiment_state()) == ("aborted", "failed")
 
 
+# --- hosts that fall silent ---------------------------------------------------------------------------------------------
+
+SUSPECT, OVERDUE = SUSPECT_SECONDS + 1, LOST_SECONDS + 1
+
+
+def two_hosts(cpus=2, gpus=0, **form):
+    """A driver with two runs on the local host, and another host with two slots and nothing to do."""
+    driver = DecisionDriver(cpus, gpus)
+    driver.submit(**form)
+    driver.join(pid=7, host="other")
+    return driver
+
+
+def test_a_suspect_host_gets_nothing_and_keeps_what_it_has():
+    driver = two_hosts(cpus=3)
+    driver.hear("other", seconds=SUSPECT)
+    driver.submit(name="y", seeds=[0, 1])
+    assert [one.host for one in driver.last.effects] == ["other", "other"]
+    assert driver.tell(HostSilent(HOST)).events == [], "it may still return"
+    driver.hear(HOST)
+    driver.tell(Tick())
+    assert [one.host for one in driver.last.effects] == [HOST], "it has a core left"
+    assert (driver.run(A).epoch, driver.run(B).epoch) == (1, 1)
+
+
+def test_an_overdue_host_is_lost_where_its_runs_can_go_elsewhere():
+    driver = two_hosts()
+    driver.hear("other", seconds=OVERDUE)
+    driver.tell(HostSilent(HOST))
+    assert [event.detail for event in driver.said("HostLost")] == ["silent for 120 s"]
+    assert [event.cause for event in driver.said("AttemptEnded")] == ["lost_contact", "lost_contact"]
+    driver.now += 1.0
+    driver.tell(Tick())
+    assert driver.hosts_of() == {"baseline/0": "other", "v/0": "other"}
+    driver.join(trainers=[(A, 1), (B, 1)])
+    assert driver.ended() == [(A, 1, 0.0), (B, 1, 0.0)], "who comes too late stops nothing but itself"
+    assert driver.hosts_of() == {"baseline/0": "other", "v/0": "other"}
+
+
+def test_an_overdue_host_is_waited_for_where_no_run_of_it_can_go_elsewhere():
+    driver = two_hosts()
+    driver.submit(name="y")
+    driver.hear("other", seconds=OVERDUE)
+    assert driver.tell(HostSilent(HOST)).events == []
+    driver.complete("y/v/0")
+    driver.hear("other", seconds=1.0)
+    assert driver.tell(HostSilent(HOST)).events[0][1].kind == "HostLost"
+
+
+def test_a_slot_that_another_run_waits_for_is_none_to_go_to():
+    driver = two_hosts()
+    driver.submit(name="y", max_retries=1)
+    driver.hear("other", seconds=OVERDUE)
+    driver.crash("y/baseline/0")
+    assert driver.tell(HostSilent(HOST)).events == [], "its next attempt will need the slot"
+    driver.complete("y/v/0")
+    assert driver.tell(HostSilent(HOST)).events != []
+
+
+def test_a_run_that_is_to_be_placed_comes_first():
+    driver = two_hosts()
+    driver.submit(name="y", max_retries=1)
+    driver.hear("other", seconds=OVERDUE)
+    driver.crash("y/baseline/0")
+    driver.now += 60.0
+    driver.tell(HostSilent(HOST))
+    assert [run for run, *_ in driver.started()] == ["y/baseline/0"]
+    assert driver.said("HostLost") == []
+
+
+def test_of_two_overdue_hosts_only_one_is_given_up_for_one_slot():
+    driver = DecisionDriver(cpus=1)
+    driver.join(pid=7, cpus=1, host="other")
+    driver.submit()
+    driver.join(pid=8, cpus=1, host="third")
+    driver.hear("third", seconds=OVERDUE)
+    assert driver.tell(HostSilent(HOST)).events != []
+    assert driver.tell(HostSilent("other")).events == []
+
+
+def test_a_run_on_cuda_can_only_go_where_there_is_a_gpu():
+    driver = DecisionDriver(cpus=2, gpus=2)
+    driver.submit(device="cuda")
+    driver.join(pid=7, host="other")
+    driver.hear("other", seconds=OVERDUE)
+    assert driver.tell(HostSilent(HOST)).events == []
+    driver.join(pid=8, host="third", gpus=1)
+    assert driver.tell(HostSilent(HOST)).events != []
+
+
+def test_a_host_that_is_heard_again_is_not_given_up_even_if_that_was_about_to_be_decided():
+    driver = two_hosts()
+    driver.hear("other", seconds=OVERDUE)
+    driver.hear(HOST)
+    assert driver.tell(HostSilent(HOST)).events == []
+
+
+def test_a_host_of_which_nothing_is_to_go_on_is_not_waited_for():
+    """Else a run that somebody stops there would never be stopped, and a supervisor that is to leave would stay."""
+    driver = DecisionDriver()
+    driver.submit()
+    driver.train(A, B)
+    driver.stop("x")
+    driver.hear(seconds=OVERDUE)
+    driver.tell(HostSilent(HOST))
+    assert driver.states() == {"baseline/0": "stopped", "v/0": "stopped"}
+    idle = DecisionDriver()
+    idle.hear(seconds=OVERDUE)
+    assert idle.tell(HostSilent(HOST)).events[0][1].kind == "HostLost"
+
+
 # --- hosts that come back ---------------------------------------------------------------------------------------------
 
 
@@ -244,7 +356,7 @@ def test_a_host_that_was_given_up_and_returns_ends_what_it_kept():
     driver = DecisionDriver()
     driver.submit()
     driver.train(A, B)
-    driver.tell(HostGone(HOST, "silent for 30 s"))
+    driver.tell(HostGone(HOST, "silent for 120 s"))
     driver.join(trainers=[(A, 1), (B, 1)])
     assert driver.kinds() == [(f"host:{HOST}", "HostJoined")]
     assert driver.ended() == [(A, 1, 0.0), (B, 1, 0.0)]

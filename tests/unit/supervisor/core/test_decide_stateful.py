@@ -21,10 +21,10 @@ from lander.protocol import events as e
 from lander.protocol.lifecycle import ImpossibleTransitionError
 from lander.store.log.event_store import batch_of
 from lander.store.writers.memory_store import MemoryEventStore
-from lander.supervisor.core import attempts, placement, standing
+from lander.supervisor.core import attempts, placement, silent_hosts, standing
 from lander.supervisor.core import decide as core
 from lander.supervisor.core import fold as folding
-from lander.supervisor.core.decide import Decision, Drain, HostGone, LimitReached, Stalled, Tick, decide
+from lander.supervisor.core.decide import Decision, Drain, HostGone, HostSilent, LimitReached, Stalled, Tick, decide
 from lander.supervisor.core.fold import evolve, fold
 from lander.supervisor.core.placement import Slot
 from lander.supervisor.core.restart_policy import FailureOutcome
@@ -33,6 +33,7 @@ from lander.supervisor.core.state import State
 from lander.supervisor.core.stop_reasons import MEANINGS, StopMeaning
 from lander.supervisor.core.timers import Timers
 from tests.support.decision_invariants import (
+    a_host_is_given_up_for_a_gain,
     checkpoints_are_of_the_lineage,
     effects_speak_of_the_log,
     experiments_end_with_their_runs,
@@ -45,6 +46,7 @@ from tests.support.recorded import recorded
 
 MAX_RETRIES = 1
 NAMES = ("x", "y")
+OTHER = "other"
 PICK = st.integers(0, 30)
 KILLED = {"signal": "SIGKILL"}
 EXITS = st.sampled_from(
@@ -105,8 +107,10 @@ class Supervision(RuleBasedStateMachine):
             assert decision.answer.error in ("not-found", "conflict")
         effects_speak_of_the_log(decision.effects, self.state, self.store.events)
         experiments_end_with_their_runs(self.state)
+        started = [event.host for _, event in decision.events if isinstance(event, e.AttemptStarted)]
+        assert not self.timers.silence.suspects.intersection(started)
         if self.leaving:
-            assert not any(event.kind == "AttemptStarted" for _, event in decision.events)
+            assert not started
         elif not isinstance(decision.answer, c.Refused):  # a refusal changes nothing, and so fills no slot, either
             no_slot_is_idle_without_need(self.state, self.timers)
         self.timers.observe(self.state, self.now, wall)
@@ -212,22 +216,41 @@ class Supervision(RuleBasedStateMachine):
         same_pid=st.booleans(),
         kept=st.lists(st.booleans(), max_size=8),
         strange=PICK,
+        name=st.sampled_from([HOST, HOST, OTHER]),
     )
-    def host_joins(self, cpus, gpus, again, same_pid, kept, strange):
+    def host_joins(self, cpus, gpus, again, same_pid, kept, strange, name):
         """Anew, or again after it lost its connection; with some of the trainers it should have, and perhaps with others."""
         self.pid += not again
-        live = [(run.id, run.attempt.epoch) for run in self.state.runs.values() if run.attempt is not None]
+        live = [(run.id, attempt.epoch) for run, attempt in self.state.attempts() if attempt.host == name]
         alive = [key for key, keep in zip(live, kept, strict=False) if keep and again]
         old = [(run.id, epoch) for run in self.state.runs.values() for epoch in range(1, run.epoch)]
         alive += old[strange : strange + 1]
         keys = tuple(c.TrainerKey(run=run, epoch=epoch) for run, epoch in alive)
         names = ("GPU",) * gpus
-        self.join(cpus=tuple(range(cpus)), gpus=names, trainers=keys, pid=1 if same_pid else self.pid)
+        self.join(cpus=tuple(range(cpus)), gpus=names, trainers=keys, pid=1 if same_pid else self.pid, name=name)
 
-    def join(self, pid=1, **offer):
-        self.tell(c.JoinHost(name=HOST, pid=pid, incarnation=f"agent {self.pid}", memory_mb=1.0, **offer))
+    def join(self, pid=1, name=HOST, **offer):
+        self.timers.silence.heard(name, self.now)
+        self.tell(c.JoinHost(name=name, pid=pid, incarnation=f"agent {self.pid}", memory_mb=1.0, **offer))
 
-    @rule(name=st.sampled_from([HOST, HOST, "nobody"]), meanwhile=PICK, kind=WORDS)
+    @rule(heard=st.sets(st.sampled_from([HOST, OTHER])), seconds=st.sampled_from([9.0, 121.0, 121.0]), again=st.booleans())
+    def hosts_fall_silent(self, heard, seconds, again):
+        """All but those that are heard; the supervisor looks, and one may be heard again before it decides."""
+        self.now += seconds
+        for name in heard:
+            self.timers.silence.heard(name, self.now)
+        self.timers.silence.look(self.now)
+        overdue = sorted(self.timers.silence.overdue)
+        self.tell(Tick())
+        assert not heard & self.timers.silence.suspects
+        for name in overdue:
+            if again:
+                self.timers.silence.heard(name, self.now)
+            gain = not again and a_host_is_given_up_for_a_gain(self.state, self.timers, name)
+            decision = self.tell(HostSilent(name))
+            assert [each.kind for stream, each in decision.events if stream == e.host_stream(name)] == ["HostLost"] * gain
+
+    @rule(name=st.sampled_from([HOST, HOST, OTHER, "nobody"]), meanwhile=PICK, kind=WORDS)
     def host_goes(self, name, meanwhile, kind):
         self.tell(HostGone(name, "its process ended"), self._word(meanwhile, kind))
 
@@ -484,15 +507,23 @@ def test_whatever_happens_in_whatever_order():
 # --- negative controls: with a rule broken, the machine must notice ------------------------------------------------------
 
 
-def _everybody_gets_the_first_slot(current):
+def _everybody_gets_the_first_slot(current, suspects):
     return next(((Slot(host, host.cpus[0]), None) for host in current.hosts.values() if host.online), (None, None))
+
+
+def _suspicion_is_forgotten(current, suspects):
+    return FREE_SLOTS(current, ())
 
 
 def _deciding_as_if_it_stayed(current, message, now, timers, leaving):
     return decide(current, message, now, timers)
 
 
+FREE_SLOTS = placement._free_slots
 BROKEN = {
+    "a silent host gets more": (placement, "_free_slots", _suspicion_is_forgotten),
+    "a silent host is given up for nothing": (silent_hosts, "may_be_given_up", lambda current, timers, host: True),
+    "a silent host is never given up": (silent_hosts, "may_be_given_up", lambda current, timers, host: False),
     "slots are given twice": (placement, "_free_slots", _everybody_gets_the_first_slot),
     "a supervisor that leaves starts what waits": (core, "decide", _deciding_as_if_it_stayed),
     "superseded checkpoints are offered": (folding, "still_counts", lambda step, from_step: True),

@@ -3,9 +3,11 @@
 import pytest
 
 from lander.protocol.events import ResourcesSampled, TrainerUsage
-from lander.supervisor.core.decide import HostGone, LimitReached, Stalled, Tick
-from lander.supervisor.core.watchdog import CPU_SECONDS, HOST_SILENCE_SECONDS, MAX_CHECK_INTERVAL, Watch
+from lander.supervisor.core.decide import HostGone, HostSilent, LimitReached, Stalled, Tick
+from lander.supervisor.core.silence import LOST_SECONDS, SUSPECT_SECONDS
+from lander.supervisor.core.watchdog import CPU_SECONDS, MAX_CHECK_INTERVAL, Watch
 from tests.support.decision_driver import DecisionDriver
+from tests.support.histories import HOST
 
 A, B = "x/baseline/0", "x/v/0"
 
@@ -17,7 +19,6 @@ class Post:
         self.driver = DecisionDriver()
         self.driver.submit(**({"stall_timeout": 60} | form))
         self.watch = Watch()
-        self.watch.heartbeat("local", self.driver.now)
         self.alarms = self.look()
 
     def look(self, **how):
@@ -29,7 +30,7 @@ class Post:
         for _ in range(seconds):
             self.driver.now += 1
             each_second()
-            self.watch.heartbeat("local", self.driver.now)
+            self.driver.look().silence.heard(HOST, self.driver.now)
             alarms += self.look(**how)
         return alarms
 
@@ -96,8 +97,7 @@ def test_a_clock_that_is_set_changes_nothing(error):
     post.driver.clock_error = error
     assert post.wait(10) == []
     assert {alarm.run for alarm in post.wait(1)} == {A, B}
-    assert hostless(post, int(HOST_SILENCE_SECONDS)) == []
-    assert len(hostless(post, 1)) == 1
+    assert suspect_after(post) == SUSPECT_SECONDS + 1
 
 
 def test_a_full_disk_counts_against_nobody():
@@ -178,34 +178,80 @@ def test_a_measurement_of_what_is_not_watched_is_no_news():
 # --- hosts ------------------------------------------------------------------------------------------------------------
 
 
-def hostless(post, seconds):
-    alarms = []
-    for _ in range(seconds):
+def hostless(post, seconds, hosts=(HOST,)):
+    """Which hosts may be given up after a time in which these were not heard, and all others were."""
+    for _ in range(int(seconds)):
         post.driver.now += 1
-        alarms += post.look()
-    return [alarm for alarm in alarms if isinstance(alarm, HostGone)]
+        for name in post.driver.state.hosts.keys() - hosts:
+            post.driver.look().silence.heard(name, post.driver.now)
+        alarms = post.look()
+    return [alarm.name for alarm in alarms if isinstance(alarm, HostSilent)]
 
 
-def test_a_silent_host_is_given_up_once():
-    post = Post()
-    assert hostless(post, int(HOST_SILENCE_SECONDS)) == []
-    assert hostless(post, 1) == [HostGone("local", "silent for 30 s")]
-    assert hostless(post, 100) == []
-    post.watch.heartbeat("local", post.driver.now)
-    assert len(hostless(post, 31)) == 1, "it came back, and is watched again"
+def suspect_after(post):
+    """After how many seconds without a word the host is suspect."""
+    before = post.driver.now
+    while HOST not in post.driver.timers.silence.suspects:
+        hostless(post, 1)
+    return post.driver.now - before
+
+
+def test_a_silent_host_is_suspect_first_and_overdue_much_later_and_neither_once_it_is_heard():
+    post = Post(stall_timeout=9999)
+    silence = post.driver.timers.silence
+    assert suspect_after(post) == SUSPECT_SECONDS + 1
+    hostless(post, LOST_SECONDS - SUSPECT_SECONDS - 1)
+    assert (silence.suspects, silence.overdue) == ({HOST}, frozenset())
+    hostless(post, 1)
+    assert (silence.suspects, silence.overdue) == ({HOST}, {HOST})
+    silence.heard(HOST, post.driver.now)
+    assert (silence.suspects, silence.overdue) == (frozenset(), frozenset())
+    assert suspect_after(post) == SUSPECT_SECONDS + 1, "it is watched again"
+
+
+def test_an_overdue_host_is_an_alarm_only_once_its_runs_can_go_elsewhere():
+    post = Post(stall_timeout=9999)
+    assert hostless(post, LOST_SECONDS + 500) == []
+    post.driver.join(cpus=1, host="other")
+    assert hostless(post, 1) == [HOST]
+    assert hostless(post, 1) == [HOST], "until it is given up"
+    post.driver.tell(HostSilent(HOST))
+    assert hostless(post, 1) == []
+
+
+def test_a_trainer_on_a_silent_host_is_not_stalled():
+    """Else it would be ended when its host returns. Its control is a trainer that is silent on a host that is heard."""
+    post = Post(stall_timeout=60)
+    for _ in range(300):
+        post.driver.now += 1
+        assert post.look() == []
+    post.driver.look().silence.heard(HOST, post.driver.now)
+    assert post.wait(60) == []
+    assert {alarm.run for alarm in post.wait(1)} == {A, B}
 
 
 def test_a_host_that_is_known_to_be_gone_is_not_missed():
     post = Post()
-    post.watch.forget_host("local")
-    assert hostless(post, 100) == []
+    post.driver.tell(HostGone(HOST, "its process ended"))
+    hostless(post, 300)
+    assert post.driver.timers.silence.suspects == frozenset()
 
 
 @pytest.mark.parametrize("recording_stopped", [True, False])
-def test_a_host_that_could_not_be_heard_is_not_given_up(recording_stopped):
+def test_time_in_which_a_host_could_not_be_heard_is_not_counted_as_silence(recording_stopped):
     post = Post()
-    hostless(post, 20)
-    post.driver.now += 4 if recording_stopped else 400
-    assert post.look(recording_stopped=recording_stopped) == []
-    assert hostless(post, 30) == []
-    assert len(hostless(post, 1)) == 1
+    hostless(post, SUSPECT_SECONDS - 1)
+    for _ in range(60):
+        post.driver.now += 4 if recording_stopped else MAX_CHECK_INTERVAL + 300
+        assert post.look(recording_stopped=recording_stopped) == []
+    assert suspect_after(post) == 2
+    control = Post()
+    hostless(control, SUSPECT_SECONDS - 1)
+    assert suspect_after(control) == 2, "as if nothing had been in between"
+
+
+def test_a_new_supervisor_has_heard_all_hosts_just_now():
+    post = Post()
+    hostless(post, LOST_SECONDS + 500)
+    post.driver.restart()
+    assert suspect_after(post) == SUSPECT_SECONDS + 1

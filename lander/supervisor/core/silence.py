@@ -1,0 +1,47 @@
+"""The silence of hosts, in two stages: nothing is placed on a host that is suspect, and a host is lost only much later.
+
+Pure: the shell passes in the time, of a clock that nobody can set, in seconds. Silence is recorded nowhere: a supervisor that
+starts has heard all hosts just now.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+SUSPECT_SECONDS: Final = 8.0
+"""Silence after which a host is suspect: four of its reports are missing. Its runs stay, and it gets no others."""
+LOST_SECONDS: Final = 120.0
+"""Silence after which a host may be given up, with its runs: longer than a freeze of a laptop or the restart of a switch."""
+
+
+class Silence:
+    """When each online host was last heard, and which are `suspects` and `overdue` since the last look.
+
+    A host that is heard again is neither, at once.
+    """
+
+    def __init__(self) -> None:
+        self._heard: dict[str, float] = {}
+        self.suspects: frozenset[str] = frozenset()
+        self.overdue: frozenset[str] = frozenset()
+
+    def watch(self, hosts: Iterable[str], now: float) -> None:
+        """Watch these hosts and no others; one that is new counts as heard now."""
+        self._heard = {host: self._heard.get(host, now) for host in hosts}
+        self.suspects &= self._heard.keys()
+        self.overdue &= self._heard.keys()
+
+    def heard(self, host: str, now: float) -> None:
+        """Note a message from a host. One that is not watched is not known to be online, and has to join first."""
+        if host in self._heard:
+            self._heard[host] = now
+            self.suspects -= {host}
+            self.overdue -= {host}
+
+    def skip(self, seconds: float, now: float) -> None:
+        """Do not count the last `seconds`: nothing could be received."""
+        self._heard = {host: min(now, at + seconds) for host, at in self._heard.items()}
+
+    def look(self, now: float) -> None:
+        """Find out which hosts have been silent for too long."""
+        self.suspects = frozenset(host for host, at in self._heard.items() if now - at > SUSPECT_SECONDS)
+        self.overdue = frozenset(host for host in self.suspects if now - self._heard[host] > LOST_SECONDS)

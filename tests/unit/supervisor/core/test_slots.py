@@ -1,0 +1,95 @@
+"""The index of free slots says what a scan of all hosts and attempts would say, whatever has happened."""
+
+from itertools import combinations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lander.protocol import events as e
+from lander.supervisor.core.fold import evolve
+from lander.supervisor.core.placement import _free_slots
+from lander.supervisor.core.slots import HostSlots, Slots, Taken
+from lander.supervisor.core.state import State
+from tests.support.histories import experiment, submitted
+
+HOSTS = ("a", "b", "c")
+RUNS = [run.id for name in ("x", "y") for run in experiment(name).runs]
+CHANGES = st.one_of(
+    st.tuples(st.just("join"), st.sampled_from(HOSTS), st.permutations(range(3)), st.integers(0, 3), st.integers(0, 2)),
+    st.tuples(st.just("go"), st.sampled_from(HOSTS)),
+    st.tuples(st.just("start"), st.sampled_from(RUNS), st.sampled_from(HOSTS), st.integers(0, 3), st.integers(0, 2)),
+    st.tuples(st.just("end"), st.sampled_from(RUNS)),
+    st.tuples(st.just("quarantine"), st.sampled_from(["y", "host:c"])),
+)
+
+
+def scanned(state, suspects):
+    """The first free slot and the first with a GPU, found by looking at every host and every attempt."""
+    live = [run.attempt for run in state.runs.values() if run.attempt is not None]
+    plain = None
+    for host in state.hosts.values():
+        here = [attempt for attempt in live if attempt.host == host.name]
+        cpus = [cpu for cpu in host.cpus if cpu not in {each.cpu for each in here}]
+        gpus = [gpu for gpu in range(len(host.gpus)) if gpu not in {each.gpu for each in here}]
+        if host.online and host.name not in suspects and cpus:
+            plain = plain or (host, cpus[0], None)
+            if gpus:
+                return plain, (host, cpus[0], gpus[0])
+    return plain, None
+
+
+def events_of(state, epochs, change):
+    """What of a change is possible now, as events."""
+    match change:
+        case ("join", host, cpus, cores, gpus) if ("host:c", host) != (next(iter(state.quarantined), ""), "c"):
+            yield f"host:{host}", e.HostJoined(pid=1, cpus=tuple(cpus)[:cores], gpus=("GPU",) * gpus, memory_mb=1.0)
+        case ("go", host):
+            yield f"host:{host}", e.HostLost(detail="?")
+        case ("start", run, host, cpu, gpu) if host in state.hosts and run in state.runs and not state.runs[run].live:
+            epochs[run] = epochs.get(run, 0) + 1
+            yield run, e.AttemptStarted(epoch=epochs[run], host=host, cpu=cpu, gpu=gpu or None)
+        case ("end", run) if run in state.runs and state.runs[run].live:
+            yield run, e.AttemptEnded(epoch=epochs[run], cause="crashed")
+        case ("quarantine", stream):
+            yield stream, e.Unreadable("FutureEvent", "of another version")
+
+
+@settings(deadline=None)
+@given(st.lists(CHANGES, max_size=30))
+def test_the_index_always_equals_the_scan(changes):
+    state, epochs, gone = State(), {}, set()
+    for name in ("x", "y"):
+        state = evolve(state, e.Recorded(0, name, e.SUPERVISOR, 0, 1, submitted(experiment(name))))
+    for change in [*(("join", host, (0, 1), 2, 1) for host in HOSTS), *changes]:
+        for stream, event in events_of(state, epochs, change):
+            if stream in gone:  # a host of which an event cannot be read gets another place when it joins again
+                continue
+            gone |= {stream} if isinstance(event, e.Unreadable) else set()
+            state = evolve(state, e.Recorded(0, stream, e.SUPERVISOR, 0, 1, event))
+        for number in range(len(HOSTS) + 1):
+            for suspects in combinations(HOSTS, number):
+                assert _free_slots(state, suspects) == scanned(state, suspects)
+        live = {(run.id, run.attempt.epoch) for run in state.runs.values() if run.attempt is not None}
+        assert {(taken.run, taken.epoch) for taken in state.slots.all_taken()} == live
+
+
+def test_the_runs_of_a_host_are_in_the_order_in_which_they_started():
+    host = HostSlots("a", 0, cpus=(0, 1, 2), taken=(Taken("y", 1, 2, None), Taken("x", 1, 0, None)))
+    assert (host.free_cpus, host.free_gpus) == ([1], [])
+
+
+def test_what_a_change_costs_does_not_grow_with_the_number_of_hosts():
+    slots = Slots()
+    for number in range(300):
+        slots = slots.offered(f"host {number}", (0, 1), 0)
+    changed = slots.offered("host 150", (0,), 0)
+    assert [new.name for old, new in changed.hosts.changed_since(slots.hosts)] == ["host 150"]
+    assert list(changed.changed_since(changed)) == []
+
+
+@pytest.mark.parametrize("with_gpu", [True, False])
+def test_a_host_that_is_not_known_is_no_reason_to_leave_another_out(with_gpu):
+    slots = Slots().offered("a", (0,), 1)
+    assert [host.name for host in slots.open_hosts(["nobody"], with_gpu=with_gpu)] == ["a"]
+    assert list(slots.open_hosts(["a"], with_gpu=with_gpu)) == []
