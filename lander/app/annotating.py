@@ -1,14 +1,12 @@
 """What people say about an experiment: recorded by its supervisor, or right here if none serves the home."""
 
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Final
 
 from pydantic_core import PydanticCustomError
 
-from lander.app.client import connected, operator
-from lander.home.lock import is_locked
+from lander.app.client import operator
+from lander.app.home_decision import decided
 from lander.protocol import annotations
 from lander.protocol.commands import (
     Accepted,
@@ -19,14 +17,12 @@ from lander.protocol.commands import (
     Refused,
     UnarchiveExperiment,
 )
-from lander.protocol.errors import LanderError, OccupiedError, UsageError, from_code
+from lander.protocol.errors import LanderError, UsageError, from_code
 from lander.store.log.reader import Reader
 from lander.store.projections.remarks import Remark, remarks
 from lander.supervisor.single_decision import decide_alone
 
 Annotation = ArchiveExperiment | UnarchiveExperiment | AddNote | ChangeTags | AmendHypothesis
-DEADLINE_SECONDS: Final = 60.0
-"""How long a home may change hands."""
 
 
 def archive(home: Path, experiment: str) -> str:
@@ -97,19 +93,10 @@ def _last_amendment(home: Path, experiment: str) -> Remark | None:
 
 def _record(home: Path, command: Annotation) -> str:
     """The supervisor's answer, or our own where there is none."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while True:
-        try:
-            return _answer(home, command)
-        except OccupiedError:  # a supervisor has just started: it is the one to ask
-            if time.monotonic() > deadline:
-                raise
+    return decided(home, lambda supervisor: supervisor.ask(command).detail, lambda: _decided_alone(home, command))
 
 
-def _answer(home: Path, command: Annotation) -> str:
-    if is_locked(home):
-        with connected(home) as client:
-            return client.ask(command).detail
+def _decided_alone(home: Path, command: Annotation) -> str:
     match decide_alone(home, command):
         case Accepted(detail=detail):
             return detail

@@ -18,7 +18,7 @@ import zmq
 from lander.home import address, keys
 from lander.home.durable_files import make_private
 from lander.home.lock import is_locked
-from lander.home.processes import AGENT, SUPERVISOR, ZYGOTE, processes_of
+from lander.home.processes import AGENT, SUPERVISOR, ZYGOTE, lives, processes_of
 from lander.protocol.commands import OPERATE, Accepted, Command, Ping, Refused, ShutDown, StopTarget
 from lander.protocol.errors import ConflictError, HomeError, LanderError, LeavingError, NotFoundError, OccupiedError, from_code
 from lander.protocol.wire import MAX_MESSAGE, decode, encode
@@ -32,7 +32,7 @@ _LOOK_MILLISECONDS: Final = 200
 def running(home: Path) -> address.Address | None:
     """The supervisor that serves this home now, if one does; an address left by a crash does not count."""
     found = address.read(home) if is_locked(home) else None
-    return found if found is not None and Path(f"/proc/{found.pid}").exists() else None
+    return found if found is not None and lives(found.pid) else None
 
 
 def start(home: Path) -> bool:
@@ -153,7 +153,7 @@ class Client:
         while not self._socket.poll(_LOOK_MILLISECONDS):
             if time.monotonic() > deadline or not alive:
                 raise NotFoundError(f"the supervisor (process {self.supervisor.pid}) does not answer; see its supervisor.log")
-            alive = Path(f"/proc/{self.supervisor.pid}").exists()
+            alive = lives(self.supervisor.pid)
         match decode(self._socket.recv()):
             case Accepted() as accepted:
                 return accepted

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from lander.app import client
+from lander.app.home_decision import decided
 from lander.protocol.commands import Command, CompactLog, DeleteExperiment, Refused
-from lander.protocol.errors import LanderError, NotFoundError, OccupiedError, UsageError, from_code
+from lander.protocol.errors import LanderError, NotFoundError, UsageError, from_code
 from lander.store.log.reader import Reader
 from lander.store.log.stored_events import consequential
 from lander.store.records.tries import Try, recorded_tries
@@ -75,18 +76,18 @@ def delete(home: Path, found: Doomed) -> None:
     from lander.supervisor.single_decision import decide_alone
 
     command = found.command
-    try:
-        _raise_if_refused(decide_alone(home, command))
-    except OccupiedError:
-        _ask(home, command)
+    decided(
+        home,
+        lambda supervisor: _ask(home, supervisor, command),
+        lambda: _raise_if_refused(decide_alone(home, command)),
+    )
 
 
-def _ask(home: Path, command: DeleteExperiment) -> None:
+def _ask(home: Path, supervisor: client.Client, command: DeleteExperiment) -> None:
     """Have the supervisor delete an experiment; its answer comes when that is erased, and not if it is gone before."""
     name = command.experiment
     try:
-        with client.connected(home) as supervisor:
-            supervisor.ask(command, seconds=UPKEEP_SECONDS)
+        supervisor.ask(command, seconds=UPKEEP_SECONDS)
     except NotFoundError:
         with Reader(home) as reader:
             deleted = reader.deleted_at(name) is not None
@@ -107,9 +108,9 @@ def compact(home: Path) -> tuple[int, int]:
 
     with Reader(home):
         pass  # there is something to compact
-    try:
-        return compact_alone(home)
-    except OccupiedError:
-        with client.connected(home) as supervisor:
-            before, after = map(int, supervisor.ask(CompactLog(), seconds=UPKEEP_SECONDS).detail.split())
-        return before, after
+    return decided(home, _ask_to_compact, lambda: compact_alone(home))
+
+
+def _ask_to_compact(supervisor: client.Client) -> tuple[int, int]:
+    before, after = map(int, supervisor.ask(CompactLog(), seconds=UPKEEP_SECONDS).detail.split())
+    return before, after

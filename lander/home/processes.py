@@ -30,3 +30,12 @@ def processes_of(home: Path, *modules: str) -> Iterator[HomeProcess]:
                 if module is not None and str(home) in words:
                     arguments = words[words.index(str(home)) + 1 :]
                     yield HomeProcess(int(entry.name), module, tuple(arguments))
+
+
+def lives(pid: int) -> bool:
+    """Whether a process is there and has not ended: one that nobody reaps stays in the list of processes."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] not in ("Z", "X")

@@ -15,6 +15,7 @@ from lander.store.log.event_store import EventStore
 from lander.store.upkeep.deletion import remove_files, unfinished_deletions
 
 LOG: Final = logging.getLogger(__name__)
+_NEXT: Final = "lander-ctl down and lander-ctl up go on with it"
 
 Answer = Callable[[Accepted | Refused], object]
 
@@ -29,7 +30,7 @@ async def erased(home: Path, store: EventStore, experiment: str) -> Accepted | R
         await store.erase(experiment)
     except (LanderError, OSError) as error:
         code = error.code if isinstance(error, LanderError) else HomeError.code
-        return Refused(error=code, detail=f"{experiment}: deleted, and cannot be erased: {error}; lander-ctl up tries again")
+        return Refused(error=code, detail=f"{experiment}: deleted, and not erased in full: {error}; once that is mended, {_NEXT}")
     return Accepted(subject=experiment)
 
 
@@ -74,8 +75,9 @@ class Erasing:
         try:
             outcome = await erased(self._home, self._store, name)
         except Exception as error:  # a defect here must not close the home to all others
-            LOG.exception("%s: deleted, and cannot be erased", name)
-            return Refused(error=LanderError.code, detail=f"{name}: deleted, and cannot be erased: {error!r}")
+            LOG.exception("%s: deleted, and not erased in full", name)
+            detail = f"{name}: deleted, and not erased in full: {error!r} (a defect of lander-ctl); {_NEXT}"
+            return Refused(error=LanderError.code, detail=detail)
         if isinstance(outcome, Refused):
             LOG.error("%s", outcome.detail)
         else:

@@ -5,15 +5,16 @@ nothing that was interrupted goes on, but the deletions: those are finished.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
 from lander.home.lock import HomeLock
 from lander.protocol.commands import Command
-from lander.protocol.errors import HomeError
+from lander.protocol.errors import HomeError, LanderError
 from lander.protocol.events import microseconds
 from lander.store.log.event_store import EventStore, batch_of
 from lander.store.log.reader import DATABASE
@@ -27,6 +28,9 @@ from lander.supervisor.core.messages import Message
 from lander.supervisor.core.state import State
 from lander.supervisor.core.timers import Timers
 from lander.supervisor.erasing import erased
+
+logging.getLogger("lander").addHandler(logging.NullHandler())
+"""A refusal says in one line what is wrong; without a handler, Python would print what is logged meanwhile, too."""
 
 T = TypeVar("T")
 FULL_SECONDS: Final = 5.0

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from lander.home.durable_files import flush
 from lander.home.layout import EXPERIMENTS, artifact_path, code_directory, experiment_directory
-from lander.protocol.errors import StoreError
+from lander.protocol.errors import HomeError, StoreError
 from lander.protocol.events import CheckpointCommitted, CodeChanged, ExperimentSubmitted, experiment_of
 from lander.store.log.erasure import not_erased
 from lander.store.log.reader import Reader
@@ -75,8 +75,8 @@ def unfinished_deletions(home: Path, deleted: Collection[str]) -> list[str]:
 def remove_files(home: Path, experiment: str, now: float | None = None) -> None:
     """Remove the files of a deleted experiment, of which no event is erased yet; it may be repeated.
 
-    `now` is in seconds since 1970, and the present by default. Raises `OSError`, and `StoreError` while any event cannot be
-    read: it may name any file.
+    `now` is in seconds since 1970, and the present by default. Raises `OSError` and `HomeError` for a file that stays, and
+    `StoreError` while any event cannot be read: it may name any file.
     """
     with Reader(home) as reader:
         if problem := next(reader.unreadable(), None):
@@ -92,7 +92,10 @@ def _remove_directory(directory: Path) -> None:
     if directory.is_symlink():
         directory.unlink()
     elif directory.exists():
-        shutil.rmtree(directory)
+        try:
+            shutil.rmtree(directory)
+        except OSError as error:  # it names the file alone, and not where that is
+            raise HomeError(f"{directory}: {error.filename} cannot be removed: {error.strerror}") from error
     if (above := directory.parent).name == EXPERIMENTS and above.is_dir():
         flush(above)
 

@@ -53,7 +53,8 @@ class WriterConnection(aiosqlite.Connection):
     async def compact(self, path: Path) -> tuple[int, int]:
         """Rewrite the file without its free pages; returns its size before and after.
 
-        Raises `HomeError` if there is no room for that; the file is then as it was.
+        Raises `HomeError` if there is no room for that; the file is then as it was. Also if another process reads the file for
+        longer than `busy_timeout`: it is smaller only after a compaction without readers.
         """
         before = _size(path)
         await self._execute(_compact, self._conn, path)  # type: ignore[no-untyped-call]  # aiosqlite leaves it untyped
@@ -68,7 +69,11 @@ def _compact(connection: sqlite3.Connection, path: Path) -> None:
             raise
         detail = f"no space left to compact it ({error}): SQLite writes a copy of it first; nothing was changed"
         raise HomeError(f"{path}: {detail}") from error
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()  # only then is the file itself smaller
+    (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()  # only then is the file itself smaller
+    if busy:
+        raise HomeError(
+            f"{path}: another process reads it, so its space cannot be given back yet; ask again once that has ended"
+        )
 
 
 def _size(path: Path) -> int:

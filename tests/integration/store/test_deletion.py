@@ -11,14 +11,14 @@ import time
 
 import pytest
 
-from lander.app import deletion
+from lander.app import annotating, deletion
 from lander.cli.main import main
 from lander.home.artifacts import write_artifact
 from lander.home.layout import artifact_path, code_directory, experiment_directory
 from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.protocol.code import Code
-from lander.protocol.errors import StoreError
+from lander.protocol.errors import LanderError, StoreError
 from lander.reports.analysis.comparison import findings
 from lander.store.log import chain
 from lander.store.log.event_store import batch_of
@@ -33,7 +33,7 @@ from lander.store.upkeep import deletion as removing
 from lander.store.upkeep.backup import back_up
 from lander.store.upkeep.deletion import remove_files, unfinished_deletions
 from lander.store.upkeep.integrity import check
-from lander.store.writers import erasing
+from lander.store.writers import erasing, writer_connection
 from lander.store.writers.sqlite_store import SqliteEventStore
 from tests import golden
 from tests.support.histories import experiment, origin, submitted
@@ -405,6 +405,46 @@ def test_a_deletion_that_crashes_is_finished_by_the_next_that_opens_the_log(home
     assert of_the_others(home) == before
 
 
+@pytest.fixture
+def stuck(monkeypatch):
+    """The directory of `e2` has a file that cannot be removed, until `stuck` is undone."""
+    remove = shutil.rmtree
+
+    def refuse(path, **options):
+        if path.name == "e2":
+            raise PermissionError(1, "Operation not permitted", "film.mp4")
+        remove(path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(removing.shutil, "rmtree", refuse)
+        yield patch
+
+
+STUCK = r"^e2: deleted, and not erased in full: \S+/e2: film.mp4 cannot be removed: Operation not permitted; .*lander-ctl up"
+
+
+def test_a_file_that_cannot_be_removed_is_named_and_keeps_nobody_from_anything_else(home, stuck):
+    with pytest.raises(LanderError, match=STUCK):
+        deletion.delete(home, deletion.doomed(home, "e2"))
+    assert annotating.note(home, "e0", "meanwhile") == "noted"
+    deletion.delete(home, deletion.doomed(home, "e7"))
+    assert unfinished_deletions(home, ["e2", "e7"]) == ["e2"]
+    stuck.undo()
+    deletion.compact(home)
+    assert unfinished_deletions(home, ["e2"]) == []
+    assert wrong(home) == {}
+
+
+def test_a_compaction_beside_a_reader_says_that_nothing_is_given_back_yet(deleted, monkeypatch, capsys):
+    monkeypatch.setitem(writer_connection.PRAGMAS, "busy_timeout", 10)
+    with Reader(deleted) as reader, reader.snapshot():
+        reader.position()
+        assert lander(deleted, "compact") == 2
+    assert "another process reads it, so its space cannot be given back yet" in capsys.readouterr().err
+    assert wrong(deleted) == {}
+    assert lander(deleted, "compact") == 0
+
+
 # --- by a supervisor --------------------------------------------------------------------------------------------------
 
 
@@ -449,6 +489,12 @@ async def test_a_running_supervisor_deletes_goes_on_after_a_crash_and_compacts(h
         before, after = map(int, answer.detail.split())
         assert before > after
     assert wrong(home) == {}
+
+
+async def test_who_asked_a_supervisor_is_told_what_cannot_be_erased(home, stuck):
+    async with in_process_supervisor(home):
+        with pytest.raises(LanderError, match=STUCK):
+            await asyncio.to_thread(deletion.delete, home, deletion.doomed(home, "e2"))
 
 
 def deletion_of(name):

@@ -1,5 +1,7 @@
 """What people say about an experiment where no supervisor serves the home: recorded, and nothing is started for it."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from lander.app import annotating, client
@@ -92,6 +94,14 @@ def test_bad_input_is_refused_in_one_line_and_nothing_is_changed(home, act, erro
     assert "\n" not in str(refused.value)
     assert position(home) == before
     assert not (home / "none").exists()
+
+
+def test_a_command_waits_for_another_that_holds_the_home(home):
+    with ThreadPoolExecutor() as pool, HomeLock(home):
+        noted = pool.submit(annotating.note, home, "x", "at the same time")
+        with pytest.raises(TimeoutError):
+            noted.result(timeout=0.5)
+    assert noted.result() == "noted"
 
 
 def test_nobody_writes_while_a_supervisor_holds_the_home(home):
