@@ -18,6 +18,7 @@ from lander.protocol.commands import (
     UnarchiveExperiment,
 )
 from lander.protocol.errors import LanderError, UsageError, from_code
+from lander.protocol.text import named
 from lander.store.log.reader import Reader
 from lander.store.projections.remarks import Remark, remarks
 from lander.supervisor.single_decision import decide_alone
@@ -79,7 +80,7 @@ def _known(home: Path, experiment: str) -> str:
     """The id, if it is that of an experiment; raises `UsageError` for a part of one, else as `Reader.runs` does."""
     if "/" in experiment:
         name = experiment.partition("/")[0]
-        raise UsageError(f"{experiment}: this is about a whole experiment; name {name}")
+        raise UsageError(f"{named(experiment)}: this is about a whole experiment; name {named(name)}")
     with Reader(home) as reader:
         reader.runs(experiment)
     return experiment

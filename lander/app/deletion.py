@@ -34,7 +34,8 @@ def doomed(home: Path, name: str) -> Doomed:
     """What a deletion would do; nothing is changed. Raises the error that a supervisor would refuse it with."""
     if "/" in name:
         whole = name.partition("/")[0]
-        raise UsageError(f"{name}: only a whole experiment can be deleted; lander-ctl delete {whole} is about all its runs")
+        detail = f"only a whole experiment can be deleted; lander-ctl delete {named(whole)} is about all its runs"
+        raise UsageError(f"{named(name)}: {detail}")
     with Reader(home) as reader, reader.snapshot():
         _refuse(reader, _command(name, "0" * 64, 1, 0, ""))
         tried = next(each for each in recorded_tries(reader) if each.experiment == name and not each.deleted)

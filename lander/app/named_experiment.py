@@ -9,6 +9,7 @@ from typing import Final
 from lander.experiments.file_formats import SUFFIXES
 from lander.experiments.problems import configuration_error
 from lander.protocol.errors import LanderError, NotFoundError, UsageError
+from lander.protocol.text import named
 
 _NEAR_NAMES: Final = 3
 
@@ -62,8 +63,8 @@ def _nothing(home: Path, name: str, known: Sequence[str]) -> LanderError:
     near = get_close_matches(name, [*known, *_files_beside(path)], n=_NEAR_NAMES)
     hint = f"; did you mean {', '.join(near)}?" if near else ""
     if _is_called_like_a_file(path) or "/" in name:
-        return configuration_error(name, [f"no such file{hint}"])
-    return NotFoundError(f"{name}: neither a file nor an experiment recorded in {home}{hint}")
+        return configuration_error(named(name), [f"no such file{hint}"])
+    return NotFoundError(f"{named(name)}: neither a file nor an experiment recorded in {home}{hint}")
 
 
 def _files_beside(path: Path) -> list[str]:

@@ -13,7 +13,7 @@ import click
 
 from lander.cli.help_text import HelpContext
 from lander.cli.options import CommandSettings, common, takes_settings
-from lander.cli.terminal import show, write_whole
+from lander.cli.terminal import open_closed, show, write_whole
 from lander.protocol.errors import LanderError
 from lander.protocol.text import printable
 
@@ -112,6 +112,7 @@ def main(arguments: list[str] | None = None) -> int:
     if "_LANDER_CTL_COMPLETE" in os.environ:
         cli.main(prog_name="lander-ctl")  # click answers the shell's request for completion, and exits
     if arguments is None:
+        open_closed()
         write_whole()
     try:
         code = _exit_code(sys.argv[1:] if arguments is None else arguments)

@@ -18,6 +18,13 @@ class _Progress:
     text = ""
 
 
+def open_closed() -> None:
+    """Have what the parent process closed lead nowhere: else the next file that is opened would be what is printed into."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
+
+
 def write_whole() -> None:
     """Have Python write all of what is printed, or raise.
 

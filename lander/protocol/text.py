@@ -50,6 +50,11 @@ def one_line(text: str) -> str:
     return printable(text).replace("\n", r"\n").replace("\t", r"\t")
 
 
+def named(text: str) -> str:
+    """A name that somebody gave, as messages quote it: on one line, and of a long one the beginning."""
+    return cut(one_line(text), NAME_CHARACTERS)
+
+
 def _escape(found: re.Match[str]) -> str:
     units = found[0].encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[first]:02x}{units[first + 1]:02x}" for first in range(0, len(units), 2))

@@ -30,7 +30,9 @@ async def erased(home: Path, store: EventStore, experiment: str) -> Accepted | R
         await store.erase(experiment)
     except (LanderError, OSError) as error:
         code = error.code if isinstance(error, LanderError) else HomeError.code
-        return Refused(error=code, detail=f"{experiment}: deleted, and not erased in full: {error}; once that is mended, {_NEXT}")
+        return Refused(
+            error=code, detail=f"{experiment}: deleted, and not erased in full: {error}; once that is mended, {_NEXT}"
+        )
     return Accepted(subject=experiment)
 
 

@@ -8,13 +8,13 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, TypeVar
 
 from lander.home.lock import HomeLock
 from lander.protocol.commands import Command
-from lander.protocol.errors import HomeError, LanderError
+from lander.protocol.errors import HomeError
 from lander.protocol.events import microseconds
 from lander.store.log.event_store import EventStore, batch_of
 from lander.store.log.reader import DATABASE

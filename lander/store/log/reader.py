@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Self
 from lander.protocol.errors import HomeError, NotFoundError, StoreError
 from lander.protocol.states import QUARANTINED, TERMINAL, RunState
 from lander.protocol.targets import matches, was_deleted
+from lander.protocol.text import named
 from lander.store.log.schema import NOT_ERASED
 from lander.store.log.stored_events import OF_TARGET, StoredEvent, consequential
 from lander.store.log.tombstones import tombstone
@@ -254,4 +255,4 @@ class Reader:
 
         names = [name for (name,) in self.connection.execute("SELECT id FROM experiments UNION SELECT run FROM progress")]
         near = get_close_matches(target, names, n=3, cutoff=0.4)
-        return f"{target}: no such experiment or run" + (f"; did you mean {', '.join(near)}?" if near else "")
+        return f"{named(target)}: no such experiment or run" + (f"; did you mean {', '.join(near)}?" if near else "")

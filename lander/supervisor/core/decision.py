@@ -7,6 +7,7 @@ from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.protocol.errors import ConflictError, NotFoundError
 from lander.protocol.targets import was_deleted
+from lander.protocol.text import named
 from lander.supervisor.core.effects import Effect, EndAttempt, StartAttempt
 from lander.supervisor.core.fold import evolve
 from lander.supervisor.core.restart_policy import STOP_GRACE
@@ -92,7 +93,7 @@ class Decision:
         if (at := self.state.deleted.get(experiment)) is not None:
             raise NotFoundError(was_deleted(experiment, at))
         if experiment not in self.state.experiments:
-            raise NotFoundError(f"{experiment}: no such experiment")
+            raise NotFoundError(f"{named(experiment)}: no such experiment")
         return self.state.experiments[experiment]
 
     def refuse_quarantined(self, experiment: str) -> None:

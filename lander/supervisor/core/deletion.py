@@ -6,6 +6,7 @@ from lander.protocol.errors import ConflictError, NotFoundError
 from lander.protocol.experiment import Experiment
 from lander.protocol.refusals import did_you_mean
 from lander.protocol.targets import was_deleted
+from lander.protocol.text import named
 from lander.supervisor.core.decision import Decision
 from lander.supervisor.core.effects import EraseExperiment
 from lander.supervisor.core.state import State
@@ -41,7 +42,7 @@ def _refuse(state: State, name: str) -> None:
             f"{name}: nothing can be deleted while {other} is quarantined, since what it needs is not known: {problem}"
         )
     if name not in state.experiments:
-        raise NotFoundError(f"{name}: no such experiment{did_you_mean(name, tuple(state.experiments))}")
+        raise NotFoundError(f"{named(name)}: no such experiment{did_you_mean(name, tuple(state.experiments))}")
     if state.experiments[name].under_way:
         raise ConflictError(f"{name}: is under way; lander-ctl stop {name} first")
     if forks := _forks(state, name):

@@ -12,6 +12,7 @@ from lander.protocol import events as e
 from lander.protocol.errors import NotFoundError
 from lander.protocol.states import RESUMABLE
 from lander.protocol.targets import matches
+from lander.protocol.text import named
 from lander.supervisor.core.decision import Decision
 from lander.supervisor.core.effects import RequestCheckpoint
 from lander.supervisor.core.standing import RunStanding
@@ -116,7 +117,7 @@ def _runs(decision: Decision, target: str) -> list[RunStanding]:
     standing = decision.standing(target.partition("/")[0])
     found = [decision.state.runs[run] for run in standing.order if matches(target, run)]
     if not found:
-        raise NotFoundError(f"{target}: no such experiment or run")
+        raise NotFoundError(f"{named(target)}: no such experiment or run")
     return found
 
 

@@ -77,6 +77,9 @@ def test_an_amendment_after_results_is_called_that(home):
     [
         (lambda home: annotating.archive(home, "waiting"), ConflictError, "waiting: is under way"),
         (lambda home: annotating.archive(home, "y"), NotFoundError, "y: no such experiment"),
+        (lambda home: annotating.note(home, "x\ny", "n"), NotFoundError, r"^x\\ny: no such experiment"),
+        (lambda home: annotating.note(home, "n" * 9000, "n"), NotFoundError, r"^n{199}…: no such experiment"),
+        (lambda home: annotating.tag(home, "x\n/y", ["t"]), UsageError, r"whole experiment; name x\\n$"),
         (lambda home: annotating.archive(home / "none", "x"), NotFoundError, "nothing recorded here yet"),
         (lambda home: annotating.archive(home, "x/baseline"), UsageError, "this is about a whole experiment; name x"),
         (lambda home: annotating.note(home, "x", "n" * 2001), UsageError, "note: found 2,001 characters; must be at most"),

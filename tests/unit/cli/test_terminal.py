@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -89,3 +91,9 @@ def test_no_command_prints_past_the_terminal():
     written = {path.relative_to(room).as_posix(): path.read_text() for path in room.rglob("*.py")}
     printing = {name for name, text in written.items() if re.search(r"click\.s?echo\(|(?<![\w.])print\(|stdout\.write", text)}
     assert printing == {"terminal.py"}
+
+
+def test_a_command_whose_streams_were_closed_before_it_began_does_its_work(tmp_path):
+    queued_experiment(tmp_path)
+    command = 'exec "$0" -c "import sys; from lander.cli.main import main; sys.exit(main())" list --home "$1" <&- >&- 2>&-'
+    assert subprocess.run(["bash", "-c", command, sys.executable, str(tmp_path)], check=False).returncode == 0
