@@ -8,6 +8,7 @@ from lander.app import client
 from lander.app.home_decision import decided
 from lander.protocol.commands import Command, CompactLog, DeleteExperiment, Refused
 from lander.protocol.errors import LanderError, NotFoundError, UsageError, from_code
+from lander.protocol.text import named
 from lander.store.log.reader import Reader
 from lander.store.log.stored_events import consequential
 from lander.store.records.tries import Try, recorded_tries

@@ -1399,6 +1399,27 @@ MUTANTS = (
         ("tests/integration/store/test_deletion.py::test_what_cannot_be_erased_now_keeps_nobody_from_anything_else",),
     ),
     Mutant(
+        "commands that do not wait for one another",
+        "lander/app/home_decision.py",
+        "if time.monotonic() > deadline:",
+        "if True:",
+        ("tests/unit/app/test_annotating.py::test_a_command_waits_for_another_that_holds_the_home",),
+    ),
+    Mutant(
+        "a compaction that gave nothing back and says it did",
+        "lander/store/writers/writer_connection.py",
+        "    if busy:\n",
+        "    if False:\n",
+        ("tests/integration/store/test_deletion.py::test_a_compaction_beside_a_reader_says_that_nothing_is_given_back_yet",),
+    ),
+    Mutant(
+        "a failed erasure that only the log tells",
+        "lander/supervisor/erasing.py",
+        "answer(await self._outcome(name))",
+        "await self._outcome(name)",
+        ("tests/integration/store/test_deletion.py::test_who_asked_a_supervisor_is_told_what_cannot_be_erased",),
+    ),
+    Mutant(
         "erase events before files",
         "lander/supervisor/erasing.py",
         "        await asyncio.to_thread(remove_files, home, experiment)\n        await store.erase(experiment)\n",

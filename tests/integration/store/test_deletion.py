@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -556,3 +557,32 @@ def test_nothing_is_erased_from_an_old_log_that_was_altered(old, capsys):
     with Reader(old) as reader:
         assert reader.connection.execute("SELECT count(*) FROM erased").fetchone() == (0,)
         assert chain.reanchored(reader.connection) is None
+
+
+# --- the program of the reference, which knows nothing of ours -------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def documented_verify():
+    page = Path(__file__).parents[3] / "docs" / "reference" / "log-file.md"
+    (program,) = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    names = {}
+    exec(compile(program, str(page), "exec"), names)
+    return names["verify"]
+
+
+def test_the_documented_program_verifies_a_log_with_deletions_and_finds_what_is_altered(deleted, documented_verify):
+    with Reader(deleted) as reader:
+        assert documented_verify(deleted / DATABASE) == reader.position()
+    tampered(deleted, "UPDATE erased SET sha256 = zeroblob(32) WHERE position = (SELECT min(position) FROM erased)")
+    with pytest.raises(AssertionError, match="was altered"):
+        documented_verify(deleted / DATABASE)
+
+
+def test_the_documented_program_verifies_a_log_before_and_after_it_is_re_anchored(old, documented_verify):
+    whole = documented_verify(old / DATABASE)
+    assert lander(old, "delete", "finished", "--yes") == 0
+    assert documented_verify(old / DATABASE) == whole + 2  # the tombstone and the anchor
+    tampered(old, "UPDATE erased SET sha256 = zeroblob(32) WHERE position = (SELECT max(position) FROM erased)")
+    with pytest.raises(AssertionError, match="the re-anchored part was altered"):
+        documented_verify(old / DATABASE)
