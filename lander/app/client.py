@@ -147,13 +147,24 @@ class Client:
 
     def ask(self, command: Command, seconds: float = ANSWER_SECONDS) -> Accepted:
         """The supervisor's answer; raises the error it refuses with, or `NotFoundError` if it does not answer."""
-        self._socket.send(encode(command))
+        self.send(command)
         deadline = time.monotonic() + seconds
         alive = True  # looked at before polling, so that an answer just before the end is heard
         while not self._socket.poll(_LOOK_MILLISECONDS):
             if time.monotonic() > deadline or not alive:
                 raise NotFoundError(f"the supervisor (process {self.supervisor.pid}) does not answer; see its supervisor.log")
             alive = lives(self.supervisor.pid)
+        return self._received()
+
+    def send(self, command: Command) -> None:
+        """Ask something whose answer is listened for."""
+        self._socket.send(encode(command))
+
+    def listen(self, seconds: float) -> Accepted | None:
+        """Wait that long for the answer; None if there is none yet. Raises the error that the supervisor refuses with."""
+        return self._received() if self._socket.poll(round(seconds * 1000)) else None
+
+    def _received(self) -> Accepted:
         match decode(self._socket.recv()):
             case Accepted() as accepted:
                 return accepted

@@ -6,16 +6,18 @@ from typing import Final, NamedTuple
 
 from lander.app import client
 from lander.app.home_decision import decided
+from lander.home.lock import is_full
 from lander.protocol.commands import Command, CompactLog, DeleteExperiment, Refused
-from lander.protocol.errors import LanderError, NotFoundError, UsageError, from_code
+from lander.protocol.errors import HomeError, LanderError, UsageError, from_code
 from lander.protocol.text import named
 from lander.store.log.reader import Reader
 from lander.store.log.stored_events import consequential
 from lander.store.records.tries import Try, recorded_tries
-from lander.store.upkeep.deletion import Extent, extent, unfinished_deletions
+from lander.store.upkeep.deletion import Extent, extent
 
-UPKEEP_SECONDS: Final = 3600.0
-"""How long a supervisor may take to erase an experiment, or to compact its log: both may rewrite the whole file."""
+COMPACT_SECONDS: Final = 3600.0
+"""How long a supervisor may take to compact its log; it rewrites the whole file."""
+_LOOK_SECONDS: Final = 0.1
 
 
 class Doomed(NamedTuple):
@@ -86,17 +88,20 @@ def delete(home: Path, found: Doomed) -> None:
 
 
 def _ask(home: Path, supervisor: client.Client, command: DeleteExperiment) -> None:
-    """Have the supervisor delete an experiment; its answer comes when that is erased, and not if it is gone before."""
+    """Have the supervisor delete an experiment, which it answers when that is erased; it may be gone, or without room, before."""
     name = command.experiment
-    try:
-        supervisor.ask(command, seconds=UPKEEP_SECONDS)
-    except NotFoundError:
-        with Reader(home) as reader:
-            deleted = reader.deleted_at(name) is not None
-        if deleted and client.running(home) is None and unfinished_deletions(home, [name]):
-            gone = f"{name}: deleted, and not erased yet, since the supervisor is gone; lander-ctl up goes on"
-            raise LanderError(gone) from None
-        raise
+    supervisor.send(command)
+    while supervisor.listen(_LOOK_SECONDS) is None:
+        if client.running(home) is None:
+            gone = "since the supervisor is gone; lander-ctl up goes on"
+            raise LanderError(f"{name}: {_begun(home, name)}, {gone}")
+        if is_full(home):
+            raise HomeError(f"{name}: {_begun(home, name)}, since no space is left on the disk; it goes on when there is room")
+
+
+def _begun(home: Path, name: str) -> str:
+    with Reader(home) as reader:
+        return "deleted, and not erased yet" if reader.deleted_at(name) is not None else "not deleted yet"
 
 
 def _raise_if_refused(answer: Command | None) -> None:
@@ -114,5 +119,5 @@ def compact(home: Path) -> tuple[int, int]:
 
 
 def _ask_to_compact(supervisor: client.Client) -> tuple[int, int]:
-    before, after = map(int, supervisor.ask(CompactLog(), seconds=UPKEEP_SECONDS).detail.split())
+    before, after = map(int, supervisor.ask(CompactLog(), seconds=COMPACT_SECONDS).detail.split())
     return before, after

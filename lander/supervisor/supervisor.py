@@ -25,6 +25,7 @@ from lander.store.log.reader import DATABASE
 from lander.supervisor import containment, journal
 from lander.supervisor.clock import Clock
 from lander.supervisor.core.decide import Drain, HostGone, Tick, decide
+from lander.supervisor.core.effects import EraseExperiment
 from lander.supervisor.core.fold import evolve, fold
 from lander.supervisor.core.messages import Message
 from lander.supervisor.core.silence import LOST_SECONDS
@@ -217,8 +218,8 @@ class Supervisor:
         journal.write(self._home, decision.events)
         self._fence.close_ended(decision.events)
         carry_out(decision.effects, self.gate, self.principals, self._erasing, key)
-        if decision.answer is not None:
-            self.gate.send(key, decision.answer)
+        if decision.answer is not None and not any(isinstance(effect, EraseExperiment) for effect in decision.effects):
+            self.gate.send(key, decision.answer)  # an erasure is answered when it is done
         if isinstance(message, c.TrainerExited) and self.state.attempt(message.run, message.epoch) is None:
             self.gate.send(key, c.ExitNoted(run=message.run, epoch=message.epoch))
         self._clock.wake()
