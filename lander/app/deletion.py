@@ -88,7 +88,7 @@ def delete(home: Path, found: Doomed) -> None:
 
 
 def _ask(home: Path, supervisor: client.Client, command: DeleteExperiment) -> None:
-    """Have the supervisor delete an experiment, which it answers when that is erased; it may be gone, or without room, before."""
+    """Have the supervisor delete an experiment; it answers when that is erased, and may be gone or without room before."""
     name = command.experiment
     supervisor.send(command)
     while supervisor.listen(_LOOK_SECONDS) is None:

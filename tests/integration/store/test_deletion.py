@@ -454,7 +454,7 @@ def test_what_cannot_be_erased_now_keeps_nobody_from_anything_else(home, monkeyp
         patch.setattr(removing, "_remove_directory", lambda _: (_ for _ in ()).throw(PermissionError(13, "denied", "logs")))
         assert lander(home, "delete", "e2", "--yes") == 2
         (line,) = capsys.readouterr().err.splitlines()[-1:]
-        assert line.startswith("lander-ctl: e2: deleted, and cannot be erased: [Errno 13] denied: 'logs'")
+        assert line.startswith("lander-ctl: e2: deleted, and not erased in full: [Errno 13] denied: 'logs'")
         assert lander(home, "note", "e0", "seen") == 0
     assert unfinished_deletions(home, ["e2"]) == ["e2"]
     assert lander(home, "note", "e0", "seen again") == 0
