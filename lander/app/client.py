@@ -4,6 +4,7 @@ import contextlib
 import getpass
 import json
 import os
+import re
 import select
 import socket
 import subprocess
@@ -11,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Self
 
 import zmq
 
@@ -20,7 +21,16 @@ from lander.home.durable_files import make_private
 from lander.home.lock import is_locked
 from lander.home.processes import AGENT, SUPERVISOR, ZYGOTE, lives, processes_of
 from lander.protocol.commands import OPERATE, Accepted, Command, Ping, Refused, ShutDown, StopTarget
-from lander.protocol.errors import ConflictError, HomeError, LanderError, LeavingError, NotFoundError, OccupiedError, from_code
+from lander.protocol.errors import (
+    ConflictError,
+    HomeError,
+    LanderError,
+    LeavingError,
+    NotFoundError,
+    OccupiedError,
+    UsageError,
+    from_code,
+)
 from lander.protocol.wire import MAX_MESSAGE, decode, encode
 from lander.store.log.reader import Reader
 
@@ -35,11 +45,30 @@ def running(home: Path) -> address.Address | None:
     return found if found is not None and lives(found.pid) else None
 
 
-def start(home: Path) -> bool:
+class Listening(NamedTuple):
+    """Where a supervisor is to listen for other machines (`ADDRESS:PORT`), and what they are to connect to (`HOST:PORT`).
+
+    Empty is as the one before did if that has crashed, and else for no other machine.
+    """
+
+    listen: str = ""
+    advertise: str = ""
+
+    def check(self) -> Self:
+        """Raises `UsageError` if it is neither empty nor of this form."""
+        for option, text in (("--listen", self.listen), ("--advertise", self.advertise)):
+            if text and not re.fullmatch(r"[A-Za-z0-9.-]{1,253}:\d{1,5}", text):
+                raise UsageError(f"{option} {text}: is no ADDRESS:PORT, such as 0.0.0.0:7411")
+        if self.advertise and not self.listen:
+            raise UsageError(f"--advertise {self.advertise}: only with --listen")
+        return self
+
+
+def start(home: Path, listening: Listening = Listening()) -> bool:
     """Have a supervisor serve this home; returns whether one had to be started. Raises `HomeError` if it cannot."""
     deadline = time.monotonic() + ANSWER_SECONDS
     while not _serves(home):
-        said = _launch(home)
+        said = _launch(home, listening)
         if said.get("ready"):
             return True
         if said.get("error") != OccupiedError.code or time.monotonic() > deadline:
@@ -51,12 +80,12 @@ def start(home: Path) -> bool:
     return False
 
 
-def _launch(home: Path) -> dict[str, object]:
+def _launch(home: Path, listening: Listening) -> dict[str, object]:
     """Start a supervisor; returns what it says of itself, which is that it is ready, or why it has ended."""
     make_home(home)
     with (home / "supervisor.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "lander.supervisor", str(home.resolve())],
+            [sys.executable, "-m", "lander.supervisor", str(home.resolve()), *listening],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -215,12 +244,16 @@ def let_go(home: Path) -> None:
             shut_down(home, only_if_idle=True)
 
 
-def stay(home: Path) -> tuple[str, bool]:
+def stay(home: Path, listening: Listening = Listening()) -> tuple[str, bool]:
     """Have a supervisor serve the home, and remain whether or not somebody lets it go.
 
-    Returns what it has to say of itself, and whether it had to be started.
+    Returns what it has to say of itself, and whether it had to be started. Raises `ConflictError` if one listens elsewhere.
     """
-    accepted, started = _ask_starting(home, Ping(stay=True))
+    accepted, started = _ask_starting(home, Ping(stay=True), listening.check())
+    found = running(home)
+    if listening.listen and found is not None and found.listen != listening.listen:
+        now = f"listens on {found.listen}" if found.listen else "listens for no other machine"
+        raise ConflictError(f"{home}: its supervisor runs already and {now}; lander-ctl down first, then up --listen again")
     return accepted.detail, started
 
 
@@ -238,10 +271,10 @@ def ask_starting(home: Path, command: Command) -> tuple[Accepted, bool]:
     return accepted, started
 
 
-def _ask_starting(home: Path, command: Command) -> tuple[Accepted, bool]:
+def _ask_starting(home: Path, command: Command, listening: Listening = Listening()) -> tuple[Accepted, bool]:
     deadline = time.monotonic() + LEAVE_SECONDS
     while True:
-        started = start(home)
+        started = start(home, listening)
         try:
             with connected(home) as client:
                 return client.ask(command), started

@@ -48,6 +48,9 @@ COMMANDS: Final = {
     "doctor": "lander.cli.commands.doctor",
     "delete": "lander.cli.commands.delete",
     "compact": "lander.cli.commands.compact",
+    "hosts": "lander.cli.commands.hosts",
+    "token": "lander.cli.commands.token",
+    "worker": "lander.cli.commands.worker",
     "up": "lander.cli.commands.service",
     "down": "lander.cli.commands.service",
 }

@@ -12,11 +12,16 @@ ADDRESS_FILE: Final = "supervisor.json"
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A supervisor's endpoint, process id and public key."""
+    """A supervisor's endpoint for this machine, its process id and public key, and where it listens for other machines.
+
+    `listen` is the interface and port, `advertise` what others are to connect to; both are empty without other machines.
+    """
 
     endpoint: str
     pid: int
     public_key: str
+    listen: str = ""
+    advertise: str = ""
 
     @property
     def port(self) -> int:

@@ -94,6 +94,17 @@ def of_attempt(supervisor: KeyPair, run: str, epoch: int) -> KeyPair:
     return _pair(z85.encode(secret), None)
 
 
+def of_token(supervisor: KeyPair, token: str) -> KeyPair:
+    """The key pair of whoever holds a token: derived as `of_attempt`, in a domain of its own, since no run is called so."""
+    secret = hmac.digest(supervisor.secret.encode(), f"token\n{token}".encode(), hashlib.sha256)
+    return _pair(z85.encode(secret), None)
+
+
+def pair_of(secret: str) -> KeyPair:
+    """The key pair with this secret half (Z85); raises `HomeError` if it is none."""
+    return _pair(secret.encode(), None)
+
+
 def _pair(secret: bytes, path: Path | None) -> KeyPair:
     try:
         return KeyPair(zmq.curve_public(secret).decode(), secret.decode())

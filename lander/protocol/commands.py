@@ -5,16 +5,19 @@ Commands are imperative (`StartTrainer`); reports and answers are past tense (`T
 """
 
 from collections.abc import Mapping
-from typing import ClassVar, Final, Union, get_args
+from typing import Annotated, ClassVar, Final, Literal, Union, get_args
 
 from pydantic import Field
 
 from lander.protocol.annotations import Remark, Tag
 from lander.protocol.code import Code
 from lander.protocol.events import CheckpointCommitted, Execution, Number, ResourcesSampled, Seconds
-from lander.protocol.experiment import Arm, EvaluationEnvironment, Experiment
-from lander.protocol.model import Count, Digest, Message, Model, ShortText, Text
+from lander.protocol.experiment import Arm, EvaluationEnvironment, Experiment, Identifier
+from lander.protocol.model import Count, CurveKey, Digest, Message, Model, ShortText, Text
 from lander.protocol.plain import PlainData
+
+TokenId = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+"""The name of a token, which is no secret."""
 
 # ---------------------------------------------------------------------------------------------------- client → supervisor
 
@@ -121,6 +124,53 @@ class AmendHypothesis(_ExperimentCommand):
     hypothesis: Remark
 
 
+class IssueToken(Message):
+    """Let whoever holds the token of this id enrol `uses` hosts, for so many seconds from now.
+
+    The supervisor is told no secret: the token's is derived from its own (`keys.of_token`), by whoever may read that.
+    """
+
+    kind: ClassVar[str] = "IssueToken"
+    token: TokenId
+    name: Identifier | Literal[""] = ""
+    uses: Number = 1
+    seconds: Seconds
+    operator: ShortText
+
+
+class RevokeToken(Message):
+    """Let nobody enrol with this token any more."""
+
+    kind: ClassVar[str] = "RevokeToken"
+    token: TokenId
+    operator: ShortText
+
+
+class _HostCommand(Message):
+    """A command of `operator` for a host."""
+
+    host: Text
+    operator: ShortText
+
+
+class DrainHost(_HostCommand):
+    """Place no more runs on the host; what trains there writes a checkpoint and goes back to the queue."""
+
+    kind: ClassVar[str] = "DrainHost"
+
+
+class ReopenHost(_HostCommand):
+    """Place runs on the host again."""
+
+    kind: ClassVar[str] = "ReopenHost"
+
+
+class RevokeHost(_HostCommand):
+    """Accept the host's key no more; what trained there is lost to it, and trains elsewhere from its last checkpoint."""
+
+    kind: ClassVar[str] = "RevokeHost"
+
+
 class DeleteExperiment(_ExperimentCommand):
     """Delete an experiment that has ended.
 
@@ -175,6 +225,29 @@ class Refused(Message):
     kind: ClassVar[str] = "Refused"
     error: ShortText
     detail: Text
+
+
+# ---------------------------------------------------------------------------------------------------- newcomer → supervisor
+
+
+class Hello(Message):
+    """The first message of a host and of a newcomer: which release it is, and which versions of this protocol it speaks.
+
+    This message and its answers never change: they are what programs of different versions tell each other that by.
+    """
+
+    kind: ClassVar[str] = "Hello"
+    release: ShortText
+    oldest: Number
+    newest: Number
+
+
+class Enrol(Message):
+    """Take this key for a host, from the holder of a token; `name` is what it would be called if the token names nobody."""
+
+    kind: ClassVar[str] = "Enrol"
+    public_key: CurveKey
+    name: Identifier
 
 
 # ---------------------------------------------------------------------------------------------------- host → supervisor
@@ -360,10 +433,17 @@ Command = Union[  # noqa: UP007 - get_args needs a Union it can take apart at ru
     AmendHypothesis,
     DeleteExperiment,
     CompactLog,
+    IssueToken,
+    RevokeToken,
+    DrainHost,
+    ReopenHost,
+    RevokeHost,
     ShutDown,
     Ping,
     Accepted,
     Refused,
+    Hello,
+    Enrol,
     TrainerExited,
     JoinHost,
     ReportResources,
@@ -385,8 +465,15 @@ OPERATE: Final = (StopTarget, PauseTarget, ResumeTarget, RetryTarget, SkipTarget
 """The commands that a person may give for a target."""
 ANNOTATE: Final = (ArchiveExperiment, UnarchiveExperiment, AddNote, ChangeTags, AmendHypothesis)
 """The commands that are recorded, and start, stop and change no run."""
-CLIENT: Final = (SubmitExperiment, *OPERATE, *ANNOTATE, DeleteExperiment, CompactLog, ShutDown, Ping)
+HOSTS: Final = (DrainHost, ReopenHost, RevokeHost)
+"""The commands that a person may give for a host."""
+CLIENT: Final = (
+    *(SubmitExperiment, *OPERATE, *ANNOTATE, DeleteExperiment, CompactLog, ShutDown, Ping),
+    *(IssueToken, RevokeToken, *HOSTS),
+)
+NEWCOMER: Final = (Hello, Enrol)
+"""What the holder of a token may say."""
 NEW_WORK: Final = (SubmitExperiment, ResumeTarget, RetryTarget, DeleteExperiment, CompactLog, Ping)
 """The commands that a supervisor which is leaving refuses."""
-HOST: Final = (JoinHost, TrainerExited, ReportResources)
+HOST: Final = (Hello, JoinHost, TrainerExited, ReportResources)
 TRAINER: Final = (Append,)

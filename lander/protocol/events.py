@@ -19,7 +19,7 @@ from lander.protocol.annotations import Remark, Tag
 from lander.protocol.code import Code
 from lander.protocol.digests import RULE, digest
 from lander.protocol.experiment import Arm, EnvironmentName, Experiment, Identifier, Seeds, Settings, Steps
-from lander.protocol.model import Count, Digest, EndOfText, Message, Model, ShortText, Text
+from lander.protocol.model import Count, CurveKey, Digest, EndOfText, Message, Model, ShortText, Text
 from lander.protocol.plain import MAX_INTEGER, PlainData
 
 SUPERVISOR: Final = 0
@@ -49,9 +49,9 @@ Cause = Literal[
     "preempted",
 ]
 Resume = Literal["fresh", "exact", "inexact"]
-StopReason = Literal["operator", "aborted", "shutdown", "pause", "skip", "limit", "stalled"]
-"""Why a run is asked to end: an operator stops, pauses or skips it; its experiment is aborted; the supervisor shuts down; it
-exceeds a resource limit; or it makes no progress.
+StopReason = Literal["operator", "aborted", "shutdown", "drained", "pause", "skip", "limit", "stalled"]
+"""Why a run is asked to end: an operator stops, pauses or skips it; its experiment is aborted; the supervisor shuts down; its
+host is drained; it exceeds a resource limit; or it makes no progress.
 """
 OperatorCommand = Literal["stop", "pause", "resume", "retry", "skip", "checkpoint"]
 LimitName = Literal["memory_mb", "cpu_percent", "disk_gb", "wall_hours"]
@@ -633,6 +633,54 @@ class HostLost(Message):
     detail: str
 
 
+class HostEnrolled(Message):
+    """A host holds this CURVE key from now on, and `token` let it in; the secret half never left it."""
+
+    kind: ClassVar[str] = "HostEnrolled"
+    public_key: CurveKey
+    token: str
+
+
+class HostRevoked(Message):
+    """A host's key is accepted no more."""
+
+    kind: ClassVar[str] = "HostRevoked"
+    operator: ShortText
+
+
+class HostDrained(Message):
+    """A host is given no more runs, and what trains there goes back to the queue."""
+
+    kind: ClassVar[str] = "HostDrained"
+    operator: ShortText
+
+
+class HostReopened(Message):
+    """A host is given runs again."""
+
+    kind: ClassVar[str] = "HostReopened"
+    operator: ShortText
+
+
+class TokenIssued(Message):
+    """Who holds this token may enrol hosts: `uses` of them, until `expires_at` (microseconds since 1970); all called `name`,
+    with a number behind it if there may be several, or as they say if it is empty.
+    """
+
+    kind: ClassVar[str] = "TokenIssued"
+    name: str
+    uses: Count
+    expires_at: Count
+    operator: ShortText
+
+
+class TokenRevoked(Message):
+    """A token enrols nobody any more."""
+
+    kind: ClassVar[str] = "TokenRevoked"
+    operator: ShortText
+
+
 # ---------------------------------------------------------------------------------------------------- the log itself
 
 
@@ -697,6 +745,12 @@ Event = Union[  # noqa: UP007 - get_args needs a Union it can take apart at run 
     HostJoined,
     HostLeft,
     HostLost,
+    HostEnrolled,
+    HostRevoked,
+    HostDrained,
+    HostReopened,
+    TokenIssued,
+    TokenRevoked,
     LogReanchored,
 ]
 
@@ -766,6 +820,11 @@ def microseconds(seconds: float) -> int:
 def host_stream(name: str) -> str:
     """The stream of a host's own events; an experiment id cannot contain the colon."""
     return f"host:{name}"
+
+
+def token_stream(token: str) -> str:
+    """The stream of what is said of a token, by its id."""
+    return f"token:{token}"
 
 
 LOG_STREAM: Final = "log:chain"

@@ -13,6 +13,9 @@ Count = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 """A SHA-256 in hex. It is also a file name in `artifacts/`, so no other text may pass validation."""
 
+CurveKey = Annotated[str, Field(pattern=r"^[0-9a-zA-Z.:+=^!/*?&<>()\[\]{}@%$#-]{40}$")]
+"""A public key of CURVE in Z85 (rfc.zeromq.org/spec/32)."""
+
 ShortText = Annotated[str, AfterValidator(partial(cut, most=NAME_CHARACTERS))]
 """Text from outside that is cut to a name's length when a value is made of it."""
 Text = Annotated[str, AfterValidator(cut)]

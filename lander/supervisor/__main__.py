@@ -1,4 +1,4 @@
-"""`python -m lander.supervisor HOME`: a supervisor as a process of its own.
+"""`python -m lander.supervisor HOME [LISTEN [ADVERTISE]]`: a supervisor as a process of its own.
 
 Prints one line of JSON on standard output: `{"ready": true}` once it serves, or why it cannot, as
 `{"error": CODE, "detail": TEXT}`. Everything else goes to standard error.
@@ -44,13 +44,15 @@ def tune_interpreter() -> None:
     sys.setswitchinterval(0.00001)  # the writer thread needs the GIL only briefly, and should not wait 5 ms for it
 
 
-async def serve(home: Path) -> None:
-    """Serve a home until the supervisor leaves."""
+async def serve(home: Path, listen: str = "", advertise: str = "") -> None:
+    """Serve a home until the supervisor leaves; after a crash, where the one before did."""
     tune_interpreter()
     store = await SqliteEventStore.open(home / DATABASE)
     try:
-        supervisor = Supervisor(home, store)
         before = address.read(home)
+        if not listen and before is not None:
+            listen, advertise = before.listen, before.advertise
+        supervisor = Supervisor(home, store, listen, advertise)
         await supervisor.open(before.port if before is not None else None)
         try:
             _report({"ready": True})
@@ -82,7 +84,7 @@ def main() -> int:
     raise_open_files()
     try:
         with HomeLock(home):
-            uvloop.run(serve(home))
+            uvloop.run(serve(home, *sys.argv[2:4]))
     except (LanderError, OSError, sqlite3.Error) as error:
         failure = error if isinstance(error, LanderError) else HomeError(_describe(home, error))
         logging.critical("%s", failure)  # if it has served already, nothing reads standard output any more
@@ -94,6 +96,8 @@ def main() -> int:
 def _describe(home: Path, error: OSError | sqlite3.Error) -> str:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"{home}: no space left on its disk; make room, or choose another --home"
+    if isinstance(error, OSError) and error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES) and sys.argv[2:]:
+        return f"--listen {sys.argv[2]}: {error.strerror}"
     return f"{home}: cannot be used as a home: {error}"
 
 

@@ -10,14 +10,15 @@ from lander.supervisor.principals import Principals
 
 
 class Fence:
-    """Opens and closes the gate for the trainers of attempts."""
+    """Opens and closes the gate for the trainers of attempts, and for hosts and tokens as the log names them."""
 
     def __init__(self, gate: Gate, principals: Principals) -> None:
         self._gate = gate
         self._principals = principals
 
     def restore(self, state: State) -> None:
-        """Let in the trainers of the attempts that are under way, but those whose keys were revoked."""
+        """Let in the hosts that are enrolled, and the trainers of the attempts under way, but those whose keys were revoked."""
+        self._principals.follow(state.host_keys, state.tokens)
         for run, attempt in state.attempts():
             if attempt.key_revoked:
                 self._principals.bar(run.id, attempt.epoch)
@@ -44,6 +45,12 @@ class Fence:
         for stream, event in events:
             if isinstance(event, e.AttemptEnded):
                 self._forget(self._principals.revoke(stream, event.epoch))
+
+    def follow_hosts(self, state: State, events: Iterable[tuple[str, e.Event]]) -> None:
+        """Let in those hosts and tokens that the state names after these events, and hear nothing more from others."""
+        if any(isinstance(event, e.HostEnrolled | e.HostRevoked | e.TokenIssued) for _, event in events):
+            for key in self._principals.follow(state.host_keys, state.tokens):
+                self._gate.forget(key)
 
     def _forget(self, key: str | None) -> None:
         if key is not None:

@@ -22,7 +22,7 @@ from zmq.utils import z85
 from zmq.utils.monitor import recv_monitor_message
 
 from lander.home.keys import KeyPair
-from lander.protocol.commands import CLIENT, HOST, TRAINER, Command, Fenced, Refused
+from lander.protocol.commands import CLIENT, HOST, NEWCOMER, TRAINER, Command, Fenced, Refused
 from lander.protocol.errors import LanderError, UsageError, WireError
 from lander.protocol.text import cut
 from lander.protocol.wire import MAX_MESSAGE, decode, encode
@@ -30,6 +30,8 @@ from lander.supervisor.relay import BUFFER_BYTES, LOOPBACK, Relay
 
 LOG: Final = logging.getLogger(__name__)
 DOMAIN: Final = b"lander"
+EVERYWHERE: Final = "0.0.0.0"
+"""The interface that stands for all of them, loopback too."""
 MAX_DRAIN: Final = 4
 """Messages received in one go before other tasks run."""
 MAX_QUEUED: Final = 64
@@ -40,16 +42,18 @@ MAX_UNSENT: Final = 1024
 """Messages kept for a peer that does not read; beyond this number the oldest are dropped."""
 _CONNECTION: Final = " "
 """Separates a client's key from its connection; no key contains a space."""
-_ALLOWED: Final = {"client": CLIENT, "host": HOST, "trainer": TRAINER}
+_ALLOWED: Final = {"client": CLIENT, "host": HOST, "trainer": TRAINER, "newcomer": NEWCOMER}
+_SHARED: Final = ("client", "newcomer")
+"""Those whose key many connections may share."""
 Refusal = Literal["stranger", "malformed", "not allowed", "fenced"]
 """Why a message is refused: unknown key, undecodable message, not allowed for this sender, attempt no longer current."""
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The owner of a key; `run` and `epoch` for a trainer, `name` for a host."""
+    """The owner of a key; `run` and `epoch` for a trainer, `name` for a host, and for a newcomer that of its token."""
 
-    role: Literal["client", "host", "trainer"]
+    role: Literal["client", "host", "trainer", "newcomer"]
     name: str = ""
     run: str = ""
     epoch: int = 0
@@ -91,8 +95,8 @@ class Gate:
         self._self_test_key = ""
         """The random key of the self-test: its refusal is expected and not counted."""
 
-    async def open(self, port: int | None) -> int:
-        """Listen on loopback, at `port` if it is free; returns the port. Raises `LanderError` if an unknown key is accepted."""
+    async def open(self, port: int | None, interface: str = LOOPBACK) -> int:
+        """Listen as `Relay.open` says; returns the port. Raises `LanderError` if an unknown key is accepted."""
         self._zap = self._context.socket(zmq.REP)
         self._zap.bind("inproc://zeromq.zap.01")
         self._zap_task = asyncio.create_task(self._answer_handshakes(), name="ZAP")
@@ -109,8 +113,8 @@ class Gate:
         self._router.setsockopt(zmq.SNDHWM, MAX_QUEUED)
         self._router.setsockopt(zmq.RCVBUF, BUFFER_BYTES)
         behind: int = self._router.bind_to_random_port(f"tcp://{LOOPBACK}")
-        bound = await self._relay.open(port, behind)
-        self.endpoint = f"tcp://{LOOPBACK}:{bound}"
+        bound = await self._relay.open(port, behind, interface)
+        self.endpoint = f"tcp://{LOOPBACK if interface == EVERYWHERE else interface}:{bound}"
         asyncio.get_running_loop().add_reader(self._router.FD, self._readable.set)
         await self._prove_closed()
         return bound
@@ -168,16 +172,16 @@ class Gate:
         command = self._decode(principal, frames)
         if not isinstance(command, _ALLOWED[principal.role]):
             raise _RefusedError("not allowed", f"{command.kind} from a {principal.role}")
-        if principal.role == "client":
+        if principal.role in _SHARED:
             key = f"{key}{_CONNECTION}{frames[0].bytes.hex()}"
         return Received(principal, key, command)
 
     def _decode(self, principal: Principal, frames: list[zmq.Frame]) -> Command:
-        """Decode the command in a message; a client gets an answer also to a malformed one, since it waits for one."""
+        """Decode the command in a message; who waits for an answer gets one also to a malformed one."""
         try:
             return decode(frames[1].bytes)
         except WireError as error:
-            if principal.role == "client":
+            if principal.role in _SHARED:
                 self._send_at_once(frames[0].bytes, Refused(error=UsageError.code, detail=f"not understood: {error}"))
             raise _RefusedError("malformed", str(error)) from error
 

@@ -1,5 +1,6 @@
 """Authorisation: every public key that the gate accepts, and its owner."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lander.home import keys
@@ -7,7 +8,8 @@ from lander.supervisor.gate import Principal
 
 
 class Principals:
-    """The keys of the home's host and clients, which stay valid, and of each trainer, valid while its attempt is current.
+    """The keys of the home's host and clients, which stay valid, those of enrolled hosts and of tokens, as the log has them,
+    and of each trainer, valid while its attempt is current.
 
     Raises `HomeError` if the home's keys can be neither read nor created.
     """
@@ -15,16 +17,20 @@ class Principals:
     def __init__(self, home: Path, host: str) -> None:
         self.supervisor = keys.load_or_create(home, "supervisor")
         self.host = keys.load_or_create(home, "host")
+        self._local = host
         self._by_key = {
             self.host.public: Principal("host", name=host),
             keys.load_or_create(home, "client").public: Principal("client"),
         }
+        self._hosts: Mapping[str, str] = {}
+        self._enrolled: dict[str, Principal] = {}
+        self._tokens: dict[str, str] = {}
         self._trainers: dict[tuple[str, int], str] = {}
         self._barred: set[tuple[str, int]] = set()
 
     def get(self, key: str) -> Principal | None:
         """The owner of a key; None for an unknown key."""
-        return self._by_key.get(key)
+        return self._by_key.get(key) or self._enrolled.get(key)
 
     def admit(self, run: str, epoch: int) -> keys.KeyPair:
         """Accept an attempt's trainer, unless it is barred; returns its key pair, the same pair each time."""
@@ -34,10 +40,20 @@ class Principals:
             self._trainers[run, epoch] = pair.public
         return pair
 
+    def follow(self, hosts: Mapping[str, str], tokens: Iterable[str]) -> list[str]:
+        """Accept these hosts, by name and key, and the holders of these tokens; returns the keys that are not accepted now."""
+        for token in tokens:
+            if token not in self._tokens:
+                self._tokens[token] = keys.of_token(self.supervisor, token).public
+        before = set(self._hosts.values())
+        self._hosts = hosts
+        self._enrolled = {self._tokens[token]: Principal("newcomer", name=token) for token in tokens}
+        self._enrolled |= {key: Principal("host", name=name) for name, key in hosts.items()}
+        return sorted(before - set(hosts.values()))
+
     def host_key(self, name: str) -> str | None:
         """The key under which a host receives messages; None for an unknown host."""
-        found = (key for key, principal in self._by_key.items() if (principal.role, principal.name) == ("host", name))
-        return next(found, None)
+        return self.host.public if name == self._local else self._hosts.get(name)
 
     def trainer(self, run: str, epoch: int) -> str | None:
         """The key of a current attempt's trainer; None if the attempt is not current."""

@@ -59,13 +59,16 @@ class Relay:
     _listener: socket.socket
     _accepting: asyncio.Task[None]
 
-    async def open(self, port: int | None, target: int) -> int:
-        """Listen on loopback, at `port` if it is free, and forward to the port `target`; returns the port."""
+    async def open(self, port: int | None, target: int, interface: str = LOOPBACK) -> int:
+        """Listen on this interface, and forward to the port `target`; returns the port.
+
+        On loopback that is `port` if it is free, else any; elsewhere raises `OSError` if `port` is not free, as others know it.
+        """
         self._target = target
         try:
-            self._listener = socket.create_server((LOOPBACK, port or 0), backlog=1024)
+            self._listener = socket.create_server((interface, port or 0), backlog=1024)
         except OSError as error:
-            if error.errno != errno.EADDRINUSE:
+            if error.errno != errno.EADDRINUSE or interface != LOOPBACK:
                 raise
             self._listener = socket.create_server((LOOPBACK, 0), backlog=1024)
         self._listener.setblocking(False)

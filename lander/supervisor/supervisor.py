@@ -19,6 +19,7 @@ from lander.home.identity import HomeIdentity
 from lander.home.lock import LOCK, show_full
 from lander.protocol import commands as c
 from lander.protocol import events as e
+from lander.protocol import versions
 from lander.protocol.errors import ConflictError, HomeError, LeavingError
 from lander.store.log.event_store import EventStore, batch_of
 from lander.store.log.reader import DATABASE
@@ -27,7 +28,7 @@ from lander.supervisor.clock import Clock
 from lander.supervisor.core.decide import Drain, HostGone, Tick, decide
 from lander.supervisor.core.effects import EraseExperiment
 from lander.supervisor.core.fold import evolve, fold
-from lander.supervisor.core.messages import Message
+from lander.supervisor.core.messages import Enrolment, Message
 from lander.supervisor.core.silence import LOST_SECONDS
 from lander.supervisor.core.state import State
 from lander.supervisor.erasing import Erasing, compacted
@@ -52,9 +53,10 @@ FULL_SECONDS: Final = 5.0
 class Supervisor:
     """One home's supervisor: `open` it, `run` it until it leaves, `close` it."""
 
-    def __init__(self, home: Path, store: EventStore) -> None:
+    def __init__(self, home: Path, store: EventStore, listen: str = "", advertise: str = "") -> None:
         self._home = home
         self._store = store
+        self._listen, self._advertise = listen, advertise
         self.principals = Principals(home, LOCAL_HOST)
         self.gate = Gate(self.principals.supervisor, self.principals.get)
         self._fence = Fence(self.gate, self.principals)
@@ -79,6 +81,8 @@ class Supervisor:
     async def open(self, port: int | None) -> int:
         """Fold the log, open the gate, write its address and make sure of a local host; returns the port.
 
+        The gate opens at `port` if it is free, and for other machines if the supervisor was told to listen for them.
+
         The address is written before an agent starts, so that the next supervisor finds the agent if this one fails.
         """
         self.state = fold(self._store.consequential())
@@ -86,10 +90,13 @@ class Supervisor:
         self._fence.restore(self.state)
         self._erasing.resume(self.state.deleted)
         self._store.listen(self._committed)
-        bound = await self.gate.open(port)
+        interface, _, wanted = self._listen.rpartition(":")
+        bound = await (self.gate.open(int(wanted), interface) if interface else self.gate.open(port))
         self._same_port = bound == port
+        listen = f"{interface}:{bound}" if interface else ""
+        here = address.Address(self.gate.endpoint, os.getpid(), self.public_key, listen, self._advertise)
         try:
-            address.write(self._home, address.Address(self.gate.endpoint, os.getpid(), self.public_key))
+            address.write(self._home, here)
             self._ensure_local_host()
         except BaseException:
             await self.gate.close()
@@ -145,9 +152,11 @@ class Supervisor:
 
     def _dispatch(self, received: Received) -> None:
         principal, key, command = received
-        if principal.role == "host":
+        if principal.role == "host" and not isinstance(command, c.Hello):
             self._note_heartbeat(principal.name, key, command)
         match command:
+            case c.Hello():
+                self.gate.send(key, _welcome(command))
             case c.Append():
                 self._append(principal, key, command)
             case c.ReportResources() | c.TrainerExited() if self._store.full:
@@ -162,11 +171,13 @@ class Supervisor:
             case c.ShutDown(only_if_idle=False) if self._store.full:  # a decision could not be recorded
                 self.gate.send(key, c.Accepted(detail="leaving, with no room on the disk to record it"))
                 self._leave()
-            case _ if self._store.full and principal.role == "client":
+            case _ if self._store.full and principal.role in ("client", "newcomer"):
                 detail = f"{self._home}: no space left on its disk; make room, and ask again"
                 self.gate.send(key, c.Refused(error=HomeError.code, detail=detail))
-            case c.JoinHost(incarnation=incarnation) if self._local_host.incarnation not in (None, incarnation):
+            case c.JoinHost() if principal.name == LOCAL_HOST and not self._local_host.is_ours(command.incarnation):
                 self.gate.send(key, c.DismissHost())  # an agent left by a supervisor that died before it could end it
+            case c.Enrol(public_key=public_key, name=name):
+                self._inbox.put_nowait((Enrolment(principal.name, public_key, name), key))
             case c.JoinHost():
                 self._inbox.put_nowait((command.model_copy(update={"name": principal.name}), key))
             case _ if isinstance(command, c.ShutDown | c.CompactLog | Message):
@@ -217,6 +228,7 @@ class Supervisor:
             await self._store.append(*(batch_of(stream, event, at=e.microseconds(now)) for stream, event in decision.events))
         journal.write(self._home, decision.events)
         self._fence.close_ended(decision.events)
+        self._fence.follow_hosts(self.state, decision.events)
         carry_out(decision.effects, self.gate, self.principals, self._erasing, key)
         if decision.answer is not None and not any(isinstance(effect, EraseExperiment) for effect in decision.effects):
             self.gate.send(key, decision.answer)  # an erasure is answered when it is done
@@ -292,3 +304,11 @@ class Supervisor:
 
     def _local_host_ended(self, why: str) -> None:
         self._inbox.put_nowait((HostGone(LOCAL_HOST, why), ""))
+
+
+def _welcome(hello: c.Hello) -> c.Accepted | c.Refused:
+    """The answer to a peer: the version of the protocol to speak with it, or that there is none."""
+    version = versions.common(hello.oldest, hello.newest)
+    if version is None:
+        return c.Refused(error=ConflictError.code, detail=versions.refusal(hello.release, hello.oldest, hello.newest))
+    return c.Accepted(subject=str(version), detail=versions.release())

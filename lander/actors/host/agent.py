@@ -29,12 +29,18 @@ from lander.actors.host.trainers import LEAVE_SECONDS, Trainers
 from lander.actors.trainer.mailbox import Connection, connect
 from lander.home.clock import elapsed
 from lander.home.identity import HomeIdentity
+from lander.home.lock import HomeLock
+from lander.protocol import versions
 from lander.protocol.commands import (
+    Accepted,
     Command,
     DismissHost,
     EndTrainer,
     ExitNoted,
+    Fenced,
+    Hello,
     JoinHost,
+    Refused,
     Rejoin,
     ReportResources,
     StartTrainer,
@@ -52,6 +58,8 @@ CHECKPOINT_SECONDS: Final = 30.0
 """How long trainers may take to reach a rollout boundary and write a checkpoint after the agent got SIGTERM."""
 MAX_DISCONNECTED_SECONDS: Final = 600.0
 """How long trainers may go on without a connection to the supervisor."""
+GUEST_DISCONNECTED_SECONDS: Final = 24 * 3600.0
+"""The same on another machine, whose network may be gone, or whose supervisor's machine may be down, for a night."""
 
 
 class AgentSettings(Connection):
@@ -61,6 +69,10 @@ class AgentSettings(Connection):
     home: str
     public_key: str
     secret_key: str
+    guest: bool = False
+    """Its supervisor is on another machine, and did not start it."""
+    cpus: list[int] | None = None
+    """The cores that it offers; None for all that this process may use."""
 
 
 class HostAgent:
@@ -71,6 +83,7 @@ class HostAgent:
         self._incarnation = incarnation
         self._home = Path(settings.home)
         self._identity = HomeIdentity(self._home)
+        self._patience = GUEST_DISCONNECTED_SECONDS if settings.guest else MAX_DISCONNECTED_SECONDS
         self._connection = Connection(endpoint=settings.endpoint, server_key=settings.server_key)
         self._trainers = Trainers(self._home, self._connection, self._exited)
         self._gpus = Gpus()
@@ -84,9 +97,11 @@ class HostAgent:
         self._socket = zmq.asyncio.Context.instance().socket(zmq.DEALER)
 
     async def run(self) -> None:
-        """Serve until dismissed, signalled, or disconnected for `MAX_DISCONNECTED_SECONDS`; then end all trainers."""
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._leave)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # our parent process blocked it until this handler exists
+        """Serve until dismissed, signalled, refused, or disconnected for too long; then end all trainers."""
+        signals = {signal.SIGTERM, signal.SIGINT} if self._settings.guest else {signal.SIGTERM}
+        for number in signals:
+            asyncio.get_running_loop().add_signal_handler(number, self._leave)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)  # our parent process blocked them until these handlers exist
         self._trainers.open()
         monitor = self._socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
         connect(self._connection, self._settings.public_key, self._settings.secret_key, self._socket)
@@ -139,25 +154,41 @@ class HostAgent:
                 self._exit_noted.set()
             case Rejoin():
                 await self._join()
+            case Accepted():  # the answer to `Hello`
+                _log(f"{self._settings.name} has joined {self._settings.endpoint}")
+                await self._join()
+            case Refused(detail=detail):
+                _log(f"leaving: {detail}")
+                self._done.set()
+            case Fenced():
+                _log(f"leaving: the supervisor accepts {self._settings.name} no more")
+                self._done.set()
             case DismissHost():
                 self._done.set()
             case _:
                 raise WireError(f"a host agent does not take {command.kind}")
 
     async def _watch_connection(self, monitor: zmq.asyncio.Socket) -> None:
-        """Join at every new connection; exit when there has been none for `MAX_DISCONNECTED_SECONDS`, or the home is gone."""
+        """Join at every new connection; exit when there has been none for too long, or the home is gone."""
         while not (lost := self._identity.lost()):
             if await monitor.poll(1000):
                 message = await recv_monitor_message(monitor)
                 if message["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                     self._disconnected_since = None
-                    await self._join()
+                    await self._greet()
                 else:
                     self._disconnected_since = self._disconnected_since or elapsed()
-            if self._disconnected_since is not None and elapsed() - self._disconnected_since > MAX_DISCONNECTED_SECONDS:
+            if self._disconnected_since is not None and elapsed() - self._disconnected_since > self._patience:
                 self._done.set()
         _log(f"leaving: {lost}")
         self._done.set()
+
+    async def _greet(self) -> None:
+        """Join; on another machine only after the supervisor said that it speaks a common version."""
+        if self._settings.guest:
+            await self._send(Hello(release=versions.release(), oldest=versions.OLDEST, newest=versions.NEWEST))
+        else:
+            await self._join()
 
     async def _join(self) -> None:
         await self._send(
@@ -165,7 +196,7 @@ class HostAgent:
                 name=self._settings.name,
                 pid=os.getpid(),
                 incarnation=self._incarnation,
-                cpus=() if self._leaving else tuple(sorted(os.sched_getaffinity(0))),
+                cpus=() if self._leaving else tuple(self._settings.cpus or sorted(os.sched_getaffinity(0))),
                 gpus=self._gpus.names,
                 memory_mb=psutil.virtual_memory().total / MB,
                 trainers=self._trainers.keys,
@@ -234,7 +265,8 @@ def main() -> None:
     async def serve() -> None:
         await HostAgent(settings, incarnation).run()
 
-    uvloop.run(serve())
+    with HomeLock(Path(settings.home)) if settings.guest else contextlib.nullcontext():  # else the supervisor holds it
+        uvloop.run(serve())
 
 
 if __name__ == "__main__":

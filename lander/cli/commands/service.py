@@ -13,25 +13,32 @@ if TYPE_CHECKING:
 
 
 @click.command()
+@click.option(
+    "--listen", metavar="ADDRESS:PORT", default="", help="Let workers on other machines connect, such as 0.0.0.0:7411."
+)
+@click.option("--advertise", metavar="HOST:PORT", default="", help="What they are to connect to (default: as --listen).")
 @common()
 @click.pass_obj
-def up(settings: CommandSettings) -> int:
+def up(settings: CommandSettings, listen: str, advertise: str) -> int:
     """Start a supervisor for the home.
 
     It continues unfinished runs from their last checkpoints. If a supervisor is already running, the command does nothing.
 
     \b
-    Example:
+    Examples:
       lander-ctl up --home /data/results
+      lander-ctl up --listen 0.0.0.0:7411 --advertise head.lab:7411
     """
     from lander.app import client
     from lander.store.log.reader import Reader
 
     left = _unfinished(settings)
     with doing(f"starting a supervisor for {settings.home}", brief=True):
-        detail, started = client.stay(settings.home)
+        detail, started = client.stay(settings.home, client.Listening(listen, advertise))
     found = client.running(settings.home)
     whose = f" (process {found.pid})" if found is not None else ""
+    if found is not None and found.listen:
+        whose += f", listens on {found.listen} for workers"
     show_sentence(f"{settings.home}: supervisor {'started' if started else 'already running'}{whose}{detail and f'; {detail}'}")
     with Reader(settings.home) as reader:
         for name in reader.quarantined():

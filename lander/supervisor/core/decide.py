@@ -12,10 +12,27 @@ from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.protocol.errors import NotFoundError, UsageError
 from lander.protocol.text import cut
-from lander.supervisor.core import annotation_commands, attempts, hosts, silent_hosts, target_commands
+from lander.supervisor.core import (
+    annotation_commands,
+    attempts,
+    enrolment,
+    host_commands,
+    hosts,
+    silent_hosts,
+    target_commands,
+)
 from lander.supervisor.core.decision import Decision
 from lander.supervisor.core.deletion import delete
-from lander.supervisor.core.messages import Drain, HostGone, HostSilent, LimitReached, Message, Stalled, Tick
+from lander.supervisor.core.messages import (
+    Drain,
+    Enrolment,
+    HostGone,
+    HostSilent,
+    LimitReached,
+    Message,
+    Stalled,
+    Tick,
+)
 from lander.supervisor.core.placement import next_placement
 from lander.supervisor.core.standing import RunStanding
 from lander.supervisor.core.state import State
@@ -88,6 +105,12 @@ _HANDLERS: Final[Mapping[type[Message], Callable[[Decision, Any], None]]] = {
     c.ChangeTags: annotation_commands.change_tags,
     c.AmendHypothesis: annotation_commands.amend_hypothesis,
     c.DeleteExperiment: delete,
+    c.IssueToken: enrolment.issue_token,
+    c.RevokeToken: enrolment.revoke_token,
+    Enrolment: enrolment.enrol,
+    c.DrainHost: host_commands.drain_host,
+    c.ReopenHost: host_commands.reopen_host,
+    c.RevokeHost: host_commands.revoke_host,
     c.JoinHost: hosts.join_host,
     HostGone: hosts.host_gone,
     HostSilent: silent_hosts.host_silent,

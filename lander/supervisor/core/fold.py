@@ -18,9 +18,10 @@ from lander.protocol.errors import StoreError
 from lander.protocol.growth import Growth, execution_after, experiment_after
 from lander.protocol.lifecycle import next_experiment_state, next_run_state
 from lander.protocol.lineage import still_counts
+from lander.supervisor.core import host_fold
 from lander.supervisor.core.annotations import Annotating
 from lander.supervisor.core.experiment_runs import runs_of, standing_of
-from lander.supervisor.core.standing import Attempt, Failure, HostStanding, RunStanding
+from lander.supervisor.core.standing import Attempt, Failure, RunStanding
 from lander.supervisor.core.state import State
 
 KEPT_CHECKPOINTS: Final = 3
@@ -225,38 +226,19 @@ def _training_ended(state: State, recorded: e.Recorded, event: e.TrainingEnded) 
     return _change_attempt(state, recorded.stream, reported_end=event) if _is_current(state, recorded) else state
 
 
-# ---------------------------------------------------------------------------------------------------- hosts
-
-
-def _host_joined(state: State, recorded: e.Recorded, event: e.HostJoined) -> State:
-    name = recorded.stream.removeprefix("host:")
-    host = HostStanding(name, event.pid, event.incarnation, event.cpus, event.gpus)
-    return replace(state, hosts={**state.hosts, name: host}, slots=state.slots.offered(name, event.cpus, len(event.gpus)))
-
-
-def _host_gone(state: State, recorded: e.Recorded, event: e.Event) -> State:
-    name = recorded.stream.removeprefix("host:")
-    if name not in state.hosts:  # forgotten, since another event of it could not be read
-        return state
-    hosts = {**state.hosts, name: replace(state.hosts[name], online=False)}
-    return replace(state, hosts=hosts, slots=state.slots.offered(name, (), 0))
-
-
 # ---------------------------------------------------------------------------------------------------- unreadable events
 
 
 def _unreadable(state: State, recorded: e.Recorded, event: e.Unreadable) -> State:
-    """Quarantine the experiment of an event that cannot be read, or forget the host: it must join again, with a valid key.
+    """Quarantine the experiment of an event that cannot be read, or forget the host or token, which must be let in again.
 
     Raises `StoreError` for any other stream: what is not known of keys, say, must not be guessed.
     """
     if name := e.experiment_of(recorded.stream):
         return replace(state.without_experiment(name), quarantined={**state.quarantined, name: recorded.problem})
-    host = recorded.stream.removeprefix("host:")
-    if recorded.stream != e.host_stream(host):
+    if (without := host_fold.forget(state, recorded.stream)) is None:
         raise StoreError(f"{recorded.stream}: {recorded.problem}; a version that can read it must open this home")
-    others = {name: each for name, each in state.hosts.items() if name != host}
-    return replace(state, hosts=others, slots=state.slots.offered(host, (), 0))
+    return without
 
 
 def seconds(at: int) -> float:
@@ -294,7 +276,5 @@ _HANDLERS: Final[Mapping[type[e.Event | e.Unreadable], _Handler]] = {
     e.CheckpointCommitted: _checkpoint_committed,
     e.ModelSaved: _model_saved,
     e.TrainingEnded: _training_ended,
-    e.HostJoined: _host_joined,
-    e.HostLeft: _host_gone,
-    e.HostLost: _host_gone,
+    **host_fold.HANDLERS,
 }

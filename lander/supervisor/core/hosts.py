@@ -15,7 +15,8 @@ from lander.supervisor.core.standing import Attempt, HostStanding, RunStanding
 def join_host(decision: Decision, message: c.JoinHost) -> None:
     """Record a host that joins or rejoins, and reconcile the trainers alive there with the attempts recorded for it."""
     before = decision.state.hosts.get(message.name)
-    joined = HostStanding(message.name, message.pid, message.incarnation, message.cpus, message.gpus)
+    drained = before is not None and before.drained
+    joined = HostStanding(message.name, message.pid, message.incarnation, message.cpus, message.gpus, drained=drained)
     if before != joined:
         decision.say(
             e.host_stream(message.name),
@@ -29,7 +30,7 @@ def join_host(decision: Decision, message: c.JoinHost) -> None:
         )
     same_agent = before is not None and (before.pid, before.incarnation) == (message.pid, message.incarnation)
     alive = {(key.run, key.epoch) for key in message.trainers}
-    for run, attempt in _attempts_on(decision, message.name):
+    for run, attempt in attempts_on(decision, message.name):
         _reconcile(decision, run, attempt, same_agent, alive=(run.id, attempt.epoch) in alive)
     for run_id, epoch in sorted(alive):
         if decision.state.attempt(run_id, epoch) is None:
@@ -57,15 +58,20 @@ def host_gone(decision: Decision, message: HostGone) -> None:
     if host is None or not host.online:
         return
     decision.say(e.host_stream(message.name), e.HostLost(detail=message.detail))
-    for run, attempt in _attempts_on(decision, message.name):
-        _lost(decision, run.id, attempt, f"host {message.name}: {message.detail}")
+    lose_attempts(decision, message.name, message.detail)
+
+
+def lose_attempts(decision: Decision, host: str, detail: str) -> None:
+    """Record that every attempt on a host is lost."""
+    for run, attempt in attempts_on(decision, host):
+        _lost(decision, run.id, attempt, f"host {host}: {detail}")
 
 
 def _lost(decision: Decision, run: str, attempt: Attempt, detail: str) -> None:
     attempt_over(decision, run, lost(attempt, detail, decision.timers.ran(run, attempt.epoch)))
 
 
-def _attempts_on(decision: Decision, host: str) -> Iterator[tuple[RunStanding, Attempt]]:
+def attempts_on(decision: Decision, host: str) -> Iterator[tuple[RunStanding, Attempt]]:
     """A host's attempts, each read from the current state: the end of one may ask another to end (`abort`)."""
     for taken in decision.state.slots.here(host):
         run = decision.state.runs[taken.run]

@@ -12,6 +12,15 @@ class Tick:
 
 
 @dataclass(frozen=True)
+class Enrolment:
+    """The holder of a token asks for a host to be let in: its public key, and what it would be called."""
+
+    token: str
+    public_key: str
+    name: str
+
+
+@dataclass(frozen=True)
 class HostGone:
     """A host is known to be gone, for example because its process ended."""
 
@@ -65,6 +74,12 @@ Message = (
     | c.ChangeTags
     | c.AmendHypothesis
     | c.DeleteExperiment
+    | c.IssueToken
+    | c.RevokeToken
+    | c.DrainHost
+    | c.ReopenHost
+    | c.RevokeHost
+    | Enrolment
     | c.JoinHost
     | c.TrainerExited
     | HostGone

@@ -143,3 +143,22 @@ class HostStanding:
     cpus: tuple[int, ...]
     gpus: tuple[str, ...]
     online: bool = True
+    drained: bool = False
+    """It is given no runs, because an operator wants it so."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenStanding:
+    """A token: whom it may still enrol, and until when (seconds since 1970)."""
+
+    name: str
+    uses: int
+    expires_at: float
+    enrolled: tuple[str, ...] = ()
+    """The hosts that it has enrolled."""
+    revoked: bool = False
+
+    @property
+    def several(self) -> bool:
+        """It was made for more than one host."""
+        return self.uses + len(self.enrolled) > 1

@@ -6,7 +6,7 @@ from typing import Self
 
 from lander.supervisor.core.catalogue import Catalogue
 from lander.supervisor.core.slots import Slots
-from lander.supervisor.core.standing import Attempt, ExperimentStanding, HostStanding, RunStanding
+from lander.supervisor.core.standing import Attempt, ExperimentStanding, HostStanding, RunStanding, TokenStanding
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,9 @@ class State:
     experiments: Catalogue[ExperimentStanding] = field(default_factory=Catalogue)
     runs: Catalogue[RunStanding] = field(default_factory=Catalogue)
     hosts: Mapping[str, HostStanding] = field(default_factory=dict)
+    host_keys: Mapping[str, str] = field(default_factory=dict)
+    """The public keys of the hosts that were enrolled, by name; the local host needs none here."""
+    tokens: Mapping[str, TokenStanding] = field(default_factory=dict)
     under_way: tuple[str, ...] = ()
     """The experiments that have not ended, in the order in which they get slots."""
     slots: Slots = field(default_factory=Slots)

@@ -28,6 +28,7 @@ MEANINGS: Final[Mapping[str, StopMeaning]] = {
     "pause": StopMeaning("paused", "paused"),
     "limit": StopMeaning("limit_exceeded", "stopped"),  # or paused, if the experiment's `on_limit` is `pause`
     "shutdown": StopMeaning("preempted", None, "the supervisor left"),
+    "drained": StopMeaning("preempted", None, "its host was drained"),
     "resumed": StopMeaning("preempted", None, "resumed"),
     "stalled": StopMeaning("stalled", None),
 }

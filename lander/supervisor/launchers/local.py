@@ -39,10 +39,9 @@ class LocalHost:
         self._why = _ENDED
         self._connection: dict[str, str] = {}
 
-    @property
-    def incarnation(self) -> str | None:
-        """Identifies our agent among all that ever held the host key; None before the first one."""
-        return self._incarnation
+    def is_ours(self, incarnation: str) -> bool:
+        """Whether this is our agent, among all that ever held the host key; before the first one, each may be."""
+        return self._incarnation in (None, incarnation)
 
     def ensure_agent(self, endpoint: str, server_key: str, known: str | None, *, adopt: bool) -> None:
         """Make sure that one agent runs: the `known` incarnation if it lives and can reach us (`adopt`), else a new one.

@@ -1,0 +1,104 @@
+"""A worker's first conversation with a supervisor on another machine: it shows its token, and is told what it is called."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import zmq
+from zmq.utils.monitor import recv_monitor_message
+
+from lander.home import keys
+from lander.home.durable_files import unfinished
+from lander.home.tokens import Token
+from lander.protocol import versions
+from lander.protocol.commands import Accepted, Command, Enrol, Hello, Refused
+from lander.protocol.errors import LanderError, NotFoundError, UsageError, from_code
+from lander.protocol.wire import MAX_MESSAGE, decode, encode
+
+ANSWER_MILLISECONDS: Final = 20_000
+KEY: Final = "host"
+"""The name of the worker's own key in its home."""
+_FILE: Final = "enrolment.json"
+_OUTCOMES: Final = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """What a worker remembers: what it is called, and by whom."""
+
+    name: str
+    server_key: str
+
+
+def remembered(home: Path) -> Enrolment | None:
+    """The enrolment of the worker with this home; None before its first."""
+    try:
+        return Enrolment(**json.loads((home / _FILE).read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def enrol(endpoint: str, token: Token, home: Path, name: str) -> Enrolment:
+    """Have the supervisor at `endpoint` take this worker's key; the same worker again keeps its name.
+
+    Raises the error that it refuses with, `NotFoundError` if nobody answers there, and `UsageError` if it does not know the token.
+    """
+    own = keys.load_or_create(home, KEY)
+    with _conversation(endpoint, token) as ask:
+        ask(Hello(release=versions.release(), oldest=versions.OLDEST, newest=versions.NEWEST))
+        enrolled = Enrolment(ask(Enrol(public_key=own.public, name=name)).subject, token.server_key)
+    with unfinished(home / _FILE) as file:
+        file.write_text(json.dumps(asdict(enrolled)) + "\n", "utf-8")
+        file.replace(home / _FILE)
+    return enrolled
+
+
+class _Ask:
+    def __init__(self, dealer: "zmq.Socket[bytes]", endpoint: str) -> None:
+        self._dealer = dealer
+        self._endpoint = endpoint
+
+    def __call__(self, command: Command) -> Accepted:
+        self._dealer.send(encode(command))
+        if not self._dealer.poll(ANSWER_MILLISECONDS):
+            raise NotFoundError(f"{self._endpoint}: the supervisor does not answer")
+        match decode(self._dealer.recv()):
+            case Accepted() as accepted:
+                return accepted
+            case Refused(error=error, detail=detail):
+                raise from_code(error, detail)
+            case other:
+                raise LanderError(f"{self._endpoint}: answered with {other.kind}; the supervisor is of another version")
+
+
+@contextmanager
+def _conversation(endpoint: str, token: Token) -> Iterator[_Ask]:
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    dealer = context.socket(zmq.DEALER)
+    monitor = dealer.get_monitor_socket(_OUTCOMES)
+    try:
+        pair = token.keys
+        dealer.curve_serverkey = token.server_key.encode()
+        dealer.curve_publickey, dealer.curve_secretkey = pair.public.encode(), pair.secret.encode()
+        dealer.setsockopt(zmq.LINGER, 0)
+        dealer.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE)
+        dealer.connect(endpoint)
+        _shake_hands(monitor, endpoint)
+        yield _Ask(dealer, endpoint)
+    finally:
+        dealer.disable_monitor()
+        monitor.close(linger=0)
+        dealer.close(linger=0)
+        context.term()
+
+
+def _shake_hands(monitor: "zmq.Socket[bytes]", endpoint: str) -> None:
+    """Wait for the first handshake; a wrong public key of the supervisor looks like silence."""
+    if not monitor.poll(ANSWER_MILLISECONDS):
+        hint = "is the address right, and was lander-ctl up --listen given there?"
+        raise NotFoundError(f"{endpoint}: no supervisor answers that made this token; {hint}")
+    if recv_monitor_message(monitor)["event"] == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+        raise UsageError(f"{endpoint}: the supervisor does not know this token; lander-ctl token makes one there")

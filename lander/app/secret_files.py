@@ -1,0 +1,24 @@
+"""Reading a token from a file: it is as good as a key until it is used, so nobody else may be able to read it."""
+
+import stat
+import sys
+from pathlib import Path
+
+from lander.home.regular_file import open_regular
+from lander.home.tokens import MAX_CHARACTERS, Token, parse
+from lander.protocol.errors import UsageError
+
+
+def read_token(file: str) -> Token:
+    """The token in a file, or on standard input (`-`); raises `UsageError` if others can read the file, or it has no token."""
+    if file == "-":
+        return parse(sys.stdin.readline(MAX_CHARACTERS + 2))
+    try:
+        with open_regular(Path(file)) as opened:
+            mode = stat.S_IMODE(Path(file).stat().st_mode)
+            if mode & 0o077:
+                raise UsageError(f"{file}: others may read this token (mode {mode:04o}); run chmod 600 on it")
+            content = opened.read(MAX_CHARACTERS + 2)
+    except OSError as error:
+        raise UsageError(f"{file}: cannot be read: {error.strerror}") from error
+    return parse(content.decode("ascii", "replace"))

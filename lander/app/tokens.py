@@ -1,0 +1,48 @@
+"""Tokens for workers on other machines: issue one, revoke one."""
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from lander.app.client import connected, operator
+from lander.home import address, keys, tokens
+from lander.protocol.commands import IssueToken, RevokeToken
+from lander.protocol.errors import ConflictError, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A token, and the HOST:PORT at which its holder finds the supervisor."""
+
+    token: tokens.Token
+    head: str
+
+
+def issue(home: Path, *, name: str, seconds: float, uses: int) -> Issued:
+    """Have the home's supervisor accept a new token; raises `ConflictError` if it listens for no other machine."""
+    try:
+        command = IssueToken(token=secrets.token_hex(8), name=name, uses=uses, seconds=seconds, operator=operator())
+    except ValidationError as error:
+        raise UsageError(
+            f"--name {name}: a host's name is letters, digits, . _ -, at most 64, and begins with none of . _ -"
+        ) from error
+    with connected(home) as client:
+        here = address.read(home)
+        if here is None or not here.listen:
+            raise ConflictError(
+                f"{home}: its supervisor listens for no other machine; lander-ctl down, then lander-ctl up --listen 0.0.0.0:7411"
+            )
+        client.ask(command)
+    return Issued(tokens.issued(keys.load(home, "supervisor"), command.token), here.advertise or here.listen)
+
+
+def revoke(home: Path, token: str) -> str:
+    """Have a token let nobody in any more; returns whom it has let in, in words."""
+    try:
+        command = RevokeToken(token=token, operator=operator())
+    except ValidationError as error:
+        raise UsageError(f"--revoke {token}: the id of a token is 16 hexadecimal digits") from error
+    with connected(home) as client:
+        return client.ask(command).detail

@@ -1,0 +1,132 @@
+"""A worker: this machine's agent for a supervisor on another one. It dials out, and keeps its identity in a home of its own."""
+
+import json
+import os
+import re
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NoReturn
+
+from lander.app import enrolment
+from lander.home import address, keys
+from lander.home.durable_files import make_directory
+from lander.home.layout import ARTIFACTS, EXPERIMENTS
+from lander.home.processes import AGENT
+from lander.home.tokens import Token
+from lander.protocol.errors import UsageError
+from lander.store.log.reader import DATABASE
+
+_SHARED: Final = (ARTIFACTS, EXPERIMENTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """What a worker is started with: where its supervisor listens, and the directories and cores it may use."""
+
+    head: str
+    home: Path
+    name: str
+    cpus: tuple[int, ...]
+
+    @property
+    def endpoint(self) -> str:
+        """The supervisor's address, as ZeroMQ takes it."""
+        return f"tcp://{self.head}"
+
+
+def default_home(head: str) -> Path:
+    """The home of this user's worker for a supervisor."""
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(state) / "lander-ctl" / "workers" / head.replace(":", "-")
+
+
+def default_name() -> str:
+    """What this machine calls itself, as a host can be called."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", socket.gethostname().partition(".")[0]).strip("-_")[:48] or "worker"
+
+
+def check_head(head: str) -> str:
+    """`HOST:PORT`; raises `UsageError` for anything else."""
+    host, _, port = head.rpartition(":")
+    if not re.fullmatch(r"[A-Za-z0-9.-]{1,253}", host) or not port.isdecimal() or not 0 < int(port) < 1 << 16:
+        raise UsageError(f"{head}: is no HOST:PORT, such as head.lab:7411")
+    return head
+
+
+def slots(wanted: int | None) -> tuple[int, ...]:
+    """The cores that this process may use, the first `wanted` of them; raises `UsageError` for more than there are."""
+    from lander.actors.host.machine_limits import control_groups, core_quota
+
+    cores = sorted(os.sched_getaffinity(0))
+    quota = core_quota(control_groups("cpu"))
+    usable = cores if quota is None else cores[: max(1, int(quota))]
+    if wanted is not None and wanted > len(usable):
+        raise UsageError(f"--slots cpu={wanted}: this process may use {len(usable)} cores")
+    return tuple(usable[:wanted])
+
+
+def share(home: Path, shared: Path, server_key: str) -> None:
+    """Have this worker write its files where the supervisor reads them: in the supervisor's home, which both machines see.
+
+    Raises `UsageError` if that is another home, or none.
+    """
+    found = address.read(shared)
+    if found is None or found.public_key != server_key:
+        raise UsageError(f"--shared {shared}: is not the home of the supervisor that made the token")
+    for name in _SHARED:
+        make_directory(shared / name)
+        link = home / name
+        if link.is_symlink():
+            link.unlink()
+        elif link.exists():
+            raise UsageError(f"{link}: exists, and is not shared; start the worker with another --home")
+        link.symlink_to((shared / name).resolve())
+
+
+def prepare(worker: Worker, token: Token | None, shared: Path | None) -> enrolment.Enrolment:
+    """Enrol this worker, unless it is enrolled already; raises `UsageError` for what cannot work."""
+    if (worker.home / DATABASE).exists():
+        raise UsageError(f"{worker.home}: is the home of a supervisor; start the worker with another --home")
+    known = enrolment.remembered(worker.home)
+    if token is None and known is None:
+        raise UsageError(f"{worker.home}: no worker of this home is enrolled yet; give it a token with --token-file")
+    server_key = token.server_key if token is not None else known.server_key if known is not None else ""
+    if shared is not None:
+        make_directory(worker.home)
+        share(worker.home, shared, server_key)
+    elif not all((worker.home / name).is_symlink() for name in _SHARED):
+        raise UsageError(
+            "files do not travel between machines yet: --shared DIR names the supervisor's home, where this machine sees it"
+        )
+    if token is not None and (known is None or known.server_key != token.server_key):
+        known = enrolment.enrol(worker.endpoint, token, worker.home, worker.name)
+    if known is None:
+        raise UsageError(f"{worker.home}: not enrolled")
+    return known
+
+
+def become_agent(worker: Worker, enrolled: enrolment.Enrolment) -> NoReturn:
+    """Go on as the agent: this process is replaced by it."""
+    pair = keys.load(worker.home, enrolment.KEY)
+    settings: Mapping[str, object] = {
+        "name": enrolled.name,
+        "home": str(worker.home.resolve()),
+        "public_key": pair.public,
+        "secret_key": pair.secret,
+        "endpoint": worker.endpoint,
+        "server_key": enrolled.server_key,
+        "guest": True,
+        "cpus": list(worker.cpus),
+    }
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb") as pipe:
+        pipe.write(json.dumps(settings).encode() + b"\n")
+    os.dup2(reading, 0)
+    os.close(reading)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})  # until the agent can leave in good order
+    os.execv(sys.executable, [sys.executable, "-m", AGENT, str(worker.home.resolve()), secrets.token_hex(8)])

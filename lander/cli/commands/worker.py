@@ -1,0 +1,49 @@
+"""`lander-ctl worker`: train on this machine for a supervisor on another one."""
+
+import re
+from pathlib import Path
+
+import click
+
+from lander.cli.options import CommandSettings, common
+
+
+@click.command()
+@click.argument("head", metavar="HOST:PORT")
+@click.option("--token-file", metavar="FILE|-", help="The token, from lander-ctl token there; needed the first time only.")
+@click.option(
+    "--shared", type=click.Path(path_type=Path), metavar="DIR", help="The supervisor's home, as this machine sees it."
+)
+@click.option("--slots", metavar="cpu=N", help="Offer N cores (default: all that this process may use).")
+@click.option(
+    "--name", metavar="NAME", help="What this host is called, if the token does not say (default: the machine's name)."
+)
+@common()
+@click.pass_context
+def worker(
+    context: click.Context, head: str, token_file: str | None, shared: Path | None, slots: str | None, name: str | None
+) -> int:
+    """Train on this machine for the supervisor at HOST:PORT.
+
+    Dials out only. Ends on Ctrl-C or SIGTERM, after what trains here has written a checkpoint; the next start needs no token.
+    For now both machines must see the supervisor's home, on a shared file system: --shared. The worker's own home (--home)
+    is a directory of this machine, by default in ~/.local/state/lander-ctl.
+
+    \b
+    Example:
+      lander-ctl worker head.lab:7411 --token-file gpu3.token --shared /nfs/results
+    """
+    from lander.app import worker as workers
+    from lander.app.secret_files import read_token
+    from lander.protocol.errors import UsageError
+
+    settings = context.find_object(CommandSettings) or CommandSettings()
+    workers.check_head(head)
+    wanted = re.fullmatch(r"cpu=([1-9]\d{0,4})", slots) if slots else None
+    if slots and wanted is None:
+        raise UsageError(f"--slots {slots}: is no number of cores, such as cpu=4")
+    cpus = workers.slots(int(wanted[1]) if wanted else None)
+    home = settings.home if settings.home != CommandSettings().home else workers.default_home(head)
+    here = workers.Worker(head, home, name or workers.default_name(), cpus)
+    enrolled = workers.prepare(here, read_token(token_file) if token_file else None, shared)
+    workers.become_agent(here, enrolled)

@@ -1,0 +1,81 @@
+"""The hosts, as the log has them: what they offer, what trains there, and when they were last heard of."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
+
+from lander.protocol import events as e
+from lander.protocol.states import LIVE
+from lander.protocol.wire import read_event
+from lander.store.log.reader import Reader
+from lander.store.log.schema import CONSEQUENTIAL
+
+HostState = Literal["online", "drained", "offline", "lost", "enrolled", "revoked"]
+_KINDS: Final = (
+    *(e.HostJoined, e.HostLeft, e.HostLost),
+    *(e.HostEnrolled, e.HostRevoked, e.HostDrained, e.HostReopened),
+)
+_EVENTS: Final = (
+    "SELECT s.name, e.kind, e.at, e.body FROM events e JOIN streams s ON s.id = e.stream"
+    f" WHERE e.{CONSEQUENTIAL} AND e.kind IN ({', '.join(repr(each.kind) for each in _KINDS)}) ORDER BY e.position"
+)
+_LAST_SAMPLE: Final = (
+    "SELECT at FROM events WHERE producer = 0 AND stream = (SELECT id FROM streams WHERE name = ?) ORDER BY seq DESC LIMIT 1"
+)
+_LIVE: Final = ", ".join(repr(state) for state in sorted(LIVE))
+_RUNS: Final = f"SELECT host, run FROM progress WHERE state IN ({_LIVE}) AND host IS NOT NULL ORDER BY id"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Host:
+    """A host; `at` is when it was last heard of (microseconds since 1970), `runs` are those that train there now."""
+
+    name: str
+    state: HostState = "enrolled"
+    cpus: tuple[int, ...] = ()
+    gpus: tuple[str, ...] = ()
+    memory_mb: float = 0.0
+    drained: bool = False
+    detail: str = ""
+    at: int = 0
+    runs: tuple[str, ...] = ()
+
+
+def hosts(reader: Reader) -> list[Host]:
+    """Every host that has ever joined or been enrolled, in that order."""
+    found: dict[str, Host] = {}
+    with reader.snapshot():
+        for stream, kind, at, body in reader.connection.execute(_EVENTS):
+            name = stream.removeprefix(e.host_stream(""))
+            found[name] = _after(found.get(name) or Host(name=name), read_event(kind, body), at)
+        train: dict[str, list[str]] = {}
+        for name, run in reader.connection.execute(_RUNS):
+            train.setdefault(name, []).append(run)
+        return [_with_runs(reader, host, train.get(host.name, [])) for host in found.values()]
+
+
+def _with_runs(reader: Reader, host: Host, runs: list[str]) -> Host:
+    if host.state not in ("online", "drained"):
+        return host
+    row = reader.connection.execute(_LAST_SAMPLE, (e.host_stream(host.name),)).fetchone()
+    return replace(host, at=max(host.at, row[0]) if row is not None else host.at, runs=tuple(runs))
+
+
+def _after(host: Host, event: Any, at: int) -> Host:
+    match event:
+        case e.HostJoined(cpus=cpus, gpus=gpus, memory_mb=memory):
+            state: HostState = "drained" if host.drained else "online"
+            return replace(host, state=state, cpus=cpus, gpus=gpus, memory_mb=memory, detail="", at=at)
+        case e.HostLeft():
+            return replace(host, state="offline", detail="", at=at)
+        case e.HostLost(detail=detail):
+            return replace(host, state="lost", detail=detail, at=at)
+        case e.HostEnrolled():
+            return Host(name=host.name, at=at)
+        case e.HostRevoked():
+            return replace(host, state="revoked", detail="", at=at)
+        case e.HostDrained():
+            return replace(host, drained=True, state="drained" if host.state == "online" else host.state)
+        case e.HostReopened():
+            return replace(host, drained=False, state="online" if host.state == "drained" else host.state)
+        case _:  # one that cannot be read: the supervisor has forgotten the host
+            return replace(host, state="lost", detail="an event of it cannot be read")

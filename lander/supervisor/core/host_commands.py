@@ -1,0 +1,56 @@
+"""What a person may ask for a host: to be given no more runs, to be given some again, to be turned away for good."""
+
+from lander.protocol import commands as c
+from lander.protocol import events as e
+from lander.protocol.errors import ConflictError, NotFoundError
+from lander.protocol.refusals import did_you_mean
+from lander.supervisor.core.decision import Decision
+from lander.supervisor.core.hosts import attempts_on, lose_attempts
+
+
+def drain_host(decision: Decision, message: c.DrainHost) -> None:
+    """Place nothing more there, and ask what trains there to go back to the queue."""
+    name = _joined(decision, message.host)
+    if decision.state.hosts[name].drained:
+        decision.answer = c.Accepted(subject=name, detail="drained already")
+        return
+    decision.say(e.host_stream(name), e.HostDrained(operator=message.operator))
+    attempts = [(run, attempt) for run, attempt in attempts_on(decision, name) if attempt.stop_reason is None]
+    for run, attempt in attempts:
+        decision.ask_to_end(run, attempt, "drained")
+    decision.answer = c.Accepted(subject=name, detail=f"is given no more runs{_going(len(attempts))}")
+
+
+def _going(runs: int) -> str:
+    if not runs:
+        return ""
+    leaving = "its run writes a checkpoint and goes" if runs == 1 else f"its {runs} runs write checkpoints and go"
+    return f"; {leaving} back to the queue"
+
+
+def reopen_host(decision: Decision, message: c.ReopenHost) -> None:
+    """Place runs there again."""
+    name = _joined(decision, message.host)
+    if decision.state.hosts[name].drained:
+        decision.say(e.host_stream(name), e.HostReopened(operator=message.operator))
+    decision.answer = c.Accepted(subject=name, detail="is given runs")
+
+
+def revoke_host(decision: Decision, message: c.RevokeHost) -> None:
+    """Accept its key no more; what trained there trains elsewhere."""
+    name = message.host
+    if name not in decision.state.host_keys:
+        if name in decision.state.hosts:
+            raise ConflictError(f"{name}: is the supervisor's own machine; lander-ctl hosts drain {name} gives it no more runs")
+        raise NotFoundError(f"{name}: no such host{did_you_mean(name, tuple(decision.state.host_keys))}")
+    decision.say(e.host_stream(name), e.HostRevoked(operator=message.operator))
+    lose_attempts(decision, name, "was revoked")
+    decision.answer = c.Accepted(subject=name, detail="is turned away")
+
+
+def _joined(decision: Decision, name: str) -> str:
+    if name not in decision.state.hosts:
+        if name in decision.state.host_keys:
+            raise NotFoundError(f"{name}: has not joined yet")
+        raise NotFoundError(f"{name}: no such host{did_you_mean(name, tuple(decision.state.hosts))}")
+    return name

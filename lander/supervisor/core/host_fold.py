@@ -1,0 +1,106 @@
+"""How what is recorded of hosts and tokens changes the state."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from lander.protocol import events as e
+from lander.supervisor.core.standing import HostStanding, TokenStanding
+from lander.supervisor.core.state import State
+
+_HOST: Final = e.host_stream("")
+_TOKEN: Final = e.token_stream("")
+
+
+def _host_joined(state: State, name: str, event: e.HostJoined) -> State:
+    before = state.hosts.get(name)
+    host = HostStanding(
+        name, event.pid, event.incarnation, event.cpus, event.gpus, drained=before is not None and before.drained
+    )
+    return _with_host(state, host)
+
+
+def _host_gone(state: State, name: str, event: e.HostLeft | e.HostLost) -> State:
+    return _change_host(state, name, online=False)
+
+
+def _host_drained(state: State, name: str, event: e.HostDrained) -> State:
+    return _change_host(state, name, drained=True)
+
+
+def _host_reopened(state: State, name: str, event: e.HostReopened) -> State:
+    return _change_host(state, name, drained=False)
+
+
+def _host_enrolled(state: State, name: str, event: e.HostEnrolled) -> State:
+    token = state.tokens.get(event.token)
+    tokens = state.tokens
+    if token is not None:
+        tokens = {**tokens, event.token: replace(token, uses=token.uses - 1, enrolled=(*token.enrolled, name))}
+    return replace(state, host_keys={**state.host_keys, name: event.public_key}, tokens=tokens)
+
+
+def _host_revoked(state: State, name: str, event: e.HostRevoked) -> State:
+    return forget_host(state, name)
+
+
+def _token_issued(state: State, token: str, event: e.TokenIssued) -> State:
+    issued = TokenStanding(event.name, event.uses, event.expires_at / 1_000_000)
+    return replace(state, tokens={**state.tokens, token: issued})
+
+
+def _token_revoked(state: State, token: str, event: e.TokenRevoked) -> State:
+    if token not in state.tokens:  # forgotten, since another event of it could not be read
+        return state
+    return replace(state, tokens={**state.tokens, token: replace(state.tokens[token], revoked=True)})
+
+
+def forget_host(state: State, name: str) -> State:
+    """The state without a host and its key: it must enrol again, and join."""
+    return replace(
+        state,
+        slots=state.slots.offered(name, (), 0),
+        hosts={other: each for other, each in state.hosts.items() if other != name},
+        host_keys={other: key for other, key in state.host_keys.items() if other != name},
+    )
+
+
+def forget(state: State, stream: str) -> State | None:
+    """The state without the host or token of a stream with an event that cannot be read; None for any other stream."""
+    if stream.startswith(_HOST):
+        return forget_host(state, stream.removeprefix(_HOST))
+    if stream.startswith(_TOKEN):
+        forgotten = stream.removeprefix(_TOKEN)
+        return replace(state, tokens={token: each for token, each in state.tokens.items() if token != forgotten})
+    return None
+
+
+def _change_host(state: State, name: str, **changes: Any) -> State:
+    if name not in state.hosts:  # forgotten, since another event of it could not be read
+        return state
+    return _with_host(state, replace(state.hosts[name], **changes))
+
+
+def _with_host(state: State, host: HostStanding) -> State:
+    """The state with this host, and with what it offers: nothing unless it is there and open for runs."""
+    open_for_runs = host.online and not host.drained
+    offer = (host.cpus, len(host.gpus)) if open_for_runs else ((), 0)
+    return replace(state, hosts={**state.hosts, host.name: host}, slots=state.slots.offered(host.name, *offer))
+
+
+def of_host(handler: Callable[[State, str, Any], State]) -> Callable[[State, e.Recorded, Any], State]:
+    """A handler of events, from one that takes the name of a host or token."""
+    return lambda state, recorded, event: handler(state, recorded.stream.partition(":")[2], event)
+
+
+HANDLERS: Final[Mapping[type[e.Event | e.Unreadable], Callable[[State, e.Recorded, Any], State]]] = {
+    e.HostJoined: of_host(_host_joined),
+    e.HostLeft: of_host(_host_gone),
+    e.HostLost: of_host(_host_gone),
+    e.HostEnrolled: of_host(_host_enrolled),
+    e.HostRevoked: of_host(_host_revoked),
+    e.HostDrained: of_host(_host_drained),
+    e.HostReopened: of_host(_host_reopened),
+    e.TokenIssued: of_host(_token_issued),
+    e.TokenRevoked: of_host(_token_revoked),
+}
