@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 ZOO := .venv-zoo
 ZOO_INSTALLED := $(ZOO)/.installed
 
-.PHONY: demo test coverage check docs format bench chaos mutants versions browser clean help
+.PHONY: demo test coverage check docs format bench chaos hosts mutants versions browser clean help
 
 help:
 	@echo "make demo    train two arms with two seeds each on LunarLander-v3 and print the verdict (under 3 minutes)"
@@ -17,6 +17,7 @@ help:
 	@echo "make docs    build the documentation into build/docs; a broken link is an error"
 	@echo "make bench   measure every promised number; writes benchmarks/RESULTS.md (about 10 minutes, on a quiet machine)"
 	@echo "make chaos   kill and freeze everything at random, more than 500 times (about 20 minutes; SEED=N repeats one)"
+	@echo "make hosts   train on several machines, made of network namespaces, and cut them off (needs root; about 5 minutes)"
 	@echo "make mutants sow known defects in copies of the source, and see each of them caught (about 5 minutes)"
 	@echo "make versions train with the oldest versions of the libraries that are allowed, and with the newest (about 10 minutes)"
 	@echo "make browser install Chromium with apt where there is none, for the test that opens a report (needs root)"
@@ -40,6 +41,10 @@ coverage: $(INSTALLED)
 chaos: SEED ?= $(shell shuf -i 1-1000000 -n 1)
 chaos: $(INSTALLED)
 	SEED=$(SEED) $(BIN)/pytest -m long -s
+
+hosts: $(INSTALLED)
+	command -v ip || { apt-get update && apt-get install -y --no-install-recommends iproute2; }
+	$(BIN)/pytest -m hosts
 
 mutants: $(INSTALLED)
 	$(BIN)/python -m tests.mutants

@@ -64,7 +64,10 @@ class Listening(NamedTuple):
         return self
 
 
-def start(home: Path, listening: Listening = Listening()) -> bool:
+NO_OTHER_MACHINE: Final = Listening()
+
+
+def start(home: Path, listening: Listening = NO_OTHER_MACHINE) -> bool:
     """Have a supervisor serve this home; returns whether one had to be started. Raises `HomeError` if it cannot."""
     deadline = time.monotonic() + ANSWER_SECONDS
     while not _serves(home):
@@ -244,14 +247,14 @@ def let_go(home: Path) -> None:
             shut_down(home, only_if_idle=True)
 
 
-def stay(home: Path, listening: Listening = Listening()) -> tuple[str, bool]:
+def stay(home: Path, listening: Listening = NO_OTHER_MACHINE) -> tuple[str, bool]:
     """Have a supervisor serve the home, and remain whether or not somebody lets it go.
 
     Returns what it has to say of itself, and whether it had to be started. Raises `ConflictError` if one listens elsewhere.
     """
     accepted, started = _ask_starting(home, Ping(stay=True), listening.check())
     found = running(home)
-    if listening.listen and found is not None and found.listen != listening.listen:
+    if listening.listen and not started and found is not None and found.listen != listening.listen:
         now = f"listens on {found.listen}" if found.listen else "listens for no other machine"
         raise ConflictError(f"{home}: its supervisor runs already and {now}; lander-ctl down first, then up --listen again")
     return accepted.detail, started
@@ -271,7 +274,7 @@ def ask_starting(home: Path, command: Command) -> tuple[Accepted, bool]:
     return accepted, started
 
 
-def _ask_starting(home: Path, command: Command, listening: Listening = Listening()) -> tuple[Accepted, bool]:
+def _ask_starting(home: Path, command: Command, listening: Listening = NO_OTHER_MACHINE) -> tuple[Accepted, bool]:
     deadline = time.monotonic() + LEAVE_SECONDS
     while True:
         started = start(home, listening)

@@ -44,7 +44,7 @@ def remembered(home: Path) -> Enrolment | None:
 def enrol(endpoint: str, token: Token, home: Path, name: str) -> Enrolment:
     """Have the supervisor at `endpoint` take this worker's key; the same worker again keeps its name.
 
-    Raises the error that it refuses with, `NotFoundError` if nobody answers there, and `UsageError` if it does not know the token.
+    Raises the error that it refuses with, `NotFoundError` if nobody answers, and `UsageError` if the token is not known there.
     """
     own = keys.load_or_create(home, KEY)
     with _conversation(endpoint, token) as ask:

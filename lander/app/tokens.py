@@ -31,9 +31,8 @@ def issue(home: Path, *, name: str, seconds: float, uses: int) -> Issued:
     with connected(home) as client:
         here = address.read(home)
         if here is None or not here.listen:
-            raise ConflictError(
-                f"{home}: its supervisor listens for no other machine; lander-ctl down, then lander-ctl up --listen 0.0.0.0:7411"
-            )
+            how = "lander-ctl down, then lander-ctl up --listen 0.0.0.0:7411"
+            raise ConflictError(f"{home}: its supervisor listens for no other machine; {how}")
         client.ask(command)
     return Issued(tokens.issued(keys.load(home, "supervisor"), command.token), here.advertise or here.listen)
 

@@ -54,6 +54,10 @@ class DecisionDriver:
         self.look()
         return self.last
 
+    def fold(self, recorded):
+        """What is in the log, too."""
+        self.state = evolve(self.state, recorded)
+
     def join(self, pid=1, cpus=2, gpus=0, trainers=(), incarnation="i", host=HOST):
         names = tuple(f"GPU {number}" for number in range(gpus))
         keys = tuple(c.TrainerKey(run=run, epoch=epoch) for run, epoch in trainers)

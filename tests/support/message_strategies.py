@@ -3,6 +3,7 @@
 from typing import get_args
 
 from hypothesis import strategies as st
+from zmq.utils import z85
 
 from lander.protocol import commands as c
 from lander.protocol import events as e
@@ -21,6 +22,8 @@ BYTES = st.binary(max_size=24)
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,8}", fullmatch=True)
 RUNS = st.builds("{}/{}/{}".format, NAMES, NAMES, st.integers(0, 9))
 CAUSES = st.sampled_from(get_args(e.Cause))
+TOKENS = st.from_regex(r"[0-9a-f]{16}", fullmatch=True)
+CURVE_KEYS = st.binary(min_size=32, max_size=32).map(lambda key: z85.encode(key).decode())
 DIGESTS = st.binary(min_size=32, max_size=32).map(bytes.hex)
 PLAIN = st.recursive(
     st.none() | st.booleans() | INTEGERS.filter(lambda n: n > -(2**63)) | MEASURES | TEXT,
@@ -238,6 +241,12 @@ EVENTS = {
         e.HostJoined, pid=NUMBERS, incarnation=TEXT, cpus=tuples_of(COUNTS), gpus=tuples_of(TEXT), memory_mb=FLOATS
     ),
     e.HostLeft: st.builds(e.HostLeft),
+    e.HostEnrolled: st.builds(e.HostEnrolled, public_key=CURVE_KEYS, token=TEXT),
+    e.HostRevoked: st.builds(e.HostRevoked, operator=TEXT),
+    e.HostDrained: st.builds(e.HostDrained, operator=TEXT),
+    e.HostReopened: st.builds(e.HostReopened, operator=TEXT),
+    e.TokenIssued: st.builds(e.TokenIssued, name=TEXT, uses=COUNTS, expires_at=COUNTS, operator=TEXT),
+    e.TokenRevoked: st.builds(e.TokenRevoked, operator=TEXT),
     e.HostLost: st.builds(e.HostLost, detail=TEXT),
     e.LogReanchored: st.builds(e.LogReanchored, last_position=NUMBERS, head=DIGESTS, link=DIGESTS),
     e.ExperimentDeleted: st.builds(
@@ -278,6 +287,20 @@ COMMANDS = {
         decision=TEXT,
     ),
     c.CompactLog: st.builds(c.CompactLog),
+    c.IssueToken: st.builds(
+        c.IssueToken,
+        token=TOKENS,
+        name=st.sampled_from(["", "gpu3"]),
+        uses=NUMBERS,
+        seconds=st.floats(0, 1e9),
+        operator=TEXT,
+    ),
+    c.RevokeToken: st.builds(c.RevokeToken, token=TOKENS, operator=TEXT),
+    c.DrainHost: st.builds(c.DrainHost, host=TEXT, operator=TEXT),
+    c.ReopenHost: st.builds(c.ReopenHost, host=TEXT, operator=TEXT),
+    c.RevokeHost: st.builds(c.RevokeHost, host=TEXT, operator=TEXT),
+    c.Hello: st.builds(c.Hello, release=TEXT, oldest=NUMBERS, newest=NUMBERS),
+    c.Enrol: st.builds(c.Enrol, public_key=CURVE_KEYS, name=st.sampled_from(["a", "gpu-3"])),
     c.ShutDown: st.builds(c.ShutDown, only_if_idle=st.booleans()),
     c.Ping: st.builds(c.Ping, stay=st.booleans()),
     c.Accepted: st.builds(c.Accepted, subject=TEXT, detail=TEXT),

@@ -16,8 +16,8 @@ def hosts(settings: CommandSettings, verb: str | None, name: str | None, as_json
     """Show the hosts; drain, resume or revoke one.
 
     drain: it is given no more runs, and what trains there writes a checkpoint and goes on elsewhere. resume: it is given runs
-    again. revoke: it is turned away for good; what trains there goes on elsewhere from its last checkpoint. The supervisor's own
-    machine is called local.
+    again. revoke: it is turned away for good; what trains there goes on elsewhere from its last checkpoint. The host on the
+    supervisor's own machine is called local.
 
     \b
     Examples:

@@ -1,0 +1,147 @@
+"""A worker with a home and a process of its own, over the real wire: what trains there has the same bits."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from lander.app import client
+from lander.cli.main import main
+from lander.home import address
+from tests.support.live_home import LiveHome, experiment
+
+PPO = {"n_steps": 64, "batch_size": 64}
+
+
+@pytest.fixture(scope="module")
+def head(tmp_path_factory):
+    """A home whose supervisor listens for workers."""
+    live = LiveHome(tmp_path_factory.mktemp("head") / "home")
+    client.stay(live.home, client.Listening("127.0.0.1:0"))
+    try:
+        yield live
+    finally:
+        live.close()
+
+
+@pytest.fixture
+def cli(capsys):
+    def run(*words):
+        code = main(list(map(str, words)))
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+@pytest.fixture
+def token_file(head, tmp_path, cli):
+    code, text, _ = cli("token", "--home", head.home, "--name", "far")
+    assert code == 0
+    file = tmp_path / "token"
+    file.write_text(text)
+    file.chmod(0o600)
+    return file
+
+
+def listens(head):
+    return address.read(head.home).listen
+
+
+def start_worker(head, home, *options):
+    command = [sys.executable, "-m", "lander", "worker", listens(head), "--home", str(home), "--slots", "cpu=1", *options]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def hosts(head, cli):
+    return {host["name"]: host for host in json.loads(cli("hosts", "--json", "--home", head.home)[1])["hosts"]}
+
+
+def test_a_run_on_a_worker_has_the_bits_of_one_on_the_supervisors_machine_and_the_worker_keeps_its_identity(
+    head, tmp_path, cli, token_file
+):
+    at_home = head.carry_out(experiment("here", PPO, training_steps=256))
+    worker = start_worker(head, tmp_path / "w", "--token-file", str(token_file), "--shared", str(head.home))
+    try:
+        head.wait(lambda: hosts(head, cli).get("far", {}).get("state") == "online", "the worker to join")
+        assert cli("hosts", "drain", "local", "--home", head.home)[0] == 0
+        there = head.carry_out(experiment("there", PPO, training_steps=256))
+        assert [run["host"] for run in there["runs"]] == ["far", "far"]
+        assert digests(there) == digests(at_home)
+        assert cli("check", "--home", head.home)[0] == 0
+
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(60) == 0
+        head.submit(experiment("later", PPO, training_steps=256))
+        again = start_worker(head, tmp_path / "w")
+        try:
+            assert [run["host"] for run in head.wait_ended("later")["runs"]] == ["far", "far"]
+            assert cli("hosts", "revoke", "far", "--home", head.home)[0] == 0
+            assert again.wait(60) == 0
+            assert "accepts far no more" in again.stderr.read()
+        finally:
+            end(again)
+    finally:
+        end(worker)
+        cli("hosts", "resume", "local", "--home", head.home)
+
+
+def digests(status):
+    return [run["checkpoint"]["digest"] for run in status["runs"]]
+
+
+def end(process):
+    if process.poll() is None:
+        process.kill()
+    process.wait()
+    process.stderr.close()
+
+
+def refused(head, tmp_path, cli, *options):
+    code, out, err = cli("worker", listens(head), "--home", tmp_path / "w", *options)
+    assert out == ""
+    assert err.count("\n") == 1
+    return code, err
+
+
+def test_without_a_token_or_a_shared_home_nothing_is_begun(head, tmp_path, cli, token_file):
+    assert "give it a token with --token-file" in refused(head, tmp_path, cli)[1]
+    assert "--shared DIR names the supervisor's home" in refused(head, tmp_path, cli, "--token-file", token_file)[1]
+    other = refused(head, tmp_path, cli, "--token-file", token_file, "--shared", tmp_path)
+    assert "is not the home of the supervisor that made the token" in other[1]
+    assert "far" not in hosts(head, cli) or hosts(head, cli)["far"]["state"] == "revoked"
+
+
+def test_a_token_that_others_can_read_or_that_is_none_is_refused(head, tmp_path, cli, token_file):
+    shared = ("--shared", head.home)
+    token_file.chmod(0o644)
+    assert "others may read this token (mode 0644)" in refused(head, tmp_path, cli, "--token-file", token_file, *shared)[1]
+    token_file.chmod(0o600)
+    token_file.write_text(token_file.read_text()[:50])
+    assert "not whole" in refused(head, tmp_path, cli, "--token-file", token_file, *shared)[1]
+    assert "cannot be read" in refused(head, tmp_path, cli, "--token-file", tmp_path / "none", *shared)[1]
+
+
+def test_a_supervisor_that_listens_for_nobody_makes_no_token(shared_home, cli):
+    code, out, err = cli("token", "--home", shared_home.home)
+    assert (code, out) == (2, "")
+    assert "lander-ctl up --listen" in err
+
+
+def test_the_home_of_a_supervisor_is_not_that_of_a_worker(head, cli, token_file):
+    code, _, err = cli("worker", listens(head), "--home", head.home, "--token-file", token_file, "--shared", head.home)
+    assert code == 2
+    assert "is the home of a supervisor" in err
+
+
+@pytest.mark.parametrize("where", ["head", "head:0", ":1", "head:99999", "he ad:1"])
+def test_an_address_that_is_none_is_refused(cli, where):
+    assert "is no HOST:PORT" in cli("worker", where)[2]
+
+
+def test_more_cores_than_there_are_cannot_be_offered(cli):
+    many = len(os.sched_getaffinity(0)) + 1
+    assert "this process may use" in cli("worker", "head:1", "--slots", f"cpu={many}")[2]
