@@ -25,7 +25,9 @@ class Machine:
 
     def make(self):
         _ip("netns", "add", self.name)
-        _ip("link", "add", "eth0", "netns", self.name, "type", "veth", "peer", "name", self._port, "netns", self._network.switch)
+        _ip(
+            "link", "add", "eth0", "netns", self.name, "type", "veth", "peer", "name", self._port, "netns", self._network.switch
+        )
         self.heal()
         _ip("-n", self._network.switch, "link", "set", self._port, "up")
         _ip("-n", self.name, "addr", "add", f"{self.address}/24", "dev", "eth0")
