@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
 
-from lander.app import enrolment
+from lander.app import enrolment, same_bits
 from lander.home import address, keys
 from lander.home.durable_files import make_directory
 from lander.home.layout import ARTIFACTS, EXPERIMENTS
@@ -89,7 +89,7 @@ def share(home: Path, shared: Path, server_key: str) -> None:
 
 
 def prepare(worker: Worker, token: Token | None, shared: Path | None) -> enrolment.Enrolment:
-    """Enrol this worker, unless it is enrolled already; raises `UsageError` for what cannot work."""
+    """Enrol this worker, unless it is enrolled already; raises `UsageError` for what cannot work, or would have other bits."""
     if (worker.home / DATABASE).exists():
         raise UsageError(f"{worker.home}: is the home of a supervisor; start the worker with another --home")
     known = enrolment.remembered(worker.home)
@@ -103,6 +103,7 @@ def prepare(worker: Worker, token: Token | None, shared: Path | None) -> enrolme
         raise UsageError(
             "files do not travel between machines yet: --shared DIR names the supervisor's home, where this machine sees it"
         )
+    same_bits.require((worker.home / ARTIFACTS).resolve().parent)
     if token is not None and (known is None or known.server_key != token.server_key):
         known = enrolment.enrol(worker.endpoint, token, worker.home, worker.name)
     if known is None:

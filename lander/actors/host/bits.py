@@ -15,8 +15,8 @@ from lander.actors.host.linux_process import die_with_parent
 from lander.actors.host.one_thread import ONE_THREAD
 
 _ROLLOUT: Final = 200
-_PACKAGES: Final = ("torch", "numpy", "gymnasium", "box2d")
-"""Packages with which the operations are computed."""
+_PACKAGES: Final = ("torch", "numpy", "gymnasium", "box2d", "stable_baselines3")
+"""Packages with which the operations are computed, and training is."""
 
 
 def main() -> None:

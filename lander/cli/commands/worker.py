@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from lander.cli.options import CommandSettings, common
+from lander.cli.progress import doing
 
 
 @click.command()
@@ -45,5 +46,7 @@ def worker(
     cpus = workers.slots(int(wanted[1]) if wanted else None)
     home = settings.home if settings.home != CommandSettings().home else workers.default_home(head)
     here = workers.Worker(head, home, name or workers.default_name(), cpus)
-    enrolled = workers.prepare(here, read_token(token_file) if token_file else None, shared)
+    token = read_token(token_file) if token_file else None
+    with doing("comparing the bits of this machine with the supervisor's", brief=True):
+        enrolled = workers.prepare(here, token, shared)
     workers.become_agent(here, enrolled)

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from lander.app import client
+from lander.app import client, same_bits
 from lander.cli.main import main
 from lander.home import address
 from tests.support.live_home import LiveHome, experiment
@@ -21,6 +21,7 @@ def head(tmp_path_factory):
     """A home whose supervisor listens for workers."""
     live = LiveHome(tmp_path_factory.mktemp("head") / "home")
     client.stay(live.home, client.Listening("127.0.0.1:0"))
+    same_bits.record(live.home)
     try:
         yield live
     finally:
@@ -113,6 +114,24 @@ def test_without_a_token_or_a_shared_home_nothing_is_begun(head, tmp_path, cli, 
     other = refused(head, tmp_path, cli, "--token-file", token_file, "--shared", tmp_path)
     assert "is not the home of the supervisor that made the token" in other[1]
     assert "far" not in hosts(head, cli) or hosts(head, cli)["far"]["state"] == "revoked"
+
+
+def test_a_machine_with_other_bits_or_other_libraries_is_not_let_in(head, tmp_path, cli, token_file, monkeypatch):
+    shared = ("--token-file", token_file, "--shared", head.home)
+    monkeypatch.setenv("ATEN_CPU_CAPABILITY", "default")
+    other = refused(head, tmp_path, cli, *shared)[1]
+    assert "other bits than the supervisor's" in other
+    assert "unset ATEN_CPU_CAPABILITY" in other
+    monkeypatch.delenv("ATEN_CPU_CAPABILITY")
+    recorded = (head.home / "bits.json").read_text()
+    version = json.loads(recorded)["classes"][0]["versions"]["torch"]
+    try:
+        (head.home / "bits.json").write_text(recorded.replace(version, "1.0.0"))
+        assert f"torch {version} here, 1.0.0 there" in refused(head, tmp_path, cli, *shared)[1]
+        (head.home / "bits.json").unlink()
+        assert "lander-ctl up --listen" in refused(head, tmp_path, cli, *shared)[1]
+    finally:
+        (head.home / "bits.json").write_text(recorded)
 
 
 def test_a_token_that_others_can_read_or_that_is_none_is_refused(head, tmp_path, cli, token_file):
