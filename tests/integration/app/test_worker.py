@@ -61,6 +61,7 @@ def hosts(head, cli):
     return {host["name"]: host for host in json.loads(cli("hosts", "--json", "--home", head.home)[1])["hosts"]}
 
 
+@pytest.mark.timeout(300)  # two cold starts of a host, and of a supervisor
 def test_a_run_on_a_worker_has_the_bits_of_one_on_the_supervisors_machine_and_the_worker_keeps_its_identity(
     head, tmp_path, cli, token_file
 ):
