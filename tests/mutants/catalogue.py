@@ -961,8 +961,8 @@ MUTANTS = (
     ),
     Mutant(
         "a host stays online beyond an event that cannot be read",
-        "lander/supervisor/core/fold.py",
-        "hosts=others, ",
+        "lander/supervisor/core/host_fold.py",
+        "        hosts={other: each for other, each in state.hosts.items() if other != name},\n",
         "",
         ("tests/integration/store/test_quarantine.py",),
     ),
@@ -1106,7 +1106,7 @@ MUTANTS = (
     ),
     Mutant(
         "a forgotten host that leaves closes the home",
-        "lander/supervisor/core/fold.py",
+        "lander/supervisor/core/host_fold.py",
         "    if name not in state.hosts:",
         "    if False:",
         ("tests/integration/store/test_quarantine.py::test_a_host_of_which_an_event_cannot_be_read_may_be_gone_later",),

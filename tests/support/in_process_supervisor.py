@@ -14,7 +14,6 @@ from lander.protocol import commands as c
 from lander.store.log import chain
 from lander.store.log.reader import DATABASE, open_reader
 from lander.store.writers.sqlite_store import SqliteEventStore
-from lander.supervisor.gate import Principal
 from lander.supervisor.supervisor import Supervisor
 from tests.support.histories import HOST, experiment
 from tests.support.peers import TIMEOUT_SECONDS, new_keys, open_peers
@@ -53,7 +52,8 @@ class InProcessSupervisor:
     def other_host(self, name):
         """Somebody who may speak as a host of this name."""
         pair = new_keys()
-        self.supervisor.principals._by_key[pair.public] = Principal("host", name=name)
+        principals = self.supervisor.principals
+        principals.follow({**principals._hosts, name: pair.public}, ())
         return self.peer(pair)
 
     async def begin(self, **form):

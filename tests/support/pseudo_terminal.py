@@ -27,6 +27,7 @@ class PseudoTerminal:
         self.text = ""
         command = [sys.executable, "-c", _TAKE_TERMINAL, *map(str, arguments)]
         environment = os.environ | {"LANDER_HOME": str(home), "TERM": "xterm"}
+        environment = {name: value for name, value in environment.items() if name not in ("COLUMNS", "LINES")}
         self.process = subprocess.Popen(
             command, stdin=inside, stdout=inside, stderr=inside, env=environment, start_new_session=True
         )

@@ -233,7 +233,7 @@ async def test_status_and_check_say_which_experiment_is_in_quarantine_and_why(ho
 
 async def test_up_says_what_does_not_carry_on(home, capsys, monkeypatch):
     await supervised(home)
-    monkeypatch.setattr(client, "stay", lambda home: ("", True))
+    monkeypatch.setattr(client, "stay", lambda home, listening: ("", True))
     assert main(["--home", str(home), "up"]) == 0
     _, *rest = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in rest] == ["big", "first", "x"]

@@ -94,8 +94,8 @@ def test_a_supervisor_leaves_when_idle_if_it_was_asked_to_and_nobody_asked_it_to
 def test_whoever_asks_just_as_somebody_elses_supervisor_leaves_asks_the_next(live_home, monkeypatch):
     start, left = client.start, []
 
-    def start_and_see_it_leave(home):
-        started = start(home)
+    def start_and_see_it_leave(home, listening):
+        started = start(home, listening)
         if not left:
             left.append(client.shut_down(home))
         return started
@@ -150,11 +150,11 @@ def test_whoever_loses_the_race_to_start_a_supervisor_waits_for_the_winner_or_st
     """The winner, played here, has left again before the loser looks for it."""
     home, launch, lost = tmp_path / "home", client._launch, []
 
-    def lose_once(home):
+    def lose_once(home, listening):
         if lost:
-            return launch(home)
+            return launch(home, listening)
         with HomeLock(home):
-            lost.append(launch(home))
+            lost.append(launch(home, listening))
         return lost[0]
 
     monkeypatch.setattr(client, "_launch", lose_once)
@@ -168,7 +168,9 @@ def test_whoever_loses_the_race_to_start_a_supervisor_waits_for_the_winner_or_st
 
 def test_who_loses_every_race_is_told_so_in_the_end(tmp_path, monkeypatch):
     monkeypatch.setattr(client, "ANSWER_SECONDS", 0.2)
-    monkeypatch.setattr(client, "_launch", lambda home: {"error": OccupiedError.code, "detail": "another supervisor"})
+    monkeypatch.setattr(
+        client, "_launch", lambda home, listening: {"error": OccupiedError.code, "detail": "another supervisor"}
+    )
     with pytest.raises(OccupiedError, match="another supervisor"):
         client.start(tmp_path / "home")
 
