@@ -1,5 +1,6 @@
 """Reading a token from a file: it is as good as a key until it is used, so nobody else may be able to read it."""
 
+import os
 import stat
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ def read_token(file: str) -> Token:
         return parse(sys.stdin.readline(MAX_CHARACTERS + 2))
     try:
         with open_regular(Path(file)) as opened:
-            mode = stat.S_IMODE(Path(file).stat().st_mode)
+            mode = stat.S_IMODE(os.fstat(opened.fileno()).st_mode)
             if mode & 0o077:
                 raise UsageError(f"{file}: others may read this token (mode {mode:04o}); run chmod 600 on it")
             content = opened.read(MAX_CHARACTERS + 2)

@@ -294,6 +294,13 @@ class JoinHost(Message):
     ages: tuple[Seconds, ...] = ()
 
 
+class LeaveHost(Message):
+    """This host leaves in good order: nothing runs there any more."""
+
+    kind: ClassVar[str] = "LeaveHost"
+    name: ShortText = ""
+
+
 class ReportResources(Message):
     """A measurement; a lost one is not sent again."""
 
@@ -446,6 +453,7 @@ Command = Union[  # noqa: UP007 - get_args needs a Union it can take apart at ru
     Enrol,
     TrainerExited,
     JoinHost,
+    LeaveHost,
     ReportResources,
     StartTrainer,
     EndTrainer,
@@ -475,5 +483,5 @@ NEWCOMER: Final = (Hello, Enrol)
 """What the holder of a token may say."""
 NEW_WORK: Final = (SubmitExperiment, ResumeTarget, RetryTarget, DeleteExperiment, CompactLog, Ping)
 """The commands that a supervisor which is leaving refuses."""
-HOST: Final = (Hello, JoinHost, TrainerExited, ReportResources)
+HOST: Final = (Hello, JoinHost, LeaveHost, TrainerExited, ReportResources)
 TRAINER: Final = (Append,)

@@ -178,7 +178,7 @@ class Supervisor:
                 self.gate.send(key, c.DismissHost())  # an agent left by a supervisor that died before it could end it
             case c.Enrol(public_key=public_key, name=name):
                 self._inbox.put_nowait((Enrolment(principal.name, public_key, name), key))
-            case c.JoinHost():
+            case c.JoinHost() | c.LeaveHost():
                 self._inbox.put_nowait((command.model_copy(update={"name": principal.name}), key))
             case _ if isinstance(command, c.ShutDown | c.CompactLog | Message):
                 self._inbox.put_nowait((command, key))

@@ -325,6 +325,7 @@ COMMANDS = {
         memory_mb=FLOATS,
         trainers=tuples_of(KEYS),
     ),
+    c.LeaveHost: st.builds(c.LeaveHost, name=TEXT),
     c.ReportResources: st.builds(c.ReportResources, sample=SAMPLES),
     c.StartTrainer: st.builds(c.StartTrainer, order=ORDERS, public_key=TEXT, secret_key=TEXT),
     c.EndTrainer: st.builds(c.EndTrainer, run=RUNS, epoch=NUMBERS, grace=FLOATS, traceback=st.booleans()),

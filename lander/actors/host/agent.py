@@ -40,6 +40,7 @@ from lander.protocol.commands import (
     Fenced,
     Hello,
     JoinHost,
+    LeaveHost,
     Refused,
     Rejoin,
     ReportResources,
@@ -53,6 +54,8 @@ from lander.protocol.wire import decode, encode
 
 SAMPLE_SECONDS: Final = 2.0
 REPEAT_SECONDS: Final = 2.0
+FAREWELL_SECONDS: Final = 0.2
+"""How long a last word may take to the supervisor; if it is lost, the host is silent, and is given up later."""
 SEND_SECONDS: Final = 1.0
 CHECKPOINT_SECONDS: Final = 30.0
 """How long trainers may take to reach a rollout boundary and write a checkpoint after the agent got SIGTERM."""
@@ -240,6 +243,9 @@ class HostAgent:
                 while self._exits and self._disconnected_since is None:
                     await self._exit_noted.wait()
                     self._exit_noted.clear()
+        if self._settings.guest and not self._exits:  # of its own host, the supervisor sees the process end
+            await self._send(LeaveHost())
+            await asyncio.sleep(FAREWELL_SECONDS)
         self._done.set()
 
     async def _shut_down(self) -> None:

@@ -112,6 +112,7 @@ _HANDLERS: Final[Mapping[type[Message], Callable[[Decision, Any], None]]] = {
     c.ReopenHost: host_commands.reopen_host,
     c.RevokeHost: host_commands.revoke_host,
     c.JoinHost: hosts.join_host,
+    c.LeaveHost: hosts.leave_host,
     HostGone: hosts.host_gone,
     HostSilent: silent_hosts.host_silent,
     c.TrainerExited: attempts.trainer_exited,

@@ -52,6 +52,14 @@ def _reconcile(decision: Decision, run: RunStanding, attempt: Attempt, same_agen
         decision.end_again(run, attempt)  # the end order may have been lost
 
 
+def leave_host(decision: Decision, message: c.LeaveHost) -> None:
+    """Record that a host has left; whatever was ordered from it meanwhile is lost to it."""
+    host = decision.state.hosts.get(message.name)
+    if host is not None and host.online:
+        decision.say(e.host_stream(message.name), e.HostLeft())
+        lose_attempts(decision, message.name, "has left")
+
+
 def host_gone(decision: Decision, message: HostGone) -> None:
     """Record that a host is lost, and with it every attempt there."""
     host = decision.state.hosts.get(message.name)

@@ -81,6 +81,7 @@ Message = (
     | c.RevokeHost
     | Enrolment
     | c.JoinHost
+    | c.LeaveHost
     | c.TrainerExited
     | HostGone
     | HostSilent

@@ -77,6 +77,7 @@ def test_a_run_on_a_worker_has_the_bits_of_one_on_the_supervisors_machine_and_th
 
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(60) == 0
+        head.wait(lambda: hosts(head, cli)["far"]["state"] == "offline", "it to have left")
         head.submit(experiment("later", PPO, training_steps=256))
         again = start_worker(head, tmp_path / "w")
         try:

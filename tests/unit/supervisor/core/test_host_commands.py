@@ -3,8 +3,9 @@
 import pytest
 
 from lander.protocol import commands as c
+from lander.protocol import events as e
 from lander.supervisor.core.effects import EndAttempt
-from lander.supervisor.core.messages import Enrolment
+from lander.supervisor.core.messages import Enrolment, Tick
 from tests.support.decision_driver import DecisionDriver
 from tests.support.histories import HOST
 from tests.support.peers import new_keys
@@ -75,6 +76,19 @@ def test_a_host_that_is_revoked_is_known_no_more_and_its_runs_are_lost_to_it(dri
     assert "far" not in driver.state.host_keys
     assert driver.run(A).attempt is None
     assert driver.run(A).failures[0].cause == "lost_contact"
+
+
+def test_a_host_that_leaves_is_given_nothing_until_it_joins_again(driver):
+    driver.host(c.DrainHost, HOST)
+    driver.submit()
+    driver.tell(c.LeaveHost(name="far"))
+    assert not driver.state.hosts["far"].online
+    assert driver.places() == {}
+    assert driver.last.events[0] == (e.host_stream("far"), e.HostLeft())
+    driver.join_far(pid=3)
+    driver.now += 60.0
+    driver.tell(Tick())
+    assert set(driver.places().values()) == {"far"}
 
 
 @pytest.mark.parametrize("command", [c.DrainHost, c.ReopenHost, c.RevokeHost])
