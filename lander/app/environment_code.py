@@ -79,7 +79,7 @@ def on_captured_code(
     with suppress(ConfigurationError):
         build(experiment, source, directories, None)
         lacking = (
-            "the capture of its code lacks something that its directory has: name that file or module in the text of a module"
+            "the capture of its code lacks something that its directory has: name that file or module in a string of a module"
         )
         refused += f"; {lacking}"
     raise ConfigurationError(refused)
