@@ -21,7 +21,7 @@ def make_importable(home: Path, code: Code | None, *directories: str) -> None:
             add_import_path(directory)
         return
     try:
-        root = unpacked(home, code.archive)
+        root = unpacked(home, code.archive).absolute()  # as Python says where it imported from
     except (FileNotFoundError, ValueError) as error:
         raise CodeError(f"the captured code of {' and '.join(code.modules)} cannot be used: {error}") from error
     _refuse_others(code, root)

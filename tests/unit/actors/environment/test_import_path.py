@@ -2,10 +2,13 @@
 
 import importlib
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from lander.actors.environment.import_path import add_import_path
+from lander.actors.environment import import_path
+from lander.actors.environment.import_path import CodeError, add_import_path, make_importable
 
 
 @pytest.mark.parametrize("first", [False, True], ids=["last", "the negative control: first"])
@@ -27,3 +30,25 @@ def test_a_directory_is_noted_once_and_none_is_none(tmp_path, monkeypatch):
     for directory in (str(tmp_path), "", str(tmp_path)):
         add_import_path(directory)
     assert sys.path == [*before, str(tmp_path)]
+
+
+@pytest.mark.parametrize("home", ["home", "elsewhere"], ids=["the same home", "the negative control: another"])
+def test_captured_code_in_a_home_that_is_named_relatively_can_be_made_importable_again(tmp_path, monkeypatch, home):
+    """As by a report with films of several runs, which builds the environment for each."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.setattr(import_path, "unpacked", lambda home, archive: Path(home) / archive)
+    monkeypatch.delitem(sys.modules, "captured_maze", raising=False)
+    for each in ("home", "elsewhere"):
+        Path(each, "a", "0").mkdir(parents=True)
+        Path(each, "a", "0", "captured_maze.py").write_text("")
+    code = SimpleNamespace(archive="a", modules=("captured_maze",), name="a")
+    make_importable(Path("home"), code)
+    importlib.import_module("captured_maze")
+    if home == "home":
+        make_importable(Path(home), code)
+    else:
+        with pytest.raises(CodeError, match="is imported from"):
+            make_importable(Path(home), code)
+    del sys.modules["captured_maze"]
