@@ -53,5 +53,6 @@ def token(settings: CommandSettings, name: str, ttl: float, uses: int, revoke: s
         return 0
     issued = tokens.issue(settings.home, name=name, seconds=ttl, uses=uses)
     show(issued.token.text())
-    show(f"token {issued.token.id}; on the other machine: lander-ctl worker {issued.head} --token-file FILE", err=True)
+    command = f"lander-ctl worker {issued.head} --token-file FILE --shared DIR"
+    show(f"token {issued.token.id}; on the other machine: {command}", err=True)
     return 0

@@ -146,6 +146,12 @@ def test_a_token_that_others_can_read_or_that_is_none_is_refused(head, tmp_path,
     assert "cannot be read" in refused(head, tmp_path, cli, "--token-file", tmp_path / "none", *shared)[1]
 
 
+def test_a_token_says_the_whole_command_that_uses_it(head, cli):
+    code, _, err = cli("token", "--home", head.home)
+    assert code == 0
+    assert f"lander-ctl worker {listens(head)} --token-file FILE --shared DIR" in err
+
+
 def test_a_supervisor_that_listens_for_nobody_makes_no_token(shared_home, cli):
     code, out, err = cli("token", "--home", shared_home.home)
     assert (code, out) == (2, "")
