@@ -20,6 +20,8 @@ from lander.store.records.hosts import Host, hosts
 _VERBS: Final[Mapping[str, type[DrainHost | ReopenHost | RevokeHost]]] = dict(
     zip(("drain", "resume", "revoke"), HOSTS, strict=True)
 )
+SILENT_SECONDS: Final = 10.0
+"""A host that is there is heard every two seconds."""
 _HEADINGS: Final = ("host", "state", "slots", "GPUs", "memory", "trains", "last heard")
 _LEFT: Final = (0, 1, 5)
 
@@ -48,11 +50,17 @@ def as_text(home: Path) -> str:
     return "\n".join(lines + [f"{host.name}: {one_line(host.detail)}" for host in found if host.detail])
 
 
+def _state(host: Host) -> str:
+    """Its state; one that is to be there and has said nothing for a while is silent."""
+    is_silent = host.state in ("online", "drained") and time.time() - host.at / 1_000_000 > SILENT_SECONDS
+    return f"{host.state}, silent" if is_silent else host.state
+
+
 def _cells(host: Host) -> tuple[str, ...]:
     heard = f"{age(time.time() - host.at / 1_000_000)} ago" if host.at else ""
     return (
         host.name,
-        host.state,
+        _state(host),
         f"{len(host.runs)} of {len(host.cpus)}" if host.cpus else "",
         str(len(host.gpus) or ""),
         f"{host.memory_mb / 1024:,.0f} GB" if host.memory_mb else "",

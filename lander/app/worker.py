@@ -16,9 +16,10 @@ from lander.app import enrolment, same_bits
 from lander.home import address, keys
 from lander.home.durable_files import make_directory
 from lander.home.layout import ARTIFACTS, EXPERIMENTS
+from lander.home.lock import is_locked
 from lander.home.processes import AGENT
 from lander.home.tokens import Token
-from lander.protocol.errors import UsageError
+from lander.protocol.errors import ConflictError, UsageError
 from lander.store.log.reader import DATABASE
 
 _SHARED: Final = (ARTIFACTS, EXPERIMENTS)
@@ -92,6 +93,8 @@ def prepare(worker: Worker, token: Token | None, shared: Path | None) -> enrolme
     """Enrol this worker, unless it is enrolled already; raises `UsageError` for what cannot work, or would have other bits."""
     if (worker.home / DATABASE).exists():
         raise UsageError(f"{worker.home}: is the home of a supervisor; start the worker with another --home")
+    if is_locked(worker.home):
+        raise ConflictError(f"{worker.home}: a worker with this home runs already; start another one with another --home")
     known = enrolment.remembered(worker.home)
     if token is None and known is None:
         raise UsageError(f"{worker.home}: no worker of this home is enrolled yet; give it a token with --token-file")
@@ -104,7 +107,7 @@ def prepare(worker: Worker, token: Token | None, shared: Path | None) -> enrolme
             "files do not travel between machines yet: --shared DIR names the supervisor's home, where this machine sees it"
         )
     same_bits.require((worker.home / ARTIFACTS).resolve().parent)
-    if token is not None and (known is None or known.server_key != token.server_key):
+    if token is not None:
         known = enrolment.enrol(worker.endpoint, token, worker.home, worker.name)
     if known is None:
         raise UsageError(f"{worker.home}: not enrolled")

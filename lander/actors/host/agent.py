@@ -52,6 +52,7 @@ from lander.protocol.errors import WireError
 from lander.protocol.text import cut, one_line
 from lander.protocol.wire import decode, encode
 
+_EVENTS: Final = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_DISCONNECTED
 SAMPLE_SECONDS: Final = 2.0
 REPEAT_SECONDS: Final = 2.0
 FAREWELL_SECONDS: Final = 0.2
@@ -106,7 +107,7 @@ class HostAgent:
             asyncio.get_running_loop().add_signal_handler(number, self._leave)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)  # our parent process blocked them until these handlers exist
         self._trainers.open()
-        monitor = self._socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
+        monitor = self._socket.get_monitor_socket(_EVENTS)
         connect(self._connection, self._settings.public_key, self._settings.secret_key, self._socket)
         for work in (self._listen(), self._watch_connection(monitor), self._measure(), self._repeat_exits()):
             self._spawn(work)
@@ -176,15 +177,23 @@ class HostAgent:
         while not (lost := self._identity.lost()):
             if await monitor.poll(1000):
                 message = await recv_monitor_message(monitor)
-                if message["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED:
-                    self._disconnected_since = None
-                    await self._greet()
-                else:
-                    self._disconnected_since = self._disconnected_since or elapsed()
+                await self._connection_changed(message["event"])
             if self._disconnected_since is not None and elapsed() - self._disconnected_since > self._patience:
                 self._done.set()
         _log(f"leaving: {lost}")
         self._done.set()
+
+    async def _connection_changed(self, event: int) -> None:
+        if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            self._disconnected_since = None
+            await self._greet()
+        elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH and self._settings.guest:
+            _log(f"leaving: {self._settings.name} is not accepted; if it was revoked, another token lets it in again")
+            self._done.set()
+        elif event == zmq.EVENT_DISCONNECTED and self._disconnected_since is None:
+            self._disconnected_since = elapsed()
+            if self._settings.guest:
+                _log("the supervisor cannot be reached; what trains goes on, and this host joins again when it can")
 
     async def _greet(self) -> None:
         """Join; on another machine only after the supervisor said that it speaks a common version."""
@@ -233,6 +242,8 @@ class HostAgent:
         """On SIGTERM: offer no slots, let trainers stop at a boundary, and wait until the supervisor has noted each exit."""
         if not self._leaving:
             self._leaving = True
+            if self._settings.guest:
+                _log("leaving: what trains here writes a checkpoint first")
             self._spawn(self._end_trainers_and_leave())
 
     async def _end_trainers_and_leave(self) -> None:

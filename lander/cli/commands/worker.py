@@ -44,7 +44,7 @@ def worker(
     if slots and wanted is None:
         raise UsageError(f"--slots {slots}: is no number of cores, such as cpu=4")
     cpus = workers.slots(int(wanted[1]) if wanted else None)
-    home = settings.home if settings.home != CommandSettings().home else workers.default_home(head)
+    home = settings.home if settings.home_given else workers.default_home(head)
     here = workers.Worker(head, home, name or workers.default_name(), cpus)
     token = read_token(token_file) if token_file else None
     with doing("comparing the bits of this machine with the supervisor's", brief=True):

@@ -39,11 +39,11 @@ def revoke_token(decision: Decision, message: c.RevokeToken) -> None:
 
 
 def enrol(decision: Decision, message: Enrolment) -> None:
-    """Record a host's key; the same key again is answered as before, as the answer may have been lost."""
+    """Record a host's key; one that is enrolled is answered with its name, as the answer before may have been lost."""
     token = decision.state.tokens.get(message.token)
     if token is None:
         raise NotFoundError(f"token {message.token}: not known here any more; {_ANOTHER}")
-    known = next((name for name in token.enrolled if decision.state.host_keys.get(name) == message.public_key), None)
+    known = next((name for name, key in decision.state.host_keys.items() if key == message.public_key), None)
     name = known or _name_for(decision, message, token)
     if known is None:
         decision.say(e.host_stream(name), e.HostEnrolled(public_key=message.public_key, token=message.token))
@@ -58,8 +58,6 @@ def _name_for(decision: Decision, message: Enrolment, token: TokenStanding) -> s
         raise UsageError(f"token {message.token}: was used already; {_enrolled(token)}; {_ANOTHER}")
     if decision.now > token.expires_at:
         raise UsageError(f"token {message.token}: has expired; {_ANOTHER}")
-    if message.public_key in decision.state.host_keys.values():
-        raise ConflictError("this key belongs to a host that another token let in; start the worker with another --home")
     wanted = token.name or message.name
     if token.several or not token.name:
         return _free(decision, wanted)

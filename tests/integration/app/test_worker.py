@@ -75,6 +75,7 @@ def test_a_run_on_a_worker_has_the_bits_of_one_on_the_supervisors_machine_and_th
         assert digests(there) == digests(at_home)
         assert cli("check", "--home", head.home)[0] == 0
 
+        assert "a worker with this home runs already" in refused(head, tmp_path, cli)[1]
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(60) == 0
         head.wait(lambda: hosts(head, cli)["far"]["state"] == "offline", "it to have left")
@@ -85,6 +86,10 @@ def test_a_run_on_a_worker_has_the_bits_of_one_on_the_supervisors_machine_and_th
             assert cli("hosts", "revoke", "far", "--home", head.home)[0] == 0
             assert again.wait(60) == 0
             assert "accepts far no more" in again.stderr.read()
+            back = start_worker(head, tmp_path / "w")
+            assert back.wait(60) == 0
+            assert "far is not accepted; if it was revoked, another token lets it in again" in back.stderr.read()
+            end(back)
         finally:
             end(again)
     finally:

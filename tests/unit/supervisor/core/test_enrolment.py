@@ -89,11 +89,15 @@ def test_a_name_that_was_taken_meanwhile_is_refused(driver):
     assert "a host of this name is enrolled" in driver.enrol(OTHER, token="f" * 16).detail
 
 
-def test_a_key_is_one_hosts(driver):
+def test_a_host_with_another_token_keeps_its_name_until_it_is_revoked(driver):
     driver.issue()
     driver.issue("f" * 16, name="b")
     driver.enrol()
-    assert "belongs to a host" in driver.enrol(KEY, token="f" * 16).detail
+    assert driver.enrol(KEY, token="f" * 16) == c.Accepted(subject="gpu")
+    assert driver.last.events == []
+    driver.tell(c.RevokeHost(host="gpu", operator="me"))
+    assert isinstance(driver.enrol(KEY), c.Refused)
+    assert driver.enrol(KEY, token="f" * 16) == c.Accepted(subject="b")
 
 
 def test_what_is_not_there_cannot_be_revoked(driver):
