@@ -58,13 +58,14 @@ MINIMUM_RETENTION: Final = Retention(keep=1, keep_every=0)
 @dataclass(frozen=True, slots=True)
 class Garbage:
     """Files that nothing needs at a time (seconds since 1970), their size in bytes, and for each run the numbers of its
-    checkpoints and of those kept.
+    checkpoints and of those kept. `recent` counts the files that nothing seems to need, and that are too young to be deleted.
     """
 
     at: float
     files: tuple[Path, ...]
     size: int
     runs: dict[str, tuple[int, int]]
+    recent: int = 0
 
 
 def garbage(reader: Reader, retention: Retention, now: float) -> Garbage:
@@ -81,14 +82,17 @@ def garbage(reader: Reader, retention: Retention, now: float) -> Garbage:
     needed |= archives(reader).keys()
     known = _files(checkpoint for found in runs.values() for checkpoint in found.named)
     all_ended = not reader.unfinished()
-    files, size = [], 0
+    files, size, recent = [], 0, 0
     for path in artifact_files(reader.home):
-        if path.name in needed or (touched(path, now - UNTOUCHED_SECONDS) and not (all_ended and path.name in known)):
+        if path.name in needed:
+            continue
+        if touched(path, now - UNTOUCHED_SECONDS) and not (all_ended and path.name in known):
+            recent += 1
             continue
         files.append(path)
         size += size_of(path)
     counts = {run: (len(found.effective) + len(found.superseded), len(kept[run])) for run, found in runs.items()}
-    return Garbage(now, tuple(files), size, counts)
+    return Garbage(now, tuple(files), size, counts, recent)
 
 
 def _files(checkpoints: Iterable[CheckpointCommitted]) -> set[str]:

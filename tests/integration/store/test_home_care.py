@@ -397,7 +397,7 @@ def age(home, seconds):
         os.utime(path, (then, then))
 
 
-def test_what_may_just_be_being_written_is_left_alone(home):
+def test_what_may_just_be_being_written_is_left_alone_and_counted(home, capsys):
     """A checkpoint not yet announced; and one that a run, gone back, or another like it, is making again bit for bit."""
     fresh = artifact_path(home, sha256(b"not yet announced"))
     fresh.parent.mkdir(parents=True, exist_ok=True)
@@ -405,9 +405,12 @@ def test_what_may_just_be_being_written_is_left_alone(home):
     superseded = artifact_path(home, sha256(b"9 lost"))
     with Reader(home) as reader:
         now = time.time()
-        assert retention.garbage(reader, Retention(1, 0), now).files == ()
+        found = retention.garbage(reader, Retention(1, 0), now)
+        assert (found.files, found.recent) == ((), 3)
         later = retention.garbage(reader, Retention(), now + 2 * retention.UNTOUCHED_SECONDS)
-        assert set(later.files) == {fresh, superseded}
+        assert (set(later.files), later.recent) == ({fresh, superseded}, 0)
+    assert main(["gc", "--home", str(home), "--keep", "1", "--keep-every", "0"]) == 0
+    assert "3 files of the last hour stay for now: a run may just be writing them" in capsys.readouterr().out
     write_log(home, batch_of(RUN, e.AttemptEnded(epoch=2, cause="crashed")))
     with Reader(home) as reader:
         assert retention.garbage(reader, Retention(), now).files == ()  # it waits, to train again
