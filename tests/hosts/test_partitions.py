@@ -11,11 +11,12 @@ import pytest
 from lander.store.log import chain
 from lander.store.log.reader import DATABASE, Reader, open_reader
 from lander.store.projections.status import status
-from tests.support.live_home import TIMEOUT_SECONDS, LiveHome, experiment
+from tests.support.live_home import LiveHome, experiment
 from tests.support.networks import MISSING, Network
 
-pytestmark = [pytest.mark.hosts, pytest.mark.timeout(600), pytest.mark.skipif(bool(MISSING), reason=MISSING)]
+pytestmark = [pytest.mark.hosts, pytest.mark.timeout(1200), pytest.mark.skipif(bool(MISSING), reason=MISSING)]
 PORT = 7411
+WAIT_SECONDS = 400.0
 FILE = {
     "experiment_id": "x",
     "environment": "CartPole-v1",
@@ -27,6 +28,13 @@ FILE = {
     "baseline": {"hyperparameters": {"n_steps": 256, "batch_size": 64}},
     "variants": {"variant": {"hyperparameters": {"learning_rate": 1e-3}}},
 }
+
+
+def wait(condition, what):
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"waited for {what}"
+        time.sleep(0.1)
 
 
 class Cluster:
@@ -55,7 +63,7 @@ class Cluster:
         words = ["worker", f"{self.head.address}:{PORT}", "--home", self.directory / name, "--slots", "cpu=1"]
         words += ["--token-file", token, "--shared", self.home]
         self.processes[name] = subprocess.Popen(machine.command(sys.executable, "-m", "lander", *words))
-        self.wait(lambda: self.hosts().get(name, {}).get("state") == "online", f"{name} to join")
+        wait(lambda: self.hosts().get(name, {}).get("state") == "online", f"{name} to join")
 
     def hosts(self):
         return {host["name"]: host for host in json.loads(self.ctl("hosts", "--json"))["hosts"]}
@@ -73,14 +81,8 @@ class Cluster:
         with Reader(self.home) as reader:
             return list(reader.events(None, kinds))
 
-    def wait(self, condition, what):
-        deadline = time.monotonic() + 2 * TIMEOUT_SECONDS
-        while not condition():
-            assert time.monotonic() < deadline, f"waited for {what}"
-            time.sleep(0.1)
-
     def wait_completed(self):
-        self.wait(lambda: all(run["state"] == "completed" for run in self.runs().values()), "all runs to complete")
+        wait(lambda: all(run["state"] == "completed" for run in self.runs().values()), "all runs to complete")
         with contextlib.closing(open_reader(self.home / DATABASE)) as reader:
             chain.verify(reader)
 
@@ -110,8 +112,9 @@ def undisturbed(tmp_path_factory):
     live.start()
     try:
         rest = {key: value for key, value in FILE.items() if key not in ("experiment_id", "baseline")}
-        ended = live.carry_out(experiment("x", FILE["baseline"]["hyperparameters"], **rest))
-        return {run["id"]: run["checkpoint"]["digest"] for run in ended["runs"]}
+        live.submit(experiment("x", FILE["baseline"]["hyperparameters"], **rest))
+        wait(lambda: live.status("x")["state"] == "completed", "the undisturbed runs to complete")
+        return {run["id"]: run["checkpoint"]["digest"] for run in live.status("x")["runs"]}
     finally:
         live.close()
 
@@ -123,10 +126,10 @@ def digests(cluster):
 def test_a_worker_that_is_cut_off_goes_on_with_the_same_attempt_and_nothing_is_lost(cluster, undisturbed):
     cluster.ctl("hosts", "drain", "local")
     cluster.submit()
-    cluster.wait(lambda: sum((run["step"] or 0) > 1000 for run in cluster.runs().values()) == 2, "two runs to train")
+    wait(lambda: sum((run["step"] or 0) > 1000 for run in cluster.runs().values()) == 2, "two runs to train")
     cluster.workers[0].cut()
     began = time.monotonic()
-    cluster.wait(lambda: time.monotonic() - began > 20, "the partition to last")
+    wait(lambda: time.monotonic() - began > 20, "the partition to last")
     cluster.workers[0].heal()
     cluster.wait_completed()
     assert digests(cluster) == undisturbed
@@ -138,7 +141,7 @@ def test_a_worker_that_is_cut_off_goes_on_with_the_same_attempt_and_nothing_is_l
 def test_a_worker_that_is_killed_costs_an_attempt_and_its_runs_go_on_elsewhere(cluster, undisturbed):
     cluster.ctl("hosts", "drain", "local")
     cluster.submit()
-    cluster.wait(lambda: len(cluster.events("CheckpointCommitted")) >= 2, "checkpoints")
+    wait(lambda: len(cluster.events("CheckpointCommitted")) >= 2, "checkpoints")
     cluster.processes["w1"].kill()
     cluster.processes["w1"].wait()
     cluster.ctl("hosts", "revoke", "w1")
@@ -151,11 +154,11 @@ def test_a_worker_that_is_killed_costs_an_attempt_and_its_runs_go_on_elsewhere(c
 def test_a_supervisor_that_is_killed_for_a_minute_restarts_nothing(cluster, undisturbed):
     cluster.ctl("hosts", "drain", "local")
     cluster.submit()
-    cluster.wait(lambda: sum((run["step"] or 0) > 1000 for run in cluster.runs().values()) == 2, "two runs to train")
+    wait(lambda: sum((run["step"] or 0) > 1000 for run in cluster.runs().values()) == 2, "two runs to train")
     pid = json.loads((cluster.home / "supervisor.json").read_text())["pid"]
     subprocess.run(["kill", "-9", str(pid)], check=True)
     began = time.monotonic()
-    cluster.wait(lambda: time.monotonic() - began > 60, "a minute")
+    wait(lambda: time.monotonic() - began > 60, "a minute")
     cluster.ctl("up")
     cluster.wait_completed()
     assert digests(cluster) == undisturbed
