@@ -20,6 +20,13 @@ def new_keys():
     return KeyPair(*(half.decode() for half in zmq.curve_keypair()))
 
 
+async def until(condition):
+    """Return when the condition holds."""
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        while not condition():  # noqa: ASYNC110 - nothing tells what another task has noted
+            await asyncio.sleep(0.002)
+
+
 class Peer:
     """A DEALER on its own context, so that closing it leaves nothing behind."""
 

@@ -19,22 +19,9 @@ from lander.protocol.errors import NotFoundError
 from tests.support.command_line import ENDLESS, LANDER, SAID_LATE, TINY, lander, start, written
 from tests.support.live_home import LiveHome
 
+pytestmark = pytest.mark.usefixtures("nowhere_else")
+
 EXAMPLES = Path(__file__).parents[3] / "examples"
-
-
-@pytest.fixture(autouse=True)
-def _nowhere_else(monkeypatch, tmp_path):
-    """No test writes into the directory it was started in."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("LANDER_HOME", raising=False)
-
-
-@pytest.fixture
-def home(tmp_path):
-    """A home that does not exist yet; whatever the test started there must be gone, or is brought down."""
-    live_home = LiveHome(tmp_path / "home")
-    yield live_home.home
-    live_home.close()
 
 
 @pytest.fixture

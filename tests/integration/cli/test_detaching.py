@@ -16,20 +16,7 @@ from tests.support.command_line import ENDLESS, LANDER, SAID_LATE, lander, start
 from tests.support.live_home import LiveHome, experiment
 from tests.support.pseudo_terminal import CTRL_C, window
 
-
-@pytest.fixture(autouse=True)
-def _nowhere_else(monkeypatch, tmp_path):
-    """No test writes into the directory it was started in."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("LANDER_HOME", raising=False)
-
-
-@pytest.fixture
-def home(tmp_path):
-    """A home that does not exist yet; whatever the test started there must be gone, or is brought down."""
-    live_home = LiveHome(tmp_path / "home")
-    yield live_home.home
-    live_home.close()
+pytestmark = pytest.mark.usefixtures("nowhere_else")
 
 
 def into_true(home, *arguments):

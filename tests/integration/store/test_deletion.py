@@ -1,11 +1,9 @@
 """A home with deleted experiments: the log verifies, the others are as they were, and the tries are counted as before."""
 
 import asyncio
-import contextlib
 import re
 import resource
 import shutil
-import sqlite3
 import threading
 import time
 from pathlib import Path
@@ -39,6 +37,7 @@ from lander.store.writers.sqlite_store import SqliteEventStore
 from tests import golden
 from tests.support.histories import experiment, origin, submitted
 from tests.support.in_process_supervisor import in_process_supervisor
+from tests.support.tampering import tampered
 from tests.support.written_homes import attempt, checkpoint, episode, sha256, steps, write_log
 
 DELETED = ("e1", "e2", "e7")
@@ -116,18 +115,6 @@ def of_the_others(home):
         rows["remarks"] = [row[1:] for row in rows["remarks"]]
         kept = {table: [row for row in found if runs.get(row[0], row[0]) in OTHERS] for table, found in rows.items()}
         return kept, [stored for stored in reader.events() if e.experiment_of(stored.stream) in OTHERS]
-
-
-def tampered(home, *statements):
-    """Change the file behind the store's back, its triggers out of the way."""
-    with contextlib.closing(sqlite3.connect(home / DATABASE, isolation_level=None)) as connection:
-        triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
-        for name, _ in triggers:
-            connection.execute(f"DROP TRIGGER {name}")
-        for statement in statements:
-            connection.execute(statement)
-        for _, sql in triggers:
-            connection.execute(sql)
 
 
 # --- three of ten -----------------------------------------------------------------------------------------------------

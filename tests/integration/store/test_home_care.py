@@ -42,6 +42,7 @@ from lander.store.writers.sqlite_store import SqliteEventStore
 from tests.support.command_line import lander, start
 from tests.support.histories import histories
 from tests.support.live_home import LiveHome
+from tests.support.tampering import tampered
 from tests.support.written_homes import OTHER, RUN, attempt, checkpoint, episode, queued_experiment, sha256, steps, write_log
 
 
@@ -69,18 +70,6 @@ def home(tmp_path):
         batch_of(OTHER, e.RunCompleted()),
     )
     return home
-
-
-def damage(home, *statements):
-    """Change the file behind the store's back, its triggers out of the way."""
-    with closing(sqlite3.connect(home / DATABASE, isolation_level=None)) as connection:
-        triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
-        for name, _ in triggers:
-            connection.execute(f"DROP TRIGGER {name}")
-        for statement in statements:
-            connection.execute(statement)
-        for _, sql in triggers:
-            connection.execute(sql)
 
 
 def wrong(home):
@@ -181,7 +170,7 @@ async def test_bringing_a_large_log_up_to_date_is_told(home, monkeypatch, caplog
     monkeypatch.setattr(rebuilding, "_EVERY", 5)
     with Reader(home) as reader:
         events = reader.position()
-    damage(home, "PRAGMA user_version = 1")
+    tampered(home, "PRAGMA user_version = 1")
     caplog.set_level(logging.INFO)
     await (await SqliteEventStore.open(home / DATABASE)).close()
     told = [message.rpartition(": ")[2] for message in caplog.messages if str(home / DATABASE) in message]
@@ -199,7 +188,7 @@ def test_up_brings_a_home_of_an_older_version_up_to_date(tmp_path):
         batch_of(RUN, e.RunStopped(reason="operator")),
         batch_of(OTHER, e.RunStopped(reason="operator")),
     )
-    damage(home, "PRAGMA user_version = 1")
+    tampered(home, "PRAGMA user_version = 1")
     live_home = LiveHome(home)
     try:
         assert lander(home, "status")[0] == 2  # the control
@@ -262,7 +251,7 @@ def test_what_was_tampered_with_is_found(home, what, capsys):
         with closing(sqlite3.connect(home / DATABASE)) as connection:
             connection.execute(statement)
     else:
-        damage(home, *statement.split(";"))
+        tampered(home, *statement.split(";"))
     found = wrong(home)
     assert words in found[part]
     assert main(["check", "--home", str(home)]) == 1

@@ -1,14 +1,12 @@
 """Workers at the door: who holds a token may enrol and nothing else, who is enrolled is a host, who is revoked is nobody."""
 
-import asyncio
-
 import pytest
 
 from lander.home import keys, tokens
 from lander.protocol import commands as c
 from lander.protocol import versions
 from tests.support.in_process_supervisor import in_process_supervisor
-from tests.support.peers import TIMEOUT_SECONDS, new_keys
+from tests.support.peers import new_keys, until
 
 TOKEN = "0123456789abcdef"
 HELLO = c.Hello(release="1", oldest=versions.OLDEST, newest=versions.NEWEST)
@@ -24,12 +22,6 @@ async def issued(supervised, token=TOKEN, **fields):
     command = c.IssueToken(**({"token": token, "name": "gpu", "seconds": 60.0, "operator": "me"} | fields))
     assert await supervised.peer("client").ask(command) == c.Accepted(subject=token)
     return tokens.issued(supervised.supervisor.principals.supervisor, token)
-
-
-async def until(condition):
-    async with asyncio.timeout(TIMEOUT_SECONDS):
-        while not condition():  # noqa: ASYNC110 - the state has no event to wait for
-            await asyncio.sleep(0.01)
 
 
 async def enrolled(supervised):

@@ -15,7 +15,7 @@ from lander.protocol.wire import MAX_EVENTS, encode_event
 from lander.supervisor import intake
 from lander.supervisor.core.decide import HostGone
 from tests.support.in_process_supervisor import in_process_supervisor, in_thread
-from tests.support.peers import TIMEOUT_SECONDS
+from tests.support.peers import until
 
 A = "x/baseline/0"
 WORD = encode_event(e.WarningRaised(message="a"))
@@ -33,12 +33,6 @@ def append(first_seq=1, number=1, kind="WarningRaised", body=WORD):
 
 def keys_of(order):
     return KeyPair(order.public_key, order.secret_key)
-
-
-async def until(condition):
-    async with asyncio.timeout(TIMEOUT_SECONDS):
-        while not condition():  # noqa: ASYNC110 - the supervisor tells nobody what it has forgotten
-            await asyncio.sleep(0.002)
 
 
 async def exit_of(in_process, epoch=1, **how):

@@ -1,7 +1,5 @@
 """No message may end the supervisor, or leave behind a log that cannot be read: whoever sends it, and whatever is in it."""
 
-import asyncio
-
 import msgpack
 import pytest
 
@@ -14,7 +12,7 @@ from lander.supervisor.core.decision import Decision
 from lander.supervisor.core.timers import Timers
 from tests.support.histories import experiment
 from tests.support.in_process_supervisor import in_process_supervisor
-from tests.support.peers import TIMEOUT_SECONDS
+from tests.support.peers import until
 
 A = "x/baseline/0"
 ARMS = 17
@@ -25,12 +23,6 @@ KWARGS_BYTES = 61_000
 async def in_process(tmp_path):
     async with in_process_supervisor(tmp_path) as in_process:
         yield in_process
-
-
-async def until(condition):
-    async with asyncio.timeout(TIMEOUT_SECONDS):
-        while not condition():  # noqa: ASYNC110 - the gate tells nobody what it has refused
-            await asyncio.sleep(0.002)
 
 
 async def serves(in_process):

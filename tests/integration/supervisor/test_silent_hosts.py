@@ -1,6 +1,5 @@
 """A host that says nothing for a while: it is given nothing, keeps what it has, and is given up late and for a reason."""
 
-import asyncio
 import os
 import signal
 
@@ -14,7 +13,7 @@ from lander.supervisor.launchers import local
 from lander.supervisor.supervisor import Supervisor
 from tests.support.histories import HOST, experiment
 from tests.support.in_process_supervisor import in_process_supervisor
-from tests.support.peers import TIMEOUT_SECONDS
+from tests.support.peers import until
 from tests.support.processes import leftovers
 
 X = ("x/baseline/0", "x/v/0")
@@ -45,12 +44,6 @@ class Hours:
 async def is_heard(host):
     """A host says something that changes nothing, and is answered."""
     assert isinstance(await host.ask(c.TrainerExited(run="no/such/0", epoch=1, exit_code=0)), c.ExitNoted)
-
-
-async def until(condition):
-    async with asyncio.timeout(TIMEOUT_SECONDS):
-        while not condition():  # noqa: ASYNC110 - nothing tells what has been decided
-            await asyncio.sleep(0.002)
 
 
 def said(home, host):
