@@ -6,18 +6,17 @@ from pathlib import Path
 from pydantic_core import PydanticCustomError
 
 from lander.app.client import operator
+from lander.app.conversation import accepted
 from lander.app.home_decision import decided
 from lander.protocol import annotations
 from lander.protocol.commands import (
-    Accepted,
     AddNote,
     AmendHypothesis,
     ArchiveExperiment,
     ChangeTags,
-    Refused,
     UnarchiveExperiment,
 )
-from lander.protocol.errors import LanderError, UsageError, from_code
+from lander.protocol.errors import UsageError
 from lander.protocol.text import named
 from lander.store.log.reader import Reader
 from lander.store.projections.remarks import Remark, remarks
@@ -94,14 +93,6 @@ def _last_amendment(home: Path, experiment: str) -> Remark | None:
 
 def _record(home: Path, command: Annotation) -> str:
     """The supervisor's answer, or our own where there is none."""
-    return decided(home, lambda supervisor: supervisor.ask(command).detail, lambda: _decided_alone(home, command))
-
-
-def _decided_alone(home: Path, command: Annotation) -> str:
-    match decide_alone(home, command):
-        case Accepted(detail=detail):
-            return detail
-        case Refused(error=error, detail=detail):
-            raise from_code(error, detail)
-        case other:
-            raise LanderError(f"{command.experiment}: no answer, but {other}")
+    return decided(
+        home, lambda supervisor: supervisor.ask(command).detail, lambda: accepted(decide_alone(home, command)).detail
+    )

@@ -4,7 +4,6 @@ import contextlib
 import getpass
 import json
 import os
-import re
 import select
 import socket
 import subprocess
@@ -16,11 +15,12 @@ from typing import Any, Final, NamedTuple, Self
 
 import zmq
 
+from lander.app.conversation import accepted, dealer
 from lander.home import address, keys
 from lander.home.durable_files import make_private
 from lander.home.lock import is_locked
 from lander.home.processes import AGENT, SUPERVISOR, ZYGOTE, lives, processes_of
-from lander.protocol.commands import OPERATE, Accepted, Command, Ping, Refused, ShutDown, StopTarget
+from lander.protocol.commands import OPERATE, Accepted, Command, Ping, ShutDown, StopTarget
 from lander.protocol.errors import (
     ConflictError,
     HomeError,
@@ -31,7 +31,7 @@ from lander.protocol.errors import (
     UsageError,
     from_code,
 )
-from lander.protocol.wire import MAX_MESSAGE, decode, encode
+from lander.protocol.wire import decode, encode
 from lander.store.log.reader import Reader
 
 ANSWER_SECONDS: Final = 30.0
@@ -57,7 +57,7 @@ class Listening(NamedTuple):
     def check(self) -> Self:
         """Raises `UsageError` if it is neither empty nor of this form."""
         for option, text in (("--listen", self.listen), ("--advertise", self.advertise)):
-            if text and not re.fullmatch(r"[A-Za-z0-9.-]{1,253}:\d{1,5}", text):
+            if text and address.host_and_port(text) is None:
                 raise UsageError(f"{option} {text}: is no ADDRESS:PORT, such as 0.0.0.0:7411")
         if self.advertise and not self.listen:
             raise UsageError(f"--advertise {self.advertise}: only with --listen")
@@ -155,26 +155,16 @@ def connected(home: Path) -> Iterator["Client"]:
     found = _once_it_has_started(home)
     if found is None:
         raise NotFoundError(f"{home}: no supervisor is running; start one with lander-ctl up")
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    dealer = context.socket(zmq.DEALER)
-    try:
-        pair = keys.load(home, "client")
-        dealer.curve_serverkey = found.public_key.encode()
-        dealer.curve_publickey, dealer.curve_secretkey = pair.public.encode(), pair.secret.encode()
-        dealer.setsockopt(zmq.LINGER, 0)
-        dealer.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE)
-        dealer.connect(found.endpoint)
-        yield Client(dealer, found)
-    finally:
-        dealer.close(linger=0)
-        context.term()
+    with dealer(found.public_key, keys.load(home, "client")) as socket:
+        socket.connect(found.endpoint)
+        yield Client(socket, found)
 
 
 class Client:
     """One conversation: ask, and wait for the answer."""
 
-    def __init__(self, dealer: "zmq.Socket[bytes]", supervisor: address.Address) -> None:
-        self._socket = dealer
+    def __init__(self, socket: "zmq.Socket[bytes]", supervisor: address.Address) -> None:
+        self._socket = socket
         self.supervisor = supervisor
 
     def ask(self, command: Command, seconds: float = ANSWER_SECONDS) -> Accepted:
@@ -197,13 +187,7 @@ class Client:
         return self._received() if self._socket.poll(round(seconds * 1000)) else None
 
     def _received(self) -> Accepted:
-        match decode(self._socket.recv()):
-            case Accepted() as accepted:
-                return accepted
-            case Refused(error=error, detail=detail):
-                raise from_code(error, detail)
-            case other:
-                raise LanderError(f"the supervisor answered with {other.kind}; client and supervisor differ in version")
+        return accepted(decode(self._socket.recv()))
 
 
 def shut_down(home: Path, *, only_if_idle: bool = False) -> bool:

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from lander.app import client
+from lander.app.conversation import raise_if_refused
 from lander.app.home_decision import decided
 from lander.home.lock import is_full
-from lander.protocol.commands import Command, CompactLog, DeleteExperiment, Refused
-from lander.protocol.errors import HomeError, LanderError, UsageError, from_code
+from lander.protocol.commands import CompactLog, DeleteExperiment
+from lander.protocol.errors import HomeError, LanderError, UsageError
 from lander.protocol.text import named
 from lander.store.log.reader import Reader
 from lander.store.log.stored_events import consequential
@@ -58,7 +59,7 @@ def _refuse(reader: Reader, command: DeleteExperiment) -> None:
     from lander.supervisor.core.timers import Timers
 
     state = fold(consequential(reader.connection))
-    _raise_if_refused(decide(state, command, time.time(), Timers(), leaving=True).answer)
+    raise_if_refused(decide(state, command, time.time(), Timers(), leaving=True).answer)
 
 
 def _decision(reader: Reader, name: str) -> str:
@@ -83,7 +84,7 @@ def delete(home: Path, found: Doomed) -> None:
     decided(
         home,
         lambda supervisor: _ask(home, supervisor, command),
-        lambda: _raise_if_refused(decide_alone(home, command)),
+        lambda: raise_if_refused(decide_alone(home, command)),
     )
 
 
@@ -102,11 +103,6 @@ def _ask(home: Path, supervisor: client.Client, command: DeleteExperiment) -> No
 def _begun(home: Path, name: str) -> str:
     with Reader(home) as reader:
         return "deleted, and not erased yet" if reader.deleted_at(name) is not None else "not deleted yet"
-
-
-def _raise_if_refused(answer: Command | None) -> None:
-    if isinstance(answer, Refused):
-        raise from_code(answer.error, answer.detail)
 
 
 def compact(home: Path) -> tuple[int, int]:

@@ -10,13 +10,14 @@ from typing import Final
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
+from lander.app.conversation import accepted, dealer
 from lander.home import keys
 from lander.home.durable_files import unfinished
 from lander.home.tokens import Token
 from lander.protocol import versions
-from lander.protocol.commands import Accepted, Command, Enrol, Hello, Refused
-from lander.protocol.errors import LanderError, NotFoundError, UsageError, from_code
-from lander.protocol.wire import MAX_MESSAGE, decode, encode
+from lander.protocol.commands import Accepted, Command, Enrol, Hello
+from lander.protocol.errors import NotFoundError, UsageError
+from lander.protocol.wire import decode, encode
 
 ANSWER_MILLISECONDS: Final = 20_000
 KEY: Final = "host"
@@ -57,42 +58,28 @@ def enrol(endpoint: str, token: Token, home: Path, name: str) -> Enrolment:
 
 
 class _Ask:
-    def __init__(self, dealer: "zmq.Socket[bytes]", endpoint: str) -> None:
-        self._dealer = dealer
+    def __init__(self, socket: "zmq.Socket[bytes]", endpoint: str) -> None:
+        self._socket = socket
         self._endpoint = endpoint
 
     def __call__(self, command: Command) -> Accepted:
-        self._dealer.send(encode(command))
-        if not self._dealer.poll(ANSWER_MILLISECONDS):
+        self._socket.send(encode(command))
+        if not self._socket.poll(ANSWER_MILLISECONDS):
             raise NotFoundError(f"{self._endpoint}: the supervisor does not answer")
-        match decode(self._dealer.recv()):
-            case Accepted() as accepted:
-                return accepted
-            case Refused(error=error, detail=detail):
-                raise from_code(error, detail)
-            case other:
-                raise LanderError(f"{self._endpoint}: answered with {other.kind}; the supervisor is of another version")
+        return accepted(decode(self._socket.recv()))
 
 
 @contextmanager
 def _conversation(endpoint: str, token: Token) -> Iterator[_Ask]:
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    dealer = context.socket(zmq.DEALER)
-    monitor = dealer.get_monitor_socket(_OUTCOMES)
-    try:
-        pair = token.keys
-        dealer.curve_serverkey = token.server_key.encode()
-        dealer.curve_publickey, dealer.curve_secretkey = pair.public.encode(), pair.secret.encode()
-        dealer.setsockopt(zmq.LINGER, 0)
-        dealer.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE)
-        dealer.connect(endpoint)
-        _shake_hands(monitor, endpoint)
-        yield _Ask(dealer, endpoint)
-    finally:
-        dealer.disable_monitor()
-        monitor.close(linger=0)
-        dealer.close(linger=0)
-        context.term()
+    with dealer(token.server_key, token.keys) as socket:
+        monitor = socket.get_monitor_socket(_OUTCOMES)
+        try:
+            socket.connect(endpoint)
+            _shake_hands(monitor, endpoint)
+            yield _Ask(socket, endpoint)
+        finally:
+            socket.disable_monitor()
+            monitor.close(linger=0)
 
 
 def _shake_hands(monitor: "zmq.Socket[bytes]", endpoint: str) -> None:

@@ -1,16 +1,15 @@
 """The experiments that are asked for: by state, environment, age and tag. Imports little, because `list` must start fast."""
 
-import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, get_args
 
+from lander.app.durations import seconds_in
 from lander.protocol.errors import UsageError
 from lander.protocol.states import QUARANTINED, RunState
 from lander.store.projections.listing import ListedExperiment
 
 STATES: Final[tuple[str, ...]] = (*get_args(RunState), QUARANTINED)
-_SECONDS: Final = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _MOST_NAMED: Final = 12
 
 
@@ -69,9 +68,9 @@ def _check(option: str, given: Collection[str], known: Iterable[str]) -> None:
 
 def seconds_of(option: str, text: str) -> float:
     """An age such as `7d`, in seconds; raises `UsageError` for any other text."""
-    found = re.fullmatch(r"([0-9]{1,6})([mhdw])", text)
+    found = seconds_in(text, "mhdw")
     if found is None:
         from lander.protocol.refusals import shown
 
         raise UsageError(f"{option}: found {shown(text)}; must be a number with m, h, d or w, such as 30m, 12h, 7d or 2w")
-    return float(found[1]) * _SECONDS[found[2]]
+    return found

@@ -1,10 +1,10 @@
 """Reading a token from a file: it is as good as a key until it is used, so nobody else may be able to read it."""
 
 import os
-import stat
 import sys
 from pathlib import Path
 
+from lander.home.keys import check_private
 from lander.home.regular_file import open_regular
 from lander.home.tokens import MAX_CHARACTERS, Token, parse
 from lander.protocol.errors import UsageError
@@ -16,9 +16,7 @@ def read_token(file: str) -> Token:
         return parse(sys.stdin.readline(MAX_CHARACTERS + 2))
     try:
         with open_regular(Path(file)) as opened:
-            mode = stat.S_IMODE(os.fstat(opened.fileno()).st_mode)
-            if mode & 0o077:
-                raise UsageError(f"{file}: others may read this token (mode {mode:04o}); run chmod 600 on it")
+            check_private(Path(file), os.fstat(opened.fileno()), "600", "token")
             content = opened.read(MAX_CHARACTERS + 2)
     except OSError as error:
         raise UsageError(f"{file}: cannot be read: {error.strerror}") from error

@@ -53,8 +53,8 @@ def default_name() -> str:
 
 def check_head(head: str) -> str:
     """`HOST:PORT`; raises `UsageError` for anything else."""
-    host, _, port = head.rpartition(":")
-    if not re.fullmatch(r"[A-Za-z0-9.-]{1,253}", host) or not port.isdecimal() or not 0 < int(port) < 1 << 16:
+    parts = address.host_and_port(head)
+    if parts is None or parts[1] == 0:
         raise UsageError(f"{head}: is no HOST:PORT, such as head.lab:7411")
     return head
 
@@ -95,23 +95,18 @@ def prepare(worker: Worker, token: Token | None, shared: Path | None) -> enrolme
         raise UsageError(f"{worker.home}: is the home of a supervisor; start the worker with another --home")
     if is_locked(worker.home):
         raise ConflictError(f"{worker.home}: a worker with this home runs already; start another one with another --home")
-    known = enrolment.remembered(worker.home)
-    if token is None and known is None:
+    known = token or enrolment.remembered(worker.home)
+    if known is None:
         raise UsageError(f"{worker.home}: no worker of this home is enrolled yet; give it a token with --token-file")
-    server_key = token.server_key if token is not None else known.server_key if known is not None else ""
     if shared is not None:
         make_directory(worker.home)
-        share(worker.home, shared, server_key)
+        share(worker.home, shared, known.server_key)
     elif not all((worker.home / name).is_symlink() for name in _SHARED):
         raise UsageError(
             "files do not travel between machines yet: --shared DIR names the supervisor's home, where this machine sees it"
         )
     same_bits.require((worker.home / ARTIFACTS).resolve().parent)
-    if token is not None:
-        known = enrolment.enrol(worker.endpoint, token, worker.home, worker.name)
-    if known is None:
-        raise UsageError(f"{worker.home}: not enrolled")
-    return known
+    return enrolment.enrol(worker.endpoint, known, worker.home, worker.name) if isinstance(known, Token) else known
 
 
 def become_agent(worker: Worker, enrolled: enrolment.Enrolment) -> NoReturn:

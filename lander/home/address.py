@@ -1,6 +1,7 @@
 """`supervisor.json`: the address of the running supervisor. After a crash the file remains, with the last address."""
 
 import json
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -27,6 +28,12 @@ class Address:
     def port(self) -> int:
         """The port of the endpoint."""
         return int(self.endpoint.rpartition(":")[2])
+
+
+def host_and_port(text: str) -> tuple[str, int] | None:
+    """The two of `HOST:PORT`; None for anything else. The host is a name or an address of IPv4."""
+    found = re.fullmatch(r"([A-Za-z0-9.-]{1,253}):([0-9]{1,5})", text)
+    return (found[1], int(found[2])) if found is not None and int(found[2]) < 1 << 16 else None
 
 
 def write(home: Path, address: Address) -> None:

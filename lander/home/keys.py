@@ -39,7 +39,7 @@ def load_or_create(home: Path, name: str) -> KeyPair:
     try:
         make_private(home)
         make_private(directory)
-        _check_private(directory, directory.stat(), "700")
+        check_private(directory, directory.stat(), "700")
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
@@ -65,38 +65,42 @@ def load(home: Path, name: str) -> KeyPair:
     """The key pair stored in the home under this name; raises `HomeError` as `load_or_create` does."""
     path = home / "keys" / f"{name}.key"
     try:
-        _check_private(path.parent, path.parent.stat(), "700")
+        check_private(path.parent, path.parent.stat(), "700")
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode):
                 raise HomeError(f"{path}: not a file, so not a secret key; remove it to have a new one made")
-            _check_private(path, found, "600")
+            check_private(path, found, "600")
             secret = file.read(_MAX_BYTES).strip()
     except OSError as error:
         raise HomeError(f"{path}: cannot be read: {error.strerror}") from error
     return _pair(secret, path)
 
 
-def _check_private(path: Path, found: os.stat_result, mode: str) -> None:
+def check_private(path: Path, found: os.stat_result, mode: str, what: str = "secret") -> None:
+    """Raise `HomeError` unless what is `found` at this path belongs to this user alone; `mode` is what it should have."""
     if found.st_uid != os.geteuid():
         raise HomeError(
-            f"{path}: belongs to user {found.st_uid}, who can read this secret, and not to user {os.geteuid()}, who runs this;"
+            f"{path}: belongs to user {found.st_uid}, who can read this {what}, and not to user {os.geteuid()}, who runs this;"
             " run as its owner, or choose another --home"
         )
     if stat.S_IMODE(found.st_mode) & 0o077:
-        raise HomeError(f"{path}: others may read this secret (mode {stat.S_IMODE(found.st_mode):04o}); run chmod {mode} on it")
+        raise HomeError(f"{path}: others may read this {what} (mode {stat.S_IMODE(found.st_mode):04o}); run chmod {mode} on it")
 
 
 def of_attempt(supervisor: KeyPair, run: str, epoch: int) -> KeyPair:
     """The key pair of one attempt: HMAC-SHA256 under the supervisor's secret, used as a Curve25519 secret key."""
-    secret = hmac.digest(supervisor.secret.encode(), f"{run}\n{epoch}".encode(), hashlib.sha256)
-    return _pair(z85.encode(secret), None)
+    return _derived(supervisor, f"{run}\n{epoch}")
 
 
 def of_token(supervisor: KeyPair, token: str) -> KeyPair:
     """The key pair of whoever holds a token: derived as `of_attempt`, in a domain of its own, since no run is called so."""
-    secret = hmac.digest(supervisor.secret.encode(), f"token\n{token}".encode(), hashlib.sha256)
+    return _derived(supervisor, f"token\n{token}")
+
+
+def _derived(supervisor: KeyPair, what: str) -> KeyPair:
+    secret = hmac.digest(supervisor.secret.encode(), what.encode(), hashlib.sha256)
     return _pair(z85.encode(secret), None)
 
 

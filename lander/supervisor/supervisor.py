@@ -30,12 +30,12 @@ from lander.supervisor.core.effects import EraseExperiment
 from lander.supervisor.core.fold import evolve, fold
 from lander.supervisor.core.messages import Enrolment, Message
 from lander.supervisor.core.silence import LOST_SECONDS
+from lander.supervisor.core.standing import LOCAL_HOST
 from lander.supervisor.core.state import State
 from lander.supervisor.erasing import Erasing, compacted
 from lander.supervisor.fence import Fence
 from lander.supervisor.gate import Gate, Principal, Received
 from lander.supervisor.intake import Intake
-from lander.supervisor.launchers.local import NAME as LOCAL_HOST
 from lander.supervisor.launchers.local import LocalHost
 from lander.supervisor.orders import carry_out
 from lander.supervisor.principals import Principals

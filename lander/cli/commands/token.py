@@ -1,14 +1,10 @@
 """`lander-ctl token`: let a worker on another machine in."""
 
-import re
-from typing import Final
-
 import click
 
+from lander.app.durations import seconds_in
 from lander.cli.options import CommandSettings, common
 from lander.cli.terminal import show
-
-_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 class _Duration(click.ParamType[float]):
@@ -19,10 +15,10 @@ class _Duration(click.ParamType[float]):
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
         if isinstance(value, float):
             return value
-        found = re.fullmatch(r"(\d{1,6})([smhd])", str(value))
-        if found is None or not int(found[1]):
+        found = seconds_in(str(value), "smhd")
+        if not found:
             self.fail(f"{value}: is no time such as 30s, 90m, 1h or 7d", param, ctx)
-        return float(found[1]) * _UNITS[found[2]]
+        return found
 
 
 @click.command()

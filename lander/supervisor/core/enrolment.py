@@ -5,10 +5,8 @@ from lander.protocol import events as e
 from lander.protocol.errors import ConflictError, NotFoundError, UsageError
 from lander.supervisor.core.decision import Decision
 from lander.supervisor.core.messages import Enrolment
-from lander.supervisor.core.standing import TokenStanding
+from lander.supervisor.core.standing import LOCAL_HOST, TokenStanding
 
-LOCAL_HOST = "local"
-"""The name of the host on the supervisor's own machine, which no other may have."""
 _ANOTHER = "lander-ctl token makes another"
 
 

@@ -88,19 +88,19 @@ def _with_host(state: State, host: HostStanding) -> State:
     return replace(state, hosts={**state.hosts, host.name: host}, slots=state.slots.offered(host.name, *offer))
 
 
-def of_host(handler: Callable[[State, str, Any], State]) -> Callable[[State, e.Recorded, Any], State]:
+def _by_name(handler: Callable[[State, str, Any], State]) -> Callable[[State, e.Recorded, Any], State]:
     """A handler of events, from one that takes the name of a host or token."""
     return lambda state, recorded, event: handler(state, recorded.stream.partition(":")[2], event)
 
 
 HANDLERS: Final[Mapping[type[e.Event | e.Unreadable], Callable[[State, e.Recorded, Any], State]]] = {
-    e.HostJoined: of_host(_host_joined),
-    e.HostLeft: of_host(_host_gone),
-    e.HostLost: of_host(_host_gone),
-    e.HostEnrolled: of_host(_host_enrolled),
-    e.HostRevoked: of_host(_host_revoked),
-    e.HostDrained: of_host(_host_drained),
-    e.HostReopened: of_host(_host_reopened),
-    e.TokenIssued: of_host(_token_issued),
-    e.TokenRevoked: of_host(_token_revoked),
+    e.HostJoined: _by_name(_host_joined),
+    e.HostLeft: _by_name(_host_gone),
+    e.HostLost: _by_name(_host_gone),
+    e.HostEnrolled: _by_name(_host_enrolled),
+    e.HostRevoked: _by_name(_host_revoked),
+    e.HostDrained: _by_name(_host_drained),
+    e.HostReopened: _by_name(_host_reopened),
+    e.TokenIssued: _by_name(_token_issued),
+    e.TokenRevoked: _by_name(_token_revoked),
 }

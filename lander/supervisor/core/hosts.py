@@ -1,6 +1,7 @@
 """Hosts: what it means for a host's runs when the host joins, rejoins or is lost."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from lander.protocol import commands as c
 from lander.protocol import events as e
@@ -15,9 +16,8 @@ from lander.supervisor.core.standing import Attempt, HostStanding, RunStanding
 def join_host(decision: Decision, message: c.JoinHost) -> None:
     """Record a host that joins or rejoins, and reconcile the trainers alive there with the attempts recorded for it."""
     before = decision.state.hosts.get(message.name)
-    drained = before is not None and before.drained
-    joined = HostStanding(message.name, message.pid, message.incarnation, message.cpus, message.gpus, drained=drained)
-    if before != joined:
+    joined = HostStanding(message.name, message.pid, message.incarnation, message.cpus, message.gpus)
+    if before is None or replace(before, drained=False) != joined:
         decision.say(
             e.host_stream(message.name),
             e.HostJoined(

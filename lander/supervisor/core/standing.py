@@ -1,6 +1,7 @@
 """The standing of each run, experiment and host: the values that the state is made of."""
 
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from lander.protocol import events as e
 from lander.protocol.code import Code
@@ -8,6 +9,9 @@ from lander.protocol.experiment import Arm, Experiment
 from lander.protocol.states import LIVE, TERMINAL, UNDER_WAY, ExperimentState, RunState
 from lander.supervisor.core.annotations import Annotations
 from lander.supervisor.core.stop_reasons import MEANINGS
+
+LOCAL_HOST: Final = "local"
+"""The name of the host on the supervisor's own machine, which no other may have."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ from typing import Final
 
 from lander.home.keys import KeyPair
 from lander.home.processes import AGENT, processes_of
+from lander.supervisor.core.standing import LOCAL_HOST
 
 LOG: Final = logging.getLogger(__name__)
-NAME: Final = "local"
 LEAVE_SECONDS: Final = 15.0
 """Seconds between SIGTERM and SIGKILL for a dismissed agent; it has no trainers left to end, unless the disk is full."""
 RESTART_SECONDS: Final = 1.0
@@ -88,7 +88,7 @@ class LocalHost:
     def _spawn(self) -> int:
         self._incarnation = secrets.token_hex(8)
         settings = {
-            "name": NAME,
+            "name": LOCAL_HOST,
             "home": str(self._home),
             "public_key": self._keys.public,
             "secret_key": self._keys.secret,
