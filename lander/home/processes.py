@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 SUPERVISOR: Final = "lander.supervisor"
 AGENT: Final = "lander.actors.host.agent"
+TRANSFER: Final = "lander.transfer.server"
 ZYGOTE: Final = "lander.actors.host.zygote"
 """The module of the zygote, and of what it has forked: the guard, trainers, and what those have forked."""
 

@@ -47,19 +47,28 @@ _SHORT: Final = TRAINER_KINDS - {EvaluationFinished.kind}
 """The kinds of a trainer, without the one that lists episodes, whose number the user chooses."""
 
 
-def encode(command: Command) -> bytes:
-    """One command as one frame."""
-    frame: bytes = msgpack.packb([command.kind, command.model_dump(exclude_defaults=True)])
+def encode(message: Message) -> bytes:
+    """One message as one frame."""
+    frame: bytes = msgpack.packb([message.kind, message.model_dump(exclude_defaults=True)])
     if len(frame) > MAX_FRAME:
-        raise WireError(f"{command.kind} of {len(frame)} bytes is over the frame limit of {MAX_FRAME}")
+        raise WireError(f"{message.kind} of {len(frame)} bytes is over the frame limit of {MAX_FRAME}")
     return frame
 
 
 def decode(frame: bytes) -> Command:
     """The command in one frame; raises `WireError` for anything else."""
-    match _unpack_checked(frame):
-        case (str(kind), dict(fields)) if kind in COMMAND_TYPES:
-            return _validate(COMMAND_TYPES[kind], fields)
+    return _message(_unpack_checked(frame), COMMAND_TYPES)
+
+
+def decode_short(frame: bytes, types: Mapping[str, type[M]]) -> M:
+    """The message of one of these types, whose arrays are short, in one frame; raises `WireError` for anything else."""
+    return _message(_unpack(frame, _unpack_short), types)
+
+
+def _message(unpacked: Any, types: Mapping[str, type[M]]) -> M:
+    match unpacked:
+        case (str(kind), dict(fields)) if kind in types:
+            return _validate(types[kind], fields)
         case (str(kind), dict()):
             raise WireError(f"unknown kind of command: {kind[:64]!r}")
     raise WireError("a frame is [kind, fields]")

@@ -1,0 +1,273 @@
+"""The worker's side: sends files to the home, and fetches files from it, over any number of lost connections."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import zmq
+
+from lander.home.clock import elapsed
+from lander.home.heartbeat import set_heartbeat
+from lander.home.keys import KeyPair
+from lander.home.partial_artifact import has_artifact
+from lander.home.regular_file import open_regular
+from lander.protocol.errors import LanderError, WireError
+from lander.protocol.transfer import (
+    MAX_FILES,
+    Absent,
+    Ask,
+    Chunk,
+    Have,
+    Offer,
+    RefuseFile,
+    TransferMessage,
+    Want,
+    Welcome,
+    decode_transfer,
+)
+from lander.protocol.wire import encode
+from lander.transfer.door import MAX_MESSAGE
+from lander.transfer.mail import Mail
+from lander.transfer.receiving import Receiving
+from lander.transfer.sending import Sending
+from lander.transfer.window import Bucket
+
+CONNECT_MS: Final = 3000
+"""After this time, an attempt to connect is given up for the next one: the kernel's own limit is minutes."""
+REPEAT_SECONDS: Final = 5.0
+"""After this time without a word from the home, it is told again what is offered and asked for."""
+_HOME: Final = "home"
+"""The only peer."""
+
+
+class RefusedFileError(LanderError):
+    """A file cannot be sent: it is not what its name says, or cannot be read. `file` is its SHA-256."""
+
+
+class AbsentError(LanderError):
+    """The home does not have a file, or what it has is not what its name says. `file` is its SHA-256."""
+
+
+@dataclass(slots=True, eq=False)
+class _Awaited:
+    """A file that calls wait for; `done` has what is wrong with it, or nothing."""
+
+    path: Path | None = None
+    size: int = 0
+    calls: int = 0
+    done: asyncio.Future[str] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class Transfer:
+    """One connection to the home's server. Its calls may be made at the same time, in one event loop.
+
+    `home` is this machine's own, into whose `artifacts` files are fetched; `pair` is this host's key pair.
+    """
+
+    def __init__(self, home: Path, endpoint: str, server_key: str, pair: KeyPair) -> None:
+        self._home = home
+        self._endpoint = endpoint
+        self._server_key = server_key
+        self._pair = pair
+        self._outgoing: dict[str, _Awaited] = {}
+        self._incoming: dict[str, _Awaited] = {}
+        self._offered: set[str] = set()
+        self._asked: set[str] = set()
+        self._heard = 0.0
+        self._tasks: list[asyncio.Task[None]] = []
+
+    _context: zmq.Context[Any]
+    _mail: Mail
+    _receiving: Receiving
+    _sending: Sending
+
+    async def send(self, files: Mapping[str, Path]) -> None:
+        """Return when the home has all these files, by SHA-256, whole and durable.
+
+        Raises `RefusedFileError` for the first that cannot be sent; the others may or may not be there by then.
+        """
+        self._open()
+        sizes = await asyncio.to_thread(lambda: {sha256: _size(sha256, path) for sha256, path in files.items()})
+        for sha256, size in sizes.items():
+            self._outgoing.setdefault(sha256, _Awaited(files[sha256], size))
+        for sha256, problem in (await self._wait(self._outgoing, sizes)).items():
+            raise RefusedFileError(f"{files[sha256]}, for {sha256}: {problem}", file=sha256)
+
+    async def fetch(self, sha256s: Sequence[str]) -> None:
+        """Return when all these files are in this home's `artifacts`, whole and durable; raises `AbsentError`."""
+        self._open()
+        missing = await asyncio.to_thread(lambda: [each for each in sha256s if not has_artifact(self._home, each)])
+        for sha256 in missing:
+            self._incoming.setdefault(sha256, _Awaited())
+        for sha256, problem in (await self._wait(self._incoming, missing)).items():
+            raise AbsentError(f"{sha256}: {problem}", file=sha256)
+
+    async def close(self) -> None:
+        """Close the connection. Calls under way do not return any more: cancel them."""
+        if not self._tasks:
+            return
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+        await self._receiving.close()
+        self._mail.close()
+        self._context.destroy(linger=0)
+
+    # ------------------------------------------------------------------------------------------------ waiting
+
+    async def _wait(self, table: dict[str, _Awaited], names: Iterable[str]) -> dict[str, str]:
+        """Wait until all of these are done, or one has a problem; returns the problems."""
+        awaited = {name: table[name] for name in names}
+        for each in awaited.values():
+            each.calls += 1
+        try:
+            self._say_more()
+            left = {each.done for each in awaited.values()}
+            while left and not any(each.done.done() and each.done.result() for each in awaited.values()):
+                _, left = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
+            return {name: each.done.result() for name, each in awaited.items() if each.done.done() and each.done.result()}
+        finally:
+            for name, each in awaited.items():
+                each.calls -= 1
+                if each.calls == 0 and table.get(name) is each:
+                    del table[name]
+                    self._drop(table, name)
+
+    def _drop(self, table: dict[str, _Awaited], name: str) -> None:
+        """No call waits for this file any more."""
+        self._offered.discard(name)
+        self._asked.discard(name)
+        if table is self._incoming:
+            self._receiving.unwanted(name)
+
+    def _done(self, table: dict[str, _Awaited], name: str, problem: str = "") -> None:
+        awaited = table.pop(name, None)
+        if awaited is not None and not awaited.done.done():
+            awaited.done.set_result(problem)
+        (self._offered if table is self._outgoing else self._asked).discard(name)
+
+    # ------------------------------------------------------------------------------------------------ talking
+
+    def _open(self) -> None:
+        if self._tasks:
+            return
+        self._context = zmq.Context()
+        socket = self._context.socket(zmq.DEALER)
+        self._connect(socket)
+        self._mail = Mail(socket)
+        free = Bucket(None, 0)
+        self._receiving = Receiving(self._home, self._say, self._landed, self._refuse, free)
+        self._sending = Sending(self._say, self._locate, free)
+        self._tasks = [asyncio.create_task(each) for each in (self._receive(), self._sending.run(), self._repeat())]
+
+    def _connect(self, socket: zmq.Socket[Any]) -> None:
+        socket.curve_serverkey = self._server_key.encode()
+        socket.curve_publickey = self._pair.public.encode()
+        socket.curve_secretkey = self._pair.secret.encode()
+        socket.setsockopt(zmq.PROBE_ROUTER, 1)  # a word at each new connection, which the home answers: all is said again
+        socket.setsockopt(zmq.IMMEDIATE, 1)
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE)
+        socket.setsockopt(zmq.RCVHWM, 0)  # the home sends what it was asked for, and libzmq aborts with a full queue
+        socket.setsockopt(zmq.SNDHWM, 0)
+        socket.setsockopt(zmq.CONNECT_TIMEOUT, CONNECT_MS)
+        socket.setsockopt(zmq.RECONNECT_IVL, 100)
+        socket.setsockopt(zmq.RECONNECT_IVL_MAX, 5000)
+        set_heartbeat(socket)
+        socket.connect(self._endpoint)
+
+    def _say(self, name: str, message: TransferMessage) -> bool:
+        if isinstance(message, Absent):  # one of the files to be sent cannot be read
+            self._done(self._outgoing, message.sha256, message.detail or "is offered no more")
+        return self._mail.send(encode(message))
+
+    def _say_more(self) -> None:
+        """Offer and ask for what has not been, as long as not too much is unanswered: one message at a time."""
+        self._say_some(
+            self._outgoing, self._offered, lambda names: Offer(files=tuple((n, self._outgoing[n].size) for n in names))
+        )
+        self._say_some(self._incoming, self._asked, lambda names: Ask(sha256s=names))
+
+    async def _receive(self) -> None:
+        while True:
+            for frames in await self._mail.receive():
+                self._heard = elapsed()
+                with contextlib.suppress(WireError):  # its sender is authenticated: a newer one says what is not known here
+                    self._handle(decode_transfer(frames[-1].bytes))
+            await asyncio.sleep(0)
+
+    def _handle(self, message: TransferMessage) -> None:
+        match message:
+            case Welcome():
+                self._sending.moved(_HOME)
+                self._receiving.moved(_HOME)
+                self._say_again()
+            case Want():
+                self._sending.asked(_HOME, message)
+            case Chunk():
+                self._receiving.arrived(_HOME, message)
+            case Have(sha256s=sha256s):
+                for sha256 in sha256s:
+                    self._done(self._outgoing, sha256)
+                self._say_more()
+            case RefuseFile(sha256=sha256, detail=detail):
+                self._done(self._outgoing, sha256, detail)
+            case Offer(files=files):
+                self._receiving.offered(_HOME, [each for each in files if each[0] in self._incoming])
+            case Absent(sha256=sha256, detail=detail):
+                self._done(self._incoming, sha256, detail or "the home does not have it")
+                self._receiving.absent(_HOME, sha256)
+                self._say_more()
+            case _:
+                pass
+
+    def _say_again(self) -> None:
+        self._offered.clear()
+        self._asked.clear()
+        self._say_more()
+
+    async def _repeat(self) -> None:
+        while True:
+            await asyncio.sleep(1.0)
+            self._receiving.check()
+            if elapsed() - self._heard > REPEAT_SECONDS and (self._outgoing or self._incoming):
+                self._heard = elapsed()
+                self._say_again()
+
+    def _say_some(
+        self, table: Mapping[str, _Awaited], said: set[str], make: Callable[[tuple[str, ...]], TransferMessage]
+    ) -> None:
+        if len(said) > MAX_FILES // 2:
+            return
+        names = tuple(islice((name for name in table if name not in said), MAX_FILES - len(said)))
+        if names and self._mail.send(encode(make(names))):
+            said.update(names)
+
+    # ------------------------------------------------------------------------------------------------ files
+
+    def _locate(self, sha256: str) -> Path | None:
+        outgoing = self._outgoing.get(sha256)
+        return None if outgoing is None else outgoing.path
+
+    def _landed(self, sha256: str, names: list[str]) -> None:
+        self._done(self._incoming, sha256)
+        self._say_more()
+
+    def _refuse(self, name: str, sha256: str, detail: str) -> None:
+        """What the home sent is not the file."""
+        self._mail.send(encode(RefuseFile(sha256=sha256, detail=detail)))
+        self._done(self._incoming, sha256, detail)
+
+
+def _size(sha256: str, path: Path) -> int:
+    try:
+        with open_regular(path) as file:
+            return os.fstat(file.fileno()).st_size
+    except OSError as error:
+        raise RefusedFileError(f"{path}, for {sha256}: cannot be read: {error}", file=sha256) from error

@@ -1,0 +1,340 @@
+"""The side that receives: asks the sources of files for piece after piece, and publishes what is whole.
+
+A source is asked for as much at a time as its window says, in turn with the others. A file has one source at a time; where it
+ends, the next source of the same content goes on. A piece that was not asked for is not taken.
+"""
+
+import asyncio
+import errno
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from lander.home.clock import elapsed
+from lander.home.partial_artifact import PartialArtifact, has_artifact
+from lander.protocol.transfer import Chunk, TransferMessage, Want
+from lander.transfer.backoff import Backoff
+from lander.transfer.window import Bucket, Window
+
+LOG: Final = logging.getLogger(__name__)
+MAX_OPEN: Final = 8
+"""Files of one source that are received at a time: while one is made durable, the others go on."""
+MAX_WANTED: Final = 1024
+"""Files of one source that are remembered; it offers the others again."""
+MAX_UNDER_WAY: Final = 64 << 20
+"""Bytes of all sources that are asked for and not written yet."""
+UNANSWERED_SECONDS: Final = 60.0
+"""After this time, a request is void: the source has forgotten it."""
+_DISK: Final = ""
+"""The name of the pauses of all files: no file is called so."""
+_FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
+"""What concerns every file."""
+
+
+class _Outcome(Enum):
+    LANDED = auto()
+    LEFT = auto()
+    """Its source is gone, or has it no more: what there is of it is kept."""
+    DAMAGED = auto()
+    """Its source sent something else."""
+    MIXED = auto()
+    """It is not what its name says, and its beginning came from somewhere else."""
+
+
+class _Request(NamedTuple):
+    length: int
+    at: float
+
+
+@dataclass(slots=True, eq=False)
+class _Incoming:
+    """A file that is being received."""
+
+    sha256: str
+    size: int
+    source: "_Source"
+    expected: int = 0
+    """Where the next piece to arrive begins."""
+    next: int | None = None
+    """Where the next piece to ask for begins; None until the file is open."""
+    pieces: asyncio.Queue[bytes | None] = field(default_factory=asyncio.Queue)
+    """What arrived and is not written yet; None ends it early."""
+
+
+@dataclass(slots=True, eq=False)
+class _Source:
+    """One that offers files."""
+
+    name: str
+    window: Window = field(default_factory=Window)
+    wanted: dict[str, int] = field(default_factory=dict)
+    """The files that it offers and that are not here, with their sizes."""
+    requests: dict[tuple[str, int], _Request] = field(default_factory=dict)
+    incoming: list[_Incoming] = field(default_factory=list)
+    reachable: bool = True
+
+
+class Receiving:
+    """Receives files into the artifacts of a home.
+
+    `send` returns whether a source can be reached. `landed` is called with each file that is whole and durable, and with the
+    sources that offer it; `refused` with a source, a file and what is wrong with it.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        send: Callable[[str, TransferMessage], bool],
+        landed: Callable[[str, list[str]], None],
+        refused: Callable[[str, str, str], None],
+        rate: Bucket,
+    ) -> None:
+        self._home = home
+        self._send = send
+        self._landed = landed
+        self._refused = refused
+        self._rate = rate
+        self._sources: dict[str, _Source] = {}
+        self._turns: deque[_Source] = deque()
+        self._files: dict[str, _Incoming] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._backoff = Backoff()
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    # ------------------------------------------------------------------------------------------------ what a source says
+
+    def offered(self, name: str, files: Iterable[tuple[str, int]]) -> None:
+        """A source has these files, of these sizes, and they are not here."""
+        source = self._source(name)
+        for sha256, size in files:
+            if len(source.wanted) < MAX_WANTED:
+                source.wanted[sha256] = size
+        self.pump()
+
+    def arrived(self, name: str, chunk: Chunk) -> bool:
+        """Take a piece; False if it was not asked for."""
+        source = self._source(name)
+        request = source.requests.pop((chunk.sha256, chunk.offset), None)
+        if request is None or request.length != len(chunk.data):
+            return False
+        source.window.arrived(request.length, request.at, elapsed())
+        incoming = self._files.get(chunk.sha256)
+        if incoming is not None and incoming.source is source and incoming.expected == chunk.offset:
+            incoming.expected += len(chunk.data)
+            incoming.pieces.put_nowait(chunk.data)
+        else:
+            source.window.landed(request.length)
+        self.pump()
+        return True
+
+    def absent(self, name: str, sha256: str) -> None:
+        """A source has a file no more."""
+        source = self._source(name)
+        source.wanted.pop(sha256, None)
+        for key in [key for key in source.requests if key[0] == sha256]:
+            source.window.landed(source.requests.pop(key).length)
+        self._leave([each for each in source.incoming if each.sha256 == sha256])
+        self.pump()
+
+    def moved(self, name: str) -> None:
+        """A source has a new connection: what was asked on the one before is void, and is asked again."""
+        source = self._source(name)
+        self._void(source)
+        source.window.restart()
+        for incoming in source.incoming:
+            if incoming.next is not None:
+                incoming.next = incoming.expected
+        source.reachable = True
+        self.pump()
+
+    def gone(self, name: str) -> None:
+        """A source cannot be reached: its files are received from others that offer them."""
+        source = self._source(name)
+        source.reachable = False
+        self._void(source)
+        self._leave(source.incoming)
+
+    def forget(self, name: str) -> None:
+        """A source will not return."""
+        if name in self._sources:
+            self.gone(name)
+            self._turns.remove(self._sources.pop(name))
+            self.pump()
+
+    def unwanted(self, sha256: str) -> None:
+        """Nobody needs a file any more; what there is of it is kept."""
+        for name in [source.name for source in self._turns if sha256 in source.wanted]:
+            self.absent(name, sha256)
+
+    def check(self) -> None:
+        """To be called every second: ask for what had to wait, and anew for what nobody answers."""
+        now = elapsed()
+        for source in list(self._turns):
+            oldest = next(iter(source.requests.values()), None)
+            if oldest is not None and now - oldest.at > UNANSWERED_SECONDS:
+                self.moved(source.name)
+        self.pump()
+
+    def _source(self, name: str) -> _Source:
+        if name not in self._sources:
+            self._sources[name] = _Source(name)
+            self._turns.append(self._sources[name])
+        return self._sources[name]
+
+    def _void(self, source: _Source) -> None:
+        for request in source.requests.values():
+            source.window.landed(request.length)
+        source.requests.clear()
+
+    def _leave(self, files: Iterable[_Incoming]) -> None:
+        for incoming in files:
+            incoming.next = None
+            incoming.pieces.put_nowait(None)
+
+    # ------------------------------------------------------------------------------------------------ asking
+
+    def pump(self) -> None:
+        """Ask as much as may be asked for now, one piece of each source in turn."""
+        now = elapsed()
+        if self._closed or self._backoff.paused(_DISK, now):
+            return
+        idle = 0
+        under_way = sum(source.window.under_way for source in self._turns)
+        while idle < len(self._turns) and under_way < MAX_UNDER_WAY:
+            source = self._turns[0]
+            incoming = self._to_ask(source, now)
+            if incoming is None:
+                idle += 1
+            else:
+                idle = 0
+                length = min(source.window.piece, incoming.size - (incoming.next or 0))
+                if wait := self._rate.wait(length, now):
+                    self._pump_later(wait)
+                    return
+                self._ask(source, incoming, length, now)
+                under_way += length
+            self._turns.rotate(-1)
+
+    def _to_ask(self, source: _Source, now: float) -> _Incoming | None:
+        """The file of which this source is to be asked for a piece; None if there is none now."""
+        if not source.reachable:
+            return None
+        if len(source.incoming) < MAX_OPEN and len(source.incoming) < len(source.wanted):
+            self._begin(source, now)
+        if not source.window.has_room:
+            return None
+        return next((each for each in source.incoming if each.next is not None and each.next < each.size), None)
+
+    def _begin(self, source: _Source, now: float) -> None:
+        under_way = {sha256 for sha256, _ in source.requests}
+        for sha256, size in source.wanted.items():
+            if len(source.incoming) >= MAX_OPEN:
+                return
+            if sha256 not in self._files and sha256 not in under_way and not self._backoff.paused(sha256, now):
+                incoming = self._files[sha256] = _Incoming(sha256, size, source)
+                source.incoming.append(incoming)
+                task = asyncio.create_task(self._receive(incoming), name=f"receive {sha256[:8]}")
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+    def _ask(self, source: _Source, incoming: _Incoming, length: int, now: float) -> None:
+        offset = incoming.next or 0
+        source.requests[incoming.sha256, offset] = _Request(length, now)
+        source.window.asked(length)
+        incoming.next = offset + length
+        if not self._send(source.name, Want(sha256=incoming.sha256, offset=offset, length=length)):
+            self.gone(source.name)
+
+    def _pump_later(self, seconds: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(seconds, self.pump)
+
+    # ------------------------------------------------------------------------------------------------ writing
+
+    async def _receive(self, incoming: _Incoming) -> None:
+        try:
+            outcome = await self._write(incoming)
+        except OSError as error:
+            outcome = _Outcome.LEFT
+            self._failed(incoming, error)
+        finally:
+            self._end(incoming)
+        self._conclude(incoming, outcome)
+        self.pump()
+
+    async def _write(self, incoming: _Incoming) -> _Outcome:
+        if await asyncio.to_thread(has_artifact, self._home, incoming.sha256, incoming.size):
+            return _Outcome.LANDED
+        partial = await asyncio.to_thread(PartialArtifact, self._home, incoming.sha256)
+        try:
+            if partial.offset > incoming.size:
+                await asyncio.to_thread(partial.restart)
+            incoming.next = incoming.expected = partial.offset
+            while partial.offset < incoming.size:
+                self.pump()
+                if not await self._write_arrived(incoming, partial):
+                    return _Outcome.LEFT
+            if await asyncio.to_thread(partial.finish):
+                return _Outcome.LANDED
+            return _Outcome.MIXED if partial.resumed else _Outcome.DAMAGED
+        finally:
+            partial.close()
+
+    async def _write_arrived(self, incoming: _Incoming, partial: PartialArtifact) -> bool:
+        """Write what has arrived; False if nothing more will."""
+        pieces = [await incoming.pieces.get()]
+        while not incoming.pieces.empty():
+            pieces.append(incoming.pieces.get_nowait())
+        data = [piece for piece in pieces if piece is not None]
+        try:
+            await asyncio.to_thread(_append, partial, data)
+        finally:
+            incoming.source.window.landed(sum(map(len, data)))
+        return len(data) == len(pieces)
+
+    def _failed(self, incoming: _Incoming, error: OSError) -> None:
+        """Try again later: everything if the disk is full, and else this file."""
+        name = _DISK if error.errno in _FULL else incoming.sha256
+        known = self._backoff.paused(name, elapsed())
+        pause = self._backoff.failed(name, elapsed())
+        if not known:
+            LOG.warning("%s: cannot be written: %s; trying again in %.0f s", incoming.sha256, error, pause)
+
+    def _end(self, incoming: _Incoming) -> None:
+        del self._files[incoming.sha256]
+        incoming.source.incoming.remove(incoming)
+        while not incoming.pieces.empty():
+            incoming.source.window.landed(len(incoming.pieces.get_nowait() or b""))
+
+    def _conclude(self, incoming: _Incoming, outcome: _Outcome) -> None:
+        sha256, source = incoming.sha256, incoming.source
+        if outcome is _Outcome.LANDED:
+            self._backoff.succeeded(_DISK)
+            self._backoff.succeeded(sha256)
+            names = [each.name for each in self._turns if each.wanted.pop(sha256, None) is not None]
+            self._landed(sha256, names)
+        elif outcome is _Outcome.DAMAGED:
+            source.wanted.pop(sha256, None)
+            self._refused(source.name, sha256, f"the {incoming.size} bytes that were sent are not what its name says")
+        elif outcome is _Outcome.MIXED:
+            LOG.warning("%s: what there was of it was damaged; it is received from its beginning", sha256)
+
+    async def close(self) -> None:
+        """Receive nothing more; what there is of each file is kept, and goes on from there."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for source in self._turns:
+            self._leave(source.incoming)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _append(partial: PartialArtifact, pieces: Iterable[bytes]) -> None:
+    for piece in pieces:
+        partial.append(piece)

@@ -1,0 +1,286 @@
+"""`python -m lander.transfer.server HOME`: where files arrive in a home and leave it, a process beside the supervisor.
+
+It reads JSON from standard input, line by line: first its settings (`Settings`), then, at each change, `{"hosts": …}`. It ends
+when standard input does: its supervisor is gone, and the next one starts another. It prints one line of JSON on standard
+output: `{"port": N}` when it listens, or `{"error": TEXT}`. Everything else goes to standard error.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import sys
+from collections.abc import Coroutine, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import uvloop
+import zmq
+
+from lander.home.clock import elapsed
+from lander.home.keys import KeyPair
+from lander.home.layout import artifact_path
+from lander.home.partial_artifact import has_artifact
+from lander.protocol.errors import LanderError, WireError
+from lander.protocol.model import Count, CurveKey, Model
+from lander.protocol.text import cut, one_line
+from lander.protocol.transfer import (
+    Absent,
+    Ask,
+    Chunk,
+    Have,
+    Offer,
+    RefuseFile,
+    TransferMessage,
+    Want,
+    Welcome,
+    decode_transfer,
+)
+from lander.protocol.wire import encode
+from lander.transfer.door import Door
+from lander.transfer.receiving import Receiving
+from lander.transfer.sending import Sending
+from lander.transfer.window import Bucket
+
+LOG: Final = logging.getLogger(__name__)
+MAX_SETTINGS: Final = 16 << 20
+"""The longest line of settings in bytes."""
+CHECK_SECONDS: Final = 1.0
+SILENT_SECONDS: Final = 20.0
+"""After this time without a word, a host's files are received from others; it says something every few seconds."""
+UNASKED_PER_SECOND: Final = 50.0
+UNASKED_AT_ONCE: Final = 1000.0
+"""Messages that a host may send without having been asked, and at once. Above, its key is barred."""
+BARRED_SECONDS: Final = 60.0
+BURST_SECONDS: Final = 0.1
+"""With a rate cap, so much may be sent at once."""
+
+
+class Settings(Model):
+    """Where to listen, with which key, and for which hosts, by name; `rate` is the most bytes per second, None for no cap."""
+
+    listen: str
+    public_key: str
+    secret_key: str
+    hosts: Mapping[str, CurveKey]
+    rate: Count | None = None
+
+
+class TransferServer:
+    """Serves the artifacts of a home to its hosts."""
+
+    def __init__(self, home: Path, settings: Settings) -> None:
+        self._home = home
+        self._settings = settings
+        self._names: dict[str, str] = {}
+        self._routes: dict[str, bytes] = {}
+        self._heard: dict[str, float] = {}
+        self._unasked: dict[str, Bucket] = {}
+        self._barred: dict[str, float] = {}
+        self._flooded = False
+        self._logged_at = 0.0
+        self._tasks: set[asyncio.Task[None]] = set()
+        rate = Bucket(settings.rate, (settings.rate or 0) * BURST_SECONDS)
+        self._door = Door(KeyPair(settings.public_key, settings.secret_key), lambda key: self._name(key) is not None)
+        self._receiving = Receiving(home, self._send, self._landed, self._refuse_file, rate)
+        self._sending = Sending(self._send, lambda sha256: artifact_path(home, sha256), rate)
+        self.follow(settings.hosts)
+
+    def follow(self, hosts: Mapping[str, str]) -> None:
+        """Serve these hosts and no others, from the next message on."""
+        self._names = {key: name for name, key in hosts.items()}
+        for name in self._heard.keys() - hosts.keys():
+            self._forget(name)
+
+    def _forget(self, name: str) -> None:
+        self._receiving.forget(name)
+        self._sending.moved(name)
+        self._routes.pop(name, None)
+        self._heard.pop(name, None)
+
+    def _name(self, key: str) -> str | None:
+        """The host with this key, if it may speak."""
+        return self._names.get(key) if elapsed() >= self._barred.get(key, 0.0) else None
+
+    async def open(self) -> int:
+        """Listen; returns the port."""
+        return await self._door.open(self._settings.listen)
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for work in (self._receive(), self._sending.run(), self._check()):
+                tasks.create_task(work)
+
+    async def close(self) -> None:
+        """Keep what has arrived, and close the socket."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._receiving.close()
+        await self._door.close()
+
+    # ------------------------------------------------------------------------------------------------ messages
+
+    async def _receive(self) -> None:
+        while True:
+            for frames in await self._door.mail.receive():
+                try:
+                    self._admit(frames)
+                except WireError as error:
+                    self._complain(f"malformed: {error}")
+            if self._flooded:
+                self._flooded = False
+                await self._reopen()
+            await asyncio.sleep(0)
+
+    def _admit(self, frames: list[zmq.Frame]) -> None:
+        """Handle a message of a host that is known now: a key that was let in may be revoked since."""
+        key = str(frames[-1].get("User-Id"))
+        name = self._name(key)
+        if name is None or len(frames) != 2:
+            self._complain(f"a message of {len(frames)} frames, or with a key that is no longer valid")
+            self._count_unasked(key)
+            return
+        route, body = frames[0].bytes, frames[1].bytes
+        self._heard[name] = elapsed()
+        if self._routes.get(name) != route:
+            self._routes[name] = route
+            self._send(name, Welcome())  # before what is asked on this connection: the host forgets what was asked before
+            self._sending.moved(name)
+            self._receiving.moved(name)
+        if not body or not self._handle(name, decode_transfer(body)):  # libzmq begins a connection with an empty message
+            self._count_unasked(key)
+
+    def _handle(self, name: str, message: TransferMessage) -> bool:
+        """Handle a message; False if it is one of those of which a host may send only so many."""
+        match message:
+            case Chunk():
+                return self._receiving.arrived(name, message)
+            case Want():
+                return self._sending.asked(name, message)
+            case Offer(files=files):
+                self._spawn(self._consider(name, files))
+            case Ask(sha256s=sha256s):
+                self._spawn(self._offer(name, sha256s))
+            case Absent(sha256=sha256):
+                self._receiving.absent(name, sha256)
+            case RefuseFile(sha256=sha256, detail=detail):
+                LOG.warning("%s says of %s: %s; lander-ctl check looks for damaged files", name, sha256, one_line(detail))
+            case _:
+                pass
+        return False
+
+    def _count_unasked(self, key: str) -> None:
+        bucket = self._unasked.setdefault(key, Bucket(UNASKED_PER_SECOND, UNASKED_AT_ONCE))
+        if bucket.wait(1, elapsed()) and elapsed() >= self._barred.get(key, 0.0):
+            LOG.warning("%s sends what it was not asked for: refused for %.0f s", self._names.get(key), BARRED_SECONDS)
+            self._barred[key] = elapsed() + BARRED_SECONDS
+            self._flooded = True
+
+    async def _reopen(self) -> None:
+        """End the connections of barred keys; the other hosts return at once, and go on where they were."""
+        await self._door.reopen()
+        for name in list(self._heard):
+            self._forget(name)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _consider(self, name: str, files: tuple[tuple[str, int], ...]) -> None:
+        """Say which of the offered files are here, and ask for the others."""
+        here = await asyncio.to_thread(lambda: [sha256 for sha256, size in files if has_artifact(self._home, sha256, size)])
+        if name in self._heard:
+            if here:
+                self._send(name, Have(sha256s=tuple(here)))
+            self._receiving.offered(name, [each for each in files if each[0] not in here])
+
+    async def _offer(self, name: str, sha256s: tuple[str, ...]) -> None:
+        sizes = await asyncio.to_thread(lambda: {sha256: _size(self._home, sha256) for sha256 in sha256s})
+        found = tuple((sha256, size) for sha256, size in sizes.items() if size is not None)
+        if found:
+            self._send(name, Offer(files=found))
+        for sha256 in sizes.keys() - dict(found).keys():
+            self._send(name, Absent(sha256=sha256))
+
+    def _send(self, name: str, message: TransferMessage) -> bool:
+        route = self._routes.get(name)
+        return route is not None and self._door.mail.send(route, encode(message))
+
+    def _landed(self, sha256: str, names: list[str]) -> None:
+        for name in names:
+            self._send(name, Have(sha256s=(sha256,)))
+
+    def _refuse_file(self, name: str, sha256: str, detail: str) -> None:
+        LOG.warning("%s from %s: %s", sha256, name, detail)
+        self._send(name, RefuseFile(sha256=sha256, detail=detail))
+
+    def _complain(self, what: str) -> None:
+        """Log a refusal, unless another was logged within the last second."""
+        if elapsed() - self._logged_at >= 1.0:
+            self._logged_at = elapsed()
+            LOG.warning("refused: %s", one_line(cut(what)))
+
+    async def _check(self) -> None:
+        while True:
+            await asyncio.sleep(CHECK_SECONDS)
+            self._receiving.check()
+            for name, heard in list(self._heard.items()):
+                if elapsed() - heard > SILENT_SECONDS:
+                    self._forget(name)
+
+
+def _size(home: Path, sha256: str) -> int | None:
+    """The size of an artifact that is here; None for none."""
+    return artifact_path(home, sha256).stat().st_size if has_artifact(home, sha256) else None
+
+
+async def _standard_input() -> asyncio.StreamReader:
+    reader = asyncio.StreamReader(limit=MAX_SETTINGS)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    return reader
+
+
+async def _follow(server: TransferServer, lines: asyncio.StreamReader) -> None:
+    while line := await lines.readline():
+        server.follow(json.loads(line)["hosts"])
+
+
+async def serve(home: Path) -> None:
+    """Serve until standard input ends."""
+    lines = await _standard_input()
+    server = TransferServer(home, Settings.model_validate_json(await lines.readline()))
+    try:
+        _report({"port": await server.open()})
+        work = [asyncio.create_task(each) for each in (server.run(), _follow(server, lines))]
+        done, left = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        for task in done:
+            task.result()
+    finally:
+        await server.close()
+
+
+def _report(fields: Mapping[str, object]) -> None:
+    print(json.dumps(fields), flush=True)
+
+
+def main() -> int:
+    """Serve a home; an error at the start is reported on standard output."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s transfer: %(message)s")
+    os.umask(os.umask(0o022) | 0o022)
+    try:
+        uvloop.run(serve(Path(sys.argv[1])))
+    except (LanderError, OSError, ValueError) as error:
+        LOG.critical("%s", error)
+        _report({"error": str(error)})
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
