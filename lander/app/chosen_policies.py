@@ -9,7 +9,7 @@ from lander.protocol.errors import NotFoundError, UsageError
 from lander.protocol.events import CheckpointCommitted, ModelSaved
 from lander.protocol.experiment import Arm, RunKey
 from lander.store.log.reader import Reader
-from lander.store.records.checkpoint_record import best_evaluated, files_of, nearest_steps
+from lander.store.records.checkpoint_record import best_evaluated, nearest_steps
 from lander.store.records.run_record import Record
 from lander.store.records.sections import origin
 from lander.store.upkeep.integrity import sha256_of
@@ -78,7 +78,7 @@ def _at_step(reader: Reader, run: str, checkpoints: Sequence[CheckpointCommitted
 
 def _missing_files(home: Path, checkpoint: CheckpointCommitted) -> list[Path]:
     """The files of a checkpoint that no longer exist: `lander-ctl gc` deletes those that no run needs."""
-    return [path for sha256 in files_of(checkpoint) if not (path := artifact_path(home, sha256)).exists()]
+    return [path for sha256 in checkpoint.files if not (path := artifact_path(home, sha256)).exists()]
 
 
 def _best(run: str, checkpoints: Sequence[CheckpointCommitted]) -> CheckpointCommitted:

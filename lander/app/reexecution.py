@@ -25,7 +25,6 @@ from lander.protocol.states import TERMINAL
 from lander.store.log.event_store import Batch, batch_of
 from lander.store.log.reader import DATABASE, Reader
 from lander.store.projections.status import RunStatus, status
-from lander.store.records.checkpoint_record import files_of
 from lander.store.records.run_code import code_of
 from lander.store.records.run_record import Record
 from lander.store.records.sections import Section
@@ -100,7 +99,7 @@ async def _write(home: Path, batches: list[Batch]) -> None:
 
 def _link_checkpoint(scratch: Path, home: Path, run: str, checkpoint: e.CheckpointCommitted) -> None:
     """Bring a checkpoint's files into the scratch home."""
-    for sha256 in files_of(checkpoint):
+    for sha256 in checkpoint.files:
         try:
             _link(scratch, home, sha256, f"{run}: the checkpoint at step {checkpoint.step}")
         except NotFoundError as error:

@@ -89,6 +89,11 @@ def share(home: Path, shared: Path, server_key: str) -> None:
         link.symlink_to((shared / name).resolve())
 
 
+def shares(home: Path) -> bool:
+    """Whether the worker of this home writes its files where the supervisor reads them; else they travel."""
+    return all((home / name).is_symlink() for name in _SHARED)
+
+
 def prepare(worker: Worker, token: Token | None, shared: Path | None) -> enrolment.Enrolment:
     """Enrol this worker, unless it is enrolled already; raises `UsageError` for what cannot work, or would have other bits."""
     if (worker.home / DATABASE).exists():
@@ -101,11 +106,8 @@ def prepare(worker: Worker, token: Token | None, shared: Path | None) -> enrolme
     if shared is not None:
         make_directory(worker.home)
         share(worker.home, shared, known.server_key)
-    elif not all((worker.home / name).is_symlink() for name in _SHARED):
-        raise UsageError(
-            "files do not travel between machines yet: --shared DIR names the supervisor's home, where this machine sees it"
-        )
-    same_bits.require((worker.home / ARTIFACTS).resolve().parent)
+    if shares(worker.home):
+        same_bits.require((worker.home / ARTIFACTS).resolve().parent)
     return enrolment.enrol(worker.endpoint, known, worker.home, worker.name) if isinstance(known, Token) else known
 
 
@@ -120,6 +122,7 @@ def become_agent(worker: Worker, enrolled: enrolment.Enrolment) -> NoReturn:
         "endpoint": worker.endpoint,
         "server_key": enrolled.server_key,
         "guest": True,
+        "files_travel": not shares(worker.home),
         "cpus": list(worker.cpus),
     }
     reading, writing = os.pipe()

@@ -34,6 +34,14 @@ def _holds(path: Path, content: bytes) -> bool:
         return False
 
 
+def copy_artifact(home: Path, sha256: str, path: Path) -> None:
+    """Put the content of an artifact at `path`, durably; raises what `read_artifact` raises."""
+    content = read_artifact(home, sha256)
+    with unfinished(path) as file:
+        file.write_bytes(content)
+        publish(file, path)
+
+
 def read_artifact(home: Path, sha256: str) -> bytes:
     """The content of an artifact; raises `OSError` if it is missing and `ValueError` if its content has changed."""
     path = artifact_path(home, sha256)

@@ -48,6 +48,11 @@ def model_path(home: Path, run: RunKey, which: Literal["final", "best"]) -> Path
     return models_directory(home, run.experiment) / f"{_name(run)}-{which}.zip"
 
 
+def statistics_path(model: Path) -> Path:
+    """The statistics beside a model: `fast-0-best-vecnormalize.pkl`, but for the final model `fast-0-vecnormalize.pkl`."""
+    return model.with_name(f"{model.stem.removesuffix('-final')}-vecnormalize.pkl")
+
+
 def films_directory(home: Path, experiment: str) -> Path:
     """The directory of an experiment's films."""
     return experiment_directory(home, experiment) / "videos"

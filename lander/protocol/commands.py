@@ -16,6 +16,8 @@ from lander.protocol.experiment import Arm, EvaluationEnvironment, Experiment, I
 from lander.protocol.model import Count, CurveKey, Digest, Message, Model, ShortText, Text
 from lander.protocol.plain import PlainData
 
+MAX_OUTPUT: Final = 1 << 16
+"""Bytes of a trainer's output in one message."""
 TokenId = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 """The name of a token, which is no secret."""
 
@@ -308,6 +310,16 @@ class ReportResources(Message):
     sample: ResourcesSampled
 
 
+class ReportOutput(Message):
+    """What a trainer has printed from a byte of its output on; sent again until `OutputNoted` says that it is there."""
+
+    kind: ClassVar[str] = "ReportOutput"
+    run: str
+    epoch: int
+    offset: Count
+    data: Annotated[bytes, Field(max_length=MAX_OUTPUT)]
+
+
 # ---------------------------------------------------------------------------------------------------- supervisor → host
 
 
@@ -373,10 +385,26 @@ class ExitNoted(Message):
     epoch: int
 
 
+class OutputNoted(Message):
+    """So many bytes of a trainer's output are in its run's log."""
+
+    kind: ClassVar[str] = "OutputNoted"
+    run: str
+    epoch: int
+    offset: Count
+
+
 class Rejoin(Message):
     """The supervisor had declared this host lost; send `JoinHost` again."""
 
     kind: ClassVar[str] = "Rejoin"
+
+
+class TransferAt(Message):
+    """Files travel between this host and the supervisor's machine, at this port of that machine."""
+
+    kind: ClassVar[str] = "TransferAt"
+    port: Annotated[int, Field(ge=1, le=65535)]
 
 
 class DismissHost(Message):
@@ -455,10 +483,13 @@ Command = Union[  # noqa: UP007 - get_args needs a Union it can take apart at ru
     JoinHost,
     LeaveHost,
     ReportResources,
+    ReportOutput,
     StartTrainer,
     EndTrainer,
     ExitNoted,
+    OutputNoted,
     Rejoin,
+    TransferAt,
     DismissHost,
     Append,
     Acknowledged,
@@ -483,5 +514,5 @@ NEWCOMER: Final = (Hello, Enrol)
 """What the holder of a token may say."""
 NEW_WORK: Final = (SubmitExperiment, ResumeTarget, RetryTarget, DeleteExperiment, CompactLog, Ping)
 """The commands that a supervisor which is leaving refuses."""
-HOST: Final = (Hello, JoinHost, LeaveHost, TrainerExited, ReportResources)
+HOST: Final = (Hello, JoinHost, LeaveHost, TrainerExited, ReportResources, ReportOutput)
 TRAINER: Final = (Append,)

@@ -525,6 +525,11 @@ class CheckpointCommitted(Message):
     written_bytes: Count = 0
     seconds: float = 0.0
 
+    @property
+    def files(self) -> tuple[Digest, ...]:
+        """The files in `artifacts/` that it is made of."""
+        return (self.sha256, *self.pages, *self.history)
+
     @classmethod
     def forked(cls, experiment: Experiment, seed: int) -> Self | None:
         """The checkpoint at which the runs with this seed begin, with the fields they need; None if they begin at step 0."""
@@ -535,7 +540,8 @@ class CheckpointCommitted(Message):
 class ModelSaved(Message):
     """A model file is complete and durable; `path` is relative to the home.
 
-    It is the `final` model, or the `best` in evaluation so far.
+    It is the `final` model, or the `best` in evaluation so far. `statistics` names the content of the file with the statistics
+    of normalized observations and rewards beside it; older logs do not have it.
     """
 
     kind: ClassVar[str] = "ModelSaved"
@@ -543,6 +549,7 @@ class ModelSaved(Message):
     path: str
     sha256: str
     which: Literal["final", "best"] = "final"
+    statistics: Digest | None = None
 
 
 class WarningRaised(Message):

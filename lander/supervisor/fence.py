@@ -46,11 +46,16 @@ class Fence:
             if isinstance(event, e.AttemptEnded):
                 self._forget(self._principals.revoke(stream, event.epoch))
 
-    def follow_hosts(self, state: State, events: Iterable[tuple[str, e.Event]]) -> None:
-        """Let in those hosts and tokens that the state names after these events, and hear nothing more from others."""
-        if any(isinstance(event, e.HostEnrolled | e.HostRevoked | e.TokenIssued) for _, event in events):
+    def follow_hosts(self, state: State, events: Iterable[tuple[str, e.Event]]) -> bool:
+        """Let in those hosts and tokens that the state names after these events, and hear nothing more from others.
+
+        Returns whether any of them has changed.
+        """
+        changed = any(isinstance(event, e.HostEnrolled | e.HostRevoked | e.TokenIssued) for _, event in events)
+        if changed:
             for key in self._principals.follow(state.host_keys, state.tokens):
                 self._gate.forget(key)
+        return changed
 
     def _forget(self, key: str | None) -> None:
         if key is not None:

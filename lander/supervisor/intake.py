@@ -21,12 +21,18 @@ _EVENT_BYTES: Final = 1024
 
 
 class Intake:
-    """Stores batches whose sender and epoch are already checked; calls `on_failure` when the store can no longer write."""
+    """Stores batches whose sender and epoch are already checked; calls `on_failure` when the store can no longer write.
 
-    def __init__(self, gate: Gate, store: EventStore, on_failure: Callable[[], None]) -> None:
+    `settle` makes sure of the files that a batch names, before it is stored; raises `WireError` if it names wrong ones.
+    """
+
+    def __init__(
+        self, gate: Gate, store: EventStore, on_failure: Callable[[], None], settle: Callable[[c.Append], None] | None = None
+    ) -> None:
         self._gate = gate
         self._store = store
         self._on_failure = on_failure
+        self._settle = settle
         self._acknowledged: dict[str, int] = {}
         self._waiting = 0
 
@@ -38,11 +44,15 @@ class Intake:
     def store(self, key: str, command: c.Append) -> bool:
         """Store a batch and acknowledge it once it is durable; false if it cannot be read: then its trainer is fenced."""
         try:
+            if self._settle is not None:
+                self._settle(command)
             batch = Batch(command.run, command.epoch, command.first_seq, _trainer_events(command))
             self._append(batch).add_done_callback(partial(self._acknowledge, key))
         except WireError as error:
             self._fence(key, command.run, command.epoch, str(error))
             return False
+        except OSError as error:  # not acknowledged, so it is said again
+            LOG.error("%s: cannot settle the files that it names: %s", command.run, error)
         return True
 
     def record(self, stream: str, event: e.Event) -> None:

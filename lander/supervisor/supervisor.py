@@ -11,6 +11,7 @@ import os
 import signal
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +20,6 @@ from lander.home.identity import HomeIdentity
 from lander.home.lock import LOCK, show_full
 from lander.protocol import commands as c
 from lander.protocol import events as e
-from lander.protocol import versions
 from lander.protocol.errors import ConflictError, HomeError, LeavingError
 from lander.store.log.event_store import EventStore, batch_of
 from lander.store.log.reader import DATABASE
@@ -35,8 +35,10 @@ from lander.supervisor.core.state import State
 from lander.supervisor.erasing import Erasing, compacted
 from lander.supervisor.fence import Fence
 from lander.supervisor.gate import Gate, Principal, Received
+from lander.supervisor.guests import Guests
 from lander.supervisor.intake import Intake
 from lander.supervisor.launchers.local import LocalHost
+from lander.supervisor.named_files import settle_files
 from lander.supervisor.orders import carry_out
 from lander.supervisor.principals import Principals
 from lander.supervisor.watching import Watching
@@ -68,7 +70,8 @@ class Supervisor:
         self._left = asyncio.Event()
         self._leave_by = 0.0
         self._watching = Watching()
-        self._intake = Intake(self.gate, store, self._leave_at_once)
+        self._guests = Guests(home, self.gate, self.principals.supervisor)
+        self._intake = Intake(self.gate, store, self._leave_at_once, partial(settle_files, home) if listen else None)
         self._erasing = Erasing(home, store, self._leave_if_idle)
         self._local_host = LocalHost(home, self.principals.host, self._local_host_ended)
         self._leaves_when_idle = self._full = self._same_port = False
@@ -96,9 +99,11 @@ class Supervisor:
         listen = f"{interface}:{bound}" if interface else ""
         here = address.Address(self.gate.endpoint, os.getpid(), self.public_key, listen, self._advertise)
         try:
+            await self._guests.open(listen, self.state)
             address.write(self._home, here)
             self._ensure_local_host()
         except BaseException:
+            await self._guests.close()
             await self.gate.close()
             raise
         return bound
@@ -124,6 +129,7 @@ class Supervisor:
             await self._dismiss_local_host()
             if not self._identity.lost():
                 address.remove(self._home)
+        await self._guests.close()
         await self.gate.close()
 
     async def _dismiss_local_host(self) -> None:
@@ -156,9 +162,11 @@ class Supervisor:
             self._note_heartbeat(principal.name, key, command)
         match command:
             case c.Hello():
-                self.gate.send(key, _welcome(command))
+                self._guests.welcome(key, command)
             case c.Append():
                 self._append(principal, key, command)
+            case c.ReportOutput():
+                self._guests.take_output(principal.name, key, command, self.state)
             case c.ReportResources() | c.TrainerExited() if self._store.full:
                 pass  # the host repeats an exit until it is noted; to queue every repetition would fill the memory
             case c.ReportResources(sample=sample):
@@ -179,6 +187,7 @@ class Supervisor:
             case c.Enrol(public_key=public_key, name=name):
                 self._inbox.put_nowait((Enrolment(principal.name, public_key, name), key))
             case c.JoinHost() | c.LeaveHost():
+                self._guests.show_port(key)
                 self._inbox.put_nowait((command.model_copy(update={"name": principal.name}), key))
             case _ if isinstance(command, c.ShutDown | c.CompactLog | Message):
                 self._inbox.put_nowait((command, key))
@@ -228,7 +237,8 @@ class Supervisor:
             await self._store.append(*(batch_of(stream, event, at=e.microseconds(now)) for stream, event in decision.events))
         journal.write(self._home, decision.events)
         self._fence.close_ended(decision.events)
-        self._fence.follow_hosts(self.state, decision.events)
+        if self._fence.follow_hosts(self.state, decision.events):
+            self._guests.follow(self.state)
         carry_out(decision.effects, self.gate, self.principals, self._erasing, key)
         if decision.answer is not None and not any(isinstance(effect, EraseExperiment) for effect in decision.effects):
             self.gate.send(key, decision.answer)  # an erasure is answered when it is done
@@ -304,11 +314,3 @@ class Supervisor:
 
     def _local_host_ended(self, why: str) -> None:
         self._inbox.put_nowait((HostGone(LOCAL_HOST, why), ""))
-
-
-def _welcome(hello: c.Hello) -> c.Accepted | c.Refused:
-    """The answer to a peer: the version of the protocol to speak with it, or that there is none."""
-    version = versions.common(hello.oldest, hello.newest)
-    if version is None:
-        return c.Refused(error=ConflictError.code, detail=versions.refusal(hello.release, hello.oldest, hello.newest))
-    return c.Accepted(subject=str(version), detail=versions.release())

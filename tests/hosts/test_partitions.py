@@ -38,7 +38,7 @@ def wait(condition, what):
 
 
 class Cluster:
-    """A head and workers, each in a namespace; the head's home is what they share."""
+    """A head and workers, each in a namespace and with a home of its own."""
 
     def __init__(self, machines, directory):
         self.head, *self.workers = machines
@@ -61,7 +61,7 @@ class Cluster:
         token.touch(0o600)
         token.write_text(self.ctl("token", "--name", name))
         words = ["worker", f"{self.head.address}:{PORT}", "--home", self.directory / name, "--slots", "cpu=1"]
-        words += ["--token-file", token, "--shared", self.home]
+        words += ["--token-file", token]
         self.processes[name] = subprocess.Popen(machine.command(sys.executable, "-m", "lander", *words))
         wait(lambda: self.hosts().get(name, {}).get("state") == "online", f"{name} to join")
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from lander.actors.trainer.delivery import Delivery
 from lander.actors.trainer.supervision_callback import SupervisionCallback
 from lander.actors.trainer.trainer import TrainingSession
 from lander.protocol.commands import TrainerOrder
@@ -84,7 +85,8 @@ class InProcessTraining:
             monitoring=True,
             shortcuts=True,
         )
-        session: Any = TrainingSession(order, self, self.home)  # type: ignore[arg-type]  # all that is asked of a mailbox
+        mailbox: Any = self  # all that is asked of one
+        session: Any = TrainingSession(order, mailbox, Delivery(self.home, mailbox, None), self.home)
         session.build()
         self.model = session._trained
         if cut_after is not None:

@@ -23,12 +23,15 @@ import zmq
 import zmq.asyncio
 from zmq.utils.monitor import recv_monitor_message
 
+from lander.actors.host.courier import Courier
 from lander.actors.host.measuring import MB, Gpus, Meter
 from lander.actors.host.orphans import adopt_orphans
+from lander.actors.host.output import Output
 from lander.actors.host.trainers import LEAVE_SECONDS, Trainers
 from lander.actors.trainer.mailbox import Connection, connect
 from lander.home.clock import elapsed
 from lander.home.identity import HomeIdentity
+from lander.home.keys import KeyPair
 from lander.home.lock import HomeLock
 from lander.protocol import versions
 from lander.protocol.commands import (
@@ -41,16 +44,19 @@ from lander.protocol.commands import (
     Hello,
     JoinHost,
     LeaveHost,
+    OutputNoted,
     Refused,
     Rejoin,
     ReportResources,
     StartTrainer,
     TrainerExited,
     TrainerKey,
+    TransferAt,
 )
 from lander.protocol.errors import WireError
 from lander.protocol.text import cut, one_line
 from lander.protocol.wire import decode, encode
+from lander.transfer.client import Transfer
 
 _EVENTS: Final = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_DISCONNECTED
 SAMPLE_SECONDS: Final = 2.0
@@ -88,10 +94,12 @@ class HostAgent:
         self._home = Path(settings.home)
         self._identity = HomeIdentity(self._home)
         self._patience = GUEST_DISCONNECTED_SECONDS if settings.guest else MAX_DISCONNECTED_SECONDS
-        self._connection = Connection(endpoint=settings.endpoint, server_key=settings.server_key)
+        self._connection = Connection(**settings.model_dump(include=set(Connection.model_fields)))
         self._trainers = Trainers(self._home, self._connection, self._exited)
+        self._courier = Courier(self._home, self._connect_transfer) if settings.files_travel else None
         self._gpus = Gpus()
         self._meter = Meter(self._home, self._gpus)
+        self._output = Output()
         self._exits: dict[TrainerKey, TrainerExited] = {}
         self._disconnected_since: float | None = elapsed()
         self._done = asyncio.Event()
@@ -111,6 +119,8 @@ class HostAgent:
         connect(self._connection, self._settings.public_key, self._settings.secret_key, self._socket)
         for work in (self._listen(), self._watch_connection(monitor), self._measure(), self._repeat_exits()):
             self._spawn(work)
+        if self._courier is not None:
+            self._spawn(self._courier.run())
         await self._done.wait()
         await self._shut_down()
 
@@ -127,7 +137,7 @@ class HostAgent:
 
     def _exited(self, report: TrainerExited) -> None:
         self._exits[TrainerKey(run=report.run, epoch=report.epoch)] = report
-        self._spawn(self._send(report))
+        self._spawn(self._send_exit(report))
 
     # ------------------------------------------------------------------------------------------------ the supervisor
 
@@ -150,12 +160,15 @@ class HostAgent:
         match command:
             case StartTrainer(order=order):
                 if TrainerKey(run=order.run, epoch=order.epoch) not in self._exits and not self._leaving:
-                    self._trainers.start(command)
+                    self._start(command)
             case EndTrainer(run=run, epoch=epoch, grace=grace, traceback=traceback):
                 self._spawn(self._trainers.end(TrainerKey(run=run, epoch=epoch), grace, grace, traceback=traceback))
             case ExitNoted(run=run, epoch=epoch):
                 self._exits.pop(TrainerKey(run=run, epoch=epoch), None)
+                self._output.forget(TrainerKey(run=run, epoch=epoch))
                 self._exit_noted.set()
+            case OutputNoted():
+                self._output.noted(command)
             case Rejoin():
                 await self._join()
             case Accepted():  # the answer to `Hello`
@@ -167,10 +180,19 @@ class HostAgent:
             case Fenced():
                 _log(f"leaving: the supervisor accepts {self._settings.name} no more")
                 self._done.set()
+            case TransferAt(port=port):
+                if self._courier is not None:
+                    await self._courier.connect(port)
             case DismissHost():
                 self._done.set()
             case _:
                 raise WireError(f"a host agent does not take {command.kind}")
+
+    def _start(self, command: StartTrainer) -> None:
+        self._trainers.start(command)
+        if self._courier is not None:
+            key = TrainerKey(run=command.order.run, epoch=command.order.epoch)
+            self._output.follow(key, *self._trainers.log_of(key))
 
     async def _watch_connection(self, monitor: zmq.asyncio.Socket) -> None:
         """Join at every new connection; exit when there has been none for too long, or the home is gone."""
@@ -224,7 +246,12 @@ class HostAgent:
 
     async def _send_exits(self) -> None:
         for report in list(self._exits.values()):
-            await self._send(report)
+            await self._send_exit(report)
+
+    async def _send_exit(self, report: TrainerExited) -> None:
+        for piece in self._output.rest(TrainerKey(run=report.run, epoch=report.epoch)):
+            await self._send(piece)
+        await self._send(report)
 
     async def _measure(self) -> None:
         while True:
@@ -235,6 +262,8 @@ class HostAgent:
                 _log(f"cannot measure: {error}")
             else:
                 await self._send(ReportResources(sample=sample))
+            for piece in list(self._output.new()):
+                await self._send(piece)
 
     # ------------------------------------------------------------------------------------------------ leaving
 
@@ -265,7 +294,14 @@ class HostAgent:
         for task in list(self._tasks):
             task.cancel()
         self._trainers.close()
+        if self._courier is not None:
+            await self._courier.close()
         self._socket.close(linger=0)
+
+    def _connect_transfer(self, port: int) -> Transfer:
+        settings = self._settings
+        endpoint = f"{settings.endpoint.rpartition(':')[0]}:{port}"
+        return Transfer(self._home, endpoint, settings.server_key, KeyPair(settings.public_key, settings.secret_key))
 
 
 def _log(text: str) -> None:

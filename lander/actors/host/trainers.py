@@ -67,6 +67,10 @@ class Trainers:
         """For how many seconds each of `keys` has run, from its order."""
         return tuple(elapsed() - trainer.ordered_at for trainer in self._trainers.values())
 
+    def log_of(self, key: TrainerKey) -> tuple[Path, int]:
+        """The log that a trainer writes to, and its size before it."""
+        return self._trainers[key].log, self._trainers[key].log_start
+
     def measured(self) -> list[Measured]:
         """The trainers to measure."""
         return [

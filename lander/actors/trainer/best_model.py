@@ -4,16 +4,23 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
-from lander.actors.trainer.evaluation_schedule import Evaluations
-from lander.actors.trainer.saved_model import model_sha256, remove_model
+from lander.actors.trainer.evaluation_schedule import Best, Evaluations
+from lander.actors.trainer.saved_model import SavedModel, remove_model
 
 
 class BestModel:
-    """Keeps the model at `path` the one of the best evaluation; `save` writes the current policy and returns its SHA-256."""
+    """Keeps the model at `path` the one of the best evaluation.
 
-    def __init__(self, path: Path, save: Callable[[], str], evaluations: Evaluations) -> None:
+    `save` writes the current policy; `recover` says whether the file is the model of an evaluation, if need be after it was
+    fetched.
+    """
+
+    def __init__(
+        self, path: Path, save: Callable[[], SavedModel], recover: Callable[[Best], bool], evaluations: Evaluations
+    ) -> None:
         self._path = path
         self._save = save
+        self._recover = recover
         self._evaluations = evaluations
 
     def is_due(self, step: int) -> bool:
@@ -28,7 +35,8 @@ class BestModel:
         """
         best = self._evaluations.best
         if best is not None:
-            self._evaluations.best = best._replace(model=self._save())
+            saved = self._save()
+            self._evaluations.best = best._replace(model=saved.sha256, statistics=saved.statistics)
 
     def reconcile(self, step: int) -> None:
         """Make the file match the restored best: an earlier attempt may have saved another one and then lost its steps.
@@ -38,7 +46,7 @@ class BestModel:
         best = self._evaluations.best
         if best is None:
             remove_model(self._path)
-        elif best.model != model_sha256(self._path):
+        elif not self._recover(best):
             if best.step != step:
                 self._evaluations.best = best._replace(mean_return=-math.inf)
             self.keep()

@@ -1,5 +1,6 @@
 """When a checkpoint is due, and how it is written: at multiples of a frequency, so that every attempt has the same steps."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -7,6 +8,7 @@ from lander.actors.state.checkpoint import Checkpoints
 from lander.actors.trainer.disk_patience import try_to_write, write_when_disk_has_room
 from lander.actors.trainer.evaluation_schedule import Evaluations
 from lander.actors.trainer.mailbox import Mailbox
+from lander.protocol.events import CheckpointCommitted
 
 
 class _Written(NamedTuple):
@@ -18,12 +20,20 @@ class _Written(NamedTuple):
 
 
 class Checkpointing:
-    """Writes the checkpoints of one training, each boundary once."""
+    """Writes the checkpoints of one training, each boundary once; `announce` says each in the log when it may be."""
 
-    def __init__(self, checkpoints: Checkpoints, evaluations: Evaluations, mailbox: Mailbox, frequency: int) -> None:
+    def __init__(
+        self,
+        checkpoints: Checkpoints,
+        evaluations: Evaluations,
+        mailbox: Mailbox,
+        announce: Callable[[CheckpointCommitted], None],
+        frequency: int,
+    ) -> None:
         self._checkpoints = checkpoints
         self._evaluations = evaluations
         self._mailbox = mailbox
+        self._announce = announce
         self._frequency = frequency
         self._last = _Written()
         self._next = frequency
@@ -62,4 +72,4 @@ class Checkpointing:
     def _commit(self, episodes: int, *, finished: bool) -> None:
         evaluations = self._evaluations
         current, state = evaluations.of_this_step(), evaluations.capture()
-        self._mailbox.say(self._checkpoints.commit(episodes, finished=finished, evaluation=current, evaluations=state))
+        self._announce(self._checkpoints.commit(episodes, finished=finished, evaluation=current, evaluations=state))

@@ -19,14 +19,15 @@ from lander.protocol.experiment import Arm
 class Best(NamedTuple):
     """The best evaluation so far: its step, its number of episodes, and their mean return.
 
-    `model` is the SHA-256 of the model that was saved of it. It is empty until that model is saved, and None if no model is
-    to be saved, because a single evaluation at the end has nothing to be compared with.
+    `model` is the SHA-256 of the model that was saved of it, and `statistics` that of the file beside it. `model` is empty
+    until it is saved, and None if none is to be saved, because a single evaluation at the end has nothing to be compared with.
     """
 
     step: int
     episodes: int
     mean_return: float
     model: str | None = ""
+    statistics: str | None = None
 
 
 class Evaluations:

@@ -4,6 +4,7 @@ import time
 from typing import Final
 
 from lander.actors.environment.recording import Recording
+from lander.actors.trainer.delivery import Delivery
 from lander.actors.trainer.mailbox import Mailbox
 from lander.protocol.events import EpisodeFinished
 
@@ -14,10 +15,11 @@ EXCHANGE_SECONDS: Final = 0.5
 class Exchange:
     """Exchanges messages about every `EXCHANGE_SECONDS`; the speed of training since the last exchange tells the next call."""
 
-    def __init__(self, mailbox: Mailbox, recording: Recording, batch_steps: int) -> None:
+    def __init__(self, mailbox: Mailbox, delivery: Delivery, recording: Recording, batch_steps: int) -> None:
         self.episodes = 0
         """Episodes that have finished and were put in the mailbox, over all attempts."""
         self._mailbox = mailbox
+        self._delivery = delivery
         self._recording = recording
         self._batch_steps = batch_steps
         self._last_time = 0.0
@@ -34,6 +36,7 @@ class Exchange:
         for event in self._recording.drain():
             self.episodes += isinstance(event, EpisodeFinished)
             self._mailbox.say(event)
+        self._delivery.settle()
         self._mailbox.exchange()
         now = time.monotonic()
         pace = (calls - self._last_calls) / max(now - self._last_time, 1e-3)

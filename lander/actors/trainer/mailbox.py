@@ -33,10 +33,14 @@ _FRAME_BYTES: Final = MAX_FRAME // 2
 
 
 class Connection(Model):
-    """How to reach the supervisor: its endpoint and its public key."""
+    """How to reach the supervisor: its endpoint and its public key.
+
+    `files_travel` says that it is on another machine, which shares no files with this one.
+    """
 
     endpoint: str
     server_key: str
+    files_travel: bool = False
 
 
 class FencedError(LanderError):

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import gymnasium
 import numpy as np
@@ -30,22 +30,23 @@ from lander.actors.state.environment_states import Trials
 from lander.actors.trainer.best_model import BestModel
 from lander.actors.trainer.checkpointing import Checkpointing
 from lander.actors.trainer.continuation import Continuation, Restored, restore
+from lander.actors.trainer.delivery import Delivery, UndeliveredError
 from lander.actors.trainer.disk_patience import write_when_disk_has_room
 from lander.actors.trainer.evaluation_schedule import Evaluations
 from lander.actors.trainer.exchange import Exchange
+from lander.actors.trainer.file_requests import Requests
 from lander.actors.trainer.finiteness import NonFiniteError, has_non_finite_parameters
 from lander.actors.trainer.mailbox import Connection, FencedError, Mailbox, connect
 from lander.actors.trainer.replay_progress import ReplayProgress
 from lander.actors.trainer.run_logger import RunLogger, learn_options
-from lander.actors.trainer.saved_model import save_model
+from lander.actors.trainer.run_models import RunModels, Which
+from lander.actors.trainer.saved_model import SavedModel
 from lander.actors.trainer.supervision_callback import LeaveTrainingError, SupervisionCallback
-from lander.home.layout import model_path
 from lander.protocol.code import uncaptured_notice
 from lander.protocol.commands import StartTrainer, TrainerOrder
 from lander.protocol.events import (
     Cause,
     CheckpointCommitted,
-    ModelSaved,
     Resume,
     TrainingEnded,
     TrainingStarted,
@@ -56,7 +57,6 @@ from lander.protocol.experiment import RunKey
 MAX_BATCH_BYTES: Final = 1 << 18
 MAX_BATCH_STEPS: Final = 4096
 _DETAIL_CHARACTERS: Final = 4000
-Which = Literal["final", "best"]
 
 
 class OriginError(Exception):
@@ -70,9 +70,10 @@ def train(command: StartTrainer, connection: Connection, home: Path) -> int:
     with contextlib.closing(context.socket(zmq.DEALER)) as socket:
         connect(connection, command.public_key, command.secret_key, socket)
         mailbox = Mailbox(socket, order.run, order.epoch)
+        delivery = Delivery(home, mailbox, Requests(home) if connection.files_travel else None)
         signal.signal(signal.SIGTERM, lambda *_: setattr(mailbox, "stop_requested", True))
         try:
-            mailbox.say(_train(order, mailbox, home))
+            mailbox.say(_train(order, mailbox, delivery, home))
             mailbox.flush()
         except FencedError as error:
             print(error, flush=True)
@@ -80,9 +81,20 @@ def train(command: StartTrainer, connection: Connection, home: Path) -> int:
     return 0
 
 
-def _train(order: TrainerOrder, mailbox: Mailbox, home: Path) -> TrainingEnded:
+def _train(order: TrainerOrder, mailbox: Mailbox, delivery: Delivery, home: Path) -> TrainingEnded:
+    """Train, and return how it ended, when its files are where they belong; raises `FencedError`."""
+    ended = _attempt(order, mailbox, delivery, home)
+    try:
+        delivery.finish()
+    except UndeliveredError as error:
+        if ended.cause == "completed":
+            return _failure(order, "crashed", ended.step, error)
+    return ended
+
+
+def _attempt(order: TrainerOrder, mailbox: Mailbox, delivery: Delivery, home: Path) -> TrainingEnded:
     """Train, and return how it ended, for every end that the process survives; raises `FencedError`."""
-    session = TrainingSession(order, mailbox, home)
+    session = TrainingSession(order, mailbox, delivery, home)
     try:
         try:
             session.build()
@@ -121,9 +133,11 @@ def _failure(order: TrainerOrder, cause: Cause, step: int, error: Exception) -> 
 class TrainingSession:
     """One attempt: builds or restores the model, trains it, and saves it."""
 
-    def __init__(self, order: TrainerOrder, mailbox: Mailbox, home: Path) -> None:
+    def __init__(self, order: TrainerOrder, mailbox: Mailbox, delivery: Delivery, home: Path) -> None:
         self._order = order
         self._mailbox = mailbox
+        self._delivery = delivery
+        self._models = RunModels(home, RunKey.parse(order.run), delivery)
         self._home = home
         self._model: BaseAlgorithm | None = None
 
@@ -138,6 +152,7 @@ class TrainingSession:
         Raises `OriginError`, `CodeError`, and what the constructors of environment and model raise.
         """
         arm = self._order.arm
+        self._fetch_code()
         make_importable(self._home, self._order.code, self._order.directory)
         open_before = outside()
         recording = Recording(count_environments(arm), History() if self._order.replay_limit != 0 else None)
@@ -151,7 +166,14 @@ class TrainingSession:
         trials = Trials(fresh, open_before, mailbox.heartbeat, self._warn, lambda: mailbox.stop_requested)
         training = Training(self._model, recording, self._order.seed, trials, self._order.replay_limit)
         checkpoints = Checkpoints(training, self._home)
-        self._callback = self._build_callback(self._model, checkpoints, Exchange(self._mailbox, recording, batch_steps))
+        exchange = Exchange(self._mailbox, self._delivery, recording, batch_steps)
+        self._callback = self._build_callback(self._model, checkpoints, exchange)
+
+    def _fetch_code(self) -> None:
+        code = self._order.code
+        if code is not None and code.archive is not None:
+            with contextlib.suppress(FileNotFoundError):  # `make_importable` says what is missing
+                self._delivery.fetch([code.archive])
 
     def _build_callback(self, model: BaseAlgorithm, checkpoints: Checkpoints, exchange: Exchange) -> SupervisionCallback:
         """The callback with everything it uses, ready for this attempt."""
@@ -165,14 +187,13 @@ class TrainingSession:
             episodes=order.eval_episodes,
             heartbeat=self._heartbeat,
         )
-        best = model_path(self._home, RunKey.parse(order.run), "best")
         continuation = self._load(checkpoints)
         return SupervisionCallback(
             mailbox,
             exchange,
-            Checkpointing(checkpoints, evaluations, mailbox, order.checkpoint_frequency),
+            Checkpointing(checkpoints, evaluations, mailbox, self._delivery.say_checkpoint, order.checkpoint_frequency),
             evaluations,
-            BestModel(best, partial(self._save, "best"), evaluations),
+            BestModel(self._models.path("best"), partial(self._save, "best"), self._models.recover, evaluations),
             None if continuation is None else self._restore(continuation, model, checkpoints, evaluations, logger),
             self._announce,
         )
@@ -217,6 +238,7 @@ class TrainingSession:
         origin = self._order.origin
         forked = origin is not None and checkpoint.sha256 == origin.sha256
         new_episodes = forked and self._order.new_episodes
+        self._delivery.fetch(checkpoint.files)
         return Continuation(checkpoints.load(checkpoint), checkpoint.finished, forked=forked, new_episodes=new_episodes)
 
     def _announce(self, step: int, episodes: int, how: Resume) -> None:
@@ -263,11 +285,8 @@ class TrainingSession:
         if self._mailbox.stop_requested:
             raise LeaveTrainingError
 
-    def _save(self, which: Which) -> str:
-        path = model_path(Path(), RunKey.parse(self._order.run), which)  # relative to the home, as the log names it
-        sha256 = save_model(self._trained, self._home / path)
-        self._mailbox.say(ModelSaved(step=self.step, path=str(path), sha256=sha256, which=which))
-        return sha256
+    def _save(self, which: Which) -> SavedModel:
+        return self._models.save(self._trained, which)
 
 
 def _batch_steps(space: gymnasium.Space[Any], n_envs: int) -> int:

@@ -38,11 +38,6 @@ class RunCheckpoints(NamedTuple):
         return () if self.origin is None else (self.origin,)
 
 
-def files_of(checkpoint: CheckpointCommitted) -> tuple[str, ...]:
-    """The SHA-256 of each file of the checkpoint."""
-    return (checkpoint.sha256, *checkpoint.pages, *checkpoint.history)
-
-
 def best_of(means: Sequence[float | None]) -> int | None:
     """The index of the highest mean, the first among equals; None if no mean is a number."""
     numbers = [(-mean, index) for index, mean in enumerate(means) if mean is not None and not isnan(mean)]

@@ -21,7 +21,7 @@ from lander.home.regular_file import NotRegularError, open_regular
 from lander.protocol.errors import HomeError, StoreError
 from lander.store.log.reader import DATABASE, Reader, open_reader
 from lander.store.log.tombstones import tombstones
-from lander.store.records.checkpoint_record import RunCheckpoints, checkpoints_by_run, files_of
+from lander.store.records.checkpoint_record import RunCheckpoints, checkpoints_by_run
 from lander.store.records.run_code import archives
 from lander.store.upkeep.integrity import sha256_of
 from lander.store.upkeep.retention import COLLECTED, artifact_files, expected_missing
@@ -118,7 +118,7 @@ def _copy_log(path: Path, copy: Path) -> None:
 
 def _artifacts(runs: dict[str, RunCheckpoints]) -> set[str]:
     """The names of all files of checkpoints that the copied log names."""
-    return {sha256 for found in runs.values() for checkpoint in found.named for sha256 in files_of(checkpoint)}
+    return {sha256 for found in runs.values() for checkpoint in found.named for sha256 in checkpoint.files}
 
 
 def _copy_files(home: Path, copy: Path, names: set[str]) -> Iterator[Path]:

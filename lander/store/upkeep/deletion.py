@@ -18,7 +18,7 @@ from lander.protocol.events import CheckpointCommitted, CodeChanged, ExperimentS
 from lander.store.log.erasure import not_erased
 from lander.store.log.reader import Reader
 from lander.store.log.stored_events import OF_TARGET
-from lander.store.records.checkpoint_record import checkpoints_by_run, files_of
+from lander.store.records.checkpoint_record import checkpoints_by_run
 from lander.store.records.run_code import archives
 from lander.store.upkeep.retention import UNTOUCHED_SECONDS, size_of, touched
 
@@ -126,7 +126,7 @@ def _artifacts(reader: Reader, experiment: str, now: float) -> _Artifacts:
 
 def _checkpoint_files(reader: Reader, experiment: str) -> set[str]:
     events = (stored.decode() for stored in reader.events(experiment, [CheckpointCommitted.kind]))
-    return {sha256 for event in events if isinstance(event, CheckpointCommitted) for sha256 in files_of(event)}
+    return {sha256 for event in events if isinstance(event, CheckpointCommitted) for sha256 in event.files}
 
 
 def _archives_of(reader: Reader, experiment: str) -> set[str]:
@@ -143,7 +143,7 @@ def _archives(events: Iterator[object]) -> Iterator[str]:
 def _needed_by_others(reader: Reader, experiment: str) -> set[str]:
     runs = checkpoints_by_run(reader).items()
     others = (found.named for run, found in runs if experiment_of(run) != experiment)
-    needed = {sha256 for named in others for checkpoint in named for sha256 in files_of(checkpoint)}
+    needed = {sha256 for named in others for checkpoint in named for sha256 in checkpoint.files}
     return needed | archives(reader, without=experiment).keys()
 
 

@@ -19,7 +19,7 @@ from lander.store.log import chain, schema
 from lander.store.log.reader import Reader
 from lander.store.projections.projections import TABLES
 from lander.store.projections.rebuild import rebuild
-from lander.store.records.checkpoint_record import checkpoints_by_run, files_of
+from lander.store.records.checkpoint_record import checkpoints_by_run
 from lander.store.records.run_code import archives
 from lander.store.records.run_record import Record
 from lander.store.upkeep.erased_events import verify_erased
@@ -194,7 +194,7 @@ def _checkpoint_files(reader: Reader) -> dict[Path, Reference]:
         path: Reference(path, sha256, f"the checkpoint of {run} at step {checkpoint.step}")
         for run, found in runs.items()
         for checkpoint in found.named
-        for sha256 in files_of(checkpoint)
+        for sha256 in checkpoint.files
         if (path := artifact_path(reader.home, sha256)).exists() or sha256 not in gone
     }
 

@@ -16,8 +16,9 @@ from lander.home.regular_file import open_regular
 from lander.protocol.errors import StoreError
 from lander.protocol.events import CheckpointCommitted
 from lander.store.log.reader import Reader
-from lander.store.records.checkpoint_record import RunCheckpoints, best_evaluated, best_of, checkpoints_by_run, files_of
+from lander.store.records.checkpoint_record import RunCheckpoints, best_evaluated, best_of, checkpoints_by_run
 from lander.store.records.run_code import archives
+from lander.store.records.saved_models import model_files
 
 KEEP: Final = 3
 KEEP_EVERY: Final = 10
@@ -79,7 +80,7 @@ def garbage(reader: Reader, retention: Retention, now: float) -> Garbage:
     runs = checkpoints_by_run(reader)
     kept = {run: retention.kept(found.effective) for run, found in runs.items()}
     needed = _files(checkpoint for run, found in runs.items() for checkpoint in (*kept[run], *found.inherited))
-    needed |= archives(reader).keys()
+    needed |= archives(reader).keys() | model_files(reader)
     known = _files(checkpoint for found in runs.values() for checkpoint in found.named)
     all_ended = not reader.unfinished()
     files, size, recent = [], 0, 0
@@ -96,7 +97,7 @@ def garbage(reader: Reader, retention: Retention, now: float) -> Garbage:
 
 
 def _files(checkpoints: Iterable[CheckpointCommitted]) -> set[str]:
-    return {sha256 for checkpoint in checkpoints for sha256 in files_of(checkpoint)}
+    return {sha256 for checkpoint in checkpoints for sha256 in checkpoint.files}
 
 
 def artifact_files(home: Path) -> Iterator[Path]:

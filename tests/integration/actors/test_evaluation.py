@@ -21,7 +21,7 @@ from lander.actors.environment.recording import EnvironmentFailedError
 from lander.actors.state.tree import pack, unpack
 from lander.actors.trainer import evaluation as evaluation_module
 from lander.actors.trainer import evaluation_schedule
-from lander.actors.trainer import trainer as trainer_module
+from lander.actors.trainer import run_models as run_models_module
 from lander.actors.trainer.evaluation import EpisodeResult, evaluate
 from lander.actors.trainer.saved_policy import load_policy
 from lander.home.artifacts import read_artifact, write_artifact
@@ -295,7 +295,7 @@ def test_the_best_is_kept_as_checkpoint_and_as_zip(tmp_path, monkeypatch):
 
 def test_where_the_disk_does_not_take_the_best_model_training_goes_on(tmp_path, monkeypatch):
     with_returns(monkeypatch, 2.0, 1.0)
-    monkeypatch.setattr(trainer_module, "save_model", FullDisk(1, trainer_module.save_model))
+    monkeypatch.setattr(run_models_module, "save_model", FullDisk(1, run_models_module.save_model))
     done = training_of("ppo", tmp_path, eval_frequency=1000)
     done.train()
     (warning,) = done.heard(WarningRaised)

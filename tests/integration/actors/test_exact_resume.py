@@ -19,7 +19,7 @@ from lander.actors.state import state_parts
 from lander.actors.state.environment_states import EnvironmentStates
 from lander.actors.state.replay_pages import ReplayPages
 from lander.actors.trainer import disk_patience
-from lander.actors.trainer import trainer as trainer_module
+from lander.actors.trainer import run_models as run_models_module
 from lander.experiments.writing import arm_as_written
 from lander.home.artifacts import read_artifact
 from lander.home.layout import artifact_path
@@ -413,7 +413,7 @@ def test_with_a_full_disk_training_goes_on_and_its_end_waits(tmp_path, monkeypat
     full = training_of("ppo", tmp_path / "full")
     full.frequency = 10**6
     monkeypatch.setattr(checkpoint_module, "write_artifact", FullDisk(2, checkpoint_module.write_artifact))
-    monkeypatch.setattr(trainer_module, "save_model", FullDisk(2, trainer_module.save_model))
+    monkeypatch.setattr(run_models_module, "save_model", FullDisk(2, run_models_module.save_model))
     full.train()
     assert full.weights == whole.weights
     assert [checkpoint.finished for checkpoint in full.lineage()] == [True]

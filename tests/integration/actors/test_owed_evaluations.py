@@ -14,6 +14,7 @@ from lander.actors.environment.recording import EnvironmentFailedError
 from lander.actors.state.tree import pack, unpack
 from lander.actors.trainer import evaluation as evaluation_module
 from lander.actors.trainer import evaluation_schedule
+from lander.actors.trainer import run_models as run_models_module
 from lander.actors.trainer import saved_model as saved_model_module
 from lander.actors.trainer import trainer as trainer_module
 from lander.actors.trainer.best_model import BestModel
@@ -304,7 +305,7 @@ def cut_at(monkeypatch: pytest.MonkeyPatch, place: Any, name: str, call: int, *,
 def test_killed_between_a_checkpoint_and_the_best_model_of_it_the_next_attempt_saves_it(tmp_path, monkeypatch, before):
     with_returns(monkeypatch, 1.0, 2.0, 0.0, 0.0, 0.0, 0.0)
     killed = unrepeatable(tmp_path)
-    with cut_at(monkeypatch, trainer_module, "save_model", 2, before=before):
+    with cut_at(monkeypatch, run_models_module, "save_model", 2, before=before):
         killed.train()
     assert killed.lineage()[-1].step == 128
     assert on_disk(killed) is not None

@@ -1,5 +1,6 @@
 """A worker with a home and a process of its own, over the real wire: what trains there has the same bits."""
 
+import hashlib
 import json
 import os
 import signal
@@ -11,9 +12,13 @@ import pytest
 from lander.app import client, same_bits
 from lander.cli.main import main
 from lander.home import address
+from lander.home.layout import statistics_path
+from lander.store.log.reader import Reader
+from lander.store.records.run_record import Record
 from tests.support.live_home import LiveHome, experiment
 
-PPO = {"n_steps": 64, "batch_size": 64}
+PPO = {"n_steps": 64, "batch_size": 64, "normalize": True}
+HOW = {"eval_episodes": 2, "eval_frequency": 128, "checkpoint_frequency": 128}
 
 
 @pytest.fixture(scope="module")
@@ -65,15 +70,28 @@ def hosts(head, cli):
 def test_a_run_on_a_worker_has_the_bits_of_one_on_the_supervisors_machine_and_the_worker_keeps_its_identity(
     head, tmp_path, cli, token_file
 ):
-    at_home = head.carry_out(experiment("here", PPO, training_steps=256))
-    worker = start_worker(head, tmp_path / "w", "--token-file", str(token_file), "--shared", str(head.home))
+    at_home = head.carry_out(experiment("here", PPO, training_steps=256, **HOW))
+    worker = start_worker(head, tmp_path / "w", "--token-file", str(token_file))
     try:
         head.wait(lambda: hosts(head, cli).get("far", {}).get("state") == "online", "the worker to join")
         assert cli("hosts", "drain", "local", "--home", head.home)[0] == 0
-        there = head.carry_out(experiment("there", PPO, training_steps=256))
+        there = head.carry_out(experiment("there", PPO, training_steps=256, **HOW))
         assert [run["host"] for run in there["runs"]] == ["far", "far"]
         assert digests(there) == digests(at_home)
+
+        went = head.carry_out(experiment("here", PPO, training_steps=512, **HOW))
+        assert [run["host"] for run in went["runs"]] == ["far", "far"]
+        cli("hosts", "resume", "local", "--home", head.home)
+        cli("hosts", "drain", "far", "--home", head.home)
+        came = head.carry_out(experiment("there", PPO, training_steps=512, **HOW))
+        assert [run["host"] for run in came["runs"]] == ["local", "local"]
+        assert digests(went) == digests(came) == digests(head.carry_out(experiment("whole", PPO, training_steps=512, **HOW)))
+        assert bests(head, "here") == bests(head, "there") == bests(head, "whole")
+        warnings = head.events("here", "WarningRaised") + head.events("there", "WarningRaised")
+        assert all("extended from 256 to 512" in warning.message for warning in warnings)
         assert cli("check", "--home", head.home)[0] == 0
+        cli("hosts", "drain", "local", "--home", head.home)
+        cli("hosts", "resume", "far", "--home", head.home)
 
         assert "a worker with this home runs already" in refused(head, tmp_path, cli)[1]
         worker.send_signal(signal.SIGTERM)
@@ -101,6 +119,17 @@ def digests(status):
     return [run["checkpoint"]["digest"] for run in status["runs"]]
 
 
+def bests(head, name):
+    """The step of the best model of each run, whose file in the home is the one that the log names."""
+    with Reader(head.home) as reader:
+        models = [model for run in reader.runs(name) for model in Record(reader, run).models() if model.which == "best"]
+    for model in models:
+        assert hashlib.sha256((head.home / model.path).read_bytes()).hexdigest() == model.sha256
+        statistics = statistics_path(head.home / model.path).read_bytes()
+        assert hashlib.sha256(statistics).hexdigest() == model.statistics
+    return [model.step for model in models]
+
+
 def end(process):
     if process.poll() is None:
         process.kill()
@@ -115,9 +144,8 @@ def refused(head, tmp_path, cli, *options):
     return code, err
 
 
-def test_without_a_token_or_a_shared_home_nothing_is_begun(head, tmp_path, cli, token_file):
+def test_without_a_token_or_with_another_shared_home_nothing_is_begun(head, tmp_path, cli, token_file):
     assert "give it a token with --token-file" in refused(head, tmp_path, cli)[1]
-    assert "--shared DIR names the supervisor's home" in refused(head, tmp_path, cli, "--token-file", token_file)[1]
     other = refused(head, tmp_path, cli, "--token-file", token_file, "--shared", tmp_path)
     assert "is not the home of the supervisor that made the token" in other[1]
     assert "far" not in hosts(head, cli) or hosts(head, cli)["far"]["state"] == "revoked"

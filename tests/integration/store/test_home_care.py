@@ -31,7 +31,6 @@ from lander.store.projections import rebuild as rebuilding
 from lander.store.projections.projections import TABLES
 from lander.store.projections.rebuild import rebuild
 from lander.store.projections.status import status
-from lander.store.records.checkpoint_record import files_of
 from lander.store.records.run_record import Record
 from lander.store.upkeep import retention
 from lander.store.upkeep.backup import back_up
@@ -371,7 +370,7 @@ def test_collection_deletes_what_nothing_needs_and_the_check_agrees(home, capsys
     assert main(["gc", "--home", str(home), "--keep", "1", "--keep-every", "0", "--delete"]) == 0
     assert "deleted 2 files" in capsys.readouterr().out
     left = {path.name for path in retention.artifact_files(home)}
-    assert set(files_of(second)) <= left  # the page that it shares with the first, too
+    assert set(second.files) <= left  # the page that it shares with the first, too
     assert first.sha256 not in left
     assert wrong(home) == {}
     artifact_path(home, second.sha256).unlink()

@@ -29,7 +29,7 @@ from lander.store.log.reader import Reader
 from lander.store.projections.rebuild import rebuild
 from lander.store.projections.status import status
 from lander.store.records.ancestry import Ancestor, ancestry, episodes_with_past
-from lander.store.records.checkpoint_record import checkpoints_by_run, files_of
+from lander.store.records.checkpoint_record import checkpoints_by_run
 from lander.store.records.run_record import Record
 from lander.store.records.sections import experiment_at, sections
 from lander.store.upkeep import retention
@@ -403,8 +403,8 @@ def test_what_was_forked_from_is_never_collected(home):
     gone = {path.name for path in found.files}
     four, eight = needed["f/baseline/0"][0], needed["g/v/0"][0]
     assert (four.step, eight.step) == (4, 8)
-    assert gone.isdisjoint(files_of(four)), "f can no longer begin"
-    assert gone.isdisjoint(files_of(eight)), "g can no longer begin"
+    assert gone.isdisjoint(four.files), "f can no longer begin"
+    assert gone.isdisjoint(eight.files), "g can no longer begin"
     assert len(gone) == 1, "the one at step 7 nobody needs"
 
 
@@ -422,7 +422,7 @@ def test_the_check_misses_it_and_a_backup_holds_it(home, tmp_path):
         (four,) = checkpoints_by_run(reader)["f/baseline/0"].inherited
     copied = back_up(home, tmp_path / "copy")
     assert copied.lost == ()
-    assert all(artifact_path(tmp_path / "copy", name).exists() for name in files_of(four))
+    assert all(artifact_path(tmp_path / "copy", name).exists() for name in four.files)
     artifact_path(home, four.sha256).unlink()
     (wrong,) = [finding for finding in check(home) if not finding.ok]
     assert (wrong.part, "missing" in wrong.detail, "at step 4" in wrong.detail) == ("artifacts", True, True)

@@ -2,7 +2,6 @@
 
 from lander.protocol.events import CheckpointCommitted
 from lander.protocol.experiment import Branch
-from lander.store.records.checkpoint_record import files_of
 
 
 def test_its_files_are_its_state_its_pages_and_the_history_of_its_environments():
@@ -16,7 +15,7 @@ def test_its_files_are_its_state_its_pages_and_the_history_of_its_environments()
         pages=tuple(names[1:3]),
         history=tuple(names[3:]),
     )
-    assert files_of(checkpoint) == tuple(names)
+    assert checkpoint.files == tuple(names)
 
 
 def test_a_fork_names_all_of_them():

@@ -1,0 +1,103 @@
+"""The courier of a host that does not share the home: sends what its trainers want sent, and fetches what they want fetched."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final, Protocol
+
+from lander.actors.trainer import file_requests
+from lander.actors.trainer.file_requests import Request
+from lander.home.layout import ARTIFACTS
+from lander.protocol.errors import LanderError
+
+LOOK_SECONDS: Final = 0.05
+SWEEP_SECONDS: Final = 600.0
+KEPT_SECONDS: Final = 6 * 3600.0
+"""How long a file stays on this machine that nobody has written or fetched again: the supervisor's machine has it."""
+
+
+class Transfer(Protocol):
+    """What carries files between two machines, by their SHA-256; both go on over any break of the connection."""
+
+    async def send(self, files: Mapping[str, Path]) -> None:
+        """Return when the other machine has all of them; raises `LanderError` if it refuses one."""
+
+    async def fetch(self, sha256s: Sequence[str]) -> None:
+        """Return when this machine has all of them; raises `LanderError` if the other one lacks one."""
+
+    async def close(self) -> None:
+        """End what is under way."""
+
+
+class Courier:
+    """Carries out the requests of the trainers of one host, several at a time, as soon as it knows where to."""
+
+    def __init__(self, home: Path, connect: Callable[[int], Transfer]) -> None:
+        self._home = home
+        self._connect = connect
+        self._port: int | None = None
+        self._transfer: Transfer | None = None
+        self._under_way: dict[Path, asyncio.Task[None]] = {}
+        self._swept = 0.0
+        file_requests.clear(home)
+
+    async def connect(self, port: int) -> None:
+        """Carry files to this port of the supervisor's machine from now on."""
+        if port != self._port:
+            await self.close()
+            self._port = port
+            self._transfer = self._connect(port)
+
+    async def run(self) -> None:
+        """Carry out requests until cancelled."""
+        while True:
+            if self._transfer is not None:
+                for request in file_requests.waiting(self._home):
+                    if request.file not in self._under_way:
+                        self._begin(request, self._transfer)
+                self._sweep()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def close(self) -> None:
+        """End what is under way; a request that is not carried out is begun again, if there is a next time."""
+        transfer, self._transfer, self._port = self._transfer, None, None
+        for task in self._under_way.values():
+            task.cancel()
+        self._under_way.clear()
+        if transfer is not None:
+            await transfer.close()
+
+    def _begin(self, request: Request, transfer: Transfer) -> None:
+        task = asyncio.create_task(_carry_out(request, transfer))
+        self._under_way[request.file] = task
+        task.add_done_callback(lambda done: self._ended(request.file, done))
+
+    def _ended(self, file: Path, task: asyncio.Task[None]) -> None:
+        if self._under_way.get(file) is task:
+            del self._under_way[file]
+
+    def _sweep(self) -> None:
+        """Delete what has long been carried over: the supervisor's machine keeps it, and gives it back when it is needed."""
+        now = time.monotonic()
+        if now - self._swept < SWEEP_SECONDS:
+            return
+        self._swept = now
+        wanted = {name for request in file_requests.waiting(self._home) for name in (*request.send, *request.fetch)}
+        oldest = time.time() - KEPT_SECONDS  # a file's age is by the wall clock; one that jumps costs a transfer
+        for file in (self._home / ARTIFACTS).glob("??/*"):
+            if file.name not in wanted:
+                with contextlib.suppress(OSError):
+                    if file.stat().st_mtime < oldest:
+                        file.unlink()
+
+
+async def _carry_out(request: Request, transfer: Transfer) -> None:
+    try:
+        await transfer.send(request.send)
+        await transfer.fetch(request.fetch)
+    except (LanderError, OSError) as error:
+        request.refuse(str(error))
+    else:
+        request.done()

@@ -1,0 +1,87 @@
+"""How a trainer asks its host's agent to send files to the supervisor's machine, and to fetch files from there.
+
+A request is a file in the worker's home, which the agent deletes when it has been carried out, or renames when it cannot be.
+So nobody waits for a message, and neither a trainer nor an agent that is killed leaves the other in doubt.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from lander.home.durable_files import unfinished
+
+_DIRECTORY: Final = "requests"
+_REFUSED: Final = ".refused"
+_REASON_CHARACTERS: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request: files to send, by the SHA-256 of their content, and files to fetch, by theirs."""
+
+    file: Path
+    send: Mapping[str, Path]
+    fetch: Sequence[str]
+
+    def done(self) -> None:
+        """Say that it has been carried out."""
+        self.file.unlink(missing_ok=True)
+
+    def refuse(self, reason: str) -> None:
+        """Say that it cannot be carried out."""
+        with unfinished(self.file) as written:
+            written.write_text(reason[:_REASON_CHARACTERS], "utf-8", "replace")
+            written.replace(self.file.with_suffix(_REFUSED))
+        self.file.unlink(missing_ok=True)
+
+
+class Requests:
+    """The requests of this process."""
+
+    def __init__(self, home: Path) -> None:
+        self._directory = home / _DIRECTORY
+        self._made = 0
+
+    def ask(self, *, send: Mapping[str, Path] | None = None, fetch: Sequence[str] = ()) -> Path:
+        """Ask the agent; returns the file that is gone when it has done that."""
+        self._made += 1
+        self._directory.mkdir(exist_ok=True)
+        file = self._directory / f"{os.getpid()}-{self._made}.json"
+        files = {sha256: str(path) for sha256, path in (send or {}).items()}
+        with unfinished(file) as written:
+            written.write_text(json.dumps({"send": files, "fetch": list(fetch)}), "utf-8")
+            written.replace(file)
+        return file
+
+
+def refusal(file: Path) -> str | None:
+    """Why a request that is gone was not carried out; None if it was. It is then forgotten."""
+    refused = file.with_suffix(_REFUSED)
+    try:
+        reason = refused.read_text("utf-8", "replace")
+    except FileNotFoundError:
+        return None
+    refused.unlink()
+    return reason
+
+
+def waiting(home: Path) -> Iterator[Request]:
+    """The requests of all trainers that are not carried out, in the order in which they were made."""
+    for file in sorted((home / _DIRECTORY).glob("[0-9]*.json"), key=_age):
+        asked = json.loads(file.read_text("utf-8"))
+        yield Request(file, {sha256: Path(path) for sha256, path in asked["send"].items()}, tuple(asked["fetch"]))
+
+
+def _age(file: Path) -> tuple[int, ...]:
+    return tuple(map(int, file.stem.split("-")))
+
+
+def clear(home: Path) -> None:
+    """Forget what trainers have asked that died with an earlier agent."""
+    directory = home / _DIRECTORY
+    if directory.is_dir():
+        for file in directory.iterdir():
+            file.unlink()
