@@ -3,7 +3,17 @@
 import re
 from typing import Final
 
+from lander.protocol.errors import UsageError
+
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+def duration(option: str, text: str | None) -> float | None:
+    """The seconds that an option was given, such as `90s` or `2h`; None if it was not. Raises `UsageError` for other text."""
+    seconds = None if text is None else seconds_in(text, "smhd")
+    if text is not None and not seconds:
+        raise UsageError(f"{option} {text}: is no duration, such as 90s, 30m or 2h")
+    return seconds
 
 
 def seconds_in(text: str, units: str) -> float | None:

@@ -7,7 +7,6 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
@@ -33,6 +32,10 @@ class Worker:
     home: Path
     name: str
     cpus: tuple[int, ...]
+    grace: float | None = None
+    """Seconds for checkpoints when it is asked to leave; None for the usual."""
+    walltime: float | None = None
+    """Seconds after which whoever started it ends it, if that is known."""
 
     @property
     def endpoint(self) -> str:
@@ -114,7 +117,7 @@ def prepare(worker: Worker, token: Token | None, shared: Path | None) -> enrolme
 def become_agent(worker: Worker, enrolled: enrolment.Enrolment) -> NoReturn:
     """Go on as the agent: this process is replaced by it."""
     pair = keys.load(worker.home, enrolment.KEY)
-    settings: Mapping[str, object] = {
+    settings: dict[str, object] = {
         "name": enrolled.name,
         "home": str(worker.home.resolve()),
         "public_key": pair.public,
@@ -124,7 +127,10 @@ def become_agent(worker: Worker, enrolled: enrolment.Enrolment) -> NoReturn:
         "guest": True,
         "files_travel": not shares(worker.home),
         "cpus": list(worker.cpus),
+        "walltime": worker.walltime,
     }
+    if worker.grace is not None:
+        settings["grace"] = worker.grace
     reading, writing = os.pipe()
     with os.fdopen(writing, "wb") as pipe:
         pipe.write(json.dumps(settings).encode() + b"\n")

@@ -283,6 +283,7 @@ class JoinHost(Message):
     """Register this host with its slots and its living trainers; sent at every connection and reconnection.
 
     `ages` are the seconds for which each of the trainers has run, in their order: the supervisor may be younger than they are.
+    A host that is `leaving` offers no slots, and ends its trainers.
     """
 
     kind: ClassVar[str] = "JoinHost"
@@ -294,6 +295,7 @@ class JoinHost(Message):
     memory_mb: float
     trainers: tuple[TrainerKey, ...] = ()
     ages: tuple[Seconds, ...] = ()
+    leaving: bool = False
 
 
 class LeaveHost(Message):

@@ -49,9 +49,9 @@ Cause = Literal[
     "preempted",
 ]
 Resume = Literal["fresh", "exact", "inexact"]
-StopReason = Literal["operator", "aborted", "shutdown", "drained", "pause", "skip", "limit", "stalled"]
+StopReason = Literal["operator", "aborted", "shutdown", "drained", "leaving", "pause", "skip", "limit", "stalled"]
 """Why a run is asked to end: an operator stops, pauses or skips it; its experiment is aborted; the supervisor shuts down; its
-host is drained; it exceeds a resource limit; or it makes no progress.
+host is drained, or is about to leave; it exceeds a resource limit; or it makes no progress.
 """
 OperatorCommand = Literal["stop", "pause", "resume", "retry", "skip", "checkpoint"]
 LimitName = Literal["memory_mb", "cpu_percent", "disk_gb", "wall_hours"]

@@ -58,7 +58,7 @@ class DecisionDriver:
         """What is in the log, too."""
         self.state = evolve(self.state, recorded)
 
-    def join(self, pid=1, cpus=2, gpus=0, trainers=(), incarnation="i", host=HOST):
+    def join(self, pid=1, cpus=2, gpus=0, trainers=(), incarnation="i", host=HOST, leaving=False):
         names = tuple(f"GPU {number}" for number in range(gpus))
         keys = tuple(c.TrainerKey(run=run, epoch=epoch) for run, epoch in trainers)
         return self.tell(
@@ -66,7 +66,8 @@ class DecisionDriver:
                 name=host,
                 pid=pid,
                 incarnation=incarnation,
-                cpus=tuple(range(10, 10 + cpus)),
+                cpus=() if leaving else tuple(range(10, 10 + cpus)),
+                leaving=leaving,
                 gpus=names,
                 memory_mb=1.0,
                 trainers=keys,

@@ -324,6 +324,7 @@ COMMANDS = {
         gpus=tuples_of(TEXT),
         memory_mb=FLOATS,
         trainers=tuples_of(KEYS),
+        leaving=st.booleans(),
     ),
     c.LeaveHost: st.builds(c.LeaveHost, name=TEXT),
     c.ReportResources: st.builds(c.ReportResources, sample=SAMPLES),

@@ -65,7 +65,10 @@ FAREWELL_SECONDS: Final = 0.2
 """How long a last word may take to the supervisor; if it is lost, the host is silent, and is given up later."""
 SEND_SECONDS: Final = 1.0
 CHECKPOINT_SECONDS: Final = 30.0
-"""How long trainers may take to reach a rollout boundary and write a checkpoint after the agent got SIGTERM."""
+"""How long trainers may take to reach a rollout boundary and write a checkpoint after the agent got SIGTERM, if it was told
+nothing else."""
+WALLTIME_MARGIN_SECONDS: Final = 15.0
+"""How long before the end of its time, and of what its trainers may take, an agent leaves."""
 MAX_DISCONNECTED_SECONDS: Final = 600.0
 """How long trainers may go on without a connection to the supervisor."""
 GUEST_DISCONNECTED_SECONDS: Final = 24 * 3600.0
@@ -83,6 +86,10 @@ class AgentSettings(Connection):
     """Its supervisor is on another machine, and did not start it."""
     cpus: list[int] | None = None
     """The cores that it offers; None for all that this process may use."""
+    grace: float = CHECKPOINT_SECONDS
+    """How many seconds its trainers have to write a checkpoint once it leaves."""
+    walltime: float | None = None
+    """After how many seconds whoever started it ends it; it leaves before."""
 
 
 class HostAgent:
@@ -121,6 +128,8 @@ class HostAgent:
             self._spawn(work)
         if self._courier is not None:
             self._spawn(self._courier.run())
+        if self._settings.walltime is not None:
+            self._spawn(self._leave_in_time(self._settings.walltime))
         await self._done.wait()
         await self._shut_down()
 
@@ -161,6 +170,8 @@ class HostAgent:
             case StartTrainer(order=order):
                 if TrainerKey(run=order.run, epoch=order.epoch) not in self._exits and not self._leaving:
                     self._start(command)
+            case EndTrainer() if self._leaving:
+                pass  # every trainer is being ended, within the time that there is for it
             case EndTrainer(run=run, epoch=epoch, grace=grace, traceback=traceback):
                 self._spawn(self._trainers.end(TrainerKey(run=run, epoch=epoch), grace, grace, traceback=traceback))
             case ExitNoted(run=run, epoch=epoch):
@@ -230,6 +241,7 @@ class HostAgent:
                 name=self._settings.name,
                 pid=os.getpid(),
                 incarnation=self._incarnation,
+                leaving=self._leaving,
                 cpus=() if self._leaving else tuple(self._settings.cpus or sorted(os.sched_getaffinity(0))),
                 gpus=self._gpus.names,
                 memory_mb=psutil.virtual_memory().total / MB,
@@ -275,9 +287,16 @@ class HostAgent:
                 _log("leaving: what trains here writes a checkpoint first")
             self._spawn(self._end_trainers_and_leave())
 
+    async def _leave_in_time(self, walltime: float) -> None:
+        ends = elapsed() + walltime - min(self._settings.grace + WALLTIME_MARGIN_SECONDS, walltime / 2)
+        while (left := ends - elapsed()) > 0:  # the loop's clock stands still while the machine is suspended
+            await asyncio.sleep(min(left, 10.0))
+        _log("its time is nearly over")
+        self._leave()
+
     async def _end_trainers_and_leave(self) -> None:
         await self._join()
-        await self._trainers.end_all(CHECKPOINT_SECONDS)
+        await self._trainers.end_all(self._settings.grace)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LEAVE_SECONDS):
                 while self._exits and self._disconnected_since is None:

@@ -16,25 +16,36 @@ from lander.cli.progress import doing
     "--shared", type=click.Path(path_type=Path), metavar="DIR", help="The supervisor's home, as this machine sees it."
 )
 @click.option("--slots", metavar="cpu=N", help="Offer N cores (default: all that this process may use).")
+@click.option("--walltime", metavar="TIME", help="Whoever started it ends it after this time, such as 4h: leave before.")
+@click.option("--grace", metavar="TIME", help="Once it leaves, checkpoints may take this long (default: 30s).")
 @click.option(
     "--name", metavar="NAME", help="What this host is called, if the token does not say (default: the machine's name)."
 )
 @common()
 @click.pass_context
 def worker(
-    context: click.Context, head: str, token_file: str | None, shared: Path | None, slots: str | None, name: str | None
+    context: click.Context,
+    head: str,
+    token_file: str | None,
+    shared: Path | None,
+    slots: str | None,
+    walltime: str | None,
+    grace: str | None,
+    name: str | None,
 ) -> int:
     """Train on this machine for the supervisor at HOST:PORT.
 
     Dials out only. Ends on Ctrl-C or SIGTERM, after what trains here has written a checkpoint; the next start needs no token.
-    For now both machines must see the supervisor's home, on a shared file system: --shared. The worker's own home (--home)
-    is a directory of this machine, by default in ~/.local/state/lander-ctl.
+    The worker's own home (--home) is a directory of this machine, by default in ~/.local/state/lander-ctl. Checkpoints and
+    models travel to the supervisor's home; where both machines see that, on a shared file system, --shared copies nothing.
 
     \b
-    Example:
+    Examples:
+      lander-ctl worker head.lab:7411 --token-file gpu3.token
       lander-ctl worker head.lab:7411 --token-file gpu3.token --shared /nfs/results
     """
     from lander.app import worker as workers
+    from lander.app.durations import duration
     from lander.app.secret_files import read_token
     from lander.protocol.errors import UsageError
 
@@ -45,7 +56,8 @@ def worker(
         raise UsageError(f"--slots {slots}: is no number of cores, such as cpu=4")
     cpus = workers.slots(int(wanted[1]) if wanted else None)
     home = settings.home if settings.home_given else workers.default_home(head)
-    here = workers.Worker(head, home, name or workers.default_name(), cpus)
+    times = duration("--grace", grace), duration("--walltime", walltime)
+    here = workers.Worker(head, home, name or workers.default_name(), cpus, *times)
     token = read_token(token_file) if token_file else None
     with doing("comparing the bits of this machine with the supervisor's", brief=True):
         enrolled = workers.prepare(here, token, shared)

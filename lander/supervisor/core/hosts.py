@@ -32,6 +32,8 @@ def join_host(decision: Decision, message: c.JoinHost) -> None:
     alive = {(key.run, key.epoch) for key in message.trainers}
     for run, attempt in attempts_on(decision, message.name):
         _reconcile(decision, run, attempt, same_agent, alive=(run.id, attempt.epoch) in alive)
+        if message.leaving and attempt.stop_reason is None and decision.state.attempt(run.id, attempt.epoch) is not None:
+            decision.ask_to_end(decision.state.runs[run.id], attempt, "leaving")
     for run_id, epoch in sorted(alive):
         if decision.state.attempt(run_id, epoch) is None:
             decision.effects.append(EndAttempt(host=message.name, run=run_id, epoch=epoch, grace=0.0))

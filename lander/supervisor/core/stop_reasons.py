@@ -29,6 +29,7 @@ MEANINGS: Final[Mapping[str, StopMeaning]] = {
     "limit": StopMeaning("limit_exceeded", "stopped"),  # or paused, if the experiment's `on_limit` is `pause`
     "shutdown": StopMeaning("preempted", None, "the supervisor left"),
     "drained": StopMeaning("preempted", None, "its host was drained"),
+    "leaving": StopMeaning("preempted", None, "its host leaves"),
     "resumed": StopMeaning("preempted", None, "resumed"),
     "stalled": StopMeaning("stalled", None),
 }

@@ -371,6 +371,32 @@ def test_a_host_that_says_nothing_new_is_not_recorded_again():
     assert [event.cpus for event in driver.join(cpus=3).events and driver.said("HostJoined")] == [(10, 11, 12)]
 
 
+def test_what_a_leaving_host_ends_goes_back_to_the_queue_and_is_no_failure():
+    driver = DecisionDriver()
+    driver.submit()
+    driver.train(A, B)
+    driver.stop(B)
+    for _ in range(2):  # it says so again at a new connection
+        driver.join(trainers=[(A, 1), (B, 1)], leaving=True)
+        assert driver.states() == {"baseline/0": "stopping", "v/0": "stopping"}
+    driver.exit(A, cause="stopped")
+    assert [(event.cause, event.signal) for event in driver.said("AttemptEnded")] == [("preempted", None)]
+    assert [event.reason for event in driver.said("RunQueued")] == ["its host leaves"]
+    driver.exit(B, cause="stopped")
+    assert driver.states() == {"baseline/0": "queued", "v/0": "stopped"}
+    assert driver.run(A).failures == ()
+
+
+def test_a_trainer_that_a_leaving_host_had_no_time_for_is_no_failure_either():
+    driver = DecisionDriver()
+    driver.submit()
+    driver.train(A)
+    driver.join(trainers=[(A, 1), (B, 1)], leaving=True)
+    driver.crash(A)
+    assert [event.named_cause for event in driver.said("AttemptEnded")] == ["preempted(SIGKILL)"]
+    assert driver.run(A).failures == ()
+
+
 # --- what is heard twice or late --------------------------------------------------------------------------------------
 
 
