@@ -46,13 +46,15 @@ def running(home: Path) -> address.Address | None:
 
 
 class Listening(NamedTuple):
-    """Where a supervisor is to listen for other machines (`ADDRESS:PORT`), and what they are to connect to (`HOST:PORT`).
+    """Where a supervisor is to listen for other machines (`ADDRESS:PORT`), and what they are to connect to (`HOST:PORT`),
+    and after how many seconds of silence one of them may be given up.
 
     Empty is as the one before did if that has crashed, and else for no other machine.
     """
 
     listen: str = ""
     advertise: str = ""
+    lost_seconds: str = ""
 
     def check(self) -> Self:
         """Raises `UsageError` if it is neither empty nor of this form."""
@@ -61,6 +63,8 @@ class Listening(NamedTuple):
                 raise UsageError(f"{option} {text}: is no ADDRESS:PORT, such as 0.0.0.0:7411")
         if self.advertise and not self.listen:
             raise UsageError(f"--advertise {self.advertise}: only with --listen")
+        if self.lost_seconds and not self.listen:
+            raise UsageError("--lost-after: only with --listen; the supervisor's own machine needs no such time")
         return self
 
 

@@ -16,6 +16,7 @@ class Address:
     """A supervisor's endpoint for this machine, its process id and public key, and where it listens for other machines.
 
     `listen` is the interface and port, `advertise` what others are to connect to; both are empty without other machines.
+    `lost_seconds` is the silence after which one of these may be given up; None if that was not said.
     """
 
     endpoint: str
@@ -23,6 +24,7 @@ class Address:
     public_key: str
     listen: str = ""
     advertise: str = ""
+    lost_seconds: float | None = None
 
     @property
     def port(self) -> int:

@@ -312,6 +312,14 @@ class ReportResources(Message):
     sample: ResourcesSampled
 
 
+class RenewLease(Message):
+    """May these trainers go on, of runs that must never train twice at once? Asked every few seconds, `number` by number."""
+
+    kind: ClassVar[str] = "RenewLease"
+    number: Number
+    trainers: tuple[TrainerKey, ...]
+
+
 class ReportOutput(Message):
     """What a trainer has printed from a byte of its output on; sent again until `OutputNoted` says that it is there."""
 
@@ -330,7 +338,7 @@ class TrainerOrder(Model):
 
     The attempt continues from the first intact one of `checkpoints` (latest first), or from the beginning if none is intact. A
     forked run begins at `origin`, a checkpoint of another run. With `new_episodes`, the unfinished episodes in it are dropped,
-    because the fork's environment is a different one. Modules of environments are imported from the archive of `code`, or from
+    because the fork's environment is a different one. An `exclusive` one trains only while its host holds a lease. Modules of environments are imported from the archive of `code`, or from
     `directory` if it has none.
     """
 
@@ -352,6 +360,7 @@ class TrainerOrder(Model):
     checkpoints: tuple[CheckpointCommitted, ...] = ()
     origin: CheckpointCommitted | None = None
     new_episodes: bool = False
+    exclusive: bool = False
 
 
 class StartTrainer(Message):
@@ -385,6 +394,15 @@ class ExitNoted(Message):
     kind: ClassVar[str] = "ExitNoted"
     run: str
     epoch: int
+
+
+class LeaseRenewed(Message):
+    """These of the trainers in question `number` may go on for so many seconds from when it was asked, and the others may not."""
+
+    kind: ClassVar[str] = "LeaseRenewed"
+    number: Number
+    trainers: tuple[TrainerKey, ...]
+    seconds: Seconds
 
 
 class OutputNoted(Message):
@@ -485,10 +503,12 @@ Command = Union[  # noqa: UP007 - get_args needs a Union it can take apart at ru
     JoinHost,
     LeaveHost,
     ReportResources,
+    RenewLease,
     ReportOutput,
     StartTrainer,
     EndTrainer,
     ExitNoted,
+    LeaseRenewed,
     OutputNoted,
     Rejoin,
     TransferAt,
@@ -516,5 +536,5 @@ NEWCOMER: Final = (Hello, Enrol)
 """What the holder of a token may say."""
 NEW_WORK: Final = (SubmitExperiment, ResumeTarget, RetryTarget, DeleteExperiment, CompactLog, Ping)
 """The commands that a supervisor which is leaving refuses."""
-HOST: Final = (Hello, JoinHost, LeaveHost, TrainerExited, ReportResources, ReportOutput)
+HOST: Final = (Hello, JoinHost, LeaveHost, TrainerExited, ReportResources, RenewLease, ReportOutput)
 TRAINER: Final = (Append,)

@@ -1,4 +1,4 @@
-"""`python -m lander.supervisor HOME [LISTEN [ADVERTISE]]`: a supervisor as a process of its own.
+"""`python -m lander.supervisor HOME [LISTEN [ADVERTISE [LOST_SECONDS]]]`: a supervisor as a process of its own.
 
 Prints one line of JSON on standard output: `{"ready": true}` once it serves, or why it cannot, as
 `{"error": CODE, "detail": TEXT}`. Everything else goes to standard error.
@@ -22,6 +22,7 @@ from lander.home.lock import HomeLock
 from lander.protocol.errors import HomeError, LanderError
 from lander.store.log.reader import DATABASE
 from lander.store.writers.sqlite_store import SqliteEventStore
+from lander.supervisor.core.silence import LOST_SECONDS
 from lander.supervisor.log_lines import LogLine
 from lander.supervisor.supervisor import Supervisor
 
@@ -44,15 +45,16 @@ def tune_interpreter() -> None:
     sys.setswitchinterval(0.00001)  # the writer thread needs the GIL only briefly, and should not wait 5 ms for it
 
 
-async def serve(home: Path, listen: str = "", advertise: str = "") -> None:
+async def serve(home: Path, listen: str = "", advertise: str = "", lost_seconds: str = "") -> None:
     """Serve a home until the supervisor leaves; after a crash, where the one before did."""
     tune_interpreter()
     store = await SqliteEventStore.open(home / DATABASE)
     try:
         before = address.read(home)
+        lost = float(lost_seconds) if lost_seconds else None
         if not listen and before is not None:
-            listen, advertise = before.listen, before.advertise
-        supervisor = Supervisor(home, store, listen, advertise)
+            listen, advertise, lost = before.listen, before.advertise, before.lost_seconds
+        supervisor = Supervisor(home, store, listen, advertise, lost or LOST_SECONDS)
         await supervisor.open(before.port if before is not None else None)
         try:
             _report({"ready": True})
@@ -84,7 +86,7 @@ def main() -> int:
     raise_open_files()
     try:
         with HomeLock(home):
-            uvloop.run(serve(home, *sys.argv[2:4]))
+            uvloop.run(serve(home, *sys.argv[2:5]))
     except (LanderError, OSError, sqlite3.Error) as error:
         failure = error if isinstance(error, LanderError) else HomeError(_describe(home, error))
         logging.critical("%s", failure)  # if it has served already, nothing reads standard output any more

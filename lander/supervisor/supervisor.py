@@ -55,7 +55,9 @@ FULL_SECONDS: Final = 5.0
 class Supervisor:
     """One home's supervisor: `open` it, `run` it until it leaves, `close` it."""
 
-    def __init__(self, home: Path, store: EventStore, listen: str = "", advertise: str = "") -> None:
+    def __init__(
+        self, home: Path, store: EventStore, listen: str = "", advertise: str = "", lost_seconds: float = LOST_SECONDS
+    ) -> None:
         self._home = home
         self._store = store
         self._listen, self._advertise = listen, advertise
@@ -69,7 +71,7 @@ class Supervisor:
         self._leaving = asyncio.Event()
         self._left = asyncio.Event()
         self._leave_by = 0.0
-        self._watching = Watching()
+        self._watching = Watching(lost_seconds)
         self._guests = Guests(home, self.gate, self.principals.supervisor)
         self._intake = Intake(self.gate, store, self._leave_at_once, partial(settle_files, home) if listen else None)
         self._erasing = Erasing(home, store, self._leave_if_idle)
@@ -97,7 +99,8 @@ class Supervisor:
         bound = await (self.gate.open(int(wanted), interface) if interface else self.gate.open(port))
         self._same_port = bound == port
         listen = f"{interface}:{bound}" if interface else ""
-        here = address.Address(self.gate.endpoint, os.getpid(), self.public_key, listen, self._advertise)
+        lost = self._watching.lost_seconds if listen else None
+        here = address.Address(self.gate.endpoint, os.getpid(), self.public_key, listen, self._advertise, lost)
         try:
             await self._guests.open(listen, self.state)
             address.write(self._home, here)
@@ -165,6 +168,8 @@ class Supervisor:
                 self._guests.welcome(key, command)
             case c.Append():
                 self._append(principal, key, command)
+            case c.RenewLease():
+                self.gate.send(key, self._watching.lease(principal.name, command, self.state))
             case c.ReportOutput():
                 self._guests.take_output(principal.name, key, command, self.state)
             case c.ReportResources() | c.TrainerExited() if self._store.full:
@@ -264,7 +269,7 @@ class Supervisor:
         for alarm in self._watching.alarms(self.state, recording_stopped=full or self._overloaded()):
             self._inbox.put_nowait((alarm, ""))
         if self._watching.overdue(LOCAL_HOST):  # it waits for no slot elsewhere: its successor has the same ones
-            self._local_host.end_agent(f"silent for {LOST_SECONDS:.0f} s")
+            self._local_host.end_agent(f"silent for {self._watching.lost_seconds:.0f} s")
         if self._leaving.is_set() and full and asyncio.get_running_loop().time() > self._leave_by:
             LOG.error("leaving with no room on the disk: what was not acknowledged is lost, and its runs resume from before it")
             self._left.set()

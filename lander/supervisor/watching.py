@@ -4,16 +4,18 @@ import time
 
 from lander.home.clock import elapsed
 from lander.protocol import commands as c
+from lander.supervisor.core.silence import LEASE_MARGIN_SECONDS
 from lander.supervisor.core.state import State
 from lander.supervisor.core.timers import Timers
 from lander.supervisor.core.watchdog import Alarm, Watch
 
 
 class Watching:
-    """The timers and the watchdog of one supervisor."""
+    """The timers and the watchdog of one supervisor, for which a host is lost after so many seconds of silence."""
 
-    def __init__(self) -> None:
-        self._timers = Timers()
+    def __init__(self, lost_seconds: float) -> None:
+        self.lost_seconds = lost_seconds
+        self._timers = Timers(lost_seconds)
         self._watch = Watch()
 
     def timers(self, state: State) -> Timers:
@@ -41,6 +43,11 @@ class Watching:
             case _:
                 pass
 
+    def lease(self, host: str, question: c.RenewLease, state: State) -> c.LeaseRenewed:
+        """Which of a host's trainers may go on: those of current attempts there, for less time than it takes to lose the host."""
+        current = tuple(each for each in question.trainers if _is_there(state, each, host))
+        return c.LeaseRenewed(number=question.number, trainers=current, seconds=self.lost_seconds - LEASE_MARGIN_SECONDS)
+
     def overdue(self, host: str) -> bool:
         """Whether a host has been silent for so long that it may be given up."""
         return host in self._timers.silence.overdue
@@ -48,3 +55,8 @@ class Watching:
     def progressed(self, run: str, epoch: int) -> None:
         """Note training events of an attempt."""
         self._watch.progressed(run, epoch, elapsed())
+
+
+def _is_there(state: State, trainer: c.TrainerKey, host: str) -> bool:
+    attempt = state.attempt(trainer.run, trainer.epoch)
+    return attempt is not None and attempt.host == host and state.hosts[host].online

@@ -24,6 +24,7 @@ import zmq.asyncio
 from zmq.utils.monitor import recv_monitor_message
 
 from lander.actors.host.courier import Courier
+from lander.actors.host.exclusive import ExclusiveTrainers
 from lander.actors.host.measuring import MB, Gpus, Meter
 from lander.actors.host.orphans import adopt_orphans
 from lander.actors.host.output import Output
@@ -43,6 +44,7 @@ from lander.protocol.commands import (
     Fenced,
     Hello,
     JoinHost,
+    LeaseRenewed,
     LeaveHost,
     OutputNoted,
     Refused,
@@ -107,6 +109,7 @@ class HostAgent:
         self._gpus = Gpus()
         self._meter = Meter(self._home, self._gpus)
         self._output = Output()
+        self._exclusive = ExclusiveTrainers(self._trainers, self._send, self._start, self._exited)
         self._exits: dict[TrainerKey, TrainerExited] = {}
         self._disconnected_since: float | None = elapsed()
         self._done = asyncio.Event()
@@ -126,6 +129,7 @@ class HostAgent:
         connect(self._connection, self._settings.public_key, self._settings.secret_key, self._socket)
         for work in (self._listen(), self._watch_connection(monitor), self._measure(), self._repeat_exits()):
             self._spawn(work)
+        self._spawn(self._exclusive.run())
         if self._courier is not None:
             self._spawn(self._courier.run())
         if self._settings.walltime is not None:
@@ -145,7 +149,9 @@ class HostAgent:
             self._done.set()
 
     def _exited(self, report: TrainerExited) -> None:
-        self._exits[TrainerKey(run=report.run, epoch=report.epoch)] = report
+        key = TrainerKey(run=report.run, epoch=report.epoch)
+        self._exits[key] = report
+        self._exclusive.forget(key)
         self._spawn(self._send_exit(report))
 
     # ------------------------------------------------------------------------------------------------ the supervisor
@@ -169,15 +175,19 @@ class HostAgent:
         match command:
             case StartTrainer(order=order):
                 if TrainerKey(run=order.run, epoch=order.epoch) not in self._exits and not self._leaving:
-                    self._start(command)
+                    await self._start_as_ordered(command)
             case EndTrainer() if self._leaving:
                 pass  # every trainer is being ended, within the time that there is for it
             case EndTrainer(run=run, epoch=epoch, grace=grace, traceback=traceback):
-                self._spawn(self._trainers.end(TrainerKey(run=run, epoch=epoch), grace, grace, traceback=traceback))
+                key = TrainerKey(run=run, epoch=epoch)
+                if not self._exclusive.drop(key):
+                    self._spawn(self._trainers.end(key, grace, grace, traceback=traceback))
             case ExitNoted(run=run, epoch=epoch):
                 self._exits.pop(TrainerKey(run=run, epoch=epoch), None)
                 self._output.forget(TrainerKey(run=run, epoch=epoch))
                 self._exit_noted.set()
+            case LeaseRenewed():
+                self._exclusive.renewed(command)
             case OutputNoted():
                 self._output.noted(command)
             case Rejoin():
@@ -198,6 +208,12 @@ class HostAgent:
                 self._done.set()
             case _:
                 raise WireError(f"a host agent does not take {command.kind}")
+
+    async def _start_as_ordered(self, command: StartTrainer) -> None:
+        if command.order.exclusive:
+            await self._exclusive.order(command)
+        else:
+            self._start(command)
 
     def _start(self, command: StartTrainer) -> None:
         self._trainers.start(command)
@@ -245,7 +261,7 @@ class HostAgent:
                 cpus=() if self._leaving else tuple(self._settings.cpus or sorted(os.sched_getaffinity(0))),
                 gpus=self._gpus.names,
                 memory_mb=psutil.virtual_memory().total / MB,
-                trainers=self._trainers.keys,
+                trainers=(*self._trainers.keys, *self._exclusive.held),
                 ages=self._trainers.ages,
             )
         )
@@ -295,6 +311,8 @@ class HostAgent:
         self._leave()
 
     async def _end_trainers_and_leave(self) -> None:
+        for key in self._exclusive.held:
+            self._exclusive.drop(key)
         await self._join()
         await self._trainers.end_all(self._settings.grace)
         with contextlib.suppress(TimeoutError):

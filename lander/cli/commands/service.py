@@ -1,12 +1,14 @@
 """`lander-ctl up` and `down`: start and stop the supervisor as a background service."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from lander.cli.options import CommandSettings, common
 from lander.cli.progress import doing
 from lander.cli.terminal import show_sentence
+
+_LEAST_LOST_SECONDS: Final = 30
 
 if TYPE_CHECKING:
     from lander.store.log.reader import Reader
@@ -17,9 +19,12 @@ if TYPE_CHECKING:
     "--listen", metavar="ADDRESS:PORT", default="", help="Let workers on other machines connect, such as 0.0.0.0:7411."
 )
 @click.option("--advertise", metavar="HOST:PORT", default="", help="What they are to connect to (default: as --listen).")
+@click.option(
+    "--lost-after", metavar="TIME", help="What a silent worker trains may go on elsewhere after this time (default: 120s)."
+)
 @common()
 @click.pass_obj
-def up(settings: CommandSettings, listen: str, advertise: str) -> int:
+def up(settings: CommandSettings, listen: str, advertise: str, lost_after: str | None) -> int:
     """Start a supervisor for the home.
 
     It continues unfinished runs from their last checkpoints. If a supervisor is already running, the command does nothing.
@@ -34,7 +39,7 @@ def up(settings: CommandSettings, listen: str, advertise: str) -> int:
 
     left = _unfinished(settings)
     with doing(f"starting a supervisor for {settings.home}", brief=True):
-        detail, started = client.stay(settings.home, client.Listening(listen, advertise))
+        detail, started = client.stay(settings.home, client.Listening(listen, advertise, _lost_seconds(lost_after)))
     if listen:
         from lander.app import same_bits
 
@@ -80,6 +85,16 @@ def down(settings: CommandSettings) -> int:
     rest = f"; lander-ctl up{settings.home_option} carries on with {unfinished}" if left else ""
     show_sentence(f"{settings.home}: " + (f"supervisor stopped{rest}" if was_running else "no supervisor is running"))
     return 0
+
+
+def _lost_seconds(lost_after: str | None) -> str:
+    from lander.app.durations import duration
+    from lander.protocol.errors import UsageError
+
+    seconds = duration("--lost-after", lost_after)
+    if seconds is not None and seconds < _LEAST_LOST_SECONDS:
+        raise UsageError(f"--lost-after {lost_after}: a network may be silent for {_LEAST_LOST_SECONDS} s without being gone")
+    return "" if seconds is None else f"{seconds:.0f}"
 
 
 def _unfinished(settings: CommandSettings) -> dict[str, tuple[int, int, int]]:

@@ -10,7 +10,10 @@ from typing import Final
 SUSPECT_SECONDS: Final = 8.0
 """Silence after which a host is suspect: four of its reports are missing. Its runs stay, and it gets no others."""
 LOST_SECONDS: Final = 120.0
-"""Silence after which a host may be given up, with its runs: longer than a freeze of a laptop or the restart of a switch."""
+"""Silence after which a host may be given up, with its runs, if the supervisor was told no other time: longer than a freeze of a
+laptop or the restart of a switch."""
+LEASE_MARGIN_SECONDS: Final = 20.0
+"""By how much the lease of a host ends before the host may be given up."""
 
 
 class Silence:
@@ -19,7 +22,8 @@ class Silence:
     A host that is heard again is neither, at once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, lost_seconds: float = LOST_SECONDS) -> None:
+        self.lost_seconds = lost_seconds
         self._heard: dict[str, float] = {}
         self.suspects: frozenset[str] = frozenset()
         self.overdue: frozenset[str] = frozenset()
@@ -44,4 +48,4 @@ class Silence:
     def look(self, now: float) -> None:
         """Find out which hosts have been silent for too long."""
         self.suspects = frozenset(host for host, at in self._heard.items() if now - at > SUSPECT_SECONDS)
-        self.overdue = frozenset(host for host in self.suspects if now - self._heard[host] > LOST_SECONDS)
+        self.overdue = frozenset(host for host in self.suspects if now - self._heard[host] > self.lost_seconds)

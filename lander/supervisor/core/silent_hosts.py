@@ -8,7 +8,6 @@ from lander.supervisor.core.decision import Decision
 from lander.supervisor.core.hosts import host_gone
 from lander.supervisor.core.messages import HostGone, HostSilent
 from lander.supervisor.core.placement import unclaimed_slots
-from lander.supervisor.core.silence import LOST_SECONDS
 from lander.supervisor.core.state import State
 from lander.supervisor.core.timers import Timers
 
@@ -16,7 +15,7 @@ from lander.supervisor.core.timers import Timers
 def host_silent(decision: Decision, message: HostSilent) -> None:
     """Give a silent host up, unless it has been heard since, or the slot that one of its runs could use is taken by now."""
     if may_be_given_up(decision.state, decision.timers, message.name):
-        host_gone(decision, HostGone(message.name, f"silent for {LOST_SECONDS:.0f} s"))
+        host_gone(decision, HostGone(message.name, f"silent for {decision.timers.silence.lost_seconds:.0f} s"))
 
 
 def may_be_given_up(state: State, timers: Timers, host: str) -> bool:

@@ -7,7 +7,7 @@ how much is left, and that is never more than the delay itself.
 All times are in seconds; where they begin to count means nothing.
 """
 
-from lander.supervisor.core.silence import Silence
+from lander.supervisor.core.silence import LOST_SECONDS, Silence
 from lander.supervisor.core.standing import RunStanding
 from lander.supervisor.core.state import State
 
@@ -15,9 +15,9 @@ from lander.supervisor.core.state import State
 class Timers:
     """The timers of every live attempt, every delayed run and every online host, as of `now`."""
 
-    def __init__(self) -> None:
+    def __init__(self, lost_seconds: float = LOST_SECONDS) -> None:
         self.now = 0.0
-        self.silence = Silence()
+        self.silence = Silence(lost_seconds)
         self._state = State()
         self._started: dict[tuple[str, int], float] = {}
         self._until: dict[tuple[str, int], float] = {}

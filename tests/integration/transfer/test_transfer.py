@@ -4,10 +4,9 @@ import asyncio
 
 import pytest
 
-from lander.home.layout import artifact_path
-from lander.transfer.client import AbsentError, RefusedFileError
-from tests.support.peers import new_keys, until
-from tests.support.transfers import Cable, file_of, holds, partial_path, serving, transfer_of
+from lander.transfer.client import AbsentError
+from tests.support.peers import new_keys
+from tests.support.transfers import Cable, file_of, holds, serving, transfer_of
 
 SIZE = 6 << 20
 pytestmark = pytest.mark.asyncio

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from lander.protocol import commands as c
+from lander.supervisor.core.silence import LOST_SECONDS
 from lander.supervisor.watching import Watching
 from tests.support.decision_driver import DecisionDriver
 from tests.support.histories import HOST
@@ -14,7 +15,7 @@ A, B = "x/baseline/0", "x/v/0"
 
 @pytest.mark.parametrize("error", [86_400, -86_400])
 def test_a_wall_clock_that_is_set_changes_no_timer_and_raises_no_alarm(monkeypatch, error):
-    driver, watching, real = DecisionDriver(), Watching(), time.time
+    driver, watching, real = DecisionDriver(), Watching(LOST_SECONDS), time.time
     driver.submit(resource_limits={"wall_hours": 1})
     assert watching.alarms(driver.state, recording_stopped=False) == []
     monkeypatch.setattr(time, "time", lambda: real() + error)
@@ -23,7 +24,7 @@ def test_a_wall_clock_that_is_set_changes_no_timer_and_raises_no_alarm(monkeypat
 
 
 def test_a_host_that_joins_says_how_long_its_trainers_have_run():
-    driver, watching = DecisionDriver(), Watching()
+    driver, watching = DecisionDriver(), Watching(LOST_SECONDS)
     driver.submit()
     watching.timers(driver.state)
     trainers = (c.TrainerKey(run=A, epoch=1), c.TrainerKey(run=B, epoch=1))
