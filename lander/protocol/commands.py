@@ -338,8 +338,8 @@ class TrainerOrder(Model):
 
     The attempt continues from the first intact one of `checkpoints` (latest first), or from the beginning if none is intact. A
     forked run begins at `origin`, a checkpoint of another run. With `new_episodes`, the unfinished episodes in it are dropped,
-    because the fork's environment is a different one. An `exclusive` one trains only while its host holds a lease. Modules of environments are imported from the archive of `code`, or from
-    `directory` if it has none.
+    because the fork's environment is a different one. Modules of environments are imported from the archive of `code`, or from
+    `directory` if it has none. An `exclusive` one trains only while its host holds a lease.
     """
 
     run: str
@@ -397,7 +397,7 @@ class ExitNoted(Message):
 
 
 class LeaseRenewed(Message):
-    """These of the trainers in question `number` may go on for so many seconds from when it was asked, and the others may not."""
+    """These of the trainers in a question may go on for so many seconds from when it was asked, and the others may not."""
 
     kind: ClassVar[str] = "LeaseRenewed"
     number: Number

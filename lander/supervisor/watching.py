@@ -44,7 +44,7 @@ class Watching:
                 pass
 
     def lease(self, host: str, question: c.RenewLease, state: State) -> c.LeaseRenewed:
-        """Which of a host's trainers may go on: those of current attempts there, for less time than it takes to lose the host."""
+        """Which of a host's trainers may go on: those of current attempts, for less time than it takes to lose the host."""
         current = tuple(each for each in question.trainers if _is_there(state, each, host))
         return c.LeaseRenewed(number=question.number, trainers=current, seconds=self.lost_seconds - LEASE_MARGIN_SECONDS)
 

@@ -330,7 +330,7 @@ COMMANDS = {
     c.ReportResources: st.builds(c.ReportResources, sample=SAMPLES),
     c.ReportOutput: st.builds(c.ReportOutput, run=RUNS, epoch=NUMBERS, offset=COUNTS, data=st.binary(max_size=100)),
     c.RenewLease: st.builds(c.RenewLease, number=NUMBERS, trainers=tuples_of(KEYS)),
-    c.LeaseRenewed: st.builds(c.LeaseRenewed, number=NUMBERS, trainers=tuples_of(KEYS), seconds=MEASURES),
+    c.LeaseRenewed: st.builds(c.LeaseRenewed, number=NUMBERS, trainers=tuples_of(KEYS), seconds=st.floats(0, 1e6)),
     c.OutputNoted: st.builds(c.OutputNoted, run=RUNS, epoch=NUMBERS, offset=COUNTS),
     c.TransferAt: st.builds(c.TransferAt, port=st.integers(1, 65535)),
     c.StartTrainer: st.builds(c.StartTrainer, order=ORDERS, public_key=TEXT, secret_key=TEXT),

@@ -305,8 +305,7 @@ class HostAgent:
 
     async def _leave_in_time(self, walltime: float) -> None:
         ends = elapsed() + walltime - min(self._settings.grace + WALLTIME_MARGIN_SECONDS, walltime / 2)
-        while (left := ends - elapsed()) > 0:  # the loop's clock stands still while the machine is suspended
-            await asyncio.sleep(min(left, 10.0))
+        await asyncio.sleep(max(0.0, ends - elapsed()))
         _log("its time is nearly over")
         self._leave()
 

@@ -10,8 +10,8 @@ from typing import Final
 SUSPECT_SECONDS: Final = 8.0
 """Silence after which a host is suspect: four of its reports are missing. Its runs stay, and it gets no others."""
 LOST_SECONDS: Final = 120.0
-"""Silence after which a host may be given up, with its runs, if the supervisor was told no other time: longer than a freeze of a
-laptop or the restart of a switch."""
+"""Silence after which a host may be given up, with its runs, if the supervisor was told no other time: longer than a freeze of
+a laptop or the restart of a switch."""
 LEASE_MARGIN_SECONDS: Final = 20.0
 """By how much the lease of a host ends before the host may be given up."""
 
