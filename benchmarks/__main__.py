@@ -20,6 +20,8 @@ SCRIPTS = (
     "crash_recovery",
     "supervisor_restart",
     "placement",
+    "many_hosts",
+    "worker_start",
     "checkpoint_cost",
     "memory",
     "report",
