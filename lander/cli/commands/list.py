@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lander.cli.home_notices import home_notices
 from lander.cli.options import CommandSettings, common
 from lander.cli.terminal import show
+from lander.protocol.states import UNDER_WAY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,6 +74,8 @@ def list(
         _print_json(position, found)
     else:
         _print_table(found, listed, wanted)
+        for notice in home_notices(settings, under_way=any(each.headline["state"] in UNDER_WAY - {"paused"} for each in found)):
+            show(notice, err=True)
     return 0
 
 

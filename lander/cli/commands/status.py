@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lander.cli.home_notices import home_notices
 from lander.cli.options import FOLLOW_SECONDS, CommandSettings, common
 from lander.cli.terminal import columns, show
 
@@ -48,8 +49,8 @@ def status(
             _watch(reader, settings, target, as_json)
         else:
             _print(reader, target, as_json)
-            for warning in _warnings(reader, settings, target):
-                show(warning, err=True)
+            for notice in _notices(reader, settings, target):
+                show(notice, err=True)
     return 0
 
 
@@ -65,20 +66,26 @@ def _print_past(reader: "Reader", target: str | None, as_json: bool, at: int) ->
         rebuild(reader, at, lambda done, of: tell(f"going back: {100 * done // max(1, of)}%")) as past,
     ):
         _print(past, target, as_json)
-        within = f", the last commit before position {at:,}" if past.position() != at else ""
-        show(f"lander-ctl: this is how things stood at position {past.position():,}{within}{erased_since}", err=True)
+        show(f"lander-ctl: this is how things stood at {_shown_position(past.position(), at)}{erased_since}", err=True)
+
+
+def _shown_position(position: int, at: int) -> str:
+    """A position in words, if it is that of the last whole commit of those before another."""
+    return f"position {position:,}" + (f", the last commit before position {at:,}" if position != at else "")
 
 
 def _refuse_before_submission(reader: "Reader", at: int, target: str | None) -> None:
-    """Raise `NotFoundError` if the target's experiment exists, and was submitted only after the position."""
+    """Raise `NotFoundError` if the target's experiment exists, and was submitted only after the state that would be shown."""
     from lander.protocol.errors import NotFoundError
     from lander.store.log.erasure import first_position
+    from lander.store.projections.rebuild import end_of_commit, last_whole_commit
 
     name = (target or "").partition("/")[0]
     if not reader.connection.execute("SELECT 1 FROM experiments WHERE id = ?", (name,)).fetchone():
         return
-    if (first := first_position(reader.connection, name)) > at:
-        raise NotFoundError(f"{name}: was submitted at position {first:,}, after position {at:,}")
+    since, shown = end_of_commit(reader, first_position(reader.connection, name)), last_whole_commit(reader, at)
+    if shown < since:
+        raise NotFoundError(f"{name}: was not there yet at {_shown_position(shown, at)}; it is from position {since:,} on")
 
 
 def _erased_since(reader: "Reader", at: int, target: str | None) -> str:
@@ -161,15 +168,8 @@ def _block(experiment: "ExperimentStatus", width: int | None) -> str:
     return "\n".join([wrapped(heading(experiment), width), *table, *below])
 
 
-def _warnings(reader: "Reader", settings: CommandSettings, target: str | None) -> "list[str]":
-    """Why the recorded state may be out of date: no supervisor runs, or the disk is full."""
-    from lander.home.lock import is_full, is_locked
-
-    carry_on = f"lander-ctl up{settings.home_option} carries on"
-    full = f"lander-ctl: {settings.home}: no space left on the disk: trainers wait, and go on when there is room"
-    alone = f"lander-ctl: no supervisor is running: this is how things stood; {carry_on}"
-    is_alone = not is_locked(settings.home) and bool(reader.under_way(target))
-    return [full] * is_full(settings.home) + [alone] * is_alone
+def _notices(reader: "Reader", settings: CommandSettings, target: str | None) -> "list[str]":
+    return home_notices(settings, under_way=bool(reader.under_way(target)))
 
 
 def _watch(reader: "Reader", settings: CommandSettings, target: str | None, as_json: bool) -> None:
@@ -189,7 +189,7 @@ def _watch(reader: "Reader", settings: CommandSettings, target: str | None, as_j
             identity.require()
             ended = not reader.unfinished(target)
             last = target is not None and ended
-            notices, found = _warnings(reader, settings, target), read(reader, target)["experiments"]
+            notices, found = _notices(reader, settings, target), read(reader, target)["experiments"]
             draw(found, last, notices if found else [_nothing(reader)])
             if last:
                 return

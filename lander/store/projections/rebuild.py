@@ -16,23 +16,36 @@ from lander.store.projections.projections import Projections
 
 _EVERY: Final = 4096
 """Events between two writes to the tables; it bounds the number that waits in memory."""
-_WHOLE_COMMITS: Final = "SELECT coalesce(max(last_position), 0) FROM commits WHERE last_position <= ?"
+_LAST_WHOLE_COMMIT: Final = "SELECT coalesce(max(last_position), 0) FROM commits WHERE last_position <= ?"
+_END_OF_COMMIT: Final = "SELECT min(last_position) FROM commits WHERE last_position >= ?"
 
 Progress = Callable[[int, int], object]
 """Called with (events done, events in all)."""
 
 
+def last_whole_commit(reader: Reader, position: int) -> int:
+    """The position at which the state at `position` is shown: no reader ever sees a state within a commit."""
+    found: int = reader.connection.execute(_LAST_WHOLE_COMMIT, (position,)).fetchone()[0]
+    return found
+
+
+def end_of_commit(reader: Reader, position: int) -> int:
+    """The first position at which the event at `position` counts: that of the last event that was committed with it."""
+    found: int = reader.connection.execute(_END_OF_COMMIT, (position,)).fetchone()[0]
+    return found
+
+
 def rebuild(reader: Reader, position: int | None = None, progress: Progress = lambda done, of: None) -> Reader:
     """A reader of the projections at `position` (default: now); it has no events, and must be closed.
 
-    No reader ever sees a state within a commit, so they are those after the last whole commit; `position()` gives its position.
+    They are those after the last whole commit; `position()` gives its position.
     An experiment with an event that cannot be read is quarantined there. Raises `NotFoundError` for a position beyond the end.
     """
     end = reader.position()
     until = end if position is None else position
     if not 0 <= until <= end:
         raise NotFoundError(f"position {until}: the log ends at position {end}")
-    (until,) = reader.connection.execute(_WHOLE_COMMITS, (until,)).fetchone()
+    until = last_whole_commit(reader, until)
     connection = sqlite3.connect(":memory:", isolation_level=None)
     try:
         connection.executescript(schema.script())

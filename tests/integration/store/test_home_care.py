@@ -24,7 +24,6 @@ from lander.home.lock import HomeLock, show_full
 from lander.protocol import events as e
 from lander.protocol.commands import Accepted
 from lander.protocol.errors import HomeError, NotFoundError
-from lander.store.log.erasure import first_position
 from lander.store.log.event_store import batch_of
 from lander.store.log.reader import DATABASE, Reader
 from lander.store.projections import rebuild as rebuilding
@@ -39,7 +38,7 @@ from lander.store.upkeep.retention import Retention
 from lander.store.writers import upgrade
 from lander.store.writers.sqlite_store import SqliteEventStore
 from tests.support.command_line import lander, start
-from tests.support.histories import histories
+from tests.support.histories import experiment, histories, submitted
 from tests.support.live_home import LiveHome
 from tests.support.tampering import tampered
 from tests.support.written_homes import OTHER, RUN, attempt, checkpoint, episode, queued_experiment, sha256, steps, write_log
@@ -123,13 +122,22 @@ def test_status_shows_how_things_stood_at_a_position(home, capsys):
 
 
 @pytest.mark.parametrize("place", ["", "/v", "/v/0"])
-def test_status_names_the_position_at_which_an_experiment_was_submitted(home, capsys, place):
+def test_status_names_the_position_from_which_an_experiment_is_there(home, capsys, place):
+    """Positions are committed in groups, and nobody sees a state within one: it is there from the end of its commit on."""
     with Reader(home) as reader:
-        name = reader.connection.execute("SELECT id FROM experiments").fetchone()[0]
-        first = first_position(reader.connection, name)
-    assert main(["status", name + place, "--home", str(home), "--position", str(first - 1)]) == 3
-    said = capsys.readouterr().err
-    assert said == f"lander-ctl: {name}: was submitted at position {first:,}, after position {first - 1:,}\n"
+        before = reader.position()
+    other = experiment("other")
+    submission = [batch_of("other", submitted(other)), *(batch_of(run.id, e.RunQueued()) for run in other.runs)]
+    write_log(home, groups=[[batch_of(RUN, e.WarningRaised(message=""))], submission])
+    there, shown = before + 4, before + 1
+    where = {shown - 1: f"{shown - 1}", shown: f"{shown}"}
+    where |= {at: f"{shown}, the last commit before position {at}" for at in (shown + 1, shown + 2)}
+    for at, words in where.items():
+        assert main(["status", f"other{place}", "--home", str(home), "--position", str(at)]) == 3
+        said = f"lander-ctl: other: was not there yet at position {words}; it is from position {there} on\n"
+        assert capsys.readouterr().err == said
+    assert main(["status", f"other{place}", "--home", str(home), "--position", str(there)]) == 0
+    assert f"stood at position {there}\n" in capsys.readouterr().err
 
 
 def test_a_position_may_be_given_as_it_was_before_there_was_position(home, capsys):

@@ -5,10 +5,13 @@ import json
 import pytest
 
 from lander.cli.main import main
+from lander.home.lock import HomeLock
 from lander.protocol import events as e
 from lander.store.log.event_store import batch_of
 from tests.support.histories import experiment, submitted
 from tests.support.written_homes import queued_experiment, write_log
+
+ALONE = "lander-ctl: no supervisor is running: this is how things stood; lander-ctl up carries on\n"
 
 
 @pytest.fixture(autouse=True)
@@ -39,9 +42,22 @@ def test_each_is_one_line_and_what_is_hidden_is_said(ask):
     assert line.split()[0] == "x"
     assert "CartPole-v1" in line
     assert "2 × 1" in line
-    assert errors == "lander-ctl: 1 archived experiment is not shown; --all shows it\n"
+    assert errors == f"lander-ctl: 1 archived experiment is not shown; --all shows it\n{ALONE}"
     assert [line.split()[0] for line in ask("list", "--all")[1].splitlines()] == ["experiment", "x", "old"]
     assert [line.split()[0] for line in ask("list", "--archived")[1].splitlines()] == ["experiment", "old"]
+
+
+def test_that_no_supervisor_runs_is_said_as_status_says_it_where_something_is_under_way(ask, home):
+    with HomeLock(home):
+        assert ALONE not in ask("list")[2] + ask("status")[2]
+    for command in ("list", "status"):
+        assert ask(command)[2].endswith(ALONE), command
+        elsewhere = f"lander-ctl up --home {home} carries on\n"
+        assert ask(command, "--home", str(home))[2].endswith(elsewhere), command
+    assert ask("list", "--json")[2] == ""
+    assert ask("list", "--archived")[2] == "", "what is shown has ended"
+    ask("tag", "old", "a")
+    assert ask("list", "--all", "--tag", "a")[2] == ""
 
 
 def test_json_has_everything(ask):
@@ -109,7 +125,7 @@ def test_of_what_is_archived_only_what_all_would_show_is_counted(ask):
         "no experiment here matches\n",
         "lander-ctl: 1 archived experiment is not shown; --all shows it\n",
     )
-    assert ask("list", "--newer", "1d")[2] == ""
+    assert ask("list", "--newer", "1d")[2] == ALONE
 
 
 def test_a_status_of_nothing_but_archived_experiments_says_so(ask, home):
