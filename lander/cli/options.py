@@ -47,8 +47,11 @@ def _keep(context: click.Context, parameter: click.Parameter, value: object) -> 
         settings.home_given = context.get_parameter_source("home") is ParameterSource.COMMANDLINE
 
 
-def common(envvar: str | None = None) -> Callable[[F], F]:
-    """`--home`, `-v` and `-q`, which are accepted before and after a command's name."""
+_HOME: Final = "The home: the directory of all data (default: $LANDER_HOME, or ./results)."
+
+
+def common(envvar: str | None = None, *, home: str = _HOME) -> Callable[[F], F]:
+    """`--home`, `-v` and `-q`, which are accepted before and after a command's name; `home` is the help of the first."""
 
     def decorate(function: F) -> F:
         for option in (
@@ -70,7 +73,7 @@ def common(envvar: str | None = None) -> Callable[[F], F]:
                 envvar=envvar,
                 expose_value=False,
                 callback=_keep,
-                help="The home: the directory of all data (default: $LANDER_HOME, or ./results).",
+                help=home,
             ),
         ):
             function = option(function)

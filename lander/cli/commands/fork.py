@@ -42,7 +42,8 @@ def fork(
     The baseline continues TARGET unchanged; the variant continues it with KEY=VALUE. So both have the same past. TARGET is a
     run, or an arm whose runs with that checkpoint are all forked, so that several seeds can be compared. A change is a
     hyperparameter by its name, or environment_kwargs. The policy, its optimizer, its replay buffer and the number of
-    environments cannot change.
+    environments cannot change. Settings of the whole experiment may be given beside the change and hold for both arms:
+    evaluation_environment has both evaluated in one environment, without which other environment_kwargs get no verdict.
 
     \b
     Examples:

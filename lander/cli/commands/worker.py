@@ -21,7 +21,7 @@ from lander.cli.progress import doing
 @click.option(
     "--name", metavar="NAME", help="What this host is called, if the token does not say (default: the machine's name)."
 )
-@common()
+@common(home="The worker's own home, whatever $LANDER_HOME is (default: HOST-PORT below ~/.local/state/lander-ctl).")
 @click.pass_context
 def worker(
     context: click.Context,
@@ -36,8 +36,8 @@ def worker(
     """Train on this machine for the supervisor at HOST:PORT.
 
     Dials out only. Ends on Ctrl-C or SIGTERM, after what trains here has written a checkpoint; the next start needs no token.
-    The worker's own home (--home) is a directory of this machine, by default in ~/.local/state/lander-ctl. Checkpoints and
-    models travel to the supervisor's home; where both machines see that, on a shared file system, --shared copies nothing.
+    The worker's own home (--home) is a directory of this machine, by default ~/.local/state/lander-ctl/workers/HOST-PORT.
+    Checkpoints and models travel to the supervisor's home; where both machines see that, --shared copies nothing.
 
     \b
     Examples:
