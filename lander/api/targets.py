@@ -3,8 +3,7 @@
 import os
 from pathlib import Path
 
-from lander.app import client
-from lander.app.environment_code import capture_again
+from lander.app import client, retrying
 from lander.protocol.errors import UsageError
 from lander.store.log.reader import Reader
 
@@ -34,8 +33,7 @@ def retry(target: str, *, new_code: bool = False, home: str | Path | None = None
 
     With `new_code`, its runs begin anew, on the code of the environments as it is now.
     """
-    code = capture_again(home_of(home), target) if new_code else None
-    client.go_on(home_of(home), "RetryTarget", target, code=code)
+    retrying.retry(home_of(home), target, new_code=new_code)
 
 
 def skip(target: str, *, home: str | Path | None = None) -> None:

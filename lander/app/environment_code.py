@@ -99,6 +99,17 @@ def capture_again(home: Path, target: str) -> Code:
     return captured.code
 
 
+def code_now(experiment: Experiment, directories: Sequence[str]) -> Code | None:
+    """The code of a recorded experiment's environments as it is now; None if that cannot be found out.
+
+    It says what has changed, and nothing trains on it.
+    """
+    with suppress(ConfigurationError):
+        captured = capture(experiment, directories)
+        return None if captured.missing else captured.code
+    return None
+
+
 def _packed(files: dict[str, Path]) -> bytes | None:
     try:
         return pack_files(files) if files else None

@@ -4,7 +4,6 @@ What is imported in functions is not needed to refuse a typing error, which must
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from lander.experiments.environment_files import EnvironmentFiles, beside
 from lander.experiments.parsing import parse_experiment, read_experiment
 from lander.experiments.specification import ExperimentSpec
 from lander.protocol.code import Code
-from lander.protocol.errors import ConfigurationError, UsageError
+from lander.protocol.errors import UsageError
 from lander.protocol.experiment import Experiment
 
 if TYPE_CHECKING:
@@ -172,7 +171,7 @@ def recorded(
     is added trains on the code of the environments as it is now. Raises `NotFoundError` for an unknown name, and what `request`
     raises.
     """
-    from lander.app.environment_code import directories_of
+    from lander.app.environment_code import code_now, directories_of
     from lander.experiments.changing import changed_experiment, with_more_seeds
     from lander.experiments.execution import execution_with
     from lander.store.log.reader import Reader
@@ -187,7 +186,7 @@ def recorded(
     directed = execution_with(**{**before.model_dump(), **_places(before, files), **execution})
     if new_code:
         return _on_new_code(wanted, directed, name)
-    found = _code_now(wanted, directed, experiment.code)
+    found = code_now(wanted, directories_of(directed)) or experiment.code
     refuse_lacking_code(experiment.code, found, added_arms(experiment, wanted))
     kept = checked(wanted.model_copy(update={"code": experiment.code}), directed, (), name, home=home)
     return replace(kept, found=found)
@@ -196,16 +195,6 @@ def recorded(
 def _places(before: "Execution", files: EnvironmentFiles) -> dict[str, Any]:
     """Where modules are searched from now on: nowhere else, unless an environment was named by a file that is elsewhere."""
     return {"search_first": files.before(before.directory)} if files.names_any else {}
-
-
-def _code_now(wanted: Experiment, execution: "Execution", known: Code | None) -> Code | None:
-    """The code as it is now, to say what has changed; the known one if that cannot be found out, for it is not needed."""
-    from lander.app.environment_code import capture, directories_of
-
-    with suppress(ConfigurationError):
-        captured = capture(wanted, directories_of(execution))
-        return known if captured.missing else captured.code
-    return known
 
 
 def _on_new_code(wanted: Experiment, execution: "Execution", name: str) -> Request:

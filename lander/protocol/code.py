@@ -1,5 +1,6 @@
 """The code of an experiment's environments, as it was captured: plain recorded values."""
 
+from collections.abc import Iterator
 from typing import Annotated, Final, Self
 
 from pydantic import Field
@@ -74,6 +75,19 @@ def changed_packages(old: Code | None, new: Code | None) -> str:
 
 def _now(was: Package, found: Package) -> str:
     return found.version if found.version != was.version else f"another {found.version}"
+
+
+def code_notices(captured: Code | None, now: Code | None, *, changed: str, uncaptured: str) -> Iterator[str]:
+    """Notices for runs that train on `captured` code where the code is another `now`, and what follows.
+
+    `changed` says what follows for captured files that are others now, `uncaptured` if none were captured; empty for nothing.
+    """
+    if source := changed_source(captured, now):
+        yield f"{source}; {changed}"
+    if uncaptured and captured is None and now is not None and now.archive is not None:
+        yield f"the code of {' and '.join(now.modules)} was not captured; {uncaptured}"
+    if packages := changed_packages(captured, now):
+        yield f"{packages}; its runs train with what is installed"
 
 
 def uncaptured_notice(code: Code | None, environment: str) -> str:

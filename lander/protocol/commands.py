@@ -66,11 +66,12 @@ class ResumeTarget(_TargetCommand):
 class RetryTarget(_TargetCommand):
     """Try the target's failed or skipped runs again from their last checkpoint; a run in backoff starts at once.
 
-    With `code`, they begin anew and train on it.
+    With `code`, they begin anew and train on it. `found` is the code as it is now, to say that it is not what they train on.
     """
 
     kind: ClassVar[str] = "RetryTarget"
     code: Code | None = None
+    found: Code | None = None
 
 
 class SkipTarget(_TargetCommand):

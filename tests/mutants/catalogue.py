@@ -918,6 +918,20 @@ MUTANTS = (
         ("tests/unit/supervisor/core/test_decide_code.py",),
     ),
     Mutant(
+        "a retry on captured code does not say that it has changed",
+        "lander/supervisor/core/target_commands.py",
+        "    if notices:\n",
+        "    if False:\n",
+        ("tests/unit/supervisor/core/test_decide_code.py",),
+    ),
+    Mutant(
+        "an environment that failed is tried again on the code that failed",
+        "lander/protocol/retrying.py",
+        'return "environment_error" in causes',
+        "return False",
+        ("tests/unit/protocol/test_retrying.py", "tests/unit/reports/render/test_verdict.py"),
+    ),
+    Mutant(
         "captured code is garbage",
         "lander/store/upkeep/retention.py",
         "    needed |= archives(reader).keys()\n",

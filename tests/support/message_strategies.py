@@ -271,7 +271,7 @@ COMMANDS = {
         new_code=st.booleans(),
     ),
     **{operation: st.builds(operation, target=TEXT, operator=TEXT) for operation in c.OPERATE},
-    c.RetryTarget: st.builds(c.RetryTarget, target=TEXT, operator=TEXT, code=optional(CODES)),
+    c.RetryTarget: st.builds(c.RetryTarget, target=TEXT, operator=TEXT, code=optional(CODES), found=optional(CODES)),
     c.ArchiveExperiment: st.builds(c.ArchiveExperiment, experiment=TEXT, operator=TEXT),
     c.UnarchiveExperiment: st.builds(c.UnarchiveExperiment, experiment=TEXT, operator=TEXT),
     c.AddNote: st.builds(c.AddNote, experiment=TEXT, operator=TEXT, text=NAMES),

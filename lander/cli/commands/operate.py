@@ -94,7 +94,10 @@ def resume(settings: CommandSettings, target: str) -> int:
     Example:
       lander-ctl resume demo && lander-ctl wait demo
     """
-    return _go_on(settings.home, "ResumeTarget", target, "goes on")
+    from lander.app import client
+
+    show_sentence(f"{target}: {client.go_on(settings.home, 'ResumeTarget', target).detail or 'goes on'}")
+    return 0
 
 
 @click.command()
@@ -105,7 +108,8 @@ def resume(settings: CommandSettings, target: str) -> int:
 def retry(settings: CommandSettings, target: str, new_code: bool) -> int:
     """Retry a TARGET that failed or was skipped.
 
-    Its runs continue from their last checkpoints, and their earlier failures no longer count. A run that waits for its next
+    Its runs continue from their last checkpoints, on the code of their environment that was captured, and their earlier
+    failures no longer count. After you mended that code, --new-code has them begin anew on it. A run that waits for its next
     attempt starts now. Starts a supervisor if none runs.
 
     \b
@@ -113,12 +117,10 @@ def retry(settings: CommandSettings, target: str, new_code: bool) -> int:
       lander-ctl retry demo/fast/1
       lander-ctl retry demo/fast/1 --new-code
     """
-    if not new_code:
-        return _go_on(settings.home, "RetryTarget", target, "is tried again")
-    from lander.app.environment_code import capture_again
+    from lander.app import retrying
 
-    code = capture_again(settings.home, target)
-    return _go_on(settings.home, "RetryTarget", target, f"begins anew, on code {code.name}", code=code)
+    show_sentence(f"{target}: {retrying.retry(settings.home, target, new_code=new_code)}")
+    return 0
 
 
 @click.command()
@@ -175,13 +177,6 @@ def checkpoint(settings: CommandSettings, target: str, no_wait: bool) -> int:
         written = {run: step for run in training for step in _checkpoints_since(reader, run, after)}
     for run, step in written.items():
         show_sentence(f"{run}: checkpoint at step {step:,}")
-    return 0
-
-
-def _go_on(home: Path, kind: str, target: str, done: str, **options: Any) -> int:
-    from lander.app import client
-
-    show_sentence(f"{target}: {client.go_on(home, kind, target, **options).detail or done}")
     return 0
 
 

@@ -72,6 +72,7 @@ def _print_failures(standing: "ExperimentStatus", verbose: bool) -> None:
     """Print on standard error, for each run that failed or was skipped, the error in one line (its traceback with -v), and why
     it was not retried."""
     from lander.protocol.error_text import in_one_line
+    from lander.protocol.retrying import how_to_retry, needs_new_code
 
     for each in standing["runs"]:
         if each["state"] in ("failed", "skipped"):
@@ -79,8 +80,8 @@ def _print_failures(standing: "ExperimentStatus", verbose: bool) -> None:
             detail = (said.strip() if verbose else in_one_line(said)) or "nothing more is known"
             failure = f"lander-ctl: {each['id']} {each['state']}: {each['cause']}: {detail}"
             given_up = f"; given up: {each['why']}" if each["why"] else ""
-            mended = f"; once it is mended, lander-ctl retry {each['id']} --new-code begins it anew"
-            next_step = mended if each["cause"] == "environment_error" else ""
+            causes = [each["cause"]]
+            next_step = f"; once it is mended, {how_to_retry(each['id'], causes, 'it')}" if needs_new_code(causes) else ""
             show(f"{failure}{given_up}{next_step} (lander-ctl logs {each['id']} has its log)", err=True)
 
 

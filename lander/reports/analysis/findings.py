@@ -90,9 +90,14 @@ class ArmFinding:
     steps_per_second: float | None
 
     @property
+    def lost_runs(self) -> tuple[RunFinding, ...]:
+        """The runs that are over without a final return."""
+        return tuple(run for run in self.runs if run.state in SETTLED and run.final is None)
+
+    @property
     def lost(self) -> int:
-        """The number of runs that are over without a final return."""
-        return sum(run.state in SETTLED and run.final is None for run in self.runs)
+        """The number of these runs."""
+        return len(self.lost_runs)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,7 +13,7 @@ from lander.reports.analysis.caveats import FEW_SEEDS
 from lander.reports.analysis.findings import ArmFinding, Contrast, Decision, Findings
 from lander.reports.analysis.power import MOST_MORE, POWER
 from lander.reports.render import numbers
-from lander.reports.render.verdict import addition, lost_runs, measured, tested, verdict
+from lander.reports.render.verdict import addition, another_try, lost_runs, measured, tested, verdict
 
 COLUMNS: Final = ("variant", "verdict", "difference", "95 % interval", "p, corrected", "better with", "p", "test", "note")
 """The headings of the rows, for a table of text; what counts most comes first."""
@@ -197,6 +197,7 @@ def _next_steps(findings: Findings, found: Sequence[_Found]) -> Iterator[str]:
     """What could decide the undecided variants, the step to take first at the beginning."""
     undecided = [each for each in found if each.decision == "undecided"]
     comparable = [each for each in undecided if each.arm.obstacle is None]
+    compared = [findings.arms[0], *(each.arm for each in comparable)]
     if comparable and findings.state in UNDER_WAY:
         yield f"wait until every run is over, lander-ctl wait {findings.experiment} does; there is no verdict before."
     elif comparable and findings.unfinished:
@@ -204,8 +205,8 @@ def _next_steps(findings: Findings, found: Sequence[_Found]) -> Iterator[str]:
             f"lander-ctl resume {findings.experiment} goes on; there is no verdict before every run is over, or stopping at the"
             " right moment would make one."
         )
-    elif comparable and any(arm.lost for arm in (findings.arms[0], *(each.arm for each in comparable))):
-        yield f"mend the cause of the runs that came to nothing; lander-ctl retry {findings.experiment} tries them again."
+    elif comparable and any(arm.lost for arm in compared):
+        yield f"mend the cause of the runs that came to nothing; {another_try(findings, compared)}."
     elif contrasts := [each.contrast for each in comparable if each.contrast is not None]:
         yield _more(findings, contrasts)
     for each in undecided:

@@ -4,9 +4,10 @@ One paragraph for each variant, in the order of the file; the findings' `caveats
 variants together.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
+from lander.protocol.retrying import how_to_retry, needs_new_code
 from lander.protocol.returns import RETURN_WINDOW
 from lander.protocol.states import UNDER_WAY
 from lander.reports.analysis.bootstrap import CONFIDENCE, FEWEST
@@ -80,9 +81,7 @@ def _paragraph(findings: Findings, variant: str, contrast: Contrast | None) -> s
     else:
         statement, decision = _finding(findings, contrast), contrast.decision
     statement += "".join(f"; {lost_runs(arm)}" for arm in compared if arm.lost)
-    return " ".join(
-        [f"{decision.capitalize()}{so_far}: {statement}.", *_remedy(findings, contrast, any(arm.lost for arm in compared))]
-    )
+    return " ".join([f"{decision.capitalize()}{so_far}: {statement}.", *_remedy(findings, contrast, compared)])
 
 
 def lost_runs(arm: ArmFinding) -> str:
@@ -141,8 +140,8 @@ def _p(value: float) -> str:
     return f"p {shown}" if shown.startswith("<") else f"p = {shown}"
 
 
-def _remedy(findings: Findings, contrast: Contrast | None, lost: bool) -> Iterator[str]:
-    """What the user can do about an undecided question."""
+def _remedy(findings: Findings, contrast: Contrast | None, compared: Sequence[ArmFinding]) -> Iterator[str]:
+    """What the user can do about an undecided question on these arms."""
     if contrast is not None and contrast.decision != "undecided":
         return
     if findings.state in UNDER_WAY:
@@ -150,12 +149,23 @@ def _remedy(findings: Findings, contrast: Contrast | None, lost: bool) -> Iterat
     elif findings.unfinished:
         yield "There is no verdict before every run is over, or stopping at the right moment would make one:"
         yield f"lander-ctl resume {findings.experiment} goes on."
-    elif lost:
+    elif any(arm.lost for arm in compared):
         if contrast is not None and contrast.withheld == "failures":
             yield "It would be decided by those that completed, but not if the others had returned the least of all."
-        yield f"Once their cause is mended, lander-ctl retry {findings.experiment} tries them again."
+        yield f"Once their cause is mended, {another_try(findings, compared)}."
     elif contrast is not None:
         yield from _more(findings, contrast)
+
+
+def another_try(findings: Findings, arms: Sequence[ArmFinding]) -> str:
+    """How the lost runs of these arms are tried again, and what new code means for a verdict on arms of which others remain."""
+    causes = {run.cause for arm in arms for run in arm.lost_runs}
+    command = how_to_retry(findings.experiment, causes)
+    same_seeds = len({frozenset(run.seed for run in arm.lost_runs) for arm in arms}) == 1
+    if same_seeds or not needs_new_code(causes):
+        return command
+    other_code = "if that changes the code of the environment, a verdict may need a new experiment, which trains all arms on it"
+    return f"{command}; {other_code}"
 
 
 def _more(findings: Findings, contrast: Contrast) -> Iterator[str]:

@@ -5,7 +5,7 @@ from typing import Final
 
 from lander.protocol import commands as c
 from lander.protocol import events as e
-from lander.protocol.code import Code, changed_packages, changed_source
+from lander.protocol.code import Code, code_notices
 from lander.protocol.errors import ConfigurationError, ConflictError, NotFoundError, WireError
 from lander.protocol.experiment import Arm, Experiment
 from lander.protocol.states import RESUMABLE, TERMINAL
@@ -193,16 +193,11 @@ def _kept_evaluations(decision: Decision, old: Experiment, new: Experiment) -> l
 
 def _kept_code(known: Experiment, message: c.SubmitExperiment) -> Iterator[str]:
     """Notices that the code of the environments is not what was captured, and what follows from it."""
-    asked = message.experiment.code
-    if source := changed_source(known.code, asked):
-        kept = "its runs train on what was captured, and with --new-code those that are added on the new code"
-        new = "runs that are added train on the new code, and all others on what was captured for them"
-        yield f"{source}; {new if message.new_code else kept}"
-    if known.code is None and asked is not None and asked.archive is not None and not message.new_code:
-        names = " and ".join(asked.modules)
-        yield f"the code of {names} was not captured; its runs train on what is there now, and --new-code captures it"
-    if packages := changed_packages(known.code, asked):
-        yield f"{packages}; its runs train with what is installed"
+    kept = "its runs train on what was captured, and with --new-code those that are added on the new code"
+    new = "runs that are added train on the new code, and all others on what was captured for them"
+    uncaptured = "" if message.new_code else "its runs train on what is there now, and --new-code captures it"
+    changed = new if message.new_code else kept
+    return code_notices(known.code, message.experiment.code, changed=changed, uncaptured=uncaptured)
 
 
 def _queue(decision: Decision, added: list[str], name: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from lander.protocol import commands as c
 from lander.protocol import events as e
+from lander.protocol.code import code_notices
 from lander.protocol.errors import NotFoundError
 from lander.protocol.states import RESUMABLE
 from lander.protocol.targets import matches
@@ -50,13 +51,20 @@ def resume(decision: Decision, message: c.ResumeTarget) -> None:
 
 
 def retry(decision: Decision, message: c.RetryTarget) -> None:
-    """Retry every run that failed or was skipped, on new code if there is some; a run in its backoff may start now."""
+    """Retry every run that failed or was skipped, on new code if there is some; a run in its backoff may start now.
+
+    The answer says that runs go on on captured code which is no longer the code as it is now.
+    """
+    notices: dict[str, None] = {}
 
     def begin_anew(runs: list[RunStanding]) -> None:
         if message.code is not None and (others := tuple(run.id for run in runs if run.code != message.code)):
             decision.say(runs[0].experiment, e.CodeChanged(code=message.code, runs=others))
 
     def change(run: RunStanding) -> None:
+        kept = "its runs train on what was captured, and with --new-code they begin anew on the new code"
+        uncaptured = "its runs train on what is there now, and with --new-code they begin anew, and it is captured"
+        notices.update(dict.fromkeys(code_notices(run.code, message.found, changed=kept, uncaptured=uncaptured)))
         if run.state == "queued":
             decision.say(run.id, e.RunQueued(reason="retried"))
         else:
@@ -66,6 +74,8 @@ def retry(decision: Decision, message: c.RetryTarget) -> None:
         return run.state in ("failed", "skipped") or (run.state == "queued" and not decision.timers.over(run))
 
     _apply(decision, message, "retry", selects, change, begin_anew)
+    if notices:
+        decision.answer = c.Accepted(subject=message.target, detail="; ".join(["is tried again", *notices]))
 
 
 def skip(decision: Decision, message: c.SkipTarget) -> None:

@@ -107,14 +107,19 @@ def test_new_code_is_asked_for_and_named(project, shared_home):
 def test_a_run_that_failed_begins_anew_on_mended_code(project, shared_home):
     name = project.name
     project.edit("STEPS = []\ndef reward(reward):\n    STEPS.append(0)\n    assert len(STEPS) < 200\n    return reward")
-    code, _, errors = project.command("run", project.file(max_retries=0, checkpoint_frequency=64), "--quiet")
+    code, output, errors = project.command("run", project.file(max_retries=0, checkpoint_frequency=64))
     assert (code, "environment_error" in errors) == (1, True)
     assert f"lander-ctl retry {name}/baseline/0 --new-code" in errors
+    assert f"lander-ctl retry {name} --new-code begins them anew" in output
     project.edit("def reward(reward): return reward")
+    code, output, _ = project.command("retry", name)
+    assert (code, f"{name}: is tried again; the code of {name} and {name}_reward has changed" in output) == (0, True)
+    assert "with --new-code they begin anew on the new code" in " ".join(output.split())
+    assert project.command("wait", name)[0] == 1, "on what was captured it fails as before"
     code, output, _ = project.command("retry", name, "--new-code")
     assert (code, "begins anew, on code" in output) == (0, True)
     assert project.command("wait", name)[0] == 0
-    (_, second) = shared_home.events(f"{name}/baseline/0", "TrainingStarted")
+    *_, second = shared_home.events(f"{name}/baseline/0", "TrainingStarted")
     assert (second.from_step, second.resume) == (0, "fresh")
     assert project.command("verify", f"{name}/baseline/0")[0] == 0
 

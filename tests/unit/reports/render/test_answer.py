@@ -124,6 +124,11 @@ def test_runs_that_came_to_nothing_are_named_and_tried_again_first():
         "decided by the completed runs, but not if the others had returned the least of all; 1 of 5 runs came to nothing"
     )
     assert said.next_step == "mend the cause of the runs that came to nothing; lander-ctl retry demo tries them again."
+    runs = tuple(replace(each, cause="environment_error") for each in lost.runs)
+    said = answer(found([withheld, {}], arms={"a": {"runs": runs}}))
+    assert said.next_step.startswith(
+        "mend the cause of the runs that came to nothing; lander-ctl retry demo --new-code begins them anew; if that changes"
+    )
 
 
 def test_many_names_are_not_all_in_the_sentence():

@@ -61,10 +61,13 @@ def told(
     origin=None,
     others=(),
     common=None,
+    baseline=None,
     **last,
 ):
-    """The verdict; `others` are the states of runs of the last arm that did not complete, `last` what else is found of it."""
+    """The verdict; `others` are the states of runs of the last arm that did not complete, `last` what else is found of it,
+    `baseline` what is found of the first."""
     arms = [arm(name, count, []) for name, count in zip(("baseline", *names), counts, strict=True)]
+    arms[0] = replace(arms[0], **(baseline or {}))
     arms[-1] = replace(arm(arms[-1].name, counts[-1], list(others)), **last)
     return verdict(
         Findings(
@@ -154,6 +157,23 @@ def test_runs_that_came_to_nothing_stand_in_the_sentence_and_may_withhold_the_de
         "Undecided: no run of fast has completed with a return; 5 of 5 runs of fast came to nothing."
         " Once their cause is mended, lander-ctl retry demo tries them again."
     )
+
+
+def test_runs_whose_environment_failed_are_tried_again_on_new_code():
+    """On what was captured they would fail as they did; and arms that trained on different code may get no verdict."""
+
+    def advice(cause, same_seeds=True):
+        """The advice where runs of fast were lost, and those of the baseline with the same seeds, or none."""
+        lost, whole = (arm("fast", *count).runs for count in ((3, ["failed"] * 2), (5, [])))
+        runs = tuple(replace(each, cause=cause if each.final is None else None) for each in lost)
+        found = told(counts=(0, 0), state="failed", runs=runs, baseline={"runs": runs if same_seeds else whole})
+        return found[0].rpartition("Once their cause is mended, ")[2]
+
+    both = "lander-ctl retry demo --new-code begins them anew"
+    other = "; if that changes the code of the environment, a verdict may need a new experiment, which trains all arms on it."
+    assert advice("environment_error") == f"{both}."
+    assert advice("environment_error", same_seeds=False) == both + other
+    assert advice("out_of_memory") == "lander-ctl retry demo tries them again."
 
 
 def test_arms_that_play_different_environments_get_no_decision_and_the_reason_comes_first():

@@ -89,6 +89,28 @@ def test_retried_on_the_same_code_it_goes_on():
     assert [each.step for each in driver.run(B).checkpoints] == [512]
 
 
+def test_a_retry_on_captured_code_says_that_it_has_changed():
+    """The same words as where an experiment is submitted again, and what is of no run that is retried is not said."""
+    driver = DecisionDriver()
+    submit(driver, OLD, max_retries=0)
+    driver.complete(A)
+    driver.train(B)
+    driver.crash(B)
+    driver.tell(c.RetryTarget(target=A, operator="me@here", found=NEW))
+    assert driver.last.answer.detail == "nothing to retry: it is completed"
+    driver.tell(c.RetryTarget(target="x", operator="me@here", found=NEW))
+    assert ordered(driver) == {B: OLD}
+    assert driver.last.answer.detail == (
+        "is tried again; the code of cart has changed (captured 000000000000, now 111111111111); its runs train on what was"
+        " captured, and with --new-code they begin anew on the new code"
+    )
+    for found in (OLD, None):
+        driver.train(B)
+        driver.crash(B)
+        driver.tell(c.RetryTarget(target=B, operator="me@here", found=found))
+        assert driver.last.answer.detail == ""
+
+
 def test_changed_packages_are_said_too():
     def with_version(version, digit):
         return OLD.model_copy(update={"packages": (Package(name="gymnasium", version=version, sha256=digit * 64),)})
