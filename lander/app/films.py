@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from functools import partial
 from math import isnan
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from lander.actors.environment.recording import EnvironmentFailedError, RecordedEnvironment
 from lander.actors.trainer.evaluation import EpisodeResult, play_by_step
@@ -16,10 +16,12 @@ from lander.actors.trainer.playback import DifferentEpisodeError, draw, frames_p
 from lander.actors.trainer.saved_policy import Policy
 from lander.app.chosen_policies import chosen, load
 from lander.app.episode_player import alone_or_after
-from lander.app.replay_subject import arm_of, evaluation_of
+from lander.app.own_process import in_own_process
+from lander.app.replay_subject import OtherVersionError, arm_of, evaluation_of
 from lander.protocol.errors import LanderError
 from lander.protocol.events import EvaluationFinished
 from lander.protocol.experiment import Arm, RunKey
+from lander.protocol.wire import decode_event, encode_event
 from lander.reports.analysis.findings import ArmFinding, Findings, RunFinding
 from lander.reports.analysis.run_histories import final_of
 from lander.reports.render.numbers import number
@@ -76,6 +78,24 @@ class _Episode(NamedTuple):
     evaluation: EvaluationFinished
 
 
+class _Film(NamedTuple):
+    """A film that is to be made: its rank among those of the arm (`best`, `median`, `worst`), and what it shows."""
+
+    rank: str
+    episode: _Episode
+
+    def path(self, directory: Path) -> Path:
+        return directory / f"{RunKey.parse(self.episode.run).arm}-{self.rank}{SUFFIX}"
+
+    @property
+    def title(self) -> str:
+        return f"{self.rank}: {number(self.episode.episode_return)} (seed {RunKey.parse(self.episode.run).seed})"
+
+    def plain(self) -> tuple[str, str, int, str]:
+        """The same for another process: its rank, its run, the place in its final evaluation, and the body of that."""
+        return self.rank, self.episode.run, self.episode.place, encode_event(self.episode.evaluation).hex()
+
+
 def films(
     reader: Reader, findings: Findings, directory: Path, tell: Callable[[str], object] = lambda words: None
 ) -> dict[str, list[tuple[str, Path]]]:
@@ -84,16 +104,55 @@ def films(
     The policy is that of the checkpoint at the evaluation's step. `tell` hears which film is made. Raises
     `DifferentEpisodeError` if an episode differs from the record, and what loading the policy and filming raise.
     """
-    ranked = {arm.name: _ranked(reader, arm) for arm in findings.arms}
+    wanted = {arm.name: _ranked(reader, arm) for arm in findings.arms}
     with warnings.catch_warnings(action="ignore"):  # the runs' logs already have these warnings
-        return {arm: [_film(reader, *each, directory, tell) for each in found] for arm, found in ranked.items()}
+        others = _film_here(reader, [film for found in wanted.values() for film in found], directory, tell)
+        _film_elsewhere(reader, others, directory, tell)
+    return {arm: [(film.title, film.path(directory)) for film in found] for arm, found in wanted.items()}
 
 
-def _ranked(reader: Reader, arm: ArmFinding) -> list[tuple[str, _Episode]]:
+def film_plain(reader: Reader, plain: Sequence[Sequence[Any]], directory: Path) -> None:
+    """The work of another process: films of one version of the code, and in a further process those of others.
+
+    Each is given as by `_Film.plain`. Raises `OtherVersionError` if nothing can be filmed in a process of its own either.
+    """
+    wanted = [_Film(rank, _episode(run, place, bytes.fromhex(body))) for rank, run, place, body in plain]
+    others = _film_here(reader, wanted, directory)
+    if len(others) == len(wanted):
+        arm_of(reader, others[0].episode.run)
+    _film_elsewhere(reader, others, directory)
+
+
+def _film_here(
+    reader: Reader, wanted: Sequence[_Film], directory: Path, tell: Callable[[str], object] = lambda words: None
+) -> list[_Film]:
+    """Make the films, and return those that need other code than this process has imported."""
+    others: list[_Film] = []
+    for film in wanted:
+        tell(f"filming the {film.rank} episode of {film.episode.run}")
+        try:
+            _film(reader, film.episode, film.path(directory))
+        except OtherVersionError:
+            others.append(film)
+    return others
+
+
+def _film_elsewhere(
+    reader: Reader, wanted: Sequence[_Film], directory: Path, tell: Callable[[str], object] = lambda words: None
+) -> None:
+    """Make the films in a process of their own, which has imported nothing yet."""
+    if not wanted:
+        return
+    tell(f"filming {len(wanted)} episode{'s' if len(wanted) > 1 else ''} on other code of their environment")
+    plain = [film.plain() for film in wanted]
+    in_own_process("film", home=str(reader.home.absolute()), films=plain, directory=str(directory.absolute()))
+
+
+def _ranked(reader: Reader, arm: ArmFinding) -> list[_Film]:
     completed = [run for run in arm.runs if run.state == "completed"]
     played = sorted(episode for run in completed for episode in _final_episodes(reader, run))
-    middle = [("median", played[(len(played) - 1) // 2])] if len(played) > 2 else []
-    return [("best", played[-1]), *middle, ("worst", played[0])][: len(played)] if played else []
+    middle = [_Film("median", played[(len(played) - 1) // 2])] if len(played) > 2 else []
+    return [_Film("best", played[-1]), *middle, _Film("worst", played[0])][: len(played)] if played else []
 
 
 def _final_episodes(reader: Reader, run: RunFinding) -> Iterator[_Episode]:
@@ -104,16 +163,19 @@ def _final_episodes(reader: Reader, run: RunFinding) -> Iterator[_Episode]:
             yield _Episode(episode_return, run.run, place, final)
 
 
-def _film(reader: Reader, title: str, episode: _Episode, directory: Path, tell: Callable[[str], object]) -> tuple[str, Path]:
-    tell(f"filming the {title} episode of {episode.run}")
-    key = RunKey.parse(episode.run)
+def _episode(run: str, place: int, body: bytes) -> _Episode:
+    evaluation = decode_event(EvaluationFinished.kind, body)
+    if not isinstance(evaluation, EvaluationFinished):
+        raise TypeError(f"{evaluation.kind} is no evaluation")
+    return _Episode(evaluation.returns[place], run, place, evaluation)
+
+
+def _film(reader: Reader, episode: _Episode, path: Path) -> None:
     policy = load(
         reader.home, episode.run, arm_of(reader, episode.run), chosen(reader, episode.run, str(episode.evaluation.step))
     )
-    path = directory / f"{key.arm}-{title}{SUFFIX}"
     write = partial(_write, policy, evaluation_of(reader, episode.run), path, episode)
     alone_or_after(write, partial(write, range(episode.place)))
-    return f"{title}: {number(episode.episode_return)} (seed {key.seed})", path
 
 
 def _write(policy: Policy, arm: Arm, path: Path, episode: _Episode, before: Sequence[int] = ()) -> None:

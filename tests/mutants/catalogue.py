@@ -953,6 +953,20 @@ MUTANTS = (
         ("tests/integration/app/test_captured_code.py::test_modules_of_this_process_do_not_take_the_place_of_captured_ones",),
     ),
     Mutant(
+        "of two versions of captured code only one is filmed",
+        "lander/app/films.py",
+        "        _film_elsewhere(reader, others, directory, tell)\n",
+        "",
+        ("tests/integration/app/test_captured_code.py::test_new_code_is_asked_for_and_named",),
+    ),
+    Mutant(
+        "captured code of another version is still looked into",
+        "lander/actors/environment/import_path.py",
+        "    forget_captured(home)\n",
+        "",
+        ("tests/unit/actors/environment/test_import_path.py",),
+    ),
+    Mutant(
         "what is appended is not read back",
         "lander/store/log/event_store.py",
         "[decode_event(kind, body) for",

@@ -96,24 +96,9 @@ def _left_out(error: LanderError) -> int:
 def _evaluated(reader: "Reader", saved: "Saved", episodes: int | None) -> "EvaluationFinished":
     """Evaluate one policy; raises `LanderError` if it cannot be loaded or its environment fails."""
     with doing(f"evaluating {saved.run} at step {saved.checkpoint.step:,}"):
-        return _result(reader, saved, episodes)
+        from lander.app.evaluating import evaluated
 
-
-def _result(reader: "Reader", saved: "Saved", episodes: int | None) -> "EvaluationFinished":
-    from lander.actors.environment.recording import EnvironmentFailedError
-    from lander.actors.trainer.evaluation import as_event, evaluate
-    from lander.app.chosen_policies import load
-    from lander.app.replay_subject import arm_of, evaluation_of
-    from lander.experiments.specification import ExperimentSpec
-    from lander.protocol.experiment import RunKey
-
-    arm, name = arm_of(reader, saved.run), RunKey.parse(saved.run).experiment
-    usual = reader.experiment(name).eval_episodes or ExperimentSpec.model_fields["eval_episodes"].default
-    try:
-        policy = load(reader.home, saved.run, arm, saved.checkpoint)
-        return as_event(saved.checkpoint.step, evaluate(policy, evaluation_of(reader, saved.run), episodes or usual))
-    except EnvironmentFailedError as error:
-        raise LanderError(f"{saved.run}: {error}") from error
+        return evaluated(reader, saved, episodes)
 
 
 # --- showing it -------------------------------------------------------------------------------------------------------

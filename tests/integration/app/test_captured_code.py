@@ -102,6 +102,19 @@ def test_new_code_is_asked_for_and_named(project, shared_home):
     assert code == 0
     assert f"{old.name} (seed 0)" in output
     assert f"{new.name} (seed 1)" in output
+    films_and_evaluations_are_of_every_version(project)
+
+
+def films_and_evaluations_are_of_every_version(project):
+    """A process imports one version; the best episodes are of the new code, which rewards more, and the worst of the old."""
+    name, page = project.name, project.directory / "page.html"
+    code, _, errors = project.command("report", name, "--format", "html", "--videos", "--output", page)
+    assert (code, errors) == (0, f"drawing the report of {name} …\n")
+    assert page.read_text().count("data:video/mp4;base64,") == 4
+    code, output, errors = project.command("evaluate", f"{name}/fast", "--json", "-q")
+    assert (code, errors) == (0, "")
+    rewards = {each["run"]: each["returns"][0] / each["lengths"][0] for each in json.loads(output)["evaluations"]}
+    assert rewards == {f"{name}/fast/0": 2.0, f"{name}/fast/1": 2000.0}
 
 
 def test_a_run_that_failed_begins_anew_on_mended_code(project, shared_home):

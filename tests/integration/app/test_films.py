@@ -12,6 +12,7 @@ from lander.actors.trainer.playback import DifferentEpisodeError, open_replay_en
 from lander.app import films as module
 from lander.app.chosen_policies import load
 from lander.app.films import films
+from lander.app.replay_subject import OtherVersionError
 from lander.cli.main import main
 from lander.protocol import events as e
 from lander.protocol.experiment import EVALUATION_SEED
@@ -104,6 +105,18 @@ def test_an_environment_that_remembers_is_evaluated_with_its_past_once_more(tmp_
         policy = load(tmp_path, RUN, carried_over.baseline, Record(reader, RUN).checkpoints()[-1])
         *_, alone = play_by_step(policy, environment, EVALUATION_SEED + 3)
     assert alone.episode_return != final(words).returns[3]
+
+
+def test_what_a_process_of_its_own_cannot_film_either_is_said_and_no_other_process_is_started(home, monkeypatch, tmp_path):
+    def other_code(reader, run):
+        raise OtherVersionError(f"{run}: other code")
+
+    with Reader(home) as reader:
+        (wanted,) = [each for each in module._ranked(reader, findings(reader, "x").arms[0]) if each.rank == "best"]
+        monkeypatch.setattr(module, "arm_of", other_code)
+        monkeypatch.setattr(module, "in_own_process", lambda *work, **task: pytest.fail("a further process"))
+        with pytest.raises(OtherVersionError, match=f"{RUN}: other code"):
+            module.film_plain(reader, [wanted.plain()], tmp_path)
 
 
 def video(home, *arguments):

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from lander.actors.environment import import_path
-from lander.actors.environment.import_path import CodeError, add_import_path, make_importable
+from lander.actors.environment.import_path import CodeError, OtherCodeError, add_import_path, forget_captured, make_importable
+from lander.home.layout import code_directory
 
 
 @pytest.mark.parametrize("first", [False, True], ids=["last", "the negative control: first"])
@@ -52,3 +53,21 @@ def test_captured_code_in_a_home_that_is_named_relatively_can_be_made_importable
         with pytest.raises(CodeError, match="is imported from"):
             make_importable(Path(home), code)
     del sys.modules["captured_maze"]
+
+
+def test_of_two_versions_of_captured_code_nothing_is_looked_for_in_the_first(tmp_path, monkeypatch):
+    """A module that only the first version has is not there for the second, nor for a run whose code was not captured."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.setattr(import_path, "unpacked", code_directory)
+    before = list(sys.path)
+    for digit in "ab":
+        (code_directory(tmp_path, digit * 64) / "0").mkdir(parents=True)
+    for digit in "ab":
+        make_importable(tmp_path, SimpleNamespace(archive=digit * 64, modules=(), name=digit))
+        assert sys.path == [str(code_directory(tmp_path, digit * 64) / "0"), *before]
+    with pytest.raises(OtherCodeError, match="was not captured"):
+        make_importable(tmp_path, None, str(tmp_path))
+    forget_captured(tmp_path)
+    make_importable(tmp_path, None, str(tmp_path))
+    assert sys.path == [*before, str(tmp_path)]
