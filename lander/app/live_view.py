@@ -57,7 +57,10 @@ def live_view(quiet: bool = False) -> Iterator[Show]:
 
 
 class Lines:
-    """Prints a line when a run or the experiment changes its state, and one about progress every `PLAIN_SECONDS`."""
+    """Prints a line when a run or the experiment changes its state, and one about progress every `PLAIN_SECONDS`.
+
+    A run that had ended before the first call gets no line.
+    """
 
     def __init__(self) -> None:
         self._states: dict[str, str] = {}
@@ -65,6 +68,8 @@ class Lines:
 
     def show(self, experiment: "ExperimentStatus") -> None:
         """Print what has changed; raises as `print` does."""
+        if not self._states:
+            self._states = {run["id"]: _words_of(run) for run in experiment["runs"] if run["state"] in TERMINAL}
         lines = list(self._changes(experiment))
         if lines:
             print(printable("\n".join(lines)), flush=True)

@@ -96,15 +96,16 @@ def _check(experiment: str, form: str, output: Path | None, threshold: float | N
 # --- in the terminal --------------------------------------------------------------------------------------------------
 
 
-def in_terminal(reader: "Reader", found: "Findings") -> str:
-    """The verdict, the arms, their learning curves drawn with characters, and the caveats."""
+def in_terminal(reader: "Reader", found: "Findings", *, headed: bool = True) -> str:
+    """The verdict, the arms, their learning curves drawn with characters, and the caveats; `headed` as in `as_text`."""
     from lander.reports.analysis.material import bands, learning_curves
     from lander.reports.render.characters import learning_curves as drawn
     from lander.reports.render.text_report import as_text
 
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None  # elsewhere, a sentence is a line
     curves = bands(found, learning_curves(reader, found))
-    return as_text(found, drawn([arm.name for arm in found.arms], curves, width or _PLAIN_WIDTH, _paint), width)
+    picture = drawn([arm.name for arm in found.arms], curves, width or _PLAIN_WIDTH, _paint)
+    return as_text(found, picture, width, headed=headed)
 
 
 def _paint(text: str, arm: int) -> str:

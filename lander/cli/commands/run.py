@@ -92,7 +92,7 @@ def _print_verdict(home: Path, name: str) -> None:
     from lander.store.log.reader import Reader
 
     with doing(f"comparing the arms of {name}", brief=True), Reader(home) as reader, reader.snapshot():
-        verdict = in_terminal(reader, findings(reader, name))
+        verdict = in_terminal(reader, findings(reader, name), headed=False)  # the view has ended with it
     show_styled(f"\n{verdict}\n")
     show_sentence(
         f"models and logs are in {experiment_directory(home, name)}; lander-ctl report {name} --format html makes a page"

@@ -40,20 +40,22 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def as_text(findings: Findings, picture: Sequence[str] = (), width: int | None = None) -> str:
+def as_text(findings: Findings, picture: Sequence[str] = (), width: int | None = None, *, headed: bool = True) -> str:
     """The verdict, a table of the arms, a picture if one is given, and the caveats.
+
+    The heading, id and state and hypothesis, is left out if it is not `headed`: where it stands just above.
 
     With a `width`, sentences are broken between words and tables between columns, so that no line is longer. A command stays in
     one line, to be copied.
     """
     drawn = ("", *picture) if picture else ()  # it has the colours of the terminal in it, and no text from outside
-    return "\n".join([*_lines(findings, width), *drawn, *_notes(findings, width)])
+    return "\n".join([*_lines(findings, width, headed), *drawn, *_notes(findings, width)])
 
 
-def _lines(findings: Findings, width: int | None) -> Iterator[str]:
+def _lines(findings: Findings, width: int | None, headed: bool) -> Iterator[str]:
     hypothesis = " ".join(findings.hypothesis.split())
     found = answer(findings)
-    sentences = [f"{findings.experiment}: {findings.state}" + (f" – {hypothesis}" if hypothesis else "")]
+    sentences = [f"{findings.experiment}: {findings.state}" + (f" – {hypothesis}" if hypothesis else "")] if headed else []
     sentences += [*(f"{label}: {text}" for label, text in amendments(findings)), notice(findings)]
     sentences += [] if found is None else [found.sentence, f"{NEXT}: {found.next_step}" if found.next_step else ""]
     for sentence in filter(None, sentences):

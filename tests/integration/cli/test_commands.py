@@ -38,6 +38,7 @@ def test_run_takes_the_seed_file_as_it_stands_and_leaves_nothing_running(home):
     assert errors.splitlines() == ["warning: LunarLander-v2 no longer exists in Gymnasium; running LunarLander-v3 in its place"]
     assert "ppo_learning_rate_comparison/variant/42: completed after 2,048 steps" in output
     assert "one seed says nothing about spread" in output
+    assert output.count("ppo_learning_rate_comparison: completed – ") == 1
     models = home / "experiments" / "ppo_learning_rate_comparison" / "models"
     assert sorted(path.name for path in models.iterdir()) == ["baseline-42-final.zip", "variant-42-final.zip"]
     assert len(LiveHome(home).events("ppo_learning_rate_comparison", "WarningRaised")) == 1

@@ -216,6 +216,24 @@ def test_lines_tell_each_change_once(capsys):
     ]
 
 
+def test_lines_tell_nothing_of_what_had_ended_before(capsys):
+    """As where seeds or an arm are added, or an experiment that has completed is run again."""
+    done = [run(seed=seed, state="completed", cause="completed", step=1000) for seed in range(3)]
+    live_view.Lines().show(experiment(*done, state="completed"))
+    assert capsys.readouterr().out == "x: completed – More is better\n"
+    lines = live_view.Lines()
+    lines.show(experiment(*done, run(seed=3)))
+    lines.show(experiment(*done, running(seed=3)))
+    lines.show(experiment(*done, run(seed=3, state="completed", cause="completed", step=1000), state="completed"))
+    assert capsys.readouterr().out.splitlines() == [
+        "x: waiting for a slot (1 of 4) – More is better",
+        "x: running (1 of 4) – More is better",
+        "x/baseline/3: running",
+        "x/baseline/3: completed after 1,000 steps",
+        "x: completed – More is better",
+    ]
+
+
 def test_lines_tell_of_progress_now_and_then(capsys, monkeypatch):
     now = [0.0]
     monkeypatch.setattr(live_view.time, "monotonic", lambda: now[0])

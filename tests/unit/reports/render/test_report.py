@@ -269,6 +269,12 @@ def test_text_has_the_verdict_the_arms_and_the_caveats(material):
         )
 
 
+def test_text_leaves_out_its_heading_where_that_stands_just_above(material):
+    heading, rest = as_text(material.findings).split("\n", 1)
+    assert heading.startswith(f"{material.findings.experiment}: {material.findings.state} – ")
+    assert as_text(material.findings, headed=False) == rest
+
+
 def test_an_experiment_that_has_not_ended_is_reported_as_it_stands(tmp_path):
     example_log.built(tmp_path, example_log.wanted(60_000, seeds=2, eval_episodes=0), until=0.4, failed=None)
     material = gathered(tmp_path)
