@@ -16,12 +16,13 @@ from typing import Final, TypeVar
 from lander.app import client
 from lander.app.interruption import Interruption
 from lander.app.requests import Request
+from lander.home import address
 from lander.home.artifacts import write_artifact
 from lander.home.identity import HomeIdentity
 from lander.home.lock import LOCK
 from lander.protocol.commands import Accepted, SubmitExperiment
 from lander.protocol.errors import ConfigurationError, HomeGoneError, LanderError, OutputClosedError, WireError
-from lander.protocol.states import UNDER_WAY
+from lander.protocol.states import TERMINAL, UNDER_WAY
 from lander.protocol.wire import encode
 from lander.store.log.reader import DATABASE, Reader
 from lander.store.projections.status import ExperimentStatus, status
@@ -37,6 +38,10 @@ _JOINED: Final = "; Ctrl-C here does not stop it"
 
 Show = Callable[[ExperimentStatus], object]
 T = TypeVar("T")
+
+
+class UnsupervisedError(LanderError):
+    """The supervisor ended, on purpose or not, before the experiment did."""
 
 
 def submit(wanted: Request, home: Path) -> tuple[Accepted, bool]:
@@ -72,7 +77,7 @@ def conduct(wanted: Request, home: Path, show: Show, tell: Callable[[str], objec
     experiment was under way before, by whatever set it going, Ctrl-C raises at once, and stops nothing.
     Nor does an output that is closed: if `show` or `tell` raises `OSError`, or the terminal is closed, the experiment goes on,
     and `OutputClosedError` is raised. A supervisor that had to be started leaves when nothing is left for it to do.
-    Raises what `submit` raises, `HomeGoneError` if the home is deleted, and `LanderError` if the supervisor goes away.
+    Raises what `submit` raises, `HomeGoneError` if the home is deleted, and `UnsupervisedError` if the supervisor goes away.
     """
     name = wanted.experiment.experiment_id
     output = _Output()
@@ -83,8 +88,8 @@ def conduct(wanted: Request, home: Path, show: Show, tell: Callable[[str], objec
             if accepted.detail:
                 output.put(tell, f"{name}: {accepted.detail}{_JOINED if joined else ''}")
             return _follow(home, name, show, interruption, output, joined=joined)
-        except HomeGoneError:
-            started = False  # another home may be in its place, which is no concern of ours
+        except (HomeGoneError, UnsupervisedError):
+            started = False  # another home or supervisor may be in its place, which is no concern of ours
             raise
         except OutputClosedError:
             raise
@@ -114,7 +119,7 @@ class _Output:
 def _follow(
     home: Path, name: str, show: Show, interruption: Interruption, output: _Output, *, joined: bool
 ) -> ExperimentStatus:
-    """Show how the experiment goes until it has ended; raises `HomeGoneError`, and what ends only the following."""
+    """Show how the experiment goes until it has ended; raises as `conduct` does, and what ends only the following."""
     stopping = False
     identity = HomeIdentity(home, LOCK, DATABASE)
     with Reader(home) as reader:
@@ -127,7 +132,7 @@ def _follow(
             if standing["state"] not in UNDER_WAY:
                 break
             if not supervised:
-                raise LanderError(f"{name}: the supervisor is gone, see {home / 'supervisor.log'}; {WHAT_NEXT}")
+                raise UnsupervisedError(f"{name}: {_end_of_supervisor(home, standing)}")
             if not stopping and _stop_is_wished(name, interruption, closed, joined=joined):
                 client.stop(home, name)
                 stopping = interruption.delivered = True
@@ -135,6 +140,20 @@ def _follow(
     if stopping:
         raise KeyboardInterrupt(_interrupted(standing))
     return standing
+
+
+def _end_of_supervisor(home: Path, standing: ExperimentStatus) -> str:
+    """How the supervisor ended, what that means for the runs, and how to go on."""
+    if address.read(home) is not None:  # a crash leaves it there
+        return f"the supervisor is gone, see {home / 'supervisor.log'}; {WHAT_NEXT}"
+    name, runs = standing["id"], standing["runs"]
+    left = [run["state"] for run in runs if run["state"] not in TERMINAL]
+    what = f"{len(left)} of {len(runs)} runs"
+    if set(left) == {"paused"}:
+        is_paused = f"{what} {'are' if len(left) > 1 else 'is'} paused"
+        return f"{is_paused}, and the supervisor has ended; lander-ctl run {name} goes on"
+    ended = f"the supervisor was ended by lander-ctl down or a signal, and {what} with it"
+    return f"{ended}; lander-ctl run {name} goes on from the last checkpoints"
 
 
 def _stop_is_wished(name: str, interruption: Interruption, closed: OSError | None, *, joined: bool) -> bool:

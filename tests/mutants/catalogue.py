@@ -1571,6 +1571,13 @@ MUTANTS = (
         ("tests/integration/cli/test_detaching.py::test_an_output_that_fails_stops_nothing_and_lets_the_supervisor_go",),
     ),
     Mutant(
+        "who has lost its supervisor stops what another one carries on",
+        "lander/app/conduct.py",
+        "        except (HomeGoneError, UnsupervisedError):\n",
+        "        except HomeGoneError:\n",
+        ("tests/unit/app/test_conduct.py::test_the_supervisor_that_comes_after_it_is_left_alone",),
+    ),
+    Mutant(
         "who only looks on may stop an experiment",
         "lander/app/conduct.py",
         "joined = accepted.under_way and not started",
