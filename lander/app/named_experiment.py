@@ -9,6 +9,7 @@ from typing import Final
 from lander.experiments.file_formats import SUFFIXES
 from lander.experiments.problems import configuration_error
 from lander.protocol.errors import LanderError, NotFoundError, UsageError
+from lander.protocol.targets import was_deleted
 from lander.protocol.text import named
 
 _NEAR_NAMES: Final = 3
@@ -17,8 +18,8 @@ _NEAR_NAMES: Final = 3
 def named_experiment(home: Path, name: str) -> Path | None:
     """What this name stands for: an experiment file, if it can be one, else the recorded experiment with this id (None).
 
-    Raises `NotFoundError` with the nearest names if there is neither, `ConfigurationError` for a name that only a missing file
-    can have, and `UsageError` for that of a part of an experiment.
+    Raises `NotFoundError` with the nearest names if there is neither, or that it was deleted, `ConfigurationError` for a name
+    that only a missing file can have, and `UsageError` for that of a part of an experiment.
     """
     path = Path(name)
     if _is_called_like_a_file(path) and path.is_file():
@@ -54,12 +55,22 @@ def _recorded(home: Path) -> list[str]:
         return []
 
 
+def _deleted_at(home: Path, name: str) -> int | None:
+    from lander.store.log.reader import Reader
+
+    with suppress(NotFoundError), Reader(home) as reader:
+        return reader.deleted_at(name)
+    return None
+
+
 def _nothing(home: Path, name: str, known: Sequence[str]) -> LanderError:
     first = name.partition("/")[0]
     if first in known:
         part = f"lander-ctl resume {name} continues a part of it"
         return UsageError(f"{name}: an experiment is run as a whole: lander-ctl run {first}; {part}")
     path = Path(name)
+    if (at := _deleted_at(home, name)) is not None and not ("/" in name and _is_called_like_a_file(path)):
+        return NotFoundError(f"{was_deleted(name, at)}; lander-ctl run FILE --experiment-id ID trains it anew under another id")
     near = get_close_matches(name, [*known, *_files_beside(path)], n=_NEAR_NAMES)
     hint = f"; did you mean {', '.join(near)}?" if near else ""
     if _is_called_like_a_file(path) or "/" in name:

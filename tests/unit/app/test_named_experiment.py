@@ -8,8 +8,10 @@ import lander.app.requests
 from lander.app.named_experiment import also_recorded, named_experiment
 from lander.app.requests import request_by_name
 from lander.cli.main import main
+from lander.protocol import events as e
 from lander.protocol.errors import ConfigurationError, NotFoundError, UsageError
-from tests.support.written_homes import queued_experiment
+from lander.store.log.event_store import batch_of
+from tests.support.written_homes import queued_experiment, write_log
 
 
 @pytest.fixture
@@ -67,6 +69,20 @@ def test_what_is_neither_is_one_line_with_the_near_names(home, name, error, word
     with pytest.raises(error) as refused:
         named_experiment(home, name)
     assert str(refused.value) == words.format(home=home)
+
+
+@pytest.mark.parametrize("name", ["demo", "demo/baseline"])
+def test_what_was_deleted_is_said_to_be_that(home, name):
+    """Its file may still be there, and can be trained again under another id."""
+    gone = e.ExperimentDeleted(operator="me", hypothesis="", environments=(), baseline="0" * 64, baseline_rule=1, variants=1)
+    write_log(home, batch_of("demo", gone, at=1))
+    with pytest.raises(NotFoundError) as refused:
+        named_experiment(home, name)
+    assert str(refused.value) == (
+        "demo: was deleted on 1970-01-01 00:00 UTC; lander-ctl run FILE --experiment-id ID trains it anew under another id"
+    )
+    with pytest.raises(ConfigurationError, match=r"demo/x\.yaml: no such file"):
+        named_experiment(home, "demo/x.yaml")
 
 
 def test_where_nothing_is_recorded_files_are_near_names_too(tmp_path, monkeypatch):
