@@ -76,12 +76,12 @@ def _checked(name: str, check: Callable[[str], str], text: str) -> str:
 
 
 def _known(home: Path, experiment: str) -> str:
-    """The id, if it is that of an experiment; raises `UsageError` for a part of one, else as `Reader.runs` does."""
+    """The id, if it is that of an experiment; raises `UsageError` for a part of one, else as `Reader.require` does."""
     if "/" in experiment:
         name = experiment.partition("/")[0]
         raise UsageError(f"{named(experiment)}: this is about a whole experiment; name {named(name)}")
     with Reader(home) as reader:
-        reader.runs(experiment)
+        reader.require(experiment)
     return experiment
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from lander.protocol.errors import HomeError, NotFoundError, StoreError
 from lander.protocol.states import QUARANTINED, TERMINAL, RunState
-from lander.protocol.targets import matches, was_deleted
+from lander.protocol.targets import matches, meant, targets_of, was_deleted
 from lander.protocol.text import named
 from lander.store.log.schema import NOT_ERASED
 from lander.store.log.stored_events import OF_TARGET, StoredEvent, consequential
@@ -114,7 +114,7 @@ class Reader:
 
         streams = self._streams(target)
         if target is not None and not streams:
-            raise NotFoundError(self._unknown(target))
+            raise NotFoundError(self._unknown_target(target))
         condition, values = "", list[object]()
         for column, allowed in (("stream", streams if target is not None else ()), ("kind", stored_kinds(*kinds))):
             if allowed:
@@ -169,8 +169,14 @@ class Reader:
         self._refuse_quarantined(name)
         found = plans(self.connection.execute(PLANS_OF_ONE, (name,)).fetchall()) if self.deleted_at(name) is None else []
         if not found:
-            raise NotFoundError(self._unknown(name))
+            raise NotFoundError(self._unknown_experiment(name))
         return found
+
+    def require(self, experiment: str) -> None:
+        """Raise as `plans` does if there is no such experiment."""
+        self._refuse_quarantined(experiment)
+        if experiment not in self.experiments():
+            raise NotFoundError(self._unknown_experiment(experiment))
 
     def experiment(self, name: str) -> "Experiment":
         """The current experiment, with all changes since its submission; raises as `plans` does."""
@@ -191,7 +197,7 @@ class Reader:
         ).fetchone()
         event = None if row is None else decode_event(*row)
         if not isinstance(event, ExperimentSubmitted):
-            raise NotFoundError(self._unknown(name))
+            raise NotFoundError(self._unknown_experiment(name))
         return event
 
     def episodes(self, run: str) -> list[Episode]:
@@ -204,12 +210,12 @@ class Reader:
         return [Episode(step, length, float("nan") if value is None else value) for step, length, value in rows]
 
     def runs(self, target: str) -> list[str]:
-        """The ids of the target's runs, in order; raises as `plans` does."""
+        """The ids of the target's runs, in order; raises as `plans` does, with the nearest targets."""
         self._refuse_quarantined(target.split("/", 1)[0])
         rows = self.connection.execute("SELECT run FROM progress WHERE experiment = ? ORDER BY id", (target.split("/", 1)[0],))
         found = [run for (run,) in rows if matches(target, run)]
         if not found:
-            raise NotFoundError(self._unknown(target))
+            raise NotFoundError(self._unknown_target(target))
         return found
 
     def unfinished(self, target: str | None = None) -> list[str]:
@@ -239,7 +245,7 @@ class Reader:
         """The number of one stream; raises `NotFoundError` with the nearest names, and for what was deleted."""
         row = self.connection.execute("SELECT id FROM streams WHERE name = ?", (name,)).fetchone()
         if row is None or self.deleted_at(name) is not None:
-            raise NotFoundError(self._unknown(name))
+            raise NotFoundError(self._unknown("run", name, self._runs()))
         return int(row[0])
 
     def _streams(self, target: str | None) -> list[int]:
@@ -248,11 +254,17 @@ class Reader:
         rows = self.connection.execute(f"SELECT s.id FROM streams s WHERE {OF_TARGET}", (target,))
         return [number for (number,) in rows]
 
-    def _unknown(self, target: str) -> str:
-        if (at := self.deleted_at(target)) is not None:
-            return was_deleted(target, at)
-        from difflib import get_close_matches
+    def _runs(self) -> list[str]:
+        return [run for (run,) in self.connection.execute("SELECT run FROM progress ORDER BY id")]
 
-        names = [name for (name,) in self.connection.execute("SELECT id FROM experiments UNION SELECT run FROM progress")]
-        near = get_close_matches(target, names, n=3, cutoff=0.4)
-        return f"{named(target)}: no such experiment or run" + (f"; did you mean {', '.join(near)}?" if near else "")
+    def _unknown_experiment(self, name: str) -> str:
+        return self._unknown("experiment", name, self.experiments())
+
+    def _unknown_target(self, target: str) -> str:
+        return self._unknown("experiment or run", target, [*self.experiments(), *targets_of(self._runs())])
+
+    def _unknown(self, what: str, name: str, known: Sequence[str]) -> str:
+        """That there is no such thing, with those that may be meant; or that its experiment was deleted."""
+        if (at := self.deleted_at(name)) is not None:
+            return was_deleted(name, at)
+        return f"{named(name)}: no such {what}{meant(name, known)}"

@@ -47,7 +47,7 @@ class Extent:
 
 def extent(reader: Reader, experiment: str) -> Extent:
     """What a deletion of the experiment would take; raises `NotFoundError` for an unknown one."""
-    reader.runs(experiment)
+    reader.require(experiment)
     runs, steps = reader.connection.execute(_TRAINED, (experiment,)).fetchone()
     events, event_bytes = reader.connection.execute(_LOGGED, (experiment,)).fetchone()
     artifacts = _artifacts(reader, experiment, time.time())

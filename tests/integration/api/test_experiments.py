@@ -44,7 +44,7 @@ def test_run_gives_outcomes_and_the_verdict_and_leaves_nothing_running_and_no_fi
     assert "fast returned" in str(result)
     assert lander.report("tiny", home=home) == result
     for wrong in ("tny", "tiny/fast"):
-        with pytest.raises(lander.LanderError, match=f"{wrong}: no such experiment or run; did you mean tiny"):
+        with pytest.raises(lander.LanderError, match=rf"{wrong}: no such experiment; did you mean tiny\?$"):
             lander.report(wrong, home=home)
     assert (seen[0]["state"], seen[-1]["state"]) in {("queued", "completed"), ("running", "completed")}
 

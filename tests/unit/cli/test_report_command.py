@@ -80,7 +80,7 @@ def test_a_threshold_can_be_named(home, capsys):
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["ppo-learning"], 3, f"ppo-learning: no such experiment or run; did you mean {example_log.NAME}"),
+        (["ppo-learning"], 3, f"ppo-learning: no such experiment; did you mean {example_log.NAME}"),
         (
             [f"{example_log.NAME}/fast"],
             2,

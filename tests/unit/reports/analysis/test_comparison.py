@@ -267,7 +267,7 @@ def test_the_same_log_gives_the_same_findings_to_the_byte(found):
 
 def test_an_unknown_experiment_is_answered_with_the_nearest(found):
     found([0], {})
-    with Reader(found.home) as reader, pytest.raises(NotFoundError, match="xx: no such experiment or run; did you mean x"):
+    with Reader(found.home) as reader, pytest.raises(NotFoundError, match="xx: no such experiment; did you mean x"):
         findings(reader, "xx")
 
 

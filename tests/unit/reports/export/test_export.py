@@ -337,7 +337,7 @@ def test_the_command_says_where_it_lies_and_what_next(home, tmp_path, capsys):
     ("arguments", "code", "said_"),
     [
         (["y", "--to", "csv"], 3, "y: no such experiment or run"),
-        (["x/w", "--to", "parquet"], 3, "x/w: no such experiment or run; did you mean x/v/0"),
+        (["x/w", "--to", "parquet"], 3, "x/w: no such experiment or run; did you mean x/baseline, x/v?"),
         (["x", "--to", "csv", "--follow"], 2, "--follow goes with --to tensorboard, and not with csv"),
         (["x", "--to", "excel"], 2, "'excel' is not one of 'csv'"),
     ],
