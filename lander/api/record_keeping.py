@@ -24,8 +24,8 @@ def list_experiments(
     """The experiments of a home, the oldest first, as `lander-ctl list` shows them.
 
     In any of these states and of these environments, with all of these tags, `newer` or `older` than an age such as `"7d"`;
-    one name may be given as text. `archived` may be True for archived ones only, None for all. Raises `UsageError` for what no
-    experiment here can be.
+    one name may be given as text. `archived` may be True for archived ones only, None for all. What matches nothing gives an
+    empty list. Raises `UsageError` for a state and an age that do not exist.
     """
     wanted = Wanted(
         states=_names(state),

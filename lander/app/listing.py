@@ -1,6 +1,6 @@
 """The experiments that are asked for: by state, environment, age and tag. Imports little, because `list` must start fast."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, get_args
 
@@ -45,25 +45,34 @@ class Wanted:
 
 
 def chosen(listed: Sequence[ListedExperiment], wanted: Wanted) -> list[ListedExperiment]:
-    """Those that are asked for.
+    """Those that are asked for, which may be none; raises `UsageError` for a state that does not exist."""
+    for state in wanted.states:
+        if state not in STATES:
+            from lander.protocol.refusals import did_you_mean, shown
 
-    Raises `UsageError` for a state that does not exist, and for an environment or a tag that no experiment here has.
-    """
-    _check("--state", wanted.states, STATES)
-    _check("--environment", wanted.environments, [name for each in listed for name in each.environments])
-    _check("--tag", wanted.tags, [name for each in listed for name in each.remarks.tags])
+            known = f"must be one of {', '.join(STATES)}"
+            raise UsageError(f"--state: found {shown(state)}; {known}{did_you_mean(state, STATES)}")
     return [each for each in listed if wanted.selects(each)]
 
 
-def _check(option: str, given: Collection[str], known: Iterable[str]) -> None:
-    names = tuple(dict.fromkeys(known))
-    for name in given:
-        if name not in names:
-            from lander.protocol.refusals import did_you_mean, shown
+def absent(listed: Sequence[ListedExperiment], wanted: Wanted) -> list[str]:
+    """A sentence for each state, environment and tag that is asked for and that no experiment here has."""
+    return [
+        *_absent("--state", wanted.states, [each.headline["state"] for each in listed]),
+        *_absent("--environment", wanted.environments, [name for each in listed for name in each.environments]),
+        *_absent("--tag", wanted.tags, [name for each in listed for name in each.remarks.tags]),
+    ]
 
-            more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-            known_names = f"must be one of {', '.join(names[:_MOST_NAMED])}{more}" if names else "no experiment here has one"
-            raise UsageError(f"{option}: found {shown(name)}; {known_names}{did_you_mean(name, names)}")
+
+def _absent(option: str, asked: Collection[str], there: Iterable[str]) -> Iterator[str]:
+    from lander.protocol.refusals import did_you_mean, shown
+
+    names = tuple(dict.fromkeys(there))
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    others = f"; they have {', '.join(names[:_MOST_NAMED])}{more}" if names else ""
+    for name in asked:
+        if name not in names:
+            yield f"{option} {shown(name)}: no experiment here has it{others}{did_you_mean(name, names)}"
 
 
 def seconds_of(option: str, text: str) -> float:

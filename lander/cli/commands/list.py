@@ -45,7 +45,8 @@ def list(
     """List experiments, one in a line.
 
     The oldest first, without those that were archived. The age is the time since the submission. lander-ctl status has the
-    runs. Deleted experiments are not listed, with --all either: their tombstones are events of kind ExperimentDeleted.
+    runs. Deleted experiments are not listed, with --all either: their tombstones are events of kind ExperimentDeleted. If none
+    matches, the exit code is 0 all the same, and standard error says what no experiment here has.
 
     \b
     Examples:
@@ -54,7 +55,7 @@ def list(
       lander-ctl events --kind ExperimentDeleted
       lander-ctl list --all --json | jq -r '.experiments[] | [.id, .summary] | @tsv'
     """
-    from lander.app.listing import Wanted, chosen, seconds_of
+    from lander.app.listing import Wanted, absent, chosen, seconds_of
     from lander.store.log.reader import Reader
     from lander.store.projections.listing import listing
 
@@ -76,6 +77,8 @@ def list(
         _print_table(found, listed, wanted)
         for notice in home_notices(settings, under_way=any(each.headline["state"] in UNDER_WAY - {"paused"} for each in found)):
             show(notice, err=True)
+    for sentence in absent(listed, wanted) if listed and not found else ():
+        show(f"lander-ctl: {sentence}", err=True)
     return 0
 
 
