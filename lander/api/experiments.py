@@ -5,8 +5,9 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Never
 
+from lander.api.keywords import refuse_unknown
 from lander.api.results import Result, result
 from lander.api.targets import home_of
 from lander.app.conduct import Show, conduct
@@ -33,35 +34,41 @@ def run(
     mode: Literal["sequential", "parallel"] | None = None,
     max_workers: int | None = None,
     seeds: Iterable[int] | str | None = None,
+    training_steps: int | None = None,
+    checkpoint_frequency: int | None = None,
+    eval_frequency: int | None = None,
+    eval_episodes: int | None = None,
     monitoring: bool | None = None,
     new_code: bool = False,
     progress: Progress = None,
+    **unknown: Never,
 ) -> Result:
     """Train an experiment to its end and return what came of it, as `lander-ctl run` does.
 
     `experiment` is a file, the id of a recorded experiment, the data of a file, or an `Experiment`; `overrides` are
-    `KEY=VALUE`. What was stopped, failed or interrupted goes on from its last checkpoints. A recorded experiment goes on as
-    it was carried out before, but for `mode`, `max_workers` and `monitoring` where given; `overrides=["training_steps=…"]`
-    extend it, `["variants.NAME.hyperparameters.…"]` adds an arm, `seeds="+5"` adds five seeds. `experiment_id` is the id that
-    an experiment gets. Its runs train on the code of the environments as it was captured, and with `new_code` those that are
-    added on the code as it is now. `home` is where everything is kept (default: LANDER_HOME, or ./results). `progress` is
-    called with the experiment's status four times a second; True shows it in the notebook or on standard output, None does so
-    in a notebook or on a terminal only, False shows nothing.
+    `KEY=VALUE` for any setting, and the settings that are options of the command are keywords, too. What was stopped, failed or
+    interrupted goes on from its last checkpoints. A recorded experiment goes on as it was carried out before, but for `mode`,
+    `max_workers` and `monitoring` where given; more `training_steps` extend it, `seeds="+5"` adds five seeds,
+    `overrides=["variants.NAME.hyperparameters.…"]` adds an arm. `experiment_id` is the id that an experiment gets. Its runs
+    train on the code of the environments as it was captured, and with `new_code` those that are added on the code as it is now.
+    `home` is where everything is kept (default: LANDER_HOME, or ./results). `progress` is called with the experiment's status
+    four times a second; True shows it in the notebook or on standard output, None does so in a notebook or on a terminal only,
+    False shows nothing.
     A failed run is not an exception: look at `completed`. Ctrl-C stops the experiment, unless it was under way before, then
     raises `KeyboardInterrupt`. Raises `ConfigurationError` before anything starts, `OutputClosedError` where progress cannot be
     shown any more while the experiment goes on, and other `LanderError`s where it cannot be carried out.
     """
+    refuse_unknown(run, unknown)
     if mode not in (None, "sequential", "parallel"):
         raise UsageError(f"mode: found {mode!r}; must be sequential or parallel; lander.validate trains nothing")
-    if isinstance(overrides, str):
-        raise UsageError(f"overrides: found text, {overrides!r}; must be a list of KEY=VALUE")
     if max_workers is not None and max_workers < 1:
         raise UsageError(f"max_workers: found {max_workers}; must be at least 1")
     given = {"mode": mode, "max_workers": max_workers, "monitoring": monitoring}
     execution = {name: value for name, value in given.items() if value is not None}
     home = home_of(home)
     how: dict[str, Any] = {"execution": execution, "seeds": _seeds(seeds), "new_code": new_code}
-    wanted = _wanted(experiment, experiment_id, home, overrides, **how)
+    how |= {"checkpoint_frequency": checkpoint_frequency, "eval_frequency": eval_frequency, "eval_episodes": eval_episodes}
+    wanted = _wanted(experiment, experiment_id, home, _changes(overrides, training_steps), **how)
     _warn_of(wanted)
     with _view(progress) as show:
         standing = conduct(wanted, home, show)
@@ -76,18 +83,21 @@ def fork(
     home: str | Path | None = None,
     experiment_id: str | None = None,
     seeds: Iterable[int] | str | None = None,
+    training_steps: int | None = None,
     progress: Progress = None,
+    **unknown: Never,
 ) -> Result:
     """Continue `EXPERIMENT/ARM[/SEED]` from a checkpoint, once as it was and once with `overrides`, as `lander-ctl fork` does.
 
     `at` is the checkpoint's timestep, `"last"`, `"best"` (in evaluation) or `"final"`; `overrides` are `KEY=VALUE`, and
-    `"training_steps=…"` is how far both go. `progress` and the rest are as in `run`. Raises `NotFoundError` where there is no
+    `training_steps` is how far both go. `progress` and the rest are as in `run`. Raises `NotFoundError` where there is no
     such run or checkpoint, `ConfigurationError` where a change does not fit what the checkpoint holds.
     """
     from lander.app.forking import fork_request
 
-    home = home_of(home)
-    wanted = fork_request(home, target, str(at), overrides, execution={}, experiment_id=experiment_id, seeds=_seeds(seeds))
+    refuse_unknown(fork, unknown)
+    home, changes = home_of(home), _changes(overrides, training_steps)
+    wanted = fork_request(home, target, str(at), changes, execution={}, experiment_id=experiment_id, seeds=_seeds(seeds))
     _warn_of(wanted)
     with _view(progress) as show:
         standing = conduct(wanted, home, show)
@@ -100,13 +110,17 @@ def validate(
     home: str | Path | None = None,
     overrides: Sequence[str] = (),
     seeds: Iterable[int] | str | None = None,
+    training_steps: int | None = None,
+    **unknown: Never,
 ) -> "tuple[Built, ...]":
     """Build every environment and model of an experiment and train nothing; returns what was built, arm by arm.
 
     `experiment` is as in `run`; `home` is where a recorded one is looked for. Raises `ConfigurationError`, one line per
     problem. Starts and writes nothing.
     """
-    wanted = _wanted(experiment, None, home_of(home), overrides, execution={"mode": "validation"}, seeds=_seeds(seeds))
+    refuse_unknown(validate, unknown)
+    how: dict[str, Any] = {"execution": {"mode": "validation"}, "seeds": _seeds(seeds)}
+    wanted = _wanted(experiment, None, home_of(home), _changes(overrides, training_steps), **how)
     _warn_of(wanted)
     return built_everything(wanted)
 
@@ -138,6 +152,13 @@ def _wanted(
     if experiment_id is None:
         raise UsageError("experiment: missing; must be a file, its data, or the id of a recorded experiment")
     return recorded(home, experiment_id, overrides, **reading)
+
+
+def _changes(overrides: Sequence[str], training_steps: int | None) -> Sequence[str]:
+    """The overrides with that of `training_steps`; raises `UsageError` for a text, which would be one for each letter."""
+    if isinstance(overrides, str):
+        raise UsageError(f"overrides: found text, {overrides!r}; must be a list of KEY=VALUE")
+    return overrides if training_steps is None else (*overrides, f"training_steps={training_steps}")
 
 
 def _seeds(seeds: Iterable[int] | str | None) -> str | None:

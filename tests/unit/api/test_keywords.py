@@ -1,0 +1,54 @@
+"""Keywords of `run`, `fork` and `validate`: those of the commands' options, and what is said of any other."""
+
+import pytest
+
+import lander
+from lander.api import experiments
+
+VARIANTS = {"v": {"hyperparameters": {"gamma": 0.9}}}
+
+
+@pytest.mark.parametrize(
+    ("keywords", "said"),
+    [
+        (
+            {"learning_rate": 1e-4},
+            'run: unknown keyword learning_rate; write overrides=["hyperparameters.learning_rate=0.0001"]',
+        ),
+        ({"environment": "Taxi-v3"}, "run: unknown keyword environment; write overrides=[\"environment='Taxi-v3'\"]"),
+        ({"total_timesteps": 5}, "run: unknown keyword total_timesteps; write training_steps"),
+        ({"trainingsteps": 5}, "run: unknown keyword trainingsteps; did you mean training_steps?"),
+        ({"nonsense": 5}, "run: unknown keyword nonsense; must be one of experiment, home, overrides, experiment_id, mode, "),
+    ],
+)
+def test_an_unknown_keyword_is_answered_with_the_way_that_exists(tmp_path, keywords, said):
+    with pytest.raises(lander.LanderError) as refused:
+        lander.run("e.yaml", home=tmp_path / "home", **keywords)
+    assert str(refused.value).startswith(said)
+    assert not (tmp_path / "home").exists()
+
+
+def test_fork_and_validate_have_the_same_answer():
+    with pytest.raises(
+        lander.LanderError, match=r'^fork: unknown keyword gamma; write overrides=\["hyperparameters.gamma=0.9"\]$'
+    ):
+        lander.fork("x/v", "last", overrides=[], gamma=0.9)
+    with pytest.raises(lander.LanderError, match=r"^validate: unknown keyword seed; write overrides="):
+        lander.validate({}, seed=1)
+
+
+def test_the_options_of_the_command_are_keywords(tmp_path, monkeypatch):
+    class EnoughError(Exception):
+        """What was to be known is known."""
+
+    def conduct(wanted, home, show):
+        found = wanted.experiment
+        assert {arm.training_steps for arm in found.arms} == {512}
+        assert (found.checkpoint_frequency, found.eval_frequency, found.eval_episodes) == (100, 200, 3)
+        raise EnoughError
+
+    monkeypatch.setattr(experiments, "conduct", conduct)
+    form = {"environment": "CartPole-v1", "algorithm": "PPO", "training_steps": 64, "seeds": [0], "variants": VARIANTS}
+    given = {"training_steps": 512, "checkpoint_frequency": 100, "eval_frequency": 200, "eval_episodes": 3}
+    with pytest.raises(EnoughError):
+        lander.run(form, home=tmp_path / "home", progress=False, **given)
