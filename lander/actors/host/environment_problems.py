@@ -3,30 +3,72 @@
 import contextlib
 import inspect
 import re
+import sysconfig
+import traceback
+from pathlib import Path
+from typing import Final
 
 import gymnasium
 
+import lander
 from lander.actors.environment.gymnasium_names import unknown_name
 from lander.protocol.experiment import Arm
 from lander.protocol.refusals import did_you_mean, shown
 
+_LANDER: Final = Path(lander.__file__).parent
 Problem = tuple[str, str]
 """A field of an arm, and the problem with it."""
 
 
 def build_problem(arm: Arm, error: Exception) -> Problem:
     """The field that made `gymnasium.make` fail, and why."""
+    if isinstance(error, ModuleNotFoundError) and isinstance(error.__cause__, ModuleNotFoundError):
+        error = error.__cause__  # Gymnasium's own says neither which module nor where
     unexpected = re.search(r"unexpected keyword argument '(\w+)'", str(error))
     match error:
         case gymnasium.error.DependencyNotInstalled():
             return "environment", f"found {shown(arm.environment)}, which needs more than is installed: {one_line(error)}"
-        case gymnasium.error.UnregisteredEnv() | gymnasium.error.DeprecatedEnv() | ModuleNotFoundError():
+        case gymnasium.error.UnregisteredEnv() | gymnasium.error.DeprecatedEnv():
+            return "environment", _unknown_environment(arm.environment, error)
+        case ModuleNotFoundError() if arm.environment.partition(":")[0] == error.name:
             return "environment", _unknown_environment(arm.environment, error)
         case TypeError() if unexpected and unexpected[1] in arm.environment_kwargs:
             known = constructor_arguments(arm.environment)
             hint = did_you_mean(unexpected[1], known) or (f"; must be one of {', '.join(known)}" if known else "")
             return f"environment_kwargs.{unexpected[1]}", f"unknown argument of {arm.environment}{hint}"
-    return "environment_kwargs" if arm.environment_kwargs else "environment", f"cannot be built: {one_line(error)}"
+    field = "environment" if _is_of_its_code(arm, error) else "environment_kwargs"
+    return field, f"cannot be built: {one_line(error)}{_place(error)}{_next_step(arm, error)}"
+
+
+def _is_of_its_code(arm: Arm, error: Exception) -> bool:
+    """Whether the arguments have nothing to do with it: it failed at an import, or lacks a file that they do not name."""
+    called = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
+    while_imported = "<module>" in called or called[-1:] == ["load_env_creator"]
+    return not arm.environment_kwargs or while_imported or _lacks(arm, error)
+
+
+def _lacks(arm: Arm, error: Exception) -> bool:
+    """Whether there is no module or no file that the code of the environment, and no argument, asks for."""
+    asked = str(getattr(error, "filename", None) or "")
+    named = any(value and value in asked for value in arm.environment_kwargs.values() if isinstance(value, str))
+    return isinstance(error, ImportError | FileNotFoundError) and not named
+
+
+def _place(error: Exception) -> str:
+    """The last line of code that is not of an installed package, ` (FILE, line N)`; empty if there is none."""
+    installed = (*map(sysconfig.get_path, ("stdlib", "platstdlib", "purelib", "platlib")), _LANDER)
+    frames = [each for each in traceback.extract_tb(error.__traceback__) if Path(each.filename).is_absolute()]
+    own = [each for each in frames if not any(Path(each.filename).is_relative_to(directory) for directory in installed)]
+    return f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
+
+
+def _next_step(arm: Arm, error: Exception) -> str:
+    match error:
+        case ModuleNotFoundError():
+            return f"; install {error.name}, or put it beside the module of the environment"
+        case FileNotFoundError() if _lacks(arm, error):
+            return "; put the file there, or mend its path in that line"
+    return ""
 
 
 def _unknown_environment(name: str, error: Exception) -> str:

@@ -104,6 +104,36 @@ def test_arguments_of_the_environment_are_tried():
         check(experiment("Still-image-v0", "PPO", {"environment_kwargs": {"speed": 0}}), "file.yaml")
 
 
+LINE_1, LINE_2 = (rf"\(.*faulty.py, line {line}\)" for line in (1, 2))
+FAULTY = {
+    "import lacking\n": f"ModuleNotFoundError: .* {LINE_1}; install lacking, or put it beside",
+    "from json import nothing\n": f"ImportError: .* {LINE_1}$",
+    "open('/nowhere/levels.json')\n": f"FileNotFoundError: .*levels.json' {LINE_1}; put the file there, or mend its path",
+    "def make(**rest):\n    open('/nowhere/x')\n": f"FileNotFoundError: .* {LINE_2}; put the file there, or mend its path",
+    "def make(size):\n    import lacking\n": f"ModuleNotFoundError: .* {LINE_2}; install lacking",
+}
+
+
+@pytest.mark.parametrize("code", FAULTY, ids=range(len(FAULTY)))
+def test_a_missing_file_or_import_of_the_module_is_no_fault_of_the_arguments(tmp_path, monkeypatch, code):
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "faulty", raising=False)
+    (tmp_path / "faulty.py").write_text(f"{code}import gymnasium\ngymnasium.register('Faulty-v0', make)\n")
+    with pytest.raises(ConfigurationError, match=rf"^file.yaml: environment: cannot be built: {FAULTY[code]}"):
+        check(experiment("faulty:Faulty-v0", "PPO", {"environment_kwargs": {"size": 3}}), "file.yaml")
+
+
+def test_a_file_that_an_argument_names_is_a_fault_of_the_arguments(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    code = "import gymnasium\ngymnasium.register('Reading-v0', lambda levels: open(levels))\n"
+    (tmp_path / "reading.py").write_text(code)
+    wanted = experiment("reading:Reading-v0", "PPO", {"environment_kwargs": {"levels": "nowhere.json"}})
+    with pytest.raises(
+        ConfigurationError, match=r"^file.yaml: environment_kwargs: cannot be built: FileNotFoundError: .*, line 2\)$"
+    ):
+        check(wanted, "file.yaml")
+
+
 def test_a_problem_of_one_arm_bears_its_name():
     with pytest.raises(ConfigurationError) as refused:
         check(experiment("CartPole-v1", environment="CartPol-v1"), "file.yaml")
