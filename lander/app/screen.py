@@ -1,4 +1,4 @@
-"""What of many experiments is shown on a screen of so many lines, and what is hidden. Pure."""
+"""What of many experiments is shown in so many lines, and what is hidden. Pure."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -10,6 +10,10 @@ from lander.store.projections.headline import STATES
 if TYPE_CHECKING:
     from lander.store.projections.status import ExperimentStatus, RunStatus
 
+OVERVIEW_LINES: Final = 100
+"""The lines of an overview that is printed, and not drawn on a screen."""
+MOST_LISTED: Final = 10
+"""So many of the experiments under way that do not train have a line, and so many of those that have ended, the latest."""
 LEAST_RUNS: Final = (3, 1)
 """A table has this many runs at least, or this many on a screen with less room; else the experiment has one line."""
 
@@ -37,6 +41,11 @@ class Screen(NamedTuple):
     blocks: tuple[Block, ...]
     hidden: str = ""
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it shows every run of every experiment."""
+        return not self.hidden and not any(block.hidden for block in self.blocks)
+
 
 def whole(experiments: "Iterable[ExperimentStatus]") -> Screen:
     """All of it, however long it is."""
@@ -46,17 +55,37 @@ def whole(experiments: "Iterable[ExperimentStatus]") -> Screen:
 def screen(experiments: "Sequence[ExperimentStatus]", lines: int) -> Screen:
     """What fits: the experiments under way, or else the last one, and tables of what trains, as far as there is room.
 
-    Half of the lines are left to tables, so that a screen full of headings does not hide what trains.
+    Half of the lines are left to tables, so that a screen full of headings does not hide what trains. What has ended has a line
+    where there is room for it. The rest is counted.
     """
     current = [each for each in experiments if each["state"] in UNDER_WAY] or experiments[-1:]
-    ranked = sorted(current, key=lambda each: _ORDER.index(each["state"]))
-    listed = ranked[: max(1, lines // 2)]
+    listed = _under_way(current, lines)
+    live = [each for each in listed if each["state"] in LIVE]
+    tables = _shares(live or listed, lines - len(listed) - (len(experiments) > len(listed)))
+    room = lines - len(listed) - sum(_lines(tables.get(each["id"], 0), len(each["runs"])) for each in listed)
     names = {each["id"] for each in listed}
+    if len(listed) == len(current) or len(listed) < lines // 2:
+        ended = [each for each in experiments if each["state"] not in UNDER_WAY and each["id"] not in names]
+        names |= {each["id"] for each in _with_a_line(ended, room - (len(listed) < len(current)))}
+    shown = (each for each in experiments if each["id"] in names)
+    blocks = (Block(each, _most_relevant(each["runs"], tables.get(each["id"], 0))) for each in shown)
     hidden = [each["state"] for each in experiments if each["id"] not in names]
-    counts = _shares([each for each in listed if each["state"] in LIVE] or listed, lines - len(listed) - bool(hidden))
-    blocks = (Block(each, _most_relevant(each["runs"], counts.get(each["id"], 0))) for each in current if each["id"] in names)
     more = f"… and {len(hidden)} more experiment{'s' if len(hidden) > 1 else ''}: {counted(hidden, _ORDER)}" if hidden else ""
     return Screen(tuple(blocks), more)
+
+
+def _under_way(current: "Sequence[ExperimentStatus]", lines: int) -> "Sequence[ExperimentStatus]":
+    """Those under way that are shown: what trains first."""
+    ranked = sorted(current, key=lambda each: _ORDER.index(each["state"]))
+    live = sum(each["state"] in LIVE for each in current)
+    return ranked[: max(1, min(lines // 2, live + MOST_LISTED))]
+
+
+def _with_a_line(ended: "Sequence[ExperimentStatus]", room: int) -> "Sequence[ExperimentStatus]":
+    """The latest that have ended, as many as there is room for, and for a line that counts the rest; first the quarantined."""
+    count = min(MOST_LISTED, room if len(ended) <= room else room - 1)
+    ranked = sorted(ended, key=lambda each: each["state"] == QUARANTINED)
+    return ranked[-count:] if count > 0 else []
 
 
 def _shares(experiments: "Sequence[ExperimentStatus]", spare: int) -> dict[str, int]:

@@ -98,6 +98,6 @@ def heading(experiment: "ExperimentStatus", between: str = "") -> str:
 
 
 def brief(experiment: "ExperimentStatus") -> str:
-    """An experiment in one line: its heading with its progress, if it has made any."""
-    begun = any(run["step"] for run in experiment["runs"])
-    return heading(experiment, f", {progress(experiment)}" if begun else "")
+    """An experiment in one line: its heading with its progress, if it has made any and is not complete."""
+    part = any(run["step"] for run in experiment["runs"]) and experiment["state"] != "completed"
+    return heading(experiment, f", {progress(experiment)}" if part else "")

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -11,8 +11,13 @@ from lander.cli.options import FOLLOW_SECONDS, CommandSettings, common
 from lander.cli.terminal import columns, show
 
 if TYPE_CHECKING:
+    from lander.app.screen import Block, Screen
     from lander.store.log.reader import Reader
-    from lander.store.projections.status import ExperimentStatus, Status
+    from lander.store.projections.status import Status
+
+_OVERVIEW: Final = (
+    "lander-ctl: this is an overview; lander-ctl status EXPERIMENT has all runs of one, lander-ctl list has all experiments"
+)
 
 
 @click.command()
@@ -28,7 +33,9 @@ def status(
 ) -> int:
     """Show the state of experiments.
 
-    Without a TARGET, of every experiment; with a TARGET, of its runs. On a terminal the table leaves out what does not fit.
+    With a TARGET, of all its runs. Without one, an overview: the runs of what trains, a line for each other experiment under
+    way, and for the latest that have ended; the rest is counted. --json has everything. On a terminal the table leaves out what
+    does not fit.
 
     \b
     Examples:
@@ -48,9 +55,10 @@ def status(
         elif watch:
             _watch(reader, settings, target, as_json)
         else:
-            _print(reader, target, as_json)
-            for notice in _notices(reader, settings, target):
-                show(notice, err=True)
+            found = _print(reader, target, as_json)
+            hint = [] if as_json or settings.quiet or _shown(found, target).is_whole else [_OVERVIEW]
+            for line in (*hint, *_notices(reader, settings, target)):
+                show(line, err=True)
     return 0
 
 
@@ -107,8 +115,18 @@ def _print(reader: "Reader", target: str | None, as_json: bool) -> "Status":
     from lander.store.projections.status import status as read
 
     found = read(reader, target)
-    show(_json(found, _said(reader, target), indent=2) if as_json else _plain(found, columns(sys.stdout)) or _nothing(reader))
+    if as_json:
+        show(_json(found, _said(reader, target), indent=2))
+    else:
+        show(_plain(_shown(found, target), columns(sys.stdout)) or _nothing(reader))
     return found
+
+
+def _shown(found: "Status", target: str | None) -> "Screen":
+    """All of a target, or of everything what fits an overview."""
+    from lander.app.screen import OVERVIEW_LINES, screen, whole
+
+    return screen(found["experiments"], OVERVIEW_LINES) if target is None else whole(found["experiments"])
 
 
 def _nothing(reader: "Reader") -> str:
@@ -150,21 +168,32 @@ def _json(found: "Status", said: dict[str, Any], indent: int | None = None) -> s
     return json.dumps({**found, "experiments": experiments}, indent=indent, allow_nan=False)
 
 
-def _plain(found: "Status", width: int | None = None) -> str:
-    return "\n\n".join(_block(experiment, width) for experiment in found["experiments"])
+def _plain(shown: "Screen", width: int | None = None) -> str:
+    from itertools import groupby
+
+    from lander.app.run_table import wrapped
+
+    parts = [
+        ("\n\n" if has_table else "\n").join(_block(block, width) for block in blocks)
+        for has_table, blocks in groupby(shown.blocks, lambda block: bool(block.runs))
+    ]
+    return "\n\n".join([*parts, wrapped(shown.hidden, width)] if shown.hidden else parts)
 
 
-def _block(experiment: "ExperimentStatus", width: int | None) -> str:
-    from lander.app.run_table import GAP, run_table, wrapped
-    from lander.app.status_text import heading, overall
+def _block(block: "Block", width: int | None) -> str:
+    from lander.app.run_table import GAP, run_table, shortened, wrapped
+    from lander.app.status_text import brief, heading, overall
 
+    experiment, runs = block
     if experiment["quarantine"]:
         return wrapped(heading(experiment), width)
-    margin, runs = "  ", experiment["runs"]
+    if not runs:
+        return brief(experiment) if width is None else shortened(brief(experiment), width)
+    margin = "  "
     rows = run_table(runs, None if width is None else width - len(margin))
     table = [f"{margin}{GAP.join(row)}".rstrip() for row in rows]
     given_up = [f"{run['arm']}/{run['seed']} given up: {run['why']}" for run in runs if run["why"]]
-    below = [wrapped(text, width, margin) for text in (overall(experiment), *given_up)]
+    below = [wrapped(text, width, margin) for text in (block.hidden, overall(experiment), *given_up) if text]
     return "\n".join([wrapped(heading(experiment), width), *table, *below])
 
 
@@ -208,7 +237,8 @@ def _watch_plainly(reader: "Reader", target: str | None, as_json: bool) -> None:
         if reader.position() != position:
             found = read(reader, target)
             position = found["position"]
-            show(_json(found, _said(reader, target)) if as_json else f"{_plain(found) or _nothing(reader)}\n")
+            plain = "" if as_json else _plain(_shown(found, target)) or _nothing(reader)
+            show(_json(found, _said(reader, target)) if as_json else f"{plain}\n")
         if target is not None and ended:
             return
         time.sleep(FOLLOW_SECONDS if as_json else 4 * FOLLOW_SECONDS)

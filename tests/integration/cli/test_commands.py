@@ -302,7 +302,7 @@ def test_up_and_down_and_stop_can_be_said_twice(finished, home):
 
 def test_home_is_accepted_before_and_after_the_command(finished, tmp_path):
     for arguments in (("--home", finished.home, "status"), ("status", "--output-dir", finished.home)):
-        code, output, errors = lander(tmp_path / "elsewhere", *arguments)
+        code, output, errors = lander(tmp_path / "elsewhere", *arguments, "tiny")
         assert (code, errors) == (0, "")
         assert "tiny: completed" in output
 

@@ -6,7 +6,8 @@ import pytest
 from rich.console import Console
 
 from lander.app import live_view, status_text
-from lander.app.screen import screen, whole
+from lander.app.screen import MOST_LISTED, OVERVIEW_LINES, screen, whole
+from lander.cli.commands import status
 from lander.store.projections.headline import Activity, headline
 
 
@@ -157,16 +158,65 @@ def test_of_many_experiments_those_that_train_have_tables_and_the_others_say_wha
 
 
 def test_what_is_hidden_is_counted_by_its_state():
-    ended = [experiment(run(state="completed"), name=f"old{n}", state="completed") for n in range(3)]
     paused = [experiment(run(state="paused"), name="idle", state="running")]
-    lines = drawn(*ended, *several(4, live=3), *paused, height=8)
+    lines = drawn(*ended(3), *several(4, live=3), *paused, height=8)
     assert lines[-1] == "… and 5 more experiments: 1 queued, 1 paused, 3 completed"
 
 
-def test_of_what_has_ended_the_latest_is_shown():
-    ended = [experiment(run(state="completed"), name=f"old{n}", state="completed") for n in range(3)]
-    first, *_, last = drawn(*ended)
-    assert (first, last) == ("old2: completed – More is better", "… and 2 more experiments: 2 completed")
+def ended(count, state="completed"):
+    return [experiment(run(state=state, step=400), name=f"old{n}", state=state) for n in range(count)]
+
+
+def test_of_what_has_ended_the_latest_have_a_line_and_the_last_a_table_if_nothing_is_under_way():
+    headings = [line for line in drawn(*ended(3)) if not line.startswith(" ")]
+    assert headings == [f"old{n}: completed – More is better" for n in range(3)]
+    assert len(drawn(*ended(3))) == 6
+    assert drawn(*ended(3), height=3)[0] == "old2: completed – More is better"
+    assert drawn(*ended(3), height=3)[-1] == "… and 2 more experiments: 2 completed"
+
+
+def test_what_has_ended_has_no_table_beside_what_trains_and_only_the_latest_have_a_line():
+    lines = drawn(*ended(14, "stopped"), *several(7), height=60)
+    assert [line for line in lines if line.startswith("old")] == [
+        f"old{n}: stopped, 40% – More is better" for n in range(4, 14)
+    ]
+    assert lines[-1] == "… and 4 more experiments: 4 stopped"
+    assert [line.split()[0] for line in lines if "─" in line] == ["baseline/0", "fast/0"] * 2
+
+
+def test_what_has_ended_hides_nothing_that_is_under_way():
+    for height in (4, 6, 12):
+        lines = drawn(*ended(14), *several(7), height=height)
+        assert any(line.startswith("old") for line in lines) <= any(line.startswith("e4: waiting") for line in lines)
+        assert len(lines) <= height - 1
+
+
+def test_a_quarantine_is_shown_before_what_ended_later():
+    strange = experiment(name="strange", state="quarantined", quarantine="event 7 (Haunted): unknown")
+    lines = drawn(strange, *ended(14), *several(2), height=24)
+    assert lines[0] == "strange: quarantined – event 7 (Haunted): unknown"
+    assert lines[-1].endswith("completed")
+
+
+@pytest.mark.parametrize("width", [50, 80, 160, None])
+@pytest.mark.parametrize("count", [1, 7, 200])
+def test_what_is_printed_of_everything_is_an_overview_of_what_a_screen_shows(count, width):
+    shown = screen([*ended(count), *several(count, live=min(count, 3))], OVERVIEW_LINES)
+    lines = status._plain(shown, width).splitlines()
+    assert len(lines) <= OVERVIEW_LINES
+    assert all(len(line) <= width for line in lines if width)
+    assert sum(line.startswith("old") for line in lines) == min(count, MOST_LISTED)
+    assert sum("waiting for" in line for line in lines) == min(count - min(count, 3), MOST_LISTED)
+    assert any(line.startswith("cart: running (1 of 2)") for line in lines)
+    assert any(line.startswith("… and ") for line in lines) == (count == 200) == bool(shown.hidden)
+    assert "\n\n\n" not in status._plain(shown, width)
+
+
+def test_an_overview_is_whole_only_with_every_run():
+    assert screen([experiment(running(), run("fast"))], OVERVIEW_LINES).is_whole
+    assert not screen([experiment(*(run(seed=seed) for seed in range(OVERVIEW_LINES)))], OVERVIEW_LINES).is_whole
+    assert not screen([*ended(1), *several(1, live=1)], OVERVIEW_LINES).is_whole
+    assert not screen(several(200), OVERVIEW_LINES).is_whole
 
 
 def test_an_experiment_in_one_line_tells_its_progress():

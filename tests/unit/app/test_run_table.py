@@ -3,6 +3,7 @@
 import pytest
 
 from lander.app.run_table import columns, run_table, shortened, wrapped
+from lander.app.screen import whole
 from lander.cli.commands import status
 from tests.unit.app.test_live_view import experiment, run, running
 
@@ -68,6 +69,6 @@ def test_without_a_terminal_the_table_is_whole():
 def test_status_breaks_no_word_on_a_terminal(width):
     failed = run("fast", state="failed", cause="cuda_out_of_memory", why=WHY, step=500)
     found = {"position": 1, "experiments": [experiment(running(), failed, hypothesis=WHY)]}
-    lines = status._plain(found, width).splitlines()
+    lines = status._plain(whole(found["experiments"]), width).splitlines()
     assert all(len(line) <= width for line in lines)
     assert {word for line in lines for word in line.split()} >= set(WHY.split())
