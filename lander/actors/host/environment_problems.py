@@ -67,7 +67,7 @@ def _next_step(arm: Arm, error: Exception) -> str:
         case ModuleNotFoundError():
             return f"; install {error.name}, or put it beside the module of the environment"
         case FileNotFoundError() if _lacks(arm, error):
-            return "; put the file there, or mend its path in that line"
+            return "; it must be where that line looks for it"
     return ""
 
 

@@ -108,8 +108,8 @@ LINE_1, LINE_2 = (rf"\(.*faulty.py, line {line}\)" for line in (1, 2))
 FAULTY = {
     "import lacking\n": f"ModuleNotFoundError: .* {LINE_1}; install lacking, or put it beside",
     "from json import nothing\n": f"ImportError: .* {LINE_1}$",
-    "open('/nowhere/levels.json')\n": f"FileNotFoundError: .*levels.json' {LINE_1}; put the file there, or mend its path",
-    "def make(**rest):\n    open('/nowhere/x')\n": f"FileNotFoundError: .* {LINE_2}; put the file there, or mend its path",
+    "open('/nowhere/levels.json')\n": f"FileNotFoundError: .*levels.json' {LINE_1}; it must be where that line looks for it",
+    "def make(**rest):\n    open('/nowhere/x')\n": f"FileNotFoundError: .* {LINE_2}; it must be where that line looks for it",
     "def make(size):\n    import lacking\n": f"ModuleNotFoundError: .* {LINE_2}; install lacking",
 }
 
