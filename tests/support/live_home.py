@@ -104,9 +104,14 @@ class LiveHome:
         return found
 
     def process(self, module: str) -> int:
-        """The process of this home that runs a module of ours."""
+        """The process of this home that runs a module of ours, and none that it forked: those keep its command line."""
+        running = {}
         for pid in self.processes():
-            if module.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+            with contextlib.suppress(OSError):  # it has just ended
+                if module.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+                    running[pid] = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        for pid, parent in running.items():
+            if parent not in running:
                 return pid
         raise AssertionError(f"no process runs {module}")
 
