@@ -36,26 +36,26 @@ def goes_on(live_home, run, attempt):
     assert continued_from(live_home, run)[-1] == last
 
 
-def test_what_a_leaving_supervisor_interrupts_the_next_one_carries_on(restarted_home):
-    wanted = long_experiment("interrupted")
+@pytest.mark.parametrize("told", ["by a signal", pytest.param("by its client", marks=pytest.mark.long)])
+def test_what_a_leaving_supervisor_interrupts_the_next_one_carries_on(restarted_home, told):
+    name = f"interrupted-{told.replace(' ', '-')}"
+    wanted = long_experiment(name)
     restarted_home.submit(wanted)
-    leave = (
-        lambda: client.shut_down(restarted_home.home),
-        lambda: os.kill(restarted_home.process("lander.supervisor"), signal.SIGTERM),
-    )
-    for attempt in (1, 2):
-        for run in wanted.runs:
-            restarted_home.wait_state(run.id, "running")
-        leave[attempt - 1]()
-        restarted_home.wait(lambda: not restarted_home.processes(), "everything to be gone")
-        assert restarted_home.status("interrupted")["state"] == "queued"
-        for run in wanted.runs:
-            assert restarted_home.run(run.id)["state"] == "queued"
-            assert attempts(restarted_home, run.id) == ["preempted"] * attempt
-        restarted_home.start()
-        for run in wanted.runs:
-            goes_on(restarted_home, run.id, attempt=attempt + 1)
-    assert restarted_home.stored("interrupted", "RunFailed") == []
+    for run in wanted.runs:
+        restarted_home.wait_state(run.id, "running")
+    if told == "by a signal":
+        os.kill(restarted_home.process("lander.supervisor"), signal.SIGTERM)
+    else:
+        client.shut_down(restarted_home.home)
+    restarted_home.wait(lambda: not restarted_home.processes(), "everything to be gone")
+    assert restarted_home.status(name)["state"] == "queued"
+    for run in wanted.runs:
+        assert restarted_home.run(run.id)["state"] == "queued"
+        assert attempts(restarted_home, run.id) == ["preempted"]
+    restarted_home.start()
+    for run in wanted.runs:
+        goes_on(restarted_home, run.id, attempt=2)
+    assert restarted_home.stored(name, "RunFailed") == []
 
 
 def test_a_host_told_to_leave_has_its_trainers_write_their_checkpoints(restarted_home):
@@ -175,11 +175,12 @@ def test_who_loses_every_race_is_told_so_in_the_end(tmp_path, monkeypatch):
         client.start(tmp_path / "home")
 
 
-def test_of_many_who_start_stop_and_let_go_at_once_nobody_is_told_of_another_supervisor(tmp_path):
+@pytest.mark.parametrize("times", [1, pytest.param(3, marks=pytest.mark.long)])
+def test_of_many_who_start_stop_and_let_go_at_once_nobody_is_told_of_another_supervisor(tmp_path, times):
     home, refused = tmp_path / "home", []
 
     def work():
-        for _ in range(3):
+        for _ in range(times):
             try:
                 client.stay(home)
                 client.shut_down(home)
