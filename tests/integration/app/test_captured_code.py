@@ -15,7 +15,7 @@ from lander.store.log.reader import Reader
 from lander.store.records.run_code import code_by_run
 from lander.store.records.sections import sections
 from tests.support.bits import Bits
-from tests.support.command_line import TINY, lander, written
+from tests.support.command_line import TINY, lander, lander_here, written
 from tests.support.recorded import recorded
 
 ENVIRONMENT = """
@@ -52,7 +52,9 @@ class Project:
         return written(self.directory / "experiment.json", form)
 
     def command(self, *arguments):
-        return lander(self.home, *arguments, cwd=self.directory)
+        """In a process of its own if it plays episodes, for which it imports the code."""
+        run = lander if "replay" in arguments else lander_here
+        return run(self.home, *arguments, cwd=self.directory)
 
 
 @pytest.fixture

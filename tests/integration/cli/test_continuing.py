@@ -19,7 +19,8 @@ from lander.protocol.events import OperatorCommanded, StepsRecorded
 from lander.protocol.wire import decode_event, encode_event
 from lander.store.log.reader import DATABASE, Reader
 from tests.support.bits import Bits
-from tests.support.command_line import ENDLESS, TINY, lander, start, written
+from tests.support.command_line import ENDLESS, TINY, start, written
+from tests.support.command_line import lander_here as lander
 from tests.support.live_home import LiveHome, experiment, started
 
 STEPS = 4096
