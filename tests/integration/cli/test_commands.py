@@ -16,7 +16,9 @@ from lander.app import client
 from lander.cli.main import COMMANDS, main
 from lander.protocol.commands import StopTarget
 from lander.protocol.errors import NotFoundError
-from tests.support.command_line import ENDLESS, LANDER, SAID_LATE, TINY, lander, start, written
+from tests.support.command_line import ENDLESS, LANDER, SAID_LATE, TINY, start, written
+from tests.support.command_line import lander as lander_process
+from tests.support.command_line import lander_here as lander
 from tests.support.live_home import LiveHome
 
 pytestmark = pytest.mark.usefixtures("nowhere_else")
@@ -33,7 +35,7 @@ def tiny(tmp_path):
 
 
 def test_run_takes_the_seed_file_as_it_stands_and_leaves_nothing_running(home):
-    code, output, errors = lander(home, "run", EXAMPLES / "seed.json", "training_steps=2048", "eval_episodes=1", "-v")
+    code, output, errors = lander_process(home, "run", EXAMPLES / "seed.json", "training_steps=2048", "eval_episodes=1", "-v")
     assert (code, LiveHome(home).processes()) == (0, [])
     assert errors.splitlines() == ["warning: LunarLander-v2 no longer exists in Gymnasium; running LunarLander-v3 in its place"]
     assert "ppo_learning_rate_comparison/variant/42: completed after 2,048 steps" in output
@@ -43,11 +45,15 @@ def test_run_takes_the_seed_file_as_it_stands_and_leaves_nothing_running(home):
     assert sorted(path.name for path in models.iterdir()) == ["baseline-42-final.zip", "variant-42-final.zip"]
     assert len(LiveHome(home).events("ppo_learning_rate_comparison", "WarningRaised")) == 1
 
-    code, output, errors = lander(home, "run", EXAMPLES / "seed.json", "training_steps=2048", "eval_episodes=1", "--quiet")
+    code, output, errors = lander_process(
+        home, "run", EXAMPLES / "seed.json", "training_steps=2048", "eval_episodes=1", "--quiet"
+    )
     assert (code, output, LiveHome(home).processes()) == (0, "", [])
     assert "already submitted, and completed" in errors
 
-    code, output, errors = lander(home, "run", EXAMPLES / "seed.json", "training_steps=2048", "eval_episodes=1", "seed=7")
+    code, output, errors = lander_process(
+        home, "run", EXAMPLES / "seed.json", "training_steps=2048", "eval_episodes=1", "seed=7"
+    )
     assert (code, output, LiveHome(home).processes()) == (2, "", [])
     assert "differs in baseline.seeds, variant.seeds" in errors
 
