@@ -23,7 +23,7 @@ from lander.store.records.run_record import Record
 from tests.integration.actors.test_exact_resume import MORE, SMALL_PPO, arm, training_of
 from tests.integration.actors.test_identity import OFF_POLICY
 from tests.support.bits import Bits
-from tests.support.command_line import lander
+from tests.support.command_line import lander_here as lander
 from tests.support.in_process_training import CutError, InProcessTraining
 from tests.support.live_home import experiment
 from tests.support.recorded import recorded_arm
