@@ -169,7 +169,7 @@ def test_a_generator_of_its_own_is_exact_from_the_construction(tmp_path):
     assert (resumed(cut), same(whole, cut), way(cut)) == ("exact", True, "construction")
 
 
-@pytest.mark.parametrize("n_envs", [1, 2])
+@pytest.mark.parametrize("n_envs", [pytest.param(1, marks=pytest.mark.long), 2])
 def test_bipedal_walker_comes_back_bit_for_bit(tmp_path, monkeypatch, n_envs):
     """It keeps one Box2D world for all its episodes."""
     monkeypatch.setattr(history_pages, "FIRST_PAGE_STEPS", 256)

@@ -235,7 +235,8 @@ def test_code_that_was_not_captured_is_named_by_verify_replay_and_resume(project
     warnings = [event.message for event in shared_home.events(f"{name}/baseline/0", "WarningRaised")]
     assert said in warnings
     run = f"{name}/baseline/0"
-    assert project.command("replay", run, "--check", "--episode", "1", "-q")[2] == f"note: {said}\n"
+    replayed = project.command("replay", run, "--check", "--episode", "1")
+    assert replayed[2] == f"note: {said}\nplaying episode 1 of {run} again …\n"
     assert project.command("verify", run, "--to", "256")[2] == f"note: {said}\ntraining {run} again, up to step 256 …\n"
 
 

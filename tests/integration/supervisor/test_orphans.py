@@ -13,6 +13,7 @@ import pytest
 from lander.actors.host.control_group import ControlGroup
 from lander.app import client
 from tests import hooks
+from tests.integration.supervisor.test_supervision import attempts
 from tests.support.live_home import TIMEOUT_SECONDS, experiment
 from tests.support.live_home import started as started_home
 
@@ -29,7 +30,7 @@ def control_groups(home):
     return True
 
 
-def leaving_processes(live_home, name, cleared=True):
+def leaving_processes(live_home, name, cleared=True, **rest):
     """An experiment whose environments start processes; returns the file that knows them."""
     pid_file = live_home.home / f"{name}.pids"
     wanted = experiment(
@@ -39,6 +40,7 @@ def leaving_processes(live_home, name, cleared=True):
         environment_kwargs={"pid_file": str(pid_file), "cleared": cleared},
         training_steps=50_000_000,
         checkpoint_frequency=50_000_000,
+        **rest,
     )
     live_home.submit(wanted)
     for run in wanted.runs:
@@ -98,19 +100,22 @@ def test_a_killed_trainer_leaves_nothing_and_takes_nothing_of_others(restarted_h
 
 
 @pytest.mark.parametrize("victim", [pytest.param("zygote", marks=pytest.mark.long), "host"])
-def test_a_killed_zygote_or_host_leaves_nothing(restarted_home, victim):
+def test_a_killed_zygote_or_host_leaves_nothing_and_costs_an_attempt(restarted_home, victim):
     pid_file = leaving_processes(restarted_home, victim, cleared=victim == "zygote" or control_groups(restarted_home.home))
-    pids = started(pid_file)
+    pids, trainer = started(pid_file), restarted_home.run(RUN.format(victim))["pid"]
     kill(restarted_home.process({"zygote": "lander.actors.host.zygote", "host": "lander.actors.host.agent"}[victim]))
-    await_end(pids)
+    await_end([trainer, *pids])
     restarted_home.wait(lambda: restarted_home.run(RUN.format(victim))["attempt"] == 2, "the next attempt")
     restarted_home.wait_state(RUN.format(victim), "running")
+    lost = {"zygote": "lost_contact(SIGKILL)", "host": "lost_contact"}[victim]
+    assert attempts(restarted_home, RUN.format(victim)) == [lost]
     stop(restarted_home, victim)
     await_end(left_by(pid_file))
 
 
 def test_a_killed_guard_is_replaced_by_one_that_knows_everything(restarted_home):
-    pid_file = leaving_processes(restarted_home, "guard")
+    """When the zygote dies; each of its runs loses an attempt by that, for which it is not blamed."""
+    pid_file = leaving_processes(restarted_home, "guard", on_failure="skip")
     pids = started(pid_file)
     zygote = restarted_home.process("lander.actors.host.zygote")
     first = guard_of(zygote)
@@ -119,7 +124,10 @@ def test_a_killed_guard_is_replaced_by_one_that_knows_everything(restarted_home)
     assert restarted_home.run(RUN.format("guard"))["attempt"] == 1
     kill(zygote)
     await_end(pids)
-    restarted_home.wait_state(RUN.format("guard"), "running")
+    for run in (RUN.format("guard"), "guard/variant/0"):
+        restarted_home.wait(lambda each=run: restarted_home.run(each)["attempt"] == 2, "the next attempt")
+        restarted_home.wait_state(run, "running")
+        assert attempts(restarted_home, run) == ["lost_contact(SIGKILL)"]
     stop(restarted_home, "guard")
 
 

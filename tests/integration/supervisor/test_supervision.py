@@ -173,17 +173,6 @@ def test_they_are_noticed_where_torch_says_nothing(shared_home):
     assert [(run["state"], run["cause"]) for run in ended["runs"]] == [("failed", "non_finite")] * 2
 
 
-def test_a_killed_zygote_costs_each_run_one_attempt_for_which_it_is_not_blamed(restarted_home):
-    wanted = experiment("forkless", {"n_steps": 64, "batch_size": 64, "n_epochs": 1}, training_steps=4_000, on_failure="skip")
-    restarted_home.submit(wanted)
-    for run in wanted.runs:
-        restarted_home.wait_state(run.id, "running")
-    os.kill(restarted_home.process("lander.actors.host.zygote"), signal.SIGKILL)
-    assert restarted_home.wait_ended("forkless")["state"] == "completed"
-    for run in wanted.runs:
-        assert attempts(restarted_home, run.id) == ["lost_contact(SIGKILL)", "completed"]
-
-
 def test_a_zygote_lets_its_trainers_be_where_everything_is_told_to_terminate(restarted_home):
     wanted = experiment("told", {"n_steps": 64, "batch_size": 64, "n_epochs": 1}, training_steps=3_000)
     restarted_home.submit(wanted)
@@ -192,18 +181,6 @@ def test_a_zygote_lets_its_trainers_be_where_everything_is_told_to_terminate(res
     os.kill(restarted_home.process("lander.actors.host.zygote"), signal.SIGTERM)
     restarted_home.wait_ended("told")
     assert [attempts(restarted_home, run.id) for run in wanted.runs] == [["completed"]] * 2
-
-
-def test_a_killed_host_costs_an_attempt_and_nothing_else(restarted_home):
-    steps = {"training_steps": 3_000}
-    wanted = experiment("hostless", {"n_steps": 64, "batch_size": 64, "n_epochs": 1}, **steps)
-    restarted_home.submit(wanted)
-    trainer = restarted_home.wait_state("hostless/baseline/0", "running")["pid"]
-    os.kill(restarted_home.process("lander.actors.host.agent"), signal.SIGKILL)
-    restarted_home.wait(lambda: attempts(restarted_home, "hostless/baseline/0") != [], "the loss to be noticed")
-    assert attempts(restarted_home, "hostless/baseline/0") == ["lost_contact"]
-    restarted_home.wait(lambda: trainer not in restarted_home.processes(), "the trainer to die with its host")
-    assert restarted_home.wait_ended("hostless")["state"] == "completed"
 
 
 def test_the_same_experiment_twice_is_one_and_other_content_is_refused(shared_home):
