@@ -12,6 +12,8 @@ from lander.protocol.commands import TrainerOrder
 from lander.protocol.events import CheckpointCommitted, StepsRecorded, TrainingEnded, TrainingStarted
 from lander.protocol.experiment import Arm, EvaluationEnvironment
 
+torch.distributions.Distribution.set_default_validate_args(False)  # as in a zygote: it takes long and changes no result
+
 
 class CutError(Exception):
     """The training was cut off where it stood."""

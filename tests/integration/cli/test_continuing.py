@@ -151,18 +151,25 @@ def test_whatever_is_killed_carries_on_by_up(home, tmp_path):
         restored.close()
 
 
-def test_more_training_steps_extend_what_has_completed_and_all_of_it_can_be_verified(whole, tmp_path):
+def test_more_training_steps_extend_what_has_completed(whole, tmp_path):
     path = written(tmp_path / "longer.json", TINY | {"experiment_id": "longer", "checkpoint_frequency": 64})
     assert lander(whole.home, "run", path, "--quiet")[0] == 0
     code, output, errors = lander(whole.home, "run", "longer", "training_steps=384")
     assert code == 0
     assert "lander-ctl: longer: extended: 2 runs go on" in errors
     assert "longer/fast/0: completed after 384 steps" in output
-    code, output, errors = lander(whole.home, "verify", "longer/fast/0", "-q")
+
+
+@pytest.mark.long
+def test_all_of_what_was_extended_can_be_verified(whole, tmp_path):
+    path = written(tmp_path / "longer.json", TINY | {"experiment_id": "longer-twice", "checkpoint_frequency": 64})
+    assert lander(whole.home, "run", path, "--quiet")[0] == 0
+    assert lander(whole.home, "run", "longer-twice", "training_steps=384", "--quiet")[0] == 0
+    code, output, errors = lander(whole.home, "verify", "longer-twice/fast/0", "-q")
     assert (code, errors) == (0, "")
     first, second = output.splitlines()
-    assert first.startswith("longer/fast/0: steps 1 to 256 come out the same once more: 256 steps and 4 ")
-    assert second.startswith("longer/fast/0: steps 257 to 384 come out the same once more: 128 steps")
+    assert first.startswith("longer-twice/fast/0: steps 1 to 256 come out the same once more: 256 steps and 4 ")
+    assert second.startswith("longer-twice/fast/0: steps 257 to 384 come out the same once more: 128 steps")
 
 
 UNREPEATABLE = """
