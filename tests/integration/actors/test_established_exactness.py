@@ -124,7 +124,7 @@ def cut_between_processes(
     return whole, cut
 
 
-@pytest.mark.parametrize("n_envs", [1, 2])
+@pytest.mark.parametrize("n_envs", [pytest.param(1, marks=pytest.mark.long), 2])
 @pytest.mark.parametrize(("name", "what"), [("GlobalBonus", "EPISODES"), ("Warmed", "LAST")])
 def test_what_a_module_keeps_is_played_again_from_the_construction(tmp_path, name, what, n_envs):
     """A fork shares it: in a trial, it is there without having been restored."""
@@ -134,7 +134,7 @@ def test_what_a_module_keeps_is_played_again_from_the_construction(tmp_path, nam
     assert f"environments_with_globals.{what}, which is of its module, has changed since its construction" in warning
 
 
-@pytest.mark.parametrize("n_envs", [1, 2])
+@pytest.mark.parametrize("n_envs", [pytest.param(1, marks=pytest.mark.long), 2])
 def test_what_a_module_keeps_besides_is_named(tmp_path, n_envs):
     """Something else in the process counted, such as an evaluation: no replay knows of that."""
     name = "tests.support.environments_with_globals:GlobalBonus-v0"

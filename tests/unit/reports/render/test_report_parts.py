@@ -54,7 +54,7 @@ ARMS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(ARMS, ARMS, ARMS, st.text(max_size=20))
 def test_whatever_the_arms_are_the_file_gives_them_back(baseline, variant, another, hypothesis):
     form = {"algorithm": "PPO", "environment": "LunarLander-v3", "training_steps": 1000, "seeds": [0], "hypothesis": hypothesis}
