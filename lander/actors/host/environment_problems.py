@@ -56,7 +56,7 @@ def _lacks(arm: Arm, error: Exception) -> bool:
 
 def _place(error: Exception) -> str:
     """The last line of code that is not of an installed package, ` (FILE, line N)`; empty if there is none."""
-    installed = (*map(sysconfig.get_path, ("stdlib", "platstdlib", "purelib", "platlib")), _LANDER)
+    installed = [*(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")), _LANDER]
     frames = [each for each in traceback.extract_tb(error.__traceback__) if Path(each.filename).is_absolute()]
     own = [each for each in frames if not any(Path(each.filename).is_relative_to(directory) for directory in installed)]
     return f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
