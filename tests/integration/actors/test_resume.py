@@ -1,6 +1,7 @@
 """Exact resume with real processes: whoever is killed, and whenever, a run ends as the run would have that was left alone.
 
-What a checkpoint must hold is shown in `test_exact_resume.py`; the whole matrix is in `tests/chaos`.
+What a checkpoint must hold, and what becomes of a run without one, is shown in `test_exact_resume.py`; the whole matrix is in
+`tests/chaos`.
 """
 
 import contextlib
@@ -103,6 +104,7 @@ def test_killed_at_every_call_of_a_checkpoints_write(hooked_home):
         assert warnings(live_home, run.id) == "", "a checkpoint that was announced could not be used"
 
 
+@pytest.mark.long
 def test_without_checkpoints_it_starts_over_and_says_so(shared_home):
     """The bits are the same all the same: it is what is said that tells a resume from a fresh start."""
     wanted = of_cells("no-checkpoints", [("A2C", 1, False), ("PPO", 1, False)], checkpoint_frequency=10**9)
@@ -117,6 +119,7 @@ def test_without_checkpoints_it_starts_over_and_says_so(shared_home):
         assert said > counting, "a reader that knew nothing of lineage would not have seen steps twice"
 
 
+@pytest.mark.long
 def test_while_the_artifacts_cannot_be_written_training_goes_on_and_resumes_from_the_last_good_checkpoint(shared_home):
     cells = [("PPO", 1, False), ("A2C", 1, False)]
     wanted = of_cells("no-room", cells, seed=5, checkpoint_frequency=250)  # another seed: no file is there already

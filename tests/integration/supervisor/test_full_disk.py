@@ -97,7 +97,13 @@ def no_room(*arguments):
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-@pytest.mark.parametrize("where", [(Path, "write_text"), (Supervisor, "_run_checks")], ids=["at its start", "later"])
+@pytest.mark.parametrize(
+    "where",
+    [
+        pytest.param((Path, "write_text"), id="at its start", marks=pytest.mark.long),
+        pytest.param((Supervisor, "_run_checks"), id="later"),
+    ],
+)
 def test_a_supervisor_that_fails_leaves_its_trainers_to_the_next(restarted_home, monkeypatch, where):
     live_home, run = restarted_home, f"full-{where[1].strip('_')}/baseline/0"
     live_home.submit(long_experiment(run.partition("/")[0]), max_workers=1)
