@@ -1,6 +1,8 @@
 """The code of an experiment's environments, as it was captured: plain recorded values."""
 
-from collections.abc import Iterator
+import hashlib
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Final, Self
 
 from pydantic import Field
@@ -11,6 +13,10 @@ ModuleName = Annotated[str, Field(max_length=200)]
 MAX_PACKAGES: Final = 1024
 MAX_MODULES: Final = 256
 """With the limit of modules, and those of an arm and of a checkpoint, the order to start a trainer fits into one frame."""
+MAX_PACKAGE_BYTES: Final = 256 << 10
+"""And so much for all packages together, which an order to another machine names."""
+NAMED_PACKAGES: Final = 8
+"""How many packages a sentence names; when those are installed, the next attempt names the others."""
 
 
 class Package(Model):
@@ -42,8 +48,19 @@ class Code(Model):
         return self.archive[:12] if self.archive else "installed"
 
     def without_packages(self) -> Self:
-        """What a trainer needs of it: the packages are installed, and are compared where experiments are submitted."""
+        """What a trainer needs of it: its host has compared the packages."""
         return self.model_copy(update={"packages": ()})
+
+    @property
+    def package_bytes(self) -> int:
+        """The size of all packages on the wire."""
+        return sum(len(each.model_dump_json().encode()) for each in self.packages)
+
+
+def needs_digest(code: Code | None, *environments: str) -> str:
+    """What a machine must have to train with this code in these environments, as one digest. Equal needs are met alike."""
+    said = "" if code is None else code.model_dump_json()
+    return hashlib.sha256("\n".join((said, *environments)).encode(errors="replace")).hexdigest()
 
 
 def changed_source(old: Code | None, new: Code | None) -> str:
@@ -71,6 +88,38 @@ def changed_packages(old: Code | None, new: Code | None) -> str:
     before = {package.name: package for package in old.packages}
     changed = [(before[package.name], package) for package in new.packages if before.get(package.name, package) != package]
     return " and ".join(f"{was.name} was {was.version} and is {_now(was, found)}" for was, found in changed)
+
+
+def lacking_packages(wanted: Iterable[Package], installed: Iterable[Package]) -> str:
+    """What a machine lacks of these packages, as a sentence of which it is the subject; empty if it lacks nothing.
+
+    With the commands that would mend it: a package of another content is not installed again unless pip is forced to.
+    """
+    there = {package.name: package for package in installed}
+    lacking = [each for each in wanted if there.get(each.name) != each]
+    if not lacking:
+        return ""
+    named = lacking[:NAMED_PACKAGES]
+    words = [_lacks(each, there.get(each.name)) for each in named]
+    if more := len(lacking) - len(named):
+        words.append(f"and {more} more")
+    same_version = [each for each in named if each.name in there and there[each.name].version == each.version]
+    others = [each for each in named if each not in same_version]
+    commands = [_pip("install", others), _pip("install --force-reinstall --no-deps", same_version)]
+    return f"{', '.join(words)}: {' && '.join(filter(None, commands))} there, and start its worker again"
+
+
+def _lacks(wanted: Package, found: Package | None) -> str:
+    if found is None:
+        return f"lacks {wanted.name} {wanted.version}"
+    if found.version != wanted.version:
+        return f"has {wanted.name} {found.version} and not {wanted.version}"
+    return f"has another {wanted.name} {wanted.version} (content {found.sha256[:12]} and not {wanted.sha256[:12]})"
+
+
+def _pip(command: str, packages: Sequence[Package]) -> str:
+    """The command line; names come from other machines, so a shell must take each as one word."""
+    return " ".join(("pip", command, *(shlex.quote(f"{each.name}=={each.version}") for each in packages))) if packages else ""
 
 
 def _now(was: Package, found: Package) -> str:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lander.experiments import installed_packages
-from lander.experiments.installed_packages import packages_of
+from lander.actors.environment import installed_packages
+from lander.actors.environment.installed_packages import packages_of
 
 
 def test_gymnasium_is_always_among_them():
@@ -46,4 +46,15 @@ def test_of_a_large_package_the_list_of_its_files_counts(copied: Path, monkeypat
     monkeypatch.setattr(installed_packages, "MAX_HASHED_BYTES", 10)
     before = digest()
     copied.write_text("")
+    assert digest() == before
+
+
+def test_how_a_package_was_installed_and_where_its_scripts_are_does_not_change_the_digest(copied: Path):
+    """Else what one installer made of a package would never equal what another made of it."""
+    before = digest()
+    (beside,) = copied.parents[1].glob("*.dist-info")
+    (beside / "INSTALLER").write_text("another")
+    with (beside / "RECORD").open("a") as record:
+        record.write(f"{beside.name}/REQUESTED,,\n../../bin/script,sha256=abc,3\n{copied.parent.name}/x.cpython-311.pyc,,\n")
+    (beside / "REQUESTED").write_text("")
     assert digest() == before
