@@ -10,8 +10,8 @@ from typing import NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
-from lander.app.unknown_environments import environments_by_field
 from lander.actors.environment.installed_packages import packages_of
+from lander.app.unknown_environments import environments_by_field
 from lander.experiments.source_files import find_source
 from lander.home.artifacts import write_artifact
 from lander.home.captured_code import pack_files

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from lander.protocol.annotations import Remark, Tag
 from lander.protocol.code import Code
-from lander.protocol.events import CheckpointCommitted, Execution, Number, ResourcesSampled, Seconds
+from lander.protocol.events import CheckpointCommitted, Execution, Lack, Number, ResourcesSampled, Seconds
 from lander.protocol.experiment import Arm, EvaluationEnvironment, Experiment, Identifier
 from lander.protocol.model import Count, CurveKey, Digest, Message, Model, ShortText, Text
 from lander.protocol.plain import PlainData
@@ -280,6 +280,20 @@ class TrainerExited(Message):
     log_tail: str = Field(default="", max_length=8192)
 
 
+class CannotTrain(Message):
+    """This host cannot train a run, and has started no trainer. Sent again until `ExitNoted` arrives.
+
+    `problem` is a sentence about the host, which is its subject. The supervisor puts in which `host` says it.
+    """
+
+    kind: ClassVar[str] = "CannotTrain"
+    run: str
+    epoch: int
+    lack: Lack
+    problem: Text
+    host: ShortText = ""
+
+
 class JoinHost(Message):
     """Register this host with its slots and its living trainers; sent at every connection and reconnection.
 
@@ -340,11 +354,13 @@ class TrainerOrder(Model):
     The attempt continues from the first intact one of `checkpoints` (latest first), or from the beginning if none is intact. A
     forked run begins at `origin`, a checkpoint of another run. With `new_episodes`, the unfinished episodes in it are dropped,
     because the fork's environment is a different one. Modules of environments are imported from the archive of `code`, or from
-    `directory` if it has none. An `exclusive` one trains only while its host holds a lease.
+    `directory` if it has none. An `exclusive` one trains only while its host holds a lease. On another machine than the
+    supervisor's, `host` is its name, and `code` has the packages that must be installed there.
     """
 
     run: str
     epoch: int
+    host: ShortText = ""
     arm: Arm
     seed: int
     cpu: int
@@ -390,7 +406,7 @@ class EndTrainer(Message):
 
 
 class ExitNoted(Message):
-    """The exit is in the log; the host stops repeating it."""
+    """The exit is in the log, or that there was none to come; the host stops repeating it."""
 
     kind: ClassVar[str] = "ExitNoted"
     run: str
@@ -501,6 +517,7 @@ Command = Union[  # noqa: UP007 - get_args needs a Union it can take apart at ru
     Hello,
     Enrol,
     TrainerExited,
+    CannotTrain,
     JoinHost,
     LeaveHost,
     ReportResources,
@@ -537,5 +554,5 @@ NEWCOMER: Final = (Hello, Enrol)
 """What the holder of a token may say."""
 NEW_WORK: Final = (SubmitExperiment, ResumeTarget, RetryTarget, DeleteExperiment, CompactLog, Ping)
 """The commands that a supervisor which is leaving refuses."""
-HOST: Final = (Hello, JoinHost, LeaveHost, TrainerExited, ReportResources, RenewLease, ReportOutput)
+HOST: Final = (Hello, JoinHost, LeaveHost, TrainerExited, CannotTrain, ReportResources, RenewLease, ReportOutput)
 TRAINER: Final = (Append,)

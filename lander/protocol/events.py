@@ -47,11 +47,16 @@ Cause = Literal[
     "lost_contact",
     "limit_exceeded",
     "preempted",
+    "host_unfit",
 ]
 Resume = Literal["fresh", "exact", "inexact"]
 StopReason = Literal["operator", "aborted", "shutdown", "drained", "leaving", "pause", "skip", "limit", "stalled"]
 """Why a run is asked to end: an operator stops, pauses or skips it; its experiment is aborted; the supervisor shuts down; its
 host is drained, or is about to leave; it exceeds a resource limit; or it makes no progress.
+"""
+Lack = Literal["packages", "code", "module", "disk"]
+"""What a host lacks to train a run: packages as they were submitted, the captured code, a module that was not captured, or room
+on its disk.
 """
 OperatorCommand = Literal["stop", "pause", "resume", "retry", "skip", "checkpoint"]
 LimitName = Literal["memory_mb", "cpu_percent", "disk_gb", "wall_hours"]
@@ -669,6 +674,19 @@ class HostReopened(Message):
     operator: ShortText
 
 
+class HostUnfit(Message):
+    """A host cannot train a run, nor any other with the same needs (`needs_digest`); `problem` is a sentence about the host.
+
+    It is asked again when its agent has started anew, or, for want of room on its disk, after a while.
+    """
+
+    kind: ClassVar[str] = "HostUnfit"
+    run: str
+    needs: Digest
+    lack: Lack
+    problem: Text
+
+
 class TokenIssued(Message):
     """Who holds this token may enrol hosts: `uses` of them, until `expires_at` (microseconds since 1970); all called `name`,
     with a number behind it if there may be several, or as they say if it is empty.
@@ -756,6 +774,7 @@ Event = Union[  # noqa: UP007 - get_args needs a Union it can take apart at run 
     HostRevoked,
     HostDrained,
     HostReopened,
+    HostUnfit,
     TokenIssued,
     TokenRevoked,
     LogReanchored,

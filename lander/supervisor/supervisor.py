@@ -172,7 +172,7 @@ class Supervisor:
                 self.gate.send(key, self._watching.lease(principal.name, command, self.state))
             case c.ReportOutput():
                 self._guests.take_output(principal.name, key, command, self.state)
-            case c.ReportResources() | c.TrainerExited() if self._store.full:
+            case c.ReportResources() | c.TrainerExited() | c.CannotTrain() if self._store.full:
                 pass  # the host repeats an exit until it is noted; to queue every repetition would fill the memory
             case c.ReportResources(sample=sample):
                 self._intake.record(e.host_stream(principal.name), sample)
@@ -194,6 +194,8 @@ class Supervisor:
             case c.JoinHost() | c.LeaveHost():
                 self._guests.show_port(key)
                 self._inbox.put_nowait((command.model_copy(update={"name": principal.name}), key))
+            case c.CannotTrain():
+                self._inbox.put_nowait((command.model_copy(update={"host": principal.name}), key))
             case _ if isinstance(command, c.ShutDown | c.CompactLog | Message):
                 self._inbox.put_nowait((command, key))
 
@@ -247,7 +249,7 @@ class Supervisor:
         carry_out(decision.effects, self.gate, self.principals, self._erasing, key)
         if decision.answer is not None and not any(isinstance(effect, EraseExperiment) for effect in decision.effects):
             self.gate.send(key, decision.answer)  # an erasure is answered when it is done
-        if isinstance(message, c.TrainerExited) and self.state.attempt(message.run, message.epoch) is None:
+        if isinstance(message, c.TrainerExited | c.CannotTrain) and self.state.attempt(message.run, message.epoch) is None:
             self.gate.send(key, c.ExitNoted(run=message.run, epoch=message.epoch))
         self._clock.wake()
         self._leave_if_idle()

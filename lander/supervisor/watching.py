@@ -40,6 +40,7 @@ class Watching:
                     self.timers(state).has_run(trainer.run, trainer.epoch, age)
             case c.ReportResources(sample=sample):
                 self._watch.measured(state, sample, elapsed())
+                self._timers.room.reported(host, sample.disk_free_mb)
             case _:
                 pass
 

@@ -12,7 +12,9 @@ PLUGINS: Final = "gymnasium.envs"
 """The group of entry points with which packages register environments."""
 MAX_HASHED_BYTES: Final = 16 << 20
 """Of a larger package, only the digests of its files are hashed that its installer has recorded."""
-_INSTALLERS_OWN: Final = frozenset(("RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "provenance_url.json", "uv_cache.json"))
+_INSTALLERS_OWN: Final = frozenset(
+    ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "provenance_url.json", "uv_cache.json")
+)
 """Files beside a package that say how it was installed, and not what it is: the same package may have others elsewhere."""
 
 

@@ -23,12 +23,14 @@ import zmq
 import zmq.asyncio
 from zmq.utils.monitor import recv_monitor_message
 
+from lander.actors.host.beginnings import Beginnings
 from lander.actors.host.courier import Courier
-from lander.actors.host.exclusive import ExclusiveTrainers
+from lander.actors.host.leases import Leases
 from lander.actors.host.measuring import MB, Gpus, Meter
 from lander.actors.host.orphans import adopt_orphans
 from lander.actors.host.output import Output
 from lander.actors.host.trainers import LEAVE_SECONDS, Trainers
+from lander.actors.trainer.file_requests import Requests
 from lander.actors.trainer.mailbox import Connection, connect
 from lander.home.clock import elapsed
 from lander.home.identity import HomeIdentity
@@ -37,6 +39,7 @@ from lander.home.lock import HomeLock
 from lander.protocol import versions
 from lander.protocol.commands import (
     Accepted,
+    CannotTrain,
     Command,
     DismissHost,
     EndTrainer,
@@ -109,8 +112,16 @@ class HostAgent:
         self._gpus = Gpus()
         self._meter = Meter(self._home, self._gpus)
         self._output = Output()
-        self._exclusive = ExclusiveTrainers(self._trainers, self._send, self._start, self._exited)
-        self._exits: dict[TrainerKey, TrainerExited] = {}
+        self._leases = Leases(self._trainers, self._send)
+        self._beginnings = Beginnings(
+            self._home,
+            guest=settings.guest,
+            requests=Requests(self._home) if settings.files_travel else None,
+            leases=self._leases,
+            start=self._start,
+            report=self._exited,
+        )
+        self._exits: dict[TrainerKey, TrainerExited | CannotTrain] = {}
         self._disconnected_since: float | None = elapsed()
         self._done = asyncio.Event()
         self._leaving = False
@@ -129,7 +140,7 @@ class HostAgent:
         connect(self._connection, self._settings.public_key, self._settings.secret_key, self._socket)
         for work in (self._listen(), self._watch_connection(monitor), self._measure(), self._repeat_exits()):
             self._spawn(work)
-        self._spawn(self._exclusive.run())
+        self._spawn(self._leases.run())
         if self._courier is not None:
             self._spawn(self._courier.run())
         if self._settings.walltime is not None:
@@ -148,10 +159,12 @@ class HostAgent:
             _log(repr(error))
             self._done.set()
 
-    def _exited(self, report: TrainerExited) -> None:
+    def _exited(self, report: TrainerExited | CannotTrain) -> None:
         key = TrainerKey(run=report.run, epoch=report.epoch)
         self._exits[key] = report
-        self._exclusive.forget(key)
+        self._leases.forget(key)
+        if isinstance(report, CannotTrain):
+            _log(f"{key.run} does not train here: {self._settings.name} {report.problem}")
         self._spawn(self._send_exit(report))
 
     # ------------------------------------------------------------------------------------------------ the supervisor
@@ -175,19 +188,19 @@ class HostAgent:
         match command:
             case StartTrainer(order=order):
                 if TrainerKey(run=order.run, epoch=order.epoch) not in self._exits and not self._leaving:
-                    await self._start_as_ordered(command)
+                    self._beginnings.order(command)
             case EndTrainer() if self._leaving:
                 pass  # every trainer is being ended, within the time that there is for it
             case EndTrainer(run=run, epoch=epoch, grace=grace, traceback=traceback):
                 key = TrainerKey(run=run, epoch=epoch)
-                if not self._exclusive.drop(key):
+                if not self._beginnings.drop(key):
                     self._spawn(self._trainers.end(key, grace, grace, traceback=traceback))
             case ExitNoted(run=run, epoch=epoch):
                 self._exits.pop(TrainerKey(run=run, epoch=epoch), None)
                 self._output.forget(TrainerKey(run=run, epoch=epoch))
                 self._exit_noted.set()
             case LeaseRenewed():
-                self._exclusive.renewed(command)
+                self._leases.renewed(command)
             case OutputNoted():
                 self._output.noted(command)
             case Rejoin():
@@ -208,12 +221,6 @@ class HostAgent:
                 self._done.set()
             case _:
                 raise WireError(f"a host agent does not take {command.kind}")
-
-    async def _start_as_ordered(self, command: StartTrainer) -> None:
-        if command.order.exclusive:
-            await self._exclusive.order(command)
-        else:
-            self._start(command)
 
     def _start(self, command: StartTrainer) -> None:
         self._trainers.start(command)
@@ -261,7 +268,7 @@ class HostAgent:
                 cpus=() if self._leaving else tuple(self._settings.cpus or sorted(os.sched_getaffinity(0))),
                 gpus=self._gpus.names,
                 memory_mb=psutil.virtual_memory().total / MB,
-                trainers=(*self._trainers.keys, *self._exclusive.held),
+                trainers=self._trainers.keys,
                 ages=self._trainers.ages,
             )
         )
@@ -276,7 +283,7 @@ class HostAgent:
         for report in list(self._exits.values()):
             await self._send_exit(report)
 
-    async def _send_exit(self, report: TrainerExited) -> None:
+    async def _send_exit(self, report: TrainerExited | CannotTrain) -> None:
         for piece in self._output.rest(TrainerKey(run=report.run, epoch=report.epoch)):
             await self._send(piece)
         await self._send(report)
@@ -310,8 +317,7 @@ class HostAgent:
         self._leave()
 
     async def _end_trainers_and_leave(self) -> None:
-        for key in self._exclusive.held:
-            self._exclusive.drop(key)
+        self._beginnings.drop_all()
         await self._join()
         await self._trainers.end_all(self._settings.grace)
         with contextlib.suppress(TimeoutError):

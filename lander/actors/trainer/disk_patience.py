@@ -18,7 +18,7 @@ def try_to_write(mailbox: Mailbox, write: Callable[[], object], warning: str) ->
     try:
         write()
     except OSError as error:
-        mailbox.say(WarningRaised(message=f"{warning}: {error}"))
+        mailbox.say(WarningRaised(message=f"{warning}{_on_host(mailbox)}: {error}"))
         return False
     return True
 
@@ -33,7 +33,12 @@ def write_when_disk_has_room(mailbox: Mailbox, write: Callable[[], T], where: st
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
             if not warned:
-                mailbox.say(WarningRaised(message=f"waiting for room on the disk {where}: {error}"))
+                mailbox.say(WarningRaised(message=f"waiting for room on the disk {where}{_on_host(mailbox)}: {error}"))
             warned = True
             mailbox.exchange()
             time.sleep(ROOM_SECONDS)
+
+
+def _on_host(mailbox: Mailbox) -> str:
+    """Whose disk it is, if it is not that of the supervisor's machine."""
+    return f", on {mailbox.host}" if mailbox.host else ""

@@ -70,9 +70,13 @@ def connect(connection: Connection, public_key: str, secret_key: str, socket: zm
 
 
 class Mailbox:
-    """Sends numbered events to the supervisor until they are durable, and keeps what it requested."""
+    """Sends numbered events to the supervisor until they are durable, and keeps what it requested.
 
-    def __init__(self, socket: zmq.Socket[bytes], run: str, epoch: int) -> None:
+    `host` is this machine's name, if it is not the supervisor's own.
+    """
+
+    def __init__(self, socket: zmq.Socket[bytes], run: str, epoch: int, host: str = "") -> None:
+        self.host = host
         self.stop_requested = False
         self.checkpoint_requested = False
         self._socket = socket

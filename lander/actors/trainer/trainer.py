@@ -69,7 +69,7 @@ def train(command: StartTrainer, connection: Connection, home: Path) -> int:
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     with contextlib.closing(context.socket(zmq.DEALER)) as socket:
         connect(connection, command.public_key, command.secret_key, socket)
-        mailbox = Mailbox(socket, order.run, order.epoch)
+        mailbox = Mailbox(socket, order.run, order.epoch, order.host)
         delivery = Delivery(home, mailbox, Requests(home) if connection.files_travel else None)
         signal.signal(signal.SIGTERM, lambda *_: setattr(mailbox, "stop_requested", True))
         try:
@@ -152,7 +152,6 @@ class TrainingSession:
         Raises `OriginError`, `CodeError`, and what the constructors of environment and model raise.
         """
         arm = self._order.arm
-        self._fetch_code()
         make_importable(self._home, self._order.code, self._order.directory)
         open_before = outside()
         recording = Recording(count_environments(arm), History() if self._order.replay_limit != 0 else None)
@@ -168,12 +167,6 @@ class TrainingSession:
         checkpoints = Checkpoints(training, self._home)
         exchange = Exchange(self._mailbox, self._delivery, recording, batch_steps)
         self._callback = self._build_callback(self._model, checkpoints, exchange)
-
-    def _fetch_code(self) -> None:
-        code = self._order.code
-        if code is not None and code.archive is not None:
-            with contextlib.suppress(FileNotFoundError):  # `make_importable` says what is missing
-                self._delivery.fetch([code.archive])
 
     def _build_callback(self, model: BaseAlgorithm, checkpoints: Checkpoints, exchange: Exchange) -> SupervisionCallback:
         """The callback with everything it uses, ready for this attempt."""

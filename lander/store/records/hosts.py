@@ -12,22 +12,32 @@ from lander.store.log.schema import CONSEQUENTIAL
 HostState = Literal["online", "drained", "offline", "lost", "enrolled", "revoked"]
 _KINDS: Final = (
     *(e.HostJoined, e.HostLeft, e.HostLost),
-    *(e.HostEnrolled, e.HostRevoked, e.HostDrained, e.HostReopened),
+    *(e.HostEnrolled, e.HostRevoked, e.HostDrained, e.HostReopened, e.HostUnfit),
 )
 _EVENTS: Final = (
     "SELECT s.name, e.kind, e.at, e.body FROM events e JOIN streams s ON s.id = e.stream"
     f" WHERE e.{CONSEQUENTIAL} AND e.kind IN ({', '.join(repr(each.kind) for each in _KINDS)}) ORDER BY e.position"
 )
-_LAST_SAMPLE: Final = (
-    "SELECT at FROM events WHERE producer = 0 AND stream = (SELECT id FROM streams WHERE name = ?) ORDER BY seq DESC LIMIT 1"
-)
+_LAST_SAMPLE: Final = "SELECT at, kind, body FROM events WHERE producer = 0 AND stream = (SELECT id FROM streams WHERE name = ?) ORDER BY seq DESC LIMIT 1"
 _LIVE: Final = ", ".join(repr(state) for state in sorted(LIVE))
 _RUNS: Final = f"SELECT host, run FROM progress WHERE state IN ({_LIVE}) AND host IS NOT NULL ORDER BY id"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Unfit:
+    """What the agent of a host has lacked since it started, for `run` and all others with the same `needs`."""
+
+    run: str
+    needs: str
+    problem: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Host:
-    """A host; `at` is when it was last heard of (microseconds since 1970), `runs` are those that train there now."""
+    """A host; `at` is when it was last heard of (microseconds since 1970), `runs` are those that train there now.
+
+    `agent` is its process and incarnation. `unfit` is what it cannot train; `disk_free_mb` is what it last reported.
+    """
 
     name: str
     state: HostState = "enrolled"
@@ -37,6 +47,9 @@ class Host:
     drained: bool = False
     detail: str = ""
     at: int = 0
+    agent: tuple[int, str] = (0, "")
+    unfit: tuple[Unfit, ...] = ()
+    disk_free_mb: float | None = None
     runs: tuple[str, ...] = ()
 
 
@@ -56,15 +69,25 @@ def hosts(reader: Reader) -> list[Host]:
 def _with_runs(reader: Reader, host: Host, runs: list[str]) -> Host:
     if host.state not in ("online", "drained"):
         return host
-    row = reader.connection.execute(_LAST_SAMPLE, (e.host_stream(host.name),)).fetchone()
-    return replace(host, at=max(host.at, row[0]) if row is not None else host.at, runs=tuple(runs))
+    at, kind, body = reader.connection.execute(_LAST_SAMPLE, (e.host_stream(host.name),)).fetchone()
+    last = read_event(kind, body)
+    free = last.disk_free_mb if isinstance(last, e.ResourcesSampled) else None
+    return replace(host, at=max(host.at, at), disk_free_mb=free, runs=tuple(runs))
 
 
 def _after(host: Host, event: Any, at: int) -> Host:
     match event:
         case e.HostJoined(cpus=cpus, gpus=gpus, memory_mb=memory):
             state: HostState = "drained" if host.drained else "online"
-            return replace(host, state=state, cpus=cpus, gpus=gpus, memory_mb=memory, detail="", at=at)
+            agent = (event.pid, event.incarnation)
+            unfit = host.unfit if agent == host.agent else ()
+            joined = replace(host, state=state, cpus=cpus, gpus=gpus, memory_mb=memory, detail="", at=at)
+            return replace(joined, agent=agent, unfit=unfit)
+        case e.HostUnfit(lack="disk"):  # what it reports of its disk says whether it still is
+            return host
+        case e.HostUnfit(run=run, needs=needs, problem=problem):
+            others = tuple(each for each in host.unfit if each.needs != needs)
+            return replace(host, unfit=(*others, Unfit(run=run, needs=needs, problem=problem)))
         case e.HostLeft():
             return replace(host, state="offline", detail="", at=at)
         case e.HostLost(detail=detail):

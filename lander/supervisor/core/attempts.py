@@ -84,6 +84,8 @@ def attempt_over(decision: Decision, run: str, ended: e.AttemptEnded) -> None:
             decision.say(run, e.RunSkipped(cause="operator"))
         case _ if requeued and ended.cause in NO_FAILURE:
             decision.say(run, e.RunQueued(reason=requeued))
+        case _ if ended.cause == "host_unfit":
+            decision.say(run, e.RunQueued(reason="its host cannot train it"))
         case _ if ended.cause in NO_FAILURE:  # a signal from outside: the machine may be shutting down, so wait before a retry
             decision.say(run, e.RunQueued(not_before=decision.now + BACKOFF_START, reason="a signal asked it to end"))
         case _:

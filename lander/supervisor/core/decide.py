@@ -20,6 +20,7 @@ from lander.supervisor.core import (
     hosts,
     silent_hosts,
     target_commands,
+    unfit_hosts,
 )
 from lander.supervisor.core.decision import Decision
 from lander.supervisor.core.deletion import delete
@@ -116,6 +117,7 @@ _HANDLERS: Final[Mapping[type[Message], Callable[[Decision, Any], None]]] = {
     HostGone: hosts.host_gone,
     HostSilent: silent_hosts.host_silent,
     c.TrainerExited: attempts.trainer_exited,
+    c.CannotTrain: unfit_hosts.cannot_train,
     Stalled: attempts.stalled,
     LimitReached: attempts.limit_reached,
     Drain: attempts.drain,

@@ -11,7 +11,7 @@ from lander.protocol.text import named
 from lander.supervisor.core.effects import Effect, EndAttempt, StartAttempt
 from lander.supervisor.core.fold import evolve
 from lander.supervisor.core.restart_policy import STOP_GRACE
-from lander.supervisor.core.standing import Attempt, ExperimentStanding, RunStanding
+from lander.supervisor.core.standing import LOCAL_HOST, Attempt, ExperimentStanding, RunStanding
 from lander.supervisor.core.state import State
 from lander.supervisor.core.timers import Timers
 
@@ -43,10 +43,12 @@ class Decision:
     def start(self, run: RunStanding, attempt: Attempt) -> None:
         """Order the start of an attempt whose `AttemptStarted` is already in the decision."""
         standing = self.state.experiments[run.experiment]
+        guest = attempt.host != LOCAL_HOST
         elsewhere = run.arm.environment_kwargs != standing.experiment.baseline.environment_kwargs
         order = c.TrainerOrder(
             run=run.id,
             epoch=attempt.epoch,
+            host=attempt.host if guest else "",
             arm=run.arm,
             seed=run.seed,
             cpu=attempt.cpu,
@@ -54,7 +56,7 @@ class Decision:
             monitoring=standing.execution.monitoring,
             shortcuts=not standing.execution.no_shortcuts,
             directory=standing.execution.directory,
-            code=None if run.code is None else run.code.without_packages(),
+            code=run.code if guest or run.code is None else run.code.without_packages(),
             checkpoint_frequency=standing.experiment.checkpoint_frequency,
             eval_frequency=standing.experiment.eval_frequency,
             eval_episodes=standing.experiment.eval_episodes,

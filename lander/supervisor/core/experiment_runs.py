@@ -5,7 +5,8 @@ from dataclasses import replace
 from functools import cache, partial
 
 from lander.protocol import events as e
-from lander.protocol.experiment import Experiment, RunKey
+from lander.protocol.code import Code, needs_digest
+from lander.protocol.experiment import Arm, EvaluationEnvironment, Experiment, RunKey
 from lander.supervisor.core.standing import ExperimentStanding, RunStanding
 
 
@@ -13,12 +14,27 @@ def runs_of(experiment: Experiment, execution: e.Execution, known: Mapping[str, 
     """An experiment's runs in the order in which they start: known runs keep their standing, others are new."""
     forked = partial(e.CheckpointCommitted.forked, experiment)
     arm = cache(lambda name, task: experiment.configuration(RunKey(experiment.experiment_id, name, 0, task)))
+    needs = cache(lambda name, task: needs_of(experiment.code, arm(name, task), experiment.evaluation_environment))
     return [
         replace(known[key.id], arm=arm(key.arm, key.task), place=place)
         if key.id in known
-        else RunStanding(key.id, key.experiment, arm(key.arm, key.task), key.seed, place, forked(key.seed), experiment.code)
+        else RunStanding(
+            key.id,
+            key.experiment,
+            arm(key.arm, key.task),
+            key.seed,
+            place,
+            forked(key.seed),
+            experiment.code,
+            needs(key.arm, key.task),
+        )
         for place, key in enumerate(_turns(experiment, execution))
     ]
+
+
+def needs_of(code: Code | None, arm: Arm, common: EvaluationEnvironment | None) -> str:
+    """What a host must have to train an arm on this code, as one digest."""
+    return needs_digest(code, arm.environment, *([] if common is None else [common.environment]))
 
 
 def _turns(experiment: Experiment, execution: e.Execution) -> list[RunKey]:

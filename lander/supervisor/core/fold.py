@@ -20,13 +20,15 @@ from lander.protocol.lifecycle import next_experiment_state, next_run_state
 from lander.protocol.lineage import still_counts
 from lander.supervisor.core import host_fold
 from lander.supervisor.core.annotations import Annotating
-from lander.supervisor.core.experiment_runs import runs_of, standing_of
+from lander.supervisor.core.experiment_runs import needs_of, runs_of, standing_of
 from lander.supervisor.core.standing import Attempt, Failure, RunStanding
 from lander.supervisor.core.state import State
 
 KEPT_CHECKPOINTS: Final = 3
 """How many of a run's last checkpoints its next attempt may use, in case the files of the last are damaged."""
-NO_FAILURE: Final[frozenset[e.Cause]] = frozenset({"completed", "stopped", "paused", "preempted", "limit_exceeded"})
+NO_FAILURE: Final[frozenset[e.Cause]] = frozenset(
+    {"completed", "stopped", "paused", "preempted", "limit_exceeded", "host_unfit"}
+)
 """Causes of an attempt's end that are not failures and do not count towards the restart intensity."""
 
 
@@ -90,8 +92,11 @@ def _grown(state: State, recorded: e.Recorded, event: Growth) -> State:
 
 
 def _code_changed(state: State, recorded: e.Recorded, event: e.CodeChanged) -> State:
+    common = state.experiments[recorded.stream].experiment.evaluation_environment
     for name in event.runs:
-        state = _change_run(state, name, code=event.code, checkpoints=(), failures=(), other_code=state.runs[name].epoch)
+        run = state.runs[name]
+        needs = needs_of(event.code, run.arm, common)
+        state = _change_run(state, name, code=event.code, needs=needs, checkpoints=(), failures=(), other_code=run.epoch)
     return _grown(state, recorded, event)
 
 

@@ -17,7 +17,26 @@ def _host_joined(state: State, name: str, event: e.HostJoined) -> State:
     host = HostStanding(
         name, event.pid, event.incarnation, event.cpus, event.gpus, drained=before is not None and before.drained
     )
+    if before is not None and (before.pid, before.incarnation) != (event.pid, event.incarnation):
+        state = _ask_again(state, name)
     return _with_host(state, host)
+
+
+def _host_unfit(state: State, name: str, event: e.HostUnfit) -> State:
+    if event.lack == "disk":
+        return replace(state, without_room={**state.without_room, name: state.without_room.get(name, 0) + 1})
+    unfit = state.unfit.get(event.needs, frozenset()) | {name}
+    return replace(state, unfit={**state.unfit, event.needs: unfit})
+
+
+def _ask_again(state: State, name: str) -> State:
+    """The state in which nothing is known of what a host lacks."""
+    unfit = {needs: hosts - {name} for needs, hosts in state.unfit.items()}
+    return replace(
+        state,
+        unfit={needs: hosts for needs, hosts in unfit.items() if hosts},
+        without_room={other: times for other, times in state.without_room.items() if other != name},
+    )
 
 
 def _host_gone(state: State, name: str, event: e.HostLeft | e.HostLost) -> State:
@@ -58,7 +77,7 @@ def _token_revoked(state: State, token: str, event: e.TokenRevoked) -> State:
 def forget_host(state: State, name: str) -> State:
     """The state without a host and its key: it must enrol again, and join."""
     return replace(
-        state,
+        _ask_again(state, name),
         slots=state.slots.offered(name, (), 0),
         hosts={other: each for other, each in state.hosts.items() if other != name},
         host_keys={other: key for other, key in state.host_keys.items() if other != name},
@@ -101,6 +120,7 @@ HANDLERS: Final[Mapping[type[e.Event | e.Unreadable], Callable[[State, e.Recorde
     e.HostRevoked: _by_name(_host_revoked),
     e.HostDrained: _by_name(_host_drained),
     e.HostReopened: _by_name(_host_reopened),
+    e.HostUnfit: _by_name(_host_unfit),
     e.TokenIssued: _by_name(_token_issued),
     e.TokenRevoked: _by_name(_token_revoked),
 }

@@ -83,6 +83,7 @@ Message = (
     | c.JoinHost
     | c.LeaveHost
     | c.TrainerExited
+    | c.CannotTrain
     | HostGone
     | HostSilent
     | Stalled

@@ -26,14 +26,14 @@ class Placement(NamedTuple):
 
 def next_placement(state: State, timers: Timers) -> Placement | None:
     """The first run that may start and the first slot that fits it; None when nothing can start now."""
-    slot, slot_with_gpu = _free_slots(state, timers.silence.suspects)
+    slots = _FreeSlots(state, timers)
+    slot, slot_with_gpu = slots.of("")
     if slot is None:
         return None
     for name in state.under_way:
         standing = state.experiments[name]
         for run in _startable(state, standing, timers, with_gpu=slot_with_gpu is not None):
-            fitting = slot_with_gpu if run.arm.device == "cuda" else slot
-            if fitting is not None:
+            if (fitting := slots.fitting(run)) is not None:
                 return Placement(run, fitting)
     return None
 
@@ -56,25 +56,51 @@ def _startable(state: State, standing: ExperimentStanding, timers: Timers, with_
         candidates ^= first
 
 
-def _free_slots(state: State, suspects: Iterable[str]) -> tuple[Slot | None, Slot | None]:
-    """The first free slot, and the first with a GPU; none of a host that is suspect."""
-    plain = next(state.slots.open_hosts(suspects, with_gpu=False), None)
-    with_gpu = next(state.slots.open_hosts(suspects, with_gpu=True), None)
+def _free_slots(state: State, apart_from: Iterable[str]) -> tuple[Slot | None, Slot | None]:
+    """The first free slot, and the first with a GPU; none of these hosts."""
+    plain = next(state.slots.open_hosts(apart_from, with_gpu=False), None)
+    with_gpu = next(state.slots.open_hosts(apart_from, with_gpu=True), None)
     return (
         None if plain is None else Slot(state.hosts[plain.name], plain.free_cpus[0]),
         None if with_gpu is None else Slot(state.hosts[with_gpu.name], with_gpu.free_cpus[0], with_gpu.free_gpus[0]),
     )
 
 
-def unclaimed_slots(state: State, timers: Timers) -> tuple[bool, bool]:
-    """Whether a slot is free that no run waits for, and one with a GPU: more are free than runs whose delay is not over."""
-    suspects = timers.silence.suspects
-    if not any(_free_slots(state, suspects)) or next_placement(state, timers) is not None:
-        return False, False
+class _FreeSlots:
+    """The first free slot, and the first with a GPU, for each need that runs have; found once."""
+
+    def __init__(self, state: State, timers: Timers) -> None:
+        self._state, self._closed = state, timers.closed(state)
+        self._found: dict[str, tuple[Slot | None, Slot | None]] = {}
+
+    def of(self, needs: str) -> tuple[Slot | None, Slot | None]:
+        """For a run with these needs; runs that every host can train share one entry."""
+        needs = needs if needs in self._state.unfit else ""
+        if needs not in self._found:
+            self._found[needs] = _free_slots(self._state, self._closed | self._state.unfit.get(needs, frozenset()))
+        return self._found[needs]
+
+    def fitting(self, run: RunStanding) -> Slot | None:
+        """The slot for a run: with a GPU if it trains on one."""
+        return self.of(run.needs)[run.arm.device == "cuda"]
+
+
+def unclaimed_slot(state: State, timers: Timers, runs: Iterable[RunStanding]) -> bool:
+    """Whether one of these runs could have a slot that is free and that no run waits for.
+
+    More are free for it than there are runs whose delay is not over.
+    """
+    if not any(_free_slots(state, timers.closed(state))) or next_placement(state, timers) is not None:
+        return False
     claims = sum(not timers.over(state.runs[run]) for run in state.delayed)
-    plain = (len(host.free_cpus) for host in state.slots.open_hosts(suspects, with_gpu=False))
-    with_gpu = (min(len(host.free_cpus), len(host.free_gpus)) for host in state.slots.open_hosts(suspects, with_gpu=True))
-    return _more_than(claims, plain), _more_than(claims, with_gpu)
+    kinds = {(run.needs, run.arm.device == "cuda") for run in runs}
+    return any(_more_than(claims, _numbers_free(state, timers, needs, with_gpu)) for needs, with_gpu in kinds)
+
+
+def _numbers_free(state: State, timers: Timers, needs: str, with_gpu: bool) -> Iterator[int]:
+    """How many slots are free for a run with these needs, host by host."""
+    for host in state.slots.open_hosts(timers.closed(state) | state.unfit.get(needs, frozenset()), with_gpu=with_gpu):
+        yield min(len(host.free_cpus), len(host.free_gpus)) if with_gpu else len(host.free_cpus)
 
 
 def _more_than(claims: int, numbers: Iterable[int]) -> bool:

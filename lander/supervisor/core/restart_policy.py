@@ -6,7 +6,7 @@ from zlib import crc32
 from lander.protocol.commands import TrainerExited
 from lander.protocol.events import AttemptEnded, Cause
 from lander.protocol.experiment import Experiment
-from lander.protocol.text import cut_start
+from lander.protocol.text import cut, cut_start
 from lander.supervisor.core.standing import Attempt, Failure, RunStanding
 from lander.supervisor.core.stop_reasons import MEANINGS
 
@@ -85,6 +85,12 @@ def lost(attempt: Attempt, detail: str, seconds: float) -> AttemptEnded:
     """The end of an attempt whose host is lost or restarted, so that its exit is unknown; it was given up after `seconds`."""
     cause: Cause = MEANINGS[attempt.stop_reason].cause if attempt.stop_reason is not None else "lost_contact"
     return AttemptEnded(epoch=attempt.epoch, cause=cause, detail=detail, seconds=seconds)
+
+
+def not_begun(attempt: Attempt, detail: str) -> AttemptEnded:
+    """The end of an attempt whose host could not train it, and has started nothing."""
+    cause: Cause = MEANINGS[attempt.stop_reason].cause if attempt.stop_reason is not None else "host_unfit"
+    return AttemptEnded(epoch=attempt.epoch, cause=cause, detail=cut(detail), seconds=0.0)
 
 
 # ---------------------------------------------------------------------------------------------------- what follows

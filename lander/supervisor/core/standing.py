@@ -59,6 +59,8 @@ class RunStanding:
     """The checkpoint of another run from which this one was forked; None if it starts at timestep 0."""
     code: Code | None = None
     """What it trains on, from its first attempt to its last; None if that was not captured."""
+    needs: str = ""
+    """What a host must have to train it, as one digest."""
     state: RunState = "queued"
     epoch: int = 0
     trained: int = 0

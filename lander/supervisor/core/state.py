@@ -23,6 +23,10 @@ class State:
     """The experiments that have not ended, in the order in which they get slots."""
     slots: Slots = field(default_factory=Slots)
     """What every host offers, and what of it the runs take that have an attempt."""
+    unfit: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """The hosts that cannot train runs with these needs, as long as their agents live."""
+    without_room: Mapping[str, int] = field(default_factory=dict)
+    """How often the agent of a host had no room on its disk for a run that it was to begin."""
     delayed: Mapping[str, float] = field(default_factory=dict)
     """The queued runs that do not start at once, and for how many seconds they wait from the time they were queued."""
     quarantined: Mapping[str, str] = field(default_factory=dict)

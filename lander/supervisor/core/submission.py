@@ -5,7 +5,7 @@ from typing import Final
 
 from lander.protocol import commands as c
 from lander.protocol import events as e
-from lander.protocol.code import Code, code_notices
+from lander.protocol.code import MAX_PACKAGE_BYTES, Code, code_notices
 from lander.protocol.errors import ConfigurationError, ConflictError, NotFoundError, WireError
 from lander.protocol.experiment import Arm, Experiment
 from lander.protocol.states import RESUMABLE, TERMINAL
@@ -76,6 +76,7 @@ def _check_sizes(experiment: Experiment, execution: e.Execution) -> None:
     """Refuse what would not fit into the order to start a trainer, which is one frame."""
     if len(execution.directory.encode()) > MAX_PATH_BYTES:
         raise ConfigurationError(f"{experiment.experiment_id}: directory: longer than a path can be ({MAX_PATH_BYTES} bytes)")
+    check_code_size(experiment.experiment_id, experiment.code)
     common = experiment.evaluation_environment
     besides = 0 if common is None else len(common.model_dump_json().encode())
     for arm in experiment.arms:
@@ -85,6 +86,13 @@ def _check_sizes(experiment: Experiment, execution: e.Execution) -> None:
     for branch in experiment.origin.branches if experiment.origin is not None else ():
         if max(len(branch.pages), len(branch.history)) > MAX_SHORT_ARRAY:
             raise ConfigurationError(f"{experiment.experiment_id}: origin: more than {MAX_SHORT_ARRAY} pages of one checkpoint")
+
+
+def check_code_size(name: str, code: Code | None) -> None:
+    """Refuse code of more packages than an order to another machine can name."""
+    if code is not None and code.package_bytes > MAX_PACKAGE_BYTES:
+        found = f"made of {len(code.packages)} installed packages"
+        raise ConfigurationError(f"{name}: environment: {found}, whose names are over {MAX_PACKAGE_BYTES >> 10} KiB")
 
 
 # ---------------------------------------------------------------------------------------------------- going on

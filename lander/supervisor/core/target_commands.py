@@ -17,6 +17,7 @@ from lander.protocol.text import named
 from lander.supervisor.core.decision import Decision
 from lander.supervisor.core.effects import RequestCheckpoint
 from lander.supervisor.core.standing import RunStanding
+from lander.supervisor.core.submission import check_code_size
 
 Operation = c.StopTarget | c.PauseTarget | c.ResumeTarget | c.RetryTarget | c.SkipTarget | c.CheckpointTarget
 
@@ -55,6 +56,7 @@ def retry(decision: Decision, message: c.RetryTarget) -> None:
 
     The answer says that runs go on on captured code which is no longer the code as it is now.
     """
+    check_code_size(message.target, message.code)
     notices: dict[str, None] = {}
 
     def begin_anew(runs: list[RunStanding]) -> None:

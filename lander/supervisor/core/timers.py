@@ -1,4 +1,4 @@
-"""Timers: how long each attempt has run, how long each delayed run still waits, and which hosts are silent.
+"""Timers: how long each attempt has run, how long each delayed run still waits, and which hosts are silent or lack room.
 
 Pure: the shell passes in the time. It is that of a clock which nobody can set, so that no correction of the wall clock ends a
 training or holds one up. The wall clock is asked once for each delay, when a supervisor first sees it: after a restart it tells
@@ -7,6 +7,7 @@ how much is left, and that is never more than the delay itself.
 All times are in seconds; where they begin to count means nothing.
 """
 
+from lander.supervisor.core.disk_room import DiskRoom
 from lander.supervisor.core.silence import LOST_SECONDS, Silence
 from lander.supervisor.core.standing import RunStanding
 from lander.supervisor.core.state import State
@@ -18,6 +19,7 @@ class Timers:
     def __init__(self, lost_seconds: float = LOST_SECONDS) -> None:
         self.now = 0.0
         self.silence = Silence(lost_seconds)
+        self.room = DiskRoom()
         self._state = State()
         self._started: dict[tuple[str, int], float] = {}
         self._until: dict[tuple[str, int], float] = {}
@@ -38,7 +40,12 @@ class Timers:
             self._until = {(run.id, run.epoch): self._end(run, wall) for run in runs}
         if state.hosts is not self._state.hosts:
             self.silence.watch((host.name for host in state.hosts.values() if host.online), now)
+        self.room.look(state.without_room, now)
         self._state = state
+
+    def closed(self, state: State) -> frozenset[str]:
+        """The hosts on which nothing is placed for now: they are silent, or have no room on their disk."""
+        return self.silence.suspects | self.room.lacking | self.room.unobserved(state.without_room)
 
     def _end(self, run: RunStanding, wall: float) -> float:
         left = min(run.delay, max(0.0, run.not_before - wall))

@@ -1,0 +1,86 @@
+"""Orders to start trainers, until each has one: what a machine of its own looks at, fetches and waits for before that."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from lander.actors.host.fitness import Fitness
+from lander.actors.host.leases import Leases
+from lander.actors.trainer.file_requests import Requests, refusal
+from lander.home.layout import artifact_path
+from lander.protocol.commands import CannotTrain, StartTrainer, TrainerExited, TrainerKey, TrainerOrder
+
+LOOK_SECONDS: Final = 0.05
+
+
+class Beginnings:
+    """Carries out each order once. `start` starts a trainer; `report` says that one will not start, or was dropped.
+
+    `guest`: this is not the supervisor's machine, so it may lack what a run needs. `requests` is None where files need not
+    travel.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        guest: bool,
+        requests: Requests | None,
+        leases: Leases,
+        start: Callable[[StartTrainer], None],
+        report: Callable[[TrainerExited | CannotTrain], None],
+    ) -> None:
+        self._home = home
+        self._fitness = Fitness(home) if guest else None
+        self._requests = requests
+        self._leases = leases
+        self._start = start
+        self._report = report
+        self._under_way: dict[TrainerKey, asyncio.Task[None]] = {}
+
+    def order(self, command: StartTrainer) -> None:
+        """Start a trainer, at once if there is nothing to wait for."""
+        key = TrainerKey(run=command.order.run, epoch=command.order.epoch)
+        if key in self._under_way:
+            return
+        if self._fitness is None and not command.order.exclusive:
+            self._start(command)
+            return
+        task = asyncio.create_task(self._begin(key, command))
+        self._under_way[key] = task
+        task.add_done_callback(lambda _: self._under_way.pop(key, None))
+
+    def drop(self, key: TrainerKey) -> bool:
+        """Give an order up that is not carried out yet; returns whether there was one. Its trainer counts as ended."""
+        task = self._under_way.pop(key, None)
+        if task is not None:
+            task.cancel()
+            self._report(TrainerExited(run=key.run, epoch=key.epoch, signal="SIGTERM", seconds=0.0))
+        return task is not None
+
+    def drop_all(self) -> None:
+        """Give every order up."""
+        for key in list(self._under_way):
+            self.drop(key)
+
+    async def _begin(self, key: TrainerKey, command: StartTrainer) -> None:
+        order = command.order
+        if self._fitness is not None:
+            await self._fetch_code(order)
+            if (unfit := await self._fitness.unfit_for(order)) is not None:
+                self._report(CannotTrain(run=key.run, epoch=key.epoch, lack=unfit.lack, problem=unfit.problem))
+                return
+        if order.exclusive:
+            await self._leases.granted(key)
+        self._start(command)
+
+    async def _fetch_code(self, order: TrainerOrder) -> None:
+        """Have the captured code here. What the supervisor's machine lacks, this one is unfit without."""
+        archive = None if order.code is None else order.code.archive
+        if self._requests is None or archive is None or artifact_path(self._home, archive).exists():
+            return
+        request = self._requests.ask(fetch=[archive])
+        while request.exists():
+            await asyncio.sleep(LOOK_SECONDS)
+        refusal(request)
