@@ -347,6 +347,8 @@ def states_page() -> str:
         "An attempt is one process that trains a run. `AttemptEnded` names one of these causes. `crashed` carries the signal, "
         "as in `crashed(SIGKILL)`.",
         ", ".join(map(_code, get_args(events.Cause))) + ".",
+        "`host_unfit` is no failure of the run: its host lacked something and started nothing, and the run is tried elsewhere. "
+        "`lander-ctl hosts` says what to install there.",
     )
 
 
@@ -361,7 +363,8 @@ def _headlines() -> Iterator[str]:
     yield _table(("phase", "meaning for a run"), ((_code(name), words) for name, words in headline.PHASES.items()))
     yield (
         "`waiting_for`: set while it is `queued`. It is the experiment that holds slots (`cart`, or `cart and 1 more`), "
-        "`a slot` if none does, or `its next attempt`, if each queued run failed and is tried again after a delay."
+        f"`a slot` if none does, `{headline.FIT_HOST}` if there is none but hosts that lack something, or `its next attempt`, "
+        "if each queued run failed and is tried again after a delay."
     )
     yield "`summary`: the same in words, with the number of runs if not all: `paused (11 of 12), 1 skipped`."
     yield (

@@ -11,6 +11,8 @@ from typing import Final
 
 from lander.app.client import connected, operator
 from lander.app.listing_text import age
+from lander.app.run_table import wrapped
+from lander.app.unfit_hosts import problems
 from lander.protocol.commands import HOSTS, Accepted, DrainHost, ReopenHost, RevokeHost
 from lander.protocol.text import one_line
 from lander.reports.render.text_table import text_table
@@ -35,8 +37,15 @@ def command(home: Path, verb: str, name: str) -> Accepted:
 def as_json(home: Path) -> str:
     """Every host, with all that is known of it."""
     with Reader(home) as reader:
-        found = [asdict(host) | {"cpus": list(host.cpus), "at": host.at / 1_000_000} for host in hosts(reader)]
+        found = [_documented(host) for host in hosts(reader)]
     return json.dumps({"hosts": found})
+
+
+def _documented(host: Host) -> dict[str, object]:
+    unfit = [{"run": each.run, "problem": each.problem} for each in host.unfit]
+    fields = asdict(host) | {"cpus": list(host.cpus), "at": host.at / 1_000_000, "unfit": unfit}
+    del fields["agent"]
+    return fields
 
 
 def as_text(home: Path) -> str:
@@ -47,7 +56,8 @@ def as_text(home: Path) -> str:
         return f"{home}: no host has joined yet"
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     lines = list(text_table([_HEADINGS, *map(_cells, found)], width, _LEFT))
-    return "\n".join(lines + [f"{host.name}: {one_line(host.detail)}" for host in found if host.detail])
+    lines += [f"{host.name}: {one_line(host.detail)}" for host in found if host.detail]
+    return "\n".join([*lines, *(wrapped(one_line(words), width) for host in found for words in problems(host))])
 
 
 def _state(host: Host) -> str:

@@ -100,7 +100,6 @@ def what_is_over_stays_over(log):
 
 def no_slot_is_idle_without_need(state, timers):
     """No run that may start waits beside a slot that fits it."""
-    rooms = list(_free(state, timers.silence.suspects))
     for name, standing in state.experiments.items():
         runs = state.runs_of(name)
         sequential = standing.execution.mode == "sequential"
@@ -112,15 +111,16 @@ def no_slot_is_idle_without_need(state, timers):
             left = [run for run in runs if run.state == "queued"]
             runs = [min(left, key=lambda run: arms.index(run.arm.name))] if left else []
         for run in runs:
-            fits = any(cpus and (gpus or run.arm.device == "cpu") for cpus, gpus in rooms)
+            fits = any(cpus and (gpus or run.arm.device == "cpu") for cpus, gpus in _free(state, timers, run))
             assert not (run.state == "queued" and timers.over(run) and fits), f"{run.id} could be started"
 
 
-def _free(state, suspects):
-    """CPUs and GPUs that are free, host by host, where something may be placed."""
+def _free(state, timers, run):
+    """CPUs and GPUs that are free, host by host, where a run may be placed."""
+    closed = {*timers.silence.suspects, *timers.closed(state), *state.unfit.get(run.needs, ())}
     live = [run.attempt for run in state.runs.values() if run.attempt is not None]
     for host in state.hosts.values():
-        if host.online and host.name not in suspects:
+        if host.online and host.name not in closed:
             here = [attempt for attempt in live if attempt.host == host.name]
             gpus = set(range(len(host.gpus)))
             yield set(host.cpus) - {each.cpu for each in here}, gpus - {each.gpu for each in here}
@@ -129,11 +129,27 @@ def _free(state, suspects):
 def a_host_is_given_up_for_a_gain(state, timers, host):
     """Nothing of the host was to go on; or a slot for one of its runs is free elsewhere, even once all that wait have one."""
     going_on = [run for run in state.runs.values() if run.attempt and run.attempt.host == host and run.state != "stopping"]
-    rooms = list(_free(state, timers.silence.suspects))
     waiting = [run for run in state.runs.values() if run.state == "queued" and run.delay and not timers.over(run)]
-    cpus = sum(len(cpus) for cpus, _ in rooms)
-    pairs = sum(min(len(cpus), len(gpus)) for cpus, gpus in rooms)
-    return not going_on or any((pairs if run.arm.device == "cuda" else cpus) > len(waiting) for run in going_on)
+    return not going_on or any(_numbers_free(state, timers, run) > len(waiting) for run in going_on)
+
+
+def _numbers_free(state, timers, run):
+    with_gpu = run.arm.device == "cuda"
+    return sum(min(len(cpus), len(gpus)) if with_gpu else len(cpus) for cpus, gpus in _free(state, timers, run))
+
+
+def nothing_is_placed_where_it_cannot_train(state, log):
+    """Worked out from the whole log: what the agent of a host has lacked once, no run of the same needs is given to it."""
+    agents, lacking = {}, {}
+    for each in log:
+        host = each.stream.removeprefix("host:")
+        match each.event:
+            case e.HostJoined(pid=pid, incarnation=incarnation) if agents.get(host) != (pid, incarnation):
+                agents[host], lacking[host] = (pid, incarnation), set()
+            case e.HostUnfit(lack=lack, needs=needs) if lack != "disk":
+                lacking[host].add(needs)
+            case e.AttemptStarted(host=place) if each.stream in state.runs:
+                assert state.runs[each.stream].needs not in lacking[place]
 
 
 def experiments_end_with_their_runs(state):

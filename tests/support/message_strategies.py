@@ -22,6 +22,7 @@ BYTES = st.binary(max_size=24)
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,8}", fullmatch=True)
 RUNS = st.builds("{}/{}/{}".format, NAMES, NAMES, st.integers(0, 9))
 CAUSES = st.sampled_from(get_args(e.Cause))
+LACKS = st.sampled_from(get_args(e.Lack))
 TOKENS = st.from_regex(r"[0-9a-f]{16}", fullmatch=True)
 CURVE_KEYS = st.binary(min_size=32, max_size=32).map(lambda key: z85.encode(key).decode())
 DIGESTS = st.binary(min_size=32, max_size=32).map(bytes.hex)
@@ -245,6 +246,7 @@ EVENTS = {
     e.HostRevoked: st.builds(e.HostRevoked, operator=TEXT),
     e.HostDrained: st.builds(e.HostDrained, operator=TEXT),
     e.HostReopened: st.builds(e.HostReopened, operator=TEXT),
+    e.HostUnfit: st.builds(e.HostUnfit, run=RUNS, needs=DIGESTS, lack=LACKS, problem=TEXT),
     e.TokenIssued: st.builds(e.TokenIssued, name=TEXT, uses=COUNTS, expires_at=COUNTS, operator=TEXT),
     e.TokenRevoked: st.builds(e.TokenRevoked, operator=TEXT),
     e.HostLost: st.builds(e.HostLost, detail=TEXT),
@@ -315,6 +317,7 @@ COMMANDS = {
         lost=st.booleans(),
         log_tail=TEXT,
     ),
+    c.CannotTrain: st.builds(c.CannotTrain, run=RUNS, epoch=NUMBERS, lack=LACKS, problem=TEXT, host=TEXT),
     c.JoinHost: st.builds(
         c.JoinHost,
         name=TEXT,

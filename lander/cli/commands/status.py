@@ -19,6 +19,8 @@ _OVERVIEW: Final = (
     "lander-ctl: this is an overview; lander-ctl status EXPERIMENT has all runs of one, lander-ctl list has all experiments"
 )
 
+_OTHER_HOSTS = "SELECT 1 FROM streams WHERE name GLOB 'host:*' AND name <> 'host:local' LIMIT 1"
+
 
 @click.command()
 @click.argument("target", required=False)
@@ -57,7 +59,7 @@ def status(
         else:
             found = _print(reader, target, as_json)
             hint = [] if as_json or settings.quiet or _shown(found, target).is_whole else [_OVERVIEW]
-            for line in (*hint, *_notices(reader, settings, target)):
+            for line in (*hint, *_notices(reader, settings, target), *_unfit_hosts(reader, found)):
                 show(line, err=True)
     return 0
 
@@ -201,6 +203,16 @@ def _notices(reader: "Reader", settings: CommandSettings, target: str | None) ->
     return home_notices(settings, under_way=bool(reader.under_way(target)))
 
 
+def _unfit_hosts(reader: "Reader", found: "Status") -> "list[str]":
+    """Which hosts cannot train what is queued, and why. Looked for only where there are other hosts, for that takes time."""
+    is_queued = any(run["state"] == "queued" for each in found["experiments"] for run in each["runs"])
+    if not is_queued or not reader.connection.execute(_OTHER_HOSTS).fetchone():
+        return []
+    from lander.app.unfit_hosts import why_queued
+
+    return [f"lander-ctl: {line}" for line in why_queued(reader, found["experiments"])]
+
+
 def _watch(reader: "Reader", settings: CommandSettings, target: str | None, as_json: bool) -> None:
     if as_json or not sys.stdout.isatty():
         _watch_plainly(reader, target, as_json)
@@ -218,8 +230,9 @@ def _watch(reader: "Reader", settings: CommandSettings, target: str | None, as_j
             identity.require()
             ended = not reader.unfinished(target)
             last = target is not None and ended
-            notices, found = _notices(reader, settings, target), read(reader, target)["experiments"]
-            draw(found, last, notices if found else [_nothing(reader)])
+            status_now = read(reader, target)
+            notices, found = _notices(reader, settings, target), status_now["experiments"]
+            draw(found, last, [*notices, *_unfit_hosts(reader, status_now)] if found else [_nothing(reader)])
             if last:
                 return
             time.sleep(FOLLOW_SECONDS)

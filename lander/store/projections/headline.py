@@ -30,16 +30,21 @@ PHASES: Final[Mapping[Phase, str]] = {
     "owes an evaluation": "it is not there while one is to be made: its next attempt makes that first",
 }
 """What a run does, where its state does not say it. An experiment is in the first of these that one of its runs is in."""
+FIT_HOST: Final = "a host that can train it"
+"""What is waited for where the last attempt of a run could not begin."""
 NOTABLE: Final[tuple[RunState, ...]] = ("paused", "stopped", "failed", "skipped")
 """What a summary counts besides: the runs that do not go on by themselves."""
 
 
 class Activity(NamedTuple):
-    """What a run does; `retried` if it is queued after an attempt that failed."""
+    """What a run does; `retried` if it is queued after an attempt that failed, `unfit` if after one that its host could not
+    begin.
+    """
 
     state: RunState
     phase: Phase | None
     retried: bool = False
+    unfit: bool = False
 
 
 class Headline(TypedDict):
@@ -62,10 +67,12 @@ def headline(recorded: ShownState, runs: Sequence[Activity], holders: Sequence[s
 
 
 def _waiting_for(runs: Sequence[Activity], holders: Sequence[str]) -> str:
-    """What the queued runs wait for: the delay before another attempt, the experiments that hold the slots, or a slot."""
+    """What the queued runs wait for: the delay before another attempt, the experiments that hold the slots, a host that can
+    train one that had none, or a slot.
+    """
     if runs and all(run.retried for run in runs if run.state == "queued"):
         return "its next attempt"
-    return counted_names(holders) or "a slot"
+    return counted_names(holders) or (FIT_HOST if any(run.unfit for run in runs if run.state == "queued") else "a slot")
 
 
 def counted_names(names: Sequence[str]) -> str:

@@ -153,8 +153,12 @@ def _experiment(
 
 
 def _headline(state: ShownState, rows: Sequence[dict[str, Any]], holders: Sequence[str]) -> Headline:
-    activities = [Activity(row["state"], row["phase"], row["cause"] not in (None, "preempted")) for row in rows]
-    return headline(state, activities, holders)
+    return headline(state, [_activity(row) for row in rows], holders)
+
+
+def _activity(row: dict[str, Any]) -> Activity:
+    cause = row["cause"]
+    return Activity(row["state"], row["phase"], cause not in (None, "preempted", "host_unfit"), cause == "host_unfit")
 
 
 def _rows(reader: Reader, experiment: str) -> list[dict[str, Any]]:

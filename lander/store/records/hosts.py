@@ -18,7 +18,10 @@ _EVENTS: Final = (
     "SELECT s.name, e.kind, e.at, e.body FROM events e JOIN streams s ON s.id = e.stream"
     f" WHERE e.{CONSEQUENTIAL} AND e.kind IN ({', '.join(repr(each.kind) for each in _KINDS)}) ORDER BY e.position"
 )
-_LAST_SAMPLE: Final = "SELECT at, kind, body FROM events WHERE producer = 0 AND stream = (SELECT id FROM streams WHERE name = ?) ORDER BY seq DESC LIMIT 1"
+_LAST_SAMPLE: Final = (
+    "SELECT at, kind, body FROM events WHERE producer = 0 AND stream = (SELECT id FROM streams WHERE name = ?)"
+    " ORDER BY seq DESC LIMIT 1"
+)
 _LIVE: Final = ", ".join(repr(state) for state in sorted(LIVE))
 _RUNS: Final = f"SELECT host, run FROM progress WHERE state IN ({_LIVE}) AND host IS NOT NULL ORDER BY id"
 

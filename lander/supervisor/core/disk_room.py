@@ -1,7 +1,7 @@
 """Room on the disks of hosts: no run begins on a host that reports too little, nor soon after one could not begin there.
 
-Pure: the shell passes in the time, of a clock that nobody can set, in seconds. What hosts report is recorded, but decides nothing
-after a restart: each reports again within seconds.
+Pure: the shell passes in the time, of a clock that nobody can set, in seconds. A supervisor that starts knows no report, and
+gets one of each host within seconds.
 """
 
 from collections.abc import Mapping
@@ -11,11 +11,11 @@ from lander.protocol.disk import MIN_FREE_MB
 from lander.supervisor.core.standing import LOCAL_HOST
 
 AGAIN_SECONDS: Final = 60.0
-"""How long a host gets no runs after it had no room for one: what it reports is the disk's, and there may be a quota besides."""
+"""How long a host gets no runs after it had no room for one: it reports what the disk has, and may have less, by a quota."""
 
 
 class DiskRoom:
-    """What each host has last reported, and how long each gets no runs; `lacking` are the hosts without room, as of the last look."""
+    """What each host has last reported, and how long each gets no runs. `lacking` are those without room at the last look."""
 
     def __init__(self) -> None:
         self._free_mb: dict[str, float] = {}

@@ -17,6 +17,7 @@ from lander.home.layout import statistics_path
 from lander.store.log.reader import Reader
 from lander.store.records.run_record import Record
 from tests import hooks
+from tests.support.command_line import TINY
 from tests.support.live_home import LiveHome, experiment
 
 PPO = {"n_steps": 64, "batch_size": 64, "normalize": True}
@@ -59,9 +60,9 @@ def listens(head):
     return address.read(head.home).listen
 
 
-def start_worker(head, home, *options):
+def start_worker(head, home, *options, environment=None):
     command = [sys.executable, "-m", "lander", "worker", listens(head), "--home", str(home), "--slots", "cpu=1", *options]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment)
 
 
 def hosts(head, cli):
@@ -170,6 +171,66 @@ def test_a_machine_with_other_bits_or_other_libraries_is_not_let_in(head, tmp_pa
         assert "lander-ctl up --listen" in refused(head, tmp_path, cli, *shared)[1]
     finally:
         (head.home / "bits.json").write_text(recorded)
+
+
+def installed(directory, content):
+    """A package that Gymnasium loads as a plugin, so that it belongs to the code of every experiment."""
+    beside = directory / "tiny_plugin-1.0.dist-info"
+    beside.mkdir(parents=True, exist_ok=True)
+    (directory / "tiny_plugin.py").write_text(f"def register(): pass\n# {content}\n")
+    (beside / "METADATA").write_text("Metadata-Version: 2.1\nName: tiny-plugin\nVersion: 1.0\n")
+    (beside / "entry_points.txt").write_text("[gymnasium.envs]\n__root__ = tiny_plugin:register\n")
+    names = ("tiny_plugin.py", *(f"{beside.name}/{name}" for name in ("METADATA", "entry_points.txt", "RECORD")))
+    (beside / "RECORD").write_text("".join(f"{name},,\n" for name in names))
+    return directory
+
+
+@pytest.mark.timeout(300)  # two cold starts of a host
+def test_a_worker_with_another_package_trains_no_run_of_it_says_what_to_install_and_trains_once_it_is(
+    head, tmp_path, cli, monkeypatch
+):
+    monkeypatch.syspath_prepend(installed(tmp_path / "head", "as submitted"))
+    there = installed(tmp_path / "there", "another")
+    paths = os.pathsep.join(filter(None, (str(there), os.environ.get("PYTHONPATH", ""))))
+    surroundings = os.environ | {"PYTHONPATH": paths}
+    file = tmp_path / "package.json"
+    file.write_text(json.dumps(TINY | {"experiment_id": "package", "eval_episodes": 0}))
+    token = tmp_path / "token"
+    token.touch(0o600)
+    token.write_text(cli("token", "--home", head.home, "--name", "lacking")[1])
+    shared = ("--token-file", str(token), "--shared", str(head.home))
+    worker = start_worker(head, tmp_path / "w", *shared, environment=surroundings)
+    try:
+        head.wait(lambda: hosts(head, cli).get("lacking", {}).get("state") == "online", "the worker to join")
+        cli("hosts", "drain", "local", "--home", head.home)
+        assert cli("submit", file, "--home", head.home)[0] == 0
+        run = "package/baseline/0"
+        head.wait(lambda: head.run(run)["cause"] == "host_unfit", "the worker to say that it cannot train it")
+        assert [event.cause for event in head.events(run, "AttemptEnded")] == ["host_unfit"]
+        words = "lacking has another tiny-plugin 1.0 (content "
+        mended = "pip install --force-reinstall --no-deps tiny-plugin==1.0 there, and start its worker again"
+        said = cli("hosts", "--home", head.home)[1]
+        assert words in said
+        assert f"{mended} (package)" in said
+        assert hosts(head, cli)["lacking"]["unfit"][0]["problem"].endswith(mended)
+        _, output, errors = cli("status", "package", "--home", head.home)
+        assert "waiting for a host that can train it" in output
+        assert f"package: {words}" in errors
+
+        others = head.carry_out(experiment("unpackaged", PPO))
+        assert {each["host"] for each in others["runs"]} == {"lacking"}, "it lacks nothing for them"
+        assert [each["attempt"] for each in head.status("package")["runs"]] == [1, 0], "what has the same needs waits, too"
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(60) == 0
+        worker.stderr.close()
+        installed(there, "as submitted")
+        worker = start_worker(head, tmp_path / "w", environment=surroundings)
+        ended = head.wait_ended("package")
+        assert [(each["host"], each["state"]) for each in ended["runs"]] == [("lacking", "completed")] * 2
+        assert hosts(head, cli)["lacking"]["unfit"] == []
+    finally:
+        end(worker)
+        cli("hosts", "resume", "local", "--home", head.home)
 
 
 def test_a_token_that_others_can_read_or_that_is_none_is_refused(head, tmp_path, cli, token_file):

@@ -38,6 +38,7 @@ from tests.support.decision_invariants import (
     effects_speak_of_the_log,
     experiments_end_with_their_runs,
     no_slot_is_idle_without_need,
+    nothing_is_placed_where_it_cannot_train,
     retries_are_bounded,
     what_is_over_stays_over,
 )
@@ -108,7 +109,7 @@ class Supervision(RuleBasedStateMachine):
         effects_speak_of_the_log(decision.effects, self.state, self.store.events)
         experiments_end_with_their_runs(self.state)
         started = [event.host for _, event in decision.events if isinstance(event, e.AttemptStarted)]
-        assert not self.timers.silence.suspects.intersection(started)
+        assert not {*self.timers.silence.suspects, *self.timers.room.lacking}.intersection(started)
         if self.leaving:
             assert not started
         elif not isinstance(decision.answer, c.Refused):  # a refusal changes nothing, and so fills no slot, either
@@ -304,6 +305,22 @@ class Supervision(RuleBasedStateMachine):
             assert not any(event.kind == "AttemptEnded" for _, event in decision.events)
         if later:
             self.time_passes(60.0, tick=True)
+
+    @precondition(lambda self: any(run.state == "starting" for run in self.state.runs.values()))
+    @rule(pick=PICK, lack=st.sampled_from(["packages", "code", "disk"]), twice=st.booleans())
+    def a_host_cannot_train(self, pick, lack, twice):
+        starting = [run for run in self.state.runs.values() if run.state == "starting"]
+        run = starting[pick % len(starting)]
+        failures = run.failures
+        report = c.CannotTrain(run=run.id, epoch=run.epoch, lack=lack, problem="lacks it", host=run.attempt.host)
+        decision = self.tell(report)
+        assert [each.cause for _, each in decision.events if isinstance(each, e.AttemptEnded)] == ["host_unfit"]
+        assert self.state.runs[run.id].failures == failures
+        assert not twice or not any(stream == run.id for stream, _ in self.tell(report).events)
+
+    @invariant()
+    def nothing_is_placed_where_it_cannot_train(self):
+        nothing_is_placed_where_it_cannot_train(self.state, self.store.events)
 
     def exit(self, run, cause, saved, how):
         if saved:
@@ -521,6 +538,11 @@ def _deciding_as_if_it_stayed(current, message, now, timers, leaving):
 
 FREE_SLOTS = placement._free_slots
 BROKEN = {
+    "what a host lacks is forgotten": (
+        placement._FreeSlots,
+        "of",
+        lambda slots, needs: FREE_SLOTS(slots._state, slots._closed),
+    ),
     "a silent host gets more": (placement, "_free_slots", _suspicion_is_forgotten),
     "a silent host is given up for nothing": (silent_hosts, "may_be_given_up", lambda current, timers, host: True),
     "a silent host is never given up": (silent_hosts, "may_be_given_up", lambda current, timers, host: False),

@@ -1,0 +1,59 @@
+"""The words for hosts that cannot train: what each lacks, and which runs wait while it does."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from lander.protocol.code import needs_digest
+from lander.protocol.disk import MIN_FREE_MB
+from lander.store.records.hosts import Host, hosts
+from lander.store.records.run_code import code_by_run
+from lander.supervisor.core.standing import LOCAL_HOST
+
+if TYPE_CHECKING:
+    from lander.store.log.reader import Reader
+    from lander.store.projections.status import ExperimentStatus
+
+
+def problems(host: Host) -> Iterator[str]:
+    """What a host lacks, a sentence each; nothing of one that is not there."""
+    if host.state not in ("online", "drained"):
+        return
+    if full := _full(host):
+        yield full
+    said: dict[str, list[str]] = {}
+    for each in host.unfit:
+        said.setdefault(each.problem, []).append(each.run.partition("/")[0])
+    for problem, experiments in said.items():
+        yield f"{host.name} {problem} ({', '.join(dict.fromkeys(experiments))})"
+
+
+def _full(host: Host) -> str:
+    """That there is no room on its disk. On the supervisor's own machine, `status` says that."""
+    if host.name == LOCAL_HOST or host.disk_free_mb is None or host.disk_free_mb >= MIN_FREE_MB:
+        return ""
+    return f"{host.name} has {host.disk_free_mb:.0f} MB free on its disk: no run begins there with less than {MIN_FREE_MB:.0f}"
+
+
+def why_queued(reader: "Reader", experiments: "list[ExperimentStatus]") -> list[str]:
+    """Of the hosts that are there, which cannot train a queued run of these experiments, and why."""
+    queued = {each["id"]: [run["id"] for run in each["runs"] if run["state"] == "queued"] for each in experiments}
+    queued = {name: runs for name, runs in queued.items() if runs}
+    if not queued:
+        return []
+    there = [host for host in hosts(reader) if host.state == "online"]
+    lines = {full: None for host in there if (full := _full(host))}
+    for name, runs in queued.items():
+        needs = _needs(reader, name, runs) if any(host.unfit for host in there) else frozenset()
+        for host in there:
+            theirs = (each for each in host.unfit if each.needs in needs or each.run in runs)
+            lines |= {f"{name}: {host.name} {each.problem}": None for each in theirs}
+    return list(lines)
+
+
+def _needs(reader: "Reader", name: str, runs: list[str]) -> frozenset[str]:
+    """What hosts must have for these runs of an experiment, as the supervisor sums it up."""
+    experiment, code = reader.experiment(name), code_by_run(reader, name)
+    common = experiment.evaluation_environment
+    arms = {key.id: experiment.configuration(key) for key in experiment.runs}
+    others = [] if common is None else [common.environment]
+    return frozenset(needs_digest(code.get(run), arms[run].environment, *others) for run in runs)
