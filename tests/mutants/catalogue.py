@@ -892,7 +892,7 @@ MUTANTS = (
     Mutant(
         "runs train on the files of today",
         "lander/supervisor/core/decision.py",
-        "            code=None if run.code is None else run.code.without_packages(),\n",
+        "            code=run.code if guest or run.code is None else run.code.without_packages(),\n",
         "",
         ("tests/integration/app/test_captured_code.py::test_edited_code_moves_no_result",),
     ),
@@ -1613,7 +1613,7 @@ MUTANTS = (
     Mutant(
         "a home without a supervisor is watched as if it trained",
         "lander/cli/commands/status.py",
-        "draw(found, last, notices if found",
+        "draw(found, last, [*notices, *_unfit_hosts(reader, status_now)] if found",
         "draw(found, last, [] if found",
         ("tests/integration/cli/test_screens.py::test_watch_says_that_nobody_carries_on",),
     ),
@@ -1623,5 +1623,83 @@ MUTANTS = (
         "{_in_lines(shown, columns(sys.stderr)) if err else shown}",
         "{shown}",
         ("tests/integration/cli/test_screens.py::test_an_error_is_broken_between_words_where_the_window_ends",),
+    ),
+    Mutant(
+        "a worker's packages are not compared",
+        "lander/supervisor/core/decision.py",
+        "code=run.code if guest or run.code is None",
+        "code=run.code if run.code is None",
+        (
+            "tests/unit/supervisor/core/test_unfit_hosts.py::test_an_order_to_another_machine_names_it_and_the_packages_it_must_have",
+        ),
+    ),
+    Mutant(
+        "a package of another content is the same",
+        "lander/protocol/code.py",
+        "if there.get(each.name) != each]",
+        "if each.name not in there or there[each.name].version != each.version]",
+        ("tests/unit/protocol/test_code.py",),
+    ),
+    Mutant(
+        "how a package was installed makes it another one",
+        "lander/actors/environment/installed_packages.py",
+        " and file.name not in _INSTALLERS_OWN\n",
+        "\n",
+        ("tests/unit/actors/environment/test_installed_packages.py",),
+    ),
+    Mutant(
+        "what a host lacks is held against the run",
+        "lander/supervisor/core/fold.py",
+        ', "limit_exceeded", "host_unfit"}',
+        ', "limit_exceeded"}',
+        (
+            "tests/unit/supervisor/core/test_unfit_hosts.py::test_a_run_that_its_host_cannot_train_goes_to_another_and_nothing_is_held_against_it",
+        ),
+    ),
+    Mutant(
+        "a host that lacks something is asked again and again",
+        "lander/supervisor/core/host_fold.py",
+        "    return replace(state, unfit={**state.unfit, event.needs: unfit})\n",
+        "    return state\n",
+        (
+            "tests/unit/supervisor/core/test_unfit_hosts.py::test_a_run_of_the_same_code_is_not_tried_there_and_one_of_other_code_is",
+        ),
+    ),
+    Mutant(
+        "a host that has installed it is asked never again",
+        "lander/supervisor/core/host_fold.py",
+        "        state = _ask_again(state, name)\n",
+        "        pass\n",
+        ("tests/unit/supervisor/core/test_unfit_hosts.py::test_it_is_asked_again_only_when_its_agent_has_started_anew",),
+    ),
+    Mutant(
+        "any host may say what another one lacks",
+        "lander/supervisor/core/unfit_hosts.py",
+        "if attempt is None or attempt.host != message.host:",
+        "if attempt is None:",
+        ("tests/unit/supervisor/core/test_unfit_hosts.py::test_only_the_host_of_the_attempt_can_say_it_and_only_once",),
+    ),
+    Mutant(
+        "a full disk is tried again at once",
+        "lander/supervisor/core/timers.py",
+        " | self.room.unobserved(state.without_room)",
+        "",
+        (
+            "tests/unit/supervisor/core/test_unfit_hosts.py::test_a_host_without_room_gets_no_run_for_a_while_and_what_the_wall_clock_says_is_nothing_to_it",
+        ),
+    ),
+    Mutant(
+        "an agent ends a trainer before it has forked it",
+        "lander/actors/host/agent.py",
+        "            await asyncio.wait([starting])\n",
+        "            pass\n",
+        ("tests/integration/actors/test_host.py::test_a_trainer_that_is_to_end_before_it_has_begun_does_end",),
+    ),
+    Mutant(
+        "an agent says once what it cannot train",
+        "lander/actors/host/agent.py",
+        "            self._exited(CannotTrain(",
+        "            await self._send(CannotTrain(",
+        ("tests/integration/actors/test_host.py::test_a_guest_says_what_it_cannot_train_until_that_is_noted",),
     ),
 )

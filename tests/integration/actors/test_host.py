@@ -9,9 +9,10 @@ import sys
 
 import pytest
 
+from lander.actors.environment.installed_packages import packages_of
 from lander.actors.host.zygote import PACKET_BYTES
 from lander.protocol import commands as c
-from lander.protocol.code import MAX_MODULES, Code
+from lander.protocol.code import MAX_MODULES, Code, Package
 from tests.support.gate_fixture import KEYS
 from tests.support.histories import experiment
 from tests.support.peers import TIMEOUT_SECONDS
@@ -58,6 +59,22 @@ class Agent:
 
 @pytest.fixture
 async def agent(gate_fixture, tmp_path):
+    async with started(gate_fixture, tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+async def guest(gate_fixture, tmp_path):
+    """An agent on another machine, which has said which versions it speaks, and has joined."""
+    async with started(gate_fixture, tmp_path, guest=True) as found:
+        await found.hear(c.Hello)
+        found.say(c.Accepted())
+        await found.hear(c.JoinHost)
+        yield found
+
+
+@contextlib.asynccontextmanager
+async def started(gate_fixture, tmp_path, **more):
     gate_fixture.answers = False
     settings = {
         "name": "local",
@@ -66,7 +83,7 @@ async def agent(gate_fixture, tmp_path):
         "secret_key": KEYS["host"].secret,
         "endpoint": gate_fixture.gate.endpoint,
         "server_key": KEYS["gate"].public,
-    }
+    } | more
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "lander.actors.host.agent", str(tmp_path), "an-incarnation", stdin=asyncio.subprocess.PIPE
     )
@@ -111,6 +128,26 @@ async def test_an_agent_that_nobody_listens_to_leaves_all_the_same(agent, gate_f
     assert await agent.gone() == 0
     gate_fixture.new_gate()
     await gate_fixture.open()  # for the fixture to close
+
+
+async def test_a_guest_says_what_it_cannot_train_until_that_is_noted(guest):
+    package = Package(name="no-such-package", version="1.0", sha256="0" * 64)
+    guest.start(code=Code(packages=(package,)))
+    said = await guest.hear(c.CannotTrain)
+    assert (said.run, said.epoch, said.lack) == (A, 1, "packages")
+    assert said.problem.startswith("lacks no-such-package 1.0: pip install no-such-package==1.0 there")
+    assert await guest.hear(c.CannotTrain) == said
+    guest.say(c.ExitNoted(run=A, epoch=1))
+    guest.start(epoch=2)  # nothing that is not there is needed
+    assert (await guest.hear((c.Append, c.CannotTrain))).epoch == 2
+
+
+async def test_a_trainer_that_is_to_end_before_it_has_begun_does_end(guest):
+    """Its machine still looks whether it can train it when the order to end it comes."""
+    guest.start(code=Code(packages=packages_of([])))
+    guest.say(c.EndTrainer(run=A, epoch=1, grace=0.2))
+    exited = await guest.hear(c.TrainerExited)
+    assert (exited.run, exited.epoch) == (A, 1)
 
 
 async def test_an_order_larger_than_a_packet_is_carried_out_and_so_is_the_next(agent):

@@ -84,3 +84,10 @@ def test_the_tables_name_every_state_and_every_phase_once():
     assert list(PHASES) == list(get_args(Phase))
     assert set(list(STATES)[: len(UNDER_WAY)]) == UNDER_WAY, "what has ended hides nothing that goes on"
     assert set(STATES) - UNDER_WAY == TERMINAL
+
+
+def test_runs_that_their_hosts_could_not_train_wait_for_one_that_can():
+    unfit = Activity("queued", None, unfit=True)
+    assert headline("queued", [unfit, Activity("queued", None)])["waiting_for"] == "a host that can train it"
+    assert headline("queued", [unfit], ["other"])["waiting_for"] == "other"
+    assert headline("queued", [unfit, Activity("running", "training")])["waiting_for"] is None

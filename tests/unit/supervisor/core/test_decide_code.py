@@ -2,7 +2,7 @@
 
 from lander.protocol import commands as c
 from lander.protocol import events as e
-from lander.protocol.code import MAX_MODULES, MAX_PACKAGES, Code, Package
+from lander.protocol.code import MAX_MODULES, MAX_PACKAGE_BYTES, Code, Package
 from lander.protocol.wire import MAX_FRAME, MAX_SHORT_ARRAY, encode
 from lander.supervisor.core.decide import Tick
 from lander.supervisor.core.effects import StartAttempt
@@ -159,13 +159,15 @@ def test_runs_that_are_added_record_the_packages_they_train_with():
 
 
 def test_however_large_what_was_accepted_is_its_runs_can_be_ordered():
-    """Everything at its limit at once, and without the packages, which no trainer needs."""
+    """Everything at its limit at once, and with the packages, which another machine must have."""
     many = tuple(f"{number:064x}" for number in range(MAX_SHORT_ARRAY))
     names = tuple(chr(0x1F600) * 196 + f"{number:04}" for number in range(MAX_MODULES))
-    packages = tuple(Package(name=f"{number}", version="1", sha256="0" * 64) for number in range(MAX_PACKAGES))
+    package = Package(name="p" * 160, version="1", sha256="0" * 64)
+    packages = (package,) * (MAX_PACKAGE_BYTES // len(package.model_dump_json()))
     code = Code(archive="0" * 64, modules=names, packages=packages, uncaptured=names)
     numbers = {"numbers": [1.5] * ((MAX_ARM_BYTES - 1000) // len("1.5,"))}
-    driver = DecisionDriver()
+    driver = DecisionDriver(cpus=0)
+    driver.join(host="gpu3")
     begin = origin({0: checkpoint(10, pages=many, history=many)}, of=("first", "baseline"))
     submit(driver, OLD, name="first")
     driver.stop("first")
@@ -180,6 +182,18 @@ def test_however_large_what_was_accepted_is_its_runs_can_be_ordered():
     driver.now += 1.0
     driver.tell(Tick())
     (start,) = [each.order for each in driver.last.effects if isinstance(each, StartAttempt)]
-    assert (len(start.checkpoints), start.code) == (KEPT_CHECKPOINTS, code.without_packages())
+    assert (len(start.checkpoints), start.code) == (KEPT_CHECKPOINTS, code)
     frame = encode(c.StartTrainer(order=start, public_key="p" * 40, secret_key="s" * 40))
     assert MAX_FRAME / 2 < len(frame) < MAX_FRAME - MAX_PATH_BYTES
+
+
+def test_code_of_more_packages_than_an_order_can_name_is_refused():
+    package = Package(name="p" * 160, version="1", sha256="0" * 64)
+    code = Code(packages=(package,) * (1 + MAX_PACKAGE_BYTES // len(package.model_dump_json())))
+    driver = DecisionDriver()
+    submit(driver, code)
+    assert "installed packages, whose names are over 256 KiB" in driver.last.answer.detail
+    submit(driver, OLD, max_retries=0)
+    driver.crash(A)
+    driver.tell(c.RetryTarget(target=A, operator="me@here", code=code))
+    assert isinstance(driver.last.answer, c.Refused)

@@ -532,17 +532,17 @@ def _suspicion_is_forgotten(current, suspects):
     return FREE_SLOTS(current, ())
 
 
+def _what_a_host_lacks_is_forgotten(slots, needs):
+    return FREE_SLOTS(slots._state, slots._closed)
+
+
 def _deciding_as_if_it_stayed(current, message, now, timers, leaving):
     return decide(current, message, now, timers)
 
 
 FREE_SLOTS = placement._free_slots
 BROKEN = {
-    "what a host lacks is forgotten": (
-        placement._FreeSlots,
-        "of",
-        lambda slots, needs: FREE_SLOTS(slots._state, slots._closed),
-    ),
+    "what a host lacks is forgotten": (placement._FreeSlots, "of", _what_a_host_lacks_is_forgotten),
     "a silent host gets more": (placement, "_free_slots", _suspicion_is_forgotten),
     "a silent host is given up for nothing": (silent_hosts, "may_be_given_up", lambda current, timers, host: True),
     "a silent host is never given up": (silent_hosts, "may_be_given_up", lambda current, timers, host: False),
