@@ -10,12 +10,11 @@ from typing import Final
 
 import gymnasium
 
-import lander
 from lander.actors.environment.gymnasium_names import unknown_name
 from lander.protocol.experiment import Arm
 from lander.protocol.refusals import did_you_mean, shown
 
-_LANDER: Final = Path(lander.__file__).parent
+_LANDER: Final = Path(__file__).parents[2]
 Problem = tuple[str, str]
 """A field of an arm, and the problem with it."""
 
