@@ -12,10 +12,13 @@ from lander.protocol.transfer import MAX_CHUNK
 
 MIN_WINDOW: Final = 16 << 10
 MAX_WINDOW: Final = 4 << 20
+MIN_PIECE: Final = 4 << 10
+STEP: Final = 4 << 10
+"""What a window grows by while as much as it holds arrives: less than hosts have in the queue, or they would leap over it."""
 DELAY_SECONDS: Final = 0.2
-"""The time from a request to its piece up to which a window grows; at twice as much it is halved."""
+"""The time from a request to its piece up to which a window grows; above, it is halved."""
 _PIECES: Final = 4
-"""The least number of pieces that a window holds, if it holds more than the smallest."""
+"""The least number of pieces that a window holds."""
 
 
 @dataclass(slots=True)
@@ -31,7 +34,7 @@ class Window:
     @property
     def piece(self) -> int:
         """The bytes to ask for in one request."""
-        return min(MAX_CHUNK, max(MIN_WINDOW, int(self.size) // _PIECES))
+        return min(MAX_CHUNK, max(MIN_PIECE, int(self.size) // _PIECES))
 
     @property
     def has_room(self) -> bool:
@@ -44,18 +47,17 @@ class Window:
 
     def arrived(self, length: int, asked_at: float, now: float) -> None:
         """Learn from how long the piece took; `landed` counts it as done."""
-        delay = now - asked_at
-        if delay > DELAY_SECONDS:
-            self._shrink(0.5 if delay > 2 * DELAY_SECONDS else 0.875, asked_at, now)
+        if now - asked_at > DELAY_SECONDS:
+            self._shrink(asked_at, now)
         elif 2 * self.under_way >= self.size:  # otherwise nothing was learnt about a larger one
-            self.size = min(MAX_WINDOW, self.size + (MIN_WINDOW * length / self.size if self._steady else length))
+            self.size = min(MAX_WINDOW, self.size + (STEP * length / self.size if self._steady else length))
 
-    def _shrink(self, factor: float, asked_at: float, now: float) -> None:
-        """Shrink once for all that was under way together."""
+    def _shrink(self, asked_at: float, now: float) -> None:
+        """Halve it once for all that was under way together."""
         self._steady = True
         if asked_at >= self._shrunk_at:
             self._shrunk_at = now
-            self.size = max(MIN_WINDOW, self.size * factor)
+            self.size = max(MIN_WINDOW, self.size / 2)
 
     def restart(self) -> None:
         """Begin small again: the connection is another one."""
