@@ -41,6 +41,8 @@ CONNECT_MS: Final = 3000
 """After this time, an attempt to connect is given up for the next one: the kernel's own limit is minutes."""
 REPEAT_SECONDS: Final = 5.0
 """After this time without a word from the home, it is told again what is offered and asked for."""
+_STILL_THERE: Final = Have(sha256s=())
+"""What the home says to see whether there still is a connection; it tells nothing."""
 _HOME: Final = "home"
 """The only peer."""
 
@@ -197,9 +199,11 @@ class Transfer:
     async def _receive(self) -> None:
         while True:
             for frames in await self._mail.receive():
-                self._heard = elapsed()
                 with contextlib.suppress(WireError):  # its sender is authenticated: a newer one says what is not known here
-                    self._handle(decode_transfer(frames[-1].bytes))
+                    message = decode_transfer(frames[-1].bytes)
+                    if message != _STILL_THERE:
+                        self._heard = elapsed()
+                        self._handle(message)
             await asyncio.sleep(0)
 
     def _handle(self, message: TransferMessage) -> None:

@@ -7,6 +7,7 @@ key that it does.
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import Callable
 from typing import Final, cast
 
@@ -77,7 +78,7 @@ class Door:
             router.bind(endpoint)
         except zmq.ZMQError as error:
             router.close(linger=0)
-            raise OSError(error.errno, error.strerror) from error
+            raise OSError(error.errno, os.strerror(error.errno or 0)) from error
         self.mail = Mail(router)
         return str(cast(bytes, router.getsockopt(zmq.LAST_ENDPOINT)).rstrip(b"\0").decode())
 

@@ -46,8 +46,10 @@ LOG: Final = logging.getLogger(__name__)
 MAX_SETTINGS: Final = 16 << 20
 """The longest line of settings in bytes."""
 CHECK_SECONDS: Final = 1.0
+QUIET_SECONDS: Final = 2.0
+"""After this time without a word, it is looked whether a host still has a connection."""
 SILENT_SECONDS: Final = 20.0
-"""After this time without a word, a host's files are received from others; it says something every few seconds."""
+"""After this time without a word, a host's files are received from others; one with files to offer says something before."""
 UNASKED_PER_SECOND: Final = 50.0
 UNASKED_AT_ONCE: Final = 1000.0
 """Messages that a host may send without having been asked, and at once. Above, its key is barred."""
@@ -228,7 +230,8 @@ class TransferServer:
             await asyncio.sleep(CHECK_SECONDS)
             self._receiving.check()
             for name, heard in list(self._heard.items()):
-                if elapsed() - heard > SILENT_SECONDS:
+                silence = elapsed() - heard
+                if silence > SILENT_SECONDS or (silence > QUIET_SECONDS and not self._send(name, Have(sha256s=()))):
                     self._forget(name)
 
 
@@ -277,7 +280,7 @@ def main() -> int:
         uvloop.run(serve(Path(sys.argv[1])))
     except (LanderError, OSError, ValueError) as error:
         LOG.critical("%s", error)
-        _report({"error": str(error)})
+        _report({"error": (error.strerror if isinstance(error, OSError) else None) or str(error)})
         return 1
     return 0
 

@@ -9,9 +9,9 @@ import sys
 
 from lander.home.artifacts import read_artifact
 from lander.home.layout import artifact_path
-from lander.protocol import transfer as messages
+from lander.protocol.transfer import decode_transfer
 from lander.transfer.client import Transfer
-from tests.support.peers import Peer, new_keys
+from tests.support.peers import new_keys, open_peers
 
 TIMEOUT_SECONDS = 60.0
 
@@ -102,15 +102,19 @@ async def transfer_of(home, server, keys, endpoint=None):
         await transfer.close()
 
 
-class TransferPeer(Peer):
+@contextlib.contextmanager
+def raw_peer(server, keys):
     """One that says what it likes."""
+    with open_peers() as connect_peer:
+        yield connect_peer(server.endpoint, server.keys.public, keys)
 
-    async def tell(self, *said):
-        await self.say(*said)
 
-    async def hear(self):
-        async with asyncio.timeout(TIMEOUT_SECONDS):
-            return messages.decode_transfer(await self.socket.recv())
+async def hear(peer, kind):
+    """The next message of this kind."""
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        while not isinstance(message := decode_transfer(await peer.socket.recv()), kind):
+            pass
+        return message
 
 
 class Cable:
@@ -176,6 +180,13 @@ class Cable:
         free = max(self._free_at.get(direction, 0.0), now) + size / self._rate
         self._free_at[direction] = free
         await asyncio.sleep(free - now)
+
+
+def flip(path):
+    """Flip a bit in the middle of a file."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
 
 
 def holds(home, files):

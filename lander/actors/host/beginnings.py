@@ -81,6 +81,6 @@ class Beginnings:
         if self._requests is None or archive is None or artifact_path(self._home, archive).exists():
             return
         request = self._requests.ask(fetch=[archive])
-        while request.exists():
+        while request.exists():  # noqa: ASYNC110 - the file system tells nobody that a file is gone
             await asyncio.sleep(LOOK_SECONDS)
         refusal(request)

@@ -1,0 +1,66 @@
+"""The program beside the supervisor through which files travel: started, told who may, started again, and ended."""
+
+import os
+import signal
+import socket
+
+import pytest
+
+from lander.home.processes import TRANSFER, processes_of
+from lander.protocol.errors import UsageError
+from lander.supervisor import transferring
+from lander.supervisor.transferring import Transferring
+from lander.transfer.client import Transfer
+from tests.support.peers import new_keys, open_peers
+from tests.support.transfers import file_of, holds
+
+
+def free_port():
+    """A port with a free one after it."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as first:
+            port = first.getsockname()[1]
+            try:
+                with socket.create_server(("127.0.0.1", port + 1)):
+                    return port
+            except OSError:
+                continue
+
+
+async def test_it_serves_the_hosts_it_is_told_and_is_started_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(transferring, "RESTART_SECONDS", 0.05)
+    home, pair, keys = tmp_path / "home", new_keys(), {"w1": new_keys(), "w2": new_keys()}
+    home.mkdir()
+    serving = Transferring(home)
+    port = free_port()
+    hosts = {name: each.public for name, each in keys.items()}
+    assert await serving.start(f"127.0.0.1:{port}", pair, {"w1": hosts["w1"]}) == serving.port == port + 1
+    endpoint = f"tcp://127.0.0.1:{port + 1}"
+    transfer = Transfer(tmp_path / "w1", endpoint, pair.public, keys["w1"])
+    try:
+        files = [dict([file_of(tmp_path / "there", 200_000, seed)]) for seed in range(2)]
+        await transfer.send(files[0])
+        (process,) = processes_of(home, TRANSFER)
+        serving.follow(hosts)
+        os.kill(process.pid, signal.SIGKILL)
+        await transfer.send(files[1])
+        assert holds(home, [*files[0], *files[1]])
+        with open_peers() as connect_peer:
+            assert await connect_peer(endpoint, pair.public, keys["w2"]).handshake()
+            serving.follow({"w2": hosts["w2"]})
+            while await connect_peer(endpoint, pair.public, keys["w1"]).handshake():
+                pass
+    finally:
+        await transfer.close()
+        await serving.close()
+    assert list(processes_of(home, TRANSFER)) == []
+
+
+async def test_a_port_that_is_taken_is_refused_with_what_to_do(tmp_path):
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port + 1)):
+        serving = Transferring(tmp_path)
+        with pytest.raises(UsageError, match=f"next port, {port + 1}, which cannot be used: .*in use; choose another port"):
+            await serving.start(f"127.0.0.1:{port}", new_keys(), {})
+        await serving.close()
+    assert list(processes_of(tmp_path, TRANSFER)) == []
