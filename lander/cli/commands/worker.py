@@ -36,8 +36,9 @@ def worker(
     """Train on this machine for the supervisor at HOST:PORT.
 
     Dials out only. Ends on Ctrl-C or SIGTERM, after what trains here has written a checkpoint; the next start needs no token.
-    The worker's own home (--home) is a directory of this machine, by default ~/.local/state/lander-ctl/workers/HOST-PORT.
-    Checkpoints and models travel to the supervisor's home; where both machines see that, --shared copies nothing.
+    The worker's own home (--home) is a directory of this machine, by default ~/.local/state/lander-ctl/workers/HOST-PORT;
+    $LANDER_HOME does not change that. Checkpoints and models travel to the supervisor's home, but not with --shared, for
+    machines that both see it.
 
     \b
     Examples:
