@@ -18,7 +18,7 @@ from lander.home.clock import elapsed
 from lander.home.partial_artifact import PartialArtifact, has_artifact
 from lander.protocol.transfer import Chunk, TransferMessage, Want
 from lander.transfer.backoff import Backoff
-from lander.transfer.window import Bucket, Window
+from lander.transfer.window import Bucket, Window, fair_size
 
 LOG: Final = logging.getLogger(__name__)
 MAX_OPEN: Final = 8
@@ -29,6 +29,8 @@ MAX_UNDER_WAY: Final = 64 << 20
 """Bytes of all sources that are asked for and not written yet."""
 UNANSWERED_SECONDS: Final = 60.0
 """After this time, a request is void: the source has forgotten it."""
+FAIR_SECONDS: Final = 0.02
+"""How old the mean of the windows may be."""
 _DISK: Final = ""
 """The name of the pauses of all files: no file is called so."""
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
@@ -104,6 +106,8 @@ class Receiving:
         self._tasks: set[asyncio.Task[None]] = set()
         self._backoff = Backoff()
         self._timer: asyncio.TimerHandle | None = None
+        self._fair: float | None = None
+        self._fair_at = 0.0
         self._closed = False
 
     # ------------------------------------------------------------------------------------------------ what a source says
@@ -122,7 +126,7 @@ class Receiving:
         request = source.requests.pop((chunk.sha256, chunk.offset), None)
         if request is None or request.length != len(chunk.data):
             return False
-        source.window.arrived(request.length, request.at, elapsed())
+        source.window.arrived(request.length, request.at, elapsed(), self._fair_window())
         incoming = self._files.get(chunk.sha256)
         if incoming is not None and incoming.source is source and incoming.expected == chunk.offset:
             incoming.expected += len(chunk.data)
@@ -179,6 +183,13 @@ class Receiving:
             if oldest is not None and now - oldest.at > UNANSWERED_SECONDS:
                 self.moved(source.name)
         self.pump()
+
+    def _fair_window(self) -> float | None:
+        now = elapsed()
+        if now - self._fair_at > FAIR_SECONDS:
+            windows = (source.window for source in self._turns if source.requests)
+            self._fair, self._fair_at = fair_size(windows), now
+        return self._fair
 
     def _source(self, name: str) -> _Source:
         if name not in self._sources:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lander.protocol.transfer import MAX_CHUNK
-from lander.transfer.window import DELAY_SECONDS, MAX_WINDOW, MIN_PIECE, MIN_WINDOW, Bucket, Window
+from lander.transfer.window import DELAY_SECONDS, MAX_WINDOW, MIN_PIECE, MIN_WINDOW, Bucket, Window, fair_size
 
 
 def simulate(number, rate, seconds, late=0.0, window=Window):
@@ -17,6 +17,7 @@ def simulate(number, rate, seconds, late=0.0, window=Window):
     """
     windows = [window() for _ in range(number)]
     jitter = random.Random(number)
+    trips = [jitter.uniform(0.0, 0.04) for _ in windows]  # nobody sees exactly the same queue
     done, delays, events, free = [0] * number, [], [], 0.0
     for host in range(number):
         heapq.heappush(events, (host * late, 0.0, host, 0))
@@ -24,15 +25,15 @@ def simulate(number, rate, seconds, late=0.0, window=Window):
         now, asked_at, host, length = heapq.heappop(events)
         window = windows[host]
         if length:
-            window.arrived(length, asked_at, now)
+            window.arrived(length, asked_at, now, fair_size(windows))
             window.landed(length)
             if now > seconds / 2:
                 done[host] += length
                 delays.append(now - asked_at)
         while window.has_room:
             window.asked(window.piece)
-            free = max(free, now + jitter.uniform(0.005, 0.015)) + window.piece / rate
-            heapq.heappush(events, (free, now, host, window.piece))
+            free = max(free, now) + window.piece / rate
+            heapq.heappush(events, (free + trips[host] + jitter.uniform(0.0, 0.01), now, host, window.piece))
     return done, sorted(delays)
 
 
@@ -51,7 +52,7 @@ def test_windows_that_never_shrink_fill_the_queue():
     """The control: without the delay, the queue is as long as the largest windows."""
 
     class Greedy(Window):
-        def arrived(self, length, asked_at, now):
+        def arrived(self, length, asked_at, now, fair):
             self.size = MAX_WINDOW
 
     _, delays = simulate(20, 1.25e6, seconds=120, window=Greedy)
@@ -68,7 +69,7 @@ def test_a_window_stays_within_its_bounds_and_counts_what_is_under_way(steps):
             window.asked(window.piece)
         elif pieces:
             length, asked_at = pieces.pop(0)
-            window.arrived(length, asked_at, now)
+            window.arrived(length, asked_at, now, window.size)
             window.landed(length)
         assert MIN_WINDOW <= window.size <= MAX_WINDOW
         assert MIN_PIECE <= window.piece <= MAX_CHUNK
@@ -81,7 +82,7 @@ def test_what_is_under_way_together_shrinks_a_window_once():
     for _ in range(4):
         window.asked(MAX_CHUNK)
     for _ in range(4):
-        window.arrived(MAX_CHUNK, 0.0, 3 * DELAY_SECONDS)
+        window.arrived(MAX_CHUNK, 0.0, 3 * DELAY_SECONDS, 0.0)
     assert window.size == 1 << 19
 
 
