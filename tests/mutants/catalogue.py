@@ -1761,13 +1761,6 @@ MUTANTS = (
         ),
     ),
     Mutant(
-        "a new connection begins where the requests ended",
-        "lander/transfer/receiving.py",
-        "                incoming.next = incoming.expected\n",
-        "                incoming.next = 0\n",
-        ("tests/integration/transfer/test_resuming.py::test_a_cable_that_is_cut_in_the_middle_of_an_upload",),
-    ),
-    Mutant(
         "the keys of files are looked at when a connection begins only",
         "lander/transfer/server.py",
         "        name = self._name(key)\n        if name is None",

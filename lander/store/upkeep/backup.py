@@ -90,7 +90,8 @@ def _build(home: Path, copy: Path) -> Backup:
         everything = next(reader.unreadable(), None) is not None  # such an event may name any file
         named = _artifacts(runs) | archives(reader).keys()
         models = [models_directory(home, name) for name in reader.experiments()]
-    wanted = {path.name for path in artifact_files(home)} if everything else named
+    complete = {path.name for path in artifact_files(home) if not path.name.startswith(".")}
+    wanted = complete if everything else named
     copied = list(_copy_files(home, copy, wanted))
     lost = sorted(wanted - {path.name for path in copied})
     for directory in filter(Path.is_dir, models):

@@ -21,6 +21,7 @@ from lander.cli.main import main
 from lander.home.artifacts import write_artifact
 from lander.home.layout import artifact_path
 from lander.home.lock import HomeLock, show_full
+from lander.home.partial_artifact import PartialArtifact
 from lander.protocol import events as e
 from lander.protocol.commands import Accepted
 from lander.protocol.errors import HomeError, NotFoundError
@@ -413,6 +414,17 @@ def test_what_may_just_be_being_written_is_left_alone_and_counted(home, capsys):
     write_log(home, batch_of(RUN, e.RunFailed(cause="crashed")))
     with Reader(home) as reader:
         assert retention.garbage(reader, Retention(), now).files == (superseded,)
+
+
+def test_the_beginning_of_a_file_stays_as_long_as_it_may_go_on(home):
+    """From another machine: what has arrived waits an hour for the rest."""
+    partial = PartialArtifact(home, sha256(b"not whole"))
+    partial.append(b"not")
+    partial.close()
+    with Reader(home) as reader:
+        now = time.time()
+        assert partial.partial not in retention.garbage(reader, Retention(), now).files
+        assert partial.partial in retention.garbage(reader, Retention(), now + 2 * retention.UNTOUCHED_SECONDS).files
 
 
 def test_what_is_touched_before_it_is_deleted_stays(home):
