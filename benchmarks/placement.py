@@ -1,11 +1,12 @@
-"""A decision with a thousand hosts of 64 slots, all but one taken: by an index of the free slots, and by a scan of all slots.
+"""A decision with a thousand hosts of 64 slots, all but one taken: by sets of hosts, and by a scan of all hosts and attempts.
 
-The whole decision is measured, with its events and its order, and the timers that the shell asks for before it. The other side
-is the same, but it finds a free slot as it was found before there was an index: by looking at every host and every attempt.
+The hosts are of four classes of bits and have one of eight labels each; half of the experiments wish for a label. The whole
+decision is measured, with its events and its order, and the timers that the shell asks for before it. The other side is the
+same, but it finds the hosts for a need by looking at every host and every attempt.
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from statistics import median
 from unittest.mock import patch
 
@@ -14,18 +15,20 @@ from lander.experiments.execution import execution_with
 from lander.experiments.specification import ExperimentSpec
 from lander.protocol import commands as c
 from lander.protocol import events as e
-from lander.protocol.experiment import Experiment
+from lander.protocol.experiment import Experiment, OtherHardware
 from lander.supervisor.core import placement
 from lander.supervisor.core.decide import Decision, Tick, decide
 from lander.supervisor.core.fold import evolve
 from lander.supervisor.core.messages import Message
-from lander.supervisor.core.placement import Slot
+from lander.supervisor.core.needs import Need, label_key
+from lander.supervisor.core.slots import Slots
 from lander.supervisor.core.state import State
 from lander.supervisor.core.timers import Timers
 
 HOSTS, SLOTS = 1000, 64
-EXPERIMENTS, SEEDS = 100, 321
-"""Two runs for each seed: some hundred runs more than there are slots."""
+CLASSES, LABELS = 4, 8
+EXPERIMENTS, SEEDS = 100, 330
+"""Two runs for each seed: two thousand runs more than there are slots."""
 TURNS, SCANS = 200, 5
 PROMISED_MS = 1.0
 
@@ -46,6 +49,10 @@ class Desk:
         self.state = decision.state
         return decision
 
+    def submit(self, wanted: Experiment) -> None:
+        """Hand an experiment in."""
+        self.tell(c.SubmitExperiment(experiment=wanted, execution=execution_with(), manifest={}))
+
     def free_one_slot(self) -> None:
         """The attempt in the last host's last slot is over, and nothing has been decided yet."""
         taken = self.state.slots.hosts.at(HOSTS - 1).taken[-1]
@@ -54,36 +61,46 @@ class Desk:
             self.state = evolve(self.state, e.Recorded(0, taken.run, e.SUPERVISOR, 0, 1, event))
 
 
-def experiment(name: str) -> Experiment:
-    """Two arms with all the seeds each."""
+def experiment(name: str, label: str = "") -> Experiment:
+    """Two arms with all the seeds each, on hosts with a label if one is given."""
     form = {"environment": "CartPole-v1", "algorithm": "PPO", "training_steps": 1000, "baseline": {}, "variants": {"v": {}}}
-    return ExperimentSpec.model_validate({**form, "experiment_id": name, "seeds": list(range(SEEDS))}).recorded()
+    form |= {"experiment_id": name, "seeds": list(range(SEEDS)), "hosts": {"labels": [label] if label else []}}
+    return ExperimentSpec.model_validate(form).recorded()
 
 
 def full_desk() -> Desk:
     """Every slot of every host is taken, and more runs wait."""
     desk = Desk()
     for number in range(HOSTS):
-        desk.tell(c.JoinHost(name=f"host-{number}", pid=1, incarnation="i", cpus=tuple(range(SLOTS)), memory_mb=1.0))
+        bits, labels, cpus = f"{number % CLASSES:012x}", (f"l{number // CLASSES % LABELS}",), tuple(range(SLOTS))
+        offer = c.JoinHost(name=f"host-{number}", pid=1, cpus=cpus, memory_mb=1.0, bits=bits, labels=labels)
+        desk.tell(offer)
     for number in range(EXPERIMENTS):
-        desk.tell(c.SubmitExperiment(experiment=experiment(f"e{number}"), execution=execution_with(), manifest={}))
+        label = f"l{number % LABELS}" if number < EXPERIMENTS // 2 else ""
+        desk.submit(experiment(f"e{number}", label))
     return desk
 
 
-def scan(state: State, suspects: Iterable[str]) -> tuple[Slot | None, Slot | None]:
-    """The first free slot, and the first with a GPU, as they were found before."""
-    taken = {(attempt.host, attempt.cpu) for _, attempt in state.attempts()}
-    taken_gpus = {(attempt.host, attempt.gpu) for _, attempt in state.attempts()}
-    plain: Slot | None = None
-    for host in state.hosts.values():
-        cpu = next((cpu for cpu in host.cpus if host.online and (host.name, cpu) not in taken), None)
-        if cpu is None:
-            continue
-        plain = plain or Slot(host, cpu)
-        gpu = next((gpu for gpu in range(len(host.gpus)) if (host.name, gpu) not in taken_gpus), None)
-        if gpu is not None:
-            return plain, Slot(host, cpu, gpu)
-    return plain, None
+def hopeless_desk(desk: Desk) -> Desk:
+    """Nothing waits but the runs of a hundred experiments that no host fits, and one slot is free."""
+    while desk.state.waiting:
+        desk.free_one_slot()
+        desk.tell(Tick())
+    for number in range(EXPERIMENTS):
+        desk.submit(experiment(f"h{number}", f"nobody-has-{number}"))
+    desk.free_one_slot()
+    return desk
+
+
+def scan(slots: Slots, need: Need, otherwise: OtherHardware | None, suspects: int, overdue: int) -> int:
+    """The hosts where a run with this need may start, by a look at each."""
+    taken = {(host.name, each.cpu) for host in slots.hosts.values() for each in host.taken}
+    found = 0
+    for host in slots.hosts.values():
+        wanted = {need.bits, *map(label_key, need.labels)} - {""}
+        if wanted <= set(host.groups) and any((host.name, cpu) not in taken for cpu in host.cpus):
+            found |= 1 << host.place
+    return found
 
 
 def milliseconds(desk: Desk, turns: int, before: Callable[[], None]) -> list[float]:
@@ -102,15 +119,19 @@ def measure() -> Sequence[Row]:
     desk = full_desk()
     if len(desk.state.live) != HOSTS * SLOTS or not desk.state.waiting:
         raise RuntimeError("there should be a run in each slot, and others that wait")
+    hosts = f"{HOSTS:,} hosts of {SLOTS} slots"
     return [
-        _row(f"a placement, {HOSTS:,} hosts of {SLOTS} slots, one of them free", desk, desk.free_one_slot),
-        _row(f"a tick, {HOSTS:,} hosts of {SLOTS} slots, none of them free", desk, lambda: None),
+        _row(f"a placement, {hosts}, one of them free", desk, desk.free_one_slot),
+        _row(f"a tick, {hosts}, none of them free", desk, lambda: None),
+        _row(
+            f"a tick, {hosts}, one free that fits none of {2 * SEEDS * EXPERIMENTS:,} runs", hopeless_desk(desk), lambda: None
+        ),
     ]
 
 
 def _row(what: str, desk: Desk, before: Callable[[], None]) -> Row:
     indexed = milliseconds(desk, TURNS, before)
-    with patch.object(placement, "_free_slots", scan):
+    with patch.object(placement, "hosts_for", scan):
         scanning = milliseconds(desk, SCANS, before)
     ratio = median(scanning) / median(indexed)
     return Row(

@@ -187,6 +187,8 @@ def experiment_page() -> str:
         _table(("setting", "meaning"), ((_code(name), _text(settings[name]["description"])) for name in spellings)),
         "## resource_limits",
         _settings(settings["resource_limits"]["properties"], settings["resource_limits"]["properties"]),
+        "## hosts",
+        _settings(arm["hosts"]["properties"], arm["hosts"]["properties"]),
         "## Hyperparameters",
         "They are the constructor arguments of Stable-Baselines3, and their defaults are those of Stable-Baselines3. Two are "
         "not arguments: `n_envs` is the number of environments (default 1), and `normalize` puts a VecNormalize around them. "

@@ -148,7 +148,7 @@ def result(home: Path, standing: ExperimentStatus) -> Result:
             state=run["state"],
             cause=run["cause"],
             detail=run["detail"] or None,
-            why=run["why"],
+            why=run["why"] if run["state"] != "queued" else None,
             steps=run["step"],
             episodes=run["episodes"],
             mean_return=run["mean_return"],

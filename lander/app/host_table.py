@@ -4,7 +4,7 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
@@ -14,6 +14,7 @@ from lander.app.listing_text import age
 from lander.app.run_table import wrapped
 from lander.app.unfit_hosts import problems
 from lander.protocol.commands import HOSTS, Accepted, DrainHost, ReopenHost, RevokeHost
+from lander.protocol.states import LOCAL
 from lander.protocol.text import one_line
 from lander.reports.render.text_table import text_table
 from lander.store.log.reader import Reader
@@ -24,8 +25,11 @@ _VERBS: Final[Mapping[str, type[DrainHost | ReopenHost | RevokeHost]]] = dict(
 )
 SILENT_SECONDS: Final = 10.0
 """A host that is there is heard every two seconds."""
-_HEADINGS: Final = ("host", "state", "slots", "GPUs", "memory", "trains", "last heard")
-_LEFT: Final = (0, 1, 5)
+_HEADINGS: Final = ("host", "state", "slots", "GPUs", "memory", "bits", "labels", "version", "trains", "last heard")
+_WORDS: Final = ("host", "state", "bits", "labels", "version", "trains")
+_ONLY_IF_SAID: Final = ("bits", "labels")
+_SHOWN_BITS: Final = 6
+"""Digits of a class that are shown: enough to tell a few apart."""
 
 
 def command(home: Path, verb: str, name: str) -> Accepted:
@@ -55,9 +59,26 @@ def as_text(home: Path) -> str:
     if not found:
         return f"{home}: no host has joined yet"
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    lines = list(text_table([_HEADINGS, *map(_cells, found)], width, _LEFT))
+    columns = zip(_HEADINGS, zip(*map(_cells, found), strict=True), strict=True)
+    shown = [(name, *cells) for name, cells in columns if name not in _ONLY_IF_SAID or any(cells)]
+    left = [number for number, (name, *_) in enumerate(shown) if name in _WORDS]
+    lines = list(text_table(list(zip(*shown, strict=True)), width, left))
     lines += [f"{host.name}: {one_line(host.detail)}" for host in found if host.detail]
-    return "\n".join([*lines, *(wrapped(one_line(words), width) for host in found for words in problems(host))])
+    unfit = [one_line(words) for host in found for words in problems(host)]
+    return "\n".join([*lines, *(wrapped(words, width) for words in (*unfit, *_other_bits(found)))])
+
+
+def _other_bits(found: Sequence[Host]) -> Iterator[str]:
+    """What tells a host's bits from those of the supervisor's machine, where both were compared."""
+    here = next((host for host in found if host.name == LOCAL and host.bits), None)
+    for host in found:
+        if here is None or host.bits in ("", here.bits):
+            continue
+        names = sorted(host.versions.keys() | here.versions.keys())
+        versions = [(name, host.versions.get(name, "missing"), here.versions.get(name, "missing")) for name in names]
+        others = [f"{name} {theirs} there, {ours} here" for name, theirs, ours in versions if theirs != ours]
+        why = "; ".join(others) or f"{host.processor} there, {here.processor} here"
+        yield one_line(f"{host.name}: computes other bits than this machine: {why}")
 
 
 def _state(host: Host) -> str:
@@ -74,6 +95,9 @@ def _cells(host: Host) -> tuple[str, ...]:
         f"{len(host.runs)} of {len(host.cpus)}" if host.cpus else "",
         str(len(host.gpus) or ""),
         f"{host.memory_mb / 1024:,.0f} GB" if host.memory_mb else "",
+        host.bits[:_SHOWN_BITS],
+        ", ".join(host.labels),
+        host.release,
         ", ".join(host.runs[:3]) + (f" and {len(host.runs) - 3} more" if len(host.runs) > 3 else ""),
         heard,
     )

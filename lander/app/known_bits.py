@@ -11,6 +11,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from lander.actors.host.bits import CHANGING
 from lander.actors.host.bits_process import ComputedBits
 from lander.app.diagnosis import Diagnosis
 from lander.home.durable_files import publish, unfinished
@@ -20,17 +21,6 @@ from lander.protocol.model import Model
 SHIPPED: Final = Path(__file__).with_name("known_bits.json")
 """The table that comes with lander-ctl."""
 MAX_BYTES: Final = 1 << 20
-CHANGING: Final = (
-    "ATEN_CPU_CAPABILITY",
-    "DNNL_MAX_CPU_ISA",
-    "MKL_CBWR",
-    "MKL_DEBUG_CPU_TYPE",
-    "MKL_ENABLE_INSTRUCTIONS",
-    "NPY_DISABLE_CPU_FEATURES",
-    "ONEDNN_MAX_CPU_ISA",
-    "OPENBLAS_CORETYPE",
-)
-"""Environment variables by which libraries choose other code than they would for this processor."""
 
 
 class MachineClass(Model):

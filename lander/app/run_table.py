@@ -4,7 +4,8 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from lander.app.status_text import HEADINGS, cells
+from lander.app.status_text import HEADINGS, NOTHING, cells
+from lander.protocol.states import LOCAL
 from lander.protocol.text import MARK, cut
 
 if TYPE_CHECKING:
@@ -17,7 +18,9 @@ _COMMAND: Final = re.compile(r"lander-ctl \S+(?: (?!-)\S+)?(?: --\S+(?: \+?\d+)?
 """A command in a sentence, and perhaps a word too many after it."""
 _BLANK: Final = "\0"
 """In place of a blank at which no line may end; in no printable text."""
-_DROPPED: Final = ("checkpoint", "cpu", "memory", "steps", "steps/s", "return", "left", "done")
+HOST: Final = "host"
+"""The column after those, where runs train on other machines."""
+_DROPPED: Final = ("checkpoint", "cpu", "memory", "steps", "steps/s", "return", "left", "host", "done")
 """The columns that a narrow screen leaves out, the first of them first."""
 _EXPECTED: Final = {"steps/s": 6, "return": 8, "left": 7, "memory": 8, "cpu": 4}
 """Widths that these columns may come to, so that none comes and goes with every new number."""
@@ -26,21 +29,26 @@ _EXPECTED: Final = {"steps/s": 6, "return": 8, "left": 7, "memory": 8, "cpu": 4}
 def run_table(runs: "Sequence[RunStatus]", width: int | None = None, spare: int = 0) -> list[list[str]]:
     """The headings and a row for each run: cells that are padded to columns, of which as many are left as fit the width.
 
+    If a run has another host than this machine, the hosts are named.
     Numbers leave so much of the width to `spare`; the words of a state need not, nor the share that is done.
     """
     rows = [HEADINGS, *(cells(run) for run in runs)]
-    widths = {name: max(map(len, column)) for name, column in zip(HEADINGS, zip(*rows, strict=True), strict=True)}
-    kept = set(HEADINGS) if width is None else _kept(widths, width - spare) | (_kept(widths, width) & {"done"})
+    if any(run["host"] not in (None, LOCAL) for run in runs):
+        hosts = (HOST, *(run["host"] or NOTHING for run in runs))
+        rows = [(*row[:WORDS], host, *row[WORDS:]) for row, host in zip(rows, hosts, strict=True)]
+    headings = rows[0]
+    widths = {name: max(map(len, column)) for name, column in zip(headings, zip(*rows, strict=True), strict=True)}
+    kept = set(headings) if width is None else _kept(widths, width - spare) | (_kept(widths, width) & {"done"})
     if width is not None:
         widths["state"] = max(len("state"), min(widths["state"], width - _total(widths, kept - {"state"}) - len(GAP)))
     return [
-        [_padded(name, cell, widths[name]) for name, cell in zip(HEADINGS, row, strict=True) if name in kept] for row in rows
+        [_padded(name, cell, widths[name]) for name, cell in zip(headings, row, strict=True) if name in kept] for row in rows
     ]
 
 
 def _kept(widths: dict[str, int], width: int) -> set[str]:
     expected = {name: max(size, _EXPECTED.get(name, 0)) for name, size in widths.items()}
-    kept = set(HEADINGS)
+    kept = set(widths)
     for name in _DROPPED:
         if _total(expected, kept) > width:
             kept.discard(name)
@@ -52,7 +60,7 @@ def _total(widths: dict[str, int], names: set[str]) -> int:
 
 
 def _padded(name: str, cell: str, width: int) -> str:
-    return shortened(cell, width).ljust(width) if name in HEADINGS[:WORDS] else cell.rjust(width)
+    return shortened(cell, width).ljust(width) if name in (*HEADINGS[:WORDS], HOST) else cell.rjust(width)
 
 
 def shortened(text: str, width: int, between: str = " ") -> str:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 NOTHING: Final = "–"
 HEADING_CHARACTERS: Final = 1000
 """Characters shown of a hypothesis."""
+_MARKS: Final = {"inexact": "inexact", "other_bits": "other bits"}
+_MOST_NAMED: Final = 5
 HEADINGS: Final = ("run", "state", "steps", "done", "steps/s", "return", "left", "checkpoint", "cpu", "memory")
 """The columns that `cells` returns; the first two are words, the rest are numbers."""
 
@@ -37,14 +39,15 @@ def cells(run: "RunStatus") -> tuple[str, ...]:
 
 def state(run: "RunStatus") -> str:
     """The state in words, with the cause if it says more, the phase if that does, the attempt if it is not the first, and
-    `started over` or `inexact` if the attempt did not resume exactly."""
+    `started over`, `inexact` or `other bits` if the attempt did not resume exactly; and if no host there is fits it."""
     marks: list[str] = [run["phase"]] if run["phase"] in ("evaluating", "finishing", "owes an evaluation") else []
     marks += [f"attempt {run['attempt']}"] if run["attempt"] > 1 and run["state"] not in TERMINAL else []
     marks += ["started over"] if run["attempt"] > 1 and run["state"] == "running" and run["resume"] == "fresh" else []
     if replay := run["replay"]:
         share = 100 * replay["played"] / max(1, replay["total"])
         marks.append(f"replaying {replay['total']:,} steps, {share:.0f}%, {duration(replay['seconds_left'])} left")
-    marks += ["inexact"] if run["resume"] == "inexact" else []
+    marks += ["waits for a host"] if run["state"] == "queued" and run["why"] else []
+    marks += [_MARKS[run["resume"]]] if run["resume"] in _MARKS else []
     return one_line(in_words(run["state"], run["cause"])) + (f" ({', '.join(marks)})" if marks else "")
 
 
@@ -95,6 +98,20 @@ def heading(experiment: "ExperimentStatus", between: str = "") -> str:
     said = experiment["quarantine"] or " ".join(experiment["hypothesis"].split())
     question = f" – {one_line(cut(said, HEADING_CHARACTERS))}" if said else ""
     return f"{experiment['id']}: {experiment['summary']}{between}{question}"
+
+
+def waiting(runs: "Iterable[RunStatus]") -> list[str]:
+    """A line for each host that queued runs wait for, with their names."""
+    found: dict[str, list[str]] = {}
+    for run in runs:
+        if run["state"] == "queued" and run["why"]:
+            found.setdefault(run["why"], []).append(f"{run['arm']}/{run['seed']}")
+    return [f"{_named(names)} wait{'s' if len(names) == 1 else ''} for {what}" for what, names in found.items()]
+
+
+def _named(names: list[str]) -> str:
+    rest = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return ", ".join(names[:_MOST_NAMED]) + rest
 
 
 def brief(experiment: "ExperimentStatus") -> str:

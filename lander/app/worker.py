@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
 
-from lander.app import enrolment, same_bits
+from lander.app import enrolment
 from lander.home import address, keys
 from lander.home.durable_files import make_directory
 from lander.home.layout import ARTIFACTS, EXPERIMENTS
@@ -19,6 +19,8 @@ from lander.home.lock import is_locked
 from lander.home.processes import AGENT
 from lander.home.tokens import Token
 from lander.protocol.errors import ConflictError, UsageError
+from lander.protocol.experiment import MAX_LABELS, is_identifier
+from lander.protocol.refusals import shown
 from lander.store.log.reader import DATABASE
 
 _SHARED: Final = (ARTIFACTS, EXPERIMENTS)
@@ -32,6 +34,8 @@ class Worker:
     home: Path
     name: str
     cpus: tuple[int, ...]
+    labels: tuple[str, ...] = ()
+    """What experiments may ask for."""
     grace: float | None = None
     """Seconds for checkpoints when it is asked to leave; None for the usual."""
     walltime: float | None = None
@@ -74,6 +78,17 @@ def slots(wanted: int | None) -> tuple[int, ...]:
     return tuple(usable[:wanted])
 
 
+def labels(wanted: str | None) -> tuple[str, ...]:
+    """The labels in a text such as `a100,fast`; raises `UsageError` for what cannot be one."""
+    found = tuple(dict.fromkeys(each.strip() for each in wanted.split(","))) if wanted else ()
+    for each in found:
+        if not is_identifier(each):
+            raise UsageError(f"--labels {wanted}: {shown(each)} is no label; each is letters, digits, '.', '_' or '-'")
+    if len(found) > MAX_LABELS:
+        raise UsageError(f"--labels {wanted}: found {len(found)} labels; must be at most {MAX_LABELS}")
+    return found
+
+
 def share(home: Path, shared: Path, server_key: str) -> None:
     """Have this worker write its files where the supervisor reads them: in the supervisor's home, which both machines see.
 
@@ -98,7 +113,7 @@ def shares(home: Path) -> bool:
 
 
 def prepare(worker: Worker, token: Token | None, shared: Path | None) -> enrolment.Enrolment:
-    """Enrol this worker, unless it is enrolled already; raises `UsageError` for what cannot work, or would have other bits."""
+    """Enrol this worker, unless it is enrolled already; raises `UsageError` for what cannot work."""
     if (worker.home / DATABASE).exists():
         raise UsageError(f"{worker.home}: is the home of a supervisor; start the worker with another --home")
     if is_locked(worker.home):
@@ -109,8 +124,6 @@ def prepare(worker: Worker, token: Token | None, shared: Path | None) -> enrolme
     if shared is not None:
         make_directory(worker.home)
         share(worker.home, shared, known.server_key)
-    if shares(worker.home):
-        same_bits.require((worker.home / ARTIFACTS).resolve().parent)
     return enrolment.enrol(worker.endpoint, known, worker.home, worker.name) if isinstance(known, Token) else known
 
 
@@ -128,6 +141,7 @@ def become_agent(worker: Worker, enrolled: enrolment.Enrolment) -> NoReturn:
         "files_travel": not shares(worker.home),
         "cpus": list(worker.cpus),
         "walltime": worker.walltime,
+        "labels": list(worker.labels),
     }
     if worker.grace is not None:
         settings["grace"] = worker.grace

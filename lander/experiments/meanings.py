@@ -23,6 +23,11 @@ MEANINGS: Final[Mapping[str, str]] = {
     "cpu_percent": "Processor time of the trainer, in percent of one core, over about ten seconds.",
     "disk_gb": "What the checkpoints of the run take, in GB.",
     "wall_hours": "Hours that all attempts of the run took together.",
+    "other_hardware": "What happens to a run when no host computes the bits with which it has trained: wait for one; warn, and"
+    " go on elsewhere if none is there; allow any host. Only wait keeps every run bit-exact.",
+    "hosts": "What a host must have to train the arm.",
+    "gpu": "Whether it must have a GPU.",
+    "labels": "What it must be called: every one of these, of those that lander-ctl worker --labels gives it.",
     "on_limit": "What happens to a run that uses more than resource_limits: a warning, a pause, or a stop.",
     "checkpoint_frequency": "Timesteps between checkpoints. A stop and a pause write a checkpoint, too.",
     "eval_frequency": "Timesteps between evaluations of the policy. null: one evaluation, at the end.",

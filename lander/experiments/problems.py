@@ -9,7 +9,7 @@ from lander.experiments.allowed import Allowed
 from lander.experiments.elsewhere import elsewhere
 from lander.experiments.hyperparameters import accepted
 from lander.experiments.overrides import as_hyperparameter
-from lander.experiments.specification import EXPERIMENT_KEYS, ArmSpec, ExperimentSpec, ResourceLimitsSpec
+from lander.experiments.specification import EXPERIMENT_KEYS, ArmSpec, ExperimentSpec, HostsSpec, ResourceLimitsSpec
 from lander.experiments.spellings import ARM_KEYS, SPELLINGS, Location, WrittenExperiment
 from lander.protocol.errors import ConfigurationError
 from lander.protocol.refusals import did_you_mean, shown
@@ -79,6 +79,8 @@ def _unknown(written: WrittenExperiment, location: Location) -> str:
             return f"unknown {'key' if path else f'hyperparameter of {algorithm}'}{hint}"
         case ["arms", int()]:
             known = ARM_KEYS
+        case ["arms", int(), "hosts"]:
+            known = tuple(HostsSpec.model_fields)
         case ["resource_limits"]:
             known = tuple(ResourceLimitsSpec.model_fields)
         case _:

@@ -113,6 +113,9 @@ def _arm_settings() -> Schema:
     found["seeds"] = {"anyOf": [numbers, {"type": "string", "pattern": _SEED_RANGE}]}
     found["hyperparameters"] = {"type": ["object", "null"]}  # its content depends on the algorithm
     found["environment_kwargs"]["type"] = ["object", "null"]
+    wishes = found["hosts"]["properties"]
+    found["hosts"]["properties"] = {name: _described(name, schema) for name, schema in wishes.items()}
+    found["hosts"]["type"] = ["object", "null"]
     return found
 
 

@@ -33,11 +33,13 @@ from lander.protocol.experiment import (
     ENVIRONMENT_NAME,
     IDENTIFIER,
     MAX_EVAL_EPISODES,
+    MAX_LABELS,
     MAX_SEED,
     MAX_SEEDS,
     Arm,
     EvaluationEnvironment,
     Experiment,
+    HostWishes,
     Origin,
     ResourceLimits,
     Settings,
@@ -79,6 +81,12 @@ def _distinct_seeds(seeds: tuple[int, ...]) -> tuple[int, ...]:
     return seeds
 
 
+def _distinct_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
+    if len(labels) > MAX_LABELS:
+        raise refusal(f"found {len(labels)} labels; must be at most {MAX_LABELS}")
+    return tuple(sorted(set(labels)))
+
+
 _NAME: Final = "1 to 64 letters, digits, '.', '_' or '-', no '..', beginning with a letter or digit"
 _ENVIRONMENT: Final = (
     "the name of a Gymnasium environment, such as LunarLander-v3, or MODULE:ENV_ID or FILE.py:ENV_ID for yours"
@@ -112,6 +120,15 @@ class _Spec(BaseModel):
         return tuple(name for name in type(self).model_fields if name not in self.model_fields_set)
 
 
+class HostsSpec(_Spec):
+    """What the hosts of an arm must have."""
+
+    gpu: Annotated[bool, Strict(), Allowed("true or false")] = False
+    labels: Annotated[tuple[_Identifier, ...], AfterValidator(_distinct_labels)] = Field(
+        default=(), description=f"at most {MAX_LABELS} labels, such as [a100]"
+    )
+
+
 class ArmSpec(_Spec):
     """One arm, complete except for the defaults of its hyperparameters."""
 
@@ -123,6 +140,7 @@ class ArmSpec(_Spec):
     training_steps: _AboveZero
     seeds: SeedsSpec = Field(description=f"1 to {MAX_SEEDS} seeds, such as [0, 1, 2]")
     device: Annotated[Literal["cpu", "cuda"], Allowed("cpu or cuda")] = "cpu"
+    hosts: HostsSpec = HostsSpec()
     hyperparameters: dict[str, object] = Field(default_factory=dict)
 
     @field_validator("hyperparameters")
@@ -138,8 +156,9 @@ class ArmSpec(_Spec):
         return (*linear, "exploration_fraction") if self.algorithm == "DQN" else tuple(linear)
 
     def recorded(self) -> dict[str, Any]:
-        """The arm as it is recorded."""
-        return self.model_dump() | {"scheduled": self.scheduled, "defaulted": self.defaulted}
+        """The arm as it is recorded; its wishes for hosts are recorded as a setting of the experiment, which may change."""
+        unsaid = tuple(name for name in self.defaulted if name != "hosts")
+        return self.model_dump(exclude={"hosts"}) | {"scheduled": self.scheduled, "defaulted": unsaid}
 
 
 class ResourceLimitsSpec(_Spec):
@@ -180,6 +199,7 @@ class ExperimentSpec(_Spec):
     stall_timeout: _AboveZero = Field(default=600, description="seconds without progress after which a trainer is stalled")
     resource_limits: ResourceLimitsSpec = ResourceLimitsSpec()
     on_limit: Annotated[Literal["warn", "pause", "stop"], one_of("warn", "pause", "stop")] = "stop"
+    other_hardware: Annotated[Literal["wait", "warn", "allow"], one_of("wait", "warn", "allow")] = "wait"
     checkpoint_frequency: _AboveZero = 10_000
     eval_frequency: Annotated[_AboveZero | None, Field(description="steps between evaluations; null: only at the end")] = None
     eval_episodes: Annotated[_Episodes, Field(description="episodes of an evaluation; 0: none")] = 20
@@ -219,7 +239,10 @@ class ExperimentSpec(_Spec):
         arms = [Arm(**arm.recorded()) for arm in self.arms]
         rest = {name: getattr(self, name) for name in type(self).model_fields if name not in ("arms", "resource_limits")}
         common = self.evaluation_environment and self.evaluation_environment.recorded()
+        wishes = {arm.name: HostWishes(**arm.hosts.model_dump()) for arm in self.arms if arm.hosts != HostsSpec()}
+        otherwise = None if self.other_hardware == "wait" else self.other_hardware
         named = rest | {"experiment_id": self.experiment_id or "unnamed", "evaluation_environment": common}
+        named |= {"hosts": wishes, "other_hardware": otherwise}
         limits = ResourceLimits(**self.resource_limits.model_dump())
         unsaid = tuple(name for name in self.defaulted if name in Settings.model_fields or name == "hypothesis")
         experiment = Experiment(**named, arms=tuple(arms), resource_limits=limits, defaulted=unsaid)

@@ -19,6 +19,7 @@ ARM_KEYS: Final[tuple[str, ...]] = (
     "training_steps",
     "seeds",
     "device",
+    "hosts",
     "hyperparameters",
     "seed",
 )
@@ -207,7 +208,7 @@ def _merge(layers: list[tuple[str, dict[str, object]]]) -> dict[str, object]:
         if "seed" in settings and "seeds" in settings:
             raise ValueError(f"{prefix}seed: does not go together with seeds; use one or the other")
         for key, value in settings.items():
-            if key in ("hyperparameters", "environment_kwargs"):
+            if key in ("hyperparameters", "environment_kwargs", "hosts"):
                 merged[key] = {**mapping(merged.get(key), key), **mapping(value, prefix + key)}
             elif key == "seed":
                 merged["seeds"] = [value]

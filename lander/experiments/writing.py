@@ -11,18 +11,23 @@ from lander.protocol.errors import ConfigurationError
 from lander.protocol.experiment import Arm, Experiment
 from lander.protocol.text import printable
 
-NESTED: Final = ("hyperparameters", "environment_kwargs")
-_ONLY_IF_SET: Final = ("evaluation_environment", "compare_budgets")
+NESTED: Final = ("hyperparameters", "environment_kwargs", "hosts")
+_ONLY_IF_SET: Final = ("evaluation_environment", "compare_budgets", "other_hardware")
 _RECORDED_ONLY: Final = {"defaults", "scheduled", "defaulted"}
 
 
 def as_written(experiment: Experiment) -> dict[str, Any]:
     """The experiment in the normal form, with the settings that the user wrote and no defaults."""
     empty = {name for name in _ONLY_IF_SET if not getattr(experiment, name)}
-    excluded = {"arms", "tasks", "origin", "code", *empty, *experiment.defaulted, "defaulted"}
+    excluded = {"arms", "tasks", "origin", "code", "hosts", *empty, *experiment.defaulted, "defaulted"}
     top = experiment.model_dump(mode="json", exclude=excluded)
     origin = {} if experiment.origin is None else {"origin": experiment.origin.model_dump(mode="json")}
-    return {**top, **origin, "arms": [arm_as_written(arm) for arm in experiment.arms]}
+    return {**top, **origin, "arms": [arm_as_written(arm) | _wishes(experiment, arm) for arm in experiment.arms]}
+
+
+def _wishes(experiment: Experiment, arm: Arm) -> dict[str, Any]:
+    wishes = experiment.hosts.get(arm.name)
+    return {} if wishes is None else {"hosts": wishes.model_dump(mode="json", exclude_defaults=True)}
 
 
 def arm_as_written(arm: Arm) -> dict[str, Any]:
@@ -43,8 +48,8 @@ def experiment_file(experiment: Experiment) -> str:
 def _in_full(experiment: Experiment) -> dict[str, Any]:
     """The normal form with the recorded defaults, for a version that has others."""
     written = experiment.model_copy(update={"defaulted": ()})
-    arms = [arm_as_written(arm.model_copy(update={"defaulted": ()})) for arm in experiment.arms]
-    return {**as_written(written), "arms": arms}
+    arms = tuple(arm.model_copy(update={"defaulted": ()}) for arm in experiment.arms)
+    return as_written(written.model_copy(update={"arms": arms}))
 
 
 def _yaml(form: dict[str, Any], unicode: bool) -> str:

@@ -11,9 +11,9 @@ from pydantic import Field
 
 from lander.protocol.annotations import Remark, Tag
 from lander.protocol.code import Code
-from lander.protocol.events import CheckpointCommitted, Execution, Lack, Number, ResourcesSampled, Seconds
-from lander.protocol.experiment import Arm, EvaluationEnvironment, Experiment, Identifier
-from lander.protocol.model import Count, CurveKey, Digest, Message, Model, ShortText, Text
+from lander.protocol.events import CheckpointCommitted, Execution, Lack, Number, ResourcesSampled, Seconds, Versions
+from lander.protocol.experiment import Arm, EvaluationEnvironment, Experiment, Identifier, Labels
+from lander.protocol.model import BitsClass, Count, CurveKey, Digest, Message, Model, ShortText, Text
 from lander.protocol.plain import PlainData
 
 MAX_OUTPUT: Final = 1 << 16
@@ -298,7 +298,7 @@ class JoinHost(Message):
     """Register this host with its slots and its living trainers; sent at every connection and reconnection.
 
     `ages` are the seconds for which each of the trainers has run, in their order: the supervisor may be younger than they are.
-    A host that is `leaving` offers no slots, and ends its trainers.
+    A host that is `leaving` offers no slots, and ends its trainers. The last fields are those of `HostJoined`.
     """
 
     kind: ClassVar[str] = "JoinHost"
@@ -311,6 +311,11 @@ class JoinHost(Message):
     trainers: tuple[TrainerKey, ...] = ()
     ages: tuple[Seconds, ...] = ()
     leaving: bool = False
+    bits: BitsClass = ""
+    versions: Versions = Field(default_factory=dict)
+    processor: ShortText = ""
+    release: ShortText = ""
+    labels: Labels = ()
 
 
 class LeaveHost(Message):
@@ -354,8 +359,9 @@ class TrainerOrder(Model):
     The attempt continues from the first intact one of `checkpoints` (latest first), or from the beginning if none is intact. A
     forked run begins at `origin`, a checkpoint of another run. With `new_episodes`, the unfinished episodes in it are dropped,
     because the fork's environment is a different one. Modules of environments are imported from the archive of `code`, or from
-    `directory` if it has none. An `exclusive` one trains only while its host holds a lease. On another machine than the
-    supervisor's, `host` is its name, and `code` has the packages that must be installed there.
+    `directory` if it has none. With `other_bits`, the checkpoints are of a host that computes other bits. An `exclusive` one
+    trains only while its host holds a lease. On another machine than the supervisor's, `host` is its name, and `code` has the
+    packages that must be installed there.
     """
 
     run: str
@@ -378,6 +384,7 @@ class TrainerOrder(Model):
     origin: CheckpointCommitted | None = None
     new_episodes: bool = False
     exclusive: bool = False
+    other_bits: bool = False
 
 
 class StartTrainer(Message):

@@ -18,8 +18,8 @@ from pydantic import Field, model_validator
 from lander.protocol.annotations import Remark, Tag
 from lander.protocol.code import Code
 from lander.protocol.digests import RULE, digest
-from lander.protocol.experiment import Arm, EnvironmentName, Experiment, Identifier, Seeds, Settings, Steps
-from lander.protocol.model import Count, CurveKey, Digest, EndOfText, Message, Model, ShortText, Text
+from lander.protocol.experiment import Arm, EnvironmentName, Experiment, Identifier, Labels, Seeds, Settings, Steps
+from lander.protocol.model import BitsClass, Count, CurveKey, Digest, EndOfText, Message, Model, ShortText, Text
 from lander.protocol.plain import MAX_INTEGER, PlainData
 
 SUPERVISOR: Final = 0
@@ -31,6 +31,9 @@ Measure = Annotated[float, Field(allow_inf_nan=False)]
 """A measurement. NaN is not allowed, because SQLite would store it as NULL."""
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 """A duration."""
+
+Versions = Annotated[dict[ShortText, ShortText], Field(max_length=32)]
+"""The versions of packages, by their names."""
 
 Mode = Literal["sequential", "parallel", "validation"]
 Cause = Literal[
@@ -49,7 +52,7 @@ Cause = Literal[
     "preempted",
     "host_unfit",
 ]
-Resume = Literal["fresh", "exact", "inexact"]
+Resume = Literal["fresh", "exact", "other_bits", "inexact"]
 StopReason = Literal["operator", "aborted", "shutdown", "drained", "leaving", "pause", "skip", "limit", "stalled"]
 """Why a run is asked to end: an operator stops, pauses or skips it; its experiment is aborted; the supervisor shuts down; its
 host is drained, or is about to leave; it exceeds a resource limit; or it makes no progress.
@@ -286,13 +289,17 @@ class RunQueued(Message):
 
 
 class AttemptStarted(Message):
-    """An attempt (one process that trains the run) was sent to a host's slot. `TrainingStarted` records where it continues."""
+    """An attempt (one process that trains the run) was sent to a host's slot. `TrainingStarted` records where it continues.
+
+    `bits` is the host's class; empty if the host was not compared with any other.
+    """
 
     kind: ClassVar[str] = "AttemptStarted"
     epoch: int
     host: str
     cpu: int
     gpu: int | None = None
+    bits: BitsClass = ""
 
 
 class StopRequested(Message):
@@ -383,8 +390,8 @@ class TrainingStarted(Message):
     """The trainer has built and restored everything; its next action is an environment step.
 
     It continues at timestep `from_step`, with `from_episode` episodes finished. Events of earlier attempts beyond this step are
-    superseded. `resume` is `exact` if every bit is restored, and `inexact` if that is not established for an environment, which
-    then began a new episode.
+    superseded. `resume` is `exact` if every bit is restored, `other_bits` if that is so and the attempt trains on a host that
+    computes other bits from here on, and `inexact` if it is not established for an environment, which then began a new episode.
     """
 
     kind: ClassVar[str] = "TrainingStarted"
@@ -622,7 +629,11 @@ class ProgressStalled(Message):
 
 
 class HostJoined(Message):
-    """A host offers slots: one for each CPU core in `cpus`, and its GPUs. `incarnation` distinguishes restarts of its agent."""
+    """A host offers slots: one for each CPU core in `cpus`, and its GPUs. `incarnation` distinguishes restarts of its agent.
+
+    Hosts of one class compute the same `bits`; empty: it was not compared. `versions` are those of the libraries that decide
+    them, `processor` is what they run on, in words, and `release` that of lander-ctl. An experiment may ask for `labels`.
+    """
 
     kind: ClassVar[str] = "HostJoined"
     pid: int
@@ -630,6 +641,11 @@ class HostJoined(Message):
     cpus: tuple[int, ...]
     gpus: tuple[str, ...]
     memory_mb: float
+    bits: BitsClass = ""
+    versions: Versions = Field(default_factory=dict)
+    processor: ShortText = ""
+    release: ShortText = ""
+    labels: Labels = ()
 
 
 class HostLeft(Message):

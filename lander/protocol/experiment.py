@@ -67,6 +67,10 @@ Steps = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=1, max_length=MAX_SEEDS), AfterValidator(_distinct)]
 Limit = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+MAX_LABELS: Final = 32
+Labels = Annotated[tuple[Identifier, ...], Field(max_length=MAX_LABELS)]
+"""What the hosts of a kind are called, by whoever started them."""
+OtherHardware = Literal["warn", "allow"]
 
 
 N = TypeVar("N", "Arm", "Task")
@@ -120,12 +124,21 @@ class ResourceLimits(Model):
     wall_hours: Limit | None = None
 
 
+class HostWishes(Model):
+    """What a host must have to train the runs of an arm: a GPU, and all of these labels."""
+
+    gpu: bool = False
+    labels: Labels = ()
+
+
 class Settings(Model):
-    """The part of an experiment that has no influence on the bits of its runs: how they are supervised, kept and evaluated.
+    """The part of an experiment that is no part of what is compared: how its runs are supervised, placed, kept and evaluated.
 
     `retry_period` and `stall_timeout` are seconds, `checkpoint_frequency` and `eval_frequency` timesteps (None: only at the
     end), `eval_episodes` the episodes of an evaluation. `replay_limit` is the most timesteps that a resume plays again from the
-    construction of the environments; None is no limit.
+    construction of the environments; None is no limit. `other_hardware` is what follows for a run if no host computes the bits
+    with which it has trained: it goes on with a warning, or without one; None: it waits. `hosts` are the wishes of the arms
+    that have some, by name.
     """
 
     on_failure: Literal["abort", "retry", "skip"]
@@ -138,6 +151,8 @@ class Settings(Model):
     eval_frequency: Steps | None
     eval_episodes: Annotated[int, Field(ge=0, le=MAX_EVAL_EPISODES)]
     replay_limit: Count | None = None
+    other_hardware: OtherHardware | None = None
+    hosts: dict[Identifier, HostWishes] = Field(default_factory=dict)
 
 
 class Branch(Model):
@@ -263,6 +278,10 @@ class Experiment(Settings):
             return arm
         task = {task.name: task for task in self.tasks}[run.task]
         return arm.model_copy(update=task.model_dump(exclude={"name"}))
+
+    def wishes(self, arm: str) -> HostWishes:
+        """What a host must have to train the runs of this arm."""
+        return self.hosts.get(arm) or HostWishes()
 
     def evaluation(self, run: RunKey) -> Arm:
         """The configuration in which a run's policy is evaluated: its own, in the common environment if there is one."""

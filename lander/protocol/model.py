@@ -13,6 +13,9 @@ Count = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 """A SHA-256 in hex. It is also a file name in `artifacts/`, so no other text may pass validation."""
 
+BitsClass = Annotated[str, Field(pattern=r"^([0-9a-f]{12})?$")]
+"""What a machine computes, as a short digest: machines of one class compute the same bits. Empty: it was not compared."""
+
 CurveKey = Annotated[str, Field(pattern=r"^[0-9a-zA-Z.:+=^!/*?&<>()\[\]{}@%$#-]{40}$")]
 """A public key of CURVE in Z85 (rfc.zeromq.org/spec/32)."""
 

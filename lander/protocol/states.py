@@ -31,3 +31,7 @@ UNDER_WAY: Final[frozenset[RunState]] = LIVE | {"queued", "paused"}
 def in_words(state: str, cause: str | None) -> str:
     """The state of a run for people, with its cause if the state alone does not show it."""
     return state if cause in (None, state, "stopped") else f"{state}: {cause}"
+
+
+LOCAL: Final = "local"
+"""What the host on the supervisor's own machine is called."""

@@ -75,7 +75,7 @@ class Supervisor:
         self._guests = Guests(home, self.gate, self.principals.supervisor)
         self._intake = Intake(self.gate, store, self._leave_at_once, partial(settle_files, home) if listen else None)
         self._erasing = Erasing(home, store, self._leave_if_idle)
-        self._local_host = LocalHost(home, self.principals.host, self._local_host_ended)
+        self._local_host = LocalHost(home, self.principals.host, self._local_host_ended, compared=bool(listen))
         self._leaves_when_idle = self._full = self._same_port = False
 
     @property

@@ -10,6 +10,8 @@ from lander.supervisor.core.state import State
 from lander.supervisor.core.timers import Timers
 from tests.support.histories import HOST, checkpoint, experiment
 
+BITS = "a" * 12
+"""The class of bits of every host, unless a test says otherwise."""
 SIGNALLED = {"exit_code": None, "signal": "SIGKILL"}
 NOT_THERE = {
     **{target: f"{target}: no such experiment or run" for target in ("x/b", "x/baseline/01", "x/")},
@@ -58,7 +60,7 @@ class DecisionDriver:
         """What is in the log, too."""
         self.state = evolve(self.state, recorded)
 
-    def join(self, pid=1, cpus=2, gpus=0, trainers=(), incarnation="i", host=HOST, leaving=False):
+    def join(self, pid=1, cpus=2, gpus=0, trainers=(), incarnation="i", host=HOST, bits=BITS, labels=(), leaving=False):
         names = tuple(f"GPU {number}" for number in range(gpus))
         keys = tuple(c.TrainerKey(run=run, epoch=epoch) for run, epoch in trainers)
         return self.tell(
@@ -71,6 +73,8 @@ class DecisionDriver:
                 gpus=names,
                 memory_mb=1.0,
                 trainers=keys,
+                bits=bits,
+                labels=labels,
             )
         )
 

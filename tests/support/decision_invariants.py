@@ -111,31 +111,108 @@ def no_slot_is_idle_without_need(state, timers):
             left = [run for run in runs if run.state == "queued"]
             runs = [min(left, key=lambda run: arms.index(run.arm.name))] if left else []
         for run in runs:
-            fits = any(cpus and (gpus or run.arm.device == "cpu") for cpus, gpus in _free(state, timers, run))
-            assert not (run.state == "queued" and timers.over(run) and fits), f"{run.id} could be started"
+            if run.state == "queued" and timers.over(run):
+                assert not _rooms(state, timers, run, _class_of(state, run)), f"{run.id} could be started"
 
 
-def _free(state, timers, run):
-    """CPUs and GPUs that are free, host by host, where a run may be placed."""
-    closed = {*timers.silence.suspects, *timers.closed(state), *state.unfit.get(run.needs, ())}
-    live = [run.attempt for run in state.runs.values() if run.attempt is not None]
-    for host in state.hosts.values():
-        if host.online and host.name not in closed:
-            here = [attempt for attempt in live if attempt.host == host.name]
-            gpus = set(range(len(host.gpus)))
-            yield set(host.cpus) - {each.cpu for each in here}, gpus - {each.gpu for each in here}
+def _free(state, host):
+    """CPUs and GPUs that are free at a host."""
+    here = [run.attempt for run in state.runs.values() if run.attempt is not None and run.attempt.host == host.name]
+    return set(host.cpus) - {each.cpu for each in here}, set(range(len(host.gpus))) - {each.gpu for each in here}
+
+
+def _same(host, key):
+    return key in (host.bits, f"host:{host.name}")
+
+
+def _class_of(state, run):
+    """The class on which a run has trained, if it left a checkpoint, or on which its seed is kept."""
+    if run.checkpoints:
+        return run.bits
+    standing = state.experiments[run.experiment]
+    return standing.kept_on.get(run.id.partition("/")[2].partition("/")[2], "")
+
+
+def _rooms(state, timers, run, key):
+    """How many slots are free at each host where a run may start now, that is to train on the class of this key."""
+    experiment = state.experiments[run.experiment].experiment
+    wishes = experiment.hosts.get(run.arm.name)
+    cuda = run.arm.device == "cuda"
+    fitting = [
+        host
+        for host in state.hosts.values()
+        if host.online and host.cpus and (host.gpus or not (cuda or (wishes and wishes.gpu)))
+        if wishes is None or set(wishes.labels) <= set(host.labels)
+        if host.name not in state.unfit.get(run.needs, ())
+    ]
+    free = {}
+    for host in fitting:
+        cpus, gpus = _free(state, host)
+        number = min(len(cpus), len(gpus)) if cuda else len(cpus)
+        if number and host.name not in timers.closed(state):
+            free[host.name] = number
+    same = {host.name for host in fitting if not key or _same(host, key)}
+    if same & free.keys():
+        return {name: number for name, number in free.items() if name in same}
+    if experiment.other_hardware == "allow":
+        return free
+    if experiment.other_hardware == "warn" and not same - timers.silence.overdue:
+        return free
+    return {}
 
 
 def a_host_is_given_up_for_a_gain(state, timers, host):
     """Nothing of the host was to go on; or a slot for one of its runs is free elsewhere, even once all that wait have one."""
     going_on = [run for run in state.runs.values() if run.attempt and run.attempt.host == host and run.state != "stopping"]
     waiting = [run for run in state.runs.values() if run.state == "queued" and run.delay and not timers.over(run)]
-    return not going_on or any(_numbers_free(state, timers, run) > len(waiting) for run in going_on)
+
+    def gains(run):
+        rooms = _rooms(state, timers, run, _class_without(state, run, host))
+        claims = sum(bool(rooms.keys() & _rooms(state, timers, each, _class_of(state, each))) for each in waiting)
+        return sum(rooms.values()) > claims
+
+    return not going_on or any(map(gains, going_on))
 
 
-def _numbers_free(state, timers, run):
-    with_gpu = run.arm.device == "cuda"
-    return sum(min(len(cpus), len(gpus)) if with_gpu else len(cpus) for cpus, gpus in _free(state, timers, run))
+def _class_without(state, run, host):
+    """The class on which a run would have to go on if no attempt of that host counted."""
+    seed = run.id.rpartition("/")[2]
+    stands = []
+    for each in state.runs_of(run.experiment):
+        if each.id.rpartition("/")[2] == seed:
+            gone = each.attempt is None or each.attempt.host == host
+            stands.append((each.bits if each.checkpoints else "") if gone else each.attempt.bits)
+    if run.checkpoints:
+        return run.bits
+    kept = state.experiments[run.experiment].kept_on.get(seed)
+    return kept if kept in stands else next(filter(None, stands), "")
+
+
+def nothing_goes_on_elsewhere_in_silence(log, decision, experiments):
+    """Worked out from the log before a decision: a run that goes on from a checkpoint does so on the class of its last
+    attempt that trained; or its experiment says otherwise, and then it is told so, and warned of if the experiment wants that.
+    """
+    for effect in decision.effects:
+        if not isinstance(effect, StartAttempt):
+            continue
+        said = [*((each.stream, each.producer, each.event) for each in log), *((name, 0, one) for name, one in decision.events)]
+        placed, trained, warned = {}, None, None
+        for stream, producer, event in said:
+            if stream == effect.run and isinstance(event, e.AttemptStarted):
+                placed[event.epoch] = event
+            elif stream == effect.run and isinstance(event, e.TrainingStarted) and producer == max(placed):
+                trained = placed[producer] if trained is None or producer > trained.epoch else trained
+            elif stream == effect.run and isinstance(event, e.WarningRaised) and "other bits" in event.message:
+                warned = len(placed)
+        now = placed[effect.epoch]
+        known = trained is not None and effect.order.checkpoints and trained.epoch < effect.epoch
+        moved = bool(known and now.bits != trained.bits and not (trained.bits == "" and now.host == trained.host))
+        moved = moved or bool(known and now.bits == trained.bits == "" and now.host != trained.host)
+        assert effect.order.other_bits == moved
+        if moved:
+            rule = experiments[effect.run.partition("/")[0]].experiment.other_hardware
+            assert rule is not None
+            assert rule == "allow" or warned == effect.epoch - 1
 
 
 def nothing_is_placed_where_it_cannot_train(state, log):

@@ -25,6 +25,14 @@ CAUSES = st.sampled_from(get_args(e.Cause))
 LACKS = st.sampled_from(get_args(e.Lack))
 TOKENS = st.from_regex(r"[0-9a-f]{16}", fullmatch=True)
 CURVE_KEYS = st.binary(min_size=32, max_size=32).map(lambda key: z85.encode(key).decode())
+CLASSES = st.from_regex(r"([0-9a-f]{12})?", fullmatch=True)
+SAID_BY_HOSTS = {
+    "bits": CLASSES,
+    "versions": st.dictionaries(TEXT, TEXT, max_size=3),
+    "processor": TEXT,
+    "release": TEXT,
+    "labels": st.lists(NAMES, max_size=3).map(tuple),
+}
 DIGESTS = st.binary(min_size=32, max_size=32).map(bytes.hex)
 PLAIN = st.recursive(
     st.none() | st.booleans() | INTEGERS.filter(lambda n: n > -(2**63)) | MEASURES | TEXT,
@@ -77,6 +85,8 @@ def experiments(draw):
         "eval_episodes": draw(st.integers(0, 50)),
         "evaluation_environment": draw(st.sampled_from([None, "CartPole-v1"])),
         "compare_budgets": draw(st.booleans()),
+        "other_hardware": draw(st.sampled_from(["wait", "warn", "allow"])),
+        "hosts": draw(st.fixed_dictionaries({}, optional={"gpu": st.booleans(), "labels": st.lists(NAMES, max_size=3)})),
         "resource_limits": draw(st.fixed_dictionaries({}, optional=dict.fromkeys(get_args(e.LimitName), st.floats(1, 1e6)))),
     }
     written = recorded({"arms": arms, "hypothesis": draw(TEXT), **policies})
@@ -185,7 +195,7 @@ EVENTS = {
         e.OperatorCommanded, command=st.sampled_from(get_args(e.OperatorCommand)), target=TEXT, operator=TEXT
     ),
     e.RunQueued: st.builds(e.RunQueued, not_before=TIMES, reason=TEXT),
-    e.AttemptStarted: st.builds(e.AttemptStarted, epoch=NUMBERS, host=TEXT, cpu=COUNTS, gpu=optional(COUNTS)),
+    e.AttemptStarted: st.builds(e.AttemptStarted, epoch=NUMBERS, host=TEXT, cpu=COUNTS, gpu=optional(COUNTS), bits=CLASSES),
     e.StopRequested: st.builds(e.StopRequested, reason=st.sampled_from(get_args(e.StopReason))),
     e.KeyRevoked: st.builds(e.KeyRevoked, epoch=NUMBERS),
     e.AttemptEnded: st.builds(
@@ -239,7 +249,13 @@ EVENTS = {
     ),
     e.ProgressStalled: st.builds(e.ProgressStalled, epoch=NUMBERS, seconds=MEASURES),
     e.HostJoined: st.builds(
-        e.HostJoined, pid=NUMBERS, incarnation=TEXT, cpus=tuples_of(COUNTS), gpus=tuples_of(TEXT), memory_mb=FLOATS
+        e.HostJoined,
+        pid=NUMBERS,
+        incarnation=TEXT,
+        cpus=tuples_of(COUNTS),
+        gpus=tuples_of(TEXT),
+        memory_mb=FLOATS,
+        **SAID_BY_HOSTS,
     ),
     e.HostLeft: st.builds(e.HostLeft),
     e.HostEnrolled: st.builds(e.HostEnrolled, public_key=CURVE_KEYS, token=TEXT),
@@ -320,6 +336,7 @@ COMMANDS = {
     c.CannotTrain: st.builds(c.CannotTrain, run=RUNS, epoch=NUMBERS, lack=LACKS, problem=TEXT, host=TEXT),
     c.JoinHost: st.builds(
         c.JoinHost,
+        **SAID_BY_HOSTS,
         name=TEXT,
         pid=NUMBERS,
         incarnation=TEXT,

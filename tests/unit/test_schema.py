@@ -15,7 +15,7 @@ from lander.experiments.hyperparameters import ALGORITHMS, accepted
 from lander.experiments.meanings import MEANINGS
 from lander.experiments.parsing import parse_experiment, read_experiment
 from lander.experiments.schema import experiment_schema
-from lander.experiments.specification import ArmSpec, ExperimentSpec, ResourceLimitsSpec
+from lander.experiments.specification import ArmSpec, ExperimentSpec, HostsSpec, ResourceLimitsSpec
 from lander.protocol.errors import ConfigurationError
 
 ROOT = Path(__file__).parents[2]
@@ -99,7 +99,7 @@ def test_the_schema_is_a_schema():
 
 def test_every_setting_has_a_meaning_and_every_meaning_a_setting():
     spellings = {"baseline", "variants", "variant", "baseline_config", "variant_config", "seed"}
-    settings = {*ExperimentSpec.model_fields, *ArmSpec.model_fields, *ResourceLimitsSpec.model_fields}
+    settings = {*ExperimentSpec.model_fields, *ArmSpec.model_fields, *ResourceLimitsSpec.model_fields, *HostsSpec.model_fields}
     assert MEANINGS.keys() == settings | spellings
 
 

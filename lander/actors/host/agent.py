@@ -21,10 +21,12 @@ import psutil
 import uvloop
 import zmq
 import zmq.asyncio
+from pydantic import Field
 from zmq.utils.monitor import recv_monitor_message
 
 from lander.actors.host.beginnings import Beginnings
 from lander.actors.host.courier import Courier
+from lander.actors.host.host_bits import are_kept, said_of_bits
 from lander.actors.host.leases import Leases
 from lander.actors.host.measuring import MB, Gpus, Meter
 from lander.actors.host.orphans import adopt_orphans
@@ -95,6 +97,10 @@ class AgentSettings(Connection):
     """How many seconds its trainers have to write a checkpoint once it leaves."""
     walltime: float | None = None
     """After how many seconds whoever started it ends it; it leaves before."""
+    labels: list[str] = Field(default_factory=list)
+    """What experiments may ask for."""
+    compared: bool = False
+    """Hosts on other machines train for the same supervisor, so that it matters what this one computes."""
 
 
 class HostAgent:
@@ -110,6 +116,7 @@ class HostAgent:
         self._trainers = Trainers(self._home, self._connection, self._exited)
         self._courier = Courier(self._home, self._connect_transfer) if settings.files_travel else None
         self._gpus = Gpus()
+        self._bits: dict[str, Any] = {}
         self._meter = Meter(self._home, self._gpus)
         self._output = Output()
         self._leases = Leases(self._trainers, self._send)
@@ -124,7 +131,7 @@ class HostAgent:
         self._exits: dict[TrainerKey, TrainerExited | CannotTrain] = {}
         self._disconnected_since: float | None = elapsed()
         self._done = asyncio.Event()
-        self._leaving = False
+        self._leaving = self._said_farewell = False
         self._exit_noted = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._socket = zmq.asyncio.Context.instance().socket(zmq.DEALER)
@@ -136,6 +143,8 @@ class HostAgent:
             asyncio.get_running_loop().add_signal_handler(number, self._leave)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)  # our parent process blocked them until these handlers exist
         self._trainers.open()
+        if self._settings.guest or self._settings.compared or are_kept(self._home):
+            self._bits = await asyncio.to_thread(said_of_bits, self._home, _log)
         monitor = self._socket.get_monitor_socket(_EVENTS)
         connect(self._connection, self._settings.public_key, self._settings.secret_key, self._socket)
         for work in (self._listen(), self._watch_connection(monitor), self._measure(), self._repeat_exits()):
@@ -204,7 +213,8 @@ class HostAgent:
             case OutputNoted():
                 self._output.noted(command)
             case Rejoin():
-                await self._join()
+                if not self._said_farewell:  # else it is the answer to a measurement that crossed it
+                    await self._join()
             case Accepted():  # the answer to `Hello`
                 _log(f"{self._settings.name} has joined {self._settings.endpoint}")
                 await self._join()
@@ -270,6 +280,9 @@ class HostAgent:
                 memory_mb=psutil.virtual_memory().total / MB,
                 trainers=self._trainers.keys,
                 ages=self._trainers.ages,
+                release=versions.release(),
+                labels=tuple(self._settings.labels),
+                **self._bits,
             )
         )
         await self._send_exits()
@@ -326,6 +339,7 @@ class HostAgent:
                     await self._exit_noted.wait()
                     self._exit_noted.clear()
         if self._settings.guest and not self._exits:  # of its own host, the supervisor sees the process end
+            self._said_farewell = True
             await self._send(LeaveHost())
             await asyncio.sleep(FAREWELL_SECONDS)
         self._done.set()

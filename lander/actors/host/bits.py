@@ -15,8 +15,19 @@ from lander.actors.host.linux_process import die_with_parent
 from lander.actors.host.one_thread import ONE_THREAD
 
 _ROLLOUT: Final = 200
-_PACKAGES: Final = ("torch", "numpy", "gymnasium", "box2d", "stable_baselines3")
+PACKAGES: Final = ("torch", "numpy", "gymnasium", "box2d", "stable_baselines3")
 """Packages with which the operations are computed, and training is."""
+CHANGING: Final = (
+    "ATEN_CPU_CAPABILITY",
+    "DNNL_MAX_CPU_ISA",
+    "MKL_CBWR",
+    "MKL_DEBUG_CPU_TYPE",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "NPY_DISABLE_CPU_FEATURES",
+    "ONEDNN_MAX_CPU_ISA",
+    "OPENBLAS_CORETYPE",
+)
+"""Environment variables by which libraries choose other code than they would for this processor."""
 
 
 def main() -> None:
@@ -44,7 +55,7 @@ def computed_with() -> dict[str, Any]:
     import torch
 
     return {
-        "versions": {package: version(package).partition("+")[0] for package in _PACKAGES},
+        "versions": {package: version(package).partition("+")[0] for package in PACKAGES},
         "machine": platform.machine(),
         "processor": f"{torch.backends.cpu.get_cpu_capability()}, {' '.join(platform.libc_ver())}",
         "cuda": torch.version.cuda,

@@ -28,6 +28,8 @@ class Continuation:
     finished: bool
     forked: bool = False
     new_episodes: bool = False
+    other_bits: bool = False
+    """What was computed until here was computed with other bits than what follows."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ def restore(
         mailbox.say(WarningRaised(message=_ELSEWHERE.format(step=step)))
     for problem in problems:
         mailbox.say(WarningRaised(message=f"continued at step {step}, but not exactly: {problem}"))
-    return Restored("inexact" if problems else "exact", continuation.state["episodes"], done)
+    how: Resume = "inexact" if problems else "other_bits" if continuation.other_bits else "exact"
+    return Restored(how, continuation.state["episodes"], done)
 
 
 def _draw_noise(model: Any) -> None:

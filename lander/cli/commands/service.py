@@ -40,11 +40,6 @@ def up(settings: CommandSettings, listen: str, advertise: str, lost_after: str |
     left = _unfinished(settings)
     with doing(f"starting a supervisor for {settings.home}", brief=True):
         detail, started = client.stay(settings.home, client.Listening(listen, advertise, _lost_seconds(lost_after)))
-    if listen:
-        from lander.app import same_bits
-
-        with doing("computing what this machine's workers must compute, too"):
-            same_bits.record(settings.home)
     found = client.running(settings.home)
     whose = f" (process {found.pid})" if found is not None else ""
     if found is not None and found.listen:

@@ -159,7 +159,8 @@ def _json(found: "Status", said: dict[str, Any], indent: int | None = None) -> s
     import json
 
     def documented(run: Any) -> dict[str, Any]:
-        return {name: value for name, value in run.items() if name not in ("detail", "why")}
+        shown = {name: value for name, value in run.items() if name not in ("detail", "why")}
+        return shown | {"waits_for": run["why"] if run["state"] == "queued" else None}
 
     experiments: list[dict[str, Any]] = [
         {**each, **said, "runs": [documented(run) for run in each["runs"]]} for each in found["experiments"]
@@ -184,7 +185,7 @@ def _plain(shown: "Screen", width: int | None = None) -> str:
 
 def _block(block: "Block", width: int | None) -> str:
     from lander.app.run_table import GAP, run_table, shortened, wrapped
-    from lander.app.status_text import brief, heading, overall
+    from lander.app.status_text import brief, heading, overall, waiting
 
     experiment, runs = block
     if experiment["quarantine"]:
@@ -194,8 +195,8 @@ def _block(block: "Block", width: int | None) -> str:
     margin = "  "
     rows = run_table(runs, None if width is None else width - len(margin))
     table = [f"{margin}{GAP.join(row)}".rstrip() for row in rows]
-    given_up = [f"{run['arm']}/{run['seed']} given up: {run['why']}" for run in runs if run["why"]]
-    below = [wrapped(text, width, margin) for text in (block.hidden, overall(experiment), *given_up) if text]
+    given_up = [f"{run['arm']}/{run['seed']} given up: {run['why']}" for run in runs if run["why"] and run["state"] != "queued"]
+    below = [wrapped(text, width, margin) for text in (block.hidden, overall(experiment), *given_up, *waiting(runs)) if text]
     return "\n".join([wrapped(heading(experiment), width), *table, *below])
 
 

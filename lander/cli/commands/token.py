@@ -49,6 +49,6 @@ def token(settings: CommandSettings, name: str, ttl: float, uses: int, revoke: s
         return 0
     issued = tokens.issue(settings.home, name=name, seconds=ttl, uses=uses)
     show(issued.token.text())
-    command = f"lander-ctl worker {issued.head} --token-file FILE --shared DIR"
+    command = f"lander-ctl worker {issued.head} --token-file FILE"
     show(f"token {issued.token.id}; on the other machine: {command}", err=True)
     return 0

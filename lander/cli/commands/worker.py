@@ -18,6 +18,7 @@ from lander.cli.progress import doing
 @click.option("--slots", metavar="cpu=N", help="Offer N cores (default: all that this process may use).")
 @click.option("--walltime", metavar="TIME", help="Whoever started it ends it after this time, such as 4h: leave before.")
 @click.option("--grace", metavar="TIME", help="Once it leaves, checkpoints may take this long (default: 30s).")
+@click.option("--labels", metavar="A,B", help="What experiments may ask for, as in hosts: {labels: [a100]}.")
 @click.option(
     "--name", metavar="NAME", help="What this host is called, if the token does not say (default: the machine's name)."
 )
@@ -31,6 +32,7 @@ def worker(
     slots: str | None,
     walltime: str | None,
     grace: str | None,
+    labels: str | None,
     name: str | None,
 ) -> int:
     """Train on this machine for the supervisor at HOST:PORT.
@@ -58,8 +60,8 @@ def worker(
     cpus = workers.slots(int(wanted[1]) if wanted else None)
     home = settings.home if settings.home_given else workers.default_home(head)
     times = duration("--grace", grace), duration("--walltime", walltime)
-    here = workers.Worker(head, home, name or workers.default_name(), cpus, *times)
+    here = workers.Worker(head, home, name or workers.default_name(), cpus, workers.labels(labels), *times)
     token = read_token(token_file) if token_file else None
-    with doing("comparing the bits of this machine with the supervisor's", brief=True):
+    with doing(f"looking for the supervisor at {head}", brief=True):
         enrolled = workers.prepare(here, token, shared)
     workers.become_agent(here, enrolled)

@@ -37,6 +37,8 @@ class CaveatInputs:
     code: Sequence[CodeVersion] = ()
     packages: Sequence[str] = ()
     tries: OtherTries = NO_OTHER_TRIES
+    other_bits: Sequence[int] = ()
+    """The seeds of which runs trained with different bits."""
 
     @property
     def completed(self) -> list[RunHistory]:
@@ -50,6 +52,9 @@ def caveats(inputs: CaveatInputs) -> Iterator[str]:
     yield from _of_comparability(inputs)
     yield from _of_code(inputs.code)
     yield from (f"its runs trained with different versions of {versions}" for versions in inputs.packages)
+    if inputs.other_bits:
+        seeds = f"seed{'s' if len(inputs.other_bits) > 1 else ''} {_shortened(list(map(str, inputs.other_bits)))}"
+        yield f"the runs of {seeds} trained on machines that compute different bits: they differ in more than their arms"
     yield from _of_seeds(inputs)
     yield from _of_additions(inputs.additions)
     yield from _of_tries(inputs.tries)
@@ -74,6 +79,9 @@ def _of_missing_runs(inputs: CaveatInputs) -> Iterator[str]:
     if silent:
         yield f"no return is known of {_named(silent)}: it finished no episode, or its returns are not numbers"
     inexact = [run for run in inputs.completed if run.run["resume"] == "inexact"]
+    moved = [run for run in inputs.completed if run.run["resume"] == "other_bits"]
+    if moved:
+        yield f"these went on on a machine that computes other bits, and are not what an undisturbed run is: {_named(moved)}"
     if inexact:
         yield f"after an interruption, these could not go on bit by bit, and began a new episode instead: {_named(inexact)}"
 

@@ -27,6 +27,7 @@ from lander.store.log.reader import Reader
 from lander.store.projections.remarks import remarks
 from lander.store.projections.status import status
 from lander.store.records.run_code import code_by_run
+from lander.store.records.run_places import seeds_apart
 from lander.store.records.tries import recorded_other_tries
 
 
@@ -56,7 +57,8 @@ def _findings(reader: Reader, experiment: str, threshold: float | None) -> Findi
     said, tries = remarks(reader, experiment), recorded_other_tries(reader, wanted)
     added = additions(reader, experiment)
     contrasts = _contrasts(arms, added.looks)
-    inputs = CaveatInputs(submitted, wanted, runs, measure, arms, contrasts, added, versions, package_versions(code), tries)
+    facts = (versions, package_versions(code), tries, seeds_apart(reader, experiment))
+    inputs = CaveatInputs(submitted, wanted, runs, measure, arms, contrasts, added, *facts)
     return Findings(
         experiment=experiment,
         hypothesis=submitted.hypothesis,

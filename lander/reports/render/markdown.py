@@ -132,13 +132,14 @@ def _contrast(contrast: Contrast) -> Sequence[str]:
     )
 
 
+_MARKS = {"inexact": " (inexact)", "other_bits": " (other bits)"}
 _RUN = ("run", "state", "steps", "episodes", "final", "best", "attempts", "time", "steps/s")
 
 
 def _run(run: RunFinding) -> Sequence[str]:
     return (
         f"{run.arm}/{run.seed}",
-        in_words(run.state, run.cause) + (" (inexact)" if run.resume == "inexact" else ""),
+        in_words(run.state, run.cause) + _MARKS.get(run.resume or "", ""),
         numbers.whole(run.step),
         numbers.whole(run.episodes),
         numbers.number(run.final),

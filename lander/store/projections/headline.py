@@ -3,7 +3,7 @@
 All of it follows from the activities of its runs, by the tables of this file. Only how an experiment ended is recorded. Pure.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, Literal, NamedTuple, TypedDict
 
 from lander.protocol.states import LIVE, UNDER_WAY, RunState, ShownState
@@ -56,20 +56,27 @@ class Headline(TypedDict):
     summary: str
 
 
-def headline(recorded: ShownState, runs: Sequence[Activity], holders: Sequence[str] = ()) -> Headline:
-    """The headline of an experiment of which this state is recorded; `holders` are the other experiments that hold slots."""
+def headline(
+    recorded: ShownState, runs: Sequence[Activity], holders: Sequence[str] = (), hosts: Collection[str] = ()
+) -> Headline:
+    """The headline of an experiment of which this state is recorded; `holders` are the other experiments that hold slots.
+
+    `hosts` says in words for which host each queued run waits, if all of them wait for one.
+    """
     states, phases = {run.state for run in runs}, {run.phase for run in runs}
     state = next((each for each in STATES if each in states), recorded) if recorded in UNDER_WAY else recorded
     phase = next((each for each in PHASES if each in phases), None)
-    waiting_for = _waiting_for(runs, holders) if state == "queued" else None
+    waiting_for = _waiting_for(runs, holders, hosts) if state == "queued" else None
     summary = ", ".join([_lead(state, phase, waiting_for, runs), *_besides(state, runs)])
     return {"state": state, "phase": phase, "waiting_for": waiting_for, "summary": summary}
 
 
-def _waiting_for(runs: Sequence[Activity], holders: Sequence[str]) -> str:
-    """What the queued runs wait for: the delay before another attempt, the experiments that hold the slots, a host that can
-    train one that had none, or a slot.
+def _waiting_for(runs: Sequence[Activity], holders: Sequence[str], hosts: Collection[str]) -> str:
+    """What the queued runs wait for: hosts, the delay before another attempt, the experiments that hold the slots, a host that
+    can train one that had none, or a slot.
     """
+    if hosts:
+        return next(iter(hosts)) if len(set(hosts)) == 1 else "hosts that fit"
     if runs and all(run.retried for run in runs if run.state == "queued"):
         return "its next attempt"
     return counted_names(holders) or (FIT_HOST if any(run.unfit for run in runs if run.state == "queued") else "a slot")

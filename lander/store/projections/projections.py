@@ -28,6 +28,8 @@ _ADD_CHECKPOINT: Final = (
     " ON CONFLICT (run, step) DO UPDATE SET digest = excluded.digest, position = excluded.position"
 )
 _SUPERSEDE_CHECKPOINTS: Final = f"DELETE FROM checkpoints WHERE run = ?1 AND {_SUPERSEDED(step='step')}"
+_MARKED: Final = ("inexact", "other_bits")
+"""How a run may have gone on that no later exact resume repairs; the worse first."""
 _PLACES: Final = 28
 """Bits of a run's number that count the runs which one event adds."""
 
@@ -179,8 +181,8 @@ class Projections:
     def _supersede(self, row: ProgressRow, producer: int, event: e.TrainingStarted) -> None:
         """From here on this attempt's events count, and the earlier ones' only up to the step where it continues."""
         # An exact resume does not repair an inexact one before it; only a start from step 0 does.
-        stays_inexact = event.from_step and row.resume == "inexact"
-        row.trained, row.resume = producer, "inexact" if stays_inexact else event.resume
+        before = row.resume if event.from_step else None
+        row.trained, row.resume = producer, next((how for how in _MARKED if how in (before, event.resume)), event.resume)
         row.step = row.started_step = event.from_step
         row.episodes = event.from_episode
         row.model = row.model_sha256 = None

@@ -47,7 +47,8 @@ class ReplayStatus(TypedDict):
 class RunStatus(TypedDict):
     """The status of one run.
 
-    `phase` says what it does where `state` does not. `percent` is 100 only when it has completed. `eta_seconds` is set only
+    `phase` says what it does where `state` does not. `why` is why a run was given up, or for which host a queued one waits
+    (`store/records/waiting.py`). `percent` is 100 only when it has completed. `eta_seconds` is set only
     while it trains, after enough steps of its attempt. `replay` is set only while its environments are played again.
     """
 
@@ -153,7 +154,8 @@ def _experiment(
 
 
 def _headline(state: ShownState, rows: Sequence[dict[str, Any]], holders: Sequence[str]) -> Headline:
-    return headline(state, [_activity(row) for row in rows], holders)
+    waits = [row["why"] for row in rows if row["state"] == "queued"]
+    return headline(state, [_activity(row) for row in rows], holders, waits if all(waits) else ())
 
 
 def _activity(row: dict[str, Any]) -> Activity:
@@ -166,10 +168,21 @@ def _rows(reader: Reader, experiment: str) -> list[dict[str, Any]]:
     cursor = reader.connection.execute(_RUNS, (experiment,))
     names = [column[0] for column in cursor.description]
     rows = [dict(zip(names, row, strict=True)) for row in cursor]
+    waits = _waiting(reader, experiment, rows)
     for row in rows:
+        row["why"] = row["why"] or waits.get(row["id"])
         row["replay"] = _replay(reader, row) if row["state"] == "starting" else None
         row["phase"] = _phase(reader, row)
     return rows
+
+
+def _waiting(reader: Reader, experiment: str, rows: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """For which host each queued run waits, if a slot of any host would not do."""
+    if all(row["state"] != "queued" for row in rows):
+        return {}
+    from lander.store.records.waiting import waiting  # slow to import, and needed only where runs wait
+
+    return waiting(reader, experiment)
 
 
 def _phase(reader: Reader, row: dict[str, Any]) -> Phase | None:

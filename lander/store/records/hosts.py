@@ -1,6 +1,7 @@
 """The hosts, as the log has them: what they offer, what trains there, and when they were last heard of."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from lander.protocol import events as e
@@ -18,6 +19,8 @@ _EVENTS: Final = (
     "SELECT s.name, e.kind, e.at, e.body FROM events e JOIN streams s ON s.id = e.stream"
     f" WHERE e.{CONSEQUENTIAL} AND e.kind IN ({', '.join(repr(each.kind) for each in _KINDS)}) ORDER BY e.position"
 )
+_SAID: Final = ("cpus", "gpus", "memory_mb", "bits", "versions", "processor", "release", "labels")
+"""What a host says of itself when it joins."""
 _LAST_SAMPLE: Final = (
     "SELECT at, kind, body FROM events WHERE producer = 0 AND stream = (SELECT id FROM streams WHERE name = ?)"
     " ORDER BY seq DESC LIMIT 1"
@@ -39,7 +42,8 @@ class Unfit:
 class Host:
     """A host; `at` is when it was last heard of (microseconds since 1970), `runs` are those that train there now.
 
-    `agent` is its process and incarnation. `unfit` is what it cannot train; `disk_free_mb` is what it last reported.
+    `bits`, `versions`, `processor`, `release` and `labels` are as in `HostJoined`. `agent` is its process and incarnation.
+    `unfit` is what it cannot train; `disk_free_mb` is what it last reported.
     """
 
     name: str
@@ -47,6 +51,11 @@ class Host:
     cpus: tuple[int, ...] = ()
     gpus: tuple[str, ...] = ()
     memory_mb: float = 0.0
+    bits: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    processor: str = ""
+    release: str = ""
+    labels: tuple[str, ...] = ()
     drained: bool = False
     detail: str = ""
     at: int = 0
@@ -80,12 +89,12 @@ def _with_runs(reader: Reader, host: Host, runs: list[str]) -> Host:
 
 def _after(host: Host, event: Any, at: int) -> Host:
     match event:
-        case e.HostJoined(cpus=cpus, gpus=gpus, memory_mb=memory):
+        case e.HostJoined():
             state: HostState = "drained" if host.drained else "online"
             agent = (event.pid, event.incarnation)
             unfit = host.unfit if agent == host.agent else ()
-            joined = replace(host, state=state, cpus=cpus, gpus=gpus, memory_mb=memory, detail="", at=at)
-            return replace(joined, agent=agent, unfit=unfit)
+            said = {name: getattr(event, name) for name in _SAID}
+            return replace(host, state=state, detail="", at=at, agent=agent, unfit=unfit, **said)
         case e.HostUnfit(lack="disk"):  # what it reports of its disk says whether it still is
             return host
         case e.HostUnfit(run=run, needs=needs, problem=problem):

@@ -83,7 +83,7 @@ def origin(reader: Reader, run: str) -> CheckpointCommitted | None:
 
 
 def _beginnings(reader: Reader, run: str) -> list[_Beginning]:
-    """The steps at which the run's `training_steps` changed, or at which it resumed inexactly."""
+    """The steps at which the run's `training_steps` changed, or from which it is not what an undisturbed run would be."""
     key = RunKey.parse(run)
     wanted = reader.submission(key.experiment).experiment
     found: list[_Beginning] = []
@@ -95,7 +95,11 @@ def _beginnings(reader: Reader, run: str) -> list[_Beginning]:
             while found and found[-1].step >= event.from_step:
                 found.pop()
             inexact = event.resume == "inexact"
-            if inexact or not found or _steps(found[-1].experiment, key) != _steps(wanted, key):
+            if (
+                event.resume in ("inexact", "other_bits")
+                or not found
+                or _steps(found[-1].experiment, key) != _steps(wanted, key)
+            ):
                 found.append(_Beginning(event.from_step, wanted, inexact))
     return found
 

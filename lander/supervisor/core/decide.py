@@ -34,6 +34,7 @@ from lander.supervisor.core.messages import (
     Stalled,
     Tick,
 )
+from lander.supervisor.core.other_hardware import on_other_hardware
 from lander.supervisor.core.placement import next_placement
 from lander.supervisor.core.standing import RunStanding
 from lander.supervisor.core.state import State
@@ -64,10 +65,12 @@ def decide(state: State, message: Message, now: float, timers: Timers, leaving: 
 def _place_runs(decision: Decision) -> None:
     """Fill the free slots."""
     while (placement := next_placement(decision.state, decision.timers)) is not None:
-        run, (host, cpu, gpu) = placement
+        run, (host, cpu, gpu), other_bits = placement
         if decision.state.experiments[run.experiment].state == "queued":
             decision.say(run.experiment, e.ExperimentStarted())
-        decision.say(run.id, e.AttemptStarted(epoch=run.epoch + 1, host=host.name, cpu=cpu, gpu=gpu))
+        if other_bits and decision.state.experiments[run.experiment].experiment.other_hardware == "warn":
+            decision.say(run.id, e.WarningRaised(message=on_other_hardware(decision.state, run, host.name, other_bits)))
+        decision.say(run.id, e.AttemptStarted(epoch=run.epoch + 1, host=host.name, cpu=cpu, gpu=gpu, bits=host.bits))
         placed = decision.state.runs[run.id]
         if placed.attempt is not None:
             decision.start(placed, placed.attempt)

@@ -10,6 +10,7 @@ from lander.protocol.targets import was_deleted
 from lander.protocol.text import named
 from lander.supervisor.core.effects import Effect, EndAttempt, StartAttempt
 from lander.supervisor.core.fold import evolve
+from lander.supervisor.core.needs import class_key
 from lander.supervisor.core.restart_policy import STOP_GRACE
 from lander.supervisor.core.standing import LOCAL_HOST, Attempt, ExperimentStanding, RunStanding
 from lander.supervisor.core.state import State
@@ -65,6 +66,7 @@ class Decision:
             checkpoints=run.checkpoints,
             origin=run.origin,
             new_episodes=run.origin is not None and elsewhere,
+            other_bits=run.continues_on not in ("", attempt.bits, class_key("", attempt.host)),
         )
         self.effects.append(StartAttempt(host=attempt.host, order=order))
 

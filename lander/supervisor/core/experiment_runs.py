@@ -7,6 +7,7 @@ from functools import cache, partial
 from lander.protocol import events as e
 from lander.protocol.code import Code, needs_digest
 from lander.protocol.experiment import Arm, EvaluationEnvironment, Experiment, RunKey
+from lander.supervisor.core.needs import Need
 from lander.supervisor.core.standing import ExperimentStanding, RunStanding
 
 
@@ -46,17 +47,26 @@ def _turns(experiment: Experiment, execution: e.Execution) -> list[RunKey]:
     return keys
 
 
-def standing_of(experiment: Experiment, execution: e.Execution, runs: Sequence[RunStanding]) -> ExperimentStanding:
-    """An experiment with these runs, in the order in which they start."""
+def standing_of(
+    experiment: Experiment, execution: e.Execution, runs: Sequence[RunStanding], kept_on: Mapping[str, str]
+) -> ExperimentStanding:
+    """An experiment with these runs, in the order in which they start, and its seeds on these classes of bits."""
 
     def places(of: Callable[[RunStanding], bool]) -> int:
         return sum(1 << run.place for run in runs if of(run))
 
-    return ExperimentStanding(
-        experiment,
-        execution,
-        order=tuple(run.id for run in runs),
-        on_cuda=places(lambda run: run.arm.device == "cuda"),
+    pairs: dict[str, int] = {}
+    for run in runs:
+        pairs[run.pair] = pairs.get(run.pair, 0) | 1 << run.place
+    standing = ExperimentStanding(experiment, execution, tuple(run.id for run in runs), pairs, kept_on)
+    needs: dict[Need, int] = {}
+    for run in runs:
+        if run.state == "queued":
+            need = standing.need(run)
+            needs[need] = needs.get(need, 0) | 1 << run.place
+    return replace(
+        standing,
+        needs=needs,
         queued=places(lambda run: run.state == "queued"),
         live=places(lambda run: run.live),
         paused=places(lambda run: run.state == "paused"),

@@ -21,6 +21,8 @@ from lander.protocol.lineage import still_counts
 from lander.supervisor.core import host_fold
 from lander.supervisor.core.annotations import Annotating
 from lander.supervisor.core.experiment_runs import needs_of, runs_of, standing_of
+from lander.supervisor.core.needs import class_key
+from lander.supervisor.core.pairs import run_moved
 from lander.supervisor.core.standing import Attempt, Failure, RunStanding
 from lander.supervisor.core.state import State
 
@@ -49,8 +51,8 @@ def _put_run(state: State, run: RunStanding) -> State:
     """Replace a run, and update the indexes that depend on it; nothing else replaces one."""
     before = state.runs[run.id]
     state = replace(state, runs=state.runs.put(run.id, run))
-    if run.state != before.state:
-        moved = state.experiments[run.experiment].moved(run)
+    if (run.state, run.stands_on, run.continues_on) != (before.state, before.stands_on, before.continues_on):
+        moved = run_moved(state.experiments[run.experiment], state.runs, before, run)
         state = replace(state, experiments=state.experiments.put(run.experiment, moved))
     if run.live != before.live:
         state = replace(state, slots=state.slots.moved(before, run))
@@ -70,7 +72,7 @@ def _change_run(state: State, name: str, **changes: Any) -> State:
 
 def _submitted(state: State, recorded: e.Recorded, event: e.ExperimentSubmitted) -> State:
     runs = runs_of(event.experiment, event.execution, {})
-    standing = standing_of(event.experiment, event.execution, runs)
+    standing = standing_of(event.experiment, event.execution, runs, {})
     return replace(
         state,
         experiments=state.experiments.extended([(recorded.stream, standing)]),
@@ -87,7 +89,8 @@ def _grown(state: State, recorded: e.Recorded, event: Growth) -> State:
         catalogue = catalogue.extended((run.id, run) for run in added)
     for run in runs:
         catalogue = catalogue.put(run.id, run)
-    standing = replace(standing_of(experiment, execution, runs), state=before.state, annotations=before.annotations)
+    after = standing_of(experiment, execution, runs, before.kept_on)
+    standing = replace(after, state=before.state, annotations=before.annotations)
     return replace(state, runs=catalogue, experiments=state.experiments.put(recorded.stream, standing))
 
 
@@ -151,8 +154,9 @@ def _resumed(state: State, recorded: e.Recorded, event: e.RunResumed) -> State:
 
 
 def _attempt_started(state: State, recorded: e.Recorded, event: e.AttemptStarted) -> State:
-    attempt = Attempt(event.epoch, event.host, event.cpu, event.gpu, seconds(recorded.at))
-    return _run_moved(state, recorded, event, epoch=event.epoch, attempt=attempt)
+    bits = class_key(event.bits, event.host)
+    attempt = Attempt(event.epoch, event.host, event.cpu, event.gpu, seconds(recorded.at), bits)
+    return _run_moved(state, recorded, event, epoch=event.epoch, attempt=attempt, placed_on=bits)
 
 
 def _stop_requested(state: State, recorded: e.Recorded, event: e.StopRequested) -> State:
@@ -204,7 +208,8 @@ def _training_started(state: State, recorded: e.Recorded, event: e.TrainingStart
     run = state.runs[recorded.stream]
     if recorded.producer > run.trained:
         checkpoints = tuple(each for each in run.checkpoints if still_counts(each.step, event.from_step))
-        state = _change_run(state, run.id, trained=recorded.producer, checkpoints=checkpoints)
+        bits = run.placed_on if recorded.producer == run.epoch else run.bits
+        state = _change_run(state, run.id, trained=recorded.producer, checkpoints=checkpoints, bits=bits)
     return _run_moved(state, recorded, event) if _is_current(state, recorded) else state
 
 

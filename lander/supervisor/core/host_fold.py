@@ -14,9 +14,9 @@ _TOKEN: Final = e.token_stream("")
 
 def _host_joined(state: State, name: str, event: e.HostJoined) -> State:
     before = state.hosts.get(name)
-    host = HostStanding(
-        name, event.pid, event.incarnation, event.cpus, event.gpus, drained=before is not None and before.drained
-    )
+    drained = before is not None and before.drained
+    offer = (event.cpus, event.gpus, event.bits, event.labels)
+    host = HostStanding(name, event.pid, event.incarnation, *offer, drained=drained)
     if before is not None and (before.pid, before.incarnation) != (event.pid, event.incarnation):
         state = _ask_again(state, name)
     return _with_host(state, host)
@@ -104,7 +104,8 @@ def _with_host(state: State, host: HostStanding) -> State:
     """The state with this host, and with what it offers: nothing unless it is there and open for runs."""
     open_for_runs = host.online and not host.drained
     offer = (host.cpus, len(host.gpus)) if open_for_runs else ((), 0)
-    return replace(state, hosts={**state.hosts, host.name: host}, slots=state.slots.offered(host.name, *offer))
+    slots = state.slots.offered(host.name, *offer, host.groups)
+    return replace(state, hosts={**state.hosts, host.name: host}, slots=slots)
 
 
 def _by_name(handler: Callable[[State, str, Any], State]) -> Callable[[State, e.Recorded, Any], State]:

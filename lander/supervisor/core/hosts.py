@@ -16,7 +16,8 @@ from lander.supervisor.core.standing import Attempt, HostStanding, RunStanding
 def join_host(decision: Decision, message: c.JoinHost) -> None:
     """Record a host that joins or rejoins, and reconcile the trainers alive there with the attempts recorded for it."""
     before = decision.state.hosts.get(message.name)
-    joined = HostStanding(message.name, message.pid, message.incarnation, message.cpus, message.gpus)
+    offer = (message.cpus, message.gpus, message.bits, message.labels)
+    joined = HostStanding(message.name, message.pid, message.incarnation, *offer)
     if before is None or replace(before, drained=False) != joined:
         decision.say(
             e.host_stream(message.name),
@@ -26,6 +27,11 @@ def join_host(decision: Decision, message: c.JoinHost) -> None:
                 cpus=message.cpus,
                 gpus=message.gpus,
                 memory_mb=message.memory_mb,
+                bits=message.bits,
+                versions=message.versions,
+                processor=message.processor,
+                release=message.release,
+                labels=message.labels,
             ),
         )
     same_agent = before is not None and (before.pid, before.incarnation) == (message.pid, message.incarnation)

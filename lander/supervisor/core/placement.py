@@ -1,16 +1,24 @@
-"""Placement of runs in slots: one run per slot; a slot is a CPU core and, for a run on CUDA, a GPU with it."""
+"""Placement of runs in slots: one run per slot; a slot is a CPU core and, for a run on CUDA, a GPU with it.
 
-from collections.abc import Iterable, Iterator
+A run starts where its wishes are fulfilled, and goes on where the same bits are computed. If no host computes them, the setting
+`other_hardware` of its experiment decides.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
 from typing import NamedTuple
 
+from lander.protocol.experiment import OtherHardware
+from lander.supervisor.core.needs import Need
+from lander.supervisor.core.pairs import bits_after_loss
+from lander.supervisor.core.slots import HostSlots, Slots
 from lander.supervisor.core.standing import ExperimentStanding, HostStanding, RunStanding
 from lander.supervisor.core.state import State
 from lander.supervisor.core.timers import Timers
 
 
 class Slot(NamedTuple):
-    """A CPU core of a host, and a GPU if there is one with it."""
+    """A CPU core of a host, and a GPU if the run takes one."""
 
     host: HostStanding
     cpu: int
@@ -18,27 +26,69 @@ class Slot(NamedTuple):
 
 
 class Placement(NamedTuple):
-    """A run and its slot."""
+    """A run and its slot; `other_bits` is the key of the class on which it should train, if the host is of another one."""
 
     run: RunStanding
     slot: Slot
+    other_bits: str = ""
+
+
+class Closed(NamedTuple):
+    """The sets of hosts that are given nothing for now, that are no longer waited for, and that lack what runs need of code."""
+
+    silent: int
+    """They are silent, or have no room on their disks."""
+    overdue: int
+    unfit: Mapping[str, int]
 
 
 def next_placement(state: State, timers: Timers) -> Placement | None:
     """The first run that may start and the first slot that fits it; None when nothing can start now."""
-    slots = _FreeSlots(state, timers)
-    slot, slot_with_gpu = slots.of("")
-    if slot is None:
+    closed = _closed(state, timers)
+    if not state.slots.with_cpu & ~closed.silent:
         return None
+    known: dict[tuple[Need, OtherHardware | None], int] = {}
     for name in state.under_way:
         standing = state.experiments[name]
-        for run in _startable(state, standing, timers, with_gpu=slot_with_gpu is not None):
-            if (fitting := slots.fitting(run)) is not None:
-                return Placement(run, fitting)
+        otherwise = standing.experiment.other_hardware
+        open_to: dict[Need, int] = {}
+        for need in standing.needs:
+            if (need, otherwise) not in known:
+                known[need, otherwise] = hosts_for(state.slots, need, otherwise, closed)
+            open_to[need] = known[need, otherwise]
+        for run in _startable(state, standing, timers, open_to):
+            need = standing.need(run)
+            return _placed(state, run, need, next(state.slots.members(open_to[need])))
     return None
 
 
-def _startable(state: State, standing: ExperimentStanding, timers: Timers, with_gpu: bool) -> Iterator[RunStanding]:
+def hosts_for(slots: Slots, need: Need, otherwise: OtherHardware | None, closed: Closed) -> int:
+    """The hosts where a run with this need may start now, as a set.
+
+    Hosts of the class of bits that it needs come first. It waits for one of them to have a free slot as long as one is there,
+    unless any hardware is allowed; if none is there, it waits for one only where nothing else is said.
+    """
+    unfit = closed.unfit.get(need.code, 0)
+    free = slots.free(need) & ~closed.silent & ~unfit
+    same = slots.group(need.bits) & ~unfit
+    if not need.bits or free & same:
+        return free & same if need.bits else free
+    if otherwise is None or (otherwise == "warn" and slots.present(need) & same & ~closed.overdue):
+        return 0
+    return free
+
+
+def _closed(state: State, timers: Timers) -> Closed:
+    unfit = {needs: state.slots.named(hosts) for needs, hosts in state.unfit.items()}
+    return Closed(state.slots.named(timers.closed(state)), state.slots.named(timers.silence.overdue), unfit)
+
+
+def _placed(state: State, run: RunStanding, need: Need, host: HostSlots) -> Placement:
+    slot = Slot(state.hosts[host.name], host.free_cpus[0], host.free_gpus[0] if need.cuda else None)
+    return Placement(run, slot, "" if need.bits in ("", *host.groups) else need.bits)
+
+
+def _startable(state: State, standing: ExperimentStanding, timers: Timers, open_to: dict[Need, int]) -> Iterator[RunStanding]:
     """The runs that may start, in order. In parallel: seed by seed, so that the runs of a pair finish together. In sequence:
     arm by arm, one run at a time."""
     sequential = standing.execution.mode == "sequential"
@@ -46,8 +96,9 @@ def _startable(state: State, standing: ExperimentStanding, timers: Timers, with_
     if workers is not None and standing.live.bit_count() >= workers:
         return
     candidates = standing.queued & -standing.queued if sequential else standing.queued
-    if not with_gpu:
-        candidates &= ~standing.on_cuda
+    for need, hosts in open_to.items():
+        if not hosts:
+            candidates &= ~standing.needs[need]
     while candidates:
         first = candidates & -candidates
         run = state.runs[standing.order[first.bit_length() - 1]]
@@ -56,51 +107,30 @@ def _startable(state: State, standing: ExperimentStanding, timers: Timers, with_
         candidates ^= first
 
 
-def _free_slots(state: State, apart_from: Iterable[str]) -> tuple[Slot | None, Slot | None]:
-    """The first free slot, and the first with a GPU; none of these hosts."""
-    plain = next(state.slots.open_hosts(apart_from, with_gpu=False), None)
-    with_gpu = next(state.slots.open_hosts(apart_from, with_gpu=True), None)
-    return (
-        None if plain is None else Slot(state.hosts[plain.name], plain.free_cpus[0]),
-        None if with_gpu is None else Slot(state.hosts[with_gpu.name], with_gpu.free_cpus[0], with_gpu.free_gpus[0]),
-    )
-
-
-class _FreeSlots:
-    """The first free slot, and the first with a GPU, for each need that runs have; found once."""
-
-    def __init__(self, state: State, timers: Timers) -> None:
-        self._state, self._closed = state, timers.closed(state)
-        self._found: dict[str, tuple[Slot | None, Slot | None]] = {}
-
-    def of(self, needs: str) -> tuple[Slot | None, Slot | None]:
-        """For a run with these needs; runs that every host can train share one entry."""
-        needs = needs if needs in self._state.unfit else ""
-        if needs not in self._found:
-            self._found[needs] = _free_slots(self._state, self._closed | self._state.unfit.get(needs, frozenset()))
-        return self._found[needs]
-
-    def fitting(self, run: RunStanding) -> Slot | None:
-        """The slot for a run: with a GPU if it trains on one."""
-        return self.of(run.needs)[run.arm.device == "cuda"]
-
-
-def unclaimed_slot(state: State, timers: Timers, runs: Iterable[RunStanding]) -> bool:
-    """Whether one of these runs could have a slot that is free and that no run waits for.
-
-    More are free for it than there are runs whose delay is not over.
-    """
-    if not any(_free_slots(state, timers.closed(state))) or next_placement(state, timers) is not None:
+def can_go_on_elsewhere(state: State, timers: Timers, run: RunStanding) -> bool:
+    """Whether a live run finds a free slot if its host is given up: more slots fit it than runs in their delay may claim."""
+    if run.attempt is None or next_placement(state, timers) is not None:
         return False
-    claims = sum(not timers.over(state.runs[run]) for run in state.delayed)
-    kinds = {(run.needs, run.arm.device == "cuda") for run in runs}
-    return any(_more_than(claims, _numbers_free(state, timers, needs, with_gpu)) for needs, with_gpu in kinds)
+    closed, standing = _closed(state, timers), state.experiments[run.experiment]
+    need = standing.need(run)._replace(bits=bits_after_loss(standing, state.runs, run, run.attempt.host))
+    places = hosts_for(state.slots, need, standing.experiment.other_hardware, closed)
+    if not places:
+        return False
+    slots = (
+        min(len(host.free_cpus), len(host.free_gpus)) if need.cuda else len(host.free_cpus)
+        for host in state.slots.members(places)
+    )
+    return _more_than(sum(_claims(state, timers, closed, places)), slots)
 
 
-def _numbers_free(state: State, timers: Timers, needs: str, with_gpu: bool) -> Iterator[int]:
-    """How many slots are free for a run with these needs, host by host."""
-    for host in state.slots.open_hosts(timers.closed(state) | state.unfit.get(needs, frozenset()), with_gpu=with_gpu):
-        yield min(len(host.free_cpus), len(host.free_gpus)) if with_gpu else len(host.free_cpus)
+def _claims(state: State, timers: Timers, closed: Closed, places: int) -> Iterator[bool]:
+    """For each run whose delay is not over, whether it may start at one of these places."""
+    for name in state.delayed:
+        run = state.runs[name]
+        standing = state.experiments[run.experiment]
+        if not timers.over(run):
+            otherwise = standing.experiment.other_hardware
+            yield bool(places & hosts_for(state.slots, standing.need(run), otherwise, closed))
 
 
 def _more_than(claims: int, numbers: Iterable[int]) -> bool:

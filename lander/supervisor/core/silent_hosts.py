@@ -7,7 +7,7 @@ done only where it gains something: a run of it can go on elsewhere, or none of 
 from lander.supervisor.core.decision import Decision
 from lander.supervisor.core.hosts import host_gone
 from lander.supervisor.core.messages import HostGone, HostSilent
-from lander.supervisor.core.placement import unclaimed_slot
+from lander.supervisor.core.placement import can_go_on_elsewhere
 from lander.supervisor.core.state import State
 from lander.supervisor.core.timers import Timers
 
@@ -26,4 +26,4 @@ def may_be_given_up(state: State, timers: Timers, host: str) -> bool:
     going_on = [run for run in runs if run.state != "stopping"]
     if not going_on:
         return True
-    return unclaimed_slot(state, timers, going_on)
+    return any(can_go_on_elsewhere(state, timers, run) for run in going_on)

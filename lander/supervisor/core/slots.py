@@ -4,11 +4,12 @@ An immutable value. A change replaces the slots of one host and one bit for it i
 slot nor finding a free one costs more with a thousand hosts than with one.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Self
 
 from lander.supervisor.core.catalogue import Catalogue
+from lander.supervisor.core.needs import Need, label_key
 from lander.supervisor.core.standing import RunStanding
 
 
@@ -32,6 +33,8 @@ class HostSlots:
     place: int
     cpus: tuple[int, ...] = ()
     gpus: int = 0
+    groups: tuple[str, ...] = ()
+    """The keys of the sets of hosts that it belongs to, also while it is gone."""
     taken: tuple[Taken, ...] = ()
 
     @property
@@ -56,10 +59,21 @@ class Slots:
     """The hosts with a free core."""
     with_gpu: int = 0
     """Those that also have a free GPU."""
+    there: int = 0
+    """The hosts that offer a core, free or taken."""
+    there_with_gpu: int = 0
+    """Those that also offer a GPU."""
+    groups: Mapping[str, int] = field(default_factory=dict)
+    """The sets of hosts with one class of bits or one label, by key."""
 
-    def offered(self, host: str, cpus: tuple[int, ...], gpus: int) -> Self:
-        """After a host has said what it offers."""
-        return self._put(replace(self._of(host), cpus=cpus, gpus=gpus))
+    def offered(self, host: str, cpus: tuple[int, ...], gpus: int, groups: tuple[str, ...] = ()) -> Self:
+        """After a host has said what it offers, and which sets of hosts it belongs to."""
+        before = self._of(host)
+        slots = self._put(replace(before, cpus=cpus, gpus=gpus, groups=groups))
+        if groups == before.groups:
+            return slots
+        changed = {key: _set(self.groups.get(key, 0), before.place, key in groups) for key in {*before.groups, *groups}}
+        return replace(slots, groups={**self.groups, **changed})
 
     def moved(self, before: RunStanding, run: RunStanding) -> Self:
         """After a run got an attempt, or after its attempt is over."""
@@ -94,15 +108,35 @@ class Slots:
         for old, new in self.hosts.changed_since(before.hosts):
             yield old.taken if old is not None else (), new.taken
 
-    def open_hosts(self, apart_from: Iterable[str], *, with_gpu: bool) -> Iterator[HostSlots]:
-        """The hosts with a free core (and a GPU), in their order, without some."""
-        left = self.with_gpu if with_gpu else self.with_cpu
-        for name in apart_from:
-            left &= ~(1 << self._of(name).place)
-        while left:
-            first = left & -left
+    def free(self, need: Need) -> int:
+        """The hosts with a free slot for a need, whatever bits they compute."""
+        return self._wished(self.with_gpu if need.cuda else self.with_cpu, need)
+
+    def present(self, need: Need) -> int:
+        """The hosts that offer a slot for a need, free or taken, whatever bits they compute."""
+        return self._wished(self.there_with_gpu if need.cuda else self.there, need)
+
+    def group(self, key: str) -> int:
+        """The hosts of a class of bits or with a label, whether they are there or not."""
+        return self.groups.get(key, 0)
+
+    def named(self, names: Iterable[str]) -> int:
+        """The hosts with these names, as far as they are known."""
+        return sum(1 << self.hosts[name].place for name in set(names) if name in self.hosts)
+
+    def members(self, places: int) -> Iterator[HostSlots]:
+        """The hosts of a set, in their order."""
+        while places:
+            first = places & -places
             yield self.hosts.at(first.bit_length() - 1)
-            left ^= first
+            places ^= first
+
+    def _wished(self, places: int, need: Need) -> int:
+        if need.gpu:
+            places &= self.there_with_gpu
+        for label in need.labels:
+            places &= self.group(label_key(label))
+        return places
 
     def _freed(self, host: str, runs: frozenset[str]) -> Self:
         before = self._of(host)
@@ -119,6 +153,8 @@ class Slots:
             hosts=self.hosts.put(host.name, host) if known else self.hosts.extended([(host.name, host)]),
             with_cpu=_set(self.with_cpu, host.place, cpu),
             with_gpu=_set(self.with_gpu, host.place, cpu and bool(host.free_gpus)),
+            there=_set(self.there, host.place, bool(host.cpus)),
+            there_with_gpu=_set(self.there_with_gpu, host.place, bool(host.cpus) and host.gpus > 0),
         )
 
 

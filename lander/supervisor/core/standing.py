@@ -1,16 +1,18 @@
 """The standing of each run, experiment and host: the values that the state is made of."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from lander.protocol import events as e
 from lander.protocol.code import Code
 from lander.protocol.experiment import Arm, Experiment
-from lander.protocol.states import LIVE, TERMINAL, UNDER_WAY, ExperimentState, RunState
+from lander.protocol.states import LIVE, LOCAL, TERMINAL, UNDER_WAY, ExperimentState, RunState
 from lander.supervisor.core.annotations import Annotations
+from lander.supervisor.core.needs import Need, class_key, label_key
 from lander.supervisor.core.stop_reasons import MEANINGS
 
-LOCAL_HOST: Final = "local"
+LOCAL_HOST: Final = LOCAL
 """The name of the host on the supervisor's own machine, which no other may have."""
 
 
@@ -26,6 +28,8 @@ class Attempt:
     cpu: int
     gpu: int | None
     at: float
+    bits: str
+    """The key of the class of bits of its host."""
     model_saved: bool = False
     reported_end: e.TrainingEnded | None = None
     stop_reason: str | None = None
@@ -65,6 +69,10 @@ class RunStanding:
     epoch: int = 0
     trained: int = 0
     """Epoch of the last attempt whose training started: only its checkpoints are added to `checkpoints`."""
+    placed_on: str = ""
+    """The key of the class of bits on which its last attempt was placed."""
+    bits: str = ""
+    """The key of the class of bits on which it has trained last."""
     other_code: int = 0
     """Epoch of the last attempt that trained on other code: a checkpoint of it is not continued from."""
     checkpoints: tuple[e.CheckpointCommitted, ...] = ()
@@ -82,6 +90,21 @@ class RunStanding:
     attempt: Attempt | None = None
     stop_reason: str | None = None
     """Why it was stopped; None unless it is."""
+
+    @property
+    def pair(self) -> str:
+        """What names the runs with which it is compared: its seed, in a suite with its task."""
+        return self.id.removeprefix(f"{self.experiment}/{self.arm.name}/")
+
+    @property
+    def continues_on(self) -> str:
+        """The key of the class of bits on which it has to go on to stay exact; empty if it begins anew."""
+        return self.bits if self.checkpoints else ""
+
+    @property
+    def stands_on(self) -> str:
+        """The key of the class of bits on which it trains, or else has to go on; empty if none is decided."""
+        return self.attempt.bits if self.attempt is not None else self.continues_on
 
     @property
     def live(self) -> bool:
@@ -105,14 +128,18 @@ class ExperimentStanding:
     """An experiment, its execution, its state, and the sets of its runs that are queued, live or paused.
 
     `order` is the order in which its runs start. A set of runs is an integer with one bit per place in that order, so that
-    adding a run, removing one and finding the first are cheap.
+    adding a run, removing one and finding the first are cheap. `pairs` are the sets of the runs of one seed.
     """
 
     experiment: Experiment
     execution: e.Execution
     order: tuple[str, ...]
-    on_cuda: int
-    queued: int
+    pairs: Mapping[str, int]
+    kept_on: Mapping[str, str] = field(default_factory=dict)
+    """The keys of the classes of bits on which the runs of one seed are kept, by pair (`pairs.py`)."""
+    needs: Mapping[Need, int] = field(default_factory=dict)
+    """The sets of queued runs that need the same of a host."""
+    queued: int = 0
     live: int = 0
     paused: int = 0
     state: ExperimentState = "queued"
@@ -128,11 +155,22 @@ class ExperimentStanding:
         """Every run is over."""
         return not (self.queued | self.live | self.paused)
 
+    def need(self, run: RunStanding) -> Need:
+        """What the run needs of a host: its own past decides on which class of bits, else the other runs of its seed do."""
+        wishes = self.experiment.wishes(run.arm.name)
+        bits = run.continues_on or self.kept_on.get(run.pair, "")
+        return Need(bits, run.arm.device == "cuda", wishes.gpu, wishes.labels, run.needs)
+
     def moved(self, run: RunStanding) -> "ExperimentStanding":
         """This experiment with the run moved to the set that its state belongs to."""
         bit = 1 << run.place
+        needs = {need: left for need, places in self.needs.items() if (left := places & ~bit)}
+        if run.state == "queued":
+            need = self.need(run)
+            needs[need] = needs.get(need, 0) | bit
         return replace(
             self,
+            needs=needs,
             queued=self.queued | bit if run.state == "queued" else self.queued & ~bit,
             live=self.live | bit if run.live else self.live & ~bit,
             paused=self.paused | bit if run.state == "paused" else self.paused & ~bit,
@@ -141,16 +179,26 @@ class ExperimentStanding:
 
 @dataclass(frozen=True, slots=True)
 class HostStanding:
-    """A machine's agent and the CPU cores and GPUs it offers; `pid` and `incarnation` together identify one agent."""
+    """A machine's agent and the CPU cores and GPUs it offers; `pid` and `incarnation` together identify one agent.
+
+    `bits` is its class of bits, empty if it was not compared; `labels` are what experiments may ask for.
+    """
 
     name: str
     pid: int
     incarnation: str
     cpus: tuple[int, ...]
     gpus: tuple[str, ...]
+    bits: str = ""
+    labels: tuple[str, ...] = ()
     online: bool = True
     drained: bool = False
     """It is given no runs, because an operator wants it so."""
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The keys of the sets of hosts that it belongs to: its class of bits, itself, and its labels."""
+        return (class_key("", self.name), *((self.bits,) if self.bits else ()), *map(label_key, self.labels))
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,12 +25,16 @@ _ENDED: Final = "its process ended"
 
 
 class LocalHost:
-    """The agent's process. Calls `on_end` each time it ends, with the reason, and starts a new one unless it was dismissed."""
+    """The agent's process. Calls `on_end` each time it ends, with the reason, and starts a new one unless it was dismissed.
 
-    def __init__(self, home: Path, keys: KeyPair, on_end: Callable[[str], None]) -> None:
+    With `compared`, the agent finds out what this machine computes before it joins.
+    """
+
+    def __init__(self, home: Path, keys: KeyPair, on_end: Callable[[str], None], *, compared: bool) -> None:
         self._home = home
         self._keys = keys
         self._on_end = on_end
+        self._compared = compared
         self._process: subprocess.Popen[bytes] | None = None
         self._incarnation: str | None = None
         self._pidfd: int | None = None
@@ -92,6 +96,7 @@ class LocalHost:
             "home": str(self._home),
             "public_key": self._keys.public,
             "secret_key": self._keys.secret,
+            "compared": self._compared,
             **self._connection,
         }
         with (self._home / "host.log").open("ab") as log, _sigterm_blocked():

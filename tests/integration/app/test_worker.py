@@ -9,14 +9,13 @@ import sys
 
 import pytest
 
-from lander.actors.host.bits_process import ComputedBits
-from lander.app import client, same_bits
+from lander.app import client
 from lander.cli.main import main
 from lander.home import address
 from lander.home.layout import statistics_path
+from lander.protocol import events as e
 from lander.store.log.reader import Reader
 from lander.store.records.run_record import Record
-from tests import hooks
 from tests.support.command_line import TINY
 from tests.support.live_home import LiveHome, experiment
 
@@ -29,7 +28,6 @@ def head(tmp_path_factory):
     """A home whose supervisor listens for workers."""
     live = LiveHome(tmp_path_factory.mktemp("head") / "home")
     client.stay(live.home, client.Listening("127.0.0.1:0"))
-    same_bits.record(live.home)
     try:
         yield live
     finally:
@@ -71,7 +69,7 @@ def hosts(head, cli):
 
 @pytest.mark.timeout(300)  # two cold starts of a host, and of a supervisor
 def test_a_run_on_a_worker_has_the_bits_of_one_on_the_supervisors_machine_and_the_worker_keeps_its_identity(
-    head, tmp_path, cli, token_file, monkeypatch
+    head, tmp_path, cli, token_file
 ):
     at_home = head.carry_out(experiment("here", PPO, training_steps=256, **HOW))
     worker = start_worker(head, tmp_path / "w", "--token-file", str(token_file))
@@ -100,7 +98,6 @@ def test_a_run_on_a_worker_has_the_bits_of_one_on_the_supervisors_machine_and_th
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(60) == 0
         head.wait(lambda: hosts(head, cli)["far"]["state"] == "offline", "it to have left")
-        hooks.install(monkeypatch, trusted_bits="worker")
         again = start_worker(head, tmp_path / "w")
         try:
             head.wait(lambda: hosts(head, cli)["far"]["state"] == "online", "it to be back")
@@ -154,23 +151,50 @@ def test_without_a_token_or_with_another_shared_home_nothing_is_begun(head, tmp_
     assert "far" not in hosts(head, cli) or hosts(head, cli)["far"]["state"] == "revoked"
 
 
-def test_a_machine_with_other_bits_or_other_libraries_is_not_let_in(head, tmp_path, cli, token_file, monkeypatch):
-    shared = ("--token-file", token_file, "--shared", head.home)
+@pytest.mark.timeout(300)  # the operations are computed twice, and hosts start cold
+def test_a_run_goes_on_with_other_bits_only_where_that_is_asked_for_and_then_all_say_so(
+    head, tmp_path, cli, token_file, monkeypatch
+):
     monkeypatch.setenv("ATEN_CPU_CAPABILITY", "default")
-    other = refused(head, tmp_path, cli, *shared)[1]
-    assert "other bits than the supervisor's" in other
-    assert "unset ATEN_CPU_CAPABILITY" in other
-    recorded = (head.home / "bits.json").read_text()
-    known = json.loads(recorded)["classes"][0]
-    version = known["versions"]["torch"]
-    monkeypatch.setattr(same_bits, "compute_bits", lambda: ComputedBits(**known))  # once is enough
+    odd = start_worker(head, tmp_path / "w", "--token-file", str(token_file), "--labels", "odd,slow")
+    monkeypatch.delenv("ATEN_CPU_CAPABILITY")
+    settings = {"training_steps": 6_400, "hosts": {"labels": ["odd"]}}
     try:
-        (head.home / "bits.json").write_text(recorded.replace(version, "1.0.0"))
-        assert f"torch {version} here, 1.0.0 there" in refused(head, tmp_path, cli, *shared)[1]
-        (head.home / "bits.json").unlink()
-        assert "lander-ctl up --listen" in refused(head, tmp_path, cli, *shared)[1]
+        head.submit(experiment("moved", PPO, **settings))
+        assert "waiting for a host with the label odd" in cli("status", "moved", "--home", head.home)[1]
+        head.wait(lambda: head.run("moved/baseline/0")["step"] > 0, "it to train")
+        assert head.run("moved/variant/0")["state"] == "queued"
+        odd.send_signal(signal.SIGTERM)
+        assert odd.wait(90) == 0
+        found = hosts(head, cli)
+        assert found["far"]["labels"] == ["odd", "slow"]
+        assert found["local"]["bits"] != found["far"]["bits"] != ""
+        text = cli("hosts", "--home", head.home)[1]
+        assert found["far"]["bits"][:6] in text
+        assert "far: computes other bits than this machine: x86_64 with DEFAULT" in text
+
+        head.submit(experiment("moved", PPO, **settings | {"hosts": {}}))
+        said = cli("status", "moved", "--home", head.home)[1]
+        assert "baseline/0 waits for a host that computes the same bits as far, where it has trained" in said
+        assert "variant/0 waits for a host that computes the same bits as far, where moved/baseline/0 has trained" in said
+        shown = json.loads(cli("status", "moved", "--json", "--home", head.home)[1])["experiments"][0]["runs"][0]
+        assert (shown["state"], shown["host"]) == ("queued", "far")
+        assert shown["waits_for"] == "a host that computes the same bits as far, where it has trained"
+
+        head.submit(experiment("moved", PPO, **settings | {"hosts": {}, "other_hardware": "warn"}))
+        first, second = head.wait_ended("moved")["runs"]
+        assert (first["state"], first["host"], first["resume"]) == ("completed", "local", "other_bits")
+        assert (second["state"], second["host"], second["resume"]) == ("completed", "local", "fresh")
+        (warning,) = head.events("moved/baseline/0", e.WarningRaised.kind)
+        assert warning.message == "goes on on local, which computes other bits than far: from here on it is not bit-exact"
+        assert (
+            "computes other bits, and are not what an undisturbed run is: baseline/0"
+            in cli("report", "moved", "--home", head.home)[1]
+        )
+        assert "completed (other bits)" in cli("status", "moved", "--home", head.home)[1]
     finally:
-        (head.home / "bits.json").write_text(recorded)
+        end(odd)
+        cli("hosts", "revoke", "far", "--home", head.home)
 
 
 def installed(directory, content):
@@ -246,7 +270,7 @@ def test_a_token_that_others_can_read_or_that_is_none_is_refused(head, tmp_path,
 def test_a_token_says_the_whole_command_that_uses_it(head, cli):
     code, _, err = cli("token", "--home", head.home)
     assert code == 0
-    assert f"lander-ctl worker {listens(head)} --token-file FILE --shared DIR" in err
+    assert f"lander-ctl worker {listens(head)} --token-file FILE" in err
 
 
 def test_a_supervisor_that_listens_for_nobody_makes_no_token(shared_home, cli):
@@ -259,6 +283,11 @@ def test_the_home_of_a_supervisor_is_not_that_of_a_worker(head, cli, token_file)
     code, _, err = cli("worker", listens(head), "--home", head.home, "--token-file", token_file, "--shared", head.home)
     assert code == 2
     assert "is the home of a supervisor" in err
+
+
+@pytest.mark.parametrize("labels", ["a b", "a,,b", ",".join(map(str, range(33)))])
+def test_labels_that_are_none_are_refused(cli, labels):
+    assert "--labels" in cli("worker", "head:1", "--labels", labels)[2]
 
 
 @pytest.mark.parametrize("where", ["head", "head:0", ":1", "head:99999", "he ad:1"])

@@ -190,7 +190,7 @@ def finished(shared_home, tmp_path_factory):
 
 RUN_FIELDS = (
     "id arm seed state phase cause step total_steps percent steps_per_second eta_seconds episodes mean_return attempt resume"
-    " host device pid checkpoint resources replay"
+    " host device pid checkpoint resources replay waits_for"
 )
 
 

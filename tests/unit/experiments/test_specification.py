@@ -375,6 +375,42 @@ def test_a_shape_that_means_nothing_is_refused_with_the_place(data):
     assert ": " in message
 
 
+def test_wishes_for_hosts_are_settings_of_the_experiment_that_each_arm_may_add_to():
+    form = {**SHORT_FORM, "hosts": {"labels": ["b", "a", "b"]}, "other_hardware": "warn"}
+    form["variants"] = {"v": {"hosts": {"gpu": True}}, "w": {"hosts": {"labels": []}}}
+    wanted = recorded(form)
+    assert {name: (each.gpu, each.labels) for name, each in wanted.hosts.items()} == {
+        "baseline": (False, ("a", "b")),
+        "v": (True, ("a", "b")),
+    }
+    assert wanted.other_hardware == "warn"
+    assert wanted.wishes("w") == wanted.wishes("nobody")
+    assert recorded(as_written(wanted)) == wanted
+    assert recorded(yaml.safe_load(experiment_file(wanted))).hosts == wanted.hosts
+
+
+def test_who_wishes_for_nothing_has_the_same_experiment_as_before():
+    plain, same = recorded(SHORT_FORM), recorded({**SHORT_FORM, "hosts": {"gpu": False}, "other_hardware": "wait"})
+    assert digest(plain) == digest(same)
+    assert (same.hosts, same.other_hardware) == ({}, None)
+    assert digest(recorded({**SHORT_FORM, "other_hardware": "warn"})) != digest(plain)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"hosts": {"labels": ["a b"]}},
+        {"hosts": {"gpu": "yes"}},
+        {"hosts": {"label": "a"}},
+        {"hosts": {"labels": [f"l{number}" for number in range(33)]}},
+        {"other_hardware": "go"},
+    ],
+)
+def test_wishes_that_mean_nothing_are_refused(more):
+    with pytest.raises(ValidationError):
+        recorded({**SHORT_FORM, **more})
+
+
 def test_importing_the_model_imports_nothing_heavy():
     code = "import sys, lander.protocol.experiment, lander.experiments.parsing; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()

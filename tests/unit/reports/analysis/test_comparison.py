@@ -452,6 +452,23 @@ def test_runs_that_could_not_go_on_exactly_are_named(tmp_path):
     ]
 
 
+def test_runs_that_went_on_with_other_bits_are_named_and_the_seeds_that_did_not_train_with_the_same(tmp_path):
+    """Even where the last of their attempts went on exactly."""
+    queued_experiment(tmp_path)
+    moved = attempt(2, episode(8), from_step=4, from_episode=1, resume="other_bits")
+    exact = attempt(3, episode(9), from_step=8, from_episode=2, cause="completed")
+    write_log(tmp_path, *attempt(1, episode(4)), *moved, *exact, batch_of(RUN, e.RunCompleted()))
+    placed = batch_of(OTHER, e.AttemptStarted(epoch=1, host="far", cpu=0, bits="b" * 12))
+    _, *rest = attempt(1, episode(4), run=OTHER, cause="completed")
+    write_log(tmp_path, placed, *rest, batch_of(OTHER, e.RunCompleted()))
+    with Reader(tmp_path) as reader:
+        caveats = findings(reader, "x").caveats
+    assert [caveat for caveat in caveats if "bits" in caveat] == [
+        "these went on on a machine that computes other bits, and are not what an undisturbed run is: baseline/0 (completed)",
+        "the runs of seed 0 trained on machines that compute different bits: they differ in more than their arms",
+    ]
+
+
 @pytest.mark.parametrize("scheduled", [True, False])
 def test_what_an_extension_means_for_a_schedule_is_told(tmp_path, scheduled):
     rate = {"hyperparameters": {"learning_rate": "lin_3e-4" if scheduled else 3e-4}}

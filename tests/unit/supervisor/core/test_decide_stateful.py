@@ -21,12 +21,12 @@ from lander.protocol import events as e
 from lander.protocol.lifecycle import ImpossibleTransitionError
 from lander.store.log.event_store import batch_of
 from lander.store.writers.memory_store import MemoryEventStore
-from lander.supervisor.core import attempts, placement, silent_hosts, standing
+from lander.supervisor.core import attempts, pairs, placement, silent_hosts, standing
 from lander.supervisor.core import decide as core
 from lander.supervisor.core import fold as folding
 from lander.supervisor.core.decide import Decision, Drain, HostGone, HostSilent, LimitReached, Stalled, Tick, decide
 from lander.supervisor.core.fold import evolve, fold
-from lander.supervisor.core.placement import Slot
+from lander.supervisor.core.placement import Placement, Slot
 from lander.supervisor.core.restart_policy import FailureOutcome
 from lander.supervisor.core.standing import ExperimentStanding
 from lander.supervisor.core.state import State
@@ -38,6 +38,7 @@ from tests.support.decision_invariants import (
     effects_speak_of_the_log,
     experiments_end_with_their_runs,
     no_slot_is_idle_without_need,
+    nothing_goes_on_elsewhere_in_silence,
     nothing_is_placed_where_it_cannot_train,
     retries_are_bounded,
     what_is_over_stays_over,
@@ -48,6 +49,7 @@ from tests.support.recorded import recorded
 MAX_RETRIES = 1
 NAMES = ("x", "y")
 OTHER = "other"
+CLASSES = ("a" * 12, "b" * 12)
 PICK = st.integers(0, 30)
 KILLED = {"signal": "SIGKILL"}
 EXITS = st.sampled_from(
@@ -97,6 +99,7 @@ class Supervision(RuleBasedStateMachine):
     def tell(self, message, meanwhile=None):
         """Decide, record, check; `meanwhile`, a trainer's word is recorded between the decision and its commit."""
         self.timers.observe(self.state, self.now, wall := self.now + self.clock_error)
+        log = list(self.store.events)
         decision = core.decide(self.state, message, wall, self.timers, self.leaving)
         if meanwhile is not None:
             self._append(meanwhile)
@@ -108,6 +111,7 @@ class Supervision(RuleBasedStateMachine):
             assert decision.answer.error in ("not-found", "conflict")
         effects_speak_of_the_log(decision.effects, self.state, self.store.events)
         experiments_end_with_their_runs(self.state)
+        nothing_goes_on_elsewhere_in_silence(log, decision, self.state.experiments)
         started = [event.host for _, event in decision.events if isinstance(event, e.AttemptStarted)]
         assert not {*self.timers.silence.suspects, *self.timers.room.lacking}.intersection(started)
         if self.leaving:
@@ -155,11 +159,16 @@ class Supervision(RuleBasedStateMachine):
         on_limit=st.sampled_from(["warn", "pause", "stop"]),
         training_steps=st.sampled_from([1000, 1000, 2000]),
         forked_at=st.sampled_from([None, None, 5]),
+        other_hardware=st.sampled_from(["wait", "wait", "warn", "allow"]),
+        hosts=st.sampled_from([{}, {}, {"labels": ["big"]}, {"gpu": True}]),
     )
-    def submit(self, name, seeds, on_failure, mode, device, max_workers, on_limit, training_steps, forked_at):
+    def submit(
+        self, name, seeds, on_failure, mode, device, max_workers, on_limit, training_steps, forked_at, other_hardware, hosts
+    ):
         if self.leaving:  # it would not be listened to
             return
         policies = {"on_failure": on_failure, "on_limit": on_limit, "max_retries": MAX_RETRIES}
+        policies |= {"other_hardware": other_hardware, "hosts": hosts}
         policies["origin"] = forked_at and origin(dict.fromkeys(range(3), checkpoint(forked_at)))
         wanted = experiment(name, seeds=range(seeds), device=device, training_steps=training_steps, **policies)
         execution = execution_with(mode=mode, max_workers=max_workers)
@@ -218,8 +227,10 @@ class Supervision(RuleBasedStateMachine):
         kept=st.lists(st.booleans(), max_size=8),
         strange=PICK,
         name=st.sampled_from([HOST, HOST, OTHER]),
+        bits=st.sampled_from([*CLASSES, CLASSES[0], ""]),
+        labels=st.sampled_from([(), ("big",)]),
     )
-    def host_joins(self, cpus, gpus, again, same_pid, kept, strange, name):
+    def host_joins(self, cpus, gpus, again, same_pid, kept, strange, name, bits, labels):
         """Anew, or again after it lost its connection; with some of the trainers it should have, and perhaps with others."""
         self.pid += not again
         live = [(run.id, attempt.epoch) for run, attempt in self.state.attempts() if attempt.host == name]
@@ -228,11 +239,12 @@ class Supervision(RuleBasedStateMachine):
         alive += old[strange : strange + 1]
         keys = tuple(c.TrainerKey(run=run, epoch=epoch) for run, epoch in alive)
         names = ("GPU",) * gpus
-        self.join(cpus=tuple(range(cpus)), gpus=names, trainers=keys, pid=1 if same_pid else self.pid, name=name)
+        offer = {"cpus": tuple(range(cpus)), "gpus": names, "bits": bits, "labels": labels}
+        self.join(trainers=keys, pid=1 if same_pid else self.pid, name=name, **offer)
 
-    def join(self, pid=1, name=HOST, **offer):
+    def join(self, pid=1, name=HOST, bits=CLASSES[0], **offer):
         self.timers.silence.heard(name, self.now)
-        self.tell(c.JoinHost(name=name, pid=pid, incarnation=f"agent {self.pid}", memory_mb=1.0, **offer))
+        self.tell(c.JoinHost(name=name, pid=pid, incarnation=f"agent {self.pid}", memory_mb=1.0, bits=bits, **offer))
 
     @rule(heard=st.sets(st.sampled_from([HOST, OTHER])), seconds=st.sampled_from([9.0, 121.0, 121.0]), again=st.booleans())
     def hosts_fall_silent(self, heard, seconds, again):
@@ -494,10 +506,12 @@ class Supervision(RuleBasedStateMachine):
     # ------------------------------------------------------------------------------------------------ at the end
 
     def _everything_can_come_to_an_end(self):
-        """With a host that has room for everybody, nothing paused, and trainers that complete, no run is left behind."""
+        """With hosts of each class that have room for everybody, nothing paused, and trainers that complete, no run is left
+        behind."""
         self.leaving = False
         self.pid += 1
-        self.join(cpus=tuple(range(9)), gpus=("GPU",) * 9)
+        for name, bits in zip((HOST, OTHER), CLASSES, strict=True):
+            self.join(cpus=tuple(range(9)), gpus=("GPU",) * 9, name=name, bits=bits, labels=("big",))
         for name in list(self.state.experiments):
             self.tell(c.ResumeTarget(target=name, operator="me@here"))
         for _ in range(20):
@@ -524,29 +538,41 @@ def test_whatever_happens_in_whatever_order(examples):
 # --- negative controls: with a rule broken, the machine must notice ------------------------------------------------------
 
 
-def _everybody_gets_the_first_slot(current, suspects):
-    return next(((Slot(host, host.cpus[0]), None) for host in current.hosts.values() if host.online), (None, None))
+def _everybody_gets_the_first_slot(current, run, need, host):
+    return Placement(run, Slot(current.hosts[host.name], host.cpus[0], 0 if need.cuda else None))
 
 
-def _suspicion_is_forgotten(current, suspects):
-    return FREE_SLOTS(current, ())
+def _suspicion_is_forgotten(slots, need, otherwise, closed):
+    return HOSTS_FOR(slots, need, otherwise, closed._replace(silent=0))
 
 
-def _what_a_host_lacks_is_forgotten(slots, needs):
-    return FREE_SLOTS(slots._state, slots._closed)
+def _bits_are_forgotten(slots, need, otherwise, closed):
+    return HOSTS_FOR(slots, need._replace(bits=""), otherwise, closed)
+
+
+def _labels_are_forgotten(slots, need, otherwise, closed):
+    return HOSTS_FOR(slots, need._replace(labels=()), otherwise, closed)
+
+
+def _what_a_host_lacks_is_forgotten(slots, need, otherwise, closed):
+    return HOSTS_FOR(slots, need._replace(code=""), otherwise, closed)
 
 
 def _deciding_as_if_it_stayed(current, message, now, timers, leaving):
     return decide(current, message, now, timers)
 
 
-FREE_SLOTS = placement._free_slots
+HOSTS_FOR = placement.hosts_for
 BROKEN = {
-    "what a host lacks is forgotten": (placement._FreeSlots, "of", _what_a_host_lacks_is_forgotten),
-    "a silent host gets more": (placement, "_free_slots", _suspicion_is_forgotten),
+    "what a host lacks is forgotten": (placement, "hosts_for", _what_a_host_lacks_is_forgotten),
+    "a silent host gets more": (placement, "hosts_for", _suspicion_is_forgotten),
+    "a run goes on with other bits and nobody is told": (placement, "hosts_for", _bits_are_forgotten),
+    "a run goes on with other bits without a warning": (core, "on_other_hardware", lambda *_: "!"),
+    "seeds are kept on no class": (pairs, "_decided", lambda kept, keys: ""),
+    "wishes are forgotten": (placement, "hosts_for", _labels_are_forgotten),
     "a silent host is given up for nothing": (silent_hosts, "may_be_given_up", lambda current, timers, host: True),
     "a silent host is never given up": (silent_hosts, "may_be_given_up", lambda current, timers, host: False),
-    "slots are given twice": (placement, "_free_slots", _everybody_gets_the_first_slot),
+    "slots are given twice": (placement, "_placed", _everybody_gets_the_first_slot),
     "a supervisor that leaves starts what waits": (core, "decide", _deciding_as_if_it_stayed),
     "superseded checkpoints are offered": (folding, "still_counts", lambda step, from_step: True),
     "checkpoints are offered without end": (folding, "KEPT_CHECKPOINTS", 99),

@@ -1,14 +1,11 @@
 """The index of free slots says what a scan of all hosts and attempts would say, whatever has happened."""
 
-from itertools import combinations
-
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lander.protocol import events as e
 from lander.supervisor.core.fold import evolve
-from lander.supervisor.core.placement import _free_slots
+from lander.supervisor.core.needs import Need
 from lander.supervisor.core.slots import HostSlots, Slots, Taken
 from lander.supervisor.core.state import State
 from tests.support.histories import experiment, submitted
@@ -16,7 +13,15 @@ from tests.support.histories import experiment, submitted
 HOSTS = ("a", "b", "c")
 RUNS = [run.id for name in ("x", "y") for run in experiment(name).runs]
 CHANGES = st.one_of(
-    st.tuples(st.just("join"), st.sampled_from(HOSTS), st.permutations(range(3)), st.integers(0, 3), st.integers(0, 2)),
+    st.tuples(
+        st.just("join"),
+        st.sampled_from(HOSTS),
+        st.permutations(range(3)),
+        st.integers(0, 3),
+        st.integers(0, 2),
+        st.sampled_from(["", "a" * 12, "b" * 12]),
+        st.sets(st.sampled_from(["big", "new"])),
+    ),
     st.tuples(st.just("go"), st.sampled_from(HOSTS)),
     st.tuples(st.just("start"), st.sampled_from(RUNS), st.sampled_from(HOSTS), st.integers(0, 3), st.integers(0, 2)),
     st.tuples(st.just("end"), st.sampled_from(RUNS)),
@@ -24,26 +29,36 @@ CHANGES = st.one_of(
 )
 
 
-def scanned(state, suspects):
-    """The first free slot and the first with a GPU, found by looking at every host and every attempt."""
+NEEDS = [
+    Need("", cuda, gpu, labels)
+    for cuda in (False, True)
+    for gpu in (False, True)
+    for labels in ((), ("big",), ("big", "new"), ("unheard of",))
+]
+
+
+def scanned(state, need):
+    """The hosts with a free slot for a need and those with any, found by looking at every host and every attempt."""
     live = [run.attempt for run in state.runs.values() if run.attempt is not None]
-    plain = None
+    free, present = [], []
     for host in state.hosts.values():
         here = [attempt for attempt in live if attempt.host == host.name]
         cpus = [cpu for cpu in host.cpus if cpu not in {each.cpu for each in here}]
         gpus = [gpu for gpu in range(len(host.gpus)) if gpu not in {each.gpu for each in here}]
-        if host.online and host.name not in suspects and cpus:
-            plain = plain or (host, cpus[0], None)
-            if gpus:
-                return plain, (host, cpus[0], gpus[0])
-    return plain, None
+        wished = set(need.labels) <= set(host.labels) and (host.gpus or not (need.gpu or need.cuda))
+        if host.online and host.cpus and wished:
+            present.append(host.name)
+            if cpus and (gpus or not need.cuda):
+                free.append((host.name, cpus))
+    return free, present
 
 
 def events_of(state, epochs, change):
     """What of a change is possible now, as events."""
     match change:
-        case ("join", host, cpus, cores, gpus) if ("host:c", host) != (next(iter(state.quarantined), ""), "c"):
-            yield f"host:{host}", e.HostJoined(pid=1, cpus=tuple(cpus)[:cores], gpus=("GPU",) * gpus, memory_mb=1.0)
+        case ("join", host, cpus, cores, gpus, bits, labels) if ("host:c", host) != (next(iter(state.quarantined), ""), "c"):
+            offer = {"cpus": tuple(cpus)[:cores], "gpus": ("GPU",) * gpus, "bits": bits, "labels": tuple(labels)}
+            yield f"host:{host}", e.HostJoined(pid=1, memory_mb=1.0, **offer)
         case ("go", host):
             yield f"host:{host}", e.HostLost(detail="?")
         case ("start", run, host, cpu, gpu) if host in state.hosts and run in state.runs and not state.runs[run].live:
@@ -61,15 +76,21 @@ def test_the_index_always_equals_the_scan(changes):
     state, epochs, gone = State(), {}, set()
     for name in ("x", "y"):
         state = evolve(state, e.Recorded(0, name, e.SUPERVISOR, 0, 1, submitted(experiment(name))))
-    for change in [*(("join", host, (0, 1), 2, 1) for host in HOSTS), *changes]:
+    for change in [*(("join", host, (0, 1), 2, 1, "", ()) for host in HOSTS), *changes]:
         for stream, event in events_of(state, epochs, change):
             if stream in gone:  # a host of which an event cannot be read gets another place when it joins again
                 continue
             gone |= {stream} if isinstance(event, e.Unreadable) else set()
             state = evolve(state, e.Recorded(0, stream, e.SUPERVISOR, 0, 1, event))
-        for number in range(len(HOSTS) + 1):
-            for suspects in combinations(HOSTS, number):
-                assert _free_slots(state, suspects) == scanned(state, suspects)
+        slots = state.slots
+        for need in NEEDS:
+            free, present = scanned(state, need)
+            assert [(host.name, host.free_cpus) for host in slots.members(slots.free(need))] == free
+            assert [host.name for host in slots.members(slots.present(need))] == present
+        for key in ("a" * 12, "b" * 12, "label:big", "host:b", "host:nobody"):
+            assert {host.name for host in slots.members(slots.group(key))} == {
+                host.name for host in state.hosts.values() if key in host.groups
+            }
         live = {(run.id, run.attempt.epoch) for run in state.runs.values() if run.attempt is not None}
         assert {(taken.run, taken.epoch) for taken in state.slots.all_taken()} == live
 
@@ -88,8 +109,7 @@ def test_what_a_change_costs_does_not_grow_with_the_number_of_hosts():
     assert list(changed.changed_since(changed)) == []
 
 
-@pytest.mark.parametrize("with_gpu", [True, False])
-def test_a_host_that_is_not_known_is_no_reason_to_leave_another_out(with_gpu):
+def test_a_host_that_is_not_known_is_in_no_set():
     slots = Slots().offered("a", (0,), 1)
-    assert [host.name for host in slots.open_hosts(["nobody"], with_gpu=with_gpu)] == ["a"]
-    assert list(slots.open_hosts(["a"], with_gpu=with_gpu)) == []
+    assert [host.name for host in slots.members(slots.named(["nobody", "a", "a"]))] == ["a"]
+    assert list(slots.members(slots.named(["nobody"]))) == []

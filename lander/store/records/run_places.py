@@ -1,0 +1,51 @@
+"""On which hosts, and with which bits, the runs of an experiment have trained."""
+
+from typing import Final, NamedTuple
+
+from lander.protocol.events import AttemptStarted
+from lander.protocol.experiment import RunKey
+from lander.protocol.wire import read_event
+from lander.store.log.reader import Reader
+from lander.store.log.schema import CONSEQUENTIAL
+
+_ATTEMPTS: Final = (
+    "SELECT s.name, e.kind, e.body"
+    " FROM progress p CROSS JOIN streams s ON s.name = p.run CROSS JOIN events e ON e.stream = s.id"
+    f" WHERE p.experiment = ? AND e.producer = 0 AND e.{CONSEQUENTIAL} AND e.kind = '{AttemptStarted.kind}'"
+    " ORDER BY e.position"
+)
+
+_TRAINED: Final = "SELECT run, trained FROM progress WHERE experiment = ?"
+
+
+class RunPlace(NamedTuple):
+    """Where an attempt was placed: the host, and the class of bits that it said; empty if it was not compared."""
+
+    host: str
+    bits: str
+
+    def same_bits(self, other: "RunPlace") -> bool:
+        """Whether both are known to compute the same: one machine does, and so does one class."""
+        return self.host == other.host if not (self.bits and other.bits) else self.bits == other.bits
+
+
+def attempts(reader: Reader, experiment: str) -> dict[tuple[str, int], RunPlace]:
+    """The place of each attempt of an experiment, by run and number, in the order in which they started."""
+    found = {}
+    for run, kind, body in reader.connection.execute(_ATTEMPTS, (experiment,)).fetchall():
+        event = read_event(kind, body)
+        if isinstance(event, AttemptStarted):
+            found[run, event.epoch] = RunPlace(event.host, event.bits)
+    return found
+
+
+def seeds_apart(reader: Reader, experiment: str) -> list[int]:
+    """The seeds of which runs have trained with different bits."""
+    trained = dict(reader.connection.execute(_TRAINED, (experiment,)).fetchall())
+    first: dict[tuple[int, str], RunPlace] = {}
+    apart: dict[int, None] = {}
+    for (run, epoch), place in attempts(reader, experiment).items():
+        key = RunKey.parse(run)
+        if trained.get(run) == epoch and not place.same_bits(first.setdefault((key.seed, key.task), place)):
+            apart[key.seed] = None
+    return sorted(apart)

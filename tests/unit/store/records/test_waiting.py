@@ -1,0 +1,106 @@
+"""What queued runs are said to wait for: from a log written by hand."""
+
+import pytest
+
+from lander.protocol import events as e
+from lander.store.log.event_store import batch_of
+from lander.store.log.reader import Reader
+from lander.store.projections.status import status
+from lander.store.records.run_places import seeds_apart
+from lander.store.records.waiting import waiting
+from tests.support.histories import checkpoint
+from tests.support.written_homes import OTHER, RUN, queued_experiment, write_log
+
+CLASS, ANOTHER = "a" * 12, "b" * 12
+AS_FAR = "a host that computes the same bits as far, where"
+
+
+def joined(name, bits=CLASS, cpus=1, **offer):
+    offer = {"gpus": (), "memory_mb": 1.0, "bits": bits, "cpus": tuple(range(cpus))} | offer
+    return batch_of(e.host_stream(name), e.HostJoined(pid=1, **offer))
+
+
+def trained(run=RUN, host="far", bits=CLASS, epoch=1, *, over=True, step=10):
+    """An attempt that trained and left a checkpoint."""
+    yield batch_of(run, e.AttemptStarted(epoch=epoch, host=host, cpu=0, bits=bits))
+    began = e.TrainingStarted(epoch=epoch, pid=1, n_envs=1, device="cpu")
+    yield batch_of(run, began, *([checkpoint(step)] if step else []), producer=epoch)
+    if over:
+        yield batch_of(run, e.AttemptEnded(epoch=epoch, cause="preempted"), e.RunQueued())
+
+
+def gone(name):
+    return batch_of(e.host_stream(name), e.HostLeft())
+
+
+def told(home):
+    with Reader(home) as reader:
+        return waiting(reader, "x")
+
+
+def test_a_run_waits_for_its_class_and_the_other_of_its_seed_with_it(tmp_path):
+    queued_experiment(tmp_path)
+    write_log(tmp_path, joined("local", ANOTHER, 2), joined("far"), *trained(), gone("far"))
+    assert told(tmp_path) == {RUN: f"{AS_FAR} it has trained", OTHER: f"{AS_FAR} {RUN} has trained"}
+    with Reader(tmp_path) as reader:
+        (shown,) = status(reader)["experiments"]
+    assert shown["waiting_for"] == "hosts that fit"
+    assert [run["why"] for run in shown["runs"]] == [f"{AS_FAR} it has trained", f"{AS_FAR} {RUN} has trained"]
+    write_log(tmp_path, joined("even"))
+    assert told(tmp_path) == {}
+
+
+def test_if_all_slots_of_its_class_are_taken_it_waits_for_one_of_them(tmp_path):
+    queued_experiment(tmp_path)
+    write_log(tmp_path, joined("local", ANOTHER, 2), joined("far"), *trained(over=False))
+    assert told(tmp_path) == {OTHER: f"a slot on {AS_FAR} {RUN} trains"}
+
+
+def test_what_left_nothing_behind_binds_nobody(tmp_path):
+    queued_experiment(tmp_path)
+    write_log(tmp_path, joined("local", ANOTHER, 2), joined("far"), *trained(step=0), gone("far"))
+    assert told(tmp_path) == {}
+
+
+@pytest.mark.parametrize("rule", ["warn", "allow"])
+def test_a_run_that_may_go_on_elsewhere_waits_for_no_class(tmp_path, rule):
+    queued_experiment(tmp_path, other_hardware=rule)
+    write_log(tmp_path, joined("local", ANOTHER, 2), joined("far"), *trained(), gone("far"))
+    assert told(tmp_path) == {}
+
+
+def test_a_host_that_computes_otherwise_by_now_is_said_to_have_done_so(tmp_path):
+    queued_experiment(tmp_path)
+    write_log(tmp_path, joined("local", CLASS), joined("far"), gone("far"), *trained(host="local"), joined("local", ANOTHER))
+    assert told(tmp_path)[RUN] == "a host that computes the same bits as local did, where it has trained"
+
+
+@pytest.mark.parametrize(
+    ("wishes", "device", "said"),
+    [
+        ({"labels": ["big"]}, "cpu", "a host with the label big"),
+        ({"labels": ["new", "big"]}, "cpu", "a host with the labels big, new"),
+        ({"gpu": True, "labels": ["big"]}, "cpu", "a host with a GPU and with the label big"),
+        ({"gpu": True}, "cpu", "a host with a GPU"),
+    ],
+)
+def test_a_wish_that_no_host_fulfils_is_named_also_where_there_is_one_host(tmp_path, wishes, device, said):
+    queued_experiment(tmp_path, hosts=wishes, device=device)
+    write_log(tmp_path, joined("local", labels=("small",)))
+    assert told(tmp_path) == {RUN: said, OTHER: said}
+    write_log(tmp_path, joined("far", labels=("big", "new"), gpus=("GPU",)))
+    assert told(tmp_path) == {}
+
+
+def test_a_wish_is_named_also_before_any_host_is_there(tmp_path):
+    queued_experiment(tmp_path, hosts={"labels": ["big"]})
+    assert told(tmp_path)[RUN] == "a host with the label big"
+
+
+def test_seeds_of_which_runs_trained_with_different_bits_are_found(tmp_path):
+    queued_experiment(tmp_path, seeds=[0, 1])
+    write_log(
+        tmp_path, *trained(bits=""), *trained("x/v/0", bits=CLASS), *trained("x/baseline/1"), *trained("x/v/1", "odd", ANOTHER)
+    )
+    with Reader(tmp_path) as reader:
+        assert seeds_apart(reader, "x") == [1]
