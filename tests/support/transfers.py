@@ -162,7 +162,7 @@ class Cable:
 
     async def _pass(self, reader, writer, direction):
         with contextlib.suppress(OSError):
-            while data := await reader.read(16 << 10):
+            while data := await reader.read(64 << 10):
                 if self._rate is not None:
                     await self._hold_back(direction, len(data))
                 setattr(self, direction, getattr(self, direction) + len(data))

@@ -10,7 +10,7 @@ from tests.support.peers import new_keys, until
 from tests.support.transfers import Cable, file_of, holds, partial_path, serving, transfer_of
 
 SIZE = 24 << 20
-RATE = 24 << 20
+RATE = 16 << 20  # slow enough that a busy machine writes what has arrived before it is killed
 CLIENT = """
 import asyncio, json, sys
 from pathlib import Path
@@ -91,6 +91,7 @@ async def test_a_worker_that_is_killed_in_the_middle(tmp_path, keys):
     assert_little_twice(cable.up)
 
 
+@pytest.mark.long
 async def test_a_server_without_its_supervisor_ends_and_keeps_what_arrived(tmp_path, keys):
     sha256, path = file_of(tmp_path / "there", SIZE)
     async with (
@@ -121,6 +122,7 @@ async def test_the_same_content_comes_from_one_source_and_both_are_told(tmp_path
     assert_little_twice(one.up + other.up)
 
 
+@pytest.mark.long
 async def test_where_one_source_is_gone_the_next_goes_on(tmp_path, keys):
     sha256, path = file_of(tmp_path / "there", SIZE)
     async with (
