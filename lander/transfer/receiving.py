@@ -9,16 +9,15 @@ import errno
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from enum import Enum, auto
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from lander.home.clock import elapsed
 from lander.home.partial_artifact import PartialArtifact, has_artifact
 from lander.protocol.transfer import Chunk, TransferMessage, Want
 from lander.transfer.backoff import Backoff
-from lander.transfer.window import Bucket, Window, fair_size
+from lander.transfer.sources import Incoming, Outcome, Request, Source
+from lander.transfer.window import Bucket, fair_size
 
 LOG: Final = logging.getLogger(__name__)
 MAX_OPEN: Final = 8
@@ -35,49 +34,6 @@ _DISK: Final = ""
 """The name of the pauses of all files: no file is called so."""
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
 """What concerns every file."""
-
-
-class _Outcome(Enum):
-    LANDED = auto()
-    LEFT = auto()
-    """Its source is gone, or has it no more: what there is of it is kept."""
-    DAMAGED = auto()
-    """Its source sent something else."""
-    MIXED = auto()
-    """It is not what its name says, and its beginning came from somewhere else."""
-
-
-class _Request(NamedTuple):
-    length: int
-    at: float
-
-
-@dataclass(slots=True, eq=False)
-class _Incoming:
-    """A file that is being received."""
-
-    sha256: str
-    size: int
-    source: "_Source"
-    expected: int = 0
-    """Where the next piece to arrive begins."""
-    next: int | None = None
-    """Where the next piece to ask for begins; None until the file is open."""
-    pieces: asyncio.Queue[bytes | None] = field(default_factory=asyncio.Queue)
-    """What arrived and is not written yet; None ends it early."""
-
-
-@dataclass(slots=True, eq=False)
-class _Source:
-    """One that offers files."""
-
-    name: str
-    window: Window = field(default_factory=Window)
-    wanted: dict[str, int] = field(default_factory=dict)
-    """The files that it offers and that are not here, with their sizes."""
-    requests: dict[tuple[str, int], _Request] = field(default_factory=dict)
-    incoming: list[_Incoming] = field(default_factory=list)
-    reachable: bool = True
 
 
 class Receiving:
@@ -100,9 +56,9 @@ class Receiving:
         self._landed = landed
         self._refused = refused
         self._rate = rate
-        self._sources: dict[str, _Source] = {}
-        self._turns: deque[_Source] = deque()
-        self._files: dict[str, _Incoming] = {}
+        self._sources: dict[str, Source] = {}
+        self._turns: deque[Source] = deque()
+        self._files: dict[str, Incoming] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._backoff = Backoff()
         self._timer: asyncio.TimerHandle | None = None
@@ -191,18 +147,18 @@ class Receiving:
             self._fair, self._fair_at = fair_size(windows), now
         return self._fair
 
-    def _source(self, name: str) -> _Source:
+    def _source(self, name: str) -> Source:
         if name not in self._sources:
-            self._sources[name] = _Source(name)
+            self._sources[name] = Source(name)
             self._turns.append(self._sources[name])
         return self._sources[name]
 
-    def _void(self, source: _Source) -> None:
+    def _void(self, source: Source) -> None:
         for request in source.requests.values():
             source.window.landed(request.length)
         source.requests.clear()
 
-    def _leave(self, files: Iterable[_Incoming]) -> None:
+    def _leave(self, files: Iterable[Incoming]) -> None:
         for incoming in files:
             incoming.next = None
             incoming.pieces.put_nowait(None)
@@ -231,7 +187,7 @@ class Receiving:
                 under_way += length
             self._turns.rotate(-1)
 
-    def _to_ask(self, source: _Source, now: float) -> _Incoming | None:
+    def _to_ask(self, source: Source, now: float) -> Incoming | None:
         """The file of which this source is to be asked for a piece; None if there is none now."""
         if not source.reachable:
             return None
@@ -241,21 +197,21 @@ class Receiving:
             return None
         return next((each for each in source.incoming if each.next is not None and each.next < each.size), None)
 
-    def _begin(self, source: _Source, now: float) -> None:
+    def _begin(self, source: Source, now: float) -> None:
         under_way = {sha256 for sha256, _ in source.requests}
         for sha256, size in source.wanted.items():
             if len(source.incoming) >= MAX_OPEN:
                 return
             if sha256 not in self._files and sha256 not in under_way and not self._backoff.paused(sha256, now):
-                incoming = self._files[sha256] = _Incoming(sha256, size, source)
+                incoming = self._files[sha256] = Incoming(sha256, size, source)
                 source.incoming.append(incoming)
                 task = asyncio.create_task(self._receive(incoming), name=f"receive {sha256[:8]}")
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
 
-    def _ask(self, source: _Source, incoming: _Incoming, length: int, now: float) -> None:
+    def _ask(self, source: Source, incoming: Incoming, length: int, now: float) -> None:
         offset = incoming.next or 0
-        source.requests[incoming.sha256, offset] = _Request(length, now)
+        source.requests[incoming.sha256, offset] = Request(length, now)
         source.window.asked(length)
         incoming.next = offset + length
         if not self._send(source.name, Want(sha256=incoming.sha256, offset=offset, length=length)):
@@ -268,20 +224,20 @@ class Receiving:
 
     # ------------------------------------------------------------------------------------------------ writing
 
-    async def _receive(self, incoming: _Incoming) -> None:
+    async def _receive(self, incoming: Incoming) -> None:
         try:
             outcome = await self._write(incoming)
         except OSError as error:
-            outcome = _Outcome.LEFT
+            outcome = Outcome.LEFT
             self._failed(incoming, error)
         finally:
             self._end(incoming)
         self._conclude(incoming, outcome)
         self.pump()
 
-    async def _write(self, incoming: _Incoming) -> _Outcome:
+    async def _write(self, incoming: Incoming) -> Outcome:
         if await asyncio.to_thread(has_artifact, self._home, incoming.sha256, incoming.size):
-            return _Outcome.LANDED
+            return Outcome.LANDED
         partial = await asyncio.to_thread(PartialArtifact, self._home, incoming.sha256)
         try:
             if partial.offset > incoming.size:
@@ -290,14 +246,14 @@ class Receiving:
             while partial.offset < incoming.size:
                 self.pump()
                 if not await self._write_arrived(incoming, partial):
-                    return _Outcome.LEFT
+                    return Outcome.LEFT
             if await asyncio.to_thread(partial.finish):
-                return _Outcome.LANDED
-            return _Outcome.MIXED if partial.resumed else _Outcome.DAMAGED
+                return Outcome.LANDED
+            return Outcome.MIXED if partial.resumed else Outcome.DAMAGED
         finally:
             partial.close()
 
-    async def _write_arrived(self, incoming: _Incoming, partial: PartialArtifact) -> bool:
+    async def _write_arrived(self, incoming: Incoming, partial: PartialArtifact) -> bool:
         """Write what has arrived; False if nothing more will."""
         pieces = [await incoming.pieces.get()]
         while not incoming.pieces.empty():
@@ -309,7 +265,7 @@ class Receiving:
             incoming.source.window.landed(sum(map(len, data)))
         return len(data) == len(pieces)
 
-    def _failed(self, incoming: _Incoming, error: OSError) -> None:
+    def _failed(self, incoming: Incoming, error: OSError) -> None:
         """Try again later: everything if the disk is full, and else this file."""
         name = _DISK if error.errno in _FULL else incoming.sha256
         known = self._backoff.paused(name, elapsed())
@@ -317,23 +273,23 @@ class Receiving:
         if not known:
             LOG.warning("%s: cannot be written: %s; trying again in %.0f s", incoming.sha256, error, pause)
 
-    def _end(self, incoming: _Incoming) -> None:
+    def _end(self, incoming: Incoming) -> None:
         del self._files[incoming.sha256]
         incoming.source.incoming.remove(incoming)
         while not incoming.pieces.empty():
             incoming.source.window.landed(len(incoming.pieces.get_nowait() or b""))
 
-    def _conclude(self, incoming: _Incoming, outcome: _Outcome) -> None:
+    def _conclude(self, incoming: Incoming, outcome: Outcome) -> None:
         sha256, source = incoming.sha256, incoming.source
-        if outcome is _Outcome.LANDED:
+        if outcome is Outcome.LANDED:
             self._backoff.succeeded(_DISK)
             self._backoff.succeeded(sha256)
             names = [each.name for each in self._turns if each.wanted.pop(sha256, None) is not None]
             self._landed(sha256, names)
-        elif outcome is _Outcome.DAMAGED:
+        elif outcome is Outcome.DAMAGED:
             source.wanted.pop(sha256, None)
             self._refused(source.name, sha256, f"the {incoming.size} bytes that were sent are not what its name says")
-        elif outcome is _Outcome.MIXED:
+        elif outcome is Outcome.MIXED:
             LOG.warning("%s: what there was of it was damaged; it is received from its beginning", sha256)
 
     async def close(self) -> None:

@@ -1817,7 +1817,7 @@ MUTANTS = (
         "pieces are taken that were not asked for",
         "lander/transfer/receiving.py",
         "        if request is None or request.length != len(chunk.data):\n            return False\n",
-        "        request = request or _Request(len(chunk.data), elapsed())\n",
+        "        request = request or Request(len(chunk.data), elapsed())\n",
         ("tests/integration/transfer/test_refusals.py::test_a_flood_ends_with_its_sender_outside_and_the_others_go_on",),
     ),
     Mutant(
