@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
@@ -248,12 +248,18 @@ def stay(home: Path, listening: Listening = NO_OTHER_MACHINE) -> tuple[str, bool
     return accepted.detail, started
 
 
-def ask_starting(home: Path, command: Command) -> tuple[Accepted, bool]:
+def ask_starting(
+    home: Path,
+    command: Command,
+    listening: Listening = NO_OTHER_MACHINE,
+    first: Callable[[bool], object] = lambda started: None,
+) -> tuple[Accepted, bool]:
     """Ask the home's supervisor, started if none serves it; returns its answer, and whether it had to be started.
 
-    One that was started in vain, or for nothing that would go on now, leaves again.
+    One that was started in vain, or for nothing that would go on now, leaves again. `first` is called before it is asked, and
+    told whether it was started for this.
     """
-    accepted, started = _ask_starting(home, command)
+    accepted, started = _ask_starting(home, command, listening, first)
     if started:
         with Reader(home) as reader:
             needed = reader.under_way()
@@ -262,11 +268,14 @@ def ask_starting(home: Path, command: Command) -> tuple[Accepted, bool]:
     return accepted, started
 
 
-def _ask_starting(home: Path, command: Command, listening: Listening = NO_OTHER_MACHINE) -> tuple[Accepted, bool]:
+def _ask_starting(
+    home: Path, command: Command, listening: Listening, first: Callable[[bool], object] = lambda started: None
+) -> tuple[Accepted, bool]:
     deadline = time.monotonic() + LEAVE_SECONDS
     while True:
         started = start(home, listening)
         try:
+            first(started)
             with connected(home) as client:
                 return client.ask(command), started
         except BaseException as error:

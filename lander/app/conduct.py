@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 
 from lander.app import client
 from lander.app.interruption import Interruption
+from lander.app.launchers import NONE, Wanted, have_them_used
 from lander.app.requests import Request
 from lander.home import address
 from lander.home.artifacts import write_artifact
@@ -44,11 +45,12 @@ class UnsupervisedError(LanderError):
     """The supervisor ended, on purpose or not, before the experiment did."""
 
 
-def submit(wanted: Request, home: Path) -> tuple[Accepted, bool]:
+def submit(wanted: Request, home: Path, on: Wanted = NONE) -> tuple[Accepted, bool]:
     """Hand the experiment to the home's supervisor; returns its answer, and whether the supervisor had to be started.
 
-    The same experiment twice is one experiment. A supervisor that was started in vain leaves again. Raises `ConfigurationError`
-    if the experiment is too large to be sent, before anything starts.
+    The same experiment twice is one experiment. A supervisor that was started in vain leaves again. The launchers `on` which it
+    is to train are put to use before. Raises `ConfigurationError` if the experiment is too large to be sent, before anything
+    starts.
     """
     from lander.actors.host.measuring import Gpus
     from lander.supervisor.manifest import manifest
@@ -67,10 +69,14 @@ def submit(wanted: Request, home: Path) -> tuple[Accepted, bool]:
     if wanted.archive is not None:
         client.make_home(home)
         write_artifact(home, wanted.archive)  # before it is recorded, as with checkpoints
-    return client.ask_starting(home, command)
+    if not on.settings:
+        return client.ask_starting(home, command)
+    return client.ask_starting(home, command, on.listening, lambda _: have_them_used(home, on))
 
 
-def conduct(wanted: Request, home: Path, show: Show, tell: Callable[[str], object] = lambda text: None) -> ExperimentStatus:
+def conduct(
+    wanted: Request, home: Path, show: Show, tell: Callable[[str], object] = lambda text: None, on: Wanted = NONE
+) -> ExperimentStatus:
     """Carry an experiment out to its end; `tell` hears what the supervisor has to say of the submission.
 
     The first Ctrl-C (or SIGTERM) stops the experiment and then raises `KeyboardInterrupt`; a second one stops waiting. If the
@@ -82,7 +88,7 @@ def conduct(wanted: Request, home: Path, show: Show, tell: Callable[[str], objec
     name = wanted.experiment.experiment_id
     output = _Output()
     with Interruption(signal.SIGHUP) as interruption:
-        accepted, started = submit(wanted, home)
+        accepted, started = submit(wanted, home, on)
         joined = accepted.under_way and not started  # what a crash left under way goes on because of us
         try:
             if accepted.detail:

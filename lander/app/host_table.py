@@ -19,15 +19,18 @@ from lander.protocol.text import one_line
 from lander.reports.render.text_table import text_table
 from lander.store.log.reader import Reader
 from lander.store.records.hosts import Host, hosts
+from lander.store.records.launchers import launchers
 
 _VERBS: Final[Mapping[str, type[DrainHost | ReopenHost | RevokeHost]]] = dict(
     zip(("drain", "resume", "revoke"), HOSTS, strict=True)
 )
 SILENT_SECONDS: Final = 10.0
 """A host that is there is heard every two seconds."""
-_HEADINGS: Final = ("host", "state", "slots", "GPUs", "memory", "bits", "labels", "version", "trains", "last heard")
-_WORDS: Final = ("host", "state", "bits", "labels", "version", "trains")
-_ONLY_IF_SAID: Final = ("bits", "labels")
+_HEADINGS: Final = (
+    *("host", "state", "slots", "GPUs", "memory", "bits", "labels", "version", "trains", "last heard", "launcher"),
+)
+_WORDS: Final = ("host", "state", "bits", "labels", "version", "trains", "launcher")
+_ONLY_IF_SAID: Final = ("bits", "labels", "launcher")
 _SHOWN_BITS: Final = 6
 """Digits of a class that are shown: enough to tell a few apart."""
 
@@ -41,8 +44,8 @@ def command(home: Path, verb: str, name: str) -> Accepted:
 def as_json(home: Path) -> str:
     """Every host, with all that is known of it."""
     with Reader(home) as reader:
-        found = [_documented(host) for host in hosts(reader)]
-    return json.dumps({"hosts": found})
+        found, known = [_documented(host) for host in hosts(reader)], launchers(reader)
+    return json.dumps({"hosts": found, "launchers": [asdict(each) | {"ended": len(each.ended)} for each in known]})
 
 
 def _documented(host: Host) -> dict[str, object]:
@@ -55,9 +58,10 @@ def _documented(host: Host) -> dict[str, object]:
 def as_text(home: Path) -> str:
     """A table of the hosts, as wide as the terminal."""
     with Reader(home) as reader:
-        found = hosts(reader)
+        found, known = hosts(reader), launchers(reader)
+    remarks = [each.remark for each in known if each.remark]
     if not found:
-        return f"{home}: no host has joined yet"
+        return "\n".join([f"{home}: no host has joined yet", *remarks])
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     columns = zip(_HEADINGS, zip(*map(_cells, found), strict=True), strict=True)
     shown = [(name, *cells) for name, cells in columns if name not in _ONLY_IF_SAID or any(cells)]
@@ -65,7 +69,7 @@ def as_text(home: Path) -> str:
     lines = list(text_table(list(zip(*shown, strict=True)), width, left))
     lines += [f"{host.name}: {one_line(host.detail)}" for host in found if host.detail]
     unfit = [one_line(words) for host in found for words in problems(host)]
-    return "\n".join([*lines, *(wrapped(words, width) for words in (*unfit, *_other_bits(found)))])
+    return "\n".join([*lines, *(wrapped(words, width) for words in (*unfit, *_other_bits(found))), *remarks])
 
 
 def _other_bits(found: Sequence[Host]) -> Iterator[str]:
@@ -100,4 +104,5 @@ def _cells(host: Host) -> tuple[str, ...]:
         host.release,
         ", ".join(host.runs[:3]) + (f" and {len(host.runs) - 3} more" if len(host.runs) > 3 else ""),
         heard,
+        host.launcher,
     )

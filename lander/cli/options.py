@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 from click.core import ParameterSource
 
-from lander.cli.terminal import warn
+from lander.cli.terminal import show, warn
 
 if TYPE_CHECKING:
+    from lander.app.launchers import Wanted
     from lander.app.requests import Request
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -127,6 +128,24 @@ _EXPERIMENT_OPTIONS: Final = (
         help="Episodes of an evaluation (20 if the file gives none); 0 for no evaluation.",
     ),
 )
+
+
+def launcher_options(function: F) -> F:
+    """`--on` and `--workers`; `launchers_from` turns them into the launchers that are wanted."""
+    workers = click.IntRange(0, 100_000)
+    on_help = "Let an engine start workers: local, ssh:HOST,…, or a NAME in lander.toml of the home."
+    function = click.option("--workers", type=workers, metavar="N", help="With --on: N workers at most.")(function)
+    return click.option("--on", metavar="ENGINE|NAME", help=on_help)(function)
+
+
+def launchers_from(options: dict[str, Any]) -> "Wanted":
+    """The launchers that these options want; takes them out of the options, and says where the supervisor will listen."""
+    from lander.app.launchers import wanted
+
+    found = wanted(_home(), options.pop("on"), options.pop("workers"))
+    if notice := found.notice(_home()):
+        show(f"lander-ctl: {notice}", err=True)
+    return found
 
 
 def takes_settings(command: click.Command) -> bool:

@@ -174,6 +174,23 @@ class RevokeHost(_HostCommand):
     kind: ClassVar[str] = "RevokeHost"
 
 
+class ConfigureLauncher(Message):
+    """Have an engine start workers; what it does not say is as `LauncherConfigured` has it. Said again, it tries again."""
+
+    kind: ClassVar[str] = "ConfigureLauncher"
+    launcher: Identifier
+    engine: ShortText
+    options: Mapping[str, tuple[str, ...]]
+    prefix: Identifier
+    min_workers: Count
+    max_workers: Count
+    slots: Number | None = None
+    walltime: Seconds | None = None
+    idle_seconds: Seconds
+    poll_seconds: Seconds
+    operator: ShortText
+
+
 class DeleteExperiment(_ExperimentCommand):
     """Delete an experiment that has ended.
 
@@ -517,6 +534,7 @@ Command = Union[  # noqa: UP007 - get_args needs a Union it can take apart at ru
     DrainHost,
     ReopenHost,
     RevokeHost,
+    ConfigureLauncher,
     ShutDown,
     Ping,
     Accepted,
@@ -555,11 +573,11 @@ HOSTS: Final = (DrainHost, ReopenHost, RevokeHost)
 """The commands that a person may give for a host."""
 CLIENT: Final = (
     *(SubmitExperiment, *OPERATE, *ANNOTATE, DeleteExperiment, CompactLog, ShutDown, Ping),
-    *(IssueToken, RevokeToken, *HOSTS),
+    *(IssueToken, RevokeToken, *HOSTS, ConfigureLauncher),
 )
 NEWCOMER: Final = (Hello, Enrol)
 """What the holder of a token may say."""
-NEW_WORK: Final = (SubmitExperiment, ResumeTarget, RetryTarget, DeleteExperiment, CompactLog, Ping)
+NEW_WORK: Final = (SubmitExperiment, ResumeTarget, RetryTarget, DeleteExperiment, CompactLog, Ping, ConfigureLauncher)
 """The commands that a supervisor which is leaving refuses."""
 HOST: Final = (Hello, JoinHost, LeaveHost, TrainerExited, CannotTrain, ReportResources, RenewLease, ReportOutput)
 TRAINER: Final = (Append,)

@@ -722,6 +722,96 @@ class TokenRevoked(Message):
     operator: ShortText
 
 
+# ---------------------------------------------------------------------------------------------------- launchers
+
+
+class LauncherConfigured(Message):
+    """An engine may have up to `max_workers` workers from now on, and has at least `min_workers`.
+
+    `options` is what the engine is told, `prefix` what the names of all its jobs begin with. Each worker offers `slots` cores,
+    or all that its job was given, and its job ends after `walltime` seconds. Without a run for `idle_seconds` it is given back.
+    The engine is asked for its jobs every `poll_seconds`. Whatever failed before is forgiven.
+    """
+
+    kind: ClassVar[str] = "LauncherConfigured"
+    engine: ShortText
+    options: Mapping[str, tuple[str, ...]]
+    prefix: ShortText
+    min_workers: Count
+    max_workers: Count
+    slots: Number | None = None
+    walltime: Seconds | None = None
+    idle_seconds: Seconds
+    poll_seconds: Seconds
+    operator: ShortText
+
+
+class LauncherRetired(Message):
+    """An engine is given no more work, and its workers are given back: the supervisor leaves."""
+
+    kind: ClassVar[str] = "LauncherRetired"
+
+
+class WorkersOrdered(Message):
+    """So many jobs are ordered of an engine, called `BATCH-1`, `BATCH-2`, …; their workers enrol with this token."""
+
+    kind: ClassVar[str] = "WorkersOrdered"
+    batch: ShortText
+    number: Number
+    token: str
+
+
+class WorkersLaunched(Message):
+    """The engine has taken the order; `ids` is what it calls the jobs of these `names`. Others of the batch were not found."""
+
+    kind: ClassVar[str] = "WorkersLaunched"
+    batch: ShortText
+    names: tuple[str, ...]
+    ids: tuple[str, ...]
+
+
+class LaunchFailed(Message):
+    """The engine has refused an order, in its own words; no job of the batch exists."""
+
+    kind: ClassVar[str] = "LaunchFailed"
+    batch: ShortText
+    detail: Text
+
+
+class LauncherGivenUp(Message):
+    """An engine has failed so often, one time after the other, that it is not tried again until somebody asks for that."""
+
+    kind: ClassVar[str] = "LauncherGivenUp"
+    failures: Number
+    detail: Text
+
+
+class WorkerGivenBack(Message):
+    """A worker's job is to be ended, for this `reason`. It has no run, and gets none; `failed` if it was of no use."""
+
+    kind: ClassVar[str] = "WorkerGivenBack"
+    job: ShortText
+    reason: ShortText
+    failed: bool
+
+
+class WorkerJobEnded(Message):
+    """A worker's job is over; `detail` is what the engine says of it. `failed` if it was of no use."""
+
+    kind: ClassVar[str] = "WorkerJobEnded"
+    job: ShortText
+    detail: Text = ""
+    failed: bool
+
+
+class EngineReported(Message):
+    """So many jobs wait in the engine; `detail` is what it says of the first, or why it does not answer, in its own words."""
+
+    kind: ClassVar[str] = "EngineReported"
+    waiting: Count
+    detail: Text = ""
+
+
 # ---------------------------------------------------------------------------------------------------- the log itself
 
 
@@ -793,6 +883,15 @@ Event = Union[  # noqa: UP007 - get_args needs a Union it can take apart at run 
     HostUnfit,
     TokenIssued,
     TokenRevoked,
+    LauncherConfigured,
+    LauncherRetired,
+    WorkersOrdered,
+    WorkersLaunched,
+    LaunchFailed,
+    LauncherGivenUp,
+    WorkerGivenBack,
+    WorkerJobEnded,
+    EngineReported,
     LogReanchored,
 ]
 
@@ -867,6 +966,11 @@ def host_stream(name: str) -> str:
 def token_stream(token: str) -> str:
     """The stream of what is said of a token, by its id."""
     return f"token:{token}"
+
+
+def launcher_stream(name: str) -> str:
+    """The stream of what is said of a launcher and its jobs, by its name."""
+    return f"launcher:{name}"
 
 
 LOG_STREAM: Final = "log:chain"

@@ -51,7 +51,8 @@ class Fence:
 
         Returns whether any of them has changed.
         """
-        changed = any(isinstance(event, e.HostEnrolled | e.HostRevoked | e.TokenIssued) for _, event in events)
+        kinds = e.HostEnrolled | e.HostRevoked | e.TokenIssued | e.WorkerJobEnded
+        changed = any(isinstance(event, kinds) for _, event in events)
         if changed:
             for key in self._principals.follow(state.host_keys, state.tokens):
                 self._gate.forget(key)

@@ -1,24 +1,45 @@
-"""Effects of decisions, carried out: an order to the host that it names and to the trainer of its attempt, or an erasure."""
+"""Effects of decisions, carried out: orders to a host and to the trainer of an attempt, calls to engines, erasures."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from lander.protocol import commands as c
 from lander.supervisor.containment import contained
-from lander.supervisor.core.effects import Effect, EndAttempt, EraseExperiment, Order, RequestCheckpoint, StartAttempt
+from lander.supervisor.core.effects import (
+    AskEngine,
+    CancelWorker,
+    Effect,
+    EndAttempt,
+    EngineEffect,
+    EraseExperiment,
+    LaunchWorkers,
+    Order,
+    RequestCheckpoint,
+    StartAttempt,
+)
 from lander.supervisor.erasing import Erasing
 from lander.supervisor.gate import Gate
 from lander.supervisor.principals import Principals
 
 
-def carry_out(effects: Iterable[Effect], gate: Gate, principals: Principals, erasing: Erasing, key: str) -> None:
+def carry_out(
+    effects: Iterable[Effect],
+    gate: Gate,
+    principals: Principals,
+    erasing: Erasing,
+    call: Callable[[EngineEffect], None],
+    key: str,
+) -> None:
     """Carry out the effects of a decision; one that fails does not keep the others from it.
 
-    `key` is that of whoever asked, who is told when an experiment is erased.
+    `call` makes a call to an engine. `key` is that of whoever asked, who is told when an experiment is erased.
     """
     for effect in effects:
         if isinstance(effect, EraseExperiment):
             erasing.add(effect.experiment, partial(gate.send, key))
+            continue
+        if isinstance(effect, LaunchWorkers | AskEngine | CancelWorker):
+            call(effect)
             continue
         with contained(gate, effect.run, effect):
             _order(effect, gate, principals)

@@ -26,9 +26,9 @@ from lander.store.log.reader import DATABASE
 from lander.supervisor import containment, journal
 from lander.supervisor.clock import Clock
 from lander.supervisor.core.decide import Drain, HostGone, Tick, decide
-from lander.supervisor.core.effects import EraseExperiment
+from lander.supervisor.core.effects import EngineEffect, EraseExperiment
 from lander.supervisor.core.fold import evolve, fold
-from lander.supervisor.core.messages import Enrolment, Message
+from lander.supervisor.core.messages import CheckLaunchers, EngineAnswered, Enrolment, Message
 from lander.supervisor.core.silence import LOST_SECONDS
 from lander.supervisor.core.standing import LOCAL_HOST
 from lander.supervisor.core.state import State
@@ -38,6 +38,8 @@ from lander.supervisor.gate import Gate, Principal, Received
 from lander.supervisor.guests import Guests
 from lander.supervisor.intake import Intake
 from lander.supervisor.launchers.local import LocalHost
+from lander.supervisor.launchers.worker_commands import Head
+from lander.supervisor.launching import Launching
 from lander.supervisor.named_files import settle_files
 from lander.supervisor.orders import carry_out
 from lander.supervisor.principals import Principals
@@ -76,6 +78,7 @@ class Supervisor:
         self._intake = Intake(self.gate, store, self._leave_at_once, partial(settle_files, home) if listen else None)
         self._erasing = Erasing(home, store, self._leave_if_idle)
         self._local_host = LocalHost(home, self.principals.host, self._local_host_ended, compared=bool(listen))
+        self._launching = Launching(home, self.principals.supervisor, self._notice)
         self._leaves_when_idle = self._full = self._same_port = False
 
     @property
@@ -99,6 +102,7 @@ class Supervisor:
         bound = await (self.gate.open(int(wanted), interface) if interface else self.gate.open(port))
         self._same_port = bound == port
         listen = f"{interface}:{bound}" if interface else ""
+        self._launching.head = Head(listen, self._advertise)
         lost = self._watching.lost_seconds if listen else None
         here = address.Address(self.gate.endpoint, os.getpid(), self.public_key, listen, self._advertise, lost)
         try:
@@ -132,6 +136,7 @@ class Supervisor:
             await self._dismiss_local_host()
             if not self._identity.lost():
                 address.remove(self._home)
+        await self._launching.close()
         await self._guests.close()
         await self.gate.close()
 
@@ -246,7 +251,7 @@ class Supervisor:
         self._fence.close_ended(decision.events)
         if self._fence.follow_hosts(self.state, decision.events):
             self._guests.follow(self.state)
-        carry_out(decision.effects, self.gate, self.principals, self._erasing, key)
+        carry_out(decision.effects, self.gate, self.principals, self._erasing, self._call_engine, key)
         if decision.answer is not None and not any(isinstance(effect, EraseExperiment) for effect in decision.effects):
             self.gate.send(key, decision.answer)  # an erasure is answered when it is done
         if isinstance(message, c.TrainerExited | c.CannotTrain) and self.state.attempt(message.run, message.epoch) is None:
@@ -270,11 +275,26 @@ class Supervisor:
             show_full(self._home, full)
         for alarm in self._watching.alarms(self.state, recording_stopped=full or self._overloaded()):
             self._inbox.put_nowait((alarm, ""))
+        if self.state.launchers and not full:
+            self._notice(CheckLaunchers())
+            self._leave_if_idle()
         if self._watching.overdue(LOCAL_HOST):  # it waits for no slot elsewhere: its successor has the same ones
             self._local_host.end_agent(f"silent for {self._watching.lost_seconds:.0f} s")
         if self._leaving.is_set() and full and asyncio.get_running_loop().time() > self._leave_by:
             LOG.error("leaving with no room on the disk: what was not acknowledged is lost, and its runs resume from before it")
             self._left.set()
+
+    # ------------------------------------------------------------------------------------------------ engines
+
+    def _call_engine(self, effect: EngineEffect) -> None:
+        if effect.launcher in self.state.launchers:
+            self._launching.carry_out(effect, self.state)
+
+    def _notice(self, message: Message) -> None:
+        """Have something decided on that nobody has said."""
+        if isinstance(message, EngineAnswered):
+            self._watching.jobs_seen(message)
+        self._inbox.put_nowait((message, ""))
 
     # ------------------------------------------------------------------------------------------------ leaving
 
@@ -309,7 +329,7 @@ class Supervisor:
 
     def _leave_if_idle(self) -> None:
         if self._leaving.is_set():
-            if not self.state.live:
+            if not self.state.live and (self._store.full or self._launching.settled(self.state)):
                 self._left.set()
         elif self._leaves_when_idle and self.state.idle and self._inbox.empty() and not self._erasing.busy:
             self._leave()
@@ -320,4 +340,4 @@ class Supervisor:
         self._local_host.ensure_agent(self.gate.endpoint, self.public_key, incarnation, adopt=self._same_port)
 
     def _local_host_ended(self, why: str) -> None:
-        self._inbox.put_nowait((HostGone(LOCAL_HOST, why), ""))
+        self._notice(HostGone(LOCAL_HOST, why))

@@ -4,6 +4,7 @@ import time
 
 from lander.home.clock import elapsed
 from lander.protocol import commands as c
+from lander.supervisor.core.messages import EngineAnswered
 from lander.supervisor.core.silence import LEASE_MARGIN_SECONDS
 from lander.supervisor.core.state import State
 from lander.supervisor.core.timers import Timers
@@ -48,6 +49,10 @@ class Watching:
         """Which of a host's trainers may go on: those of current attempts, for less time than it takes to lose the host."""
         current = tuple(each for each in question.trainers if _is_there(state, each, host))
         return c.LeaseRenewed(number=question.number, trainers=current, seconds=self.lost_seconds - LEASE_MARGIN_SECONDS)
+
+    def jobs_seen(self, answer: EngineAnswered) -> None:
+        """Note what an engine says of its jobs."""
+        self._timers.jobs.seen_running((job for job, seen in answer.jobs.items() if seen.state == "running"), elapsed())
 
     def overdue(self, host: str) -> bool:
         """Whether a host has been silent for so long that it may be given up."""

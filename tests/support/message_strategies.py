@@ -167,6 +167,15 @@ ORDERS = st.builds(
     replay_limit=optional(COUNTS),
     checkpoints=tuples_of(CHECKPOINTS),
 )
+LAUNCHERS = {
+    "options": st.dictionaries(TEXT, tuples_of(TEXT), max_size=3),
+    "min_workers": COUNTS,
+    "max_workers": COUNTS,
+    "slots": optional(NUMBERS),
+    "operator": TEXT,
+    **dict.fromkeys(("idle_seconds", "poll_seconds"), st.floats(0, 1e9)),
+    "walltime": optional(st.floats(0, 1e9)),
+}
 SEEDS = st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=3, unique=True).map(tuple)
 
 EVENTS = {
@@ -266,6 +275,15 @@ EVENTS = {
     e.TokenIssued: st.builds(e.TokenIssued, name=TEXT, uses=COUNTS, expires_at=COUNTS, operator=TEXT),
     e.TokenRevoked: st.builds(e.TokenRevoked, operator=TEXT),
     e.HostLost: st.builds(e.HostLost, detail=TEXT),
+    e.LauncherConfigured: st.builds(e.LauncherConfigured, **LAUNCHERS, engine=TEXT, prefix=TEXT),
+    e.LauncherRetired: st.builds(e.LauncherRetired),
+    e.WorkersOrdered: st.builds(e.WorkersOrdered, batch=TEXT, number=NUMBERS, token=TOKENS),
+    e.WorkersLaunched: st.builds(e.WorkersLaunched, batch=TEXT, names=tuples_of(TEXT), ids=tuples_of(TEXT)),
+    e.LaunchFailed: st.builds(e.LaunchFailed, batch=TEXT, detail=TEXT),
+    e.LauncherGivenUp: st.builds(e.LauncherGivenUp, failures=NUMBERS, detail=TEXT),
+    e.WorkerGivenBack: st.builds(e.WorkerGivenBack, job=TEXT, reason=TEXT, failed=st.booleans()),
+    e.WorkerJobEnded: st.builds(e.WorkerJobEnded, job=TEXT, detail=TEXT, failed=st.booleans()),
+    e.EngineReported: st.builds(e.EngineReported, waiting=COUNTS, detail=TEXT),
     e.LogReanchored: st.builds(e.LogReanchored, last_position=NUMBERS, head=DIGESTS, link=DIGESTS),
     e.ExperimentDeleted: st.builds(
         e.ExperimentDeleted,
@@ -317,6 +335,7 @@ COMMANDS = {
     c.DrainHost: st.builds(c.DrainHost, host=TEXT, operator=TEXT),
     c.ReopenHost: st.builds(c.ReopenHost, host=TEXT, operator=TEXT),
     c.RevokeHost: st.builds(c.RevokeHost, host=TEXT, operator=TEXT),
+    c.ConfigureLauncher: st.builds(c.ConfigureLauncher, **LAUNCHERS, engine=TEXT, launcher=NAMES, prefix=NAMES),
     c.Hello: st.builds(c.Hello, release=TEXT, oldest=NUMBERS, newest=NUMBERS),
     c.Enrol: st.builds(c.Enrol, public_key=CURVE_KEYS, name=st.sampled_from(["a", "gpu-3"])),
     c.ShutDown: st.builds(c.ShutDown, only_if_idle=st.booleans()),

@@ -17,7 +17,7 @@ def hosts(settings: CommandSettings, verb: str | None, name: str | None, as_json
 
     drain: it is given no more runs, and what trains there writes a checkpoint and goes on elsewhere. resume: it is given runs
     again. revoke: it is turned away for good; what trains there goes on elsewhere from its last checkpoint. The host on the
-    supervisor's own machine is called local.
+    supervisor's own machine is called local; it is set aside while an engine starts the workers.
 
     \b
     Examples:

@@ -6,17 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lander.cli.options import CommandSettings, common, experiment_options, request_from
+from lander.cli.options import CommandSettings, common, experiment_options, launcher_options, launchers_from, request_from
 from lander.cli.progress import doing
 from lander.cli.terminal import show, show_sentence, show_styled
 
 if TYPE_CHECKING:
+    from lander.app.launchers import Wanted
     from lander.app.requests import Request
     from lander.store.projections.status import ExperimentStatus
 
 
 @click.command()
 @experiment_options
+@launcher_options
 @common()
 @click.pass_obj
 def run(settings: CommandSettings, /, **options: Any) -> int:
@@ -33,24 +35,27 @@ def run(settings: CommandSettings, /, **options: Any) -> int:
       lander-ctl run demo
       lander-ctl run demo training_steps=100_000
       lander-ctl run demo --seeds +5
+      lander-ctl run examples/demo.yaml --on ssh:gpu1,gpu2
       lander-ctl run demo variants.wide.hyperparameters.learning_rate=1e-2
 
     Ctrl-C stops the experiment at its next checkpoint; a second Ctrl-C does not wait for that. If the experiment was under way
     before, Ctrl-C ends only this command. Closing the terminal, or the pipe that reads the output, stops nothing: lander-ctl
     status shows its state, lander-ctl stop stops it. The exit code is 0 only if every run completed.
     """
+    on = launchers_from(options)
     with doing("checking the experiment", brief=True):
         wanted = request_from(**options)
     if options["mode"] == "validation":
         from lander.cli.commands.validate import validate_request
 
         return validate_request(wanted, settings.quiet)
-    return carry_out(wanted, settings)
+    return carry_out(wanted, settings, on)
 
 
-def carry_out(wanted: "Request", settings: CommandSettings) -> int:
+def carry_out(wanted: "Request", settings: CommandSettings, on: "Wanted | None" = None) -> int:
     """Conduct an experiment, show its progress, print the verdict, neither if quiet; returns the exit code."""
     from lander.app.conduct import conduct
+    from lander.app.launchers import NONE
     from lander.app.live_view import live_view
     from lander.store.projections.status import every_run_completed
 
@@ -61,7 +66,7 @@ def carry_out(wanted: "Request", settings: CommandSettings) -> int:
             starting.close()
             show_status(standing)
 
-        standing = conduct(wanted, settings.home, begun, lambda message: show(f"lander-ctl: {message}", err=True))
+        standing = conduct(wanted, settings.home, begun, lambda message: show(f"lander-ctl: {message}", err=True), on or NONE)
     _print_failures(standing, settings.verbose)
     if not settings.quiet:
         _print_verdict(settings.home, standing["id"])

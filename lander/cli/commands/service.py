@@ -34,12 +34,18 @@ def up(settings: CommandSettings, listen: str, advertise: str, lost_after: str |
       lander-ctl up --home /data/results
       lander-ctl up --listen 0.0.0.0:7411 --advertise head.lab:7411
     """
-    from lander.app import client
+    from lander.app import client, launchers
     from lander.store.log.reader import Reader
 
     left = _unfinished(settings)
     with doing(f"starting a supervisor for {settings.home}", brief=True):
-        detail, started = client.stay(settings.home, client.Listening(listen, advertise, _lost_seconds(lost_after)))
+        on = launchers.wanted(settings.home, None, None)
+        given = client.Listening(listen, advertise, _lost_seconds(lost_after))
+        listening = on.listening if given == client.NO_OTHER_MACHINE and client.running(settings.home) is None else given
+        detail, started = client.stay(settings.home, listening)
+    if on.settings:
+        with doing("preparing for the workers of lander.toml"):
+            launchers.have_them_used(settings.home, on)
     found = client.running(settings.home)
     whose = f" (process {found.pid})" if found is not None else ""
     if found is not None and found.listen:

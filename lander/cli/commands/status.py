@@ -201,7 +201,11 @@ def _block(block: "Block", width: int | None) -> str:
 
 
 def _notices(reader: "Reader", settings: CommandSettings, target: str | None) -> "list[str]":
-    return home_notices(settings, under_way=bool(reader.under_way(target)))
+    from lander.store.records.launchers import launchers
+
+    is_under_way = bool(reader.under_way(target))
+    waits = [f"lander-ctl: {each.remark}" for each in launchers(reader) if each.remark] if is_under_way else []
+    return [*home_notices(settings, under_way=is_under_way), *waits]
 
 
 def _unfit_hosts(reader: "Reader", found: "Status") -> "list[str]":

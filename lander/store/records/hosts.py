@@ -1,6 +1,6 @@
 """The hosts, as the log has them: what they offer, what trains there, and when they were last heard of."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
@@ -9,8 +9,9 @@ from lander.protocol.states import LIVE
 from lander.protocol.wire import read_event
 from lander.store.log.reader import Reader
 from lander.store.log.schema import CONSEQUENTIAL
+from lander.store.records.launchers import LauncherRecord, launchers
 
-HostState = Literal["online", "drained", "offline", "lost", "enrolled", "revoked"]
+HostState = Literal["online", "set aside", "drained", "offline", "lost", "enrolled", "revoked"]
 _KINDS: Final = (
     *(e.HostJoined, e.HostLeft, e.HostLost),
     *(e.HostEnrolled, e.HostRevoked, e.HostDrained, e.HostReopened, e.HostUnfit),
@@ -63,6 +64,8 @@ class Host:
     unfit: tuple[Unfit, ...] = ()
     disk_free_mb: float | None = None
     runs: tuple[str, ...] = ()
+    launcher: str = ""
+    """The launcher that started it."""
 
 
 def hosts(reader: Reader) -> list[Host]:
@@ -75,11 +78,25 @@ def hosts(reader: Reader) -> list[Host]:
         train: dict[str, list[str]] = {}
         for name, run in reader.connection.execute(_RUNS):
             train.setdefault(name, []).append(run)
-        return [_with_runs(reader, host, train.get(host.name, [])) for host in found.values()]
+        known = launchers(reader)
+        left = _started_by(found, known)
+        return [_with_runs(reader, host, train.get(host.name, [])) for host in left]
+
+
+def _started_by(found: Mapping[str, Host], known: Sequence[LauncherRecord]) -> Iterator[Host]:
+    """The hosts, each with its launcher, without those whose jobs are over; launchers in use set the local one aside."""
+    started = {job: each.name for each in known for job in each.jobs}
+    over = {job for each in known for job in each.ended}
+    in_use = any(each.in_use for each in known)
+    for name, host in found.items():
+        if name == "local" and host.state == "online" and in_use:
+            yield replace(host, state="set aside")
+        elif name not in over:
+            yield replace(host, launcher=started.get(name, ""))
 
 
 def _with_runs(reader: Reader, host: Host, runs: list[str]) -> Host:
-    if host.state not in ("online", "drained"):
+    if host.state not in ("online", "set aside", "drained"):
         return host
     at, kind, body = reader.connection.execute(_LAST_SAMPLE, (e.host_stream(host.name),)).fetchone()
     last = read_event(kind, body)

@@ -18,6 +18,8 @@ from lander.supervisor.core import (
     enrolment,
     host_commands,
     hosts,
+    launchers,
+    scaling,
     silent_hosts,
     target_commands,
     unfit_hosts,
@@ -25,10 +27,16 @@ from lander.supervisor.core import (
 from lander.supervisor.core.decision import Decision
 from lander.supervisor.core.deletion import delete
 from lander.supervisor.core.messages import (
+    CheckLaunchers,
     Drain,
+    EngineAnswered,
+    EngineSilent,
     Enrolment,
     HostGone,
     HostSilent,
+    JobCancelled,
+    Launched,
+    LaunchRefused,
     LimitReached,
     Message,
     Stalled,
@@ -56,8 +64,11 @@ def decide(state: State, message: Message, now: float, timers: Timers, leaving: 
         handler(decision, message)
     except (UsageError, NotFoundError) as error:
         return Decision(state, now, timers, answer=c.Refused(error=error.code, detail=str(error)))
-    if not leaving and not isinstance(message, Drain):
+    if leaving or isinstance(message, Drain):
+        scaling.give_all_back(decision)
+    else:
         _place_runs(decision)
+        scaling.order_workers(decision)
     _close_experiments(decision)
     return decision
 
@@ -111,6 +122,7 @@ _HANDLERS: Final[Mapping[type[Message], Callable[[Decision, Any], None]]] = {
     c.DeleteExperiment: delete,
     c.IssueToken: enrolment.issue_token,
     c.RevokeToken: enrolment.revoke_token,
+    c.ConfigureLauncher: launchers.configure_launcher,
     Enrolment: enrolment.enrol,
     c.DrainHost: host_commands.drain_host,
     c.ReopenHost: host_commands.reopen_host,
@@ -123,6 +135,12 @@ _HANDLERS: Final[Mapping[type[Message], Callable[[Decision, Any], None]]] = {
     c.CannotTrain: unfit_hosts.cannot_train,
     Stalled: attempts.stalled,
     LimitReached: attempts.limit_reached,
+    Launched: launchers.launched,
+    LaunchRefused: launchers.launch_refused,
+    EngineAnswered: launchers.engine_answered,
+    EngineSilent: launchers.engine_silent,
+    JobCancelled: lambda decision, message: None,
+    CheckLaunchers: scaling.check_launchers,
     Drain: attempts.drain,
     Tick: lambda decision, message: None,
 }

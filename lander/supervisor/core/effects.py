@@ -52,6 +52,34 @@ class EraseExperiment:
     experiment: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchWorkers:
+    """Have an engine start the jobs of an order that is recorded; their workers enrol with this token."""
+
+    launcher: str
+    batch: str
+    number: int
+    token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskEngine:
+    """Ask an engine for its jobs, unless that was done a moment ago."""
+
+    launcher: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelWorker:
+    """Have an engine end a job, unless that was asked a moment ago; `id` is what the engine calls it."""
+
+    launcher: str
+    job: str
+    id: str
+
+
+EngineEffect = LaunchWorkers | AskEngine | CancelWorker
+"""What an engine is asked."""
 Order = StartAttempt | EndAttempt | RequestCheckpoint
 """What a host or a trainer is sent."""
-Effect = Order | EraseExperiment
+Effect = Order | EngineEffect | EraseExperiment

@@ -18,7 +18,7 @@ from lander.protocol.errors import StoreError
 from lander.protocol.growth import Growth, execution_after, experiment_after
 from lander.protocol.lifecycle import next_experiment_state, next_run_state
 from lander.protocol.lineage import still_counts
-from lander.supervisor.core import host_fold
+from lander.supervisor.core import host_fold, launcher_fold
 from lander.supervisor.core.annotations import Annotating
 from lander.supervisor.core.experiment_runs import needs_of, runs_of, standing_of
 from lander.supervisor.core.needs import class_key
@@ -156,7 +156,8 @@ def _resumed(state: State, recorded: e.Recorded, event: e.RunResumed) -> State:
 def _attempt_started(state: State, recorded: e.Recorded, event: e.AttemptStarted) -> State:
     bits = class_key(event.bits, event.host)
     attempt = Attempt(event.epoch, event.host, event.cpu, event.gpu, seconds(recorded.at), bits)
-    return _run_moved(state, recorded, event, epoch=event.epoch, attempt=attempt, placed_on=bits)
+    state = _run_moved(state, recorded, event, epoch=event.epoch, attempt=attempt, placed_on=bits)
+    return launcher_fold.trained(state, event.host)
 
 
 def _stop_requested(state: State, recorded: e.Recorded, event: e.StopRequested) -> State:
@@ -240,13 +241,14 @@ def _training_ended(state: State, recorded: e.Recorded, event: e.TrainingEnded) 
 
 
 def _unreadable(state: State, recorded: e.Recorded, event: e.Unreadable) -> State:
-    """Quarantine the experiment of an event that cannot be read, or forget the host or token, which must be let in again.
+    """Quarantine the experiment of an event that cannot be read, or forget the host, token or launcher: it must be named again.
 
     Raises `StoreError` for any other stream: what is not known of keys, say, must not be guessed.
     """
     if name := e.experiment_of(recorded.stream):
         return replace(state.without_experiment(name), quarantined={**state.quarantined, name: recorded.problem})
-    if (without := host_fold.forget(state, recorded.stream)) is None:
+    without = host_fold.forget(state, recorded.stream) or launcher_fold.forget(state, recorded.stream)
+    if without is None:
         raise StoreError(f"{recorded.stream}: {recorded.problem}; a version that can read it must open this home")
     return without
 
@@ -287,4 +289,5 @@ _HANDLERS: Final[Mapping[type[e.Event | e.Unreadable], _Handler]] = {
     e.ModelSaved: _model_saved,
     e.TrainingEnded: _training_ended,
     **host_fold.HANDLERS,
+    **launcher_fold.HANDLERS,
 }

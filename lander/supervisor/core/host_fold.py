@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from lander.protocol import events as e
-from lander.supervisor.core.standing import HostStanding, TokenStanding
+from lander.supervisor.core.standing import LOCAL_HOST, HostStanding, TokenStanding
 from lander.supervisor.core.state import State
 
 _HOST: Final = e.host_stream("")
@@ -102,10 +102,21 @@ def _change_host(state: State, name: str, **changes: Any) -> State:
 
 def _with_host(state: State, host: HostStanding) -> State:
     """The state with this host, and with what it offers: nothing unless it is there and open for runs."""
-    open_for_runs = host.online and not host.drained
+    return replace(_offering(state, host), hosts={**state.hosts, host.name: host})
+
+
+def _offering(state: State, host: HostStanding) -> State:
+    """Where launchers start the workers, the supervisor's own machine trains nothing."""
+    set_aside = host.name == LOCAL_HOST and any(each.in_use for each in state.launchers.values())
+    open_for_runs = host.online and not host.drained and not set_aside
     offer = (host.cpus, len(host.gpus)) if open_for_runs else ((), 0)
-    slots = state.slots.offered(host.name, *offer, host.groups)
-    return replace(state, hosts={**state.hosts, host.name: host}, slots=slots)
+    return replace(state, slots=state.slots.offered(host.name, *offer, host.groups))
+
+
+def reoffer_local(state: State) -> State:
+    """The state with what the supervisor's own machine offers, after a launcher has changed."""
+    local = state.hosts.get(LOCAL_HOST)
+    return state if local is None else _offering(state, local)
 
 
 def _by_name(handler: Callable[[State, str, Any], State]) -> Callable[[State, e.Recorded, Any], State]:

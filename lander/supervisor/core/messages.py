@@ -1,9 +1,13 @@
 """What a decision is made about: the closed union of commands and of what the supervisor's shell notices by itself."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 from lander.protocol import commands as c
 from lander.protocol.events import LimitName
+
+SeenState = Literal["waiting", "running", "ended"]
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,61 @@ class LimitReached:
     allowed: float
 
 
+class SeenJob(NamedTuple):
+    """A job as its engine knows it: what the engine calls it, its state, and what the engine says of it."""
+
+    id: str
+    state: SeenState
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Launched:
+    """An engine has taken an order; `ids` is what it calls the jobs, in their order."""
+
+    launcher: str
+    batch: str
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LaunchRefused:
+    """An engine has refused an order, in its own words."""
+
+    launcher: str
+    batch: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class EngineAnswered:
+    """Every job of a launcher that its engine knows, by name."""
+
+    launcher: str
+    jobs: Mapping[str, SeenJob]
+
+
+@dataclass(frozen=True)
+class EngineSilent:
+    """An engine has not answered, or not ended a job; that says nothing about its jobs."""
+
+    launcher: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class JobCancelled:
+    """An engine has been asked to end a job, and has nothing against it."""
+
+    launcher: str
+    job: str
+
+
+@dataclass(frozen=True)
+class CheckLaunchers:
+    """It is time to look whether workers are to be given back, and to ask the engines for their jobs."""
+
+
 @dataclass(frozen=True)
 class Drain:
     """The supervisor is about to leave: what trains shall write its checkpoint and go back to the queue."""
@@ -79,6 +138,7 @@ Message = (
     | c.DrainHost
     | c.ReopenHost
     | c.RevokeHost
+    | c.ConfigureLauncher
     | Enrolment
     | c.JoinHost
     | c.LeaveHost
@@ -88,6 +148,12 @@ Message = (
     | HostSilent
     | Stalled
     | LimitReached
+    | Launched
+    | LaunchRefused
+    | EngineAnswered
+    | EngineSilent
+    | JobCancelled
+    | CheckLaunchers
     | Drain
     | Tick
 )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 from lander.supervisor.core.catalogue import Catalogue
+from lander.supervisor.core.launcher_standing import LauncherStanding
 from lander.supervisor.core.slots import Slots
 from lander.supervisor.core.standing import Attempt, ExperimentStanding, HostStanding, RunStanding, TokenStanding
 
@@ -19,6 +20,8 @@ class State:
     host_keys: Mapping[str, str] = field(default_factory=dict)
     """The public keys of the hosts that were enrolled, by name; the local host needs none here."""
     tokens: Mapping[str, TokenStanding] = field(default_factory=dict)
+    launchers: Mapping[str, LauncherStanding] = field(default_factory=dict)
+    """The engines that start workers, and those that have still some to give back."""
     under_way: tuple[str, ...] = ()
     """The experiments that have not ended, in the order in which they get slots."""
     slots: Slots = field(default_factory=Slots)

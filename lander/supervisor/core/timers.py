@@ -8,18 +8,20 @@ All times are in seconds; where they begin to count means nothing.
 """
 
 from lander.supervisor.core.disk_room import DiskRoom
+from lander.supervisor.core.job_timers import JobTimers
 from lander.supervisor.core.silence import LOST_SECONDS, Silence
 from lander.supervisor.core.standing import RunStanding
 from lander.supervisor.core.state import State
 
 
 class Timers:
-    """The timers of every live attempt, every delayed run and every online host, as of `now`."""
+    """The timers of every live attempt, every delayed run, every online host and every job of a launcher, as of `now`."""
 
     def __init__(self, lost_seconds: float = LOST_SECONDS) -> None:
         self.now = 0.0
         self.silence = Silence(lost_seconds)
         self.room = DiskRoom()
+        self.jobs = JobTimers()
         self._state = State()
         self._started: dict[tuple[str, int], float] = {}
         self._until: dict[tuple[str, int], float] = {}
@@ -41,6 +43,8 @@ class Timers:
         if state.hosts is not self._state.hosts:
             self.silence.watch((host.name for host in state.hosts.values() if host.online), now)
         self.room.look(state.without_room, now)
+        if state.launchers or self._state.launchers:
+            self.jobs.observe(state, now, wall)
         self._state = state
 
     def closed(self, state: State) -> frozenset[str]:

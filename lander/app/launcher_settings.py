@@ -1,0 +1,151 @@
+"""`lander.toml` of a home: the engines that start workers, each under a name of its own, checked field by field."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+
+from lander.app.durations import seconds_in
+from lander.protocol.errors import ConfigurationError
+from lander.protocol.experiment import Identifier
+from lander.protocol.text import named
+from lander.supervisor.launchers import placeholders
+
+FILE: Final = "lander.toml"
+IDLE_SECONDS: Final = 300.0
+POLL_SECONDS: Final = 30.0
+MAX_WORKERS: Final = 8
+_NAME_CHARACTERS: Final = 24
+"""So that the names of jobs, which are longer, are names of hosts."""
+
+
+def _seconds(value: object) -> object:
+    if isinstance(value, str):
+        found = seconds_in(value, "smhd")
+        if not found:
+            raise ValueError("is no time such as 90s, 30m or 4h")
+        return found
+    return value
+
+
+def _command(allowed: frozenset[str]) -> AfterValidator:
+    def check(words: tuple[str, ...]) -> tuple[str, ...]:
+        if problem := placeholders.problem(words, allowed):
+            raise ValueError(problem)
+        return words
+
+    return AfterValidator(check)
+
+
+def _host(host: str) -> str:
+    if not host or host.startswith("-") or any(character.isspace() or character == "/" for character in host):
+        raise ValueError("is no host as ssh takes it, such as gpu1 or ada@gpu1")
+    return host
+
+
+Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+Words = tuple[str, ...]
+
+
+class _Settings(BaseModel):
+    """What every engine is told. Fields that are `options` are passed on to the engine as lists of words."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    min_workers: int = Field(default=0, ge=0)
+    max_workers: int = Field(default=MAX_WORKERS, ge=0, le=100_000)
+    slots: int | None = Field(default=None, ge=1)
+    walltime: Duration | None = None
+    idle_seconds: Duration = IDLE_SECONDS
+    poll_seconds: Duration = POLL_SECONDS
+
+    @property
+    def options(self) -> dict[str, Words]:
+        """What only this engine is told."""
+        own = {
+            name: getattr(self, name) for name in type(self).model_fields.keys() - _Settings.model_fields.keys() - {"engine"}
+        }
+        return {name: (value,) if isinstance(value, str) else value for name, value in sorted(own.items()) if value}
+
+
+class Local(_Settings):
+    """Workers on the supervisor's own machine."""
+
+    engine: Literal["local"]
+    slots: int | None = Field(default=1, ge=1)
+
+
+class Ssh(_Settings):
+    """Workers on machines that can be reached over SSH, one on each."""
+
+    engine: Literal["ssh"]
+    hosts: Annotated[tuple[Annotated[str, AfterValidator(_host)], ...], Field(min_length=1)]
+    ssh_options: Words = ()
+    program: Words = ()
+    home: str = ""
+
+
+class Command(_Settings):
+    """Workers that commands of the user start, list and end."""
+
+    engine: Literal["command"]
+    launch: Annotated[Words, _command(placeholders.FOR_LAUNCH)]
+    alive: Annotated[Words, _command(placeholders.FOR_ALIVE)]
+    cancel: Annotated[Words, _command(placeholders.FOR_CANCEL)]
+    program: Words = ()
+    home: str = ""
+
+
+LauncherSettings = Local | Ssh | Command
+_ONE: Final[TypeAdapter[LauncherSettings]] = TypeAdapter(Annotated[LauncherSettings, Field(discriminator="engine")])
+
+
+def checked(settings: dict[str, Any], source: str) -> LauncherSettings:
+    """The settings of a launcher; raises `ConfigurationError` with a line for each field of `source` that is wrong."""
+    try:
+        return _ONE.validate_python(settings)
+    except ValidationError as error:
+        problems = [_problem(source, str(settings.get("engine", "")), each) for each in error.errors()]
+        raise ConfigurationError("\n".join(problems), file=source) from error
+
+
+def _problem(source: str, engine: str, error: Any) -> str:
+    place = ".".join(str(part) for part in error["loc"] if part != engine)
+    if error["type"] == "union_tag_not_found":
+        return f"{source}.engine: missing; an engine is one of local, ssh, command"
+    if error["type"] == "union_tag_invalid":
+        return f"{source}.engine: {named(engine)}: no such engine; there are local, ssh, command"
+    found = f"{named(str(error['input']))}: " if isinstance(error["input"], str | int | float) else ""
+    said = error["msg"].removeprefix("Value error, ")
+    return f"{source}.{place}: {found}{said[:1].lower()}{said[1:]}"
+
+
+def read(home: Path) -> dict[str, LauncherSettings]:
+    """The launchers of a home's `lander.toml`, by name; empty where there is no such file. Raises `ConfigurationError`."""
+    path = home / FILE
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error}", file=str(path)) from error
+    found = content.pop("launchers", {})
+    if content or not isinstance(found, dict):
+        wrong = next(iter(content), "launchers")
+        raise ConfigurationError(f"{path}: {named(wrong)}: a table [launchers.NAME] is all that there may be", file=str(path))
+    return {
+        _name(path, name): checked(each if isinstance(each, dict) else {}, f"{path}: launchers.{name}")
+        for name, each in found.items()
+    }
+
+
+def _name(path: Path, name: str) -> str:
+    try:
+        TypeAdapter(Identifier).validate_python(name)
+        fits = len(name) <= _NAME_CHARACTERS
+    except ValidationError:
+        fits = False
+    if not fits:
+        allowed = f"a name is letters, digits, . _ -, at most {_NAME_CHARACTERS}"
+        raise ConfigurationError(f"{path}: launchers.{named(name)}: {allowed}", file=str(path))
+    return name

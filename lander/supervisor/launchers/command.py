@@ -1,0 +1,69 @@
+"""Any engine with commands that start a job, list jobs, and end one: Kubernetes, SkyPilot, the tools of a cloud.
+
+`launch` is run once for each job, with the token on its standard input. `alive` prints one line for each job: its name and, if
+it likes, its state and more words. `cancel` ends one. The engine calls a job by the name that it is given.
+"""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from typing import Final, Literal
+
+from lander.supervisor.launchers.engine_commands import ask
+from lander.supervisor.launchers.launcher import Job, LauncherError, Options, WorkerCommand, own_words
+from lander.supervisor.launchers.placeholders import filled, of_job
+
+_ENDED: Final = ("ended", "succeeded", "failed", "completed", "terminated", "terminating", "stopped", "cancelled", "deleted")
+_STATES: Final[Mapping[str, Literal["waiting", "running", "ended"]]] = {
+    **dict.fromkeys(("waiting", "pending", "queued", "starting", "creating", "init"), "waiting"),
+    **dict.fromkeys(("running", "up"), "running"),
+    **dict.fromkeys(_ENDED, "ended"),
+}
+
+
+class CommandLauncher:
+    """The commands `launch`, `alive` and `cancel` of an engine, for the jobs whose names begin with `prefix`."""
+
+    def __init__(self, prefix: str, options: Options) -> None:
+        self._prefix = prefix
+        self._launch, self._alive, self._cancel = (options[each] for each in ("launch", "alive", "cancel"))
+        self._refused: dict[str, Job] = {}
+
+    async def launch(self, number: int, command: WorkerCommand) -> tuple[str, ...]:
+        """Run `launch` for each job, side by side; what it prints is not read."""
+        names = command.names(number)
+        outcomes = await asyncio.gather(*(self._launch_one(name, command) for name in names), return_exceptions=True)
+        failures = [each for each in outcomes if isinstance(each, BaseException)]
+        if len(failures) == number or any(not isinstance(each, LauncherError) for each in failures):
+            raise failures[0]
+        for name, outcome in zip(names, outcomes, strict=True):
+            if isinstance(outcome, LauncherError):
+                self._refused[name] = Job(name, "ended", str(outcome))
+        return names
+
+    async def _launch_one(self, name: str, command: WorkerCommand) -> None:
+        await ask(filled(self._launch, of_job(name, command), command.arguments(name)), f"{command.token}\n")
+
+    async def alive(self) -> Mapping[str, Job]:
+        """The jobs that `alive` prints."""
+        printed = await ask(filled(self._alive, {"prefix": self._prefix}))
+        refused, self._refused = self._refused, {}
+        return refused | dict(self._jobs(printed))
+
+    def _jobs(self, printed: str) -> Iterator[tuple[str, Job]]:
+        for line in printed.splitlines():
+            name, state, detail = [*line.split(maxsplit=2), "", "", ""][:3]
+            if name.startswith(f"{self._prefix}-"):
+                known = _STATES.get(state.lower())
+                yield name, Job(name, known or "running", own_words(detail if known else f"{state} {detail}"))
+
+    async def cancel(self, job: str) -> None:
+        """Run `cancel`; what it complains of does not count if the job is over."""
+        try:
+            await ask(filled(self._cancel, {"name": job}))
+        except LauncherError:
+            found = (await self.alive()).get(job)
+            if found is not None and found.state != "ended":
+                raise
+
+    async def close(self) -> None:
+        """Nothing to let go of."""

@@ -1,0 +1,106 @@
+"""Workers on the supervisor's own machine: each is a process of its own, in a session of its own.
+
+They outlive the supervisor as workers on other machines do. The next one finds them by their command lines.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from lander.home.processes import AGENT, lives
+from lander.protocol.error_text import error_line
+from lander.supervisor.launchers.launcher import Job, LauncherError, WorkerCommand, own_words
+
+DIRECTORY: Final = "workers"
+"""The directory of the workers' own homes and logs, in the supervisor's home."""
+_TAIL_BYTES: Final = 4096
+
+
+class LocalWorkers:
+    """The workers whose names begin with `prefix`."""
+
+    def __init__(self, prefix: str, home: Path) -> None:
+        self._prefix = prefix
+        self._place = home.resolve() / DIRECTORY
+        self._started: dict[str, int] = {}
+
+    async def launch(self, number: int, command: WorkerCommand) -> tuple[str, ...]:
+        """Start so many processes; returns their process ids."""
+        self._place.mkdir(mode=0o700, exist_ok=True)
+        return tuple(str(self._start(name, command)) for name in command.names(number))
+
+    def _start(self, name: str, command: WorkerCommand) -> int:
+        reading, writing = os.pipe()
+        os.write(writing, f"{command.token}\n".encode())  # a pipe has room for it
+        os.close(writing)
+        log = os.open(self._log(name), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        files = [(os.POSIX_SPAWN_DUP2, each, descriptor) for each, descriptor in ((reading, 0), (log, 1), (log, 2))]
+        arguments = command.arguments(name)
+        try:  # no process object is kept: whoever starts it may leave before it
+            self._started[name] = os.posix_spawnp(arguments[0], arguments, os.environ, file_actions=files, setsid=True)
+        except OSError as error:
+            self._log(name).unlink()
+            raise LauncherError(f"{arguments[0]}: {error.strerror}") from error
+        finally:
+            os.close(reading)
+            os.close(log)
+        return self._started[name]
+
+    async def alive(self) -> Mapping[str, Job]:
+        """Every worker that lives, and those that this launcher started and that have ended, with the last error of each."""
+        found = {name: Job(str(pid), "running") for name, pid in await self._processes()}
+        for name, pid in list(self._started.items()):
+            if name not in found:
+                found[name] = Job(str(pid), "ended", self._last_words(name))
+                self._clear(name, pid)
+        return found
+
+    async def cancel(self, job: str) -> None:
+        """Ask a worker to leave: what trains there writes its checkpoint first."""
+        if job in {str(pid) for _, pid in await self._processes()}:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(job), signal.SIGTERM)
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+    async def _processes(self) -> list[tuple[str, int]]:
+        """The name and the process id of each worker that lives."""
+        return await asyncio.to_thread(lambda: list(workers_below(self._place, f"{self._prefix}-")))
+
+    def _log(self, name: str) -> Path:
+        return self._place / f"{name}.log"
+
+    def _last_words(self, name: str) -> str:
+        with contextlib.suppress(OSError), self._log(name).open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
+            said = log.read().decode("utf-8", "replace")
+            return own_words(error_line(said) or said[-500:])
+        return ""
+
+    def _clear(self, name: str, pid: int) -> None:
+        del self._started[name]
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
+        self._log(name).unlink(missing_ok=True)
+        shutil.rmtree(self._place / name, ignore_errors=True)
+
+
+def workers_below(place: Path, prefix: str) -> Iterator[tuple[str, int]]:
+    """The name and process id of each worker whose home is in this directory, and whose name begins so.
+
+    A worker becomes the agent under its process id, and has its home among its arguments before and after.
+    """
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and lives(int(entry.name)):
+            with contextlib.suppress(OSError):
+                words = os.fsdecode((entry / "cmdline").read_bytes()).split("\0")
+                homes = [word for word in words if word.startswith(f"{place}/{prefix}")]
+                leads = os.getsid(int(entry.name)) == int(entry.name)  # and is none of its children, which may look like it
+                if homes and leads and ("worker" in words or AGENT in words):
+                    yield homes[0].rpartition("/")[2], int(entry.name)

@@ -1,0 +1,167 @@
+"""Workers on machines that can be reached over SSH, one on each.
+
+Uses the `ssh` of this system, with the user's own configuration, keys and agent: it asks for nothing (`BatchMode`), and knows
+the host's key, or refuses. Each question is one short connection; those to one machine share a connection for a minute. A
+worker does not depend on any: it goes on while the supervisor or the network is away, and is ended by its process id.
+
+What the other machine does is a program for its `sh`, which arrives over standard input with the token, so neither is an
+argument there, nor read by the user's login shell.
+"""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from shlex import join, quote
+from typing import Final
+
+from lander.supervisor.launchers.engine_commands import ask
+from lander.supervisor.launchers.launcher import DEFAULT_HOME, Job, LauncherError, Options, WorkerCommand, own_words
+
+CONNECT_SECONDS: Final = 10
+SHARE_SECONDS: Final = 60
+_SECURE: Final = {
+    "BatchMode": "yes",
+    "StrictHostKeyChecking": "yes",
+    "ForwardAgent": "no",
+    "ForwardX11": "no",
+    "ConnectTimeout": CONNECT_SECONDS,
+    "ServerAliveInterval": 10,
+    "ServerAliveCountMax": 3,
+    "ControlMaster": "auto",
+    "ControlPersist": SHARE_SECONDS,
+}
+
+# A process is known by its id and by when it started: its id alone may be given again.
+_PROLOGUE: Final = """
+umask 077
+cd "$HOME" || exit 1
+lives() {
+  found=$(sed "s/.*) //" "/proc/$1/stat" 2>/dev/null | cut -d " " -f 1,20)
+  test -n "$2" && case "$found" in [ZX]*) false ;; *" $2") true ;; *) false ;; esac
+}
+"""
+_LAUNCH: Final = """
+mkdir -p %(place)s || exit 1
+command -v %(program)s >/dev/null || { echo %(program)s: is not installed there, or not in the PATH >&2; exit 127; }
+setsid -f sh -c '
+  echo "$$ $(cut -d " " -f 22 "/proc/$$/stat")" > "$0.new" && mv "$0.new" "$0.pid"
+  exec "$@" > "$0.log" 2>&1
+' %(base)s %(worker)s <<'END-OF-TOKEN'
+%(token)s
+END-OF-TOKEN
+"""
+_ALIVE: Final = """
+for file in %(place)s/%(prefix)s-*.pid; do
+  test -f "$file" || continue
+  base=${file%%.pid}
+  read -r pid at < "$file"
+  if lives "$pid" "$at"; then
+    echo "running ${base##*/}"
+  else
+    echo "ended ${base##*/} $(tail -n 3 "$base.log" 2>/dev/null | tr "\\n" " " | cut -c 1-400)"
+    rm -rf "$file" "$base.log" "$base"
+  fi
+done
+"""
+_CANCEL: Final = """
+read -r pid at < %(base)s.pid || exit 0
+if lives "$pid" "$at"; then kill "$pid"; fi
+"""
+
+
+class Ssh:
+    """The machines of `hosts`, each spelled as for `ssh`, and the workers there whose names begin with `prefix`.
+
+    A job's id is `HOST/NAME`.
+    """
+
+    def __init__(self, prefix: str, options: Options) -> None:
+        self._prefix = prefix
+        self._hosts = options["hosts"]
+        self._ssh_options = options.get("ssh_options", ())
+        self._place = options.get("home", (DEFAULT_HOME,))[0]
+        self._control = ""
+        self._known: dict[str, dict[str, Job]] = {}
+        """What each host said last."""
+        self._refused: dict[str, Job] = {}
+
+    async def launch(self, number: int, command: WorkerCommand) -> tuple[str, ...]:
+        """Start a worker on so many machines that have none; on fewer, if fewer have none."""
+        taken = {job.id.partition("/")[0] for job in (await self.alive()).values() if job.state != "ended"}
+        pairs = list(zip(command.names(number), [host for host in self._hosts if host not in taken], strict=False))
+        if not pairs:
+            raise LauncherError("every host has a worker already")
+        outcomes = await asyncio.gather(*(self._start(host, name, command) for name, host in pairs), return_exceptions=True)
+        failures = [each for each in outcomes if isinstance(each, BaseException)]
+        if len(failures) == len(pairs) or any(not isinstance(each, LauncherError) for each in failures):
+            raise failures[0]
+        for (name, host), outcome in zip(pairs, outcomes, strict=True):
+            if isinstance(outcome, LauncherError):
+                self._refused[name] = Job(f"{host}/{name}", "ended", str(outcome))
+        return tuple(f"{host}/{name}" for name, host in pairs)
+
+    async def _start(self, host: str, name: str, command: WorkerCommand) -> None:
+        values = {
+            "place": quote(self._place),
+            "base": quote(f"{self._place}/{name}"),
+            "program": quote(command.program[0]),
+            "worker": join(command.arguments(name)),
+            "token": command.token,
+        }
+        await self._ask(host, _LAUNCH % values)
+        self._known.setdefault(host, {})[name] = Job(f"{host}/{name}", "running")
+
+    async def alive(self) -> Mapping[str, Job]:
+        """The workers on every host. Of a host that does not answer now, those that it had before."""
+        await asyncio.gather(*(self._look(host) for host in self._hosts))
+        refused, self._refused = self._refused, {}
+        return refused | {name: job for jobs in self._known.values() for name, job in jobs.items()}
+
+    async def _look(self, host: str) -> None:
+        try:
+            printed = await self._ask(host, _ALIVE % {"place": quote(self._place), "prefix": quote(self._prefix)})
+        except LauncherError as error:
+            if host not in self._known:
+                raise
+            away = {name: job for name, job in self._known[host].items() if job.state != "ended"}
+            self._known[host] = {name: Job(job.id, job.state, str(error)) for name, job in away.items()}
+        else:
+            self._known[host] = dict(_jobs(host, printed))
+
+    async def cancel(self, job: str) -> None:
+        """Ask a worker to leave: what trains there writes its checkpoint first."""
+        host, _, name = job.partition("/")
+        await self._ask(host, _CANCEL % {"base": quote(f"{self._place}/{name}")})
+
+    async def close(self) -> None:
+        """Close the shared connections."""
+        if self._control:
+            for host in self._hosts:
+                with suppress(LauncherError):
+                    await ask([*self._words(), "-O", "exit", "--", host])
+            shutil.rmtree(self._control, ignore_errors=True)
+            self._control = ""
+
+    async def _ask(self, host: str, program: str) -> str:
+        """What a program for `sh` prints on a host; raises `LauncherError` with what `ssh` or the host says."""
+        try:
+            return await ask([*self._words(), "--", host, "exec sh -s"], _PROLOGUE + program)
+        except LauncherError as error:
+            raise LauncherError(f"{host}: {error}") from error
+
+    def _words(self) -> Sequence[str]:
+        if not self._control:
+            self._control = tempfile.mkdtemp(prefix="lander-ssh-")
+        options = _SECURE | {"ControlPath": f"{self._control}/%C"}
+        return ["ssh", *self._ssh_options, *(word for name, value in options.items() for word in ("-o", f"{name}={value}"))]
+
+
+def _jobs(host: str, printed: str) -> Iterator[tuple[str, Job]]:
+    for line in printed.splitlines():
+        state, name, detail = [*line.split(maxsplit=2), "", "", ""][:3]
+        if state == "running":
+            yield name, Job(f"{host}/{name}", "running")
+        elif state == "ended":
+            yield name, Job(f"{host}/{name}", "ended", own_words(detail))

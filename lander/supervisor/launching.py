@@ -1,0 +1,143 @@
+"""What decisions want of engines, carried out: each call is a task beside the decision loop, and its outcome a message to it.
+
+The calls to one engine are made one after the other, so that what it says of its jobs is never older than an order that it has
+taken. A question or the end of a job is not repeated within `poll_seconds`.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from lander.home import keys, tokens
+from lander.home.clock import elapsed
+from lander.protocol.errors import LanderError
+from lander.supervisor.core.effects import AskEngine, CancelWorker, EngineEffect, LaunchWorkers
+from lander.supervisor.core.launcher_standing import LauncherStanding
+from lander.supervisor.core.messages import (
+    EngineAnswered,
+    EngineSilent,
+    JobCancelled,
+    Launched,
+    LaunchRefused,
+    Message,
+    SeenJob,
+)
+from lander.supervisor.core.state import State
+from lander.supervisor.launchers import engines
+from lander.supervisor.launchers.launcher import Launcher, LauncherError, own_words
+from lander.supervisor.launchers.worker_commands import Head, worker_command
+
+LOG: Final = logging.getLogger(__name__)
+CALL_SECONDS: Final = 120.0
+"""How long an engine may take for one call."""
+LEAVE_SECONDS: Final = 10.0
+"""How long a supervisor that leaves waits for its engines to end jobs; the next one goes on with it."""
+LEAVE_POLL_SECONDS: Final = 1.0
+
+
+@dataclass
+class _Engine:
+    """One launcher: its engine, as it was configured, and the calls that are made to it."""
+
+    standing: LauncherStanding
+    launcher: Launcher
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    last: dict[EngineEffect, float] = field(default_factory=dict)
+    """When each call was last made, except orders: none of them is made twice."""
+
+
+class Launching:
+    """The engines of one supervisor; `tell` takes a message to the decision loop."""
+
+    def __init__(self, home: Path, keys: keys.KeyPair, tell: Callable[[Message], None]) -> None:
+        self._home = home
+        self._keys = keys
+        self._tell = tell
+        self._engines: dict[str, _Engine] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._settle_by: float | None = None
+        self.head = Head("", "")
+
+    def settled(self, state: State) -> bool:
+        """Whether, for a supervisor that leaves, every job is over; that may take a while from the first time this is asked."""
+        self._settle_by = self._settle_by or elapsed() + LEAVE_SECONDS
+        over = not self._tasks and not any(each.jobs for each in state.launchers.values())
+        return over or elapsed() > self._settle_by
+
+    def carry_out(self, effect: EngineEffect, state: State) -> None:
+        """Make a call, unless it was made a moment ago."""
+        standing = state.launchers[effect.launcher]
+        try:
+            engine = self._engine(standing)
+        except LanderError as error:
+            self._tell(_failure(effect, str(error)))
+            return
+        if not isinstance(effect, LaunchWorkers):
+            seconds = standing.spec.poll_seconds if self._settle_by is None else LEAVE_POLL_SECONDS
+            if elapsed() - engine.last.get(effect, float("-inf")) < seconds:
+                return
+            engine.last[effect] = elapsed()
+        task = asyncio.create_task(self._call(engine, effect))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _engine(self, standing: LauncherStanding) -> _Engine:
+        """The engine of a launcher, made anew when it was told something else."""
+        before = self._engines.get(standing.name)
+        if before is not None and (before.standing.spec.engine, before.standing.spec.options) == (
+            standing.spec.engine,
+            standing.spec.options,
+        ):
+            before.standing = standing
+            return before
+        spec = standing.spec
+        made = _Engine(standing, engines.launcher(spec.engine, spec.prefix, spec.options, self._home))
+        if before is not None:
+            made.turn = before.turn
+        self._engines[standing.name] = made
+        return made
+
+    async def _call(self, engine: _Engine, effect: EngineEffect) -> None:
+        """Make a call when it is its turn, and tell its outcome before the next one begins."""
+        async with engine.turn:
+            try:
+                async with asyncio.timeout(CALL_SECONDS):
+                    outcome = await self._outcome(engine, effect)
+            except (LauncherError, LanderError) as error:
+                outcome = _failure(effect, str(error))
+            except TimeoutError:
+                outcome = _failure(effect, f"no answer within {CALL_SECONDS:.0f} s")
+            except Exception as error:  # a defect of one launcher, or what its engine says to nobody's surprise but ours
+                LOG.exception("%s could not be carried out", effect)
+                outcome = _failure(effect, own_words(f"{type(error).__name__}: {error}"))
+            self._tell(outcome)
+
+    async def _outcome(self, engine: _Engine, effect: EngineEffect) -> Message:
+        launcher = engine.launcher
+        match effect:
+            case LaunchWorkers(launcher=name, batch=batch, number=number, token=token):
+                command = worker_command(self._home, self.head, engine.standing, batch, tokens.issued(self._keys, token))
+                return Launched(name, batch, await launcher.launch(number, command))
+            case CancelWorker(launcher=name, job=job, id=id):
+                await launcher.cancel(id)
+                return JobCancelled(name, job)
+            case AskEngine(launcher=name):
+                found = await launcher.alive()
+                return EngineAnswered(name, {job: SeenJob(each.id, each.state, each.detail) for job, each in found.items()})
+
+    async def close(self) -> None:
+        """Make no more calls, and let go of the engines; their jobs go on."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for engine in self._engines.values():
+            await engine.launcher.close()
+
+
+def _failure(effect: EngineEffect, detail: str) -> Message:
+    if isinstance(effect, LaunchWorkers):
+        return LaunchRefused(effect.launcher, effect.batch, detail)
+    return EngineSilent(effect.launcher, detail)

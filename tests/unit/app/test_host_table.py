@@ -1,0 +1,85 @@
+"""The table of hosts: which launcher started each, and what an engine says."""
+
+import json
+
+import pytest
+
+from lander.app import host_table
+from lander.protocol import events as e
+from lander.store.log.event_store import batch_of
+from tests.support.written_homes import write_log
+
+JOINED = e.HostJoined(pid=1, cpus=(0, 1), gpus=(), memory_mb=2048.0)
+LAB = e.launcher_stream("lab")
+USED = e.LauncherConfigured(
+    engine="ssh",
+    options={"hosts": ("gpu1",)},
+    prefix="lab-3f2a",
+    min_workers=0,
+    max_workers=2,
+    idle_seconds=300.0,
+    poll_seconds=30.0,
+    operator="me@here",
+)
+
+
+@pytest.fixture
+def home(tmp_path):
+    """Two jobs of a launcher, of which the first has a worker; and the supervisor's own machine."""
+    write_log(
+        tmp_path,
+        batch_of(e.host_stream("local"), JOINED),
+        batch_of(
+            LAB,
+            USED,
+            e.WorkersOrdered(batch="lab-3f2a-1", number=2, token="t"),
+            e.WorkersLaunched(batch="lab-3f2a-1", names=("lab-3f2a-1-1", "lab-3f2a-1-2"), ids=("gpu1/1", "gpu1/2")),
+        ),
+        batch_of(e.host_stream("lab-3f2a-1-1"), JOINED),
+    )
+    return tmp_path
+
+
+def rows(home):
+    """The state and the launcher of each host."""
+    found = json.loads(host_table.as_json(home))
+    return {host["name"]: (host["state"], host["launcher"]) for host in found["hosts"]}
+
+
+def test_a_worker_is_shown_with_its_launcher_and_the_local_host_as_set_aside(home):
+    assert rows(home) == {"local": ("set aside", ""), "lab-3f2a-1-1": ("online", "lab")}
+    assert "launcher" in host_table.as_text(home)
+    write_log(home, batch_of(LAB, e.LauncherRetired()))
+    assert rows(home)["local"] == ("online", "")
+
+
+def test_a_worker_whose_job_is_over_is_shown_no_more(home):
+    write_log(home, batch_of(LAB, e.WorkerJobEnded(job="lab-3f2a-1-1", detail="", failed=False)))
+    assert list(rows(home)) == ["local"]
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        ((e.EngineReported(waiting=2, detail="(Resources)"),), "launcher lab: 2 jobs wait: (Resources)"),
+        ((e.EngineReported(waiting=1),), "launcher lab: 1 job waits"),
+        ((e.LaunchFailed(batch="b", detail="no\x1b[2Jpartition"),), r"launcher lab: no\u001b[2Jpartition"),
+        ((e.WorkerJobEnded(job="lab-3f2a-1-2", detail="NODE_FAIL", failed=True),), "launcher lab: NODE_FAIL"),
+        (
+            (e.LaunchFailed(batch="b", detail="no"), e.LauncherGivenUp(failures=8, detail="no")),
+            "launcher lab is given up: no; --on lab tries it again",
+        ),
+    ],
+)
+def test_what_an_engine_says_is_below_the_table(home, said, line):
+    write_log(home, batch_of(LAB, *said))
+    assert host_table.as_text(home).splitlines()[-1] == line
+
+
+def test_a_worker_that_has_not_joined_yet_starts(home):
+    assert host_table.as_text(home).splitlines()[-1] == "launcher lab: 1 worker starts"
+
+
+def test_without_a_launcher_there_is_no_column_for_one(tmp_path):
+    write_log(tmp_path, batch_of(e.host_stream("local"), JOINED))
+    assert "launcher" not in host_table.as_text(tmp_path)

@@ -1,0 +1,103 @@
+"""`lander.toml`: what may be in it, and that an error names the file, the field and what is allowed."""
+
+import pytest
+
+from lander.app import client, launcher_settings
+from lander.app.launchers import have_them_used, wanted
+from lander.home import address
+from lander.protocol.errors import ConfigurationError, ConflictError, HomeError, UsageError
+from lander.supervisor.launchers import placeholders
+
+COMMANDS = 'launch = ["run-job", "{name}", "{worker}"]\nalive = ["jobs", "{prefix}"]\ncancel = ["end-job", "{name}"]\n'
+
+
+def written(home, text):
+    (home / launcher_settings.FILE).write_text(text)
+    return launcher_settings.read(home)
+
+
+def test_a_home_without_the_file_has_no_launcher(tmp_path):
+    assert launcher_settings.read(tmp_path) == {}
+    assert not wanted(tmp_path, None, None).settings
+    assert not wanted(tmp_path, None, None).listening.listen
+
+
+def test_times_are_words_or_seconds_and_what_is_not_said_has_a_default(tmp_path):
+    found = written(
+        tmp_path, '[launchers.lab]\nengine = "ssh"\nhosts = ["gpu1", "ada@gpu2"]\nwalltime = "4h"\nidle_seconds = 90\n'
+    )
+    assert (found["lab"].walltime, found["lab"].idle_seconds, found["lab"].min_workers) == (14400.0, 90.0, 0)
+    assert found["lab"].options == {"hosts": ("gpu1", "ada@gpu2")}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[launchers.lab]\n", "launchers.lab.engine: missing"),
+        ('[launchers.lab]\nengine = "pbs"\n', "launchers.lab.engine: pbs: no such engine"),
+        ('[launchers.lab]\nengine = "local"\nmax_worker = 2\n', "launchers.lab.max_worker: 2: extra inputs are not permitted"),
+        ('[launchers.lab]\nengine = "local"\nwalltime = "soon"\n', "launchers.lab.walltime: soon: is no time such as 90s"),
+        (
+            '[launchers.lab]\nengine = "ssh"\nhosts = ["-oProxyCommand=x"]\n',
+            "launchers.lab.hosts.0: -oProxyCommand=x: is no host",
+        ),
+        ('[launchers."a b"]\nengine = "local"\n', "launchers.a b: a name is letters"),
+        ("[launcher.lab]\n", "launcher: a table [launchers.NAME] is all"),
+        ("launchers = 3", "launchers: a table"),
+        ("[launchers", "cannot be read"),
+        ('[launchers.lab]\nengine = "command"\n' + COMMANDS.replace("{name}", "{nam}", 1), "launchers.lab.launch"),
+        ('[launchers.lab]\nengine = "command"\n' + COMMANDS.replace("{name}", "{token}", 1), "a secret is no argument"),
+        ('[launchers.lab]\nengine = "command"\n' + COMMANDS.replace('"{worker}"', '"sh -c {worker}"'), "stands for several"),
+        ('[launchers.lab]\nengine = "command"\nlaunch = []\n', "launchers.lab.launch"),
+    ],
+)
+def test_what_is_wrong_is_said_with_the_file_and_the_field(tmp_path, text, said):
+    with pytest.raises(ConfigurationError) as refused:
+        written(tmp_path, text)
+    assert str(refused.value).startswith(f"{tmp_path / 'lander.toml'}: ")
+    assert said in str(refused.value)
+
+
+def test_on_names_an_engine_or_a_launcher_of_the_file(tmp_path):
+    written(tmp_path, '[launchers.local]\nengine = "local"\nmin_workers = 3\nmax_workers = 5\n')
+    assert wanted(tmp_path, "local", 2).settings["local"].min_workers == 2
+    hosts = wanted(tmp_path, "ssh:a,b", None).settings["ssh"]
+    assert (hosts.options, hosts.max_workers) == ({"hosts": ("a", "b")}, 2)
+    for words, said in (
+        (("cloud", None), "--on cloud: no such launcher"),
+        (("ssh:", None), "--on ssh:.hosts.0"),
+        ((None, 3), "--workers 3: of what?"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            wanted(tmp_path, *words)
+
+
+def test_what_shells_and_templates_have_in_braces_stays(tmp_path):
+    kubernetes = '["kubectl", "get", "pods", "-o", "jsonpath={range .items[*]}{.metadata.name} {.status.phase}{{end}}"]'
+    text = '[launchers.lab]\nengine = "command"\n' + COMMANDS.replace('["jobs", "{prefix}"]', kubernetes)
+    assert written(tmp_path, text)["lab"].options["alive"][-1].startswith("jsonpath={range .items[*]}")
+    assert placeholders.filled(("sh", "-c", "echo ${name} {name} {{end}}"), {"name": "x"}) == (
+        "sh",
+        "-c",
+        "echo ${name} x {end}",
+    )
+
+
+def test_workers_of_this_machine_need_no_other_interface(tmp_path):
+    assert wanted(tmp_path, "local", None).listening.listen == "127.0.0.1:0"
+    elsewhere = wanted(tmp_path, "ssh:a", None).listening
+    assert elsewhere.listen == "0.0.0.0:7411"
+    assert elsewhere.advertise.endswith(":7411")
+    assert not wanted(tmp_path, "local", None).notice(tmp_path)
+    assert f"workers dial {elsewhere.advertise}" in wanted(tmp_path, "ssh:a", None).notice(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("listen", "on", "heard"),
+    [("", "local", False), ("127.0.0.1:1", "local", True), ("127.0.0.1:1", "ssh:a", False), ("0.0.0.0:1", "ssh:a", True)],
+)
+def test_a_supervisor_that_runs_already_must_listen_where_the_workers_dial(tmp_path, monkeypatch, listen, on, heard):
+    monkeypatch.setattr(client, "running", lambda home: address.Address("tcp://127.0.0.1:1", 1, "k", listen))
+    (tmp_path / "bits.json").touch()
+    with pytest.raises(HomeError if heard else ConflictError, match="client.key" if heard else "down, then the same again"):
+        have_them_used(tmp_path, wanted(tmp_path, on, None))  # which is no supervisor, so goes no further

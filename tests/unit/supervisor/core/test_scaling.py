@@ -1,0 +1,545 @@
+"""How many workers an engine has: as many as queued runs can use, never more than allowed, and none that is forgotten."""
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from lander.protocol import commands as c
+from lander.supervisor.core.effects import AskEngine, CancelWorker, LaunchWorkers
+from lander.supervisor.core.launcher_standing import FIRST_DELAY, MAX_DELAY, MAX_FAILURES
+from lander.supervisor.core.launchers import MISSING_SECONDS, RESOLVE_SECONDS
+from lander.supervisor.core.messages import CheckLaunchers, EngineAnswered, EngineSilent, Launched, LaunchRefused, SeenJob
+from lander.supervisor.core.scaling import JOIN_SECONDS, TOKEN_SECONDS
+from tests.support.decision_driver import DecisionDriver
+
+IDLE = 300.0
+SPEC = {
+    "launcher": "lab",
+    "engine": "command",
+    "options": {},
+    "prefix": "lab-3f2a",
+    "min_workers": 0,
+    "max_workers": 3,
+    "slots": 1,
+    "idle_seconds": IDLE,
+    "poll_seconds": 30.0,
+    "operator": "me@here",
+}
+
+
+class Lab(DecisionDriver):
+    """A core with one launcher, and an engine that does as it is told when the test says so."""
+
+    def __init__(self, **spec):
+        super().__init__(cpus=0)
+        self.jobs = {}
+        self.cancelled = set()
+        self.configure(**spec)
+
+    def configure(self, **spec):
+        return self.tell(c.ConfigureLauncher(**(SPEC | spec)))
+
+    @property
+    def standing(self):
+        return self.state.launchers["lab"]
+
+    def tell(self, message):
+        decision = super().tell(message)
+        self.effects = decision.effects
+        for effect in decision.effects:
+            if isinstance(effect, CancelWorker):
+                self.cancelled.add(effect.job)
+        return decision
+
+    def orders(self):
+        return [effect for effect in self.last.effects if isinstance(effect, LaunchWorkers)]
+
+    def cancels(self):
+        return [effect.job for effect in self.last.effects if isinstance(effect, CancelWorker)]
+
+    def launch(self, order=None):
+        """The engine takes an order."""
+        order = order or self.orders()[0]
+        names = [f"{order.batch}-{index}" for index in range(1, order.number + 1)]
+        self.jobs |= {name: SeenJob(f"id-{name}", "running") for name in names}
+        self.tell(Launched("lab", order.batch, tuple(f"id-{name}" for name in names)))
+        return names
+
+    def enrol(self, name, cpus=1, gpus=0):
+        """The worker of a job joins."""
+        return self.join(pid=7, cpus=cpus, gpus=gpus, host=name)
+
+    def check(self, seconds=0.0):
+        self.now += seconds
+        return self.tell(CheckLaunchers())
+
+    def answer(self, **jobs):
+        """The engine says which jobs it knows: those of the test, or these."""
+        return self.tell(EngineAnswered("lab", dict(jobs or self.jobs)))
+
+    def end(self, *names, detail="COMPLETED"):
+        for name in names:
+            self.jobs[name] = SeenJob(f"id-{name}", "ended", detail)
+        return self.answer()
+
+    def leave_host(self, name):
+        return self.tell(c.LeaveHost(name=name))
+
+
+# ---------------------------------------------------------------------------------------------------- more workers
+
+
+def test_as_many_workers_are_ordered_as_queued_runs_can_use_and_no_more_than_allowed():
+    lab = Lab()
+    lab.submit(seeds=(0,))  # two arms
+    assert [order.number for order in lab.orders()] == [2]
+    lab = Lab()
+    lab.submit(seeds=range(5))
+    assert [order.number for order in lab.orders()] == [3]
+
+
+def test_a_worker_of_several_slots_counts_for_as_many_runs():
+    lab = Lab(slots=4)
+    lab.submit(seeds=range(3))  # six runs
+    assert [order.number for order in lab.orders()] == [2]
+
+
+def test_an_order_names_its_jobs_before_the_engine_is_asked():
+    lab = Lab()
+    decision = lab.submit()
+    kinds = [event.kind for _, event in decision.events]
+    assert kinds.index("TokenIssued") < kinds.index("WorkersOrdered")
+    assert set(lab.standing.jobs) == {"lab-3f2a-1-1", "lab-3f2a-1-2"}
+
+
+def test_no_more_is_ordered_while_workers_are_coming():
+    lab = Lab()
+    lab.submit()
+    names = lab.launch()
+    assert lab.check().effects == [AskEngine(launcher="lab")]
+    for name in names:
+        lab.enrol(name)
+    assert sorted(lab.hosts_of().values()) == sorted(names)
+    assert not lab.orders()
+
+
+def test_no_number_of_an_order_is_given_twice():
+    lab = Lab()
+    lab.submit()
+    lab.end(*lab.launch())
+    lab.now += MAX_DELAY
+    lab.check()
+    assert lab.orders()[0].batch == "lab-3f2a-2"
+
+
+def test_an_execution_in_sequence_needs_one_worker():
+    lab = Lab()
+    lab.submit(mode="sequential", seeds=range(5))
+    assert [order.number for order in lab.orders()] == [1]
+
+
+def test_min_workers_are_ordered_without_a_run():
+    lab = Lab(min_workers=2)
+    assert [order.number for order in lab.orders()] == [2]
+
+
+def test_runs_on_cuda_order_nothing_where_workers_are_known_to_have_no_gpu():
+    lab = Lab(slots=None)
+    lab.submit(seeds=(0,))
+    for name in lab.launch():
+        lab.enrol(name)
+    lab.submit(name="y", seeds=range(4), device="cuda")
+    assert not lab.orders()
+
+
+def test_the_token_of_a_launcher_is_used_until_half_its_time_has_passed():
+    lab = Lab()
+    lab.submit()
+    token = lab.orders()[0].token
+    lab.end(*lab.launch())
+    lab.check(TOKEN_SECONDS / 4)
+    assert lab.orders()[0].token == token
+    lab.end(*lab.launch())
+    lab.check(TOKEN_SECONDS / 3)
+    assert lab.orders()[0].token != token
+
+
+def test_where_a_launcher_is_in_use_the_supervisor_s_own_machine_trains_nothing():
+    lab = Lab()
+    lab.join(host="local", cpus=2)
+    lab.submit(seeds=(0,))
+    assert not lab.hosts_of()
+    lab.configure(max_workers=0)
+    assert set(lab.hosts_of().values()) == {"local"}
+
+
+# ---------------------------------------------------------------------------------------------------- failures
+
+
+def refuse(lab, detail="no such partition"):
+    return lab.tell(LaunchRefused("lab", lab.orders()[0].batch, detail))
+
+
+def test_what_an_engine_refuses_is_tried_again_after_a_growing_delay_and_not_for_ever():
+    lab = Lab()
+    lab.submit()
+    waits = []
+    while lab.orders():
+        refuse(lab)
+        assert not lab.standing.jobs
+        waited = 0.0
+        while not lab.standing.given_up and not lab.orders():
+            waited += 1.0
+            lab.check(1.0)
+        waits.append(waited)
+    assert waits[:3] == [FIRST_DELAY, 2 * FIRST_DELAY, 4 * FIRST_DELAY]
+    assert len(waits) == MAX_FAILURES
+    assert all(wait <= MAX_DELAY for wait in waits)
+    assert [event.detail for event in lab.said("LauncherGivenUp")] == ["no such partition"]
+    assert not lab.check(1e6).events
+
+
+def test_who_asks_again_has_it_tried_again():
+    lab = Lab()
+    lab.submit()
+    while not lab.standing.given_up:
+        refuse(lab) if lab.orders() else lab.check(MAX_DELAY)
+    lab.configure()
+    assert lab.orders()
+    assert not lab.standing.given_up
+
+
+def test_a_job_that_ends_before_it_had_a_run_is_a_failure_in_the_words_of_the_engine():
+    lab = Lab()
+    lab.submit()
+    lab.end(*lab.launch(), detail="NODE_FAIL")
+    assert [(event.detail, event.failed) for event in lab.said("WorkerJobEnded")] == [("NODE_FAIL", True)] * 2
+    assert lab.standing.failures == 2
+    assert not lab.orders()
+
+
+def test_a_run_that_is_placed_forgives_the_failures():
+    lab = Lab()
+    lab.submit(seeds=(0,))
+    refuse(lab)
+    lab.check(FIRST_DELAY)
+    lab.enrol(lab.launch()[0])
+    assert lab.standing.failures == 0
+
+
+def test_a_delay_survives_a_restart_and_does_not_grow_by_the_wall_clock():
+    lab = Lab()
+    lab.submit()
+    refuse(lab)
+    lab.clock_error = -1e6
+    lab.restart()
+    lab.check(FIRST_DELAY)
+    assert lab.orders()
+
+
+def test_an_engine_that_does_not_answer_is_said_once_and_ends_no_job():
+    lab = Lab()
+    lab.submit()
+    lab.launch()
+    assert [event.detail for event in lab.tell(EngineSilent("lab", "squeue: no answer")).events[0][1:]] == ["squeue: no answer"]
+    assert not lab.tell(EngineSilent("lab", "squeue: no answer")).events
+    assert len(lab.standing.jobs) == 2
+
+
+def test_a_job_that_waits_is_said_with_the_reason_of_the_engine():
+    lab = Lab()
+    lab.submit()
+    names = lab.launch()
+    lab.answer(**{names[0]: SeenJob("1", "waiting", "(Resources)"), names[1]: SeenJob("2", "running")})
+    assert [(event.waiting, event.detail) for event in lab.said("EngineReported")] == [(1, "(Resources)")]
+    lab.answer()
+    assert [(event.waiting, event.detail) for event in lab.said("EngineReported")] == [(0, "")]
+
+
+def test_a_job_that_runs_and_never_joins_is_given_back_as_a_failure():
+    lab = Lab()
+    lab.submit(seeds=(0,))
+    names = lab.launch()
+    lab.timers.jobs.seen_running(names, lab.now)
+    assert not lab.check(JOIN_SECONDS - 1).events
+    lab.check(1.0)
+    assert sorted(lab.cancels()) == names
+    assert all(event.failed for event in lab.said("WorkerGivenBack"))
+    lab.end(*names)
+    assert lab.standing.failures == 2
+
+
+# ---------------------------------------------------------------------------------------------------- killed in between
+
+
+def test_an_order_whose_outcome_is_not_known_is_found_again_by_the_names_of_its_jobs():
+    lab = Lab()
+    lab.submit()
+    batch = lab.orders()[0].batch
+    lab.restart()
+    lab.answer(**{f"{batch}-2": SeenJob("id-2", "running")})
+    assert [(event.names, event.ids) for event in lab.said("WorkersLaunched")] == [((f"{batch}-2",), ("id-2",))]
+    assert f"{batch}-1" not in lab.standing.jobs
+    assert [order.number for order in lab.orders()] == [1]  # a new one, under a new name
+
+
+def test_an_order_that_reached_nobody_is_given_up_after_a_while_and_made_anew():
+    lab = Lab()
+    lab.submit()
+    lab.restart()
+    assert not lab.tell(EngineAnswered("lab", {})).events
+    lab.now += RESOLVE_SECONDS
+    lab.tell(EngineAnswered("lab", {}))
+    assert lab.said("LaunchFailed")
+    lab.check(FIRST_DELAY)
+    assert lab.orders()[0].batch == "lab-3f2a-2"
+
+
+def test_jobs_that_are_not_recorded_are_ended():
+    lab = Lab()
+    lab.answer(**{"lab-3f2a-9-1": SeenJob("77", "running"), "lab-3f2a-9-2": SeenJob("78", "ended")})
+    assert [(effect.job, effect.id) for effect in lab.last.effects] == [("lab-3f2a-9-1", "77")]
+
+
+# ---------------------------------------------------------------------------------------------------- fewer workers
+
+
+def trained(lab):
+    """Two workers, whose runs are over."""
+    lab.submit(seeds=(0,))
+    names = lab.launch()
+    for name in names:
+        lab.enrol(name)
+    lab.train("x/baseline/0", "x/v/0")
+    lab.complete("x/baseline/0", "x/v/0")
+    return names
+
+
+def test_a_worker_without_a_run_is_drained_and_then_given_back():
+    lab = Lab()
+    names = trained(lab)
+    assert not lab.check(IDLE - 1).events
+    lab.check(1.0)
+    assert sorted(lab.cancels()) == names
+    assert {name for name, host in lab.state.hosts.items() if host.drained} == set(names)
+    for name in names:
+        lab.leave_host(name)
+    lab.end(*names)
+    assert not lab.standing.jobs
+    assert not lab.standing.failures
+    assert not set(names) & lab.state.hosts.keys()
+
+
+def test_min_workers_stay():
+    lab = Lab()
+    names = trained(lab)
+    lab.configure(min_workers=1)
+    lab.check(IDLE)
+    assert len(set(names) - set(lab.cancels())) == 1
+
+
+def test_a_worker_that_joined_and_that_no_run_could_use_is_a_failure():
+    lab = Lab(min_workers=1)
+    (name,) = lab.launch()
+    lab.enrol(name)
+    lab.configure(min_workers=0)
+    lab.check(IDLE)
+    assert [event.failed for event in lab.said("WorkerGivenBack")] == [True]
+
+
+def test_a_job_that_no_run_waits_for_any_more_is_given_back():
+    lab = Lab()
+    lab.submit()
+    names = lab.launch()
+    lab.stop("x")
+    lab.check(IDLE)
+    assert sorted(lab.cancels()) == names
+
+
+def test_what_is_given_back_is_ended_again_until_it_is_over():
+    lab = Lab()
+    names = trained(lab)
+    lab.check(IDLE)
+    assert sorted(lab.check(1.0).effects[index].job for index in range(2)) == names
+
+
+def test_a_worker_that_trains_is_never_given_back_and_never_counted_as_over_while_it_is_heard():
+    lab = Lab()
+    lab.submit(seeds=(0,))
+    names = lab.launch()
+    for name in names:
+        lab.enrol(name)
+    lab.check(10 * IDLE)
+    lab.end(*names)
+    assert set(lab.standing.jobs) == set(names)
+    assert not lab.cancelled
+
+
+def test_a_worker_that_is_silent_and_whose_job_is_over_is_lost_at_once_with_the_words_of_the_engine():
+    lab = Lab()
+    lab.submit(seeds=(0,))
+    names = lab.launch()
+    for name in names:
+        lab.enrol(name)
+    lab.train("x/baseline/0", "x/v/0")
+    lab.hear(names[1], seconds=9.0)
+    lab.end(*names, detail="NODE_FAIL")
+    assert [event.detail for event in lab.said("HostLost")] == ["its job is over: NODE_FAIL"]
+    assert set(lab.standing.jobs) == {names[1]}
+
+
+def test_a_job_that_the_engine_does_not_show_yet_is_not_over():
+    lab = Lab()
+    lab.submit()
+    lab.launch()
+    assert not lab.tell(EngineAnswered("lab", {})).events
+    lab.now += MISSING_SECONDS
+    lab.tell(EngineAnswered("lab", {}))
+    assert len(lab.said("WorkerJobEnded")) == 2
+
+
+def test_a_supervisor_that_leaves_gives_every_worker_back_and_uses_the_launcher_no_more():
+    lab = Lab()
+    lab.submit(seeds=(0,))
+    names = lab.launch()
+    lab.enrol(names[0])
+    lab.leave()
+    assert lab.cancels() == [names[1]]
+    lab.exit(f"{next(iter(lab.state.live))}", cause="stopped")
+    assert lab.cancels() == [names[0]]
+    lab.leave_host(names[0])
+    lab.end(*names)
+    assert "lab" not in lab.state.launchers
+
+
+# ---------------------------------------------------------------------------------------------------- any order of things
+
+
+class Engine(RuleBasedStateMachine):
+    """Whatever happens: never too many jobs, none forgotten, and no end of failures."""
+
+    def __init__(self):
+        super().__init__()
+        self.lab = Lab(max_workers=3)
+        self.open_orders = []
+        self.real = {}
+        self.experiments = 0
+
+    def notice(self):
+        self.open_orders += self.lab.orders()
+
+    @precondition(lambda self: self.experiments < 4)
+    @rule(seeds=st.integers(1, 3))
+    def submit(self, seeds):
+        self.experiments += 1
+        self.lab.submit(name=f"e{self.experiments}", seeds=range(seeds))
+        self.notice()
+
+    @precondition(lambda self: self.open_orders)
+    @rule()
+    def the_engine_takes_the_order(self):
+        order = self.open_orders.pop(0)
+        self.real |= dict.fromkeys(self.lab.launch(order), "running")
+        self.notice()
+
+    @precondition(lambda self: self.open_orders)
+    @rule()
+    def the_engine_refuses(self):
+        self.lab.tell(LaunchRefused("lab", self.open_orders.pop(0).batch, "no"))
+        self.notice()
+
+    @precondition(lambda self: self.open_orders)
+    @rule(taken=st.booleans())
+    def the_supervisor_is_killed_while_it_asks(self, taken):
+        order = self.open_orders.pop(0)
+        if taken:
+            self.real |= {f"{order.batch}-{index}": "running" for index in range(1, order.number + 1)}
+        self.lab.restart()
+
+    @precondition(lambda self: self.real)
+    @rule(data=st.data())
+    def a_worker_joins(self, data):
+        name = data.draw(st.sampled_from(sorted(self.real)))
+        if name in self.lab.standing.jobs and self.lab.standing.jobs[name].id:
+            self.lab.enrol(name)
+            self.notice()
+
+    @precondition(lambda self: self.lab.state.live)
+    @rule(data=st.data())
+    def a_run_completes(self, data):
+        run = data.draw(st.sampled_from(sorted(self.lab.state.live)))
+        self.lab.train(run)
+        self.lab.complete(run)
+        self.notice()
+
+    @precondition(lambda self: self.real)
+    @rule(data=st.data())
+    def a_job_ends(self, data):
+        name = data.draw(st.sampled_from(sorted(self.real)))
+        if name in self.lab.state.hosts:
+            self.lab.leave_host(name)
+            self.notice()
+        del self.real[name]
+
+    @rule(seconds=st.sampled_from([0.0, 1.0, 31.0, 61.0, IDLE, 601.0]))
+    def time_passes_and_the_engine_is_asked(self, seconds):
+        self.lab.hear(*self.lab.state.hosts, seconds=seconds)
+        self.lab.check()
+        self.notice()
+        self.obey()
+        if not self.open_orders:  # the calls to an engine are made one after the other
+            self.lab.answer(
+                **{name: SeenJob(f"id-{name}", state) for name, state in self.real.items()} or {"other": SeenJob("x", "ended")}
+            )
+            self.notice()
+            self.obey()
+
+    def obey(self):
+        """What is cancelled ends, and its worker leaves."""
+        for name in self.lab.cancels():
+            if self.real.pop(name, None) and name in self.lab.state.hosts:
+                self.lab.leave_host(name)
+                self.notice()
+
+    @invariant()
+    def never_more_jobs_than_allowed(self):
+        assert len(self.lab.standing.jobs) <= 3
+
+    @invariant()
+    def every_job_that_is_there_is_recorded_or_will_be_ended(self):
+        """A job that is not recorded is one of an order that was given up; the next answer of the engine ends it."""
+        strangers = self.real.keys() - self.lab.standing.jobs.keys()
+        if strangers and not self.open_orders:
+            decision = self.lab.answer(**{name: SeenJob(f"id-{name}", "running") for name in self.real})
+            assert strangers <= {effect.job for effect in decision.effects if isinstance(effect, CancelWorker)}
+            self.notice()
+            self.obey()
+
+    @invariant()
+    def no_run_is_at_a_worker_that_was_given_back(self):
+        given_back = {job.name for job in self.lab.standing.jobs.values() if job.given_back}
+        assert not given_back & {
+            taken.run and host.name for host in self.lab.state.slots.hosts.values() for taken in host.taken
+        }
+
+    @invariant()
+    def failures_are_bounded(self):
+        assert self.lab.standing.failures <= MAX_FAILURES + 3
+
+    def teardown(self):
+        """In the end, when nothing is to be trained any more, every worker is given back."""
+        for name in self.lab.state.under_way:
+            self.lab.stop(name)
+        for order in self.open_orders:
+            self.lab.tell(LaunchRefused("lab", order.batch, "no"))
+        self.open_orders = []
+        for run in list(self.lab.state.live):
+            self.lab.exit(run, cause="stopped")
+        for _ in range(4):
+            self.time_passes_and_the_engine_is_asked(seconds=IDLE)
+        assert not self.real
+        assert not self.lab.standing.jobs
+
+
+TestAnyOrder = Engine.TestCase
+TestAnyOrder.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
