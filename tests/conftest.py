@@ -1,14 +1,17 @@
 """Fixtures with their invariants: whoever gets a supervisor leaves no process behind and an unbroken log."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
+from lander.actors.host.cores import SHARE
 from lander.cli import progress
 from lander.store.log.reader import Reader
 from tests.support.live_home import LiveHome, started
 
 progress.BRIEF_SECONDS = 3600.0  # what is said of slow work must not depend on how busy this machine is
+os.environ[SHARE] = "1"  # workers of tests that run at once stand for machines of their own
 
 
 @pytest.fixture

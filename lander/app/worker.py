@@ -6,7 +6,9 @@ import re
 import secrets
 import signal
 import socket
+import stat
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
@@ -40,6 +42,8 @@ class Worker:
     """Seconds for checkpoints when it is asked to leave; None for the usual."""
     walltime: float | None = None
     """Seconds after which whoever started it ends it, if that is known."""
+    leave_with: int | None = None
+    """The reading end of a pipe; the worker leaves when nobody holds the other end any more."""
 
     @property
     def endpoint(self) -> str:
@@ -67,15 +71,45 @@ def check_head(head: str) -> str:
 
 
 def slots(wanted: int | None) -> tuple[int, ...]:
-    """The cores that this process may use, the first `wanted` of them; raises `UsageError` for more than there are."""
-    from lander.actors.host.machine_limits import control_groups, core_quota
+    """Cores of this machine that no other worker on it offers, `wanted` or all that this process may use; they stay locked.
 
-    cores = sorted(os.sched_getaffinity(0))
-    quota = core_quota(control_groups("cpu"))
-    usable = cores if quota is None else cores[: max(1, int(quota))]
-    if wanted is not None and wanted > len(usable):
-        raise UsageError(f"--slots cpu={wanted}: this process may use {len(usable)} cores")
-    return tuple(usable[:wanted])
+    Raises `UsageError` for more than it may use, and `ConflictError` if others offer them.
+    """
+    from lander.actors.host import cores
+    from lander.actors.host.machine_limits import control_groups, core_quota, granted_cores
+
+    possible = sorted(os.sched_getaffinity(0))
+    usable = granted_cores(len(possible), core_quota(control_groups("cpu")), os.environ)
+    if wanted is not None and wanted > usable:
+        raise UsageError(f"--slots cpu={wanted}: this process may use {usable} cores")
+    return tuple(possible[: wanted or usable]) if os.environ.get(cores.SHARE) else tuple(lock_cores(possible, usable, wanted))
+
+
+def lock_cores(possible: Sequence[int], usable: int, wanted: int | None) -> Mapping[int, int]:
+    """Lock `wanted` cores, or up to `usable`; returns each with its lock. Raises `ConflictError` if others hold too many."""
+    from lander.actors.host import cores
+
+    held = cores.take(possible, wanted or usable)
+    if len(held) >= (wanted or 1):
+        return held
+    cores.release(held)
+    others = cores.holders(core for core in possible if core not in held)
+    raise ConflictError(
+        f"{len(held)} of {wanted or usable} cores are free; other workers on this machine offer the rest: {others}"
+    )
+
+
+def check_pipe(descriptor: int | None) -> int | None:
+    """A descriptor that ends when its other end does; raises `UsageError` for anything else."""
+    if descriptor is None:
+        return None
+    try:
+        mode = os.fstat(descriptor).st_mode
+    except OSError as error:
+        raise UsageError(f"--leave-with {descriptor}: {error.strerror}; it is the open reading end of a pipe") from error
+    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
+        raise UsageError(f"--leave-with {descriptor}: is neither a pipe nor a socket")
+    return descriptor
 
 
 def labels(wanted: str | None) -> tuple[str, ...]:
@@ -130,6 +164,9 @@ def prepare(worker: Worker, token: Token | None, shared: Path | None) -> enrolme
 def become_agent(worker: Worker, enrolled: enrolment.Enrolment) -> NoReturn:
     """Go on as the agent: this process is replaced by it."""
     pair = keys.load(worker.home, enrolment.KEY)
+    leave_with = None if worker.leave_with is None else os.dup(worker.leave_with)  # it may be standard input, replaced below
+    if leave_with is not None:
+        os.set_inheritable(leave_with, True)
     settings: dict[str, object] = {
         "name": enrolled.name,
         "home": str(worker.home.resolve()),
@@ -142,6 +179,7 @@ def become_agent(worker: Worker, enrolled: enrolment.Enrolment) -> NoReturn:
         "cpus": list(worker.cpus),
         "walltime": worker.walltime,
         "labels": list(worker.labels),
+        "leave_with": leave_with,
     }
     if worker.grace is not None:
         settings["grace"] = worker.grace

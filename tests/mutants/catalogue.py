@@ -1911,4 +1911,18 @@ MUTANTS = (
         "return True",
         ("tests/integration/app/test_launchers.py::test_on_local_trains_in_workers_that_are_gone_when_the_command_has_ended",),
     ),
+    Mutant(
+        "a worker's locks on its cores end where it becomes the agent",
+        "lander/actors/host/cores.py",
+        "        lock.set_inheritable(True)\n",
+        "",
+        ("tests/unit/actors/host/test_cores.py",),
+    ),
+    Mutant(
+        "a job of Slurm offers every core of its machine",
+        "lander/actors/host/machine_limits.py",
+        "slurm_allocation.cores(environment) or affinity]",
+        "affinity]",
+        ("tests/unit/actors/host/test_cores.py",),
+    ),
 )

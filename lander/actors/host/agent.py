@@ -3,7 +3,8 @@
 It makes no decisions. The supervisor orders which trainers to start and to end; the agent reports which started, which ended,
 and how. Without a connection to the supervisor its trainers go on, and at the next connection it reports which are alive.
 After `MAX_DISCONNECTED_SECONDS` it ends its trainers and exits, so that no processes without an owner stay on the machine.
-On SIGTERM its trainers first write their checkpoints, and the agent exits when the supervisor has recorded how they ended.
+On SIGTERM, or when what started it has ended, its trainers first write their checkpoints, and the agent exits when the
+supervisor has recorded how they ended.
 """
 
 import asyncio
@@ -28,7 +29,8 @@ from lander.actors.host.beginnings import Beginnings
 from lander.actors.host.courier import Courier
 from lander.actors.host.host_bits import are_kept, said_of_bits
 from lander.actors.host.leases import Leases
-from lander.actors.host.measuring import MB, Gpus, Meter
+from lander.actors.host.machine_limits import usable_memory_mb
+from lander.actors.host.measuring import Gpus, Meter
 from lander.actors.host.orphans import adopt_orphans
 from lander.actors.host.output import Output
 from lander.actors.host.trainers import LEAVE_SECONDS, Trainers
@@ -101,6 +103,8 @@ class AgentSettings(Connection):
     """What experiments may ask for."""
     compared: bool = False
     """Hosts on other machines train for the same supervisor, so that it matters what this one computes."""
+    leave_with: int | None = None
+    """A pipe to whoever started it; it leaves in good order when that one's end is closed."""
 
 
 class HostAgent:
@@ -142,6 +146,8 @@ class HostAgent:
         for number in signals:
             asyncio.get_running_loop().add_signal_handler(number, self._leave)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)  # our parent process blocked them until these handlers exist
+        if self._settings.leave_with is not None:
+            asyncio.get_running_loop().add_reader(self._settings.leave_with, self._leave_with, self._settings.leave_with)
         self._trainers.open()
         if self._settings.guest or self._settings.compared or are_kept(self._home):
             self._bits = await asyncio.to_thread(said_of_bits, self._home, _log)
@@ -277,7 +283,7 @@ class HostAgent:
                 leaving=self._leaving,
                 cpus=() if self._leaving else tuple(self._settings.cpus or sorted(os.sched_getaffinity(0))),
                 gpus=self._gpus.names,
-                memory_mb=psutil.virtual_memory().total / MB,
+                memory_mb=usable_memory_mb(os.environ),
                 trainers=self._trainers.keys,
                 ages=self._trainers.ages,
                 release=versions.release(),
@@ -328,6 +334,13 @@ class HostAgent:
         await asyncio.sleep(max(0.0, ends - elapsed()))
         _log("its time is nearly over")
         self._leave()
+
+    def _leave_with(self, pipe: int) -> None:
+        """Leave when the pipe has ended: so has what started this host, and what it gave is to be given back."""
+        if not os.read(pipe, 4096):
+            asyncio.get_running_loop().remove_reader(pipe)
+            _log("what started this host has ended")
+            self._leave()
 
     async def _end_trainers_and_leave(self) -> None:
         self._beginnings.drop_all()

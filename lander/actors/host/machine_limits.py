@@ -1,18 +1,21 @@
-"""How much of a machine this process may use: cores, and processes, by its control groups and the limits of its user."""
+"""How much of a machine this process may use: cores, memory and processes, by its control groups, its user and its job."""
 
 import contextlib
 import os
 import resource
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import psutil
 
+from lander.actors.host import slurm_allocation
 from lander.actors.host.control_group import groups, mount, own_group
 
 _V1: Final = Path("/sys/fs/cgroup")
 """Where systems mount the controllers of cgroup v1, each under its name."""
+
+_MB: Final = 1 << 20
 
 
 class ProcessLimit(NamedTuple):
@@ -46,6 +49,26 @@ def _quota(place: Path) -> Iterator[float]:
             quota, period = ((place / f"cpu.cfs_{name}_us").read_text("ascii") for name in ("quota", "period"))
         if quota != "max" and int(quota) > 0:
             yield int(quota) / int(period)
+
+
+def granted_cores(affinity: int, quota: float | None, environment: Mapping[str, str]) -> int:
+    """How many cores this process may keep busy: those it may run on, less by its quota, and less by its job of Slurm."""
+    bounds = [affinity, affinity if quota is None else max(1, int(quota)), slurm_allocation.cores(environment) or affinity]
+    return min(bounds)
+
+
+def usable_memory_mb(environment: Mapping[str, str]) -> float:
+    """The memory that this process and its children may use, in MB: the machine's, its control groups', or its job's."""
+    limits = [limit for place in control_groups("memory") for limit in _memory_limit(place)]
+    job = slurm_allocation.memory_mb(environment)
+    return min([psutil.virtual_memory().total / _MB, *limits, *([] if job is None else [job])])
+
+
+def _memory_limit(place: Path) -> Iterator[float]:
+    """The limit of one group in MB: cgroup v2, else v1."""
+    for name in ("memory.max", "memory.limit_in_bytes"):
+        with contextlib.suppress(OSError, ValueError):
+            yield int((place / name).read_text("ascii")) / _MB
 
 
 def process_limits(places: Iterable[Path]) -> list[ProcessLimit]:

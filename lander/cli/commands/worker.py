@@ -22,6 +22,7 @@ from lander.cli.progress import doing
 @click.option(
     "--name", metavar="NAME", help="What this host is called, if the token does not say (default: the machine's name)."
 )
+@click.option("--leave-with", type=int, metavar="FD", help="Leave when the other end of this pipe, a descriptor, is closed.")
 @common(home="The worker's own home, whatever $LANDER_HOME is (default: HOST-PORT below ~/.local/state/lander-ctl).")
 @click.pass_context
 def worker(
@@ -34,6 +35,7 @@ def worker(
     grace: str | None,
     labels: str | None,
     name: str | None,
+    leave_with: int | None,
 ) -> int:
     """Train on this machine for the supervisor at HOST:PORT.
 
@@ -57,10 +59,11 @@ def worker(
     wanted = re.fullmatch(r"cpu=([1-9]\d{0,4})", slots) if slots else None
     if slots and wanted is None:
         raise UsageError(f"--slots {slots}: is no number of cores, such as cpu=4")
+    pipe = workers.check_pipe(leave_with)
     cpus = workers.slots(int(wanted[1]) if wanted else None)
     home = settings.home if settings.home_given else workers.default_home(head)
     times = duration("--grace", grace), duration("--walltime", walltime)
-    here = workers.Worker(head, home, name or workers.default_name(), cpus, workers.labels(labels), *times)
+    here = workers.Worker(head, home, name or workers.default_name(), cpus, workers.labels(labels), *times, pipe)
     token = read_token(token_file) if token_file else None
     with doing(f"looking for the supervisor at {head}", brief=True):
         enrolled = workers.prepare(here, token, shared)

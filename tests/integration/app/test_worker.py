@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import signal
 import subprocess
 import sys
 
@@ -58,9 +57,11 @@ def listens(head):
     return address.read(head.home).listen
 
 
-def start_worker(head, home, *options, environment=None):
+def start_worker(head, home, *options, environment=None, pipe=()):
     command = [sys.executable, "-m", "lander", "worker", listens(head), "--home", str(home), "--slots", "cpu=1", *options]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment)
+    command += [word for each in pipe for word in ("--leave-with", str(each))]
+    how = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True, "env": environment, "pass_fds": pipe}
+    return subprocess.Popen(command, **how)
 
 
 def hosts(head, cli):
@@ -72,7 +73,9 @@ def test_a_run_on_a_worker_has_the_bits_of_one_on_the_supervisors_machine_and_th
     head, tmp_path, cli, token_file
 ):
     at_home = head.carry_out(experiment("here", PPO, training_steps=256, **HOW))
-    worker = start_worker(head, tmp_path / "w", "--token-file", str(token_file))
+    reading, launcher = os.pipe()
+    worker = start_worker(head, tmp_path / "w", "--token-file", str(token_file), pipe=(reading,))
+    os.close(reading)
     try:
         head.wait(lambda: hosts(head, cli).get("far", {}).get("state") == "online", "the worker to join")
         assert cli("hosts", "drain", "local", "--home", head.home)[0] == 0
@@ -95,8 +98,9 @@ def test_a_run_on_a_worker_has_the_bits_of_one_on_the_supervisors_machine_and_th
         cli("hosts", "resume", "far", "--home", head.home)
 
         assert "a worker with this home runs already" in refused(head, tmp_path, cli)[1]
-        worker.send_signal(signal.SIGTERM)
+        os.close(launcher)  # as if it had died
         assert worker.wait(60) == 0
+        assert "what started this host has ended" in worker.stderr.read()
         head.wait(lambda: hosts(head, cli)["far"]["state"] == "offline", "it to have left")
         again = start_worker(head, tmp_path / "w")
         try:
@@ -293,6 +297,12 @@ def test_labels_that_are_none_are_refused(cli, labels):
 @pytest.mark.parametrize("where", ["head", "head:0", ":1", "head:99999", "he ad:1"])
 def test_an_address_that_is_none_is_refused(cli, where):
     assert "is no HOST:PORT" in cli("worker", where)[2]
+
+
+def test_a_launchers_pipe_that_is_none_is_refused(cli, tmp_path):
+    assert "--leave-with 999: Bad file descriptor" in cli("worker", "head:1", "--leave-with", 999)[2]
+    with (tmp_path / "file").open("w") as file:
+        assert "is neither a pipe nor a socket" in cli("worker", "head:1", "--leave-with", file.fileno())[2]
 
 
 def test_more_cores_than_there_are_cannot_be_offered(cli):
