@@ -1,0 +1,121 @@
+"""Workers as jobs of Slurm: an array for each launch, by `sbatch`, `squeue` and `scancel`.
+
+All machines see the directory of the token's file: the jobs read the token there, and write their output beside it.
+"""
+
+import contextlib
+import math
+import os
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final, Literal
+
+from lander.protocol.error_text import error_line
+from lander.supervisor.launchers.engine_commands import ask
+from lander.supervisor.launchers.launcher import Job, LauncherError, WorkerCommand, own_words
+
+GRACE_SECONDS: Final = 60
+"""How long before its end a job gets SIGTERM, so that what trains there can write a checkpoint."""
+_FORMAT: Final = "%i|%T|%j|%r|%k"
+"""Of each job: its id, its state, its name, the reason for the state, and its comment, which is the directory of its output."""
+_ID: Final = re.compile(r"\d{1,12}_(\d{1,9})")
+_WAITING: Final = frozenset(
+    {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESV_DEL_HOLD", "SPECIAL_EXIT"}
+)
+_GOOD_ENDS: Final = frozenset({"COMPLETED", "CANCELLED", "PREEMPTED"})
+_ENDED: Final = _GOOD_ENDS | {"BOOT_FAIL", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "REVOKED", "TIMEOUT"}
+_TASK: Final = "\0"
+"""Stands in the script for the number of a job within its array; no argument can contain it."""
+_TAIL_BYTES: Final = 4096
+
+
+class Slurm:
+    """The jobs whose names begin with `prefix`. `options` may give `partition`, `account` and `arguments` (of `sbatch`)."""
+
+    def __init__(self, prefix: str, options: Mapping[str, tuple[str, ...]]) -> None:
+        self._prefix = prefix
+        self._options = options
+
+    async def launch(self, number: int, command: WorkerCommand) -> tuple[str, ...]:
+        """Submit one array; returns the ids of its jobs. Raises `LauncherError` in the words of `sbatch`."""
+        answer = await ask(("sbatch", *submission(number, command, self._options)), script(command))
+        found = re.search(r"^(\d{1,12})(?:;\S+)?\s*$", answer, re.MULTILINE)
+        if found is None:
+            raise LauncherError(f"sbatch: {own_words(answer) or 'printed no job id'}")
+        return tuple(f"{found[1]}_{index}" for index in range(1, number + 1))
+
+    async def alive(self) -> Mapping[str, Job]:
+        """Every job of ours, those that ended some minutes ago included, by one `squeue`."""
+        answer = await ask(("squeue", "--me", "--array", "--noheader", "--states=all", f"--format={_FORMAT}"))
+        return jobs(answer, self._prefix)
+
+    async def cancel(self, job: str) -> None:
+        """SIGTERM to a job, and SIGKILL after the time that Slurm's `KillWait` says; one that waits is withdrawn."""
+        await ask(("scancel", "--quiet", job))
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def submission(number: int, command: WorkerCommand, options: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """The arguments of `sbatch` for so many jobs. What the user gives comes last, and counts."""
+    place = command.token_file.parent
+    arguments = {
+        "job-name": command.batch,
+        "array": f"1-{number}",
+        "nodes": 1,
+        "ntasks": 1,
+        "cpus-per-task": command.slots,
+        "time": None if command.walltime is None else max(1, math.ceil(command.walltime / 60)),
+        "signal": f"B:TERM@{GRACE_SECONDS}",
+        "chdir": Path.home(),
+        "output": place / "%x-%a.log",
+        "comment": place,
+        **{name: options[name][0] for name in ("partition", "account") if options.get(name)},
+    }
+    given = [f"--{name}={value}" for name, value in arguments.items() if value is not None]
+    return ["--parsable", "--no-requeue", *given, *options.get("arguments", ())]
+
+
+def script(command: WorkerCommand) -> str:
+    """What each job runs. It becomes the worker, which so gets the signals that Slurm sends to the job's shell."""
+    words = command.arguments(f"{command.batch}-{_TASK}", str(command.token_file))
+    line = " ".join(map(shlex.quote, words)).replace(_TASK, "'\"$SLURM_ARRAY_TASK_ID\"'")
+    return f"#!/bin/sh\nexec {line}\n"
+
+
+def jobs(answer: str, prefix: str) -> Mapping[str, Job]:
+    """The jobs whose names begin with `prefix` and a hyphen, by name, from what `squeue` prints."""
+    return dict(_jobs(answer, prefix))
+
+
+def _jobs(answer: str, prefix: str) -> Iterator[tuple[str, Job]]:
+    for line in answer.split("\n"):
+        job, state, batch, reason, place = [*line.split("|", 4), *[""] * 4][:5]
+        found = _ID.fullmatch(job)
+        if found is not None and batch.startswith(f"{prefix}-"):
+            name = f"{batch}-{found[1]}"
+            yield name, Job(job, _standing(state), own_words(_said(name, state, reason, place)))
+
+
+def _standing(state: str) -> Literal["waiting", "running", "ended"]:
+    """A state that is not known here counts as running: another job in its place would be one too many."""
+    return "waiting" if state in _WAITING else "ended" if state in _ENDED else "running"
+
+
+def _said(name: str, state: str, reason: str, place: str) -> str:
+    words = state if reason in ("", "None") else f"{state}: {reason}"
+    if state not in _ENDED - _GOOD_ENDS or not place.startswith("/"):
+        return words
+    return "\n".join((words, _last_error(Path(place, f"{name}.log"))))
+
+
+def _last_error(log: Path) -> str:
+    """The last error that a job wrote, or else its last words; empty if there is nothing to be read."""
+    with contextlib.suppress(OSError), log.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
+        said = file.read(_TAIL_BYTES).decode("utf-8", "replace")
+        return error_line(said) or said.strip().rpartition("\n")[2]
+    return ""
