@@ -1,6 +1,6 @@
 """Workers as jobs of Slurm: an array for each launch, by `sbatch`, `squeue` and `scancel`.
 
-All machines see the directory of the token's file: the jobs read the token there, and write their output beside it.
+All its machines see the supervisor's home: the jobs read their token there, and write their output there.
 """
 
 import contextlib
@@ -9,6 +9,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -16,10 +17,12 @@ from lander.protocol.error_text import error_line
 from lander.supervisor.launchers.engine_commands import ask
 from lander.supervisor.launchers.launcher import Job, LauncherError, WorkerCommand, own_words
 
+DIRECTORY: Final = "workers"
+"""The directory of the jobs' output, in the supervisor's home."""
 GRACE_SECONDS: Final = 60
 """How long before its end a job gets SIGTERM, so that what trains there can write a checkpoint."""
-_FORMAT: Final = "%i|%T|%j|%r|%k"
-"""Of each job: its id, its state, its name, the reason for the state, and its comment, which is the directory of its output."""
+_FORMAT: Final = "%i|%T|%j|%r"
+"""Of each job: its id, its state, its name, and the reason for the state."""
 _ID: Final = re.compile(r"\d{1,12}_(\d{1,9})")
 _WAITING: Final = frozenset(
     {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESV_DEL_HOLD", "SPECIAL_EXIT"}
@@ -34,13 +37,15 @@ _TAIL_BYTES: Final = 4096
 class Slurm:
     """The jobs whose names begin with `prefix`. `options` may give `partition`, `account` and `arguments` (of `sbatch`)."""
 
-    def __init__(self, prefix: str, options: Mapping[str, tuple[str, ...]]) -> None:
+    def __init__(self, prefix: str, options: Mapping[str, tuple[str, ...]], home: Path) -> None:
         self._prefix = prefix
         self._options = options
+        self._place = home.resolve() / DIRECTORY
 
     async def launch(self, number: int, command: WorkerCommand) -> tuple[str, ...]:
         """Submit one array; returns the ids of its jobs. Raises `LauncherError` in the words of `sbatch`."""
-        answer = await ask(("sbatch", *submission(number, command, self._options)), script(command))
+        self._place.mkdir(mode=0o700, exist_ok=True)
+        answer = await ask(("sbatch", *submission(number, command, self._options, self._place)), script(command))
         found = re.search(r"^(\d{1,12})(?:;\S+)?\s*$", answer, re.MULTILINE)
         if found is None:
             raise LauncherError(f"sbatch: {own_words(answer) or 'printed no job id'}")
@@ -49,7 +54,13 @@ class Slurm:
     async def alive(self) -> Mapping[str, Job]:
         """Every job of ours, those that ended some minutes ago included, by one `squeue`."""
         answer = await ask(("squeue", "--me", "--array", "--noheader", "--states=all", f"--format={_FORMAT}"))
-        return jobs(answer, self._prefix)
+        return {name: self._explained(name, job) for name, job in jobs(answer, self._prefix)}
+
+    def _explained(self, name: str, job: Job) -> Job:
+        """The job that failed with the last error that its worker wrote."""
+        if job.state != "ended" or job.detail.partition(":")[0] in _GOOD_ENDS:
+            return job
+        return replace(job, detail=own_words(f"{job.detail}\n{_last_error(self._place / f'{name}.log')}"))
 
     async def cancel(self, job: str) -> None:
         """SIGTERM to a job, and SIGKILL after the time that Slurm's `KillWait` says; one that waits is withdrawn."""
@@ -59,9 +70,8 @@ class Slurm:
         """Nothing to let go of."""
 
 
-def submission(number: int, command: WorkerCommand, options: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """The arguments of `sbatch` for so many jobs. What the user gives comes last, and counts."""
-    place = command.token_file.parent
+def submission(number: int, command: WorkerCommand, options: Mapping[str, tuple[str, ...]], place: Path) -> list[str]:
+    """The arguments of `sbatch` for so many jobs, whose output lies in `place`. What the user gives comes last, and counts."""
     arguments = {
         "job-name": command.batch,
         "array": f"1-{number}",
@@ -72,7 +82,6 @@ def submission(number: int, command: WorkerCommand, options: Mapping[str, tuple[
         "signal": f"B:TERM@{GRACE_SECONDS}",
         "chdir": Path.home(),
         "output": place / "%x-%a.log",
-        "comment": place,
         **{name: options[name][0] for name in ("partition", "account") if options.get(name)},
     }
     given = [f"--{name}={value}" for name, value in arguments.items() if value is not None]
@@ -86,30 +95,19 @@ def script(command: WorkerCommand) -> str:
     return f"#!/bin/sh\nexec {line}\n"
 
 
-def jobs(answer: str, prefix: str) -> Mapping[str, Job]:
-    """The jobs whose names begin with `prefix` and a hyphen, by name, from what `squeue` prints."""
-    return dict(_jobs(answer, prefix))
-
-
-def _jobs(answer: str, prefix: str) -> Iterator[tuple[str, Job]]:
+def jobs(answer: str, prefix: str) -> Iterator[tuple[str, Job]]:
+    """The jobs whose names begin with `prefix` and a hyphen, each with its name, from what `squeue` prints."""
     for line in answer.split("\n"):
-        job, state, batch, reason, place = [*line.split("|", 4), *[""] * 4][:5]
+        job, state, batch, reason = [*line.split("|", 3), *[""] * 3][:4]
         found = _ID.fullmatch(job)
         if found is not None and batch.startswith(f"{prefix}-"):
-            name = f"{batch}-{found[1]}"
-            yield name, Job(job, _standing(state), own_words(_said(name, state, reason, place)))
+            words = state if reason in ("", "None") else f"{state}: {reason}"
+            yield f"{batch}-{found[1]}", Job(job, _standing(state), own_words(words))
 
 
 def _standing(state: str) -> Literal["waiting", "running", "ended"]:
     """A state that is not known here counts as running: another job in its place would be one too many."""
     return "waiting" if state in _WAITING else "ended" if state in _ENDED else "running"
-
-
-def _said(name: str, state: str, reason: str, place: str) -> str:
-    words = state if reason in ("", "None") else f"{state}: {reason}"
-    if state not in _ENDED - _GOOD_ENDS or not place.startswith("/"):
-        return words
-    return "\n".join((words, _last_error(Path(place, f"{name}.log"))))
 
 
 def _last_error(log: Path) -> str:
