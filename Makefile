@@ -6,8 +6,10 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ZOO := .venv-zoo
 ZOO_INSTALLED := $(ZOO)/.installed
+RAY := .venv-ray
+RAY_INSTALLED := $(RAY)/.installed
 
-.PHONY: demo test coverage check docs format bench chaos hosts mutants versions browser clean help
+.PHONY: demo test coverage check docs format bench chaos hosts engines mutants versions browser clean help
 
 help:
 	@echo "make demo    train two arms with two seeds each on LunarLander-v3 and print the verdict (under 3 minutes)"
@@ -18,6 +20,7 @@ help:
 	@echo "make bench   measure every promised number; writes benchmarks/RESULTS.md (about 10 minutes, on a quiet machine)"
 	@echo "make chaos   kill and freeze everything at random, more than 500 times (about 20 minutes; SEED=N repeats one)"
 	@echo "make hosts   train on several machines, made of network namespaces, and cut them off (needs root; about 5 minutes)"
+	@echo "make engines start workers by real engines: sshd, Slurm and Ray, and kill what they run on (needs root; about 8 minutes)"
 	@echo "make mutants sow known defects in copies of the source, and see each of them caught (about 5 minutes)"
 	@echo "make versions train with the oldest versions of the libraries that are allowed, and with the newest (about 10 minutes)"
 	@echo "make browser install Chromium with apt where there is none, for the test that opens a report (needs root)"
@@ -45,6 +48,13 @@ chaos: $(INSTALLED)
 hosts: $(INSTALLED)
 	command -v ip || { apt-get update && apt-get install -y --no-install-recommends iproute2; }
 	$(BIN)/pytest -m hosts
+
+ENGINES := slurm-wlm munge openssh-server openssh-client iproute2
+
+engines: $(INSTALLED) $(RAY_INSTALLED)
+	dpkg -s $(ENGINES) >/dev/null || { apt-get update && apt-get install -y --no-install-recommends $(ENGINES); }
+	$(BIN)/pytest tests/contract/test_launchers.py tests/integration/supervisor/test_ssh.py
+	$(BIN)/pytest -m engines
 
 mutants: $(INSTALLED)
 	$(BIN)/python -m tests.mutants
@@ -86,5 +96,11 @@ $(ZOO_INSTALLED): constraints.txt
 	$(ZOO)/bin/pip install --quiet --disable-pip-version-check --constraint $(ZOO)/constraints.txt rl_zoo3 'gymnasium[box2d]'
 	touch $@
 
+# Ray in an environment of its own: it needs no library of ours, and ours need none of its.
+$(RAY_INSTALLED): Makefile
+	$(PYTHON) -m venv $(RAY)
+	$(RAY)/bin/pip install --quiet --disable-pip-version-check ray==2.60.0
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(ZOO) .venv-oldest .venv-newest build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) $(ZOO) $(RAY) .venv-oldest .venv-newest build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -96,7 +96,28 @@ class Command(_Settings):
     home: str = ""
 
 
-LauncherSettings = Local | Ssh | Command
+class Slurm(_Settings):
+    """Workers as jobs of Slurm."""
+
+    engine: Literal["slurm"]
+    partition: str = ""
+    account: str = ""
+    arguments: Words = ()
+    program: Words = ()
+    home: str = ""
+
+
+class Ray(_Settings):
+    """Workers as actors of Ray."""
+
+    engine: Literal["ray"]
+    address: str = ""
+    python: str = ""
+    program: Words = ()
+    home: str = ""
+
+
+LauncherSettings = Local | Ssh | Slurm | Ray | Command
 _ONE: Final[TypeAdapter[LauncherSettings]] = TypeAdapter(Annotated[LauncherSettings, Field(discriminator="engine")])
 
 
@@ -112,9 +133,9 @@ def checked(settings: dict[str, Any], source: str) -> LauncherSettings:
 def _problem(source: str, engine: str, error: Any) -> str:
     place = ".".join(str(part) for part in error["loc"] if part != engine)
     if error["type"] == "union_tag_not_found":
-        return f"{source}.engine: missing; an engine is one of local, ssh, command"
+        return f"{source}.engine: missing; an engine is one of local, ssh, slurm, ray, command"
     if error["type"] == "union_tag_invalid":
-        return f"{source}.engine: {named(engine)}: no such engine; there are local, ssh, command"
+        return f"{source}.engine: {named(engine)}: no such engine; there are local, ssh, slurm, ray, command"
     found = f"{named(str(error['input']))}: " if isinstance(error["input"], str | int | float) else ""
     said = error["msg"].removeprefix("Value error, ")
     return f"{source}.{place}: {found}{said[:1].lower()}{said[1:]}"

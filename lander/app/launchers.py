@@ -14,6 +14,7 @@ from lander.protocol.errors import ConflictError, UsageError
 
 PORT: Final = 7411
 _ON: Final = "--on"
+_WITHOUT_A_FILE: Final = "local, ssh:HOST,…, slurm, ray:ADDRESS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def wanted(home: Path, on: str | None, workers: int | None) -> Wanted:
     if on is None:
         if workers is not None:
             raise UsageError(
-                f"--workers {workers}: of what? {_ON} local, ssh:HOST,… or a launcher of {home / launcher_settings.FILE}"
+                f"--workers {workers}: of what? {_ON} {_WITHOUT_A_FILE} or a launcher of {home / launcher_settings.FILE}"
             )
         return Wanted(launcher_settings.read(home))
     name, settings = _named(home, on)
@@ -75,9 +76,13 @@ def _named(home: Path, on: str) -> tuple[str, LauncherSettings]:
         case "ssh":
             hosts = tuple(what.split(","))
             return engine, launcher_settings.checked({"engine": engine, "hosts": hosts, "max_workers": len(hosts)}, source)
+        case "slurm" if not what:
+            return engine, launcher_settings.checked({"engine": engine}, source)
+        case "ray" if what:
+            return engine, launcher_settings.checked({"engine": engine, "address": what}, source)
         case _:
             known = f"; {home / launcher_settings.FILE} has {', '.join(recorded)}" if recorded else ""
-            raise UsageError(f"{source}: no such launcher; there are local and ssh:HOST,…, and those of lander.toml{known}")
+            raise UsageError(f"{source}: no such launcher; there are {_WITHOUT_A_FILE}, and those of lander.toml{known}")
 
 
 def _command(name: str, settings: LauncherSettings, prefix: str) -> ConfigureLauncher:

@@ -133,7 +133,7 @@ _EXPERIMENT_OPTIONS: Final = (
 def launcher_options(function: F) -> F:
     """`--on` and `--workers`; `launchers_from` turns them into the launchers that are wanted."""
     workers = click.IntRange(0, 100_000)
-    on_help = "Let an engine start workers: local, ssh:HOST,…, or a NAME in lander.toml of the home."
+    on_help = "Let an engine start workers: local, ssh:HOST,…, slurm, ray:ADDRESS, or a NAME in lander.toml of the home."
     function = click.option("--workers", type=workers, metavar="N", help="With --on: N workers at most.")(function)
     return click.option("--on", metavar="ENGINE|NAME", help=on_help)(function)
 

@@ -8,6 +8,7 @@ import pytest
 
 from lander.supervisor.launchers.launcher import WorkerCommand
 from tests.engines import stub_worker
+from tests.engines.training import undisturbed_digests
 
 TOKEN = "lander1-secret"
 
@@ -79,3 +80,9 @@ def command(tmp_path, request):
         program=program,
         slots=2,
     )
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory):
+    """The digests of the runs that train on the engines, from a machine that nothing happened to."""
+    return undisturbed_digests(tmp_path_factory.mktemp("undisturbed"))

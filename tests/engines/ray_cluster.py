@@ -27,7 +27,7 @@ class RayCluster:
         self.directory = directory
         self.address = f"{self.head.address}:{PORT}"
         rest = {name: value for name, value in os.environ.items() if name != SHARE}
-        self._environment = rest | {"RAY_USAGE_STATS_ENABLED": "0"}
+        self.environment = rest | {"RAY_USAGE_STATS_ENABLED": "0"}
         self._cores = cores
         self._nodes = {}
 
@@ -52,7 +52,7 @@ class RayCluster:
         command = on(machine, ENVIRONMENT / "bin" / "ray", "start", "--block", f"--node-ip-address={machine.address}", *words)
         with file.open("wb") as output:
             self._nodes[number] = subprocess.Popen(
-                command, env=self._environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+                command, env=self.environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
             )
         wait(lambda: "Ray runtime started" in file.read_text(), f"node {number} to start")
 
@@ -68,11 +68,19 @@ class RayCluster:
         text = (
             f"import ray; ray.init(address='{self.address}', log_to_driver=False, logging_level='ERROR'); print({expression})"
         )
-        done = subprocess.run([self.python(), "-c", text], env=self._environment, capture_output=True, text=True)
+        done = subprocess.run([self.python(), "-c", text], env=self.environment, capture_output=True, text=True)
         return done.stdout.strip() if done.returncode == 0 else None
 
     def living(self):
         return int(self.driver("sum(node['Alive'] for node in ray.nodes())") or 0)
+
+    def nodes(self):
+        """The numbers of the nodes that have cores, and that nobody has ended."""
+        return [number for number in self._nodes if number and self._nodes[number].poll() is None]
+
+    def start_node(self, number):
+        """Start a node, or start it again."""
+        self._start(number, self.machines[number - 1], f"--address={self.address}", f"--num-cpus={self._cores}")
 
     def namespace(self, number):
         """The network namespace of a node, as a process on it sees it."""
@@ -92,17 +100,14 @@ class RayCluster:
         self._nodes[number].wait(60)
 
     def close(self):
-        for process in reversed(self._nodes.values()):
-            process.send_signal(signal.SIGTERM)
-        for process in reversed(self._nodes.values()):
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(15)
+        """End everything at once: in good order, each node would wait half a minute for actors whose workers have ended."""
+        for process in self._nodes.values():
             process.kill()
             process.wait()
         self._end_left()
 
     def _end_left(self):
-        """What a raylet that was killed has left: it has our directory among its arguments, or is an actor of this cluster."""
+        """What a node that was killed has left: it has our directory among its arguments. Actors end with their raylets."""
         for entry in Path("/proc").iterdir():
             with contextlib.suppress(OSError):
                 if entry.name.isdigit() and os.fsencode(self.directory) in (entry / "cmdline").read_bytes():

@@ -5,12 +5,14 @@ import os
 
 import pytest
 
+from lander.actors.host.cores import SHARE
 from lander.supervisor.launchers.launcher import LauncherError
 from lander.supervisor.launchers.slurm import Slurm
 from tests.engines.conftest import TOKEN, Stubs, until
 from tests.engines.slurm_cluster import MISSING, slurm
+from tests.engines.training import head, wait
 
-pytestmark = [pytest.mark.engines, pytest.mark.timeout(300), pytest.mark.skipif(bool(MISSING), reason=MISSING)]
+pytestmark = [pytest.mark.engines, pytest.mark.timeout(600), pytest.mark.skipif(bool(MISSING), reason=MISSING)]
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +25,7 @@ def cluster(tmp_path_factory):
 def reach(cluster, monkeypatch):
     """The cluster, which the commands of this process talk to."""
     monkeypatch.setenv("PATH", f"{cluster.commands()}:{os.environ['PATH']}")
+    monkeypatch.delenv(SHARE, raising=False)  # jobs inherit it
     monkeypatch.setenv("SLURM_CONF", cluster.environment["SLURM_CONF"])
     return cluster
 
@@ -97,3 +100,35 @@ async def test_a_node_whose_slurmd_is_killed_ends_its_job_and_no_other_takes_its
     assert stubs.told(1)[1:] == [], "the worker itself goes on"
     reach.start_node(node)
     await stubs.left(1, "left by signal")
+
+
+async def test_what_trains_there_has_the_same_bits_and_of_twins_with_one_id_one_counts(reach, tmp_path, undisturbed):
+    """Two jobs on one node, where Slurm binds them to no core; one is cancelled. Another is requeued: its slurmd is killed."""
+    with head(reach.head, tmp_path, reach.environment) as supervisor:
+        launcher = Slurm("it-x", {"arguments": ("--requeue",)}, supervisor.home)
+        command = supervisor.command("it-x")
+        ids = dict(zip(command.names(3), await launcher.launch(3, command), strict=True))
+        supervisor.wait_hosts(ids)
+        nodes = {name: reach.command("squeue", "-hj", job, "-o", "%N") for name, job in ids.items()}
+        alone = next(name for name, node in nodes.items() if list(nodes.values()).count(node) == 1)
+        together = [name for name in ids if name != alone]
+        assert nodes[together[0]] == nodes[together[1]]
+        cores = [supervisor.hosts()[name]["cpus"] for name in together]
+        assert sorted(cores) == [[core] for core in sorted(os.sched_getaffinity(0))[:2]], "no core is offered twice"
+        supervisor.submit()
+        supervisor.wait_training(3)
+        reach.kill_node(nodes[alone])
+        await launcher.cancel(ids[together[0]])
+        supervisor.wait_completed()
+        assert supervisor.digests() == undisturbed
+        assert supervisor.causes().count("completed") == 4
+        assert len(supervisor.causes()) == 5, "the job that was cancelled was all that ended an attempt"
+        job = ids[alone]
+        wait(lambda: reach.states().get(job) == "PENDING", "Slurm to requeue the job of the node that does not answer")
+        reach.command("scontrol", "update", f"JobId={job}", "StartTime=now")
+        twins = Stubs(launcher, command)
+        twin = await twins.reached(list(ids).index(alone) + 1, "ended")
+        assert "a worker with this home runs already" in twin.detail
+        assert supervisor.hosts()[alone]["state"] == "online", "the first of the twins is still there"
+        reach.start_node(nodes[alone])
+        reach.command("scancel", "--name", "it-x")

@@ -24,5 +24,13 @@ def launcher(engine: str, prefix: str, options: Options, home: Path) -> Launcher
             from lander.supervisor.launchers.ssh import Ssh
 
             return Ssh(prefix, options)
+        case "slurm":
+            from lander.supervisor.launchers.slurm import Slurm
+
+            return Slurm(prefix, options, home)
+        case "ray":
+            from lander.supervisor.launchers.ray import Ray
+
+            return Ray(prefix, options)
         case _:
             raise UsageError(f"{engine}: no such engine")

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from lander.protocol.error_text import error_line
 from lander.supervisor.launchers.engine_commands import ask
-from lander.supervisor.launchers.launcher import Job, LauncherError, WorkerCommand, own_words
+from lander.supervisor.launchers.launcher import Job, LauncherError, Options, WorkerCommand, own_words
 
 _DRIVER: Final = Path(__file__).with_name("ray_driver.py")
 AUTO: Final = "auto"
@@ -18,7 +18,7 @@ AUTO: Final = "auto"
 class Ray:
     """The actors whose names begin with `prefix`. `options` may give the cluster's `address`, and the `python` that has Ray."""
 
-    def __init__(self, prefix: str, options: Mapping[str, tuple[str, ...]]) -> None:
+    def __init__(self, prefix: str, options: Options) -> None:
         self._prefix = prefix
         (self._address,) = options.get("address", (AUTO,))
         (self._python,) = options.get("python", (sys.executable,))

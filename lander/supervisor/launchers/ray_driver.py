@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import select
+import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 NAMESPACE = "lander-ctl"
+CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 5.0
 """How long an actor may take to answer; one that waits for a place does not."""
 LINGER_SECONDS = 300.0
@@ -128,6 +130,13 @@ def cancel(ray: Any, request: Mapping[str, Any]) -> object:
     return None
 
 
+def _reach(address: str) -> None:
+    """Raise `OSError` if nobody listens at HOST:PORT, for which Ray itself waits more than a minute."""
+    host, _, port = address.rpartition(":")
+    if port.isdecimal() and "/" not in address:
+        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
+
+
 DO = {"launch": launch, "alive": alive, "cancel": cancel}
 
 
@@ -138,6 +147,7 @@ def main() -> None:
     try:
         import ray
 
+        _reach(request["address"])
         ray.init(address=request["address"], namespace=NAMESPACE, log_to_driver=False, logging_level="ERROR")
         answer = {"answer": DO[request["do"]](ray, request)}
     except ModuleNotFoundError as error:

@@ -15,10 +15,9 @@ from typing import Final, Literal
 
 from lander.protocol.error_text import error_line
 from lander.supervisor.launchers.engine_commands import ask
-from lander.supervisor.launchers.launcher import Job, LauncherError, WorkerCommand, own_words
+from lander.supervisor.launchers.launcher import Job, LauncherError, Options, WorkerCommand, own_words
+from lander.supervisor.launchers.local_workers import DIRECTORY
 
-DIRECTORY: Final = "workers"
-"""The directory of the jobs' output, in the supervisor's home."""
 GRACE_SECONDS: Final = 60
 """How long before its end a job gets SIGTERM, so that what trains there can write a checkpoint."""
 _FORMAT: Final = "%i|%T|%j|%r"
@@ -37,7 +36,7 @@ _TAIL_BYTES: Final = 4096
 class Slurm:
     """The jobs whose names begin with `prefix`. `options` may give `partition`, `account` and `arguments` (of `sbatch`)."""
 
-    def __init__(self, prefix: str, options: Mapping[str, tuple[str, ...]], home: Path) -> None:
+    def __init__(self, prefix: str, options: Options, home: Path) -> None:
         self._prefix = prefix
         self._options = options
         self._place = home.resolve() / DIRECTORY
@@ -70,7 +69,7 @@ class Slurm:
         """Nothing to let go of."""
 
 
-def submission(number: int, command: WorkerCommand, options: Mapping[str, tuple[str, ...]], place: Path) -> list[str]:
+def submission(number: int, command: WorkerCommand, options: Options, place: Path) -> list[str]:
     """The arguments of `sbatch` for so many jobs, whose output lies in `place`. What the user gives comes last, and counts."""
     arguments = {
         "job-name": command.batch,

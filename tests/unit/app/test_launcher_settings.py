@@ -63,13 +63,27 @@ def test_on_names_an_engine_or_a_launcher_of_the_file(tmp_path):
     assert wanted(tmp_path, "local", 2).settings["local"].min_workers == 2
     hosts = wanted(tmp_path, "ssh:a,b", None).settings["ssh"]
     assert (hosts.options, hosts.max_workers) == ({"hosts": ("a", "b")}, 2)
+    assert wanted(tmp_path, "slurm", 4).settings["slurm"].options == {}
+    assert wanted(tmp_path, "ray:10.0.0.1:6379", None).settings["ray"].options == {"address": ("10.0.0.1:6379",)}
     for words, said in (
+        (("slurm:x", None), "--on slurm:x: no such launcher"),
+        (("ray", None), "--on ray: no such launcher"),
         (("cloud", None), "--on cloud: no such launcher"),
         (("ssh:", None), "--on ssh:.hosts.0"),
         ((None, 3), "--workers 3: of what?"),
     ):
         with pytest.raises(UsageError, match=said):
             wanted(tmp_path, *words)
+
+
+def test_engines_that_are_on_this_machines_file_system_are_told_their_own_options_alone(tmp_path):
+    found = written(
+        tmp_path,
+        '[launchers.s]\nengine = "slurm"\npartition = "gpu"\narguments = ["--qos=low"]\nslots = 4\n'
+        '[launchers.r]\nengine = "ray"\naddress = "a:1"\npython = "/opt/ray/bin/python"\n',
+    )
+    assert found["s"].options == {"partition": ("gpu",), "arguments": ("--qos=low",)}
+    assert found["r"].options == {"address": ("a:1",), "python": ("/opt/ray/bin/python",)}
 
 
 def test_what_shells_and_templates_have_in_braces_stays(tmp_path):
