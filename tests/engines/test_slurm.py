@@ -105,7 +105,7 @@ async def test_a_node_whose_slurmd_is_killed_ends_its_job_and_no_other_takes_its
 async def test_what_trains_there_has_the_same_bits_and_of_twins_with_one_id_one_counts(reach, tmp_path, undisturbed):
     """Two jobs on one node, where Slurm binds them to no core; one is cancelled. Another is requeued: its slurmd is killed."""
     with head(reach.head, tmp_path, reach.environment) as supervisor:
-        launcher = Slurm("it-x", {"arguments": ("--requeue",)}, supervisor.home)
+        launcher = Slurm("it", {"arguments": ("--requeue",)}, supervisor.home)
         command = supervisor.command("it-x")
         ids = dict(zip(command.names(3), await launcher.launch(3, command), strict=True))
         supervisor.wait_hosts(ids)
