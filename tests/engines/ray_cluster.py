@@ -80,6 +80,9 @@ class RayCluster:
 
     def start_node(self, number):
         """Start a node, or start it again."""
+        if number in self._nodes:
+            self._nodes[number].kill()
+            self._nodes[number].wait()
         self._start(number, self.machines[number - 1], f"--address={self.address}", f"--num-cpus={self._cores}")
 
     def namespace(self, number):
