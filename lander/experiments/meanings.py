@@ -25,6 +25,8 @@ MEANINGS: Final[Mapping[str, str]] = {
     "wall_hours": "Hours that all attempts of the run took together.",
     "other_hardware": "What happens to a run when no host computes the bits with which it has trained: wait for one; warn, and"
     " go on elsewhere if none is there; allow any host. Only wait keeps every run bit-exact.",
+    "exclusive": "Whether its environments act on something outside, such as a robot, so that no run may ever be trained by two"
+    " processes at once: a host that loses its supervisor ends it before another one may begin.",
     "hosts": "What a host must have to train the arm.",
     "gpu": "Whether it must have a GPU.",
     "labels": "What it must be called: every one of these, of those that lander-ctl worker --labels gives it.",

@@ -200,6 +200,7 @@ class ExperimentSpec(_Spec):
     resource_limits: ResourceLimitsSpec = ResourceLimitsSpec()
     on_limit: Annotated[Literal["warn", "pause", "stop"], one_of("warn", "pause", "stop")] = "stop"
     other_hardware: Annotated[Literal["wait", "warn", "allow"], one_of("wait", "warn", "allow")] = "wait"
+    exclusive: Annotated[bool, Strict(), Allowed("true or false")] = False
     checkpoint_frequency: _AboveZero = 10_000
     eval_frequency: Annotated[_AboveZero | None, Field(description="steps between evaluations; null: only at the end")] = None
     eval_episodes: Annotated[_Episodes, Field(description="episodes of an evaluation; 0: none")] = 20

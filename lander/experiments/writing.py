@@ -12,7 +12,7 @@ from lander.protocol.experiment import Arm, Experiment
 from lander.protocol.text import printable
 
 NESTED: Final = ("hyperparameters", "environment_kwargs", "hosts")
-_ONLY_IF_SET: Final = ("evaluation_environment", "compare_budgets", "other_hardware")
+_ONLY_IF_SET: Final = ("evaluation_environment", "compare_budgets", "other_hardware", "exclusive")
 _RECORDED_ONLY: Final = {"defaults", "scheduled", "defaulted"}
 
 

@@ -28,7 +28,7 @@ _EXPERIMENT: Final = frozenset(
         "eval_episodes",
     )
 )
-_ONLY_IF_SET: Final = ("origin", "tasks", "evaluation_environment", "compare_budgets", "other_hardware", "hosts")
+_ONLY_IF_SET: Final = ("origin", "tasks", "evaluation_environment", "compare_budgets", "other_hardware", "hosts", "exclusive")
 """Fields that came later, each empty in every experiment that was recorded before it."""
 
 _DEFAULTS_1: Final[dict[str, Any]] = {

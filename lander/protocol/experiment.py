@@ -138,7 +138,7 @@ class Settings(Model):
     end), `eval_episodes` the episodes of an evaluation. `replay_limit` is the most timesteps that a resume plays again from the
     construction of the environments; None is no limit. `other_hardware` is what follows for a run if no host computes the bits
     with which it has trained: it goes on with a warning, or without one; None: it waits. `hosts` are the wishes of the arms
-    that have some, by name.
+    that have some, by name. `exclusive` runs have effects outside, so none is ever trained by two processes at once.
     """
 
     on_failure: Literal["abort", "retry", "skip"]
@@ -153,6 +153,7 @@ class Settings(Model):
     replay_limit: Count | None = None
     other_hardware: OtherHardware | None = None
     hosts: dict[Identifier, HostWishes] = Field(default_factory=dict)
+    exclusive: bool = False
 
 
 class Branch(Model):

@@ -5,7 +5,6 @@ import time
 from lander.home.clock import elapsed
 from lander.protocol import commands as c
 from lander.supervisor.core.messages import EngineAnswered
-from lander.supervisor.core.silence import LEASE_MARGIN_SECONDS
 from lander.supervisor.core.state import State
 from lander.supervisor.core.timers import Timers
 from lander.supervisor.core.watchdog import Alarm, Watch
@@ -48,7 +47,7 @@ class Watching:
     def lease(self, host: str, question: c.RenewLease, state: State) -> c.LeaseRenewed:
         """Which of a host's trainers may go on: those of current attempts, for less time than it takes to lose the host."""
         current = tuple(each for each in question.trainers if _is_there(state, each, host))
-        return c.LeaseRenewed(number=question.number, trainers=current, seconds=self.lost_seconds - LEASE_MARGIN_SECONDS)
+        return c.LeaseRenewed(number=question.number, trainers=current, seconds=self._timers.silence.lease_seconds)
 
     def jobs_seen(self, answer: EngineAnswered) -> None:
         """Note what an engine says of its jobs."""

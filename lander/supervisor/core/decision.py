@@ -66,6 +66,7 @@ class Decision:
             checkpoints=run.checkpoints,
             origin=run.origin,
             new_episodes=run.origin is not None and elsewhere,
+            exclusive=standing.experiment.exclusive,
             other_bits=run.continues_on not in ("", attempt.bits, class_key("", attempt.host)),
         )
         self.effects.append(StartAttempt(host=attempt.host, order=order))

@@ -77,14 +77,19 @@ def host_gone(decision: Decision, message: HostGone) -> None:
     lose_attempts(decision, message.name, message.detail)
 
 
-def lose_attempts(decision: Decision, host: str, detail: str) -> None:
-    """Record that every attempt on a host is lost."""
+def lose_attempts(decision: Decision, host: str, detail: str, *, heard: bool = False) -> None:
+    """Record that every attempt on a host is lost.
+
+    If the host was `heard` a moment ago, it may still hold a lease: an exclusive run waits until that is over.
+    """
     for run, attempt in attempts_on(decision, host):
-        _lost(decision, run.id, attempt, f"host {host}: {detail}")
+        exclusive = decision.state.experiments[run.experiment].experiment.exclusive
+        delay = decision.timers.silence.lease_seconds if heard and exclusive else 0.0
+        _lost(decision, run.id, attempt, f"host {host}: {detail}", delay)
 
 
-def _lost(decision: Decision, run: str, attempt: Attempt, detail: str) -> None:
-    attempt_over(decision, run, lost(attempt, detail, decision.timers.ran(run, attempt.epoch)))
+def _lost(decision: Decision, run: str, attempt: Attempt, detail: str, delay: float = 0.0) -> None:
+    attempt_over(decision, run, lost(attempt, detail, decision.timers.ran(run, attempt.epoch)), delay)
 
 
 def attempts_on(decision: Decision, host: str) -> Iterator[tuple[RunStanding, Attempt]]:

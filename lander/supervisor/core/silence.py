@@ -24,6 +24,7 @@ class Silence:
 
     def __init__(self, lost_seconds: float = LOST_SECONDS) -> None:
         self.lost_seconds = lost_seconds
+        self.lease_seconds = lost_seconds - LEASE_MARGIN_SECONDS
         self._heard: dict[str, float] = {}
         self.suspects: frozenset[str] = frozenset()
         self.overdue: frozenset[str] = frozenset()

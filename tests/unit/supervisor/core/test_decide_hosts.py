@@ -6,7 +6,7 @@ from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.supervisor.core.decide import HostGone, HostSilent, Tick
 from lander.supervisor.core.restart_policy import INFRASTRUCTURE_RETRIES, STOP_GRACE
-from lander.supervisor.core.silence import LOST_SECONDS, SUSPECT_SECONDS
+from lander.supervisor.core.silence import LEASE_MARGIN_SECONDS, LOST_SECONDS, SUSPECT_SECONDS
 from tests.support.decision_driver import DecisionDriver
 from tests.support.histories import HOST
 
@@ -429,3 +429,32 @@ def test_the_words_of_an_attempt_that_is_over_change_nothing():
     ):
         driver.word(A, event, epoch=1)
     assert driver.state == before
+
+
+# --- exclusive runs ---------------------------------------------------------------------------------------------------
+
+
+def test_what_an_exclusive_run_is_started_with_says_so():
+    driver = DecisionDriver()
+    driver.submit(exclusive=True)
+    assert [effect.order.exclusive for effect in driver.last.effects] == [True, True]
+    driver = DecisionDriver()
+    driver.submit()
+    assert [effect.order.exclusive for effect in driver.last.effects] == [False, False]
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+def test_an_exclusive_run_of_a_host_that_is_turned_away_waits_until_its_lease_is_over(exclusive):
+    driver = DecisionDriver(cpus=2)
+    driver.fold(e.Recorded(0, "host:far", 0, 0, 1, e.HostEnrolled(public_key="k" * 40, token="t")))
+    driver.join(host="far")
+    driver.submit(seeds=[0, 1], exclusive=exclusive)
+    here, there = ([f"x/{run}" for run, host in driver.hosts_of().items() if host == place] for place in (HOST, "far"))
+    driver.tell(c.RevokeHost(host="far", operator="me@here"))
+    driver.complete(*here)
+    driver.now += LOST_SECONDS - LEASE_MARGIN_SECONDS - 1.0
+    driver.tell(Tick())
+    assert sorted(driver.state.live) == ([] if exclusive else sorted(there))
+    driver.now += 2.0
+    driver.tell(Tick())
+    assert sorted(driver.state.live) == sorted(there)
