@@ -39,6 +39,7 @@ class InProcessTraining:
         self.evaluation_environment, self.replay_limit = evaluation_environment, replay_limit
         self.stop_requested = False
         self.checkpoint_requested = False
+        self.host = ""
         self.beats_left: int | None = None
         """Signs of life until a stop is requested; None: none ever is."""
         self.ended: TrainingEnded | None = None
