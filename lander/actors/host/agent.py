@@ -204,8 +204,6 @@ class HostAgent:
             case StartTrainer(order=order):
                 if TrainerKey(run=order.run, epoch=order.epoch) not in self._exits and not self._leaving:
                     self._beginnings.order(command)
-            case EndTrainer() if self._leaving:
-                pass  # every trainer is being ended, within the time that there is for it
             case EndTrainer(run=run, epoch=epoch, grace=grace, traceback=traceback):
                 key = TrainerKey(run=run, epoch=epoch)
                 if not self._beginnings.drop(key):

@@ -37,9 +37,12 @@ def join_host(decision: Decision, message: c.JoinHost) -> None:
     same_agent = before is not None and (before.pid, before.incarnation) == (message.pid, message.incarnation)
     alive = {(key.run, key.epoch) for key in message.trainers}
     for run, attempt in attempts_on(decision, message.name):
-        _reconcile(decision, run, attempt, same_agent, alive=(run.id, attempt.epoch) in alive)
-        if message.leaving and attempt.stop_reason is None and decision.state.attempt(run.id, attempt.epoch) is not None:
-            decision.ask_to_end(decision.state.runs[run.id], attempt, "leaving")
+        is_alive = (run.id, attempt.epoch) in alive
+        if message.leaving and is_alive:  # it ends them itself, within the time that it has
+            if attempt.stop_reason is None:
+                decision.say(run.id, e.StopRequested(reason="leaving"))
+        else:
+            _reconcile(decision, run, attempt, same_agent, alive=is_alive)
     for run_id, epoch in sorted(alive):
         if decision.state.attempt(run_id, epoch) is None:
             decision.effects.append(EndAttempt(host=message.name, run=run_id, epoch=epoch, grace=0.0))
