@@ -32,14 +32,15 @@ def _levels(run: str) -> Iterator[str]:
 def nearest(target: str, known: Iterable[str]) -> list[str]:
     """At most `MOST_NEAR` known targets that may be meant, the closest first.
 
-    For `small/v` where there is a `small`: those arms of it that are like `v`, or else any. Where there is none: what is like
-    it and of the same depth, or else what it lies below, what is called so within another, and what is like it at all.
+    For `small/v` where there is a `small`: those arms of it that are like `v`, or else any, or `small` if only experiments are
+    known. Where there is none: what is like it and of the same depth, or else what it lies below, what is called so within
+    another, and what is like it at all.
     """
     known, target = list(known), target.rstrip("/")
     parent, _, last = target.rpartition("/")
     if parent in known:
         below = [name for name in known if name.rpartition("/")[0] == parent]
-        near = [f"{parent}/{name}" for name in _alike(last, [name.rpartition("/")[2] for name in below])] or below
+        near = [f"{parent}/{name}" for name in _alike(last, [name.rpartition("/")[2] for name in below])] or below or [parent]
     else:
         same = [name for name in known if name.count("/") == target.count("/")]
         above = [name for name in reversed(known) if matches(name, target)]
