@@ -146,7 +146,7 @@ def read(home: Path) -> dict[str, LauncherSettings]:
     path = home / FILE
     try:
         content = tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # a home that is none is refused where it is used
         return {}
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{path}: cannot be read: {error}", file=str(path)) from error

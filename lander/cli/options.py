@@ -138,11 +138,11 @@ def launcher_options(function: F) -> F:
     return click.option("--on", metavar="ENGINE|NAME", help=on_help)(function)
 
 
-def launchers_from(options: dict[str, Any]) -> "Wanted":
-    """The launchers that these options want; takes them out of the options, and says where the supervisor will listen."""
+def launchers_from(on: str | None, workers: int | None) -> "Wanted":
+    """The launchers that these options want; says where the supervisor will listen."""
     from lander.app.launchers import wanted
 
-    found = wanted(_home(), options.pop("on"), options.pop("workers"))
+    found = wanted(_home(), on, workers)
     if notice := found.notice(_home()):
         show(f"lander-ctl: {notice}", err=True)
     return found

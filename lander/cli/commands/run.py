@@ -42,14 +42,14 @@ def run(settings: CommandSettings, /, **options: Any) -> int:
     before, Ctrl-C ends only this command. Closing the terminal, or the pipe that reads the output, stops nothing: lander-ctl
     status shows its state, lander-ctl stop stops it. The exit code is 0 only if every run completed.
     """
-    on = launchers_from(options)
+    engines = options.pop("on"), options.pop("workers")
     with doing("checking the experiment", brief=True):
         wanted = request_from(**options)
     if options["mode"] == "validation":
         from lander.cli.commands.validate import validate_request
 
         return validate_request(wanted, settings.quiet)
-    return carry_out(wanted, settings, on)
+    return carry_out(wanted, settings, launchers_from(*engines))
 
 
 def carry_out(wanted: "Request", settings: CommandSettings, on: "Wanted | None" = None) -> int:

@@ -19,6 +19,7 @@ _OVERVIEW: Final = (
     "lander-ctl: this is an overview; lander-ctl status EXPERIMENT has all runs of one, lander-ctl list has all experiments"
 )
 
+_LAUNCHERS = "SELECT 1 FROM streams WHERE name GLOB 'launcher:*' LIMIT 1"
 _OTHER_HOSTS = "SELECT 1 FROM streams WHERE name GLOB 'host:*' AND name <> 'host:local' LIMIT 1"
 
 
@@ -201,11 +202,13 @@ def _block(block: "Block", width: int | None) -> str:
 
 
 def _notices(reader: "Reader", settings: CommandSettings, target: str | None) -> "list[str]":
-    from lander.store.records.launchers import launchers
-
     is_under_way = bool(reader.under_way(target))
-    waits = [f"lander-ctl: {each.remark}" for each in launchers(reader) if each.remark] if is_under_way else []
-    return [*home_notices(settings, under_way=is_under_way), *waits]
+    notices = home_notices(settings, under_way=is_under_way)
+    if is_under_way and reader.connection.execute(_LAUNCHERS).fetchone():
+        from lander.store.records.launchers import launchers
+
+        notices += [f"lander-ctl: {each.remark}" for each in launchers(reader) if each.remark]
+    return notices
 
 
 def _unfit_hosts(reader: "Reader", found: "Status") -> "list[str]":

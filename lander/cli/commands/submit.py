@@ -30,14 +30,14 @@ def submit(settings: CommandSettings, /, **options: Any) -> int:
       id=$(lander-ctl submit examples/demo.yaml) && lander-ctl wait "$id" && lander-ctl report "$id"
       lander-ctl submit demo --seeds +5
     """
-    on = launchers_from(options)
+    engines = options.pop("on"), options.pop("workers")
     with doing("checking the experiment", brief=True):
         wanted = request_from(**options)
     if options["mode"] == "validation":
         from lander.cli.commands.validate import validate_request
 
         return validate_request(wanted)
-    return hand_over(wanted, settings, on)
+    return hand_over(wanted, settings, launchers_from(*engines))
 
 
 def hand_over(wanted: "Request", settings: CommandSettings, on: "Wanted | None" = None) -> int:
