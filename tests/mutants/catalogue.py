@@ -132,8 +132,8 @@ MUTANTS = (
     Mutant(
         "a silent host is given more",
         "lander/supervisor/core/placement.py",
-        "free = slots.free(need) & ~suspects",
-        "free = slots.free(need)",
+        "free = slots.free(need) & ~closed.silent & ~unfit",
+        "free = slots.free(need) & ~unfit",
         ("tests/unit/supervisor/core/test_decide_hosts.py",),
     ),
     Mutant(
@@ -289,9 +289,9 @@ MUTANTS = (
     ),
     Mutant(
         "the history of environments deleted as garbage",
-        "lander/store/records/checkpoint_record.py",
-        "*checkpoint.pages, *checkpoint.history)",
-        "*checkpoint.pages)",
+        "lander/protocol/events.py",
+        "return (self.sha256, *self.pages, *self.history)",
+        "return (self.sha256, *self.pages)",
         ("tests/unit/store/records/test_checkpoint_record.py",),
     ),
     Mutant(
@@ -664,8 +664,8 @@ MUTANTS = (
     Mutant(
         "statistics before the model that they belong to",
         "lander/actors/trainer/saved_model.py",
-        "        publish(file, path)\n        if normalize is not None:\n            publish(beside, statistics)\n",
-        "        if normalize is not None:\n            publish(beside, statistics)\n        publish(file, path)\n",
+        "        publish(file, path)\n        if normalize is not None:\n",
+        "        if normalize is not None:\n            publish(beside, statistics)\n        publish(file, path)\n        if False:\n",
         (
             "tests/integration/actors/test_owed_evaluations.py::test_killed_between_the_best_model_and_its_statistics_both_become_what_counts",
         ),
@@ -931,8 +931,8 @@ MUTANTS = (
     Mutant(
         "captured code is garbage",
         "lander/store/upkeep/retention.py",
-        "    needed |= archives(reader).keys()\n",
-        "",
+        "    needed |= archives(reader).keys() | model_files(reader)\n",
+        "    needed |= model_files(reader)\n",
         ("tests/integration/app/test_captured_code.py::test_gc_keeps_captured_code",),
     ),
     Mutant(
@@ -1095,7 +1095,7 @@ MUTANTS = (
     Mutant(
         "with warn, a run goes on with other bits while a host of its class is busy",
         "lander/supervisor/core/placement.py",
-        'if otherwise is None or (otherwise == "warn" and slots.present(need) & same & ~overdue):',
+        'if otherwise is None or (otherwise == "warn" and slots.present(need) & same & ~closed.overdue):',
         "if otherwise is None:",
         ("tests/unit/supervisor/core/test_decide_bits.py",),
     ),
@@ -1747,8 +1747,8 @@ MUTANTS = (
     Mutant(
         "an agent says once what it cannot train",
         "lander/actors/host/agent.py",
-        "        self._exits[key] = report\n",
-        "        if not isinstance(report, CannotTrain):\n            self._exits[key] = report\n",
+        "        self._exits[key] = report\n        self._leases",
+        "        self._exits.update({} if isinstance(report, CannotTrain) else {key: report})\n        self._leases",
         ("tests/integration/actors/test_host.py::test_a_guest_says_what_it_cannot_train_until_that_is_noted",),
     ),
     Mutant(
