@@ -665,7 +665,8 @@ MUTANTS = (
         "statistics before the model that they belong to",
         "lander/actors/trainer/saved_model.py",
         "        publish(file, path)\n        if normalize is not None:\n",
-        "        if normalize is not None:\n            publish(beside, statistics)\n        publish(file, path)\n        if False:\n",
+        "        if normalize is not None:\n            publish(beside, statistics)\n        publish(file, path)\n"
+        "        if False:\n",
         (
             "tests/integration/actors/test_owed_evaluations.py::test_killed_between_the_best_model_and_its_statistics_both_become_what_counts",
         ),
