@@ -1,22 +1,16 @@
 """Machines of their own network, for which `make hosts` stands: what is cut off goes on, and has the right bits in the end."""
 
-import contextlib
 import json
 import subprocess
-import sys
 import time
 
 import pytest
 
-from lander.store.log import chain
-from lander.store.log.reader import DATABASE, Reader, open_reader
-from lander.store.projections.status import status
+from tests.hosts.cluster import Cluster, wait
 from tests.support.live_home import LiveHome, experiment
 from tests.support.networks import MISSING, Network
 
 pytestmark = [pytest.mark.hosts, pytest.mark.timeout(1200), pytest.mark.skipif(bool(MISSING), reason=MISSING)]
-PORT = 7411
-WAIT_SECONDS = 400.0
 FILE = {
     "experiment_id": "x",
     "environment": "CartPole-v1",
@@ -28,70 +22,6 @@ FILE = {
     "baseline": {"hyperparameters": {"n_steps": 256, "batch_size": 64}},
     "variants": {"variant": {"hyperparameters": {"learning_rate": 1e-3}}},
 }
-
-
-def wait(condition, what):
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, f"waited for {what}"
-        time.sleep(0.1)
-
-
-class Cluster:
-    """A head and workers, each in a namespace and with a home of its own."""
-
-    def __init__(self, machines, directory):
-        self.head, *self.workers = machines
-        self.directory = directory
-        self.home = directory / "home"
-        self.processes = {}
-
-    def ctl(self, *words):
-        """`lander-ctl` on the head; what it prints."""
-        command = self.head.command(sys.executable, "-m", "lander", *words, "--home", self.home)
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-    def start(self):
-        self.ctl("up", "--listen", f"0.0.0.0:{PORT}")
-        for number, machine in enumerate(self.workers, 1):
-            self.enrol(f"w{number}", machine)
-
-    def enrol(self, name, machine):
-        token = self.directory / f"{name}.token"
-        token.touch(0o600)
-        token.write_text(self.ctl("token", "--name", name))
-        words = ["worker", f"{self.head.address}:{PORT}", "--home", self.directory / name, "--slots", "cpu=1"]
-        words += ["--token-file", token]
-        self.processes[name] = subprocess.Popen(machine.command(sys.executable, "-m", "lander", *words))
-        wait(lambda: self.hosts().get(name, {}).get("state") == "online", f"{name} to join")
-
-    def hosts(self):
-        return {host["name"]: host for host in json.loads(self.ctl("hosts", "--json"))["hosts"]}
-
-    def submit(self):
-        file = self.directory / "x.json"
-        file.write_text(json.dumps(FILE))
-        self.ctl("submit", file)
-
-    def runs(self):
-        with Reader(self.home) as reader:
-            return {run["id"]: run for run in status(reader, "x")["experiments"][0]["runs"]}
-
-    def events(self, *kinds):
-        with Reader(self.home) as reader:
-            return list(reader.events(None, kinds))
-
-    def wait_completed(self):
-        wait(lambda: all(run["state"] == "completed" for run in self.runs().values()), "all runs to complete")
-        with contextlib.closing(open_reader(self.home / DATABASE)) as reader:
-            chain.verify(reader)
-
-    def close(self):
-        with contextlib.suppress(subprocess.CalledProcessError):
-            self.ctl("down")
-        for process in self.processes.values():
-            process.terminate()
-            process.wait(60)
 
 
 @pytest.fixture
@@ -119,20 +49,16 @@ def undisturbed(tmp_path_factory):
         live.close()
 
 
-def digests(cluster):
-    return {run["id"]: run["checkpoint"]["digest"] for run in cluster.runs().values()}
-
-
 def test_a_worker_that_is_cut_off_goes_on_with_the_same_attempt_and_nothing_is_lost(cluster, undisturbed):
     cluster.ctl("hosts", "drain", "local")
-    cluster.submit()
+    cluster.submit(FILE)
     wait(lambda: sum((run["step"] or 0) > 1000 for run in cluster.runs().values()) == 2, "two runs to train")
     cluster.workers[0].cut()
     began = time.monotonic()
     wait(lambda: time.monotonic() - began > 20, "the partition to last")
     cluster.workers[0].heal()
     cluster.wait_completed()
-    assert digests(cluster) == undisturbed
+    assert cluster.digests() == undisturbed
     assert [run["attempt"] for run in cluster.runs().values()] == [1] * 4
     assert cluster.events("HostLost") == []
     assert {run["host"] for run in cluster.runs().values()} == {"w1", "w2"}
@@ -140,20 +66,20 @@ def test_a_worker_that_is_cut_off_goes_on_with_the_same_attempt_and_nothing_is_l
 
 def test_a_worker_that_is_killed_costs_an_attempt_and_its_runs_go_on_elsewhere(cluster, undisturbed):
     cluster.ctl("hosts", "drain", "local")
-    cluster.submit()
+    cluster.submit(FILE)
     wait(lambda: len(cluster.events("CheckpointCommitted")) >= 2, "checkpoints")
     cluster.processes["w1"].kill()
     cluster.processes["w1"].wait()
     cluster.ctl("hosts", "revoke", "w1")
     cluster.wait_completed()
-    assert digests(cluster) == undisturbed
+    assert cluster.digests() == undisturbed
     ended = [event.decode().cause for event in cluster.events("AttemptEnded")]
     assert sorted(ended) == ["completed"] * 4 + ["lost_contact"]
 
 
 def test_a_supervisor_that_is_killed_for_a_minute_restarts_nothing(cluster, undisturbed):
     cluster.ctl("hosts", "drain", "local")
-    cluster.submit()
+    cluster.submit(FILE)
     wait(lambda: sum((run["step"] or 0) > 1000 for run in cluster.runs().values()) == 2, "two runs to train")
     pid = json.loads((cluster.home / "supervisor.json").read_text())["pid"]
     subprocess.run(["kill", "-9", str(pid)], check=True)
@@ -161,5 +87,69 @@ def test_a_supervisor_that_is_killed_for_a_minute_restarts_nothing(cluster, undi
     wait(lambda: time.monotonic() - began > 60, "a minute")
     cluster.ctl("up")
     cluster.wait_completed()
-    assert digests(cluster) == undisturbed
+    assert cluster.digests() == undisturbed
     assert [run["attempt"] for run in cluster.runs().values()] == [1] * 4
+
+
+@pytest.fixture
+def impatient(tmp_path):
+    """A cluster that gives a silent worker up after half a minute."""
+    with Network().machines(3) as machines:
+        cluster = Cluster(machines, tmp_path, "--lost-after", "30s")
+        try:
+            cluster.start()
+            yield cluster
+        finally:
+            cluster.close()
+
+
+def test_a_worker_that_stays_away_is_given_up_once_and_what_it_says_later_counts_no_more(impatient, undisturbed):
+    """One run more than the other worker has slots trains on it; that worker is free before the cable is back."""
+    impatient.ctl("hosts", "drain", "local")
+    impatient.submit(FILE)
+    wait(lambda: len(impatient.events("CheckpointCommitted")) >= 2, "checkpoints")
+    impatient.workers[0].cut()
+    wait(lambda: len(impatient.events("HostLost")) == 1, "the worker to be given up")
+    wait(lambda: len(impatient.events("CheckpointCommitted")) >= 6, "its run to go on elsewhere")
+    impatient.workers[0].heal()
+    impatient.wait_completed()
+    assert impatient.digests() == undisturbed
+    assert [event.decode().cause for event in impatient.events("AttemptEnded")].count("lost_contact") == 1
+    assert sorted(run["attempt"] for run in impatient.runs().values()) == [1, 1, 1, 2]
+    assert impatient.hosts()["w1"]["state"] == "online"
+
+
+@pytest.mark.parametrize("direction", ["to the head", "from the head"])
+def test_a_cable_that_works_in_one_direction_costs_no_more_than_one_that_is_cut(cluster, undisturbed, direction):
+    cluster.ctl("hosts", "drain", "local")
+    cluster.submit(FILE)
+    wait(lambda: sum((run["step"] or 0) > 1000 for run in cluster.runs().values()) == 2, "two runs to train")
+    with cluster.workers[0].deaf() if direction == "from the head" else cluster.workers[0].mute():
+        began = time.monotonic()
+        wait(lambda: time.monotonic() - began > 20, "it to last")
+    cluster.wait_completed()
+    assert cluster.digests() == undisturbed
+    assert [run["attempt"] for run in cluster.runs().values()] == [1] * 4
+
+
+def test_a_worker_that_is_preempted_loses_no_step_where_a_boundary_falls_into_its_grace(tmp_path, undisturbed):
+    with Network().machines(3) as machines:
+        cluster = Cluster(machines, tmp_path)
+        try:
+            cluster.ctl("up", "--listen", "0.0.0.0:7411")
+            for number, machine in enumerate(cluster.workers, 1):
+                cluster.enrol(f"w{number}", machine, "--grace", "10s")
+            cluster.ctl("hosts", "drain", "local")
+            cluster.submit(FILE)
+            wait(lambda: sum((run["step"] or 0) > 1000 for run in cluster.runs().values()) == 2, "two runs to train")
+            began = time.monotonic()
+            cluster.processes["w1"].terminate()
+            cluster.processes["w1"].wait()
+            assert time.monotonic() - began < 20
+            cluster.wait_completed()
+            assert cluster.digests() == undisturbed
+            (ended,) = [each for each in cluster.events("AttemptEnded") if each.decode().cause == "preempted"]
+            starts = [each.decode() for each in cluster.events("TrainingStarted") if each.stream == ended.stream]
+            assert [start.from_step for start in starts] == [0, ended.decode().step]
+        finally:
+            cluster.close()
