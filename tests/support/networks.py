@@ -14,6 +14,17 @@ def _ip(*words):
     subprocess.run(["ip", *words], check=True, capture_output=True, text=True)
 
 
+@contextlib.contextmanager
+def _swallowing(namespace, device):
+    """A queue without a place at a device: whatever is to leave there is dropped."""
+    where = ["netns", "exec", namespace, "tc", "qdisc"]
+    _ip(*where, "add", "dev", device, "root", "pfifo", "limit", "0")
+    try:
+        yield
+    finally:
+        _ip(*where, "del", "dev", device, "root")
+
+
 class Machine:
     """One namespace, with an address on the network."""
 
@@ -41,6 +52,18 @@ class Machine:
     def cut(self):
         """Take its cable out of the bridge: what it sends vanishes, without a word to anybody."""
         _ip("-n", self._network.switch, "link", "set", self._port, "nomaster")
+
+    @contextlib.contextmanager
+    def mute(self):
+        """What it sends vanishes, and what is sent to it arrives."""
+        with _swallowing(self.name, "eth0"):
+            yield
+
+    @contextlib.contextmanager
+    def deaf(self):
+        """What is sent to it vanishes, and what it sends arrives."""
+        with _swallowing(self._network.switch, self._port):
+            yield
 
     def heal(self):
         _ip("-n", self._network.switch, "link", "set", self._port, "master", "br0")
