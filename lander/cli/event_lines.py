@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from lander.protocol.events import Event, PackedArray, Unreadable
+from lander.protocol.events import Event, PackedArray, TriedEnvironment, Unreadable
 from lander.protocol.experiment import Arm
 from lander.protocol.text import one_line
 from lander.store.log.stored_events import StoredEvent
@@ -34,6 +34,8 @@ def _short(value: Any) -> str:
             return f"{value.dtype}{list(value.shape)}"
         case Arm():
             return value.name
+        case TriedEnvironment():
+            return value.environment
         case BaseModel() | bytes() | None | "" | ():
             return ""
         case float():

@@ -37,5 +37,5 @@ def verify_erased(connection: sqlite3.Connection) -> str:
         erased += count
     left = not_erased(connection, deleted)
     unfinished = f"; {', '.join(left)}: not erased in full yet, lander-ctl up goes on" if left else ""
-    were = "experiment was" if len(deleted) == 1 else "experiments were"
-    return f"{len(deleted):,} {were} deleted, and {erased:,} events of them erased{unfinished}"
+    were, their = ("experiment was", "its") if len(deleted) == 1 else ("experiments were", "their")
+    return f"{len(deleted):,} {were} deleted, and {erased:,} of {their} events erased{unfinished}"

@@ -126,7 +126,7 @@ def test_a_log_with_three_deleted_of_ten_verifies_and_the_others_are_as_they_wer
     for name in DELETED:
         assert lander(home, "delete", name, "--yes") == 0
     assert wrong(home) == {}
-    assert shown(home, "deletions") == "3 experiments were deleted, and 65 events of them erased"
+    assert shown(home, "deletions") == "3 experiments were deleted, and 65 of their events erased"
     assert of_the_others(home) == before
     with Reader(home) as reader:
         assert {each["id"] for each in status(reader)["experiments"]} == set(OTHERS)
@@ -280,7 +280,9 @@ def test_tombstones_are_where_the_help_of_list_says(deleted, capsys):
     assert main(["list", "--help"]) == 0
     assert "lander-ctl events --kind ExperimentDeleted\n" in capsys.readouterr().out
     assert lander(deleted, "events", "--kind", "ExperimentDeleted") == 0
-    assert [line.split()[2] for line in capsys.readouterr().out.splitlines()] == [*DELETED]
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[2] for line in lines] == [*DELETED]
+    assert all(" environments=[CartPole-v1] " in line for line in lines)
 
 
 def test_events_show_the_tombstone_alone(deleted, capsys):
