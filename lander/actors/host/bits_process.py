@@ -38,7 +38,9 @@ def compute_bits() -> ComputedBits:
             break
     lines = ending.output.decode(errors="replace").strip().splitlines()
     why = (
-        f"it took more {ending.exceeded} than it may"
+        f"it took more than {SECONDS:.0f} seconds, perhaps because other programs keep this machine busy"
+        if ending.exceeded == "time"
+        else f"it took more {ending.exceeded} than it may"
         if ending.exceeded
         else one_line(lines[-1])
         if lines
