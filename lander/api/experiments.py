@@ -71,7 +71,7 @@ def run(
     wanted = _wanted(experiment, experiment_id, home, _changes(overrides, training_steps), **how)
     _warn_of(wanted)
     with _view(progress) as show:
-        standing = conduct(wanted, home, show)
+        standing = conduct(wanted, home, show, _tell)
     return result(home, standing)
 
 
@@ -100,7 +100,7 @@ def fork(
     wanted = fork_request(home, target, str(at), changes, execution={}, experiment_id=experiment_id, seeds=_seeds(seeds))
     _warn_of(wanted)
     with _view(progress) as show:
-        standing = conduct(wanted, home, show)
+        standing = conduct(wanted, home, show, _tell)
     return result(home, standing)
 
 
@@ -172,6 +172,12 @@ def _warn_of(wanted: Request) -> None:
 
 def _warn(notice: str) -> None:
     warnings.warn(notice, UserWarning, stacklevel=4)
+
+
+def _tell(answer: str) -> None:
+    """Warn where nothing was done that was asked for, since the experiment has more than that."""
+    if "already submitted" in answer and ";" in answer:
+        _warn(answer)
 
 
 def _view(progress: Progress) -> AbstractContextManager[Show]:

@@ -60,6 +60,8 @@ def test_run_uses_the_supervisor_that_is_there_and_takes_every_spelling(used, tm
     )
     from_file = lander.run(file, home=used, mode="sequential", monitoring=False)
     from_object = lander.run(lander.Experiment.model_validate(_spelt()), home=used)
+    with pytest.warns(UserWarning, match="spelt: already submitted, and completed; .*training_steps"):
+        assert lander.run(file, home=used, training_steps=32).arms == from_file.arms
     assert from_file.completed
     assert (from_file.arms, from_file.findings.arms) == (from_object.arms, from_object.findings.arms)
     assert LiveHome(used).processes() != []
