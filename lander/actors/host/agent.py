@@ -2,7 +2,7 @@
 
 It makes no decisions. The supervisor orders which trainers to start and to end; the agent reports which started, which ended,
 and how. Without a connection to the supervisor its trainers go on, and at the next connection it reports which are alive.
-After `MAX_DISCONNECTED_SECONDS` it ends its trainers and exits, so that no processes without an owner stay on the machine.
+After its patience (`agent_settings.py`) it ends its trainers and exits, so that no processes without an owner stay on the machine.
 On SIGTERM, or when what started it has ended, its trainers first write their checkpoints, and the agent exits when the
 supervisor has recorded how they ended.
 """
@@ -22,9 +22,9 @@ import psutil
 import uvloop
 import zmq
 import zmq.asyncio
-from pydantic import Field
 from zmq.utils.monitor import recv_monitor_message
 
+from lander.actors.host.agent_settings import AgentSettings
 from lander.actors.host.beginnings import Beginnings
 from lander.actors.host.courier import Courier
 from lander.actors.host.host_bits import are_kept, said_of_bits
@@ -35,7 +35,7 @@ from lander.actors.host.orphans import adopt_orphans
 from lander.actors.host.output import Output
 from lander.actors.host.trainers import LEAVE_SECONDS, Trainers
 from lander.actors.trainer.file_requests import Requests
-from lander.actors.trainer.mailbox import Connection, connect
+from lander.actors.trainer.mailbox import connect
 from lander.home.clock import elapsed
 from lander.home.identity import HomeIdentity
 from lander.home.keys import KeyPair
@@ -73,38 +73,6 @@ REPEAT_SECONDS: Final = 2.0
 FAREWELL_SECONDS: Final = 0.2
 """How long a last word may take to the supervisor; if it is lost, the host is silent, and is given up later."""
 SEND_SECONDS: Final = 1.0
-CHECKPOINT_SECONDS: Final = 30.0
-"""How long trainers may take to reach a rollout boundary and write a checkpoint after the agent got SIGTERM, if it was told
-nothing else."""
-WALLTIME_MARGIN_SECONDS: Final = 15.0
-"""How long before the end of its time, and of what its trainers may take, an agent leaves."""
-MAX_DISCONNECTED_SECONDS: Final = 600.0
-"""How long trainers may go on without a connection to the supervisor."""
-GUEST_DISCONNECTED_SECONDS: Final = 24 * 3600.0
-"""The same on another machine, whose network may be gone, or whose supervisor's machine may be down, for a night."""
-
-
-class AgentSettings(Connection):
-    """The agent's settings, which it reads at its start as JSON from standard input."""
-
-    name: str
-    home: str
-    public_key: str
-    secret_key: str
-    guest: bool = False
-    """Its supervisor is on another machine, and did not start it."""
-    cpus: list[int] | None = None
-    """The cores that it offers; None for all that this process may use."""
-    grace: float = CHECKPOINT_SECONDS
-    """How many seconds its trainers have to write a checkpoint once it leaves."""
-    walltime: float | None = None
-    """After how many seconds whoever started it ends it; it leaves before."""
-    labels: list[str] = Field(default_factory=list)
-    """What experiments may ask for."""
-    compared: bool = False
-    """Hosts on other machines train for the same supervisor, so that it matters what this one computes."""
-    leave_with: int | None = None
-    """A pipe to whoever started it; it leaves in good order when that one's end is closed."""
 
 
 class HostAgent:
@@ -115,8 +83,7 @@ class HostAgent:
         self._incarnation = incarnation
         self._home = Path(settings.home)
         self._identity = HomeIdentity(self._home)
-        self._patience = GUEST_DISCONNECTED_SECONDS if settings.guest else MAX_DISCONNECTED_SECONDS
-        self._connection = Connection(**settings.model_dump(include=set(Connection.model_fields)))
+        self._connection = settings.connection
         self._trainers = Trainers(self._home, self._connection, self._exited)
         self._courier = Courier(self._home, self._connect_transfer) if settings.files_travel else None
         self._gpus = Gpus()
@@ -158,8 +125,8 @@ class HostAgent:
         self._spawn(self._leases.run())
         if self._courier is not None:
             self._spawn(self._courier.run())
-        if self._settings.walltime is not None:
-            self._spawn(self._leave_in_time(self._settings.walltime))
+        if (stays := self._settings.stays) is not None:
+            self._spawn(self._leave_in_time(stays))
         await self._done.wait()
         await self._shut_down()
 
@@ -248,7 +215,7 @@ class HostAgent:
             if await monitor.poll(1000):
                 message = await recv_monitor_message(monitor)
                 await self._connection_changed(message["event"])
-            if self._disconnected_since is not None and elapsed() - self._disconnected_since > self._patience:
+            if self._disconnected_since is not None and elapsed() - self._disconnected_since > self._settings.patience:
                 self._done.set()
         _log(f"leaving: {lost}")
         self._done.set()
@@ -327,9 +294,8 @@ class HostAgent:
                 _log("leaving: what trains here writes a checkpoint first")
             self._spawn(self._end_trainers_and_leave())
 
-    async def _leave_in_time(self, walltime: float) -> None:
-        ends = elapsed() + walltime - min(self._settings.grace + WALLTIME_MARGIN_SECONDS, walltime / 2)
-        await asyncio.sleep(max(0.0, ends - elapsed()))
+    async def _leave_in_time(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
         _log("its time is nearly over")
         self._leave()
 
