@@ -2,7 +2,7 @@
 
 It makes no decisions. The supervisor orders which trainers to start and to end; the agent reports which started, which ended,
 and how. Without a connection to the supervisor its trainers go on, and at the next connection it reports which are alive.
-After its patience (`agent_settings.py`) it ends its trainers and exits, so that no processes without an owner stay on the machine.
+After a time (`agent_settings.py`) it ends its trainers and exits, so that no processes without an owner stay on the machine.
 On SIGTERM, or when what started it has ended, its trainers first write their checkpoints, and the agent exits when the
 supervisor has recorded how they ended.
 """
