@@ -24,7 +24,7 @@ _SAID: Final = ("cpus", "gpus", "memory_mb", "bits", "versions", "processor", "r
 """What a host says of itself when it joins."""
 _LAST_SAMPLE: Final = (
     "SELECT at, kind, body FROM events WHERE producer = 0 AND stream = (SELECT id FROM streams WHERE name = ?)"
-    " ORDER BY seq DESC LIMIT 1"
+    f" AND kind = '{e.ResourcesSampled.kind}' ORDER BY seq DESC LIMIT 1"
 )
 _LIVE: Final = ", ".join(repr(state) for state in sorted(LIVE))
 _RUNS: Final = f"SELECT host, run FROM progress WHERE state IN ({_LIVE}) AND host IS NOT NULL ORDER BY id"
@@ -96,12 +96,13 @@ def _started_by(found: Mapping[str, Host], known: Sequence[LauncherRecord]) -> I
 
 
 def _with_runs(reader: Reader, host: Host, runs: list[str]) -> Host:
+    row = reader.connection.execute(_LAST_SAMPLE, (e.host_stream(host.name),)).fetchone()
+    at, last = (row[0], read_event(*row[1:])) if row else (0, None)
+    host = replace(host, at=max(host.at, at))
     if host.state not in ("online", "set aside", "drained"):
         return host
-    at, kind, body = reader.connection.execute(_LAST_SAMPLE, (e.host_stream(host.name),)).fetchone()
-    last = read_event(kind, body)
     free = last.disk_free_mb if isinstance(last, e.ResourcesSampled) else None
-    return replace(host, at=max(host.at, at), disk_free_mb=free, runs=tuple(runs))
+    return replace(host, disk_free_mb=free, runs=tuple(runs))
 
 
 def _after(host: Host, event: Any, at: int) -> Host:
@@ -120,11 +121,11 @@ def _after(host: Host, event: Any, at: int) -> Host:
         case e.HostLeft():
             return replace(host, state="offline", detail="", at=at)
         case e.HostLost(detail=detail):
-            return replace(host, state="lost", detail=detail, at=at)
+            return replace(host, state="lost", detail=detail)
         case e.HostEnrolled():
             return Host(name=host.name, at=at)
         case e.HostRevoked():
-            return replace(host, state="revoked", detail="", at=at)
+            return replace(host, state="revoked", detail="")
         case e.HostDrained():
             return replace(host, drained=True, state="drained" if host.state == "online" else host.state)
         case e.HostReopened():

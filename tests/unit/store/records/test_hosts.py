@@ -75,3 +75,16 @@ def test_of_a_disk_the_last_report_counts(home):
     assert said(home) == []
     with Reader(home) as reader:
         assert hosts(reader)[0].disk_free_mb == 5000.0
+
+
+@pytest.mark.parametrize("ended", [e.HostLost(detail="silent for 120 s"), e.HostRevoked(operator="me@here")])
+def test_a_host_was_last_heard_when_it_last_reported_and_not_when_it_was_given_up(home, ended):
+    sample = e.ResourcesSampled(cpu_percent=1.0, memory_percent=1.0, memory_mb=1.0, disk_free_mb=1.0)
+    write_log(home, joined(), batch_of(GPU3, sample, at=5), batch_of(GPU3, ended))
+    with Reader(home) as reader:
+        joined_at = reader.connection.execute("SELECT at FROM events WHERE kind = 'HostJoined'").fetchone()[0]
+        assert hosts(reader)[0].at == joined_at
+    later = joined_at + 1
+    write_log(home, batch_of(GPU3, sample, at=later), batch_of(GPU3, ended))
+    with Reader(home) as reader:
+        assert hosts(reader)[0].at == later
