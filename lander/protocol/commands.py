@@ -283,7 +283,8 @@ class TrainerKey(Model):
 class TrainerExited(Message):
     """A trainer process has exited. Sent again until `ExitNoted` arrives, so duplicates are normal.
 
-    `lost` marks a process that died only because the zygote it was forked from died. `seconds` is how long it ran.
+    `lost` marks a process that died only because the zygote it was forked from died, or because its lease was over.
+    `seconds` is how long it ran.
     """
 
     kind: ClassVar[str] = "TrainerExited"

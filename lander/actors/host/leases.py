@@ -51,7 +51,7 @@ class Leases:
                 await self._ask_now()
             for key in self._trainers.keys:
                 if not self._lease.holds(key, now) and key not in self._ending:
-                    self._ending[key] = asyncio.create_task(self._trainers.end(key, 0.0, 0.0))
+                    self._ending[key] = asyncio.create_task(self._trainers.end_lost(key))
 
     async def _ask_now(self) -> None:
         self._asked = elapsed()

@@ -23,6 +23,7 @@ LEAVE_SECONDS: Final = 5.0
 """How long to wait after SIGTERM when no checkpoint is needed, and after SIGKILL for the exit to be reported."""
 TRACEBACK_SECONDS: Final = 1.0
 _LOG_TAIL_BYTES: Final = 2000
+_WITHOUT_LEASE: Final = "ended by its host, which had not heard from the supervisor for too long"
 
 
 @dataclass
@@ -37,6 +38,8 @@ class _Trainer:
     kill_when_forked: bool = False
     """SIGKILL was due before the zygote had forked it, so it has to be killed as soon as it is."""
     gone: asyncio.Event = field(default_factory=asyncio.Event)
+    lost: bool = False
+    """It is ended for want of contact with the supervisor, which is no failure of its run."""
 
 
 class Trainers:
@@ -125,9 +128,9 @@ class Trainers:
                 exit_code=exit_code,
                 signal=signal_,
                 out_of_memory=out_of_memory,
-                lost=lost,
+                lost=lost or trainer.lost,
                 seconds=elapsed() - trainer.ordered_at,
-                log_tail=_said(trainer, exit_code) if exit_code != 0 else "",
+                log_tail=_WITHOUT_LEASE if trainer.lost else _said(trainer, exit_code) if exit_code != 0 else "",
             )
         )
 
@@ -144,6 +147,12 @@ class Trainers:
         await self._wait_gone(key, terminate)
         self._signal(key, signal.SIGKILL)
         await self._wait_gone(key, LEAVE_SECONDS)
+
+    async def end_lost(self, key: TrainerKey) -> None:
+        """End at once a trainer that may act no more, since the supervisor has not been heard."""
+        if (trainer := self._trainers.get(key)) is not None:
+            trainer.lost = True
+        await self.end(key, 0.0, 0.0)
 
     async def end_all(self, terminate: float) -> None:
         """SIGTERM to every trainer at once, and SIGKILL `terminate` seconds later."""

@@ -41,8 +41,8 @@ class Host:
     async def ask(self, question):
         self.asked.append(question)
 
-    async def end(self, key, ask, terminate):
-        self.ended.append((key, ask, terminate))
+    async def end_lost(self, key):
+        self.ended.append(key)
 
     def answer(self, *keys, seconds=100.0):
         self.leases.renewed(LeaseRenewed(number=self.asked[-1].number, trainers=keys, seconds=seconds))
@@ -102,7 +102,7 @@ async def test_a_trainer_whose_lease_is_over_is_ended_at_once_and_one_that_was_r
     clock.now += 1.5
     await look(host)
     await settle()
-    assert host.ended == [(KEY, 0.0, 0.0)]
+    assert host.ended == [KEY]
 
 
 async def test_an_order_that_still_waits_can_be_dropped_and_counts_as_ended(tmp_path, clock):
