@@ -67,6 +67,11 @@ class _Settings(BaseModel):
         }
         return {name: (value,) if isinstance(value, str) else value for name, value in sorted(own.items()) if value}
 
+    @property
+    def most_workers(self) -> int:
+        """How many workers there can be at once."""
+        return self.max_workers
+
 
 class Local(_Settings):
     """Workers on the supervisor's own machine."""
@@ -83,6 +88,11 @@ class Ssh(_Settings):
     ssh_options: Words = ()
     program: Words = ()
     home: str = ""
+
+    @property
+    def most_workers(self) -> int:
+        """One on each host."""
+        return min(self.max_workers, len(self.hosts))
 
 
 class Command(_Settings):

@@ -51,6 +51,8 @@ setsid -f sh -c '
 ' %(base)s %(worker)s <<'END-OF-TOKEN'
 %(token)s
 END-OF-TOKEN
+tries=0
+while test ! -f %(base)s.pid && test "$tries" -lt 100; do sleep 0.1; tries=$((tries + 1)); done
 """
 _ALIVE: Final = """
 for file in %(place)s/%(prefix)s-*.pid; do
@@ -85,12 +87,15 @@ class Ssh:
         self._control = ""
         self._known: dict[str, dict[str, Job]] = {}
         """What each host said last."""
+        self._silent: set[str] = set()
+        """The hosts that did not answer last."""
         self._refused: dict[str, Job] = {}
 
     async def launch(self, number: int, command: WorkerCommand) -> tuple[str, ...]:
         """Start a worker on so many machines that have none; on fewer, if fewer have none."""
         taken = {job.id.partition("/")[0] for job in (await self.alive()).values() if job.state != "ended"}
-        pairs = list(zip(command.names(number), [host for host in self._hosts if host not in taken], strict=False))
+        free = sorted((host for host in self._hosts if host not in taken), key=self._silent.__contains__)
+        pairs = list(zip(command.names(number), free, strict=False))
         if not pairs:
             raise LauncherError("every host has a worker already")
         outcomes = await asyncio.gather(*(self._start(host, name, command) for name, host in pairs), return_exceptions=True)
@@ -114,21 +119,29 @@ class Ssh:
         self._known.setdefault(host, {})[name] = Job(f"{host}/{name}", "running")
 
     async def alive(self) -> Mapping[str, Job]:
-        """The workers on every host. Of a host that does not answer now, those that it had before."""
-        await asyncio.gather(*(self._look(host) for host in self._hosts))
+        """The workers on every host. Of a host that does not answer now, those that it had before.
+
+        What a host has that has never answered is not known: its workers count as over unless they are heard. Raises
+        `LauncherError` if that is so of all.
+        """
+        errors = await asyncio.gather(*(self._look(host) for host in self._hosts))
+        self._silent = {host for host, error in zip(self._hosts, errors, strict=True) if error is not None}
+        if not self._known and (error := next(filter(None, errors), None)) is not None:
+            raise error
         refused, self._refused = self._refused, {}
         return refused | {name: job for jobs in self._known.values() for name, job in jobs.items()}
 
-    async def _look(self, host: str) -> None:
+    async def _look(self, host: str) -> LauncherError | None:
+        """Find out what a host has; returns why it does not answer."""
         try:
             printed = await self._ask(host, _ALIVE % {"place": quote(self._place), "prefix": quote(self._prefix)})
         except LauncherError as error:
-            if host not in self._known:
-                raise
-            away = {name: job for name, job in self._known[host].items() if job.state != "ended"}
-            self._known[host] = {name: Job(job.id, job.state, str(error)) for name, job in away.items()}
-        else:
-            self._known[host] = dict(_jobs(host, printed))
+            if host in self._known:
+                away = {name: job for name, job in self._known[host].items() if job.state != "ended"}
+                self._known[host] = {name: Job(job.id, job.state, str(error)) for name, job in away.items()}
+            return error
+        self._known[host] = dict(_jobs(host, printed))
+        return None
 
     async def cancel(self, job: str) -> None:
         """Ask a worker to leave: what trains there writes its checkpoint first."""

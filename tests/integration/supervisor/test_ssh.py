@@ -42,6 +42,16 @@ async def test_there_is_one_worker_to_a_host(config, tmp_path):
     await launcher.close()
 
 
+async def test_a_host_that_cannot_be_reached_keeps_no_other_from_its_worker(config, tmp_path):
+    launcher, programs = over(config, "nowhere", "here"), Programs(tmp_path)
+    assert await launcher.alive() == {}
+    assert await launcher.launch(1, programs.command(f"{PREFIX}-1", programs.worker)) == (f"here/{PREFIX}-1-1",)
+    with pytest.raises(LauncherError, match="nowhere: ssh: "):
+        await launcher.launch(1, programs.command(f"{PREFIX}-2", programs.worker))
+    await launcher.cancel(f"here/{PREFIX}-1-1")
+    await launcher.close()
+
+
 async def test_the_workers_of_a_host_that_does_not_answer_are_not_over(config, tmp_path):
     launcher, programs = over(config, "here", "there"), Programs(tmp_path)
     here, there = await launcher.launch(2, programs.command(f"{PREFIX}-1", programs.worker))

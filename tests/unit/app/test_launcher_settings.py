@@ -115,3 +115,9 @@ def test_a_supervisor_that_runs_already_must_listen_where_the_workers_dial(tmp_p
     (tmp_path / "bits.json").touch()
     with pytest.raises(HomeError if heard else ConflictError, match="client.key" if heard else "down, then the same again"):
         have_them_used(tmp_path, wanted(tmp_path, on, None))  # which is no supervisor, so goes no further
+
+
+def test_over_ssh_there_are_no_more_workers_than_hosts(tmp_path):
+    found = wanted(tmp_path, "ssh:gpu1,gpu2", 8)
+    (command,) = found.commands(tmp_path)
+    assert (command.min_workers, command.max_workers) == (0, 2)
