@@ -103,12 +103,16 @@ class HostAgent:
         self._disconnected_since: float | None = elapsed()
         self._done = asyncio.Event()
         self._leaving = self._said_farewell = False
+        self._status = 0
         self._exit_noted = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._socket = zmq.asyncio.Context.instance().socket(zmq.DEALER)
 
-    async def run(self) -> None:
-        """Serve until dismissed, signalled, refused, or disconnected for too long; then end all trainers."""
+    async def run(self) -> int:
+        """Serve until dismissed, signalled, refused, or disconnected for too long; then end all trainers.
+
+        Returns the exit status: 1 if it was turned away.
+        """
         signals = {signal.SIGTERM, signal.SIGINT} if self._settings.guest else {signal.SIGTERM}
         for number in signals:
             asyncio.get_running_loop().add_signal_handler(number, self._leave)
@@ -129,6 +133,7 @@ class HostAgent:
             self._spawn(self._leave_in_time(stays))
         await self._done.wait()
         await self._shut_down()
+        return self._status
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -190,8 +195,7 @@ class HostAgent:
                 _log(f"{self._settings.name} has joined {self._settings.endpoint}")
                 await self._join()
             case Refused(detail=detail):
-                _log(f"leaving: {detail}")
-                self._done.set()
+                self._turned_away(detail)
             case Fenced():
                 _log(f"leaving: the supervisor accepts {self._settings.name} no more")
                 self._done.set()
@@ -209,6 +213,12 @@ class HostAgent:
             key = TrainerKey(run=command.order.run, epoch=command.order.epoch)
             self._output.follow(key, *self._trainers.log_of(key))
 
+    def _turned_away(self, why: str) -> None:
+        if self._status == 0:  # once is enough, however often it is refused
+            _log(f"leaving: {why}")
+        self._status = 1
+        self._done.set()
+
     async def _watch_connection(self, monitor: zmq.asyncio.Socket) -> None:
         """Join at every new connection; exit when there has been none for too long, or the home is gone."""
         while not (lost := self._identity.lost()):
@@ -225,8 +235,7 @@ class HostAgent:
             self._disconnected_since = None
             await self._greet()
         elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH and self._settings.guest:
-            _log(f"leaving: {self._settings.name} is not accepted; if it was revoked, another token lets it in again")
-            self._done.set()
+            self._turned_away(f"{self._settings.name} is not accepted; if it was revoked, another token lets it in again")
         elif event == zmq.EVENT_DISCONNECTED and self._disconnected_since is None:
             self._disconnected_since = elapsed()
             if self._settings.guest:
@@ -341,19 +350,19 @@ def _log(text: str) -> None:
     print(one_line(f"host agent: {cut(text)}"), file=sys.stderr, flush=True)
 
 
-def main() -> None:
+def main() -> int:
     """`python -m lander.actors.host.agent HOME [INCARNATION]`, settings as JSON on standard input."""
     settings = AgentSettings(**json.loads(sys.stdin.readline()))
     incarnation = sys.argv[2] if len(sys.argv) > 2 else secrets.token_hex(8)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     adopt_orphans()
 
-    async def serve() -> None:
-        await HostAgent(settings, incarnation).run()
+    async def serve() -> int:
+        return await HostAgent(settings, incarnation).run()
 
     with HomeLock(Path(settings.home)) if settings.guest else contextlib.nullcontext():  # else the supervisor holds it
-        uvloop.run(serve())
+        return uvloop.run(serve())
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
