@@ -8,6 +8,8 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
+import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping
@@ -16,7 +18,7 @@ from typing import Final
 
 from lander.home.clock import elapsed
 from lander.home.keys import KeyPair
-from lander.home.processes import TRANSFER
+from lander.home.processes import TRANSFER, processes_of
 from lander.protocol.errors import UsageError
 
 LOG: Final = logging.getLogger(__name__)
@@ -24,6 +26,10 @@ READY_SECONDS: Final = 30.0
 """How long the program may take to listen."""
 END_SECONDS: Final = 10.0
 """How long it may take to end, until it is killed."""
+FREE_SECONDS: Final = 2.0
+"""How long a port that is taken is waited for."""
+_DYNAMIC: Final = 32768
+"""Ports from here on are given to connections, and to who listens at any port."""
 RESTART_SECONDS: Final = 0.5
 """The pause before it is started again; it doubles as long as it ends soon."""
 MAX_RESTART_SECONDS: Final = 30.0
@@ -48,19 +54,34 @@ class Transferring:
         `pair` is the supervisor's, `hosts` are the public keys of the hosts by name. Raises `UsageError` if that cannot be.
         """
         interface, _, port = listen.rpartition(":")
-        self._listen = f"{interface}:{int(port) + 1}"
         self._pair = pair
         self._hosts = dict(hosts)
+        for left in processes_of(self._home, TRANSFER):  # by a supervisor that was killed
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(left.pid, signal.SIGKILL)
         began = elapsed()
-        if problem := await self._launch():
-            await self._end()
+        problem = await self._listen_at(interface, int(port) + 1)
+        if problem and int(port) >= _DYNAMIC:  # nobody has chosen it, and any connection may have taken the next one
+            problem = await self._listen_at(interface, 0)
+        if problem:
             raise UsageError(
                 f"--listen {listen}: files travel through the next port, {int(port) + 1}, which cannot be used: {problem};"
                 " choose another port with a free one after it"
             )
-        self.port = int(port) + 1
+        self._listen = f"{interface}:{self.port}"
         self._keeping = asyncio.create_task(self._keep(began), name="transferring")
         return self.port
+
+    async def _listen_at(self, interface: str, port: int) -> str:
+        """Start the process at a port, 0 for any; tries for a while, since one that was killed still ends."""
+        self._listen = f"{interface}:{port}"
+        ends = elapsed() + FREE_SECONDS
+        while problem := await self._launch():
+            await self._end()
+            if elapsed() > ends:
+                break
+            await asyncio.sleep(0.2)
+        return problem
 
     def follow(self, hosts: Mapping[str, str]) -> None:
         """Serve these hosts and no others, by name and public key."""
@@ -91,7 +112,9 @@ class Transferring:
         try:
             async with asyncio.timeout(READY_SECONDS):
                 line = await self._process.stdout.readline() if self._process.stdout is not None else b""
-            return str(json.loads(line).get("error", ""))
+            said = json.loads(line)
+            self.port = int(said.get("port", 0))
+            return str(said.get("error", ""))
         except TimeoutError:
             return f"did not listen within {READY_SECONDS:.0f} s"
         except ValueError:

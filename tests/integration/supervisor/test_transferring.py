@@ -1,5 +1,7 @@
 """The program beside the supervisor through which files travel: started, told who may, started again, and ended."""
 
+import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -56,11 +58,40 @@ async def test_it_serves_the_hosts_it_is_told_and_is_started_again(tmp_path, mon
     assert list(processes_of(home, TRANSFER)) == []
 
 
-async def test_a_port_that_is_taken_is_refused_with_what_to_do(tmp_path):
-    port = free_port()
+def chosen_port():
+    """A port that somebody has chosen, of which the next one is free: none of those that connections are given."""
+    for port in range(20_000, 30_000, 7):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port + 1)):
+            return port
+    raise AssertionError("no port is free")
+
+
+async def test_a_port_that_is_taken_is_refused_with_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setattr(transferring, "FREE_SECONDS", 0.5)
+    port = chosen_port()
     with socket.create_server(("127.0.0.1", port + 1)):
         serving = Transferring(tmp_path)
         with pytest.raises(UsageError, match=f"next port, {port + 1}, which cannot be used: .*in use; choose another port"):
             await serving.start(f"127.0.0.1:{port}", new_keys(), {})
         await serving.close()
+    assert list(processes_of(tmp_path, TRANSFER)) == []
+
+
+async def test_after_a_port_that_nobody_has_chosen_another_one_does(tmp_path, monkeypatch):
+    monkeypatch.setattr(transferring, "FREE_SECONDS", 0.5)
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port + 1)):
+        serving = Transferring(tmp_path)
+        assert await serving.start(f"127.0.0.1:{port}", new_keys(), {}) == serving.port != port + 1
+        await serving.close()
+
+
+async def test_what_a_killed_supervisor_has_left_is_ended(tmp_path):
+    pair, port = new_keys(), chosen_port()
+    left, serving = Transferring(tmp_path), Transferring(tmp_path)
+    await left.start(f"127.0.0.1:{port}", pair, {})
+    try:
+        assert await serving.start(f"127.0.0.1:{port}", pair, {}) == port + 1
+    finally:
+        await asyncio.gather(left.close(), serving.close())
     assert list(processes_of(tmp_path, TRANSFER)) == []
