@@ -85,12 +85,20 @@ def check(
 
 
 def _make_modules_importable(experiment: Experiment, source: str, directories: Sequence[str], home: Path | None) -> None:
+    if not _names_modules(experiment):
+        return  # then it does not matter what this process has imported
     with contextlib.suppress(FileNotFoundError):
         directories = [*filter(None, directories)] or [os.getcwd()]  # noqa: PTH109 - sys.path holds strings
     try:
         make_importable(home or Path(), experiment.code if home is not None else None, *directories)
     except CodeError as error:
         raise ConfigurationError(f"{source}: environment: {error}") from error
+
+
+def _names_modules(experiment: Experiment) -> bool:
+    common = experiment.evaluation_environment
+    named = [*(arm.environment for arm in experiment.arms), *([] if common is None else [common.environment])]
+    return any(":" in name for name in named)
 
 
 def build_everything(

@@ -23,7 +23,7 @@ from lander.cli.progress import doing
     "--name", metavar="NAME", help="What this host is called, if the token does not say (default: the machine's name)."
 )
 @click.option("--leave-with", type=int, metavar="FD", help="Leave when the other end of this pipe, a descriptor, is closed.")
-@common(home="The worker's own home, whatever $LANDER_HOME is (default: HOST-PORT below ~/.local/state/lander-ctl/workers).")
+@common(home="The worker's own home, whatever $LANDER_HOME is (default: as above).")
 @click.pass_context
 def worker(
     context: click.Context,

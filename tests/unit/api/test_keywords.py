@@ -41,7 +41,7 @@ def test_the_options_of_the_command_are_keywords(tmp_path, monkeypatch):
     class EnoughError(Exception):
         """What was to be known is known."""
 
-    def conduct(wanted, home, show):
+    def conduct(wanted, home, show, tell):
         found = wanted.experiment
         assert {arm.training_steps for arm in found.arms} == {512}
         assert (found.checkpoint_frequency, found.eval_frequency, found.eval_episodes) == (100, 200, 3)
