@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lander.home.layout import artifact_path
+from lander.home.regular_file import sha256_of
 from lander.protocol.errors import NotFoundError, UsageError
 from lander.protocol.events import CheckpointCommitted, ModelSaved
 from lander.protocol.experiment import Arm, RunKey
@@ -12,7 +13,6 @@ from lander.store.log.reader import Reader
 from lander.store.records.checkpoint_record import best_evaluated, nearest_steps
 from lander.store.records.run_record import Record
 from lander.store.records.sections import origin
-from lander.store.upkeep.integrity import sha256_of
 
 if TYPE_CHECKING:
     from lander.actors.trainer.saved_policy import Policy

@@ -252,12 +252,12 @@ def ask_starting(
     home: Path,
     command: Command,
     listening: Listening = NO_OTHER_MACHINE,
-    first: Callable[[bool], object] = lambda started: None,
+    first: Callable[[], object] = lambda: None,
 ) -> tuple[Accepted, bool]:
     """Ask the home's supervisor, started if none serves it; returns its answer, and whether it had to be started.
 
-    One that was started in vain, or for nothing that would go on now, leaves again. `first` is called before it is asked, and
-    told whether it was started for this.
+    One that was started in vain, or for nothing that would go on now, leaves again. `first` is called before it is
+    asked.
     """
     accepted, started = _ask_starting(home, command, listening, first)
     if started:
@@ -269,13 +269,13 @@ def ask_starting(
 
 
 def _ask_starting(
-    home: Path, command: Command, listening: Listening, first: Callable[[bool], object] = lambda started: None
+    home: Path, command: Command, listening: Listening, first: Callable[[], object] = lambda: None
 ) -> tuple[Accepted, bool]:
     deadline = time.monotonic() + LEAVE_SECONDS
     while True:
         started = start(home, listening)
         try:
-            first(started)
+            first()
             with connected(home) as client:
                 return client.ask(command), started
         except BaseException as error:

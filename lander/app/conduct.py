@@ -71,7 +71,7 @@ def submit(wanted: Request, home: Path, on: Wanted = NONE) -> tuple[Accepted, bo
         write_artifact(home, wanted.archive)  # before it is recorded, as with checkpoints
     if not on.settings:
         return client.ask_starting(home, command)
-    return client.ask_starting(home, command, on.listening, lambda _: have_them_used(home, on))
+    return client.ask_starting(home, command, on.listening, lambda: have_them_used(home, on))
 
 
 def conduct(

@@ -3,6 +3,7 @@
 A FIFO waits for a writer for ever, a device may have no end, and what a symbolic link leads to can change without the home.
 """
 
+import hashlib
 import os
 import stat
 from io import BufferedReader
@@ -33,6 +34,12 @@ def open_regular(path: Path) -> BufferedReader:
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a regular file's content; raises `OSError`."""
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _require_regular(path: Path, mode: int) -> None:

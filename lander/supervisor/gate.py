@@ -1,9 +1,8 @@
 """The gate: the supervisor's one socket, and the only module that sees frames.
 
 ROUTER with CURVE, behind a relay that all connections pass (`relay.py`). A sender's identity follows from its authenticated key
-alone, never from a message's content. CURVE by itself accepts any key: our ZAP handler decides, for a domain that is set and
-enforced, and `open` proves with a random key that it does. A message that is malformed, oversized or not allowed for its sender
-is counted and dropped, and logged at most once a second.
+alone, never from a message's content; who is let in at all is decided at the handshake (`home/handshakes.py`). A message that
+is malformed, oversized or not allowed for its sender is counted and dropped, and logged at most once a second.
 """
 
 import asyncio
@@ -18,18 +17,16 @@ from typing import Final, Literal, NamedTuple, get_args
 
 import zmq
 import zmq.asyncio
-from zmq.utils import z85
-from zmq.utils.monitor import recv_monitor_message
 
+from lander.home.handshakes import Handshakes
 from lander.home.keys import KeyPair
 from lander.protocol.commands import CLIENT, HOST, NEWCOMER, TRAINER, Command, Fenced, Refused
-from lander.protocol.errors import LanderError, UsageError, WireError
+from lander.protocol.errors import UsageError, WireError
 from lander.protocol.text import cut
 from lander.protocol.wire import MAX_MESSAGE, decode, encode
 from lander.supervisor.relay import BUFFER_BYTES, LOOPBACK, Relay
 
 LOG: Final = logging.getLogger(__name__)
-DOMAIN: Final = b"lander"
 EVERYWHERE: Final = "0.0.0.0"
 """The interface that stands for all of them, loopback too."""
 MAX_DRAIN: Final = 4
@@ -82,7 +79,6 @@ class Gate:
         self.refusals: dict[Refusal, int] = dict.fromkeys(get_args(Refusal), 0)
         """Messages and handshakes refused since the start, by reason."""
         self.endpoint = ""
-        self._keys = keys
         self._authorise = authorise
         self._context = zmq.asyncio.Context()
         self._readable = asyncio.Event()
@@ -92,19 +88,15 @@ class Gate:
         self._unanswered: Counter[str] = Counter()
         """Requests of each client connection that are not answered yet."""
         self._logged_at = 0.0
-        self._self_test_key = ""
-        """The random key of the self-test: its refusal is expected and not counted."""
+        self._handshakes = Handshakes(
+            self._context, keys, lambda key: self._authorise(key) is not None, lambda why, what: self.refuse(why, what)
+        )
 
     async def open(self, port: int | None, interface: str = LOOPBACK) -> int:
         """Listen as `Relay.open` says; returns the port. Raises `LanderError` if an unknown key is accepted."""
-        self._zap = self._context.socket(zmq.REP)
-        self._zap.bind("inproc://zeromq.zap.01")
-        self._zap_task = asyncio.create_task(self._answer_handshakes(), name="ZAP")
+        self._handshakes.open()
         self._router: zmq.Socket[bytes] = zmq.Context.shadow(self._context.underlying).socket(zmq.ROUTER)
-        self._router.setsockopt(zmq.CURVE_SERVER, 1)
-        self._router.setsockopt(zmq.CURVE_SECRETKEY, self._keys.secret.encode())
-        self._router.setsockopt(zmq.ZAP_DOMAIN, DOMAIN)
-        self._router.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
+        self._handshakes.guard(self._router)
         self._router.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self._router.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE)
         self._router.setsockopt(zmq.LINGER, 0)
@@ -116,7 +108,7 @@ class Gate:
         bound = await self._relay.open(port, behind, interface)
         self.endpoint = f"tcp://{LOOPBACK if interface == EVERYWHERE else interface}:{bound}"
         asyncio.get_running_loop().add_reader(self._router.FD, self._readable.set)
-        await self._prove_closed()
+        await self._handshakes.prove_closed(self.endpoint, "gate")
         return bound
 
     async def receive(self) -> list[Received]:
@@ -248,47 +240,8 @@ class Gate:
 
     async def close(self) -> None:
         """Close every socket; unsent messages are dropped."""
-        self._zap_task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._zap_task
+        await self._handshakes.close()
         asyncio.get_running_loop().remove_reader(self._router.FD)
         self._router.close(linger=0)
         self._context.destroy(linger=0)
         await self._relay.close()
-
-    # ------------------------------------------------------------------------------------------------ handshakes
-
-    async def _answer_handshakes(self) -> None:
-        """ZAP (rfc.zeromq.org/spec/27): answer every request, also a malformed one, or every later handshake would hang."""
-        while True:
-            request = await self._zap.recv_multipart()
-            status, user = b"400", b""
-            try:
-                *_, mechanism, credential = request
-                key = z85.encode(credential).decode()
-                if request[2] == DOMAIN and mechanism == b"CURVE" and self._authorise(key) is not None:
-                    status, user = b"200", key.encode()
-                elif key != self._self_test_key:
-                    self.refuse("stranger", "a handshake with an unknown key")
-            except Exception as error:
-                self.refuse("malformed", f"a malformed handshake: {error}")
-            request_id = request[1] if len(request) > 1 else b""
-            await self._zap.send_multipart([b"1.0", request_id, status, b"", user, b""])
-
-    async def _prove_closed(self) -> None:
-        """Self-test: connect with a random key; raises `LanderError` unless the handshake fails."""
-        stranger = self._context.socket(zmq.DEALER)
-        stranger.curve_serverkey = self._keys.public.encode()
-        public, stranger.curve_secretkey = zmq.curve_keypair()
-        stranger.curve_publickey, self._self_test_key = public, public.decode()
-        monitor = stranger.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_AUTH)
-        stranger.connect(self.endpoint)
-        try:
-            async with asyncio.timeout(10.0):
-                event = (await recv_monitor_message(monitor))["event"]
-        finally:
-            stranger.disable_monitor()
-            monitor.close(linger=0)
-            stranger.close(linger=0)
-        if event != zmq.EVENT_HANDSHAKE_FAILED_AUTH:
-            raise LanderError("the gate let a stranger's key in; not starting")

@@ -4,7 +4,6 @@ What is trained on another machine arrives by its content. A model of such a run
 once: by its name, for people, and by its content, for a further machine on which the run may go on.
 """
 
-import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import Final
 
 from lander.home.durable_files import flush, make_directory, unfinished
 from lander.home.layout import artifact_path, model_path, statistics_path
+from lander.home.regular_file import sha256_of
 from lander.protocol.commands import Append
 from lander.protocol.errors import WireError
 from lander.protocol.events import CheckpointCommitted, Event, ModelSaved
@@ -61,13 +61,8 @@ def _name(home: Path, sha256: str, path: Path) -> None:
         _link(artifact, path)
     elif not path.exists():
         raise WireError(f"{path} is not here, and {sha256} neither")
-    elif _sha256(path) == sha256:  # saved where the home is; if it is not so any more, the next one was saved meanwhile
+    elif sha256_of(path) == sha256:  # saved where the home is; if it is not so any more, the next one was saved meanwhile
         _link(path, artifact)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _link(existing: Path, path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import zmq
 
 from lander.home.clock import elapsed
-from lander.home.heartbeat import set_heartbeat
+from lander.home.dialling import prepare
 from lander.home.keys import KeyPair
 from lander.home.partial_artifact import has_artifact
 from lander.home.regular_file import open_regular
@@ -37,8 +37,6 @@ from lander.transfer.receiving import Receiving
 from lander.transfer.sending import Sending
 from lander.transfer.window import Bucket
 
-CONNECT_MS: Final = 3000
-"""After this time, an attempt to connect is given up for the next one: the kernel's own limit is minutes."""
 REPEAT_SECONDS: Final = 5.0
 """After this time without a word from the home, it is told again what is offered and asked for."""
 _STILL_THERE: Final = Have(sha256s=())
@@ -169,19 +167,9 @@ class Transfer:
         self._tasks = [asyncio.create_task(each) for each in (self._receive(), self._sending.run(), self._repeat())]
 
     def _connect(self, socket: zmq.Socket[Any]) -> None:
-        socket.curve_serverkey = self._server_key.encode()
-        socket.curve_publickey = self._pair.public.encode()
-        socket.curve_secretkey = self._pair.secret.encode()
+        prepare(socket, self._server_key, self._pair, MAX_MESSAGE)
         socket.setsockopt(zmq.PROBE_ROUTER, 1)  # a word at each new connection, which the home answers: all is said again
-        socket.setsockopt(zmq.IMMEDIATE, 1)
-        socket.setsockopt(zmq.LINGER, 0)
-        socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE)
-        socket.setsockopt(zmq.RCVHWM, 0)  # the home sends what it was asked for, and libzmq aborts with a full queue
         socket.setsockopt(zmq.SNDHWM, 0)
-        socket.setsockopt(zmq.CONNECT_TIMEOUT, CONNECT_MS)
-        socket.setsockopt(zmq.RECONNECT_IVL, 100)
-        socket.setsockopt(zmq.RECONNECT_IVL_MAX, 5000)
-        set_heartbeat(socket)
         socket.connect(self._endpoint)
 
     def _say(self, name: str, message: TransferMessage) -> bool:

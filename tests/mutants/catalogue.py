@@ -61,9 +61,9 @@ MUTANTS = (
     ),
     Mutant(
         "empty ZAP domain",
-        "lander/supervisor/gate.py",
-        "        self._router.setsockopt(zmq.ZAP_DOMAIN, DOMAIN)\n        self._router.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)\n",
-        '        self._router.setsockopt(zmq.ZAP_DOMAIN, b"")\n',
+        "lander/home/handshakes.py",
+        "        router.setsockopt(zmq.ZAP_DOMAIN, DOMAIN)\n        router.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)\n",
+        '        router.setsockopt(zmq.ZAP_DOMAIN, b"")\n',
         ("tests/integration/supervisor/test_gate.py::test_who_holds_another_key_is_not_let_in",),
     ),
     Mutant(
@@ -1823,7 +1823,7 @@ MUTANTS = (
     ),
     Mutant(
         "empty ZAP domain of the transfer",
-        "lander/transfer/door.py",
+        "lander/home/handshakes.py",
         "        router.setsockopt(zmq.ZAP_DOMAIN, DOMAIN)\n        router.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)\n",
         '        router.setsockopt(zmq.ZAP_DOMAIN, b"")\n',
         ("tests/integration/transfer/test_refusals.py::test_a_strangers_key_is_not_let_in",),

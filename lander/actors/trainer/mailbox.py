@@ -14,7 +14,8 @@ from typing import Any, Final, NamedTuple
 import zmq
 
 from lander.home.clock import EventClock
-from lander.home.heartbeat import set_heartbeat
+from lander.home.dialling import prepare
+from lander.home.keys import KeyPair
 from lander.protocol.commands import Acknowledged, Append, Fenced, StopTraining, TakeCheckpoint
 from lander.protocol.errors import LanderError, WireError
 from lander.protocol.events import Event
@@ -25,8 +26,6 @@ MAX_OUTBOX_BYTES: Final = 32 << 20
 """Training waits above this number of unacknowledged bytes: minutes of an ordinary run."""
 RESEND_SECONDS: Final = 2.0
 """After this time without an answer, sent events are sent again."""
-CONNECT_MS: Final = 3000
-"""After this time, an attempt to connect is given up for the next one: the kernel's own limit is minutes."""
 HEARTBEAT_SECONDS: Final = 1.0
 """The shortest time between two heartbeats."""
 _FRAME_BYTES: Final = MAX_FRAME // 2
@@ -55,17 +54,7 @@ class _OutboxEvent(NamedTuple):
 
 def connect(connection: Connection, public_key: str, secret_key: str, socket: zmq.Socket[Any]) -> None:
     """Connect a DEALER socket to the supervisor's gate, with this peer's own CURVE key pair."""
-    socket.curve_serverkey = connection.server_key.encode()
-    socket.curve_publickey = public_key.encode()
-    socket.curve_secretkey = secret_key.encode()
-    socket.setsockopt(zmq.IMMEDIATE, 1)  # queue no messages for a connection that is not there: the outbox keeps them
-    socket.setsockopt(zmq.LINGER, 0)
-    socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE)
-    socket.setsockopt(zmq.RCVHWM, 0)  # libzmq aborts where a connection breaks with a full queue; the supervisor says little
-    socket.setsockopt(zmq.CONNECT_TIMEOUT, CONNECT_MS)
-    socket.setsockopt(zmq.RECONNECT_IVL, 100)
-    socket.setsockopt(zmq.RECONNECT_IVL_MAX, 5000)
-    set_heartbeat(socket)
+    prepare(socket, connection.server_key, KeyPair(public_key, secret_key), MAX_MESSAGE)
     socket.connect(connection.endpoint)
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from lander.home.durable_files import abandoned, flush, make_directory, publish, unfinished
+from lander.home.regular_file import sha256_of
 from lander.protocol.errors import UsageError
-from lander.store.upkeep.integrity import sha256_of
 
 ABOUT: Final = "export.json"
 """The file that describes an export: its format, and the SHA-256 of each file, null while a file still grows."""

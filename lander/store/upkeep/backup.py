@@ -17,13 +17,12 @@ from typing import NamedTuple
 
 from lander.home.durable_files import flush
 from lander.home.layout import ARTIFACTS, artifact_path, models_directory
-from lander.home.regular_file import NotRegularError, open_regular
+from lander.home.regular_file import NotRegularError, open_regular, sha256_of
 from lander.protocol.errors import HomeError, StoreError
 from lander.store.log.reader import DATABASE, Reader, open_reader
 from lander.store.log.tombstones import tombstones
 from lander.store.records.checkpoint_record import RunCheckpoints, checkpoints_by_run
 from lander.store.records.run_code import archives
-from lander.store.upkeep.integrity import sha256_of
 from lander.store.upkeep.retention import COLLECTED, artifact_files, expected_missing
 
 

@@ -3,7 +3,6 @@
 It never writes. The log is read in one transaction, so that a supervisor may continue meanwhile; files are hashed afterwards.
 """
 
-import hashlib
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from lander.home.layout import artifact_path
-from lander.home.regular_file import NotRegularError, open_regular
+from lander.home.regular_file import NotRegularError, sha256_of
 from lander.protocol.errors import HomeError, LanderError
 from lander.protocol.events import TELEMETRY_KINDS, Unreadable, experiment_of
 from lander.store.log import chain, schema
@@ -242,9 +241,3 @@ def is_intact(path: Path, sha256: str) -> bool:
         return sha256_of(path) == sha256
     except OSError:
         return False
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a regular file's content; raises `OSError`."""
-    with open_regular(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,9 +6,10 @@ import pytest
 import zmq
 from zmq.utils import z85
 
+from lander.home.handshakes import DOMAIN
 from lander.protocol import commands as c
 from lander.protocol.errors import LanderError
-from lander.supervisor.gate import DOMAIN, Principal
+from lander.supervisor.gate import Principal
 from tests.support.gate_fixture import KEYS, PRINCIPALS, GateFixture
 from tests.support.peers import TIMEOUT_SECONDS, new_keys
 
