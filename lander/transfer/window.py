@@ -18,7 +18,7 @@ STEP: Final = 4 << 10
 """What a window grows by while as much as it holds arrives: less than hosts have in the queue, or they would leap over it."""
 DELAY_SECONDS: Final = 0.2
 """The time from a request to its piece up to which a window grows. Pieces that take half of it wait; twice is too long."""
-_TO_FAIR: Final = 1 / 8
+_TO_FAIR: Final = 1 / 4
 """The part of its distance from the mean that a window goes while as much as it holds arrives."""
 _PIECES: Final = 4
 """The least number of pieces that a window holds."""

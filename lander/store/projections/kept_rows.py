@@ -4,16 +4,16 @@ Episodes, checkpoints and remarks are not kept: nothing that is recorded later d
 """
 
 from collections.abc import Iterable
-from dataclasses import astuple
 from typing import Any, Final
 
 from lander.store.log.statements import Statement
 from lander.store.projections.dropped_rows import drop
-from lander.store.projections.rows import ExperimentRow, ProgressRow, ResourcesRow, upsert
+from lander.store.projections.rows import ExperimentRow, ProgressRow, ResourcesRow, upsert, values_of
 
 _PUT_EXPERIMENT: Final = upsert("experiments", ExperimentRow, "id")
 _PUT_PROGRESS: Final = upsert("progress", ProgressRow, "id")
 _PUT_RESOURCES: Final = upsert("resources", ResourcesRow, "run")
+_EXPERIMENT, _PROGRESS, _RESOURCES = values_of(ExperimentRow), values_of(ProgressRow), values_of(ResourcesRow)
 _MOVE_BOOKMARK: Final = "UPDATE bookmark SET position = ? WHERE id = 1"
 
 
@@ -53,9 +53,9 @@ class KeptRows:
     def drain(self, position: int) -> list[Statement]:
         """The SQL for everything that changed since the last call, in the order in which it must run."""
         statements = [
-            Statement(_PUT_EXPERIMENT, [astuple(self.experiments[key]) for key in sorted(self.changed_experiments)]),
-            Statement(_PUT_PROGRESS, [astuple(self.progress[key]) for key in sorted(self.changed_progress)]),
-            Statement(_PUT_RESOURCES, [astuple(self.resources[key]) for key in sorted(self.changed_resources)]),
+            Statement(_PUT_EXPERIMENT, [_EXPERIMENT(self.experiments[key]) for key in sorted(self.changed_experiments)]),
+            Statement(_PUT_PROGRESS, [_PROGRESS(self.progress[key]) for key in sorted(self.changed_progress)]),
+            Statement(_PUT_RESOURCES, [_RESOURCES(self.resources[key]) for key in sorted(self.changed_resources)]),
             *self._children,
             Statement(_MOVE_BOOKMARK, [(position,)]),
         ]

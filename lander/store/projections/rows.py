@@ -1,6 +1,8 @@
 """The rows of the projection tables, and the SQL that reads and writes them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any
 
 from lander.protocol.states import KnownState, RunState
@@ -66,6 +68,11 @@ class ResourcesRow:
 
 def _columns(row_type: type[Any]) -> list[str]:
     return [field.name for field in fields(row_type)]
+
+
+def values_of(row_type: type[Any]) -> Callable[[Any], tuple[Any, ...]]:
+    """Reads the values of such a row in the order of its columns; `dataclasses.astuple` copies each of them, and is slow."""
+    return attrgetter(*_columns(row_type))
 
 
 def upsert(table: str, row_type: type[Any], key: str) -> str:
