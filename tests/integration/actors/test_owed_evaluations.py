@@ -46,7 +46,7 @@ from tests.support.live_home import experiment
 from tests.support.recorded import recorded_arm
 
 EPISODES = 2
-AT_LENGTH = [pytest.param(name, marks=pytest.mark.long) for name in ("ppo-4-envs-normalize-lin", "sac-sde")]
+AT_LENGTH = [pytest.param(name, marks=pytest.mark.long) for name in ("ppo-4-envs-normalize-lin", "ppo-sde", "sac-sde")]
 MODELS = Path("experiments/in-process/models")
 
 
@@ -63,7 +63,7 @@ def said_once(by: InProcessTraining) -> bool:
 # --- stopped ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["ppo-sde", "dqn", *AT_LENGTH])
+@pytest.mark.parametrize("name", ["dqn", *AT_LENGTH])
 def test_stopped_in_any_evaluation_a_training_goes_on_as_if_it_had_not_been(name, tmp_path):
     whole, stopped = training_of(name, tmp_path / "whole"), training_of(name, tmp_path / "stopped")
     whole.train()

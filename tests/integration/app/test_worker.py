@@ -3,12 +3,14 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 
 import pytest
 
+from lander.actors.host.host_bits import host_bits
 from lander.app import client
 from lander.cli.main import main
 from lander.home import address
@@ -24,9 +26,23 @@ HOW = {"eval_episodes": 2, "eval_frequency": 128, "checkpoint_frequency": 128}
 
 
 @pytest.fixture(scope="module")
-def head(tmp_path_factory):
+def measured(tmp_path_factory):
+    """A home with what this machine computes, which takes seconds to find out."""
+    home = tmp_path_factory.mktemp("measured")
+    host_bits(home)
+    return home
+
+
+@pytest.fixture
+def worker_home(measured, tmp_path):
+    """A home of a worker that has been compared with others before."""
+    return shutil.copytree(measured, tmp_path / "w")
+
+
+@pytest.fixture(scope="module")
+def head(measured, tmp_path_factory):
     """A home whose supervisor listens for workers."""
-    live = LiveHome(tmp_path_factory.mktemp("head") / "home")
+    live = LiveHome(shutil.copytree(measured, tmp_path_factory.mktemp("head") / "home"))
     client.stay(live.home, client.Listening("127.0.0.1:0"))
     try:
         yield live
@@ -71,11 +87,11 @@ def hosts(head, cli):
 
 @pytest.mark.timeout(300)  # two cold starts of a host, and of a supervisor
 def test_a_run_on_a_worker_has_the_bits_of_one_on_the_supervisors_machine_and_the_worker_keeps_its_identity(
-    head, tmp_path, cli, token_file
+    head, tmp_path, worker_home, cli, token_file
 ):
     at_home = head.carry_out(experiment("here", PPO, training_steps=256, **HOW))
     reading, launcher = os.pipe()
-    worker = start_worker(head, tmp_path / "w", "--token-file", str(token_file), pipe=(reading,))
+    worker = start_worker(head, worker_home, "--token-file", str(token_file), pipe=(reading,))
     os.close(reading)
     try:
         head.wait(lambda: hosts(head, cli).get("far", {}).get("state") == "online", "the worker to join")
@@ -216,7 +232,7 @@ def installed(directory, content):
 
 @pytest.mark.timeout(300)  # two cold starts of a host
 def test_a_worker_with_another_package_trains_no_run_of_it_says_what_to_install_and_trains_once_it_is(
-    head, tmp_path, cli, monkeypatch
+    head, tmp_path, worker_home, cli, monkeypatch
 ):
     monkeypatch.syspath_prepend(installed(tmp_path / "head", "as submitted"))
     there = installed(tmp_path / "there", "another")
@@ -228,7 +244,7 @@ def test_a_worker_with_another_package_trains_no_run_of_it_says_what_to_install_
     token.touch(0o600)
     token.write_text(cli("token", "--home", head.home, "--name", "lacking")[1])
     shared = ("--token-file", str(token), "--shared", str(head.home))
-    worker = start_worker(head, tmp_path / "w", *shared, environment=surroundings)
+    worker = start_worker(head, worker_home, *shared, environment=surroundings)
     try:
         head.wait(lambda: hosts(head, cli).get("lacking", {}).get("state") == "online", "the worker to join")
         cli("hosts", "drain", "local", "--home", head.home)
@@ -253,7 +269,7 @@ def test_a_worker_with_another_package_trains_no_run_of_it_says_what_to_install_
         assert worker.wait(60) == 0
         worker.stderr.close()
         installed(there, "as submitted")
-        worker = start_worker(head, tmp_path / "w", environment=surroundings)
+        worker = start_worker(head, worker_home, environment=surroundings)
         ended = head.wait_ended("package")
         assert [(each["host"], each["state"]) for each in ended["runs"]] == [("lacking", "completed")] * 2
         assert hosts(head, cli)["lacking"]["unfit"] == []

@@ -595,6 +595,7 @@ RARE = (
     *("a silent host gets more", "a silent host is never given up", "failures are retried for ever"),
     *("seeds are kept on no class", "wishes are forgotten", "what a host lacks is forgotten"),
     *("a run goes on with other bits and nobody is told", "a run goes on with other bits without a warning"),
+    *("a supervisor that leaves starts what waits", "what is being aborted is left behind"),
 )
 """It takes the machine hundreds of examples to meet with these."""
 
