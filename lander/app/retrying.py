@@ -16,8 +16,8 @@ def retry(home: Path, target: str, *, new_code: bool) -> str:
     """
     if new_code:
         code = capture_again(home, target)
-        return client.go_on(home, RetryTarget.kind, target, code=code).detail or f"begins anew, on code {code.name}"
+        return client.go_on(home, RetryTarget.kind, target, code=code).detail
     name = target.partition("/")[0]
     with Reader(home) as reader:
         found = code_now(reader.experiment(name), directories_of(reader.execution(name)))
-    return client.go_on(home, RetryTarget.kind, target, found=found).detail or "is tried again"
+    return client.go_on(home, RetryTarget.kind, target, found=found).detail

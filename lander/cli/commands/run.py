@@ -68,6 +68,7 @@ def carry_out(wanted: "Request", settings: CommandSettings, on: "Wanted | None" 
 
         standing = conduct(wanted, settings.home, begun, lambda message: show(f"lander-ctl: {message}", err=True), on or NONE)
     _print_failures(standing, settings.verbose)
+    _print_exceeded_limits(standing, settings)
     if not settings.quiet:
         _print_verdict(settings.home, standing["id"])
     return 0 if every_run_completed([standing]) else 1
@@ -88,6 +89,16 @@ def _print_failures(standing: "ExperimentStatus", verbose: bool) -> None:
             causes = [each["cause"]]
             next_step = f"; once it is mended, {how_to_retry(each['id'], causes, 'it')}" if needs_new_code(causes) else ""
             show(f"{failure}{given_up}{next_step} (lander-ctl logs {each['id']} has its log)", err=True)
+
+
+def _print_exceeded_limits(standing: "ExperimentStatus", settings: CommandSettings) -> None:
+    """Print on standard error which limits are to be raised before the runs go on that have exceeded them."""
+    from lander.app.ways_on import after_exceeded_limits
+    from lander.store.log.reader import Reader
+
+    with Reader(settings.home) as reader:
+        for line in after_exceeded_limits(reader, standing, settings.home_option):
+            show(f"lander-ctl: {line}", err=True)
 
 
 def _print_verdict(home: Path, name: str) -> None:

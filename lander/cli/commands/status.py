@@ -19,6 +19,8 @@ _OVERVIEW: Final = (
     "lander-ctl: this is an overview; lander-ctl status EXPERIMENT has all runs of one, lander-ctl list has all experiments"
 )
 
+_MENDED_FIRST: Final = ("environment_error", "limit_exceeded")
+"""Causes of an end that come again until a person has changed something."""
 _LAUNCHERS = "SELECT 1 FROM streams WHERE name GLOB 'launcher:*' LIMIT 1"
 _OTHER_HOSTS = "SELECT 1 FROM streams WHERE name GLOB 'host:*' AND name <> 'host:local' LIMIT 1"
 
@@ -59,8 +61,10 @@ def status(
             _watch(reader, settings, target, as_json)
         else:
             found = _print(reader, target, as_json)
-            hint = [] if as_json or settings.quiet or _shown(found, target).is_whole else [_OVERVIEW]
-            for line in (*hint, *_notices(reader, settings, target), *_unfit_hosts(reader, found)):
+            shown = _shown(found, target)
+            hint = [] if as_json or settings.quiet or shown.is_whole else [_OVERVIEW]
+            ways_on = [] if as_json else _ways_on(reader, settings, shown)
+            for line in (*hint, *_notices(reader, settings, target), *_unfit_hosts(reader, found), *ways_on):
                 show(line, err=True)
     return 0
 
@@ -134,10 +138,11 @@ def _shown(found: "Status", target: str | None) -> "Screen":
 
 def _nothing(reader: "Reader") -> str:
     """What is said where there is no experiment to show."""
+    from lander.app.listing_text import no_experiments
+    from lander.store.log.tombstones import tombstones
     from lander.store.projections.remarks import archived
 
-    hidden = archived(reader)
-    return f"no experiments but {hidden} archived; lander-ctl list --archived shows them" if hidden else "no experiments yet"
+    return no_experiments(archived(reader), len(tombstones(reader.connection)))
 
 
 def _said(reader: "Reader", target: str | None) -> dict[str, Any]:
@@ -219,6 +224,16 @@ def _unfit_hosts(reader: "Reader", found: "Status") -> "list[str]":
     from lander.app.unfit_hosts import why_queued
 
     return [f"lander-ctl: {line}" for line in why_queued(reader, found["experiments"])]
+
+
+def _ways_on(reader: "Reader", settings: CommandSettings, shown: "Screen") -> "list[str]":
+    """What has to be mended before runs that are shown go on. Looked for only where one of them needs it."""
+    found = [block.experiment for block in shown.blocks if any(run["cause"] in _MENDED_FIRST for run in block.runs)]
+    if not found:
+        return []
+    from lander.app.ways_on import ways_on
+
+    return [f"lander-ctl: {line}" for line in ways_on(reader, found, settings.home_option)]
 
 
 def _watch(reader: "Reader", settings: CommandSettings, target: str | None, as_json: bool) -> None:

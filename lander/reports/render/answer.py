@@ -13,7 +13,7 @@ from lander.reports.analysis.caveats import FEW_SEEDS
 from lander.reports.analysis.findings import ArmFinding, Contrast, Decision, Findings
 from lander.reports.analysis.power import MOST_MORE, POWER
 from lander.reports.render import numbers
-from lander.reports.render.verdict import addition, another_try, lost_runs, measured, tested, verdict
+from lander.reports.render.verdict import addition, another_try, lost_runs, measured, resumption, tested, verdict
 
 COLUMNS: Final = ("variant", "verdict", "difference", "95 % interval", "p, corrected", "better with", "p", "test", "note")
 """The headings of the rows, for a table of text; what counts most comes first."""
@@ -202,7 +202,7 @@ def _next_steps(findings: Findings, found: Sequence[_Found]) -> Iterator[str]:
         yield f"wait until every run is over, lander-ctl wait {findings.experiment} does; there is no verdict before."
     elif comparable and findings.unfinished:
         yield (
-            f"lander-ctl resume {findings.experiment} goes on; there is no verdict before every run is over, or stopping at the"
+            f"{resumption(findings)}; there is no verdict before every run is over, or stopping at the"
             " right moment would make one."
         )
     elif comparable and any(arm.lost for arm in compared):

@@ -148,7 +148,7 @@ def _remedy(findings: Findings, contrast: Contrast | None, compared: Sequence[Ar
         yield "Not all runs of the experiment have ended."
     elif findings.unfinished:
         yield "There is no verdict before every run is over, or stopping at the right moment would make one:"
-        yield f"lander-ctl resume {findings.experiment} goes on."
+        yield f"{resumption(findings)}."
     elif any(arm.lost for arm in compared):
         if contrast is not None and contrast.withheld == "failures":
             yield "It would be decided by those that completed, but not if the others had returned the least of all."
@@ -157,12 +157,21 @@ def _remedy(findings: Findings, contrast: Contrast | None, compared: Sequence[Ar
         yield from _more(findings, contrast)
 
 
+def resumption(findings: Findings) -> str:
+    """The command that goes on with what was stopped, and that a limit is to be raised first where one was exceeded."""
+    command = f"lander-ctl resume {findings.experiment} goes on"
+    if any(run.cause == "limit_exceeded" for arm in findings.arms for run in arm.runs):
+        return f"{command}, once the limit is raised that lander-ctl status {findings.experiment} names"
+    return command
+
+
 def another_try(findings: Findings, arms: Sequence[ArmFinding]) -> str:
     """How the lost runs of these arms are tried again, and what new code means for a verdict on arms of which others remain."""
     causes = {run.cause for arm in arms for run in arm.lost_runs}
-    command = how_to_retry(findings.experiment, causes)
+    captured = not findings.code or any(version.archive for version in findings.code)
+    command = how_to_retry(findings.experiment, causes, captured=captured)
     same_seeds = len({frozenset(run.seed for run in arm.lost_runs) for arm in arms}) == 1
-    if same_seeds or not needs_new_code(causes):
+    if same_seeds or not (captured and needs_new_code(causes)):
         return command
     other_code = "if that changes the code of the environment, a verdict may need a new experiment, which trains all arms on it"
     return f"{command}; {other_code}"

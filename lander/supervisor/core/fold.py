@@ -171,7 +171,9 @@ def _attempt_ended(state: State, recorded: e.Recorded, event: e.AttemptEnded) ->
     failures = run.failures
     if event.cause not in NO_FAILURE:
         failures = (*failures, Failure(took, event.cause, event.step))
-    return _run_moved(state, recorded, event, attempt=None, failures=failures, seconds=took)
+    limits = run.attempt.exceeded if run.attempt is not None and event.cause == "limit_exceeded" else ()
+    exceeded = tuple(each.limit for each in limits)
+    return _run_moved(state, recorded, event, attempt=None, failures=failures, seconds=took, exceeded=exceeded)
 
 
 def _duration(run: RunStanding, recorded: e.Recorded, event: e.AttemptEnded) -> float:

@@ -90,6 +90,8 @@ class RunStanding:
     attempt: Attempt | None = None
     stop_reason: str | None = None
     """Why it was stopped; None unless it is."""
+    exceeded: tuple[e.LimitName, ...] = ()
+    """The resource limits for which its last attempt was ended."""
 
     @property
     def pair(self) -> str:

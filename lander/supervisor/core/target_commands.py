@@ -5,17 +5,19 @@ says so. A queued run changes at once. A live run is asked to end and changes wh
 latest command counts.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from lander.protocol import commands as c
 from lander.protocol import events as e
-from lander.protocol.code import code_notices
+from lander.protocol.code import Code, code_notices
 from lander.protocol.errors import NotFoundError
+from lander.protocol.retrying import raise_limits
 from lander.protocol.states import RESUMABLE
 from lander.protocol.targets import matches
 from lander.protocol.text import named
 from lander.supervisor.core.decision import Decision
 from lander.supervisor.core.effects import RequestCheckpoint
+from lander.supervisor.core.resubmission import named as listed
 from lander.supervisor.core.standing import RunStanding
 from lander.supervisor.core.submission import check_code_size
 
@@ -54,14 +56,19 @@ def resume(decision: Decision, message: c.ResumeTarget) -> None:
 def retry(decision: Decision, message: c.RetryTarget) -> None:
     """Retry every run that failed or was skipped, on new code if there is some; a run in its backoff may start now.
 
-    The answer says that runs go on on captured code which is no longer the code as it is now.
+    The answer says which runs are tried again and which begin anew, what goes on by `resume`, and that runs go on on captured
+    code which is no longer the code as it is now.
     """
     check_code_size(message.target, message.code)
     notices: dict[str, None] = {}
+    said: list[str] = []
+    of = _runs(decision, message.target)
 
     def begin_anew(runs: list[RunStanding]) -> None:
-        if message.code is not None and (others := tuple(run.id for run in runs if run.code != message.code)):
-            decision.say(runs[0].experiment, e.CodeChanged(code=message.code, runs=others))
+        anew = [run for run in runs if message.code is not None and run.code != message.code]
+        said.extend(_tried_again(len(of), [run.id for run in runs if run not in anew], [run.id for run in anew], message.code))
+        if message.code is not None and anew:
+            decision.say(runs[0].experiment, e.CodeChanged(code=message.code, runs=tuple(run.id for run in anew)))
 
     def change(run: RunStanding) -> None:
         kept = "its runs train on what was captured, and with --new-code they begin anew on the new code"
@@ -76,8 +83,29 @@ def retry(decision: Decision, message: c.RetryTarget) -> None:
         return run.state in ("failed", "skipped") or (run.state == "queued" and not decision.timers.over(run))
 
     _apply(decision, message, "retry", selects, change, begin_anew)
-    if notices:
-        decision.answer = c.Accepted(subject=message.target, detail="; ".join(["is tried again", *notices]))
+    said = said or [f"nothing to retry: {_states(of)}"]
+    decision.answer = c.Accepted(subject=message.target, detail="; ".join([*said, *notices, *_goes_on_by_resume(message, of)]))
+
+
+def _tried_again(of: int, going_on: list[str], anew: list[str], code: Code | None) -> Iterator[str]:
+    """Which of a target's `of` runs go on and which begin anew, in words."""
+    on_code = "" if code is None else f" anew, on code {code.name}"
+    unchanged = "" if code is None else " on the same code, which has not changed"
+    begins, goes_on = (f"begins{on_code}", f"begin{on_code}"), (f"is tried again{unchanged}", f"are tried again{unchanged}")
+    for runs, (one, several) in ((anew, begins), (going_on, goes_on)):
+        if runs and of == 1:
+            yield one
+        elif runs:
+            yield f"{len(runs)} of {of} runs {one if len(runs) == 1 else several}: {listed(runs)}"
+
+
+def _goes_on_by_resume(message: c.RetryTarget, runs: list[RunStanding]) -> Iterator[str]:
+    """That what is stopped or paused goes on by `resume`, and the limits to raise before that if it has exceeded any."""
+    waiting = [run for run in runs if run.expected in ("stopped", "paused")]
+    if states := sorted({run.expected for run in waiting}):
+        yield f"lander-ctl resume {message.target} goes on with what is {' or '.join(states)}"
+    if limits := dict.fromkeys(limit for run in waiting for limit in run.exceeded):
+        yield f"before that, {raise_limits(runs[0].experiment, limits)}"
 
 
 def skip(decision: Decision, message: c.SkipTarget) -> None:

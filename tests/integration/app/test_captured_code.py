@@ -126,13 +126,16 @@ def test_a_run_that_failed_begins_anew_on_mended_code(project, shared_home):
     assert (code, "environment_error" in errors) == (1, True)
     assert f"lander-ctl retry {name}/baseline/0 --new-code" in errors
     assert f"lander-ctl retry {name} --new-code begins them anew" in output
+    mended = f"once the environment of {name} is mended, lander-ctl retry {name} --new-code"
+    assert mended in " ".join(project.command("status", name)[2].split())
     project.edit("def reward(reward): return reward")
     code, output, _ = project.command("retry", name)
-    assert (code, f"{name}: is tried again; the code of {name} and {name}_reward has changed" in output) == (0, True)
+    again = f"{name}: 2 of 2 runs are tried again: {name}/baseline/0, {name}/fast/0; the code of {name} and {name}_reward"
+    assert (code, again in " ".join(output.split())) == (0, True)
     assert "with --new-code they begin anew on the new code" in " ".join(output.split())
     assert project.command("wait", name)[0] == 1, "on what was captured it fails as before"
     code, output, _ = project.command("retry", name, "--new-code")
-    assert (code, "begins anew, on code" in output) == (0, True)
+    assert (code, "2 of 2 runs begin anew, on code" in output) == (0, True)
     assert project.command("wait", name)[0] == 0
     *_, second = shared_home.events(f"{name}/baseline/0", "TrainingStarted")
     assert (second.from_step, second.resume) == (0, "fresh")

@@ -138,7 +138,7 @@ def test_a_supervisor_that_was_started_for_nothing_leaves_again(tmp_path):
     )
     live_home = LiveHome(home)
     try:
-        assert client.go_on(home, "RetryTarget", "x").detail == "nothing to retry: all its runs are stopped"
+        assert client.go_on(home, "RetryTarget", "x").detail.startswith("nothing to retry: all its runs are stopped; ")
         assert live_home.processes() == []
         assert client.go_on(home, "ResumeTarget", "x").detail == ""
         assert client.running(home) is not None  # the control: there is something to do

@@ -142,6 +142,12 @@ def test_what_was_stopped_is_no_result_and_how_to_go_on_is_said():
     )
 
 
+def test_what_exceeded_a_limit_goes_on_only_once_that_is_raised():
+    runs = tuple(replace(each, cause="limit_exceeded") for each in arm("fast", 0, ["stopped"]).runs)
+    (sentence,) = told(contrast(decision="undecided", withheld="unfinished"), state="stopped", runs=runs)
+    assert sentence.endswith("lander-ctl resume demo goes on, once the limit is raised that lander-ctl status demo names.")
+
+
 def test_runs_that_came_to_nothing_stand_in_the_sentence_and_may_withhold_the_decision():
     (sentence,) = told(contrast(compared=4), counts=(5, 4), others=["failed"], state="failed")
     assert sentence.startswith("Supported: ")

@@ -101,14 +101,14 @@ def test_a_retry_on_captured_code_says_that_it_has_changed():
     driver.tell(c.RetryTarget(target="x", operator="me@here", found=NEW))
     assert ordered(driver) == {B: OLD}
     assert driver.last.answer.detail == (
-        "is tried again; the code of cart has changed (captured 000000000000, now 111111111111); its runs train on what was"
-        " captured, and with --new-code they begin anew on the new code"
+        "1 of 2 runs is tried again: x/v/0; the code of cart has changed (captured 000000000000, now 111111111111);"
+        " its runs train on what was captured, and with --new-code they begin anew on the new code"
     )
     for found in (OLD, None):
         driver.train(B)
         driver.crash(B)
         driver.tell(c.RetryTarget(target=B, operator="me@here", found=found))
-        assert driver.last.answer.detail == ""
+        assert driver.last.answer.detail == "is tried again"
 
 
 def test_changed_packages_are_said_too():
@@ -134,7 +134,26 @@ def test_a_whole_arm_is_retried_on_new_code_by_one_event_and_nothing_is_held_aga
     driver.tell(c.RetryTarget(target="x", operator="me@here", code=NEW))
     (changed,) = [event for _, event in driver.last.events if isinstance(event, e.CodeChanged)]
     assert set(changed.runs) == set(failing)
+    named = ", ".join(changed.runs)
+    assert driver.last.answer.detail == f"2 of 4 runs begin anew, on code 111111111111: {named}"
     assert not any(driver.run(run).failures for run in failing)
+
+
+def test_of_runs_that_are_retried_on_new_code_those_that_have_it_are_told_apart():
+    driver = DecisionDriver()
+    submit(driver, OLD, max_retries=0)
+    driver.crash(A)
+    driver.crash(B)
+    driver.tell(c.RetryTarget(target=A, operator="me@here", code=NEW))
+    assert driver.last.answer.detail == "begins anew, on code 111111111111"
+    driver.tell(c.RetryTarget(target="x", operator="me@here", code=NEW))
+    assert driver.last.answer.detail == "1 of 2 runs begins anew, on code 111111111111: x/v/0"
+    driver.crash(A)
+    driver.crash(B)
+    driver.tell(c.RetryTarget(target="x", operator="me@here", code=NEW))
+    assert driver.last.answer.detail == (
+        "2 of 2 runs are tried again on the same code, which has not changed: x/baseline/0, x/v/0"
+    )
 
 
 def test_of_an_experiment_whose_code_an_earlier_version_did_not_capture_that_is_said():

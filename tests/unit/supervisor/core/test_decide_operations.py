@@ -95,6 +95,7 @@ def test_what_retrying_makes_of_a_run(state):
     driver.ask(c.RetryTarget, run)
     if state in ("failed", "skipped"):
         assert driver.said("RunResumed") == [e.RunResumed(reason="retried")]
+        assert driver.last.answer.detail == "is tried again"
     elif state == "delayed":
         assert driver.said("RunQueued") == [e.RunQueued(reason="retried")]
         assert driver.run(run).not_before == 0.0
@@ -102,7 +103,8 @@ def test_what_retrying_makes_of_a_run(state):
         assert [run for run, *_ in driver.started()] == [A]
     else:
         assert driver.last.events == []
-        assert driver.last.answer.detail == f"nothing to retry: it is {state}"
+        hint = f"; lander-ctl resume {run} goes on with what is {state}" if state in ("stopped", "paused") else ""
+        assert driver.last.answer.detail == f"nothing to retry: it is {state}{hint}"
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -141,9 +143,49 @@ def test_the_answer_says_how_things_are_where_there_is_nothing_to_do():
     driver.complete(A)
     assert driver.resume("x").answer.detail == "nothing to resume: of its runs 1 is completed, 1 is starting, 2 are queued"
     driver.stop("x")
-    assert driver.retry("x").answer.detail == "nothing to retry: of its runs 1 is completed, 1 is stopping, 2 are stopped"
+    assert driver.retry("x").answer.detail == (
+        "nothing to retry: of its runs 1 is completed, 1 is stopping, 2 are stopped;"
+        " lander-ctl resume x goes on with what is stopped"
+    )
     driver.exit(B, cause="stopped")
     assert driver.stop("x/v").answer.detail == "nothing to stop: all its runs are stopped"
+
+
+def test_a_retry_says_how_many_runs_it_means_and_which_if_they_are_few():
+    driver = DecisionDriver(cpus=8)
+    driver.submit(seeds=[0, 1, 2, 3], max_retries=0)
+    for seed in (0, 1, 2):
+        driver.train(f"x/v/{seed}")
+        driver.crash(f"x/v/{seed}")
+    assert driver.retry("x/v/0").answer.detail == "is tried again"
+    assert driver.retry("x").answer.detail == "2 of 8 runs are tried again: x/v/1, x/v/2"
+    for run in [f"x/{arm}/{seed}" for seed in (0, 1, 2) for arm in ("baseline", "v")]:
+        driver.train(run)
+        driver.crash(run)
+    driver.pause("x/v/3")
+    driver.exit("x/v/3", cause="stopped")
+    named = "x/baseline/0, x/v/0, x/baseline/1, x/v/1, x/baseline/2 and 1 more"
+    resume = "lander-ctl resume x goes on with what is paused"
+    assert driver.retry("x").answer.detail == f"6 of 8 runs are tried again: {named}; {resume}"
+
+
+@pytest.mark.parametrize(("on_limit", "state"), [("stop", "stopped"), ("pause", "paused")])
+def test_a_retry_of_what_exceeded_a_limit_says_which_one_is_to_be_raised(on_limit, state):
+    driver = DecisionDriver()
+    driver.submit(on_limit=on_limit)
+    driver.train(A)
+    driver.tell(LimitReached(A, 1, "memory_mb", 2.0, 1.0))
+    driver.exit(A, **SIGNALLED)
+    assert driver.retry(A).answer.detail == (
+        f"nothing to retry: it is {state}; lander-ctl resume {A} goes on with what is {state};"
+        " before that, raise resource_limits.memory_mb in the experiment file, or by"
+        " lander-ctl run x resource_limits.memory_mb=N"
+    )
+    driver.resume(A)
+    driver.stop(A)
+    driver.tell(LimitReached(A, 2, "memory_mb", 2.0, 1.0))
+    driver.exit(A, cause="stopped")
+    assert "resource_limits" not in driver.retry(A).answer.detail, "a person stopped it"
 
 
 # --- what it means for the experiment ---------------------------------------------------------------------------------
