@@ -22,11 +22,14 @@ _LOOK_SECONDS: Final = 0.1
 
 
 class Doomed(NamedTuple):
-    """An experiment that may be deleted: what goes, and what stays as its tombstone."""
+    """An experiment that may be deleted: what goes, and what stays as its tombstone; `unfinished` counts runs that would have
+    gone on.
+    """
 
     tried: Try
     decision: str
     extent: Extent
+    unfinished: int
 
     @property
     def command(self) -> DeleteExperiment:
@@ -43,7 +46,7 @@ def doomed(home: Path, name: str) -> Doomed:
     with Reader(home) as reader, reader.snapshot():
         _refuse(reader, _command(name, "0" * 64, 1, 0, ""))
         tried = next(each for each in recorded_tries(reader) if each.experiment == name and not each.deleted)
-        return Doomed(tried, _decision(reader, name), extent(reader, name))
+        return Doomed(tried, _decision(reader, name), extent(reader, name), len(reader.unfinished(name)))
 
 
 def _command(name: str, baseline: str, rule: int, variants: int, decision: str) -> DeleteExperiment:
@@ -53,13 +56,15 @@ def _command(name: str, baseline: str, rule: int, variants: int, decision: str) 
 
 
 def _refuse(reader: Reader, command: DeleteExperiment) -> None:
-    """Decide as a supervisor would, and record nothing."""
+    """Decide as the home's supervisor would, or this process where none serves the home, and record nothing."""
     from lander.supervisor.core.decide import decide
     from lander.supervisor.core.fold import fold
     from lander.supervisor.core.timers import Timers
+    from lander.supervisor.single_decision import unserved
 
+    message = command if client.running(reader.home) is not None else unserved(reader.home, command)
     state = fold(consequential(reader.connection))
-    raise_if_refused(decide(state, command, time.time(), Timers(), leaving=True).answer)
+    raise_if_refused(decide(state, message, time.time(), Timers(), leaving=True).answer)
 
 
 def _decision(reader: Reader, name: str) -> str:

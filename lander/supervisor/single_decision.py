@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from lander.home.lock import HomeLock
-from lander.protocol.commands import Command
+from lander.home.processes import AGENT, ZYGOTE, processes_of
+from lander.protocol.commands import Command, DeleteExperiment
 from lander.protocol.errors import HomeError
 from lander.protocol.events import microseconds
 from lander.store.log.event_store import EventStore, batch_of
@@ -24,7 +25,7 @@ from lander.supervisor import journal
 from lander.supervisor.core.decide import decide
 from lander.supervisor.core.effects import EraseExperiment
 from lander.supervisor.core.fold import fold
-from lander.supervisor.core.messages import Message
+from lander.supervisor.core.messages import DeleteUnserved, Message
 from lander.supervisor.core.state import State
 from lander.supervisor.core.timers import Timers
 from lander.supervisor.erasing import erased
@@ -47,6 +48,13 @@ def decide_alone(home: Path, command: Message) -> Command | None:
         return asyncio.run(_decide(home, command))
 
 
+def unserved(home: Path, command: Message) -> Message:
+    """A command as it is decided while no supervisor serves the home."""
+    if isinstance(command, DeleteExperiment):
+        return DeleteUnserved(command, trainers=next(processes_of(home.resolve(), AGENT, ZYGOTE), None) is not None)
+    return command
+
+
 def compact_alone(home: Path) -> tuple[int, int]:
     """Compact the log; returns its bytes before and after. Raises as `decide_alone` does."""
     with HomeLock(home):
@@ -56,7 +64,7 @@ def compact_alone(home: Path) -> tuple[int, int]:
 async def _decide(home: Path, command: Message) -> Command | None:
     async with _opened(home) as (store, state):
         now = time.time()
-        decision = decide(state, command, now, Timers(), leaving=True)  # so nothing is placed
+        decision = decide(state, unserved(home, command), now, Timers(), leaving=True)  # so nothing is placed
         batches = [batch_of(stream, event, at=microseconds(now)) for stream, event in decision.events]
         await _unless_full(home, store, store.append(*batches))
         journal.write(home, decision.events)

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 @common()
 @click.pass_obj
 def delete(settings: CommandSettings, experiment: str, yes: bool) -> int:
-    """Delete an EXPERIMENT that has ended.
+    """Delete an EXPERIMENT that has ended, or of which nothing trains.
+
+    Runs that are unfinished go with it, and never finish: those that are paused, and those that only lander-ctl up would
+    continue. What trains, or is queued while a supervisor runs, is refused: lander-ctl stop ends it.
 
     Its events are erased from the log, and its checkpoints, models, reports and logs are removed. That cannot be undone. What
     stays is a tombstone: that it was tried, with which baseline, and what was decided. Its id is not given again. The log still
@@ -40,6 +43,8 @@ def delete(settings: CommandSettings, experiment: str, yes: bool) -> int:
         show_sentence(f"{experiment}: deleted {_what(found)}; {back}")
         return 0
     show_sentence(f"{experiment}: would delete {_what(found)}")
+    if found.unfinished:
+        show_sentence(f"  {_unfinished(found.unfinished)}")
     show_sentence(f"  stays: that it was tried, as {_tombstone(found)}")
     if shared := found.extent.shared:
         show_sentence(f"  stays: {_files(len(shared))} that other experiments need")
@@ -55,6 +60,10 @@ def _what(found: "Doomed") -> str:
     runs = f"{extent.runs:,} run{'s' if extent.runs != 1 else ''}"
     log = f"{extent.events:,} events, {extent.event_bytes / 1e6:,.1f} MB of the log"
     return f"{runs}, {extent.steps:,} steps: {log}, and {_files(len(extent.files))}, {extent.file_bytes / 1e6:,.1f} MB"
+
+
+def _unfinished(number: int) -> str:
+    return f"{number:,} of its runs {'is' if number == 1 else 'are'} unfinished, and will never finish"
 
 
 def _tombstone(found: "Doomed") -> str:

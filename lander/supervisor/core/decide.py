@@ -25,9 +25,10 @@ from lander.supervisor.core import (
     unfit_hosts,
 )
 from lander.supervisor.core.decision import Decision
-from lander.supervisor.core.deletion import delete
+from lander.supervisor.core.deletion import delete, delete_unserved
 from lander.supervisor.core.messages import (
     CheckLaunchers,
+    DeleteUnserved,
     Drain,
     EngineAnswered,
     EngineSilent,
@@ -120,6 +121,7 @@ _HANDLERS: Final[Mapping[type[Message], Callable[[Decision, Any], None]]] = {
     c.ChangeTags: annotation_commands.change_tags,
     c.AmendHypothesis: annotation_commands.amend_hypothesis,
     c.DeleteExperiment: delete,
+    DeleteUnserved: delete_unserved,
     c.IssueToken: enrolment.issue_token,
     c.RevokeToken: enrolment.revoke_token,
     c.ConfigureLauncher: launchers.configure_launcher,

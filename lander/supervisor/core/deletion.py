@@ -1,4 +1,7 @@
-"""The deletion of an experiment: what forbids it, and the tombstone that is recorded before anything is erased."""
+"""The deletion of an experiment: what forbids it, and the tombstone that is recorded before anything is erased.
+
+What trains is not deleted, and what the home's supervisor would train is not. Any other run may be deleted, finished or not.
+"""
 
 from lander.protocol import commands as c
 from lander.protocol import events as e
@@ -9,15 +12,38 @@ from lander.protocol.targets import was_deleted
 from lander.protocol.text import named
 from lander.supervisor.core.decision import Decision
 from lander.supervisor.core.effects import EraseExperiment
+from lander.supervisor.core.messages import DeleteUnserved
+from lander.supervisor.core.standing import LOCAL_HOST
 from lander.supervisor.core.state import State
 
 _MOST_NAMED = 5
 
 
 def delete(decision: Decision, message: c.DeleteExperiment) -> None:
-    """Record the tombstone of an experiment that has ended, and then erase the rest of it; the erasure gives the answer."""
+    """Record the tombstone of an experiment, and then erase the rest of it; the erasure gives the answer."""
     name = message.experiment
-    _refuse(decision.state, name)
+    _refuse_unknown(decision.state, name)
+    standing = decision.state.experiments[name]
+    if standing.queued or standing.live:
+        raise ConflictError(f"{name}: is under way; lander-ctl stop {name} first")
+    _bury(decision, message)
+
+
+def delete_unserved(decision: Decision, message: DeleteUnserved) -> None:
+    """As `delete`, where no supervisor would train anything; only trainers that one before has left may still do."""
+    name = message.command.experiment
+    _refuse_unknown(decision.state, name)
+    attempts = [run.attempt for run in decision.state.runs_of(name) if run.attempt is not None]
+    if away := next((attempt.host for attempt in attempts if attempt.host != LOCAL_HOST), None):
+        raise ConflictError(f"{name}: may still train on {away}; lander-ctl up, and lander-ctl stop {name} first")
+    if attempts and message.trainers:
+        raise ConflictError(f"{name}: still trains, though no supervisor is running; lander-ctl down ends that")
+    _bury(decision, message.command)
+
+
+def _bury(decision: Decision, message: c.DeleteExperiment) -> None:
+    name = message.experiment
+    _refuse_needed(decision.state, name)
     experiment = decision.state.experiments[name].experiment
     tombstone = e.ExperimentDeleted(
         operator=message.operator,
@@ -32,8 +58,8 @@ def delete(decision: Decision, message: c.DeleteExperiment) -> None:
     decision.effects.append(EraseExperiment(experiment=name))
 
 
-def _refuse(state: State, name: str) -> None:
-    """Raise an error that says why the experiment cannot be deleted; nothing if it can."""
+def _refuse_unknown(state: State, name: str) -> None:
+    """Raise an error if there is no such experiment, or if what others need is not known."""
     if (at := state.deleted.get(name)) is not None:
         raise NotFoundError(f"{was_deleted(name, at)} already")
     if state.quarantined:
@@ -43,8 +69,10 @@ def _refuse(state: State, name: str) -> None:
         )
     if name not in state.experiments:
         raise NotFoundError(f"{named(name)}: no such experiment{did_you_mean(name, tuple(state.experiments))}")
-    if state.experiments[name].under_way:
-        raise ConflictError(f"{name}: is under way; lander-ctl stop {name} first")
+
+
+def _refuse_needed(state: State, name: str) -> None:
+    """Raise an error if a fork continues runs of the experiment."""
     if forks := _forks(state, name):
         more = f" and {len(forks) - _MOST_NAMED} more" if len(forks) > _MOST_NAMED else ""
         raise ConflictError(

@@ -16,6 +16,16 @@ class Tick:
 
 
 @dataclass(frozen=True)
+class DeleteUnserved:
+    """An experiment is to be deleted while no supervisor serves the home; `trainers` is whether this machine still has some
+    of its trainers or agents.
+    """
+
+    command: c.DeleteExperiment
+    trainers: bool
+
+
+@dataclass(frozen=True)
 class Enrolment:
     """The holder of a token asks for a host to be let in: its public key, and what it would be called."""
 
@@ -133,6 +143,7 @@ Message = (
     | c.ChangeTags
     | c.AmendHypothesis
     | c.DeleteExperiment
+    | DeleteUnserved
     | c.IssueToken
     | c.RevokeToken
     | c.DrainHost

@@ -1,19 +1,24 @@
 """A home with deleted experiments: the log verifies, the others are as they were, and the tries are counted as before."""
 
 import asyncio
+import os
 import re
 import resource
 import shutil
+import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from lander.app import annotating, deletion
+from lander.app import annotating, client, deletion
 from lander.cli.main import main
 from lander.home.artifacts import write_artifact
 from lander.home.layout import artifact_path, code_directory, experiment_directory
+from lander.home.processes import AGENT
 from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.protocol.code import Code
@@ -37,8 +42,9 @@ from lander.store.writers.sqlite_store import SqliteEventStore
 from tests import golden
 from tests.support.histories import experiment, origin, submitted
 from tests.support.in_process_supervisor import in_process_supervisor
+from tests.support.live_home import LiveHome
 from tests.support.tampering import tampered
-from tests.support.written_homes import attempt, checkpoint, episode, sha256, steps, write_log
+from tests.support.written_homes import attempt, checkpoint, episode, queued_experiment, sha256, steps, write_log
 
 DELETED = ("e1", "e2", "e7")
 OTHERS = [name for number in range(10) if (name := f"e{number}") not in DELETED]
@@ -237,6 +243,32 @@ def test_a_dry_run_says_what_would_go_and_changes_nothing(home, capsys):
         f"  lander-ctl delete e7 --yes --home {home} does it; it cannot be undone",
     ]
     assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_what_no_supervisor_would_train_is_deleted_at_once_and_the_dry_run_says_what_never_finishes(home, capsys):
+    queued_experiment(home, "waiting")
+    assert lander(home, "delete", "waiting") == 0
+    assert "  2 of its runs are unfinished, and will never finish\n" in capsys.readouterr().out
+    before = of_the_others(home)
+    assert lander(home, "delete", "waiting", "--yes") == 0
+    assert wrong(home) == {}
+    assert of_the_others(home) == before
+
+
+def test_after_a_crash_it_is_deleted_only_once_the_trainers_are_gone(home, capsys):
+    """The agent of a supervisor that crashed is there, by its command line; then it is not."""
+    queued_experiment(home, "left")
+    write_log(home, *attempt(1, run="left/v/0", ended=False))
+    program = [sys.executable, "-c", "print(flush=True); input()", AGENT, str(home.resolve())]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as agent:
+        agent.stdout.readline()
+        for options in ((), ("--yes",)):
+            assert lander(home, "delete", "left", *options) == 2
+            said = "lander-ctl: left: still trains, though no supervisor is running; lander-ctl down ends that\n"
+            assert capsys.readouterr().err == said
+        agent.kill()
+    assert lander(home, "delete", "left", "--yes") == 0
+    assert wrong(home) == {}
 
 
 def test_a_hint_names_the_home_only_where_the_command_line_did(home, capsys, monkeypatch):
@@ -575,3 +607,78 @@ def test_the_documented_program_verifies_a_log_before_and_after_it_is_re_anchore
     tampered(old, "UPDATE erased SET sha256 = zeroblob(32) WHERE position = (SELECT max(position) FROM erased)")
     with pytest.raises(AssertionError, match="the re-anchored part was altered"):
         documented_verify(old / DATABASE)
+
+
+# --- what is killed in the middle of it -------------------------------------------------------------------------------
+
+LEFT = "SELECT count(*) FROM events e JOIN streams s ON s.id = e.stream WHERE s.name GLOB 'large*' AND e.body <> x''"
+EPISODES = 20_000
+
+
+@pytest.fixture(scope="module")
+def large(ten, tmp_path_factory):
+    """The ten, and one whose erasure and whose space take a while."""
+    home = shutil.copytree(ten, tmp_path_factory.mktemp("large") / "home")
+    wanted = experiment("large", training_steps=EPISODES)
+    first, second, *_ = attempt(1, run="large/v/0", ended=False)
+    write_log(home, batch_of("large", submitted(wanted)), *(batch_of(run.id, e.RunQueued()) for run in wanted.runs))
+    write_log(home, first, second)
+    episodes = (batch_of("large/v/0", *map(episode, range(at, at + 500)), producer=1) for at in range(1, EPISODES, 500))
+    write_log(home, groups=[[batch] for batch in episodes])
+    write_log(home, batch_of("large/v/0", e.AttemptEnded(epoch=1, cause="crashed")))
+    return home
+
+
+def left(home):
+    """How many events of `large` have a body, of which its tombstone is one."""
+    with Reader(home) as reader:
+        return reader.connection.execute(LEFT).fetchone()[0]
+
+
+def is_erasing(home):
+    return left(home) < EPISODES and deleted_at(home) is not None
+
+
+def is_rewriting(home):
+    """SQLite rewrites the log through the write-ahead log, whose pages nobody uses until the last is there."""
+    log = home / f"{DATABASE}-wal"
+    return log.exists() and log.stat().st_size > 1_000_000
+
+
+def deleted_at(home):
+    with Reader(home) as reader:
+        return reader.deleted_at("large")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("words", "in_the_middle"),
+    [(["delete", "large", "--yes"], is_erasing), (["compact"], is_rewriting)],
+    ids=["delete", "compact"],
+)
+def test_a_supervisor_that_is_killed_in_the_middle_of_it_loses_nothing(large, tmp_path, words, in_the_middle):
+    live_home = LiveHome(shutil.copytree(large, tmp_path / "home"))
+    home = live_home.home
+    if words == ["compact"]:
+        assert lander(home, "delete", "large", "--yes") == 0
+    else:
+        write_log(home, *(batch_of(run, e.RunStopped(reason="operator")) for run in ("large/baseline/0", "large/v/0")))
+        write_log(home, batch_of("large", e.ExperimentStopped()))
+    before = of_the_others(home)
+    try:
+        live_home.start()
+        command = [sys.executable, "-m", "lander", *words, "-q", "--home", str(home)]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as asked:
+            while not in_the_middle(home):
+                assert asked.poll() is None, "it was over before it could be killed"
+            os.kill(client.running(home).pid, signal.SIGKILL)
+            _, errors = asked.communicate(timeout=60)
+        assert (asked.returncode != 0, len(errors.splitlines())) == (True, 1)
+        assert (left(home) > 1) == (words != ["compact"])
+        assert (wrong(home), of_the_others(home)) == ({}, before)
+        live_home.start()
+        live_home.wait(lambda: left(home) == 1, "the deletion to go on")
+        assert lander(home, "compact") == 0
+        assert (wrong(home), of_the_others(home)) == ({}, before)
+    finally:
+        live_home.close()

@@ -6,6 +6,7 @@ from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.supervisor.core.effects import EraseExperiment
 from lander.supervisor.core.fold import evolve
+from lander.supervisor.core.messages import DeleteUnserved
 from tests.support.decision_driver import DecisionDriver
 from tests.support.histories import checkpoint, experiment, origin
 
@@ -62,6 +63,61 @@ def test_what_trains_or_waits_is_not_deleted(driver):
     driver.pause("y")
     driver.exit("y/baseline/0", cause="paused")
     assert refusal(driver, "y")[0] == "conflict"
+
+
+def test_what_is_paused_is_deleted_because_no_supervisor_would_train_it(driver):
+    driver.pause("y")
+    driver.exit("y/baseline/0", cause="stopped")
+    driver.exit("y/v/0", cause="stopped")
+    assert driver.tell(deletion("y")).effects == [EraseExperiment(experiment="y")]
+    assert driver.state.idle
+
+
+def test_what_waits_for_a_slot_is_not_deleted_because_the_supervisor_will_train_it():
+    driver = DecisionDriver(cpus=0)
+    driver.submit()
+    assert refusal(driver) == ("conflict", "x: is under way; lander-ctl stop x first")
+
+
+@pytest.mark.parametrize("trainers", [False, True])
+def test_without_a_supervisor_what_is_queued_is_deleted_whatever_else_trains(driver, trainers):
+    driver.leave()
+    driver.exit("y/baseline/0", cause="stopped")
+    driver.exit("y/v/0", cause="stopped")
+    assert driver.state.waiting
+    assert driver.tell(DeleteUnserved(deletion("y"), trainers)).effects == [EraseExperiment(experiment="y")]
+    assert driver.state.idle
+
+
+def test_after_a_crash_what_may_still_train_is_not_deleted_and_anything_else_is(driver):
+    """A trainer outlives its supervisor, here or on another machine, unless this machine was switched off."""
+    driver.leaving = True  # as where no supervisor runs
+    answer = driver.tell(DeleteUnserved(deletion("y"), trainers=True)).answer
+    assert (answer.error, answer.detail) == (
+        "conflict",
+        "y: still trains, though no supervisor is running; lander-ctl down ends that",
+    )
+    assert driver.last.events == []
+    assert driver.tell(DeleteUnserved(deletion("y"), trainers=False)).effects == [EraseExperiment(experiment="y")]
+    assert driver.state.idle
+    driver.leaving = False
+    driver.join(host="gpu3")
+    for name in ("a", "b", "c"):
+        driver.submit(experiment(name))
+    away = next(run.experiment for run, attempt in driver.state.attempts() if attempt.host == "gpu3")
+    answer = driver.tell(DeleteUnserved(deletion(away), trainers=False)).answer
+    assert answer.detail == f"{away}: may still train on gpu3; lander-ctl up, and lander-ctl stop {away} first"
+
+
+def test_without_a_supervisor_the_other_refusals_stand(driver):
+    forked = experiment("z", origin=origin({0: checkpoint(5)}, of=("x", "baseline")))
+    driver.submit(forked)
+    for name, said in (
+        ("x", "x: its fork z cannot do without it; delete that first"),
+        ("xx", "xx: no such experiment; did you mean x?"),
+    ):
+        answer = driver.tell(DeleteUnserved(deletion(name), trainers=False)).answer
+        assert (answer.detail, driver.last.events) == (said, [])
 
 
 def test_what_a_fork_needs_is_not_deleted(driver):
