@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Never
 
-from lander.api.keywords import refuse_unknown
+from lander.api.keywords import errors_in_keywords, in_keywords, refuse_unknown
 from lander.api.results import Result, result
 from lander.api.targets import home_of
 from lander.app.conduct import Show, conduct
@@ -25,6 +25,7 @@ Source = ExperimentSpec | Mapping[str, object] | str | Path
 Progress = bool | Callable[[ExperimentStatus], object] | None
 
 
+@errors_in_keywords
 def run(
     experiment: Source | None = None,
     *,
@@ -75,6 +76,7 @@ def run(
     return result(home, standing)
 
 
+@errors_in_keywords
 def fork(
     target: str,
     at: int | str,
@@ -104,6 +106,7 @@ def fork(
     return result(home, standing)
 
 
+@errors_in_keywords
 def validate(
     experiment: Source,
     *,
@@ -171,7 +174,7 @@ def _warn_of(wanted: Request) -> None:
 
 
 def _warn(notice: str) -> None:
-    warnings.warn(notice, UserWarning, stacklevel=4)
+    warnings.warn(in_keywords(notice), UserWarning, stacklevel=5)
 
 
 def _tell(answer: str) -> None:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 from lander.api.data_frames import data_frame
 from lander.api.figures import Figures
 from lander.api.findings import Findings
+from lander.protocol.returns import RETURN_WINDOW
 from lander.protocol.states import in_words
 from lander.reports.analysis.comparison import findings
-from lander.reports.analysis.findings import RunFinding
+from lander.reports.analysis.findings import Measure, RunFinding
 from lander.reports.render import numbers
 from lander.reports.render.text_report import as_text
 from lander.reports.render.verdict import verdict
@@ -20,7 +21,12 @@ from lander.store.projections.status import ExperimentStatus
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-_RUN_COLUMNS: Final = ("seed", "state", "steps", "episodes", "mean return")
+_RUN_COLUMNS: Final = ("seed", "state", "steps", "episodes", f"training return, last {RETURN_WINDOW}")
+
+_MEASURED: Final[Mapping[Measure, str]] = {
+    "evaluation": "in the final evaluation",
+    "training": f"of the last {RETURN_WINDOW} training episodes",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,13 +56,15 @@ class RunOutcome:
 class ArmOutcome:
     """How the runs of one arm ended, and the mean and sample standard deviation of what its completed runs achieved.
 
-    That is their final evaluation, or where some have none, their last 100 training episodes.
+    `measure` says in what: their final `evaluation`, or where some have none, their last 100 `training` episodes. The
+    `mean_return` of a run is of training always.
     """
 
     name: str
     runs: tuple[RunOutcome, ...]
     mean_return: float | None
     spread: float | None
+    measure: Measure
 
     @property
     def completed(self) -> bool:
@@ -69,7 +77,7 @@ class ArmOutcome:
         spread = "" if self.spread is None else f", standard deviation {numbers.number(self.spread)}"
         return Panel(
             title=self.name,
-            text=f"· mean return {numbers.number(self.mean_return)}{spread}",
+            text=f"· mean return {_MEASURED[self.measure]} {numbers.number(self.mean_return)}{spread}",
             headings=_RUN_COLUMNS,
             rows=[_row(run) for run in self.runs],
             words=2,
@@ -162,6 +170,7 @@ def result(home: Path, standing: ExperimentStatus) -> Result:
             runs=tuple(run for run in outcomes if run.arm == arm.name),
             mean_return=arm.mean.value if arm.mean else None,
             spread=arm.spread,
+            measure=found.measure,
         )
         for arm in found.arms
     }

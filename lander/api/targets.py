@@ -1,9 +1,15 @@
-"""What can be done with a target (an experiment, an arm or a run), named as on the command line: control it, export it."""
+"""What can be done with a target (an experiment, an arm or a run), named as on the command line: control it, export it.
+
+What controls one returns what came of it in words, as the command line says it; so it is never silent that there was nothing
+to do.
+"""
 
 import os
 from pathlib import Path
 
-from lander.app import client, retrying
+from lander.api.keywords import in_keywords
+from lander.app import asking, retrying
+from lander.protocol.commands import PauseTarget, SkipTarget, StopTarget
 from lander.protocol.errors import UsageError
 from lander.store.log.reader import Reader
 
@@ -13,32 +19,36 @@ def home_of(home: str | Path | None) -> Path:
     return Path(home or os.environ.get("LANDER_HOME") or "results")
 
 
-def stop(target: str, *, home: str | Path | None = None) -> None:
-    """Stop `EXPERIMENT[/ARM[/SEED]]`: what trains writes a checkpoint and ends. Returns before it has."""
-    client.operate(home_of(home), "StopTarget", target)
+def stop(target: str, *, home: str | Path | None = None) -> str:
+    """Stop `EXPERIMENT[/ARM[/SEED]]`: what trains writes a checkpoint and ends. Returns before it has.
+
+    `"stops"`, or `"nothing to stop: …"` with the state of its runs. So do `pause`, `resume`, `retry` and `skip`. Raises
+    `NotFoundError` for an unknown target, and where no supervisor is running.
+    """
+    return asking.ask(home_of(home), StopTarget.kind, target)
 
 
-def pause(target: str, *, home: str | Path | None = None) -> None:
-    """Pause a target: what trains writes a checkpoint and frees its slot. Returns before it has."""
-    client.operate(home_of(home), "PauseTarget", target)
+def pause(target: str, *, home: str | Path | None = None) -> str:
+    """Pause a target: what trains writes a checkpoint and frees its slot. Returns before it has, as `stop` does."""
+    return asking.ask(home_of(home), PauseTarget.kind, target)
 
 
-def resume(target: str, *, home: str | Path | None = None) -> None:
+def resume(target: str, *, home: str | Path | None = None) -> str:
     """Go on with what is paused, stopped, failed or skipped; starts a supervisor if none runs, and returns at once."""
-    client.go_on(home_of(home), "ResumeTarget", target)
+    return asking.resume(home_of(home), target)
 
 
-def retry(target: str, *, new_code: bool = False, home: str | Path | None = None) -> None:
-    """Try again what failed or was skipped; starts a supervisor if none runs, and returns at once.
+def retry(target: str, *, new_code: bool = False, home: str | Path | None = None) -> str:
+    """Try again what failed or was skipped; starts a supervisor if none runs, and returns at once which runs that are.
 
     With `new_code`, its runs begin anew, on the code of the environments as it is now.
     """
-    retrying.retry(home_of(home), target, new_code=new_code)
+    return in_keywords(retrying.retry(home_of(home), target, new_code=new_code))
 
 
-def skip(target: str, *, home: str | Path | None = None) -> None:
-    """Have an experiment go on without a target."""
-    client.operate(home_of(home), "SkipTarget", target)
+def skip(target: str, *, home: str | Path | None = None) -> str:
+    """Have an experiment go on without a target. Returns as `stop` does."""
+    return asking.ask(home_of(home), SkipTarget.kind, target)
 
 
 def export(target: str, to: str, *, output: str | Path | None = None, home: str | Path | None = None) -> Path:

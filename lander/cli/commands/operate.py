@@ -94,9 +94,9 @@ def resume(settings: CommandSettings, target: str) -> int:
     Example:
       lander-ctl resume demo && lander-ctl wait demo
     """
-    from lander.app import client
+    from lander.app import asking
 
-    show_sentence(f"{target}: {client.go_on(settings.home, 'ResumeTarget', target).detail or 'goes on'}")
+    show_sentence(f"{target}: {asking.resume(settings.home, target)}")
     return 0
 
 

@@ -122,22 +122,27 @@ def test_a_script_forks_and_exports(used):
         lander.export("past", "xls", home=used)
 
 
+RESUME = "lander-ctl resume verbs/fast/0 goes on with what is stopped"
+
+
 def test_a_script_pauses_resumes_skips_and_retries(used):
     live_home = LiveHome(used)
     live_home.submit(
         lander.Experiment.model_validate(TINY | {"experiment_id": "verbs", "training_steps": 10_000_000}).recorded()
     )
     live_home.wait(lambda: all(run["step"] for run in live_home.status("verbs")["runs"]), "steps")
-    lander.pause("verbs", home=used)
+    assert lander.pause("verbs", home=used) == "pauses"
     live_home.wait_state("verbs/fast/0", "paused")
-    lander.resume("verbs/fast", home=used)
+    assert lander.resume("verbs/fast", home=used) == "goes on"
     live_home.wait_state("verbs/fast/0", "running")
-    lander.skip("verbs", home=used)
+    assert lander.skip("verbs", home=used) == "is skipped"
     live_home.wait_state("verbs/fast/0", "skipped")
-    lander.retry("verbs/fast/0", home=used)
+    assert lander.retry("verbs/fast/0", home=used) == "is tried again"
     live_home.wait_state("verbs/fast/0", "running")
-    lander.stop("verbs", home=used)
+    assert lander.stop("verbs", home=used) == "stops"
     assert live_home.wait_ended("verbs")["state"] == "stopped"
+    for verb, hint in ((lander.stop, ""), (lander.pause, ""), (lander.retry, f"; {RESUME}")):
+        assert verb("verbs/fast/0", home=used) == f"nothing to {verb.__name__}: it is stopped{hint}"
 
 
 def test_an_error_of_the_caller_stops_the_experiment(used):

@@ -1,9 +1,11 @@
 """Keywords of `run`, `fork` and `validate`: those of the commands' options, and what is said of any other."""
 
+from inspect import signature
+
 import pytest
 
 import lander
-from lander.api import experiments
+from lander.api import experiments, keywords
 
 VARIANTS = {"v": {"hyperparameters": {"gamma": 0.9}}}
 
@@ -52,3 +54,34 @@ def test_the_options_of_the_command_are_keywords(tmp_path, monkeypatch):
     given = {"training_steps": 512, "checkpoint_frequency": 100, "eval_frequency": 200, "eval_episodes": 3}
     with pytest.raises(EnoughError):
         lander.run(form, home=tmp_path / "home", progress=False, **given)
+
+
+@pytest.mark.parametrize(
+    ("said", "in_python"),
+    [
+        ("x: differs in baseline; choose another --experiment-id", "x: differs in baseline; choose another experiment_id"),
+        ("with --new-code they begin anew", "with new_code they begin anew"),
+        ("x: not there; lander-ctl run FILE --experiment-id ID trains it", None),
+        (
+            "x: not there; lander-ctl retry x --new-code, or --new-code",
+            "x: not there; lander-ctl retry x --new-code, or new_code",
+        ),
+        ("--on is no keyword", None),
+    ],
+)
+def test_what_is_said_names_keywords_and_whole_commands_stay(said, in_python):
+    assert keywords.in_keywords(said) == (in_python or said)
+
+
+def test_an_error_of_the_core_names_the_keyword(tmp_path):
+    """By the refusal itself, as it comes back from the supervisor."""
+
+    @keywords.errors_in_keywords
+    def run(name):
+        raise lander.LanderError(f"{name}: choose another --experiment-id", run="r")
+
+    with pytest.raises(lander.LanderError, match=r"^x: choose another experiment_id$") as raised:
+        run("x")
+    assert raised.value.run == "r"
+    assert set(keywords.OPTIONS) <= set(signature(lander.run).parameters)
+    assert all(hasattr(verb, "__wrapped__") for verb in (lander.run, lander.fork, lander.validate))

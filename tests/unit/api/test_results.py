@@ -1,7 +1,7 @@
 """Results as values: their tables, and how they show themselves."""
 
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 
@@ -62,6 +62,14 @@ def test_an_arm_shows_its_runs(result):
     html = arm._repr_html_()
     assert all(f">{run.seed}</td>" in html for run in arm.runs)
     assert arm.name in html
+
+
+def test_an_arm_tells_the_returns_of_training_from_those_that_are_compared(result):
+    (arm, *_) = result.arms.values()
+    assert arm.measure == "evaluation"
+    assert "mean return in the final evaluation" in arm._repr_html_()
+    assert ">training return, last 100</th>" in arm._repr_html_()
+    assert "mean return of the last 100 training episodes" in replace(arm, measure="training")._repr_html_()
 
 
 def test_figures_show_themselves_and_are_saved(result, tmp_path):
