@@ -7,7 +7,7 @@ from lander.actors.host.bits_process import ComputedBits, compute_bits
 from lander.app import home_checks, known_bits, machine_checks
 from lander.app.diagnosis import Diagnosis
 from lander.app.known_bits import KnownBits
-from lander.protocol.errors import LanderError
+from lander.protocol.errors import LanderError, TooSlowError
 
 
 class Doctor:
@@ -21,12 +21,14 @@ class Doctor:
         self.bits: ComputedBits | None = None
 
     def diagnoses(self) -> Iterator[Diagnosis]:
-        """Every diagnosis, each as soon as it is made. A check that fails is a diagnosis, too."""
+        """Every diagnosis, each as soon as it is made. A check that fails is a diagnosis, too, and a slow one is no problem."""
         clock = machine_checks.ClockCheck()
         for name, check in self._checks(clock).items():
             self._announce(name)
             try:
                 yield check()
+            except TooSlowError as error:
+                yield Diagnosis(name, "warning", str(error), "look again when this machine is less busy")
             except (LanderError, OSError) as error:  # the other checks are worth making all the same
                 yield Diagnosis(name, "problem", str(error), "mend this first: training needs it")
 

@@ -60,6 +60,12 @@ class NotFoundError(LanderError):
     exit_code = 3
 
 
+class TooSlowError(LanderError):
+    """Something was not done in time; nothing else is known to be wrong with it."""
+
+    code = "too-slow"
+
+
 class HomeError(UsageError):
     """The home directory cannot be used: not writable, full, locked by another supervisor, or damaged."""
 

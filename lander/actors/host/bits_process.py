@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from lander.actors.host.bounded_process import Bounds, run_bounded
 from lander.actors.host.linux_process import available_memory_mb
-from lander.protocol.errors import LanderError
+from lander.protocol.errors import LanderError, TooSlowError
 from lander.protocol.model import Model
 from lander.protocol.text import cut_start, one_line
 
@@ -29,7 +29,10 @@ class ComputedBits(Model):
 
 
 def compute_bits() -> ComputedBits:
-    """Compute the operations, which takes seconds; raises `LanderError` if that fails, with the last words of the process."""
+    """Compute the operations, which takes seconds.
+
+    Raises `LanderError` if that fails, with the last words of the process, and `TooSlowError` if it takes too long.
+    """
     ending = run_bounded(_PROGRAM, b"", Bounds(SECONDS, SHARE_OF_MEMORY * available_memory_mb()))
     for answer in ending.answers:
         try:
@@ -46,4 +49,6 @@ def compute_bits() -> ComputedBits:
         if lines
         else "it said nothing"
     )
+    if ending.exceeded == "time":
+        raise TooSlowError(f"the operations that training is made of were not computed: {why}")
     raise LanderError(f"the operations that training is made of fail here: {cut_start(why, _LONGEST)}")

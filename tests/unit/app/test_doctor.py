@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from lander.actors.host import bits_process
 from lander.actors.host.bits_process import ComputedBits
+from lander.actors.host.bounded_process import Ending
 from lander.actors.host.machine_limits import ProcessLimit, core_quota, process_limits
 from lander.app import home_checks, known_bits, machine_checks
 from lander.app.doctor import Doctor
@@ -305,3 +307,13 @@ def test_one_check_that_fails_keeps_no_other_from_being_made(tmp_path, monkeypat
     assert (found["bits"].level, found["bits"].detail.rpartition(": ")[2]) == ("problem", "no such library")
     assert found["clock"].level == "ok"
     assert not (tmp_path / "home").exists()
+
+
+def test_what_is_only_slow_is_a_warning(tmp_path, monkeypatch):
+    """By what the process that computes the bits raises; that it computes none is a problem, as above."""
+    monkeypatch.setattr(bits_process, "run_bounded", lambda *arguments: Ending(exceeded="time"))
+    found = {each.name: each for each in Doctor(tmp_path / "home", known()).diagnoses()}
+    assert found["bits"].level == "warning"
+    assert "were not computed: it took more than 60 seconds" in found["bits"].detail
+    assert "less busy" in found["bits"].advice
+    assert home_checks.speed_of([9.0] * 20).level == "warning"
