@@ -28,6 +28,15 @@ def table(listed: Sequence[ListedExperiment], width: int | None) -> tuple[list[s
     return lines, [HEADINGS[column] for column in wanted if column not in shown]
 
 
+def no_experiments(archived: int, deleted: int) -> str:
+    """What is said of a home in which there is no experiment to list, or none but archived ones."""
+    if archived:
+        return f"no experiments but {archived} archived; lander-ctl list --archived shows them"
+    if deleted:
+        return f"no experiments: all were deleted ({deleted} deleted); lander-ctl events --kind ExperimentDeleted shows them"
+    return "no experiments yet"
+
+
 def _cells(listed: ListedExperiment) -> tuple[str, ...]:
     archived = ", archived" if listed.remarks.archived else ""
     return (

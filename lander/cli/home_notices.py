@@ -4,7 +4,8 @@ from lander.cli.options import CommandSettings
 
 
 def home_notices(settings: CommandSettings, *, under_way: bool) -> list[str]:
-    """That the disk is full, and that no supervisor runs although something that is shown is `under_way`."""
+    """That the disk is full, and that no supervisor runs although something that is shown is `under_way`, or may be otherwise
+    by now."""
     from lander.home.lock import is_full, is_locked
 
     full = f"lander-ctl: {settings.home}: no space left on the disk: trainers wait, and go on when there is room"

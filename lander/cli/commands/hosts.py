@@ -2,6 +2,7 @@
 
 import click
 
+from lander.cli.home_notices import home_notices
 from lander.cli.options import CommandSettings, common
 from lander.cli.terminal import show
 
@@ -17,7 +18,8 @@ def hosts(settings: CommandSettings, verb: str | None, name: str | None, as_json
 
     drain: it is given no more runs, and what trains there writes a checkpoint and goes on elsewhere. resume: it is given runs
     again. revoke: it is turned away for good; what trains there goes on elsewhere from its last checkpoint. The host on the
-    supervisor's own machine is called local; it is set aside while an engine starts the workers.
+    supervisor's own machine is called local; it is set aside while an engine starts the workers. Without a supervisor, the
+    hosts are shown as they were last recorded, and standard error says so.
 
     \b
     Examples:
@@ -34,4 +36,6 @@ def hosts(settings: CommandSettings, verb: str | None, name: str | None, as_json
         show(f"{accepted.subject}: {accepted.detail}")
         return 0
     show(host_table.as_json(settings.home) if as_json else host_table.as_text(settings.home))
+    for notice in home_notices(settings, under_way=True):
+        show(notice, err=True)
     return 0

@@ -57,6 +57,7 @@ def list(
     """
     from lander.app.listing import Wanted, absent, chosen, seconds_of
     from lander.store.log.reader import Reader
+    from lander.store.log.tombstones import tombstones
     from lander.store.projections.listing import listing
 
     wanted = Wanted(
@@ -70,11 +71,12 @@ def list(
     )
     with Reader(settings.home) as reader, reader.snapshot():
         position, listed = reader.position(), listing(reader, time.time())
+        deleted = 0 if listed else len(tombstones(reader.connection))
     found = chosen(listed, wanted)
     if as_json:
         _print_json(position, found)
     else:
-        _print_table(found, listed, wanted)
+        _print_table(found, listed, wanted, deleted)
         for notice in home_notices(settings, under_way=any(each.headline["state"] in UNDER_WAY - {"paused"} for each in found)):
             show(notice, err=True)
     for sentence in absent(listed, wanted) if listed and not found else ():
@@ -96,15 +98,17 @@ def _flat(fields: dict[str, Any]) -> dict[str, Any]:
     return {"id": name, **headline, **fields, **remarks}
 
 
-def _print_table(found: "Sequence[ListedExperiment]", listed: "Sequence[ListedExperiment]", wanted: "Wanted") -> None:
+def _print_table(
+    found: "Sequence[ListedExperiment]", listed: "Sequence[ListedExperiment]", wanted: "Wanted", deleted: int
+) -> None:
     from dataclasses import replace
 
     from lander.app.listing import chosen
-    from lander.app.listing_text import table
+    from lander.app.listing_text import no_experiments, table
 
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     lines, left_out = table(found, width)
-    show("\n".join(lines) if found else "no experiment here matches" if listed else "no experiments yet")
+    show("\n".join(lines) if found else "no experiment here matches" if listed else no_experiments(0, deleted))
     if found and left_out:
         show(f"lander-ctl: no room for {', '.join(left_out)}; --json has everything", err=True)
     if hidden := 0 if wanted.archived else len(chosen(listed, replace(wanted, everything=True))) - len(found):

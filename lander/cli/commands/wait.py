@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 def wait(settings: CommandSettings, target: str | None) -> int:
     """Wait until TARGET, or every experiment, has ended.
 
-    A paused run has not ended, since it can be resumed.
+    A paused run has not ended, since it can be resumed: it is waited for as long as a supervisor runs. If nothing else is left,
+    standard error says so, and what goes on with it or ends it.
 
     The exit code is 0 only if every run completed, 1 if one did not, 3 if runs are unfinished and no supervisor is running.
 
@@ -72,9 +73,10 @@ def wait_while(reader: "Reader", home: Path, open_runs: Callable[[], list[str]])
                 return
             if not supervised:
                 raise _no_supervisor(reader, runs)
-            if not hinted and _all_paused(reader, runs):
-                show(f"lander-ctl: all that has not ended is paused; lander-ctl resume {runs[0]} goes on", err=True)
-                hinted = True
+            is_paused = _all_paused(reader, runs)
+            if is_paused and not hinted:
+                show(f"lander-ctl: {_only_paused(runs)}", err=True)
+            hinted = is_paused
             tell = tell or stack.enter_context(doing(_waiting(runs), brief=True))
             tell(_waiting(runs))
             time.sleep(FOLLOW_SECONDS)
@@ -84,6 +86,20 @@ def _waiting(runs: list[str]) -> str:
     return f"waiting for {runs[0]}" + (f" and {len(runs) - 1:,} more" if len(runs) > 1 else "")
 
 
+def _only_paused(runs: list[str]) -> str:
+    """That only a person ends the waiting, and how."""
+    target, others = _target(runs)
+    next_step = f"lander-ctl resume {target} goes on with it, lander-ctl stop {target} ends it{others}"
+    return f"all that has not ended is paused, and is waited for; {next_step}"
+
+
+def _target(runs: list[str]) -> tuple[str, str]:
+    """The run, or the experiment of the runs; and how many other experiments there are, in words."""
+    name, *others = dict.fromkeys(run.partition("/")[0] for run in runs)
+    more = f"; so for {len(others)} more experiment{'s' if len(others) > 1 else ''}" if others else ""
+    return runs[0] if len(runs) == 1 else name, more
+
+
 def _all_paused(reader: "Reader", runs: list[str]) -> bool:
     states = reader.states()
     return all(states[run] == "paused" for run in runs)
@@ -91,6 +107,6 @@ def _all_paused(reader: "Reader", runs: list[str]) -> bool:
 
 def _no_supervisor(reader: "Reader", runs: list[str]) -> NotFoundError:
     what = f"{runs[0]} and {len(runs) - 1} more have" if len(runs) > 1 else f"{runs[0]} has"
-    paused = f"lander-ctl resume {runs[0]} goes on with what is paused"
+    paused = f"lander-ctl resume {_target(runs)[0]} goes on with what is paused"
     next_step = paused if _all_paused(reader, runs) else "lander-ctl up carries on"
     return NotFoundError(f"{what} not ended, and no supervisor is running; {next_step}")

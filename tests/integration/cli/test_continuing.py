@@ -76,7 +76,10 @@ def test_what_is_paused_waits_and_resumes_exactly(whole, tmp_path):
     assert {run["state"] for run in whole.status("paused")["runs"]} == {"paused"}
     assert "2 runs: 2 paused" in lander(whole.home, "status", "paused")[1]
     with start(whole.home, "wait", "paused") as waiter:
-        told = "lander-ctl: all that has not ended is paused; lander-ctl resume paused/baseline/0 goes on\n"
+        told = (
+            "lander-ctl: all that has not ended is paused, and is waited for; lander-ctl resume paused goes on with it,"
+            " lander-ctl stop paused ends it\n"
+        )
         assert waiter.stderr.readline() == told
         with start(whole.home, "run", tmp_path / "paused.json") as runner:
             assert runner.stdout.readline().startswith("paused")  # to run it again is to resume it

@@ -1,10 +1,13 @@
 """The table of hosts: which launcher started each, and what an engine says."""
 
 import json
+from contextlib import nullcontext
 
 import pytest
 
 from lander.app import host_table
+from lander.cli.main import main
+from lander.home.lock import HomeLock
 from lander.protocol import events as e
 from lander.store.log.event_store import batch_of
 from tests.support.written_homes import write_log
@@ -83,3 +86,12 @@ def test_a_worker_that_has_not_joined_yet_starts(home):
 def test_without_a_launcher_there_is_no_column_for_one(tmp_path):
     write_log(tmp_path, batch_of(e.host_stream("local"), JOINED))
     assert "launcher" not in host_table.as_text(tmp_path)
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_without_a_supervisor_the_hosts_are_shown_as_of_its_last_record_and_that_is_said(home, capsys, options):
+    alone = f"lander-ctl: no supervisor is running: this is how things stood; lander-ctl up --home {home} carries on\n"
+    for held, said in ((True, ""), (False, alone)):
+        with HomeLock(home) if held else nullcontext():
+            assert main(["hosts", "--home", str(home), *options]) == 0
+        assert capsys.readouterr().err == said

@@ -150,3 +150,13 @@ def test_status_hides_what_is_archived_and_has_what_was_said_of_one(ask):
     assert (old["tags"], old["notes"], old["amendments"]) == (["a"], [], [])
     assert old["archived"].startswith("1970-01-01")
     assert "tags" not in json.loads(ask("status", "--json")[1])["experiments"][0]
+
+
+def test_where_all_were_deleted_that_is_said_and_not_that_there_were_none_yet(ask, tmp_path):
+    for name in ("x", "old"):
+        assert ask("delete", name, "--yes")[0] == 0
+    said = "no experiments: all were deleted (2 deleted); lander-ctl events --kind ExperimentDeleted shows them\n"
+    assert ask("list") == (0, said, "")
+    assert ask("status") == (0, said, "")
+    write_log(tmp_path / "empty")
+    assert ask("list", "--home", str(tmp_path / "empty"))[1] == "no experiments yet\n"
