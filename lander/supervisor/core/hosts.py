@@ -71,13 +71,13 @@ def leave_host(decision: Decision, message: c.LeaveHost) -> None:
         lose_attempts(decision, message.name, "has left")
 
 
-def host_gone(decision: Decision, message: HostGone) -> None:
-    """Record that a host is lost, and with it every attempt there."""
+def host_gone(decision: Decision, message: HostGone, *, heard: bool = False) -> None:
+    """Record that a host is lost, and with it every attempt there; `heard` as for `lose_attempts`."""
     host = decision.state.hosts.get(message.name)
     if host is None or not host.online:
         return
     decision.say(e.host_stream(message.name), e.HostLost(detail=message.detail))
-    lose_attempts(decision, message.name, message.detail)
+    lose_attempts(decision, message.name, message.detail, heard=heard)
 
 
 def lose_attempts(decision: Decision, host: str, detail: str, *, heard: bool = False) -> None:

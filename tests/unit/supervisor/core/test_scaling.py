@@ -8,7 +8,15 @@ from lander.protocol import commands as c
 from lander.supervisor.core.effects import AskEngine, CancelWorker, LaunchWorkers
 from lander.supervisor.core.launcher_standing import FIRST_DELAY, MAX_DELAY, MAX_FAILURES
 from lander.supervisor.core.launchers import MISSING_SECONDS, RESOLVE_SECONDS
-from lander.supervisor.core.messages import CheckLaunchers, EngineAnswered, EngineSilent, Launched, LaunchRefused, SeenJob
+from lander.supervisor.core.messages import (
+    CheckLaunchers,
+    EngineAnswered,
+    EngineSilent,
+    Launched,
+    LaunchRefused,
+    SeenJob,
+    Tick,
+)
 from lander.supervisor.core.scaling import JOIN_SECONDS, TOKEN_SECONDS
 from tests.support.decision_driver import DecisionDriver
 
@@ -386,6 +394,26 @@ def test_a_worker_that_is_silent_and_whose_job_is_over_is_lost_at_once_with_the_
     lab.end(*names, detail="NODE_FAIL")
     assert [event.detail for event in lab.said("HostLost")] == ["its job is over: NODE_FAIL"]
     assert set(lab.standing.jobs) == {names[1]}
+
+
+def test_an_exclusive_run_whose_job_is_said_to_be_over_waits_until_the_lease_of_its_worker_is_over():
+    """A node that cannot be reached is over for its engine, and what trains there goes on as long as it has a lease."""
+    lab = Lab(max_workers=2)
+    lab.submit(exclusive=True)
+    lost, other = names = lab.launch()
+    for name in names:
+        lab.enrol(name, cpus=2)
+    there = sorted(run for run, host in lab.hosts_of().items() if host == lost)
+    lab.hear(other, seconds=10.0)
+    lab.end(lost, detail="NODE_FAIL")
+    lease = lab.timers.silence.lease_seconds
+    lab.hear(other, seconds=lease - 1.0)
+    lab.tell(Tick())
+    assert not set(there) & set(lab.hosts_of())
+    lab.hear(other, seconds=2.0)
+    lab.tell(Tick())
+    assert there
+    assert set(there) <= set(lab.hosts_of())
 
 
 def test_a_job_that_the_engine_does_not_show_yet_is_not_over():
