@@ -16,10 +16,11 @@ def trained(state: State, host: str) -> State:
     """After an attempt was placed on a host: the launcher of its worker is of use, and it is known what a worker offers."""
     for standing in state.launchers.values():
         if host in standing.jobs:
-            joined = state.hosts[host]
             job = replace(standing.jobs[host], trained=True)
-            standing = replace(standing, slots=len(joined.cpus), gpus=len(joined.gpus), failures=0)
-            return _put(state, replace(standing, jobs={**standing.jobs, host: job}))
+            standing = replace(standing, jobs={**standing.jobs, host: job}, failures=0)
+            if (joined := state.hosts.get(host)) is not None:  # else forgotten, since an event of it could not be read
+                standing = replace(standing, slots=len(joined.cpus), gpus=len(joined.gpus))
+            return _put(state, standing)
     return state
 
 

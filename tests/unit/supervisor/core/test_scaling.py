@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from lander.protocol import commands as c
+from lander.protocol import events as e
 from lander.supervisor.core.effects import AskEngine, CancelWorker, LaunchWorkers
 from lander.supervisor.core.launcher_standing import FIRST_DELAY, MAX_DELAY, MAX_FAILURES
 from lander.supervisor.core.launchers import MISSING_SECONDS, RESOLVE_SECONDS
@@ -301,6 +302,17 @@ def test_an_order_that_reached_nobody_is_given_up_after_a_while_and_made_anew():
     assert lab.said("LaunchFailed")
     lab.check(FIRST_DELAY)
     assert lab.orders()[0].batch == "lab-3f2a-2"
+
+
+def test_a_log_in_which_the_joining_of_a_worker_cannot_be_read_opens():
+    lab = Lab()
+    lab.submit(seeds=(0,))
+    name, _ = lab.launch()
+    later = e.AttemptStarted(epoch=1, host=name, cpu=0, gpu=None)
+    lab.fold(e.Recorded(0, e.host_stream(name), e.SUPERVISOR, 0, 0, e.Unreadable("HostJoined", "of another version")))
+    lab.fold(e.Recorded(0, "x/baseline/0", e.SUPERVISOR, 0, 0, later))
+    assert lab.standing.jobs[name].trained
+    assert lab.standing.slots is None, "what it offers is not known"
 
 
 def test_jobs_that_are_not_recorded_are_ended():
