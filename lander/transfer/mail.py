@@ -33,7 +33,9 @@ class Mail:
         return received
 
     def send(self, *frames: bytes) -> bool:
-        """Send if that is possible at once: False if the peer is gone or its queue is full."""
+        """Send if that is possible at once: False if the peer is gone, its queue is full, or this is closed."""
+        if self._socket.closed:  # while the server opens another one
+            return False
         try:
             self._socket.send_multipart(frames, zmq.NOBLOCK)
         except zmq.ZMQError:
