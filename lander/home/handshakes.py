@@ -64,6 +64,10 @@ class Handshakes:
         try:
             async with asyncio.timeout(_PROOF_SECONDS):
                 event = (await recv_monitor_message(monitor))["event"]
+        except TimeoutError as error:
+            raise LanderError(
+                f"{endpoint}: this machine cannot connect to its own {what} within {_PROOF_SECONDS:.0f} s; not starting"
+            ) from error
         finally:
             stranger.disable_monitor()
             monitor.close(linger=0)

@@ -1,0 +1,27 @@
+"""The self-test of a socket that is to let nobody in."""
+
+import socket
+
+import pytest
+import zmq.asyncio
+
+from lander.home import handshakes
+from lander.home.handshakes import Handshakes
+from lander.protocol.errors import LanderError
+from tests.support.peers import new_keys
+
+
+async def test_a_self_test_without_an_answer_says_so(monkeypatch):
+    """Such as on an interface that a firewall lets nobody connect to, not even this machine."""
+    monkeypatch.setattr(handshakes, "_PROOF_SECONDS", 0.1)
+    context = zmq.asyncio.Context()
+    tested = Handshakes(context, new_keys(), lambda key: False, lambda *refusal: None)
+    tested.open()
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as mute:
+            endpoint = f"tcp://127.0.0.1:{mute.getsockname()[1]}"
+            with pytest.raises(LanderError, match=f"^{endpoint}: this machine cannot connect to its own gate within"):
+                await tested.prove_closed(endpoint, "gate")
+    finally:
+        await tested.close()
+        context.destroy(linger=0)
