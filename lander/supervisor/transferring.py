@@ -99,7 +99,10 @@ class Transferring:
     async def _launch(self) -> str:
         """Start the process and wait until it listens; returns why it does not."""
         command = [sys.executable, "-m", TRANSFER, str(self._home)]
-        self._process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, start_new_session=True)
+        try:
+            self._process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, start_new_session=True)
+        except OSError as error:  # no processes or file descriptors are left for the moment
+            return error.strerror or str(error)
         self._write(
             {
                 "listen": self._listen,
@@ -113,7 +116,7 @@ class Transferring:
             async with asyncio.timeout(READY_SECONDS):
                 line = await self._process.stdout.readline() if self._process.stdout is not None else b""
             said = json.loads(line)
-            self.port = int(said.get("port", 0))
+            self.port = int(said.get("port", self.port))
             return str(said.get("error", ""))
         except TimeoutError:
             return f"did not listen within {READY_SECONDS:.0f} s"

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -13,7 +14,7 @@ from lander.protocol.errors import UsageError
 from lander.supervisor import transferring
 from lander.supervisor.transferring import Transferring
 from lander.transfer.client import Transfer
-from tests.support.peers import new_keys, open_peers
+from tests.support.peers import new_keys, open_peers, until
 from tests.support.transfers import file_of, holds
 
 
@@ -95,3 +96,32 @@ async def test_what_a_killed_supervisor_has_left_is_ended(tmp_path):
     finally:
         await asyncio.gather(left.close(), serving.close())
     assert list(processes_of(tmp_path, TRANSFER)) == []
+
+
+async def test_while_it_cannot_be_started_again_hosts_are_told_the_port_where_it_will_be(tmp_path, monkeypatch):
+    """First no process can be made, then another program has taken the port; who joins meanwhile is told once."""
+    monkeypatch.setattr(transferring, "RESTART_SECONDS", 0.05)
+    start, problems, taken = asyncio.create_subprocess_exec, [], asyncio.Event()
+
+    async def refuse(*command, **how):
+        problems.append("refused")
+        if len(problems) == 1:
+            raise OSError(errno.EAGAIN, "no process")
+        await taken.wait()
+        return await start(*command, **how)
+
+    pair, port, serving = new_keys(), chosen_port(), Transferring(tmp_path)
+    await serving.start(f"127.0.0.1:{port}", pair, {})
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", refuse)
+    try:
+        (process,) = processes_of(tmp_path, TRANSFER)
+        os.kill(process.pid, signal.SIGKILL)
+        await until(lambda: len(problems) == 2)
+        with socket.create_server(("127.0.0.1", port + 1)):
+            taken.set()
+            await until(lambda: len(problems) == 3)
+            assert serving.port == port + 1
+        with open_peers() as connect_peer:
+            assert not await connect_peer(f"tcp://127.0.0.1:{port + 1}", pair.public, new_keys()).handshake()
+    finally:
+        await serving.close()
