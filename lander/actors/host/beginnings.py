@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from lander.actors.host.fitness import Fitness
+from lander.actors.host.fitness import Fitness, Unfit, without_code
 from lander.actors.host.leases import Leases
 from lander.actors.trainer.file_requests import Requests, refusal
 from lander.home.layout import artifact_path
@@ -65,20 +65,26 @@ class Beginnings:
             self.drop(key)
 
     async def _begin(self, key: TrainerKey, command: StartTrainer) -> None:
-        order = command.order
-        if self._fitness is not None:
-            await self._fetch_code(order)
-            if (unfit := await self._fitness.unfit_for(order)) is not None:
-                self._report(CannotTrain(run=key.run, epoch=key.epoch, lack=unfit.lack, problem=unfit.problem))
-                return
-        if order.exclusive:
+        if (unfit := await self._unfit_for(command.order)) is not None:
+            self._report(CannotTrain(run=key.run, epoch=key.epoch, lack=unfit.lack, problem=unfit.problem))
+            return
+        if command.order.exclusive:
             await self._leases.granted(key)
         self._start(command)
 
-    async def _fetch_code(self, order: TrainerOrder) -> None:
+    async def _unfit_for(self, order: TrainerOrder) -> Unfit | None:
+        if self._fitness is None:
+            return None
+        if order.code is not None and order.code.archive is not None:
+            try:
+                await self._fetch(order.code.archive)
+            except OSError as error:  # there is no room for the request
+                return without_code(order.code, error)
+        return await self._fitness.unfit_for(order)
+
+    async def _fetch(self, archive: str) -> None:
         """Have the captured code here. What the supervisor's machine lacks, this one is unfit without."""
-        archive = None if order.code is None else order.code.archive
-        if self._requests is None or archive is None or artifact_path(self._home, archive).exists():
+        if self._requests is None or artifact_path(self._home, archive).exists():
             return
         request = self._requests.ask(fetch=[archive])
         while request.exists():  # noqa: ASYNC110 - the file system tells nobody that a file is gone

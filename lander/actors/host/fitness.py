@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from lander.actors.environment.installed_packages import named_packages
 from lander.home.captured_code import unpacked
-from lander.protocol.code import Package, lacking_packages
+from lander.protocol.code import Code, Package, lacking_packages
 from lander.protocol.commands import TrainerOrder
 from lander.protocol.disk import MIN_FREE_MB
 from lander.protocol.events import Lack
@@ -70,10 +70,14 @@ class Fitness:
         try:
             unpacked(self._home, order.code.archive)
         except (OSError, ValueError) as error:
-            if isinstance(error, OSError) and error.errno in _FULL:
-                yield _no_room(str(error))
-            else:
-                yield Unfit("code", f"cannot use the captured code of {' and '.join(order.code.modules)}: {error}")
+            yield without_code(order.code, error)
+
+
+def without_code(code: Code, error: OSError | ValueError) -> Unfit:
+    """What a machine lacks that cannot have the captured code, because of this error."""
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return _no_room(str(error))
+    return Unfit("code", f"cannot use the captured code of {' and '.join(code.modules)}: {error}")
 
 
 def _no_room(words: str) -> Unfit:

@@ -1,6 +1,7 @@
 """Exclusive trainers begin with a lease, and end with it; and what else an order waits for before it is carried out."""
 
 import asyncio
+import errno
 from types import SimpleNamespace
 
 import pytest
@@ -150,3 +151,19 @@ async def test_what_a_machine_lacks_is_said_and_nothing_starts(tmp_path, monkeyp
     await settle()
     assert host.reported == [CannotTrain(run="e/a/0", epoch=1, lack="packages", problem="has no mujoco")]
     assert (host.keys, host.asked) == ([], [])
+
+
+async def test_a_machine_without_room_to_ask_for_the_code_says_so_and_nothing_starts(tmp_path, monkeypatch, clock):
+    """By a quota, for example: the disk itself reports room."""
+    host = Host(tmp_path, guest=True, travels=True)
+
+    def ask(self, **files):
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+    monkeypatch.setattr(Requests, "ask", ask)
+    host.beginnings.order(order(archive=ARCHIVE))
+    await settle()
+    assert [(report.lack, report.problem) for report in host.reported] == [
+        ("disk", "has no room on its disk: [Errno 122] Disk quota exceeded")
+    ]
+    assert host.keys == []
