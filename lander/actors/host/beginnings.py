@@ -65,12 +65,14 @@ class Beginnings:
             self.drop(key)
 
     async def _begin(self, key: TrainerKey, command: StartTrainer) -> None:
-        if (unfit := await self._unfit_for(command.order)) is not None:
-            self._report(CannotTrain(run=key.run, epoch=key.epoch, lack=unfit.lack, problem=unfit.problem))
-            return
-        if command.order.exclusive:
+        unfit = await self._unfit_for(command.order)
+        if unfit is None and command.order.exclusive:
             await self._leases.granted(key)
-        self._start(command)
+        self._under_way.pop(key, None)  # at once: what is carried out can be dropped no more
+        if unfit is None:
+            self._start(command)
+        else:
+            self._report(CannotTrain(run=key.run, epoch=key.epoch, lack=unfit.lack, problem=unfit.problem))
 
     async def _unfit_for(self, order: TrainerOrder) -> Unfit | None:
         if self._fitness is None:

@@ -167,3 +167,15 @@ async def test_a_machine_without_room_to_ask_for_the_code_says_so_and_nothing_st
         ("disk", "has no room on its disk: [Errno 122] Disk quota exceeded")
     ]
     assert host.keys == []
+
+
+async def test_an_order_that_was_carried_out_just_now_cannot_be_dropped(tmp_path, clock):
+    """Else its trainer would count as ended, and train."""
+    host = Host(tmp_path)
+    host.beginnings.order(order(exclusive=True))
+    await settle()
+    host.answer(KEY)
+    while not host.keys:  # noqa: ASYNC110 - at the very turn of the loop in which it starts
+        await asyncio.sleep(0)
+    assert not host.beginnings.drop(KEY)
+    assert host.reported == []
