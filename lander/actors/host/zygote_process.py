@@ -49,15 +49,18 @@ class ZygoteProcess:
         """Start a zygote. Orders can be sent at once; it carries them out after its warm-up."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         command = [sys.executable, "-m", "lander.actors.host.zygote", str(os.getpid()), str(theirs.fileno())]
-        self._process = subprocess.Popen(
-            [*command, str(self._home), self._connection.model_dump_json()],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            env=os.environ
-            | ONE_THREAD
-            | {"PYTORCH_NVML_BASED_CUDA_CHECK": "1", MARK: mark_of(self._home, secrets.token_hex(8))},
-        )
-        theirs.close()
+        mark = mark_of(self._home, secrets.token_hex(8))
+        with theirs:
+            try:
+                self._process = subprocess.Popen(
+                    [*command, str(self._home), self._connection.model_dump_json()],
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    env=os.environ | ONE_THREAD | {"PYTORCH_NVML_BASED_CUDA_CHECK": "1", MARK: mark},
+                )
+            except OSError:
+                ours.close()
+                raise
         ours.setblocking(False)
         self._channel = ours
         asyncio.get_running_loop().add_reader(ours.fileno(), self._on_readable)
@@ -99,8 +102,13 @@ class ZygoteProcess:
             asyncio.get_running_loop().call_later(RESTART_SECONDS, self._replace)
 
     def _replace(self) -> None:
-        if not self._stopped:
+        if self._stopped:
+            return
+        try:
             self.start()
+        except OSError as error:  # out of processes or memory for the moment
+            print(f"host agent: cannot start a zygote: {error}; trying again", file=sys.stderr, flush=True)
+            asyncio.get_running_loop().call_later(RESTART_SECONDS, self._replace)
 
     def _close(self) -> None:
         if self._channel.fileno() >= 0:
