@@ -1,7 +1,8 @@
 """What decisions want of engines, carried out: each call is a task beside the decision loop, and its outcome a message to it.
 
 The calls to one engine are made one after the other, so that what it says of its jobs is never older than an order that it has
-taken. A question or the end of a job is not repeated within `poll_seconds`.
+taken. A question or the end of a job is not repeated while it is under way, nor within `poll_seconds` after that: what waits for
+an engine that is slow would grow without end, and an order behind it would wait longer and longer.
 """
 
 import asyncio
@@ -46,7 +47,7 @@ class _Engine:
     launcher: Launcher
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     last: dict[EngineEffect, float] = field(default_factory=dict)
-    """When each call was last made, except orders: none of them is made twice."""
+    """When each call was last over, except orders: none of them is made twice. Infinite while it is under way."""
 
 
 class Launching:
@@ -79,7 +80,7 @@ class Launching:
             seconds = standing.spec.poll_seconds if self._settle_by is None else LEAVE_POLL_SECONDS
             if elapsed() - engine.last.get(effect, float("-inf")) < seconds:
                 return
-            engine.last[effect] = elapsed()
+            engine.last[effect] = float("inf")
         task = asyncio.create_task(self._call(engine, effect))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -113,6 +114,8 @@ class Launching:
             except Exception as error:  # a defect of one launcher, or what its engine says to nobody's surprise but ours
                 LOG.exception("%s could not be carried out", effect)
                 outcome = _failure(effect, own_words(f"{type(error).__name__}: {error}"))
+            if not isinstance(effect, LaunchWorkers):
+                engine.last[effect] = elapsed()
             self._tell(outcome)
 
     async def _outcome(self, engine: _Engine, effect: EngineEffect) -> Message:

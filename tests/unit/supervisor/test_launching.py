@@ -1,0 +1,55 @@
+"""Calls to engines: one after the other, and none of them piles up."""
+
+import asyncio
+
+from lander.protocol import events as e
+from lander.supervisor import launching
+from lander.supervisor.core.effects import AskEngine, LaunchWorkers
+from lander.supervisor.core.launcher_standing import LauncherStanding
+from lander.supervisor.core.state import State
+from lander.supervisor.launchers.worker_commands import Head
+from lander.supervisor.launching import Launching
+from tests.support.peers import new_keys, until
+
+SPEC = e.LauncherConfigured(
+    engine="command", options={}, prefix="lab", min_workers=0, max_workers=1, idle_seconds=1, poll_seconds=0.001, operator="me"
+)
+STATE = State(launchers={"lab": LauncherStanding("lab", SPEC)})
+
+
+class Slow:
+    """An engine that answers when the test says so, and what it was asked."""
+
+    def __init__(self):
+        self.asked = []
+        self.answers = asyncio.Event()
+
+    async def alive(self):
+        self.asked.append("alive")
+        await self.answers.wait()
+        return {}
+
+    async def launch(self, number, command):
+        self.asked.append("launch")
+        return command.names(number)
+
+    async def close(self):
+        pass
+
+
+async def test_an_order_waits_for_no_more_than_one_question_to_a_slow_engine(tmp_path, monkeypatch):
+    slow, told = Slow(), []
+    monkeypatch.setattr(launching.engines, "launcher", lambda *how: slow)
+    calls = Launching(tmp_path, new_keys(), told.append)
+    calls.head = Head("127.0.0.1:1", "")
+    for _ in range(5):
+        calls.carry_out(AskEngine(launcher="lab"), STATE)
+        await asyncio.sleep(0.01)  # longer than `poll_seconds`
+    calls.carry_out(LaunchWorkers(launcher="lab", batch="lab-1", number=1, token="0" * 16), STATE)
+    slow.answers.set()
+    await until(lambda: len(told) >= 2)
+    assert slow.asked == ["alive", "launch"]
+    await asyncio.sleep(0.01)
+    calls.carry_out(AskEngine(launcher="lab"), STATE)
+    await until(lambda: slow.asked == ["alive", "launch", "alive"])
+    await calls.close()
