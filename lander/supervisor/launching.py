@@ -1,8 +1,8 @@
 """What decisions want of engines, carried out: each call is a task beside the decision loop, and its outcome a message to it.
 
 The calls to one engine are made one after the other, so that what it says of its jobs is never older than an order that it has
-taken. A question or the end of a job is not repeated while it is under way, nor within `poll_seconds` after that: what waits for
-an engine that is slow would grow without end, and an order behind it would wait longer and longer.
+taken. A question or the end of a job is not repeated while it is under way, nor within `poll_seconds` after that: else what
+waits for a slow engine would grow without end, and an order behind it would wait longer and longer.
 """
 
 import asyncio
@@ -48,6 +48,8 @@ class _Engine:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     last: dict[EngineEffect, float] = field(default_factory=dict)
     """When each call was last over, except orders: none of them is made twice. Infinite while it is under way."""
+    unmade: set[str] = field(default_factory=set)
+    """The orders whose turn has not come."""
 
 
 class Launching:
@@ -81,6 +83,8 @@ class Launching:
             if elapsed() - engine.last.get(effect, float("-inf")) < seconds:
                 return
             engine.last[effect] = float("inf")
+        else:
+            engine.unmade.add(effect.batch)
         task = asyncio.create_task(self._call(engine, effect))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -97,7 +101,7 @@ class Launching:
         spec = standing.spec
         made = _Engine(standing, engines.launcher(spec.engine, spec.prefix, spec.options, self._home))
         if before is not None:
-            made.turn = before.turn
+            made.turn, made.unmade = before.turn, before.unmade
         self._engines[standing.name] = made
         return made
 
@@ -122,6 +126,7 @@ class Launching:
         launcher = engine.launcher
         match effect:
             case LaunchWorkers(launcher=name, batch=batch, number=number, token=token):
+                engine.unmade.discard(batch)
                 command = worker_command(self._home, self.head, engine.standing, batch, tokens.issued(self._keys, token))
                 return Launched(name, batch, await launcher.launch(number, command))
             case CancelWorker(launcher=name, job=job, id=id):
@@ -129,7 +134,8 @@ class Launching:
                 return JobCancelled(name, job)
             case AskEngine(launcher=name):
                 found = await launcher.alive()
-                return EngineAnswered(name, {job: SeenJob(each.id, each.state, each.detail) for job, each in found.items()})
+                jobs = {job: SeenJob(each.id, each.state, each.detail) for job, each in found.items()}
+                return EngineAnswered(name, jobs, frozenset(engine.unmade))
 
     async def close(self) -> None:
         """Make no more calls, and let go of the engines; their jobs go on."""

@@ -70,7 +70,8 @@ def engine_answered(decision: Decision, message: EngineAnswered) -> None:
     if standing is None:
         return
     for batch in dict.fromkeys(job.batch for job in standing.jobs.values() if not job.id):
-        _resolve(decision, standing, batch, message.jobs)
+        if batch not in message.unmade:
+            _resolve(decision, standing, batch, message.jobs)
     for job in list(decision.state.launchers[standing.name].jobs.values()):
         if job.id and _is_over(decision, job, message.jobs.get(job.name)):
             _job_over(decision, standing.name, job.name, message.jobs.get(job.name))

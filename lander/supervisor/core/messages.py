@@ -97,10 +97,11 @@ class LaunchRefused:
 
 @dataclass(frozen=True)
 class EngineAnswered:
-    """Every job of a launcher that its engine knows, by name."""
+    """Every job of a launcher that its engine knows, by name; the orders of `unmade` were not made when it answered."""
 
     launcher: str
     jobs: Mapping[str, SeenJob]
+    unmade: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,9 @@ async def test_an_order_waits_for_no_more_than_one_question_to_a_slow_engine(tmp
     slow.answers.set()
     await until(lambda: len(told) >= 2)
     assert slow.asked == ["alive", "launch"]
+    assert told[0].unmade == {"lab-1"}, "the answer says nothing about the order"
     await asyncio.sleep(0.01)
     calls.carry_out(AskEngine(launcher="lab"), STATE)
-    await until(lambda: slow.asked == ["alive", "launch", "alive"])
+    await until(lambda: len(told) == 3)
+    assert told[2].unmade == set()
     await calls.close()

@@ -304,6 +304,16 @@ def test_an_order_that_reached_nobody_is_given_up_after_a_while_and_made_anew():
     assert lab.orders()[0].batch == "lab-3f2a-2"
 
 
+def test_an_order_that_waits_for_its_turn_at_a_slow_engine_has_not_failed():
+    lab = Lab()
+    lab.submit(seeds=(0,))
+    (order,) = lab.orders()
+    lab.check(RESOLVE_SECONDS + 1.0)
+    lab.tell(EngineAnswered("lab", {}, frozenset({order.batch})))
+    assert lab.said("LaunchFailed") == []
+    assert lab.launch(order) == list(lab.standing.jobs)
+
+
 def test_a_log_in_which_the_joining_of_a_worker_cannot_be_read_opens():
     lab = Lab()
     lab.submit(seeds=(0,))
