@@ -47,6 +47,15 @@ def publish(written: Path, path: Path) -> None:
     flush(path.parent)
 
 
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file that only its owner may read, durably, in the place of one that is there."""
+    with unfinished(path) as file:
+        file.unlink(missing_ok=True)
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
+            opened.write(content)
+        publish(file, path)
+
+
 def flush(path: Path) -> None:
     """Flush a file or a directory to the disk."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -16,7 +16,8 @@ from typing import Final, NamedTuple
 import zmq
 from zmq.utils import z85
 
-from lander.home.durable_files import make_private
+from lander.home.durable_files import make_private, write_private
+from lander.home.lock import exclusive
 from lander.protocol.errors import HomeError
 
 _MAX_BYTES: Final = 256
@@ -40,12 +41,9 @@ def load_or_create(home: Path, name: str) -> KeyPair:
         make_private(home)
         make_private(directory)
         check_private(directory, directory.stat(), "700")
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return load(home, name)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(zmq.curve_keypair()[1] + b"\n")
+        with exclusive(directory):  # a key that another process is about to use must stay
+            if not os.path.lexists(path):
+                write_private(path, zmq.curve_keypair()[1] + b"\n")
     except OSError as error:
         raise HomeError(f"{path}: cannot be written: {error.strerror}") from error
     return load(home, name)
@@ -54,7 +52,8 @@ def load_or_create(home: Path, name: str) -> KeyPair:
 def stored(home: Path) -> list[str]:
     """The names of the keys that are stored in the home; raises `HomeError` if that cannot be seen."""
     try:
-        return sorted(path.stem for path in (home / "keys").iterdir() if path.suffix == ".key")
+        names = (path.name for path in (home / "keys").iterdir())
+        return sorted(name.removesuffix(".key") for name in names if name.endswith(".key") and not name.startswith("."))
     except FileNotFoundError:
         return []
     except OSError as error:

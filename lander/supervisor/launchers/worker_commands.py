@@ -1,13 +1,12 @@
 """The command of the workers of one order: where their supervisor is, their token, and how lander-ctl is started there."""
 
-import os
 import socket
 import sys
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from lander.home import keys
-from lander.home.durable_files import make_private, unfinished
+from lander.home.durable_files import make_private, write_private
 from lander.home.tokens import Token
 from lander.supervisor.core.launcher_standing import LauncherStanding
 from lander.supervisor.launchers.launcher import DEFAULT_HOME, LauncherError, WorkerCommand
@@ -58,9 +57,5 @@ def _token_file(home: Path, launcher: str, token: Token) -> Path:
     path = home.resolve() / "keys" / f"launcher-{launcher}.token"
     make_private(path.parent)
     keys.check_private(path.parent, path.parent.stat(), "700")
-    with unfinished(path) as file:
-        file.unlink(missing_ok=True)
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
-            opened.write(f"{token.text()}\n")
-        file.replace(path)
+    write_private(path, f"{token.text()}\n".encode())
     return path

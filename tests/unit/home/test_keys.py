@@ -1,5 +1,6 @@
 """Keys: secrets stay with their owner, and an attempt's key opens that attempt's door and no other."""
 
+import errno
 import os
 import stat
 import tempfile
@@ -10,7 +11,7 @@ import zmq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lander.home.keys import KeyPair, load, load_or_create, of_attempt
+from lander.home.keys import KeyPair, load, load_or_create, of_attempt, stored
 from lander.protocol.errors import HomeError
 
 SUPERVISOR = KeyPair(*(half.decode() for half in zmq.curve_keypair()))
@@ -40,6 +41,21 @@ def test_a_key_is_made_once_and_then_found_again(tmp_path):
     assert load_or_create(tmp_path, "client") == first == load(tmp_path, "client")
     assert load_or_create(tmp_path, "host") != first
     assert zmq.curve_public(first.secret.encode()).decode() == first.public
+
+
+def test_nothing_is_left_of_a_key_that_was_not_written(tmp_path, monkeypatch):
+    """Of a process that was killed meanwhile, or whose disk was full: an empty file would be no key for ever."""
+    monkeypatch.setattr(zmq, "curve_keypair", unable)
+    with pytest.raises(HomeError, match="cannot be written"):
+        load_or_create(tmp_path, "client")
+    assert stored(tmp_path) == []
+    monkeypatch.undo()
+    assert load_or_create(tmp_path, "client")
+    assert stored(tmp_path) == ["client"]
+
+
+def unable(*_):
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 @pytest.mark.parametrize("looser", [0o640, 0o604, 0o644, 0o601])
