@@ -1,4 +1,4 @@
-"""The commands of an engine, such as `squeue`: run without a shell, bounded in time, their errors in their own words."""
+"""The commands of an engine, such as `squeue`: run without a shell, in bounded time and memory, their errors in their words."""
 
 import asyncio
 import contextlib
@@ -12,11 +12,13 @@ from lander.supervisor.launchers.launcher import LauncherError, own_words
 ANSWER_SECONDS: Final = 60.0
 """How long a command may take."""
 MAX_BYTES: Final = 1 << 24
-"""The most that is read of what it prints: a hundred thousand jobs, a line each."""
+"""The most that it may print: a hundred thousand jobs, a line each."""
+LOOK_SECONDS: Final = 0.1
+"""How often it is looked how much it has printed: that lies in memory."""
 
 
 async def ask(arguments: Sequence[str], standard_input: str = "", *, seconds: float = ANSWER_SECONDS) -> str:
-    """What a command prints; raises `LauncherError` if it is not installed, takes too long or fails, in its own words.
+    """What a command prints; raises `LauncherError` if it is not installed, exceeds its bounds or fails, in its own words.
 
     Its streams are files in memory and no pipes, so that only its own end is waited for, and not that of what it leaves behind.
     """
@@ -25,7 +27,7 @@ async def ask(arguments: Sequence[str], standard_input: str = "", *, seconds: fl
         process = await _started(arguments, given, printed, complained)
         try:
             async with asyncio.timeout(seconds):
-                await process.wait()
+                await _end(process, program, printed, complained)
         except TimeoutError as error:
             raise LauncherError(f"{program}: no answer within {seconds:.0f} s") from error
         finally:
@@ -49,6 +51,16 @@ async def _started(
     except OSError as error:
         what = "is not installed on this machine" if isinstance(error, FileNotFoundError) else error.strerror
         raise LauncherError(f"{arguments[0]}: {what}") from error
+
+
+async def _end(process: asyncio.subprocess.Process, program: str, *streams: IO[bytes]) -> None:
+    """Wait until it ends; raises `LauncherError` once it has printed too much."""
+    while process.returncode is None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_SECONDS):
+                await process.wait()
+        if any(os.fstat(each.fileno()).st_size > MAX_BYTES for each in streams):
+            raise LauncherError(f"{program}: prints more than {MAX_BYTES >> 20} MB")
 
 
 @contextlib.contextmanager
