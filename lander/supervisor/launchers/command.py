@@ -45,9 +45,12 @@ class CommandLauncher:
 
     async def alive(self) -> Mapping[str, Job]:
         """The jobs that `alive` prints."""
-        printed = await ask(filled(self._alive, {"prefix": self._prefix}))
+        printed = await self._printed()
         refused, self._refused = self._refused, {}
         return refused | dict(self._jobs(printed))
+
+    async def _printed(self) -> str:
+        return await ask(filled(self._alive, {"prefix": self._prefix}))
 
     def _jobs(self, printed: str) -> Iterator[tuple[str, Job]]:
         for line in printed.splitlines():
@@ -61,7 +64,7 @@ class CommandLauncher:
         try:
             await ask(filled(self._cancel, {"name": job}))
         except LauncherError:
-            found = (await self.alive()).get(job)
+            found = dict(self._jobs(await self._printed())).get(job)  # `alive` says only once what was refused
             if found is not None and found.state != "ended":
                 raise
 
