@@ -30,25 +30,31 @@ class LocalWorkers:
         self._started: dict[str, int] = {}
 
     async def launch(self, number: int, command: WorkerCommand) -> tuple[str, ...]:
-        """Start so many processes; returns their process ids."""
+        """Start so many processes, or fewer if there is no room for more; returns their process ids."""
         self._place.mkdir(mode=0o700, exist_ok=True)
-        return tuple(str(self._start(name, command)) for name in command.names(number))
+        ids: list[str] = []
+        for name in command.names(number):
+            try:
+                ids.append(str(self._start(name, command)))
+            except LauncherError:
+                if not ids:
+                    raise
+                break
+        return tuple(ids)
 
     def _start(self, name: str, command: WorkerCommand) -> int:
         reading, writing = os.pipe()
-        os.write(writing, f"{command.token}\n".encode())  # a pipe has room for it
-        os.close(writing)
-        log = os.open(self._log(name), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        files = [(os.POSIX_SPAWN_DUP2, each, descriptor) for each, descriptor in ((reading, 0), (log, 1), (log, 2))]
+        with os.fdopen(writing, "wb") as pipe:
+            pipe.write(f"{command.token}\n".encode())  # a pipe has room for it
         arguments = command.arguments(name)
         try:  # no process object is kept: whoever starts it may leave before it
-            self._started[name] = os.posix_spawnp(arguments[0], arguments, os.environ, file_actions=files, setsid=True)
+            with os.fdopen(reading, "rb") as token, open(self._log(name), "ab", opener=_private) as log:
+                streams = ((token, 0), (log, 1), (log, 2))
+                files = [(os.POSIX_SPAWN_DUP2, each.fileno(), descriptor) for each, descriptor in streams]
+                self._started[name] = os.posix_spawnp(arguments[0], arguments, os.environ, file_actions=files, setsid=True)
         except OSError as error:
-            self._log(name).unlink()
+            self._log(name).unlink(missing_ok=True)
             raise LauncherError(f"{arguments[0]}: {error.strerror}") from error
-        finally:
-            os.close(reading)
-            os.close(log)
         return self._started[name]
 
     async def alive(self) -> Mapping[str, Job]:
@@ -89,6 +95,10 @@ class LocalWorkers:
             os.waitpid(pid, os.WNOHANG)
         self._log(name).unlink(missing_ok=True)
         shutil.rmtree(self._place / name, ignore_errors=True)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def workers_below(place: Path, prefix: str) -> Iterator[tuple[str, int]]:
