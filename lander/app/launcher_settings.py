@@ -44,7 +44,8 @@ def _host(host: str) -> str:
     return host
 
 
-Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0, allow_inf_nan=False)]
+Slots = Annotated[int, Field(ge=1, le=100_000)]
 Words = tuple[str, ...]
 
 
@@ -54,7 +55,7 @@ class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     min_workers: int = Field(default=0, ge=0)
     max_workers: int = Field(default=MAX_WORKERS, ge=0, le=100_000)
-    slots: int | None = Field(default=None, ge=1)
+    slots: Slots | None = None
     walltime: Duration | None = None
     idle_seconds: Duration = IDLE_SECONDS
     poll_seconds: Duration = POLL_SECONDS
@@ -77,7 +78,7 @@ class Local(_Settings):
     """Workers on the supervisor's own machine."""
 
     engine: Literal["local"]
-    slots: int | None = Field(default=1, ge=1)
+    slots: Slots | None = 1
 
 
 class Ssh(_Settings):
