@@ -1955,6 +1955,20 @@ MUTANTS = (
         ("tests/unit/supervisor/core/test_scaling.py",),
     ),
     Mutant(
+        "an exclusive run whose job is over goes on elsewhere while its lease lasts",
+        "lander/supervisor/core/launchers.py",
+        ", heard=True)",
+        ")",
+        ("tests/unit/supervisor/core/test_scaling.py",),
+    ),
+    Mutant(
+        "an order that has just been carried out is dropped",
+        "lander/actors/host/beginnings.py",
+        "        self._under_way.pop(key, None)  # at once",
+        "        pass  # at once",
+        ("tests/unit/actors/host/test_leases.py::test_an_order_that_was_carried_out_just_now_cannot_be_dropped",),
+    ),
+    Mutant(
         "SSH takes any host key",
         "lander/supervisor/launchers/ssh.py",
         '"StrictHostKeyChecking": "yes"',
