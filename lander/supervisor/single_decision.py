@@ -64,7 +64,7 @@ def compact_alone(home: Path) -> tuple[int, int]:
 async def _decide(home: Path, command: Message) -> Command | None:
     async with _opened(home) as (store, state):
         now = time.time()
-        decision = decide(state, unserved(home, command), now, Timers(), leaving=True)  # so nothing is placed
+        decision = decide(state, unserved(home, command), now, Timers(), alone=True)
         batches = [batch_of(stream, event, at=microseconds(now)) for stream, event in decision.events]
         await _unless_full(home, store, store.append(*batches))
         journal.write(home, decision.events)

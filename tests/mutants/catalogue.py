@@ -1454,8 +1454,8 @@ MUTANTS = (
     Mutant(
         "a note sets training going",
         "lander/supervisor/single_decision.py",
-        "Timers(), leaving=True)",
-        "Timers(), leaving=False)",
+        "Timers(), alone=True)",
+        "Timers(), alone=False)",
         ("tests/unit/app/test_annotating.py",),
     ),
     Mutant(

@@ -53,11 +53,14 @@ from lander.supervisor.core.timers import Timers
 __all__ = ["Decision", "Drain", "HostGone", "HostSilent", "LimitReached", "Stalled", "Tick", "decide"]
 
 
-def decide(state: State, message: Message, now: float, timers: Timers, leaving: bool = False) -> Decision:
+def decide(
+    state: State, message: Message, now: float, timers: Timers, leaving: bool = False, *, alone: bool = False
+) -> Decision:
     """What follows from a message; the decision's events, effects and answer are the decision.
 
-    While the supervisor is `leaving`, from `Drain` on, nothing is placed: what is queued waits for the next one. A bad
-    request is answered with `Refused`; whatever is raised is a defect, and nothing is decided then.
+    While the supervisor is `leaving`, from `Drain` on, nothing is placed: what is queued waits for the next one. `Alone`, where
+    no supervisor serves, nothing is placed either, and no engine is asked. A bad request is answered with `Refused`; whatever
+    is raised is a defect, and nothing is decided then.
     """
     decision = Decision(state, now, timers)
     handler = _HANDLERS[type(message)]
@@ -67,7 +70,7 @@ def decide(state: State, message: Message, now: float, timers: Timers, leaving: 
         return Decision(state, now, timers, answer=c.Refused(error=error.code, detail=str(error)))
     if leaving or isinstance(message, Drain):
         scaling.give_all_back(decision)
-    else:
+    elif not alone:
         _place_runs(decision)
         scaling.order_workers(decision)
     _close_experiments(decision)

@@ -6,6 +6,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from lander.protocol import commands as c
 from lander.protocol import events as e
+from lander.supervisor.core.decide import decide
 from lander.supervisor.core.effects import AskEngine, CancelWorker, LaunchWorkers
 from lander.supervisor.core.launcher_standing import FIRST_DELAY, MAX_DELAY, MAX_FAILURES
 from lander.supervisor.core.launchers import MISSING_SECONDS, RESOLVE_SECONDS
@@ -19,6 +20,7 @@ from lander.supervisor.core.messages import (
     Tick,
 )
 from lander.supervisor.core.scaling import JOIN_SECONDS, TOKEN_SECONDS
+from lander.supervisor.core.timers import Timers
 from tests.support.decision_driver import DecisionDriver
 
 IDLE = 300.0
@@ -312,6 +314,17 @@ def test_an_order_that_waits_for_its_turn_at_a_slow_engine_has_not_failed():
     lab.tell(EngineAnswered("lab", {}, frozenset({order.batch})))
     assert lab.said("LaunchFailed") == []
     assert lab.launch(order) == list(lab.standing.jobs)
+
+
+def test_what_is_decided_where_no_supervisor_serves_is_nothing_to_engines():
+    """After a supervisor was killed, its launcher and its jobs are the next one's."""
+    lab = Lab()
+    lab.submit(seeds=(0,))
+    lab.launch()
+    note = c.AddNote(experiment="x", text="it was killed", operator="me@here")
+    decision = decide(lab.state, note, lab.now, Timers(), alone=True)
+    assert [event.kind for _, event in decision.events] == ["NoteAdded"]
+    assert decision.effects == []
 
 
 def test_a_log_in_which_the_joining_of_a_worker_cannot_be_read_opens():
