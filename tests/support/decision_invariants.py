@@ -127,8 +127,8 @@ def _same(host, key):
 
 def _class_of(state, run):
     """The class on which a run has trained, if it left a checkpoint, or on which its seed is kept."""
-    if run.checkpoints:
-        return run.bits
+    if run.continues_on:
+        return run.continues_on
     standing = state.experiments[run.experiment]
     return standing.kept_on.get(run.id.partition("/")[2].partition("/")[2], "")
 
@@ -181,16 +181,16 @@ def _class_without(state, run, host):
     for each in state.runs_of(run.experiment):
         if each.id.rpartition("/")[2] == seed:
             gone = each.attempt is None or each.attempt.host == host
-            stands.append((each.bits if each.checkpoints else "") if gone else each.attempt.bits)
-    if run.checkpoints:
-        return run.bits
+            stands.append(each.continues_on if gone else each.attempt.bits)
+    if run.continues_on:
+        return run.continues_on
     kept = state.experiments[run.experiment].kept_on.get(seed)
     return kept if kept in stands else next(filter(None, stands), "")
 
 
 def nothing_goes_on_elsewhere_in_silence(log, decision, experiments):
     """Worked out from the log before a decision: a run that goes on from a checkpoint does so on the class of its last
-    attempt that trained; or its experiment says otherwise, and then it is told so, and warned of if the experiment wants that.
+    attempt that trained, or begins on that of the checkpoint from which it is forked; or its experiment says otherwise, and then it is told so, and warned of if the experiment wants that.
     """
     for effect in decision.effects:
         if not isinstance(effect, StartAttempt):
@@ -205,7 +205,9 @@ def nothing_goes_on_elsewhere_in_silence(log, decision, experiments):
             elif stream == effect.run and isinstance(event, e.WarningRaised) and "other bits" in event.message:
                 warned = len(placed)
         now = placed[effect.epoch]
-        known = trained is not None and effect.order.checkpoints and trained.epoch < effect.epoch
+        if not effect.order.checkpoints:
+            trained = _of_origin(said, experiments[effect.run.partition("/")[0]].experiment, effect.run)
+        known = trained is not None and (effect.order.origin or (effect.order.checkpoints and trained.epoch < effect.epoch))
         moved = bool(known and now.bits != trained.bits and not (trained.bits == "" and now.host == trained.host))
         moved = moved or bool(known and now.bits == trained.bits == "" and now.host != trained.host)
         assert effect.order.other_bits == moved
@@ -233,3 +235,21 @@ def experiments_end_with_their_runs(state):
     """An experiment is under way as long as one of its runs is, and no longer."""
     for name, standing in state.experiments.items():
         assert standing.under_way == any(not run.over for run in state.runs_of(name))
+
+
+def _of_origin(said, experiment, run):
+    """The attempt that trained the step before the checkpoint from which a run is forked, when it was; None for any other run."""
+    if experiment.origin is None:
+        return None
+    branch = experiment.origin.branch(int(run.rpartition("/")[2]))
+    placed, began = {}, {}
+    for stream, producer, event in said:
+        if stream == run:
+            break
+        if stream == experiment.origin.run(branch.seed) and isinstance(event, e.AttemptStarted):
+            placed[event.epoch] = event
+        elif stream == experiment.origin.run(branch.seed) and isinstance(event, e.TrainingStarted):
+            if producer == max(placed) and producer > max(began, default=0):
+                began[producer] = event.from_step
+    reached = [epoch for epoch, step in began.items() if step < branch.step]
+    return placed[reached[-1]] if reached else None

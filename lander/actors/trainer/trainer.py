@@ -231,10 +231,9 @@ class TrainingSession:
         origin = self._order.origin
         forked = origin is not None and checkpoint.sha256 == origin.sha256
         new_episodes = forked and self._order.new_episodes
-        other_bits = self._order.other_bits and not forked
         self._delivery.fetch(checkpoint.files)
         state = checkpoints.load(checkpoint)
-        return Continuation(state, checkpoint.finished, forked=forked, new_episodes=new_episodes, other_bits=other_bits)
+        return Continuation(state, checkpoint.finished, forked, new_episodes, self._order.other_bits)
 
     def _announce(self, step: int, episodes: int, how: Resume) -> None:
         """Report the start of training; called at the first boundary, after the restore."""

@@ -21,6 +21,10 @@ _RUNS: Final = (
     "SELECT run, state, attempt, trained, EXISTS (SELECT 1 FROM checkpoints c WHERE c.run = p.id)"
     " FROM progress p WHERE experiment = ? ORDER BY id"
 )
+_CHECKPOINT_EPOCH: Final = (
+    "SELECT e.producer FROM progress p JOIN checkpoints c ON c.run = p.id JOIN events e ON e.position = c.position"
+    " WHERE p.run = ? AND c.step = ?"
+)
 
 
 class _Standing(NamedTuple):
@@ -42,7 +46,7 @@ def waiting(reader: Reader, experiment: str) -> dict[str, str]:
     if not any(state == "queued" for _, state, *_ in rows):
         return {}
     wanted, there = reader.experiment(experiment), [host for host in hosts(reader) if host.state == "online" and host.cpus]
-    standings = dict(_standings(rows, attempts(reader, experiment)))
+    standings = _origins(reader, wanted, [run for run, *_ in rows]) | dict(_standings(rows, attempts(reader, experiment)))
     found = {}
     for run, state, *_ in rows:
         if state == "queued" and (words := _words(wanted, RunKey.parse(run), standings, there)):
@@ -61,6 +65,21 @@ def _standings(rows: Sequence[Sequence[Any]], places: Mapping[tuple[str, int], R
         epoch = attempt if state in LIVE else trained if goes_on else 0
         if (run, epoch) in places:
             yield run, _Standing(run, places[run, epoch], state in LIVE)
+
+
+def _origins(reader: Reader, wanted: Experiment, runs: Sequence[str]) -> dict[str, _Standing]:
+    """Of each run that is forked, the attempt that left the checkpoint from which it begins."""
+    origin = wanted.origin
+    if origin is None:
+        return {}
+    places, found = attempts(reader, origin.experiment), {}
+    for run in runs:
+        branch = origin.branch(RunKey.parse(run).seed)
+        forked = origin.run(branch.seed)
+        row = reader.connection.execute(_CHECKPOINT_EPOCH, (forked, branch.step)).fetchone()
+        if row is not None and (forked, row[0]) in places:
+            found[run] = _Standing(forked, places[forked, row[0]], trains=False)
+    return found
 
 
 def _words(wanted: Experiment, run: RunKey, standings: Mapping[str, _Standing], there: Sequence[Host]) -> str:

@@ -12,7 +12,10 @@ from lander.supervisor.core.standing import ExperimentStanding, RunStanding
 
 
 def runs_of(experiment: Experiment, execution: e.Execution, known: Mapping[str, RunStanding]) -> list[RunStanding]:
-    """An experiment's runs in the order in which they start: known runs keep their standing, others are new."""
+    """An experiment's runs in the order in which they start: known runs keep their standing, others are new.
+
+    Those that are forked from a known run begin on the class of bits of its checkpoint.
+    """
     forked = partial(e.CheckpointCommitted.forked, experiment)
     arm = cache(lambda name, task: experiment.configuration(RunKey(experiment.experiment_id, name, 0, task)))
     needs = cache(lambda name, task: needs_of(experiment.code, arm(name, task), experiment.evaluation_environment))
@@ -26,11 +29,19 @@ def runs_of(experiment: Experiment, execution: e.Execution, known: Mapping[str, 
             key.seed,
             place,
             forked(key.seed),
+            _origin_bits(experiment, key.seed, known),
             experiment.code,
             needs(key.arm, key.task),
         )
         for place, key in enumerate(_turns(experiment, execution))
     ]
+
+
+def _origin_bits(experiment: Experiment, seed: int, known: Mapping[str, RunStanding]) -> str:
+    """The key of the class of bits of the checkpoint at which the runs with this seed begin, if that is known."""
+    origin = experiment.origin
+    forked = known.get(origin.run(seed)) if origin is not None else None
+    return "" if origin is None or forked is None else forked.bits_at(origin.branch(seed).step)
 
 
 def needs_of(code: Code | None, arm: Arm, common: EvaluationEnvironment | None) -> str:

@@ -22,7 +22,7 @@ from lander.supervisor.core import host_fold, launcher_fold
 from lander.supervisor.core.annotations import Annotating
 from lander.supervisor.core.experiment_runs import needs_of, runs_of, standing_of
 from lander.supervisor.core.needs import class_key
-from lander.supervisor.core.pairs import run_moved
+from lander.supervisor.core.pairs import classes_after, run_moved
 from lander.supervisor.core.standing import Attempt, Failure, RunStanding
 from lander.supervisor.core.state import State
 
@@ -71,7 +71,7 @@ def _change_run(state: State, name: str, **changes: Any) -> State:
 
 
 def _submitted(state: State, recorded: e.Recorded, event: e.ExperimentSubmitted) -> State:
-    runs = runs_of(event.experiment, event.execution, {})
+    runs = runs_of(event.experiment, event.execution, state.runs)
     standing = standing_of(event.experiment, event.execution, runs, {})
     return replace(
         state,
@@ -212,7 +212,8 @@ def _training_started(state: State, recorded: e.Recorded, event: e.TrainingStart
     if recorded.producer > run.trained:
         checkpoints = tuple(each for each in run.checkpoints if still_counts(each.step, event.from_step))
         bits = run.placed_on if recorded.producer == run.epoch else run.bits
-        state = _change_run(state, run.id, trained=recorded.producer, checkpoints=checkpoints, bits=bits)
+        trained_on = classes_after(run.trained_on, event.from_step, bits)
+        state = _change_run(state, run.id, trained=recorded.producer, checkpoints=checkpoints, trained_on=trained_on)
     return _run_moved(state, recorded, event) if _is_current(state, recorded) else state
 
 

@@ -27,6 +27,12 @@ def run_moved(
     return standing
 
 
+def classes_after(before: tuple[tuple[int, str], ...], from_step: int, bits: str) -> tuple[tuple[int, str], ...]:
+    """The classes of bits of a run, by the step from which on it trained on each, after it went on at a step on this one."""
+    kept = tuple(each for each in before if each[0] < from_step)
+    return kept if not bits or (kept and kept[-1][1] == bits) else (*kept, (from_step, bits))
+
+
 def bits_after_loss(standing: ExperimentStanding, runs: Mapping[str, RunStanding], run: RunStanding, host: str) -> str:
     """The key of the class that a run is to go on on once a host, and with it every attempt there, is given up."""
     left = (

@@ -61,6 +61,8 @@ class RunStanding:
     place: int
     origin: e.CheckpointCommitted | None = None
     """The checkpoint of another run from which this one was forked; None if it starts at timestep 0."""
+    origin_bits: str = ""
+    """The key of the class of bits with which that checkpoint was computed; empty if there is none, or that is not known."""
     code: Code | None = None
     """What it trains on, from its first attempt to its last; None if that was not captured."""
     needs: str = ""
@@ -71,8 +73,8 @@ class RunStanding:
     """Epoch of the last attempt whose training started: only its checkpoints are added to `checkpoints`."""
     placed_on: str = ""
     """The key of the class of bits on which its last attempt was placed."""
-    bits: str = ""
-    """The key of the class of bits on which it has trained last."""
+    trained_on: tuple[tuple[int, str], ...] = ()
+    """The steps from which on it trained on another class of bits than before, each with the key of that class."""
     other_code: int = 0
     """Epoch of the last attempt that trained on other code: a checkpoint of it is not continued from."""
     checkpoints: tuple[e.CheckpointCommitted, ...] = ()
@@ -99,9 +101,18 @@ class RunStanding:
         return self.id.removeprefix(f"{self.experiment}/{self.arm.name}/")
 
     @property
+    def bits(self) -> str:
+        """The key of the class of bits on which it has trained last; empty if it has not."""
+        return self.trained_on[-1][1] if self.trained_on else ""
+
+    def bits_at(self, step: int) -> str:
+        """The key of the class of bits with which its checkpoint at this step was computed; empty if that is not known."""
+        return next((bits for since, bits in reversed(self.trained_on) if since < step), self.origin_bits)
+
+    @property
     def continues_on(self) -> str:
-        """The key of the class of bits on which it has to go on to stay exact; empty if it begins anew."""
-        return self.bits if self.checkpoints else ""
+        """The key of the class of bits on which it has to go on to stay exact; empty if it begins anew at step 0."""
+        return self.bits if self.checkpoints else self.origin_bits
 
     @property
     def stands_on(self) -> str:

@@ -8,7 +8,7 @@ from lander.store.log.reader import Reader
 from lander.store.projections.status import status
 from lander.store.records.run_places import seeds_apart
 from lander.store.records.waiting import waiting
-from tests.support.histories import checkpoint
+from tests.support.histories import checkpoint, origin
 from tests.support.written_homes import OTHER, RUN, queued_experiment, write_log
 
 CLASS, ANOTHER = "a" * 12, "b" * 12
@@ -20,10 +20,10 @@ def joined(name, bits=CLASS, cpus=1, **offer):
     return batch_of(e.host_stream(name), e.HostJoined(pid=1, **offer))
 
 
-def trained(run=RUN, host="far", bits=CLASS, epoch=1, *, over=True, step=10):
+def trained(run=RUN, host="far", bits=CLASS, epoch=1, *, over=True, step=10, from_step=0):
     """An attempt that trained and left a checkpoint."""
     yield batch_of(run, e.AttemptStarted(epoch=epoch, host=host, cpu=0, bits=bits))
-    began = e.TrainingStarted(epoch=epoch, pid=1, n_envs=1, device="cpu")
+    began = e.TrainingStarted(epoch=epoch, pid=1, n_envs=1, device="cpu", from_step=from_step)
     yield batch_of(run, began, *([checkpoint(step)] if step else []), producer=epoch)
     if over:
         yield batch_of(run, e.AttemptEnded(epoch=epoch, cause="preempted"), e.RunQueued())
@@ -48,6 +48,17 @@ def test_a_run_waits_for_its_class_and_the_other_of_its_seed_with_it(tmp_path):
     assert [run["why"] for run in shown["runs"]] == [f"{AS_FAR} it has trained", f"{AS_FAR} {RUN} has trained"]
     write_log(tmp_path, joined("even"))
     assert told(tmp_path) == {}
+
+
+def test_a_fork_waits_for_the_class_of_the_checkpoint_from_which_it_begins(tmp_path):
+    queued_experiment(tmp_path)
+    more = (joined("odd", ANOTHER), *trained(epoch=2, host="odd", bits=ANOTHER, from_step=10, step=20), gone("odd"))
+    write_log(tmp_path, joined("local", "c" * 12, 2), joined("far"), *trained(), *more, gone("far"))
+    for name, step, host in (("early", 10, "far"), ("late", 20, "odd")):
+        queued_experiment(tmp_path, name=name, origin=origin({0: checkpoint(step)}))
+        with Reader(tmp_path) as reader:
+            said = f"a host that computes the same bits as {host}, where {RUN} has trained"
+            assert waiting(reader, name) == dict.fromkeys((f"{name}/baseline/0", f"{name}/v/0"), said)
 
 
 def test_if_all_slots_of_its_class_are_taken_it_waits_for_one_of_them(tmp_path):

@@ -7,7 +7,7 @@ from lander.protocol import events as e
 from lander.supervisor.core.decide import HostGone, HostSilent, Tick
 from lander.supervisor.core.silence import LOST_SECONDS
 from tests.support.decision_driver import SIGNALLED, DecisionDriver
-from tests.support.histories import HOST
+from tests.support.histories import HOST, checkpoint, origin
 
 A, B = "x/baseline/0", "x/v/0"
 OTHER = "b" * 12
@@ -194,3 +194,54 @@ def test_what_a_host_says_of_its_bits_is_recorded_with_it_and_with_each_attempt(
     driver.join(cpus=1, trainers=[(A, 1)], bits=OTHER, labels=("big",))
     assert [event.labels for event in driver.said("HostJoined")] == [("big",)]
     driver.exit(A, **SIGNALLED)
+
+
+# --- forks ------------------------------------------------------------------------------------------------------------
+
+FORK = "fork/baseline/0"
+
+
+def forked(**form):
+    """A fork of the baseline at a checkpoint of the local host; that host is gone, and one with other bits is there."""
+    driver = cut_off()
+    driver.stop("x")
+    driver.join(host="odd", bits=OTHER, cpus=4)
+    driver.submit(name="fork", origin=origin({0: checkpoint(10)}), **form)
+    return driver
+
+
+def test_a_fork_begins_on_the_class_of_its_origin_and_waits_for_it_beside_free_slots():
+    driver = forked()
+    assert driver.hosts_of() == {}
+    driver.join(host="even", cpus=2)
+    assert driver.hosts_of() == {"baseline/0": "even", "v/0": "even"}
+    assert not any(order.other_bits for order in orders(driver).values())
+
+
+def test_a_fork_that_may_begins_on_other_hardware_and_is_marked_and_with_warn_warned_of():
+    for rule, warned in (("warn", {FORK, "fork/v/0"}), ("allow", set())):
+        driver = forked(other_hardware=rule)
+        assert driver.hosts_of() == {"baseline/0": "odd", "v/0": "odd"}
+        assert all(order.other_bits for order in orders(driver).values())
+        assert warnings(driver).keys() == warned
+        driver.train(FORK, from_step=10)
+        driver.checkpoint(FORK, 20)
+        driver.tell(HostGone("odd", "?"))
+        driver.now += 100.0
+        driver.join(host="odd", bits=OTHER, cpus=1, pid=2)
+        assert not orders(driver)[FORK].other_bits, "it went on there before"
+
+
+def test_a_fork_is_bound_by_the_class_that_computed_its_checkpoint_and_not_by_where_its_origin_went_later():
+    driver = cut_off(step=10, other_hardware="allow")
+    driver.join(host="odd", bits=OTHER, cpus=1)
+    driver.train(A, from_step=10)
+    driver.checkpoint(A, 20)
+    driver.stop("x")
+    driver.exit(A, cause="stopped")
+    driver.submit(name="early", origin=origin({0: checkpoint(10)}))
+    assert driver.hosts_of() == {}
+    driver.submit(name="late", origin=origin({0: checkpoint(20)}))
+    assert driver.hosts_of() == {"baseline/0": "odd"}
+    driver.submit(name="again", origin=origin({0: checkpoint(20)}, of=("late", "baseline")), max_workers=1)
+    assert driver.run("again/baseline/0").continues_on == OTHER, "of a fork that has not trained, the class is its origin's"
