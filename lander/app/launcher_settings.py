@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from lander.app.durations import seconds_in
 from lander.protocol.errors import ConfigurationError
-from lander.protocol.experiment import Identifier
+from lander.protocol.experiment import Identifier, Labels
 from lander.protocol.text import named
 from lander.supervisor.launchers import placeholders
 
@@ -59,6 +59,7 @@ class _Settings(BaseModel):
     walltime: Duration | None = None
     idle_seconds: Duration = IDLE_SECONDS
     poll_seconds: Duration = POLL_SECONDS
+    labels: Labels = ()
 
     @property
     def options(self) -> dict[str, Words]:

@@ -97,6 +97,7 @@ def _command(name: str, settings: LauncherSettings, prefix: str) -> ConfigureLau
         walltime=settings.walltime,
         idle_seconds=settings.idle_seconds,
         poll_seconds=settings.poll_seconds,
+        labels=settings.labels,
         operator=client.operator(),
     )
 

@@ -188,6 +188,7 @@ class ConfigureLauncher(Message):
     walltime: Seconds | None = None
     idle_seconds: Seconds
     poll_seconds: Seconds
+    labels: Labels = ()
     operator: ShortText
 
 

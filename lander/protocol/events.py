@@ -728,9 +728,9 @@ class TokenRevoked(Message):
 class LauncherConfigured(Message):
     """An engine may have up to `max_workers` workers from now on, and has at least `min_workers`.
 
-    `options` is what the engine is told, `prefix` what the names of all its jobs begin with. Each worker offers `slots` cores,
-    or all that its job was given, and its job ends after `walltime` seconds. Without a run for `idle_seconds` it is given back.
-    The engine is asked for its jobs every `poll_seconds`. Whatever failed before is forgiven.
+    `options` is what the engine is told, `prefix` what the names of all its jobs begin with. Each worker has these `labels`
+    and offers `slots` cores, or all that its job was given, and its job ends after `walltime` seconds. Without a run for
+    `idle_seconds` it is given back. The engine is asked for its jobs every `poll_seconds`. Whatever failed before is forgiven.
     """
 
     kind: ClassVar[str] = "LauncherConfigured"
@@ -743,6 +743,7 @@ class LauncherConfigured(Message):
     walltime: Seconds | None = None
     idle_seconds: Seconds
     poll_seconds: Seconds
+    labels: Labels = ()
     operator: ShortText
 
 
@@ -805,11 +806,15 @@ class WorkerJobEnded(Message):
 
 
 class EngineReported(Message):
-    """So many jobs wait in the engine; `detail` is what it says of the first, or why it does not answer, in its own words."""
+    """So many jobs wait in the engine; `detail` is what it says of the first, or why it does not answer, in its own words.
+
+    `most` is how many workers it can have at once; None if it knows no bound.
+    """
 
     kind: ClassVar[str] = "EngineReported"
     waiting: Count
     detail: Text = ""
+    most: Count | None = None
 
 
 # ---------------------------------------------------------------------------------------------------- the log itself

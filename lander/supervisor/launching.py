@@ -90,20 +90,27 @@ class Launching:
         task.add_done_callback(self._tasks.discard)
 
     def _engine(self, standing: LauncherStanding) -> _Engine:
-        """The engine of a launcher, made anew when it was told something else."""
+        """The engine of a launcher, made anew when it was configured again, so that nothing is held against it."""
         before = self._engines.get(standing.name)
-        if before is not None and (before.standing.spec.engine, before.standing.spec.options) == (
-            standing.spec.engine,
-            standing.spec.options,
-        ):
+        if before is not None and before.standing.spec is standing.spec:
             before.standing = standing
             return before
         spec = standing.spec
         made = _Engine(standing, engines.launcher(spec.engine, spec.prefix, spec.options, self._home))
         if before is not None:
             made.turn, made.unmade = before.turn, before.unmade
+            self._let_go(before)
         self._engines[standing.name] = made
         return made
+
+    def _let_go(self, engine: _Engine) -> None:
+        async def close() -> None:
+            async with engine.turn:
+                await engine.launcher.close()
+
+        task = asyncio.create_task(close())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _call(self, engine: _Engine, effect: EngineEffect) -> None:
         """Make a call when it is its turn, and tell its outcome before the next one begins."""
@@ -135,7 +142,7 @@ class Launching:
             case AskEngine(launcher=name):
                 found = await launcher.alive()
                 jobs = {job: SeenJob(each.id, each.state, each.detail) for job, each in found.items()}
-                return EngineAnswered(name, jobs, frozenset(engine.unmade))
+                return EngineAnswered(name, jobs, *launcher.room(), unmade=frozenset(engine.unmade))
 
     async def close(self) -> None:
         """Make no more calls, and let go of the engines; their jobs go on."""

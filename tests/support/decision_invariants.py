@@ -190,7 +190,8 @@ def _class_without(state, run, host):
 
 def nothing_goes_on_elsewhere_in_silence(log, decision, experiments):
     """Worked out from the log before a decision: a run that goes on from a checkpoint does so on the class of its last
-    attempt that trained, or begins on that of the checkpoint from which it is forked; or its experiment says otherwise, and then it is told so, and warned of if the experiment wants that.
+    attempt that trained, and one that is forked begins on that of its checkpoint; or its experiment says otherwise, and then
+    it is told so, and warned of if the experiment wants that.
     """
     for effect in decision.effects:
         if not isinstance(effect, StartAttempt):
@@ -238,7 +239,7 @@ def experiments_end_with_their_runs(state):
 
 
 def _of_origin(said, experiment, run):
-    """The attempt that trained the step before the checkpoint from which a run is forked, when it was; None for any other run."""
+    """The attempt that had trained the step before the checkpoint from which a run is forked; None for any other run."""
     if experiment.origin is None:
         return None
     branch = experiment.origin.branch(int(run.rpartition("/")[2]))
@@ -248,8 +249,7 @@ def _of_origin(said, experiment, run):
             break
         if stream == experiment.origin.run(branch.seed) and isinstance(event, e.AttemptStarted):
             placed[event.epoch] = event
-        elif stream == experiment.origin.run(branch.seed) and isinstance(event, e.TrainingStarted):
-            if producer == max(placed) and producer > max(began, default=0):
-                began[producer] = event.from_step
+        elif stream == experiment.origin.run(branch.seed) and isinstance(event, e.TrainingStarted) and producer == max(placed):
+            began.setdefault(producer, event.from_step)
     reached = [epoch for epoch, step in began.items() if step < branch.step]
     return placed[reached[-1]] if reached else None

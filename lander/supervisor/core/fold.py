@@ -214,6 +214,8 @@ def _training_started(state: State, recorded: e.Recorded, event: e.TrainingStart
         bits = run.placed_on if recorded.producer == run.epoch else run.bits
         trained_on = classes_after(run.trained_on, event.from_step, bits)
         state = _change_run(state, run.id, trained=recorded.producer, checkpoints=checkpoints, trained_on=trained_on)
+    if (attempt := state.attempt(run.id, recorded.producer)) is not None:
+        state = launcher_fold.fits(state, attempt.host, run.needs)
     return _run_moved(state, recorded, event) if _is_current(state, recorded) else state
 
 
@@ -263,6 +265,11 @@ def seconds(at: int) -> float:
 
 _Handler = Callable[[State, e.Recorded, Any], State]
 
+
+def _one_after_the_other(first: _Handler, then: _Handler) -> _Handler:
+    return lambda state, recorded, event: then(first(state, recorded, event), recorded, event)
+
+
 _HANDLERS: Final[Mapping[type[e.Event | e.Unreadable], _Handler]] = {
     e.Unreadable: _unreadable,
     e.ExperimentSubmitted: _submitted,
@@ -293,4 +300,5 @@ _HANDLERS: Final[Mapping[type[e.Event | e.Unreadable], _Handler]] = {
     e.TrainingEnded: _training_ended,
     **host_fold.HANDLERS,
     **launcher_fold.HANDLERS,
+    **{kind: _one_after_the_other(host_fold.HANDLERS[kind], then) for kind, then in launcher_fold.OF_HOSTS.items()},
 }

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from lander.protocol import events as e
 from lander.supervisor.core.host_fold import forget_host, reoffer_local
-from lander.supervisor.core.launcher_standing import JobStanding, LauncherStanding
+from lander.supervisor.core.launcher_standing import MAX_FAILURES, JobStanding, LauncherStanding
 from lander.supervisor.core.state import State
 
 _LAUNCHER: Final = e.launcher_stream("")
@@ -14,14 +14,45 @@ _LAUNCHER: Final = e.launcher_stream("")
 
 def trained(state: State, host: str) -> State:
     """After an attempt was placed on a host: the launcher of its worker is of use, and it is known what a worker offers."""
-    for standing in state.launchers.values():
-        if host in standing.jobs:
-            job = replace(standing.jobs[host], trained=True)
-            standing = replace(standing, jobs={**standing.jobs, host: job}, failures=0)
-            if (joined := state.hosts.get(host)) is not None:  # else forgotten, since an event of it could not be read
-                standing = replace(standing, slots=len(joined.cpus), gpus=len(joined.gpus))
-            return _put(state, standing)
-    return state
+    standing = _of_worker(state, host)
+    if standing is None:
+        return state
+    standing = replace(_with_job(standing, host, trained=True), failures=0)
+    joined = state.hosts.get(host)  # None if an event of it could not be read
+    return _put(state, standing if joined is None else replace(standing, slots=len(joined.cpus)))
+
+
+def fits(state: State, host: str, needs: str) -> State:
+    """After training has started on a host: workers of its launcher have what a run with these needs of code must have."""
+    standing = _of_worker(state, host)
+    if standing is None or needs not in standing.lacking:
+        return state
+    lacking = {other: number for other, number in standing.lacking.items() if other != needs}
+    return _put(state, replace(standing, lacking=lacking))
+
+
+def _of_worker(state: State, host: str) -> LauncherStanding | None:
+    """The launcher that has started the worker on this host."""
+    return next((standing for standing in state.launchers.values() if host in standing.jobs), None)
+
+
+def _with_job(standing: LauncherStanding, job: str, **changes: Any) -> LauncherStanding:
+    return replace(standing, jobs={**standing.jobs, job: replace(standing.jobs[job], **changes)})
+
+
+def _worker_joined(state: State, standing: LauncherStanding, recorded: e.Recorded, event: e.HostJoined) -> State:
+    host = recorded.stream.partition(":")[2]
+    if standing.jobs[host].joined:
+        return state
+    standing = _with_job(standing, host, joined=True)
+    with_gpu, classes = standing.with_gpu or bool(event.gpus), standing.classes | {event.bits}
+    return _put(state, replace(standing, joined=standing.joined + 1, with_gpu=with_gpu, classes=classes))
+
+
+def _worker_unfit(state: State, standing: LauncherStanding, recorded: e.Recorded, event: e.HostUnfit) -> State:
+    if event.lack == "disk":
+        return state
+    return _put(state, replace(standing, lacking={**standing.lacking, event.needs: standing.lacking.get(event.needs, 0) + 1}))
 
 
 def forget(state: State, stream: str) -> State | None:
@@ -34,7 +65,8 @@ def forget(state: State, stream: str) -> State | None:
 def _configured(state: State, recorded: e.Recorded, event: e.LauncherConfigured) -> State:
     name = recorded.stream.removeprefix(_LAUNCHER)
     before = state.launchers.get(name) or LauncherStanding(name, event)
-    return _put(state, replace(before, spec=event, failures=0, slots=None, gpus=None, detail="", given_up=False, retired=False))
+    fresh = LauncherStanding(name, event, before.batches, before.jobs, before.token)
+    return _put(state, replace(fresh, failed=before.failed, failed_at=before.failed_at, waiting=before.waiting))
 
 
 def _retired(state: State, standing: LauncherStanding, recorded: e.Recorded, event: e.LauncherRetired) -> State:
@@ -65,8 +97,7 @@ def _given_up(state: State, standing: LauncherStanding, recorded: e.Recorded, ev
 def _given_back(state: State, standing: LauncherStanding, recorded: e.Recorded, event: e.WorkerGivenBack) -> State:
     if event.job not in standing.jobs:
         return state
-    job = replace(standing.jobs[event.job], given_back=True, failed=event.failed)
-    return _put(state, replace(standing, jobs={**standing.jobs, job.name: job}))
+    return _put(state, _with_job(standing, event.job, given_back=True, failed=event.failed))
 
 
 def _ended(state: State, standing: LauncherStanding, recorded: e.Recorded, event: e.WorkerJobEnded) -> State:
@@ -77,12 +108,14 @@ def _ended(state: State, standing: LauncherStanding, recorded: e.Recorded, event
 
 
 def _reported(state: State, standing: LauncherStanding, recorded: e.Recorded, event: e.EngineReported) -> State:
-    return _put(state, replace(standing, waiting=event.waiting, detail=event.detail))
+    return _put(state, replace(standing, waiting=event.waiting, detail=event.detail, most=event.most))
 
 
 def _failed(standing: LauncherStanding, recorded: e.Recorded, detail: str) -> LauncherStanding:
-    failures, failed = standing.failures + 1, standing.failed + 1
-    return replace(standing, detail=detail, failures=failures, failed=failed, failed_at=recorded.at / 1_000_000)
+    """While a worker trains, or has, an engine works: what fails then is a place of it, and does not give the others up."""
+    works = any(job.trained and not job.given_back for job in standing.jobs.values())
+    failures = min(standing.failures + 1, MAX_FAILURES - 1) if works else standing.failures + 1
+    return replace(standing, detail=detail, failures=failures, failed=standing.failed + 1, failed_at=recorded.at / 1_000_000)
 
 
 def _put(state: State, standing: LauncherStanding) -> State:
@@ -108,6 +141,24 @@ def _of_known(
 
     return handle
 
+
+def _of_workers(
+    handler: Callable[[State, LauncherStanding, e.Recorded, Any], State],
+) -> Callable[[State, e.Recorded, Any], State]:
+    """A handler of events of hosts, for those that a launcher has started."""
+
+    def handle(state: State, recorded: e.Recorded, event: Any) -> State:
+        standing = _of_worker(state, recorded.stream.partition(":")[2])
+        return state if standing is None else handler(state, standing, recorded, event)
+
+    return handle
+
+
+OF_HOSTS: Final[Mapping[type[e.Event | e.Unreadable], Callable[[State, e.Recorded, Any], State]]] = {
+    e.HostJoined: _of_workers(_worker_joined),
+    e.HostUnfit: _of_workers(_worker_unfit),
+}
+"""What events of hosts mean for launchers besides what they mean for the hosts."""
 
 HANDLERS: Final[Mapping[type[e.Event | e.Unreadable], Callable[[State, e.Recorded, Any], State]]] = {
     e.LauncherConfigured: _configured,

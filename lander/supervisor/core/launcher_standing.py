@@ -21,6 +21,7 @@ class JobStanding:
     batch: str
     id: str = ""
     """What the engine calls it; empty until it is known that the engine has taken the order."""
+    joined: bool = False
     trained: bool = False
     """Some run has trained there."""
     given_back: bool = False
@@ -39,14 +40,23 @@ class LauncherStanding:
     jobs: Mapping[str, JobStanding] = field(default_factory=dict)
     token: str = ""
     failures: int = 0
-    """Failures since it was last of use."""
+    """Failures since it was last of use; while one of its workers is, too few to give it up."""
     failed: int = 0
     """All its failures."""
     failed_at: float = 0.0
     """When the last of them was, by the wall clock (seconds since 1970)."""
     slots: int | None = None
-    """The cores that its last worker that trained offered, None before that; `gpus` likewise."""
-    gpus: int | None = None
+    """The cores that its last worker that trained offered, None before that."""
+    joined: int = 0
+    """How many of its workers have joined since it was configured."""
+    with_gpu: bool = False
+    """Whether one of them had a GPU."""
+    classes: frozenset[str] = frozenset()
+    """Their classes of bits."""
+    lacking: Mapping[str, int] = field(default_factory=dict)
+    """How many of them lacked what runs with these needs of code must have, since one had it."""
+    most: int | None = None
+    """How many workers its engine can have at once, as it said last; None if it knows no bound."""
     waiting: int = 0
     detail: str = ""
     """What the engine last said."""
@@ -68,6 +78,16 @@ class LauncherStanding:
     def active(self) -> int:
         """The number of jobs that are to stay."""
         return sum(not job.given_back for job in self.jobs.values())
+
+    @property
+    def most_workers(self) -> int:
+        """How many jobs it may have at once."""
+        return self.spec.max_workers if self.most is None else min(self.spec.max_workers, self.most)
+
+    @property
+    def bounded(self) -> bool:
+        """Its engine can have fewer than it may."""
+        return self.most_workers < self.spec.max_workers
 
     @property
     def worker_slots(self) -> int:

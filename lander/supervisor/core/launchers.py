@@ -28,7 +28,7 @@ def configure_launcher(decision: Decision, message: c.ConfigureLauncher) -> None
     spec = e.LauncherConfigured(**message.model_dump(exclude={"launcher"}))
     before = decision.state.launchers.get(message.launcher)
     decision.answer = c.Accepted(subject=message.launcher, detail="starts workers")
-    if before is None or before.spec != spec or before.failures or before.retired:
+    if before is None or before.spec != spec or before.retired or before.failures or before.lacking or before.bounded:
         decision.say(e.launcher_stream(message.launcher), spec)
 
 
@@ -56,12 +56,12 @@ def engine_silent(decision: Decision, message: EngineSilent) -> None:
     """Record why an engine does not answer, if that is new."""
     standing = decision.state.launchers.get(message.launcher)
     if standing is not None:
-        _report(decision, standing, standing.waiting, message.detail)
+        _report(decision, standing, e.EngineReported(waiting=standing.waiting, detail=message.detail, most=standing.most))
 
 
-def _report(decision: Decision, standing: LauncherStanding, waiting: int, detail: str) -> None:
-    if (waiting, detail) != (standing.waiting, standing.detail):
-        decision.say(e.launcher_stream(standing.name), e.EngineReported(waiting=waiting, detail=detail))
+def _report(decision: Decision, standing: LauncherStanding, report: e.EngineReported) -> None:
+    if (report.waiting, report.detail, report.most) != (standing.waiting, standing.detail, standing.most):
+        decision.say(e.launcher_stream(standing.name), report)
 
 
 def engine_answered(decision: Decision, message: EngineAnswered) -> None:
@@ -79,7 +79,8 @@ def engine_answered(decision: Decision, message: EngineAnswered) -> None:
     if (after := decision.state.launchers.get(standing.name)) is not None:
         waiting = [seen.detail for name, seen in message.jobs.items() if name in after.jobs and seen.state == "waiting"]
         failed = after.detail if after.failures and not waiting else ""  # what the last failure was stays said
-        _report(decision, after, len(waiting), waiting[0] if waiting else failed)
+        detail = waiting[0] if waiting else message.detail or failed
+        _report(decision, after, e.EngineReported(waiting=len(waiting), detail=detail, most=message.most))
 
 
 def _resolve(decision: Decision, standing: LauncherStanding, batch: str, jobs: Mapping[str, SeenJob]) -> None:

@@ -97,10 +97,15 @@ class LaunchRefused:
 
 @dataclass(frozen=True)
 class EngineAnswered:
-    """Every job of a launcher that its engine knows, by name; the orders of `unmade` were not made when it answered."""
+    """Every job of a launcher that its engine knows, by name; how many it can have at once, if it knows, and why not more.
+
+    The orders of `unmade` were not made when it answered.
+    """
 
     launcher: str
     jobs: Mapping[str, SeenJob]
+    most: int | None = None
+    detail: str = ""
     unmade: frozenset[str] = frozenset()
 
 

@@ -10,11 +10,11 @@ from typing import Final
 
 from lander.protocol import events as e
 from lander.supervisor.core.decision import Decision
+from lander.supervisor.core.demand import Demand
 from lander.supervisor.core.effects import AskEngine, CancelWorker, LaunchWorkers
 from lander.supervisor.core.job_timers import phase_of
 from lander.supervisor.core.launcher_standing import MAX_FAILURES, JobStanding, LauncherStanding
 from lander.supervisor.core.messages import CheckLaunchers
-from lander.supervisor.core.standing import ExperimentStanding
 from lander.supervisor.core.state import State
 from lander.supervisor.core.timers import Timers
 
@@ -32,17 +32,18 @@ def order_workers(decision: Decision) -> None:
     """Order workers for the runs that have found no slot, of each engine as far as it may have more."""
     if not decision.state.launchers:
         return
-    on_cpu, on_cuda = _runs_without_slot(decision.state, decision.timers)
+    demand = Demand.of(decision.state, decision.timers)
     for standing in list(decision.state.launchers.values()):
         _give_up(decision, standing)
-        runs = on_cpu + (on_cuda if standing.gpus != 0 else 0)
         coming = sum(_is_coming(decision.state, job) for job in standing.jobs.values())
-        wanted = max(ceil(runs / standing.worker_slots) - coming, standing.spec.min_workers - standing.active)
-        number = min(wanted, standing.spec.max_workers - len(standing.jobs))
+        wanted = max(
+            ceil(demand.number(standing) / standing.worker_slots) - coming, standing.spec.min_workers - standing.active
+        )
+        number = min(wanted, standing.most_workers - len(standing.jobs))
         if number > 0 and _may_order(standing, decision.timers):
             _order(decision, standing, number)
             coming += number
-        on_cpu = max(0, on_cpu - coming * standing.worker_slots)
+        demand.take(standing, coming * standing.worker_slots)
 
 
 def _give_up(decision: Decision, standing: LauncherStanding) -> None:
@@ -50,42 +51,6 @@ def _give_up(decision: Decision, standing: LauncherStanding) -> None:
     if standing.failures >= MAX_FAILURES and not standing.given_up:
         event = e.LauncherGivenUp(failures=standing.failures, detail=standing.detail)
         decision.say(e.launcher_stream(standing.name), event)
-
-
-def _runs_without_slot(state: State, timers: Timers) -> tuple[int, int]:
-    """How many runs may start and have no slot: those on a CPU, and those on CUDA."""
-    on_cpu = on_cuda = 0
-    for name in state.under_way:
-        standing = state.experiments[name]
-        startable = _startable(state, standing, timers)
-        room = _room(standing)
-        with_gpu = _on_cuda(standing)
-        cuda = min((startable & with_gpu).bit_count(), room)
-        on_cuda += cuda
-        on_cpu += min((startable & ~with_gpu).bit_count(), room - cuda)
-    return on_cpu, on_cuda
-
-
-def _on_cuda(standing: ExperimentStanding) -> int:
-    found = 0
-    for need, runs in standing.needs.items():
-        found |= runs if need.cuda else 0
-    return found
-
-
-def _startable(state: State, standing: ExperimentStanding, timers: Timers) -> int:
-    startable = standing.queued
-    for name in state.delayed:
-        run = state.runs[name]
-        if run.experiment == standing.experiment.experiment_id and not timers.over(run):
-            startable &= ~(1 << run.place)
-    return startable
-
-
-def _room(standing: ExperimentStanding) -> int:
-    """How many more of its runs may train at once."""
-    most = 1 if standing.execution.mode == "sequential" else standing.execution.max_workers or len(standing.order)
-    return max(0, most - standing.live.bit_count())
 
 
 def _is_coming(state: State, job: JobStanding) -> bool:
@@ -124,8 +89,9 @@ def _token(decision: Decision, standing: LauncherStanding, batch: str, number: i
 
 def check_launchers(decision: Decision, message: CheckLaunchers) -> None:
     """Give back what is of no use any more, end again what was given back, and ask each engine for its jobs."""
-    waiting = any(_runs_without_slot(decision.state, decision.timers)) if decision.state.launchers else False
+    demand = Demand.of(decision.state, decision.timers)
     for name in list(decision.state.launchers):
+        waiting = demand.number(decision.state.launchers[name]) > 0
         for job in list(decision.state.launchers[name].jobs.values()):
             standing = decision.state.launchers[name]
             if job.given_back:

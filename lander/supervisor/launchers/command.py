@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final, Literal
 
 from lander.supervisor.launchers.engine_commands import ask
-from lander.supervisor.launchers.launcher import Job, LauncherError, Options, WorkerCommand, own_words
+from lander.supervisor.launchers.launcher import Job, LauncherError, Options, Room, WorkerCommand, own_words
 from lander.supervisor.launchers.placeholders import filled, of_job
 
 _ENDED: Final = ("ended", "succeeded", "failed", "completed", "terminated", "terminating", "stopped", "cancelled", "deleted")
@@ -58,6 +58,10 @@ class CommandLauncher:
             if name.startswith(f"{self._prefix}-"):
                 known = _STATES.get(state.lower())
                 yield name, Job(name, known or "running", own_words(detail if known else f"{state} {detail}"))
+
+    def room(self) -> Room:
+        """No bound is known."""
+        return Room()
 
     async def cancel(self, job: str) -> None:
         """Run `cancel`; what it complains of does not count if the job is over."""

@@ -7,7 +7,7 @@ core and recorded before anything is launched, and `alive` finds each job again 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 from lander.protocol.errors import LanderError
 from lander.protocol.text import cut, one_line
@@ -36,6 +36,7 @@ class WorkerCommand:
     """HOST:PORT that the workers dial."""
     token_file: Path
     token: str
+    labels: tuple[str, ...] = ()
     slots: int | None = None
     """Cores that a worker offers; None for all that its job was given."""
     walltime: float | None = None
@@ -61,6 +62,7 @@ class WorkerCommand:
             "--token-file": token_file,
             "--name": name,
             "--home": f"{self.home}/{name}",
+            "--labels": ",".join(self.labels) or None,
             "--slots": None if self.slots is None else f"cpu={self.slots}",
             "--walltime": None if self.walltime is None else f"{self.walltime:.0f}s",
             "--shared": self.shared,
@@ -75,6 +77,13 @@ class Job:
 
     id: str
     state: Literal["waiting", "running", "ended"]
+    detail: str = ""
+
+
+class Room(NamedTuple):
+    """How many workers an engine can have at once, None if it knows no bound, and in its own words why it is not more."""
+
+    most: int | None = None
     detail: str = ""
 
 
@@ -102,6 +111,10 @@ class Launcher(Protocol):
         A job that ended may be missing, or be there as `ended` with the reason. Raises `LauncherError` if the engine does not
         answer, which says nothing about the jobs.
         """
+        ...
+
+    def room(self) -> Room:
+        """How many workers there can be at once, as far as the calls so far have shown."""
         ...
 
     async def cancel(self, job: str) -> None:

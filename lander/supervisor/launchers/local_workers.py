@@ -14,7 +14,7 @@ from typing import Final
 
 from lander.home.processes import AGENT, lives
 from lander.protocol.error_text import error_line
-from lander.supervisor.launchers.launcher import Job, LauncherError, WorkerCommand, own_words
+from lander.supervisor.launchers.launcher import Job, LauncherError, Room, WorkerCommand, own_words
 
 DIRECTORY: Final = "workers"
 """The directory of the workers' own homes and logs, in the supervisor's home."""
@@ -65,6 +65,10 @@ class LocalWorkers:
                 found[name] = Job(str(pid), "ended", self._last_words(name))
                 self._clear(name, pid)
         return found
+
+    def room(self) -> Room:
+        """No bound is known."""
+        return Room()
 
     async def cancel(self, job: str) -> None:
         """Ask a worker to leave: what trains there writes its checkpoint first."""

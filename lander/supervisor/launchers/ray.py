@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from lander.protocol.error_text import error_line
 from lander.supervisor.launchers.engine_commands import ask
-from lander.supervisor.launchers.launcher import Job, LauncherError, Options, WorkerCommand, own_words
+from lander.supervisor.launchers.launcher import Job, LauncherError, Options, Room, WorkerCommand, own_words
 
 _DRIVER: Final = Path(__file__).with_name("ray_driver.py")
 AUTO: Final = "auto"
@@ -33,6 +33,10 @@ class Ray:
     async def alive(self) -> Mapping[str, Job]:
         """Every actor of ours that Ray lists; one that ended is told of once, with the last error of its worker."""
         return jobs(await self._ask("alive", prefix=self._prefix))
+
+    def room(self) -> Room:
+        """No bound is known."""
+        return Room()
 
     async def cancel(self, job: str) -> None:
         """Have the worker of an actor leave in good order; one that waits for a place is withdrawn."""

@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 from lander.protocol.error_text import error_line
 from lander.supervisor.launchers.engine_commands import ask
-from lander.supervisor.launchers.launcher import Job, LauncherError, Options, WorkerCommand, own_words
+from lander.supervisor.launchers.launcher import Job, LauncherError, Options, Room, WorkerCommand, own_words
 from lander.supervisor.launchers.local_workers import DIRECTORY
 
 GRACE_SECONDS: Final = 60
@@ -60,6 +60,10 @@ class Slurm:
         if job.state != "ended" or job.detail.partition(":")[0] in _GOOD_ENDS:
             return job
         return replace(job, detail=own_words(f"{job.detail}\n{_last_error(self._place / f'{name}.log')}"))
+
+    def room(self) -> Room:
+        """No bound is known."""
+        return Room()
 
     async def cancel(self, job: str) -> None:
         """SIGTERM to a job, and SIGKILL after the time that Slurm's `KillWait` says; one that waits is withdrawn."""

@@ -17,9 +17,11 @@ from shlex import join, quote
 from typing import Final
 
 from lander.supervisor.launchers.engine_commands import ask
-from lander.supervisor.launchers.launcher import DEFAULT_HOME, Job, LauncherError, Options, WorkerCommand, own_words
+from lander.supervisor.launchers.launcher import DEFAULT_HOME, Job, LauncherError, Options, Room, WorkerCommand, own_words
 
 CONNECT_SECONDS: Final = 10
+TRIES: Final = 8
+"""How often, one time after the other, a host may fail to start a worker until it is given up."""
 SHARE_SECONDS: Final = 60
 _SECURE: Final = {
     "BatchMode": "yes",
@@ -76,7 +78,7 @@ if lives "$pid" "$at"; then kill "$pid"; fi
 class Ssh:
     """The machines of `hosts`, each spelled as for `ssh`, and the workers there whose names begin with `prefix`.
 
-    A job's id is `HOST/NAME`.
+    A job's id is `HOST/NAME`. A host that has failed `TRIES` times is given up, and the others go on.
     """
 
     def __init__(self, prefix: str, options: Options) -> None:
@@ -90,14 +92,20 @@ class Ssh:
         self._silent: set[str] = set()
         """The hosts that did not answer last."""
         self._refused: dict[str, Job] = {}
+        self._failed: dict[str, tuple[int, str]] = {}
+        """How often each host has failed to start a worker since it last did, and what was said the last time."""
 
     async def launch(self, number: int, command: WorkerCommand) -> tuple[str, ...]:
-        """Start a worker on so many machines that have none; on fewer, if fewer have none."""
+        """Start a worker on so many machines that have none; on fewer, if fewer have none.
+
+        Those that answer come first, and of them those that have failed least.
+        """
         taken = {job.id.partition("/")[0] for job in (await self.alive()).values() if job.state != "ended"}
-        free = sorted((host for host in self._hosts if host not in taken), key=self._silent.__contains__)
+        free = [host for host in self._hosts if host not in taken and not self._given_up(host)]
+        free.sort(key=lambda host: (host in self._silent, self._failed.get(host, (0, ""))))
         pairs = list(zip(command.names(number), free, strict=False))
         if not pairs:
-            raise LauncherError("every host has a worker already")
+            raise LauncherError(self.room().detail or "every host has a worker already")
         outcomes = await asyncio.gather(*(self._start(host, name, command) for name, host in pairs), return_exceptions=True)
         failures = [each for each in outcomes if isinstance(each, BaseException)]
         if len(failures) == len(pairs) or any(not isinstance(each, LauncherError) for each in failures):
@@ -115,7 +123,12 @@ class Ssh:
             "worker": join(command.arguments(name)),
             "token": command.token,
         }
-        await self._ask(host, _LAUNCH % values)
+        try:
+            await self._ask(host, _LAUNCH % values)
+        except LauncherError as error:
+            self._failed[host] = (self._failed.get(host, (0, ""))[0] + 1, str(error).removeprefix(f"{host}: "))
+            raise
+        self._failed.pop(host, None)
         self._known.setdefault(host, {})[name] = Job(f"{host}/{name}", "running")
 
     async def alive(self) -> Mapping[str, Job]:
@@ -142,6 +155,15 @@ class Ssh:
             return error
         self._known[host] = dict(_jobs(host, printed))
         return None
+
+    def _given_up(self, host: str) -> bool:
+        return self._failed.get(host, (0, ""))[0] >= TRIES
+
+    def room(self) -> Room:
+        """One worker to each host that is not given up."""
+        lost = {host: words for host, (_, words) in self._failed.items() if self._given_up(host)}
+        said = (f"{host} is given up after {TRIES} failures: {words}" for host, words in lost.items())
+        return Room(max(1, len(self._hosts) - len(lost)), own_words("\n".join(said)))
 
     async def cancel(self, job: str) -> None:
         """Ask a worker to leave: what trains there writes its checkpoint first."""

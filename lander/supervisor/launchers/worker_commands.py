@@ -45,6 +45,7 @@ def worker_command(home: Path, head: Head, standing: LauncherStanding, batch: st
         head=head.dialled(from_here=spec.engine == "local"),
         token_file=_token_file(home, standing.name, token),
         token=token.text(),
+        labels=spec.labels,
         slots=spec.slots,
         walltime=spec.walltime,
         home=place,

@@ -3,7 +3,7 @@
 import pytest
 
 from lander.supervisor.launchers.launcher import LauncherError
-from lander.supervisor.launchers.ssh import Ssh
+from lander.supervisor.launchers.ssh import TRIES, Ssh
 from tests.support.engines import Programs, eventually, ssh_servers, why_no_ssh_server
 
 PREFIX = "test-3f2a"
@@ -49,6 +49,39 @@ async def test_a_host_that_cannot_be_reached_keeps_no_other_from_its_worker(conf
     with pytest.raises(LauncherError, match="nowhere: ssh: "):
         await launcher.launch(1, programs.command(f"{PREFIX}-2", programs.worker))
     await launcher.cancel(f"here/{PREFIX}-1-1")
+    await launcher.close()
+
+
+async def test_a_host_that_never_starts_a_worker_is_given_up_alone_and_said_to_be_in_the_words_of_ssh(config, tmp_path):
+    launcher, programs = over(config, "nowhere", "here"), Programs(tmp_path)
+    (job,) = await launcher.launch(1, programs.command(f"{PREFIX}-1", programs.worker))
+    for _ in range(TRIES):
+        assert launcher.room() == (2, "")
+        with pytest.raises(LauncherError, match="nowhere: ssh: "):
+            await launcher.launch(1, programs.command(f"{PREFIX}-2", programs.worker))
+    most, said = launcher.room()
+    assert most == 1
+    assert said.startswith(f"nowhere is given up after {TRIES} failures: ssh: ")
+    with pytest.raises(LauncherError, match="nowhere is given up"):
+        await launcher.launch(1, programs.command(f"{PREFIX}-3", programs.worker))
+    await launcher.cancel(job)
+    await eventually(lambda: gone(launcher))
+    assert await launcher.launch(2, programs.command(f"{PREFIX}-4", programs.worker)) == (f"here/{PREFIX}-4-1",)
+    await launcher.cancel(f"here/{PREFIX}-4-1")
+    await launcher.close()
+
+
+async def gone(launcher):
+    return all(job.state == "ended" for job in (await launcher.alive()).values())
+
+
+async def test_a_host_that_answers_and_starts_no_worker_keeps_no_other_from_its_worker(config, tmp_path):
+    launcher, programs = over(config, "here", "there"), Programs(tmp_path)
+    with pytest.raises(LauncherError, match=r"here: .*lander-nowhere"):
+        await launcher.launch(1, programs.command(f"{PREFIX}-1", "/nowhere/lander-nowhere"))
+    (job,) = await launcher.launch(1, programs.command(f"{PREFIX}-2", programs.worker))
+    assert job == f"there/{PREFIX}-2-1"
+    await launcher.cancel(job)
     await launcher.close()
 
 

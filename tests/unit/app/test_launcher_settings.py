@@ -24,10 +24,13 @@ def test_a_home_without_the_file_has_no_launcher(tmp_path):
 
 def test_times_are_words_or_seconds_and_what_is_not_said_has_a_default(tmp_path):
     found = written(
-        tmp_path, '[launchers.lab]\nengine = "ssh"\nhosts = ["gpu1", "ada@gpu2"]\nwalltime = "4h"\nidle_seconds = 90\n'
+        tmp_path,
+        '[launchers.lab]\nengine = "ssh"\nhosts = ["gpu1", "ada@gpu2"]\nwalltime = "4h"\nidle_seconds = 90\n'
+        'labels = ["a100"]\n',
     )
     assert (found["lab"].walltime, found["lab"].idle_seconds, found["lab"].min_workers) == (14400.0, 90.0, 0)
     assert found["lab"].options == {"hosts": ("gpu1", "ada@gpu2")}
+    assert [command.labels for command in wanted(tmp_path, "lab", None).commands(tmp_path)] == [("a100",)]
 
 
 @pytest.mark.parametrize(

@@ -7,95 +7,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.supervisor.core.decide import decide
-from lander.supervisor.core.effects import AskEngine, CancelWorker, LaunchWorkers
+from lander.supervisor.core.effects import AskEngine, CancelWorker
 from lander.supervisor.core.launcher_standing import FIRST_DELAY, MAX_DELAY, MAX_FAILURES
 from lander.supervisor.core.launchers import MISSING_SECONDS, RESOLVE_SECONDS
-from lander.supervisor.core.messages import (
-    CheckLaunchers,
-    EngineAnswered,
-    EngineSilent,
-    Launched,
-    LaunchRefused,
-    SeenJob,
-    Tick,
-)
+from lander.supervisor.core.messages import EngineAnswered, EngineSilent, LaunchRefused, SeenJob, Tick
 from lander.supervisor.core.scaling import JOIN_SECONDS, TOKEN_SECONDS
 from lander.supervisor.core.timers import Timers
-from tests.support.decision_driver import DecisionDriver
-
-IDLE = 300.0
-SPEC = {
-    "launcher": "lab",
-    "engine": "command",
-    "options": {},
-    "prefix": "lab-3f2a",
-    "min_workers": 0,
-    "max_workers": 3,
-    "slots": 1,
-    "idle_seconds": IDLE,
-    "poll_seconds": 30.0,
-    "operator": "me@here",
-}
-
-
-class Lab(DecisionDriver):
-    """A core with one launcher, and an engine that does as it is told when the test says so."""
-
-    def __init__(self, **spec):
-        super().__init__(cpus=0)
-        self.jobs = {}
-        self.cancelled = set()
-        self.configure(**spec)
-
-    def configure(self, **spec):
-        return self.tell(c.ConfigureLauncher(**(SPEC | spec)))
-
-    @property
-    def standing(self):
-        return self.state.launchers["lab"]
-
-    def tell(self, message):
-        decision = super().tell(message)
-        self.effects = decision.effects
-        for effect in decision.effects:
-            if isinstance(effect, CancelWorker):
-                self.cancelled.add(effect.job)
-        return decision
-
-    def orders(self):
-        return [effect for effect in self.last.effects if isinstance(effect, LaunchWorkers)]
-
-    def cancels(self):
-        return [effect.job for effect in self.last.effects if isinstance(effect, CancelWorker)]
-
-    def launch(self, order=None):
-        """The engine takes an order."""
-        order = order or self.orders()[0]
-        names = [f"{order.batch}-{index}" for index in range(1, order.number + 1)]
-        self.jobs |= {name: SeenJob(f"id-{name}", "running") for name in names}
-        self.tell(Launched("lab", order.batch, tuple(f"id-{name}" for name in names)))
-        return names
-
-    def enrol(self, name, cpus=1, gpus=0):
-        """The worker of a job joins."""
-        return self.join(pid=7, cpus=cpus, gpus=gpus, host=name)
-
-    def check(self, seconds=0.0):
-        self.now += seconds
-        return self.tell(CheckLaunchers())
-
-    def answer(self, **jobs):
-        """The engine says which jobs it knows: those of the test, or these."""
-        return self.tell(EngineAnswered("lab", dict(jobs or self.jobs)))
-
-    def end(self, *names, detail="COMPLETED"):
-        for name in names:
-            self.jobs[name] = SeenJob(f"id-{name}", "ended", detail)
-        return self.answer()
-
-    def leave_host(self, name):
-        return self.tell(c.LeaveHost(name=name))
-
+from tests.support.launcher_lab import IDLE, Lab
 
 # ---------------------------------------------------------------------------------------------------- more workers
 
@@ -152,15 +70,6 @@ def test_an_execution_in_sequence_needs_one_worker():
 def test_min_workers_are_ordered_without_a_run():
     lab = Lab(min_workers=2)
     assert [order.number for order in lab.orders()] == [2]
-
-
-def test_runs_on_cuda_order_nothing_where_workers_are_known_to_have_no_gpu():
-    lab = Lab(slots=None)
-    lab.submit(seeds=(0,))
-    for name in lab.launch():
-        lab.enrol(name)
-    lab.submit(name="y", seeds=range(4), device="cuda")
-    assert not lab.orders()
 
 
 def test_the_token_of_a_launcher_is_used_until_half_its_time_has_passed():
@@ -238,6 +147,55 @@ def test_a_run_that_is_placed_forgives_the_failures():
     assert lab.standing.failures == 0
 
 
+def a_place_that_fails(lab):
+    """One worker trains, and another place of the engine fails as often as it is tried."""
+    lab.submit(seeds=range(4))
+    good, bad = lab.launch()[:2]
+    lab.enrol(good)
+    lab.end(bad, detail="gpu2: no route to host")
+    for _ in range(3 * MAX_FAILURES):
+        lab.check(MAX_DELAY)
+        if lab.orders():
+            refuse(lab, "gpu2: no route to host")
+    return good
+
+
+def test_while_a_worker_trains_what_fails_elsewhere_is_tried_again_and_does_not_give_the_engine_up():
+    lab = Lab(max_workers=2)
+    good = a_place_that_fails(lab)
+    assert not lab.standing.given_up
+    assert lab.standing.detail == "gpu2: no route to host"
+    lab.leave_host(good)
+    lab.end(good)
+    lab.check(MAX_DELAY)
+    assert lab.orders(), "it is tried where it worked"
+
+
+def test_once_no_worker_trains_any_more_one_more_failure_gives_the_engine_up():
+    lab = Lab(max_workers=2)
+    good = a_place_that_fails(lab)
+    lab.leave_host(good)
+    lab.end(good)
+    lab.check(MAX_DELAY)
+    refuse(lab)
+    assert lab.standing.given_up
+
+
+def test_no_more_is_ordered_than_the_engine_says_that_it_can_have_and_its_words_are_said():
+    lab = Lab()
+    lab.submit(seeds=(0,))
+    good, bad = lab.launch()
+    lab.enrol(good)
+    del lab.jobs[bad]
+    lab.now += MISSING_SECONDS
+    lab.answer(most=1, detail="gpu2 is given up after 8 failures: no route to host")
+    assert lab.standing.detail == "gpu2 is given up after 8 failures: no route to host"
+    lab.check(MAX_DELAY)
+    assert not lab.orders()
+    lab.configure()
+    assert lab.orders(), "who asks again has it tried again"
+
+
 def test_a_delay_survives_a_restart_and_does_not_grow_by_the_wall_clock():
     lab = Lab()
     lab.submit()
@@ -311,7 +269,7 @@ def test_an_order_that_waits_for_its_turn_at_a_slow_engine_has_not_failed():
     lab.submit(seeds=(0,))
     (order,) = lab.orders()
     lab.check(RESOLVE_SECONDS + 1.0)
-    lab.tell(EngineAnswered("lab", {}, frozenset({order.batch})))
+    lab.tell(EngineAnswered("lab", {}, unmade=frozenset({order.batch})))
     assert lab.said("LaunchFailed") == []
     assert lab.launch(order) == list(lab.standing.jobs)
 
