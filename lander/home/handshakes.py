@@ -54,7 +54,7 @@ class Handshakes:
         router.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
 
     async def prove_closed(self, endpoint: str, what: str) -> None:
-        """Self-test: connect with a random key; raises `LanderError` unless the handshake fails."""
+        """Self-test: connect with a random key; raises `LanderError` unless the handshake is refused."""
         stranger = self._context.socket(zmq.DEALER)
         stranger.curve_serverkey = self._keys.public.encode()
         public, stranger.curve_secretkey = zmq.curve_keypair()
@@ -66,7 +66,7 @@ class Handshakes:
                 event = (await recv_monitor_message(monitor))["event"]
         except TimeoutError as error:
             raise LanderError(
-                f"{endpoint}: this machine cannot connect to its own {what} within {_PROOF_SECONDS:.0f} s; not starting"
+                f"{endpoint}: the {what} has answered no handshake within {_PROOF_SECONDS:.0f} s; not starting"
             ) from error
         finally:
             stranger.disable_monitor()

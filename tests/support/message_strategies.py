@@ -172,6 +172,7 @@ LAUNCHERS = {
     "min_workers": COUNTS,
     "max_workers": COUNTS,
     "slots": optional(NUMBERS),
+    "labels": tuples_of(NAMES),
     "operator": TEXT,
     **dict.fromkeys(("idle_seconds", "poll_seconds"), st.floats(0, 1e9)),
     "walltime": optional(st.floats(0, 1e9)),
@@ -283,7 +284,7 @@ EVENTS = {
     e.LauncherGivenUp: st.builds(e.LauncherGivenUp, failures=NUMBERS, detail=TEXT),
     e.WorkerGivenBack: st.builds(e.WorkerGivenBack, job=TEXT, reason=TEXT, failed=st.booleans()),
     e.WorkerJobEnded: st.builds(e.WorkerJobEnded, job=TEXT, detail=TEXT, failed=st.booleans()),
-    e.EngineReported: st.builds(e.EngineReported, waiting=COUNTS, detail=TEXT),
+    e.EngineReported: st.builds(e.EngineReported, waiting=COUNTS, detail=TEXT, most=optional(COUNTS)),
     e.LogReanchored: st.builds(e.LogReanchored, last_position=NUMBERS, head=DIGESTS, link=DIGESTS),
     e.ExperimentDeleted: st.builds(
         e.ExperimentDeleted,
