@@ -67,6 +67,7 @@ class InProcessTraining:
         checkpoints: tuple[CheckpointCommitted, ...] = (),
         origin: CheckpointCommitted | None = None,
         new_episodes: bool = False,
+        other_bits: bool = False,
     ) -> None:
         """One attempt, as a trainer makes it; raises `CutError` after so many calls of the callback."""
         torch.set_num_threads(1)
@@ -85,6 +86,7 @@ class InProcessTraining:
             checkpoints=checkpoints,
             origin=origin,
             new_episodes=new_episodes,
+            other_bits=other_bits,
             monitoring=True,
             shortcuts=True,
         )

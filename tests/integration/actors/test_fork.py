@@ -89,6 +89,11 @@ def test_unchanged_it_has_the_bits_of_the_run_it_continues(origins, name):
     assert [each for each in whole.heard(EpisodeFinished) if each.last_step > step] == branch.heard(EpisodeFinished)
 
 
+def test_one_that_begins_on_a_host_that_computes_other_bits_is_marked(origins):
+    (began,) = forked(origins("PPO"), other_bits=True).heard(TrainingStarted)
+    assert began.resume == "other_bits"
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("name", MORE)
 def test_unchanged_it_has_the_bits_of_the_run_it_continues_in_every_environment(tmp_path, name):

@@ -1,6 +1,6 @@
 """Who is let in, as a matrix: tokens, keys, versions, roles. A cell that is refused is refused by name, and leaves no trace.
 
-What the handshake decides is tried once more at a gate that lets everybody in: there each of these cells has to fail.
+What the handshake decides is tried once more at a gate that lets everybody in: there it has to fail.
 """
 
 import contextlib
@@ -309,9 +309,10 @@ async def test_a_supervisor_with_a_gate_that_does_not_check_does_not_start(tmp_p
             in_process.close()
 
 
+@pytest.mark.parametrize("cell", ["a stranger", "of a token never issued"])
 @pytest.mark.parametrize("defect", LETS_EVERYBODY_IN, ids=lambda defect: defect.__name__)
-async def test_with_such_a_gate_each_cell_that_the_handshake_decides_fails(tmp_path, monkeypatch, defect):
-    """The control of `refused_at_the_handshake`."""
+async def test_with_such_a_gate_the_cells_that_the_handshake_decides_fail(tmp_path, monkeypatch, defect, cell):
+    """The control of `refused_at_the_handshake`, for the cells in which nobody has to be let in before."""
     defect(monkeypatch)
 
     async def believe(self, endpoint, what):
@@ -321,7 +322,7 @@ async def test_with_such_a_gate_each_cell_that_the_handshake_decides_fails(tmp_p
     async with in_process_supervisor(tmp_path) as in_process:
         in_process.refused = []
         with pytest.raises(AssertionError, match="was let in"):
-            await refused_at_the_handshake(in_process, "a stranger")
+            await refused_at_the_handshake(in_process, cell)
 
 
 # --- versions ---------------------------------------------------------------------------------------------------------
