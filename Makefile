@@ -55,7 +55,7 @@ ENGINES := slurm-wlm munge openssh-server openssh-client iproute2
 engines: $(INSTALLED) $(RAY_INSTALLED)
 	dpkg -s $(ENGINES) >/dev/null || { apt-get update && apt-get install -y --no-install-recommends $(ENGINES); }
 	$(BIN)/pytest tests/contract/test_launchers.py tests/integration/supervisor/test_ssh.py
-	$(BIN)/pytest -m engines
+	timeout --signal=INT --kill-after=60 20m $(BIN)/pytest -m engines tests/engines
 
 mutants: $(INSTALLED)
 	$(BIN)/python -m tests.mutants
