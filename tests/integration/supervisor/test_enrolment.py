@@ -148,9 +148,15 @@ async def test_a_token_that_does_not_let_in_is_refused_by_name(supervised, tmp_p
     assert enrolment.remembered(tmp_path / "worker") is None
 
 
-@pytest.mark.parametrize(
-    "damage", [lambda text: text[:-9], lambda text: text.replace(text[30], "A" if text[30] != "A" else "B")]
-)
+def cut_short(text):
+    return text[:-9]
+
+
+def with_another_letter(text):
+    return f"{text[:30]}{'A' if text[30] != 'A' else 'B'}{text[31:]}"
+
+
+@pytest.mark.parametrize("damage", [cut_short, with_another_letter], ids=lambda damage: damage.__name__)
 async def test_a_token_that_was_cut_short_or_changed_is_refused_before_anybody_is_asked(supervised, tmp_path, damage):
     text = (await issued(supervised)).text()
     with nothing_recorded(supervised), pytest.raises(UsageError, match=r"not whole: .*copy its line again"):
