@@ -1,4 +1,7 @@
-"""The fence: only the trainer of a run's current attempt may say anything of it, and what others say is refused and counted."""
+"""The fence: only the trainer of a run's current attempt and the host that holds it may say anything of it.
+
+What others say is refused and counted.
+"""
 
 from collections.abc import Iterable
 
@@ -35,6 +38,14 @@ class Fence:
             self._gate.send(key, c.Fenced())
             return False
         return True
+
+    def holds(self, host: Principal, command: c.TrainerExited | c.CannotTrain, state: State) -> bool:
+        """Whether a host speaks of an attempt that it holds, or of one that is over; if not, it is refused."""
+        run, epoch = command.run, command.epoch
+        if state.attempt(run, epoch) is None or state.attempt_on(host.name, run, epoch) is not None:
+            return True
+        self._gate.refuse("not allowed", f"{command.kind} from {host.name}, which does not hold attempt {epoch} at {run}")
+        return False
 
     def bar(self, run: str, epoch: int) -> None:
         """Hear nothing more from a trainer while its attempt lasts."""

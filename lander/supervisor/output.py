@@ -21,8 +21,7 @@ class Output:
 
     def take(self, host: str, piece: ReportOutput, state: State) -> OutputNoted | None:
         """Append a piece; returns how much of that output is here, None if it was not this host's to say."""
-        attempt = state.attempt(piece.run, piece.epoch)
-        if attempt is None or attempt.host != host:
+        if state.attempt_on(host, piece.run, piece.epoch) is None:
             return None
         key = piece.run, piece.epoch
         taken = self._taken.get(key)

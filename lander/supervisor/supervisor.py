@@ -179,6 +179,8 @@ class Supervisor:
                 self._guests.take_output(principal.name, key, command, self.state)
             case c.ReportResources() | c.TrainerExited() | c.CannotTrain() if self._store.full:
                 pass  # the host repeats an exit until it is noted; to queue every repetition would fill the memory
+            case c.TrainerExited() | c.CannotTrain() if not self._fence.holds(principal, command, self.state):
+                pass
             case c.ReportResources(sample=sample):
                 self._intake.record(e.host_stream(principal.name), sample)
             case _ if self._leaving.is_set() and isinstance(command, c.NEW_WORK):

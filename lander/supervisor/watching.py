@@ -37,9 +37,10 @@ class Watching:
         match command:
             case c.JoinHost(trainers=trainers, ages=ages):
                 for trainer, age in zip(trainers, ages, strict=False):
-                    self.timers(state).has_run(trainer.run, trainer.epoch, age)
+                    if state.attempt_on(host, trainer.run, trainer.epoch) is not None:
+                        self.timers(state).has_run(trainer.run, trainer.epoch, age)
             case c.ReportResources(sample=sample):
-                self._watch.measured(state, sample, elapsed())
+                self._watch.measured(host, state, sample, elapsed())
                 self._timers.room.reported(host, sample.disk_free_mb)
             case _:
                 pass
@@ -63,5 +64,4 @@ class Watching:
 
 
 def _is_there(state: State, trainer: c.TrainerKey, host: str) -> bool:
-    attempt = state.attempt(trainer.run, trainer.epoch)
-    return attempt is not None and attempt.host == host and state.hosts[host].online
+    return state.attempt_on(host, trainer.run, trainer.epoch) is not None and state.hosts[host].online

@@ -81,6 +81,20 @@ MUTANTS = (
         ("tests/integration/supervisor/test_fencing.py",),
     ),
     Mutant(
+        "any host may say that a trainer has exited",
+        "lander/supervisor/fence.py",
+        "if state.attempt(run, epoch) is None or state.attempt_on(host.name, run, epoch) is not None:",
+        "if run in state.runs:",
+        ("tests/integration/supervisor/test_fencing.py::test_only_the_host_that_holds_an_attempt_can_say_how_it_ended",),
+    ),
+    Mutant(
+        "any host may say what a trainer uses, and for how long it has run",
+        "lander/supervisor/core/state.py",
+        "return attempt if attempt is not None and attempt.host == host else None",
+        "return attempt",
+        ("tests/unit/supervisor/test_watching.py::test_of_the_trainers_of_another_host_a_host_can_say_nothing",),
+    ),
+    Mutant(
         "dedup off",
         "lander/store/log/sequencer.py",
         "known = 0 if batch.first_seq is None else last + 1 - batch.first_seq",
@@ -1829,8 +1843,8 @@ MUTANTS = (
     Mutant(
         "any host may say what another one lacks",
         "lander/supervisor/core/unfit_hosts.py",
-        "if attempt is None or attempt.host != message.host:",
-        "if attempt is None:",
+        "attempt = decision.state.attempt_on(message.host, message.run, message.epoch)",
+        "attempt = decision.state.attempt(message.run, message.epoch)",
         ("tests/unit/supervisor/core/test_unfit_hosts.py::test_only_the_host_of_the_attempt_can_say_it_and_only_once",),
     ),
     Mutant(

@@ -47,6 +47,11 @@ class State:
         attempt = self.runs[run].attempt if run in self.runs else None
         return attempt if attempt is not None and attempt.epoch == epoch else None
 
+    def attempt_on(self, host: str, run: str, epoch: int) -> Attempt | None:
+        """The attempt, if it is the run's current one and on this host; of no other may the host say anything. Else None."""
+        attempt = self.attempt(run, epoch)
+        return attempt if attempt is not None and attempt.host == host else None
+
     def without_experiment(self, name: str) -> Self:
         """The state without an experiment and its runs."""
         standing = self.experiments.get(name)

@@ -12,8 +12,8 @@ from lander.supervisor.core.restart_policy import not_begun
 
 def cannot_train(decision: Decision, message: c.CannotTrain) -> None:
     """Record what the host lacks, and with it the end of its attempt; a repeated report, or one of another host, is ignored."""
-    attempt = decision.state.attempt(message.run, message.epoch)
-    if attempt is None or attempt.host != message.host:
+    attempt = decision.state.attempt_on(message.host, message.run, message.epoch)
+    if attempt is None:
         return
     needs = decision.state.runs[message.run].needs
     unfit = e.HostUnfit(run=message.run, needs=needs, lack=message.lack, problem=message.problem)

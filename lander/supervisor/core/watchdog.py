@@ -55,11 +55,11 @@ class Watch:
         if watched is not None:
             watched.progress_at = now
 
-    def measured(self, state: State, sample: e.ResourcesSampled, now: float) -> None:
-        """Note a host's sample of the resources that its trainers use."""
+    def measured(self, host: str, state: State, sample: e.ResourcesSampled, now: float) -> None:
+        """Note a host's sample of the resources that its trainers use; of those of other hosts it can say nothing."""
         for usage in sample.trainers:
             watched = self._watched.get((usage.run, usage.epoch))
-            if watched is None:
+            if watched is None or state.attempt_on(host, usage.run, usage.epoch) is None:
                 continue
             watched.memory_mb, watched.cpu_percent = usage.memory_mb, usage.cpu_percent
             allowed = _experiment(state, state.runs[usage.run]).resource_limits.cpu_percent

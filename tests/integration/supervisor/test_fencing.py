@@ -54,6 +54,28 @@ async def test_late_words_of_an_older_epoch_are_refused_and_counted(in_process):
     assert answer.detail == "turned away: 3 fenced"
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        c.TrainerExited(run=A, epoch=1, signal="SIGKILL"),
+        c.TrainerExited(run=A, epoch=1, lost=True),
+        c.CannotTrain(run=A, epoch=1, lack="code", problem="lacks it", host="local"),
+    ],
+    ids=["exited", "lost", "unfit"],
+)
+async def test_only_the_host_that_holds_an_attempt_can_say_how_it_ended(in_process, said, caplog):
+    await in_process.begin()
+    gate, other = in_process.supervisor.gate, in_process.other_host("far")
+    await other.say(said)
+    over = c.TrainerExited(run="no/such/0", epoch=1, exit_code=0)
+    assert await other.ask(over) == c.ExitNoted(run=over.run, epoch=1), "of what is over, the answer is always the same"
+    assert in_process.supervisor.state.attempt(A, 1) is not None
+    assert gate.refusals["not allowed"] == 1
+    assert f"{said.kind} from far, which does not hold attempt 1 at {A}" in caplog.text
+    await exit_of(in_process)
+    assert in_process.supervisor.state.attempt(A, 1) is None
+
+
 async def test_a_message_between_an_end_and_its_record_is_refused_too(in_process):
     """The key is still known, the attempt is not: what an older epoch says must not reach the log either way."""
     peer = in_process.peer(keys_of((await in_process.begin())[A]))

@@ -7,13 +7,14 @@ import pytest
 from lander.actors.host import output as sending
 from lander.actors.host.output import MAX_REST
 from lander.protocol.commands import MAX_OUTPUT, ReportOutput, TrainerKey
+from lander.supervisor.core.state import State
 from lander.supervisor.output import Output
 
 KEY = TrainerKey(run="e/fast/0", epoch=2)
 LOG = "experiments/e/logs/fast-0.log"
 
 
-class State:
+class OneAttempt(State):
     """A state with one attempt."""
 
     def attempt(self, run, epoch):
@@ -32,7 +33,7 @@ def home(tmp_path):
 @pytest.fixture
 def taking(home):
     output = Output(home)
-    return lambda each, host="far": output.take(host, each, State())
+    return lambda each, host="far": output.take(host, each, OneAttempt())
 
 
 def test_a_piece_that_is_repeated_is_appended_once(home, taking):
@@ -44,7 +45,7 @@ def test_a_piece_that_is_repeated_is_appended_once(home, taking):
 
 def test_a_younger_supervisor_goes_on_where_the_log_is(home, taking):
     taking(piece(0, b"one"))
-    assert Output(home).take("far", piece(3, b" two"), State()).offset == 7
+    assert Output(home).take("far", piece(3, b" two"), OneAttempt()).offset == 7
     assert (home / LOG).read_bytes() == b"one two"
 
 

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from lander.protocol import commands as c
+from lander.protocol import events as e
 from lander.supervisor.core.silence import LOST_SECONDS
 from lander.supervisor.watching import Watching
 from tests.support.decision_driver import DecisionDriver
@@ -33,3 +34,18 @@ def test_a_host_that_joins_says_how_long_its_trainers_have_run():
     timers = watching.timers(driver.state)
     assert 7200 <= timers.ran(A, 1) < 7260
     assert timers.ran(B, 1) < 60, "of that one nothing was said"
+
+
+def test_of_the_trainers_of_another_host_a_host_can_say_nothing():
+    driver, watching = DecisionDriver(), Watching(LOST_SECONDS)
+    driver.submit(resource_limits={"memory_mb": 100})
+    watching.alarms(driver.state, recording_stopped=False)
+    usage = e.TrainerUsage(run=A, epoch=1, cpu_percent=1.0, memory_mb=500.0)
+    sample = e.ResourcesSampled(cpu_percent=1.0, memory_percent=1.0, memory_mb=1.0, disk_free_mb=1.0, trainers=(usage,))
+    join = c.JoinHost(name="far", pid=1, cpus=(0,), memory_mb=1.0, trainers=(c.TrainerKey(run=A, epoch=1),), ages=(7200.0,))
+    for said in (join, c.ReportResources(sample=sample)):
+        watching.heard("far", driver.state, said)
+    assert watching.timers(driver.state).ran(A, 1) < 60
+    assert watching.alarms(driver.state, recording_stopped=False) == []
+    watching.heard(HOST, driver.state, c.ReportResources(sample=sample))
+    assert [alarm.run for alarm in watching.alarms(driver.state, recording_stopped=False)] == [A]

@@ -38,10 +38,10 @@ class Post:
         for run in runs:
             self.watch.progressed(run, self.driver.run(run).epoch, self.driver.now)
 
-    def measure(self, run=A, cpu=50.0, memory=100.0, epoch=1):
+    def measure(self, run=A, cpu=50.0, memory=100.0, epoch=1, host=HOST):
         usage = TrainerUsage(run=run, epoch=epoch, cpu_percent=cpu, memory_mb=memory)
         sample = ResourcesSampled(cpu_percent=1, memory_percent=1, memory_mb=1, disk_free_mb=1, trainers=(usage,))
-        self.watch.measured(self.driver.state, sample, self.driver.now)
+        self.watch.measured(host, self.driver.state, sample, self.driver.now)
 
 
 # --- progress ---------------------------------------------------------------------------------------------------------
