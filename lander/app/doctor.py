@@ -40,6 +40,7 @@ class Doctor:
             "cores": machine_checks.cores,
             "processes": machine_checks.processes,
             "open files": machine_checks.open_files,
+            "cgroup": lambda: machine_checks.control_group(place.directory),
             "home": lambda: home_checks.location(home, place),
             "disk": lambda: home_checks.disk(place),
             "disk speed": lambda: home_checks.flushes(place),

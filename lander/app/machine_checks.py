@@ -11,6 +11,7 @@ from typing import Final
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from lander.actors.host.control_group import why_none
 from lander.actors.host.machine_limits import ProcessLimit, control_groups, core_quota, process_limits
 from lander.actors.host.measuring import Gpus
 from lander.app.diagnosis import Diagnosis, Level
@@ -129,6 +130,20 @@ def processes_of(limits: Sequence[ProcessLimit], runs: int) -> Diagnosis:
             "processes", "problem", f"{detail}: too few to train", "raise the limit (ulimit -u, pids.max), or end others"
         )
     return Diagnosis("processes", "warning", f"{detail}, and {runs} runs at once may need {needed}", f"--max-workers {fit}")
+
+
+def control_group(place: Path) -> Diagnosis:
+    """Whether a control group can be made for what trains, by a process in the group of this one."""
+    return control_group_of(why_none(place))
+
+
+def control_group_of(problem: str) -> Diagnosis:
+    """Without one, only what hides from its environment variables, and only when all is killed at once, is not found."""
+    if problem:
+        detail = f"no control group can be made ({problem}): if all is killed at once, what an environment has started may stay"
+        advice = "systemd-run --user --scope -p Delegate=yes lander-ctl … gives one"
+        return Diagnosis("cgroup", "warning", detail, advice)
+    return Diagnosis("cgroup", "ok", "one can be made, so all that an environment starts is found and ended")
 
 
 class ClockCheck:

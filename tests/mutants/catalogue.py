@@ -1834,6 +1834,24 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "a worker that is interrupted waits for its measurement",
+        "lander/actors/host/agent.py",
+        "said_of_bits, self._home, _log, lambda: self._leaving)",
+        "said_of_bits, self._home, _log)",
+        (
+            "tests/integration/actors/test_host.py::test_a_guest_that_is_interrupted_while_it_measures_its_bits_says_the_truth_and_leaves_at_once",
+        ),
+    ),
+    Mutant(
+        "the supervisor's own host is not waited for",
+        "lander/store/records/waiting.py",
+        "    if last is None or last[0] in _SAID_BY_ONE_THAT_IS_THERE:\n",
+        "    if last is not None:\n",
+        (
+            "tests/unit/store/records/test_waiting.py::test_while_the_supervisors_own_host_has_yet_to_join_again_a_run_that_fits_it_waits_for_that",
+        ),
+    ),
+    Mutant(
         "a host that has installed it is asked never again",
         "lander/supervisor/core/host_fold.py",
         "        state = _ask_again(state, name)\n",

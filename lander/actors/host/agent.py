@@ -121,7 +121,15 @@ class HostAgent:
             asyncio.get_running_loop().add_reader(self._settings.leave_with, self._leave_with, self._settings.leave_with)
         self._trainers.open()
         if self._settings.guest or self._settings.compared or are_kept(self._home):
-            self._bits = await asyncio.to_thread(said_of_bits, self._home, _log)
+            self._bits = await asyncio.to_thread(said_of_bits, self._home, _log, lambda: self._leaving)
+        if not self._leaving:
+            self._begin()
+        await self._done.wait()
+        await self._shut_down()
+        return self._status
+
+    def _begin(self) -> None:
+        """Connect, and do all that this host does while it is there."""
         monitor = self._socket.get_monitor_socket(_EVENTS)
         connect(self._connection, self._settings.public_key, self._settings.secret_key, self._socket)
         for work in (self._listen(), self._watch_connection(monitor), self._measure(), self._repeat_exits()):
@@ -131,9 +139,6 @@ class HostAgent:
             self._spawn(self._courier.run())
         if (stays := self._settings.stays) is not None:
             self._spawn(self._leave_in_time(stays))
-        await self._done.wait()
-        await self._shut_down()
-        return self._status
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -300,7 +305,8 @@ class HostAgent:
         if not self._leaving:
             self._leaving = True
             if self._settings.guest:
-                _log("leaving: what trains here writes a checkpoint first")
+                what = "what trains here writes a checkpoint first" if self._trainers.keys else "nothing trains here"
+                _log(f"leaving: {what}")
             self._spawn(self._end_trainers_and_leave())
 
     async def _leave_in_time(self, seconds: float) -> None:

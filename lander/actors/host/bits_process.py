@@ -1,5 +1,6 @@
 """The caller's side of `bits.py`: it imports torch in a process of its own, so that its caller does not have to."""
 
+from collections.abc import Callable
 from typing import Final
 
 from pydantic import ValidationError
@@ -28,12 +29,12 @@ class ComputedBits(Model):
     cuda: str | None = None
 
 
-def compute_bits() -> ComputedBits:
-    """Compute the operations, which takes seconds.
+def compute_bits(given_up: Callable[[], bool] = lambda: False) -> ComputedBits:
+    """Compute the operations, which takes seconds, unless that is `given_up` meanwhile.
 
-    Raises `LanderError` if that fails, with the last words of the process, and `TooSlowError` if it takes too long.
+    Raises `LanderError` if it fails, with the last words of the process, or is given up, and `TooSlowError` if it takes too long.
     """
-    ending = run_bounded(_PROGRAM, b"", Bounds(SECONDS, SHARE_OF_MEMORY * available_memory_mb()))
+    ending = run_bounded(_PROGRAM, b"", Bounds(SECONDS, SHARE_OF_MEMORY * available_memory_mb()), given_up)
     for answer in ending.answers:
         try:
             return ComputedBits.model_validate(answer)

@@ -12,7 +12,7 @@ import selectors
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -60,8 +60,8 @@ class Ending:
                 return
 
 
-def run_bounded(module: str, task: bytes, bounds: Bounds) -> Ending:
-    """Run a module as a program, with `sys.path` as it is here, until it ends or exceeds its bounds.
+def run_bounded(module: str, task: bytes, bounds: Bounds, given_up: Callable[[], bool] = lambda: False) -> Ending:
+    """Run a module as a program, with `sys.path` as it is here, until it ends, exceeds its bounds, or is `given_up`.
 
     Then what it has started is ended, too, unless that has left its process group and cleared its environment variables: only
     the program itself can find that (`orphans.py`). The program's first argument is the file descriptor for its answers, its
@@ -93,7 +93,7 @@ def run_bounded(module: str, task: bytes, bounds: Bounds) -> Ending:
         finally:
             os.close(theirs)
         stack.callback(_end, process, mark)
-        return _Watch(process, answers, task, bounds).until_it_ends()
+        return _Watch(process, answers, task, bounds).until_it_ends(given_up)
 
 
 def _end(process: "subprocess.Popen[bytes]", mark: str) -> None:
@@ -126,10 +126,10 @@ class _Watch:
         os.set_blocking(self._stdin.fileno(), False)
         self._selector.register(self._stdin.fileno(), selectors.EVENT_WRITE)
 
-    def until_it_ends(self) -> Ending:
-        """Serve until the child has ended by itself, or has exceeded a bound."""
+    def until_it_ends(self, given_up: Callable[[], bool]) -> Ending:
+        """Serve until the child has ended by itself, or has exceeded a bound, or nobody waits for it any more."""
         with self._selector:
-            while self._process.poll() is None and self._ending.exceeded is None:
+            while self._process.poll() is None and self._ending.exceeded is None and not given_up():
                 self._serve(PERIOD)
                 self._ending.exceeded = self._exceeded()
             self._serve(0)  # what it wrote last

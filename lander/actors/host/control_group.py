@@ -1,7 +1,7 @@
 """A control group (cgroup v2) for a zygote and all that descends from it.
 
 It is the only thing that still knows a process whose ancestors were all killed at once and which has cleared its environment.
-It needs write access to the group that this process is in; without that there is none, and `make` says why.
+It needs write access to the group that this process is in; without that there is none, and `why_none` says why.
 """
 
 import contextlib
@@ -69,6 +69,15 @@ class ControlGroup:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(int(pid), signal.SIGKILL)
         return bool(processes)
+
+
+def why_none(directory: Path) -> str:
+    """Why a zygote whose home is this directory could make no group; empty if it could."""
+    try:
+        ControlGroup.make(directory).end()
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
 
 
 def end_groups(name: str) -> None:

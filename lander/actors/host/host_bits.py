@@ -19,6 +19,9 @@ from lander.protocol.model import Model
 
 _FILE: Final = "bits.json"
 _CLASS_DIGITS: Final = 12
+_MEASURING: Final = (
+    "measuring what this machine computes, to compare it with other hosts: about 10 s, once for each installation"
+)
 _CPU: Final = ("vendor_id", "model name", "flags", "Features", "CPU implementer", "CPU part")
 """What of a processor decides which code libraries choose, as Linux names it on x86 and on ARM."""
 
@@ -30,27 +33,32 @@ class _Kept(Model):
     computed: ComputedBits
 
 
-def said_of_bits(home: Path, log: Callable[[str], None]) -> dict[str, Any]:
-    """What `JoinHost` says of this machine's bits; nothing, which is a class of its own, if they cannot be found out."""
+def said_of_bits(home: Path, log: Callable[[str], None], given_up: Callable[[], bool] = lambda: False) -> dict[str, Any]:
+    """What `JoinHost` says of this machine's bits; nothing, which is a class of its own, if they cannot be found out.
+
+    Who does not want to know it any more gives it up: then it ends at once.
+    """
     try:
-        found = host_bits(home)
+        found = host_bits(home, log, given_up)
     except (LanderError, OSError) as error:
-        log(f"this host cannot be compared with others: {error}")
+        if not given_up():
+            log(f"this host cannot be compared with others: {error}")
         return {}
     processor = f"{found.machine} with {found.processor}"
     return {"bits": bits_class(found), "versions": found.versions, "processor": processor}
 
 
-def host_bits(home: Path) -> ComputedBits:
-    """What this machine computes: as it is kept in the home, or computed, which takes seconds.
+def host_bits(home: Path, log: Callable[[str], None], given_up: Callable[[], bool] = lambda: False) -> ComputedBits:
+    """What this machine computes: as it is kept in the home, or computed, which takes seconds and is said to the log.
 
-    Raises `LanderError` if the operations fail here.
+    Raises `LanderError` if the operations fail here, or if it is given up.
     """
     now = _circumstances()
     kept = _read(home)
     if kept is not None and kept.circumstances == now:
         return kept.computed
-    computed = compute_bits()
+    log(_MEASURING)
+    computed = compute_bits(given_up)
     with unfinished(home / _FILE) as file:
         file.write_text(_Kept(circumstances=now, computed=computed).model_dump_json(indent=1) + "\n", "utf-8")
         publish(file, home / _FILE)

@@ -74,7 +74,7 @@ async def guest(gate_fixture, tmp_path):
 
 
 @contextlib.asynccontextmanager
-async def started(gate_fixture, tmp_path, **more):
+async def started(gate_fixture, tmp_path, stderr=None, **more):
     gate_fixture.answers = False
     settings = {
         "name": "local",
@@ -84,9 +84,8 @@ async def started(gate_fixture, tmp_path, **more):
         "endpoint": gate_fixture.gate.endpoint,
         "server_key": KEYS["gate"].public,
     } | more
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "lander.actors.host.agent", str(tmp_path), "an-incarnation", stdin=asyncio.subprocess.PIPE
-    )
+    program = (sys.executable, "-m", "lander.actors.host.agent", str(tmp_path), "an-incarnation")
+    process = await asyncio.create_subprocess_exec(*program, stdin=asyncio.subprocess.PIPE, stderr=stderr)
     process.stdin.write(json.dumps(settings).encode() + b"\n")
     process.stdin.close()
     yield Agent(gate_fixture, process)
@@ -128,6 +127,20 @@ async def test_an_agent_that_nobody_listens_to_leaves_all_the_same(agent, gate_f
     assert await agent.gone() == 0
     gate_fixture.new_gate()
     await gate_fixture.open()  # for the fixture to close
+
+
+async def test_a_guest_that_is_interrupted_while_it_measures_its_bits_says_the_truth_and_leaves_at_once(gate_fixture, tmp_path):
+    async with started(gate_fixture, tmp_path, asyncio.subprocess.PIPE, guest=True) as measuring:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            first = await measuring.process.stderr.readline()
+        assert b"measuring what this machine computes" in first
+        measuring.process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            rest = await measuring.process.stderr.read()
+        assert await measuring.gone() == 0
+    assert rest == b"host agent: leaving: nothing trains here\n"
+    assert not (tmp_path / "bits.json").exists(), "it did not wait for the measurement"
+    assert gate_fixture.received.empty(), "it has not joined"
 
 
 async def test_a_guest_says_what_it_cannot_train_until_that_is_noted(guest):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lander.actors.host import bits_process
+from lander.actors.host import bits_process, control_group
 from lander.actors.host.bits_process import ComputedBits
 from lander.actors.host.bounded_process import Ending
 from lander.actors.host.machine_limits import ProcessLimit, core_quota, process_limits
@@ -291,6 +291,20 @@ def test_the_table_that_is_shipped_can_be_read():
     shipped = known_bits.read(known_bits.SHIPPED)
     assert shipped.classes
     assert len(set(map(repr, shipped.classes))) == len(shipped.classes)
+
+
+def test_where_no_control_group_can_be_made_the_doctor_says_what_that_means():
+    assert machine_checks.control_group_of("").level == "ok"
+    found = machine_checks.control_group_of("Read-only file system")
+    assert (found.name, found.level) == ("cgroup", "warning")
+    assert "no control group can be made (Read-only file system)" in found.detail
+    assert "Delegate=yes" in found.advice
+
+
+def test_to_try_whether_one_can_be_made_leaves_none_behind(tmp_path):
+    if problem := control_group.why_none(tmp_path):
+        pytest.skip(f"no control group can be made here: {problem}")
+    assert list(control_group.own_group().glob(f"{control_group.name_of(tmp_path)}*")) == []
 
 
 # --- all of it --------------------------------------------------------------------------------------------------------
