@@ -365,7 +365,8 @@ def _headlines() -> Iterator[str]:
     yield _table(("phase", "meaning for a run"), ((_code(name), words) for name, words in headline.PHASES.items()))
     yield (
         "`waiting_for`: set while it is `queued`. It is the experiment that holds slots (`cart`, or `cart and 1 more`), "
-        f"`a slot` if none does, `{headline.FIT_HOST}` if there is none but hosts that lack something, or `its next attempt`, "
+        "`a slot` if none does, `host local to join` while the supervisor has just started that, "
+        f"`{headline.FIT_HOST}` if there is none but hosts that lack something, or `its next attempt`, "
         "if each queued run failed and is tried again after a delay."
     )
     yield "`summary`: the same in words, with the number of runs if not all: `paused (11 of 12), 1 skipped`."

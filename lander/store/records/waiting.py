@@ -1,4 +1,5 @@
-"""What queued runs wait for, other than a slot or the end of a delay: a host that fulfils a wish, or computes the same bits.
+"""What queued runs wait for, other than a slot or the end of a delay: the supervisor's own host while that starts, a host that
+fulfils a wish, or one that computes the same bits.
 
 It follows the rule by which the supervisor places runs (`supervisor/core/placement.py`), from what the log says of hosts.
 """
@@ -6,10 +7,12 @@ It follows the rule by which the supervisor places runs (`supervisor/core/placem
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from lander.protocol.events import host_stream
 from lander.protocol.experiment import Experiment, HostWishes, RunKey
-from lander.protocol.states import LIVE
+from lander.protocol.states import LIVE, LOCAL
 from lander.store.log.reader import Reader
 from lander.store.records.hosts import Host, hosts
+from lander.store.records.launchers import launchers
 from lander.store.records.run_places import RunPlace, attempts
 
 _SEVERAL_HOSTS: Final = "SELECT count(*) > 1 FROM streams WHERE name LIKE 'host:%'"
@@ -25,6 +28,11 @@ _CHECKPOINT_EPOCH: Final = (
     "SELECT e.producer FROM progress p JOIN checkpoints c ON c.run = p.id JOIN events e ON e.position = c.position"
     " WHERE p.run = ? AND c.step = ?"
 )
+_LAST_OF_LOCAL: Final = (
+    "SELECT kind FROM events WHERE producer = 0 AND stream = (SELECT id FROM streams WHERE name = ?) ORDER BY seq DESC LIMIT 1"
+)
+_SAID_BY_ONE_THAT_IS_THERE: Final = ("HostJoined", "ResourcesSampled")
+_LOCAL_TO_JOIN: Final = f"host {LOCAL} to join"
 
 
 class _Standing(NamedTuple):
@@ -40,7 +48,9 @@ def waiting(reader: Reader, experiment: str) -> dict[str, str]:
 
     Reads little where there is one host and no wish.
     """
-    if not (reader.connection.execute(_SEVERAL_HOSTS).fetchone()[0] or _has_wishes(reader, experiment)):
+    expected = _expected(reader)
+    several = reader.connection.execute(_SEVERAL_HOSTS).fetchone()[0]
+    if expected is None and not several and not _has_wishes(reader, experiment):
         return {}
     rows = reader.connection.execute(_RUNS, (experiment,)).fetchall()
     if not any(state == "queued" for _, state, *_ in rows):
@@ -49,9 +59,24 @@ def waiting(reader: Reader, experiment: str) -> dict[str, str]:
     standings = _origins(reader, wanted, [run for run, *_ in rows]) | dict(_standings(rows, attempts(reader, experiment)))
     found = {}
     for run, state, *_ in rows:
-        if state == "queued" and (words := _words(wanted, RunKey.parse(run), standings, there)):
+        if state != "queued":
+            continue
+        words = _words(wanted, RunKey.parse(run), standings, there)
+        if expected is not None and (words or not there):
+            words = words if _words(wanted, RunKey.parse(run), standings, [*there, expected]) else _LOCAL_TO_JOIN
+        if words:
             found[run] = words
     return found
+
+
+def _expected(reader: Reader) -> Host | None:
+    """The supervisor's own host as it was last, if it is to join once more: each supervisor starts it by itself."""
+    last = reader.connection.execute(_LAST_OF_LOCAL, (host_stream(LOCAL),)).fetchone()
+    if last is None or last[0] in _SAID_BY_ONE_THAT_IS_THERE:
+        return None
+    before = next(host for host in hosts(reader) if host.name == LOCAL)
+    is_to_come = before.state in ("offline", "lost") and not before.drained
+    return before if is_to_come and not any(each.in_use for each in launchers(reader)) else None
 
 
 def _has_wishes(reader: Reader, experiment: str) -> bool:

@@ -103,6 +103,38 @@ def test_a_wish_that_no_host_fulfils_is_named_also_where_there_is_one_host(tmp_p
     assert told(tmp_path) == {}
 
 
+def shown(home):
+    with Reader(home) as reader:
+        return status(reader)["experiments"][0]["summary"]
+
+
+def test_while_the_supervisors_own_host_has_yet_to_join_again_a_run_that_fits_it_waits_for_that(tmp_path):
+    queued_experiment(tmp_path, seeds=[0, 1])
+    local = joined("local", CLASS, 2)
+    write_log(tmp_path, local, *trained(host="local"), gone("local"))
+    assert shown(tmp_path) == "waiting for host local to join", "also where it is the only one"
+    write_log(tmp_path, joined("far", ANOTHER), gone("far"))
+    assert set(told(tmp_path).values()) == {"host local to join"}
+    write_log(tmp_path, joined("far", ANOTHER))
+    assert told(tmp_path) == {RUN: "host local to join", OTHER: "host local to join"}, "the others can go to far"
+    write_log(tmp_path, local)
+    assert told(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("settings", "before"),
+    [
+        ({"hosts": {"labels": ["big"]}}, ()),
+        ({}, (batch_of(e.host_stream("local"), e.HostDrained(operator="me@here")),)),
+    ],
+    ids=["a wish", "drained"],
+)
+def test_for_the_supervisors_own_host_no_run_waits_that_would_not_begin_there(tmp_path, settings, before):
+    queued_experiment(tmp_path, **settings)
+    write_log(tmp_path, joined("local", CLASS, 2), joined("far", CLASS), gone("far"), *before, gone("local"))
+    assert "host local to join" not in told(tmp_path).values()
+
+
 def test_a_wish_is_named_also_before_any_host_is_there(tmp_path):
     queued_experiment(tmp_path, hosts={"labels": ["big"]})
     assert told(tmp_path)[RUN] == "a host with the label big"
