@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from lander.app.client import connected, operator
+from lander.app.durations import span
 from lander.app.listing_text import age
 from lander.app.run_table import wrapped
 from lander.app.unfit_hosts import problems
@@ -18,6 +19,7 @@ from lander.protocol.states import LOCAL
 from lander.protocol.text import one_line
 from lander.reports.render.text_table import text_table
 from lander.store.log.reader import Reader
+from lander.store.records.host_clocks import ClockOffset, host_clock
 from lander.store.records.hosts import Host, hosts
 from lander.store.records.launchers import launchers
 
@@ -27,10 +29,13 @@ _VERBS: Final[Mapping[str, type[DrainHost | ReopenHost | RevokeHost]]] = dict(
 SILENT_SECONDS: Final = 10.0
 """A host that is there is heard every two seconds."""
 _HEADINGS: Final = (
-    *("host", "state", "slots", "GPUs", "memory", "bits", "labels", "version", "trains", "last heard", "launcher"),
+    *("host", "state", "slots", "GPUs", "memory", "bits", "labels", "version", "clock", "trains", "last heard", "launcher"),
 )
 _WORDS: Final = ("host", "state", "bits", "labels", "version", "trains", "launcher")
-_ONLY_IF_SAID: Final = ("bits", "labels", "launcher")
+_ONLY_IF_SAID: Final = ("bits", "labels", "clock", "launcher")
+WRONG_SECONDS: Final = 5.0
+"""By how much a clock may be off before that is said in words."""
+_SHOWN_OFFSET: Final = 0.05
 _SHOWN_BITS: Final = 6
 """Digits of a class that are shown: enough to tell a few apart."""
 
@@ -44,32 +49,47 @@ def command(home: Path, verb: str, name: str) -> Accepted:
 def as_json(home: Path) -> str:
     """Every host, with all that is known of it."""
     with Reader(home) as reader:
-        found, known = [_documented(host) for host in hosts(reader)], launchers(reader)
+        found, known = [_documented(host, _clock(reader, host)) for host in hosts(reader)], launchers(reader)
     return json.dumps({"hosts": found, "launchers": [asdict(each) | {"ended": len(each.ended)} for each in known]})
 
 
-def _documented(host: Host) -> dict[str, object]:
+def _clock(reader: Reader, host: Host) -> ClockOffset | None:
+    return host_clock(reader, host.name) if host.state in ("online", "drained") else None
+
+
+def _documented(host: Host, clock: ClockOffset | None) -> dict[str, object]:
     unfit = [{"run": each.run, "problem": each.problem} for each in host.unfit]
     fields = asdict(host) | {"cpus": list(host.cpus), "at": host.at / 1_000_000, "unfit": unfit}
     del fields["agent"]
-    return fields
+    return fields | {"clock": clock and {"offset": clock.seconds, "uncertainty": clock.uncertainty}}
 
 
 def as_text(home: Path) -> str:
     """A table of the hosts, as wide as the terminal."""
     with Reader(home) as reader:
         found, known = hosts(reader), launchers(reader)
+        clocks = [_clock(reader, host) for host in found]
     remarks = [each.remark for each in known if each.remark]
     if not found:
         return "\n".join([f"{home}: no host has joined yet", *remarks])
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    columns = zip(_HEADINGS, zip(*map(_cells, found), strict=True), strict=True)
+    columns = zip(_HEADINGS, zip(*map(_cells, found, clocks), strict=True), strict=True)
     shown = [(name, *cells) for name, cells in columns if name not in _ONLY_IF_SAID or any(cells)]
     left = [number for number, (name, *_) in enumerate(shown) if name in _WORDS]
     lines = list(text_table(list(zip(*shown, strict=True)), width, left))
     lines += [f"{host.name}: {one_line(host.detail)}" for host in found if host.detail]
     unfit = [one_line(words) for host in found for words in problems(host)]
-    return "\n".join([*lines, *(wrapped(words, width) for words in (*unfit, *_other_bits(found))), *remarks])
+    notices = (*unfit, *_other_bits(found), *_wrong_clocks(found, clocks))
+    return "\n".join([*lines, *(wrapped(words, width) for words in notices), *remarks])
+
+
+def _wrong_clocks(found: Sequence[Host], clocks: Sequence[ClockOffset | None]) -> Iterator[str]:
+    """Which clocks are wrong, each by so much that it cannot be for want of precision."""
+    for host, clock in zip(found, clocks, strict=True):
+        if clock is not None and abs(clock.seconds) - (clock.uncertainty or 0.0) > WRONG_SECONDS:
+            off = f"{span(abs(clock.seconds))} {'ahead of' if clock.seconds > 0 else 'behind'} this machine's"
+            harm = "the times of its events are wrong, their durations are not"
+            yield f"{host.name}: its clock is {off}: {harm}; timedatectl set-ntp true there sets it"
 
 
 def _other_bits(found: Sequence[Host]) -> Iterator[str]:
@@ -91,7 +111,15 @@ def _state(host: Host) -> str:
     return f"{host.state}, silent" if is_silent else host.state
 
 
-def _cells(host: Host) -> tuple[str, ...]:
+def _offset(clock: ClockOffset | None) -> str:
+    if clock is None:
+        return ""
+    if abs(clock.seconds) < _SHOWN_OFFSET:
+        return "0s"
+    return f"{'+' if clock.seconds > 0 else '-'}{span(abs(clock.seconds))}"
+
+
+def _cells(host: Host, clock: ClockOffset | None) -> tuple[str, ...]:
     heard = f"{age(time.time() - host.at / 1_000_000)} ago" if host.at else ""
     return (
         host.name,
@@ -102,6 +130,7 @@ def _cells(host: Host) -> tuple[str, ...]:
         host.bits[:_SHOWN_BITS],
         ", ".join(host.labels),
         host.release,
+        _offset(clock),
         ", ".join(host.runs[:3]) + (f" and {len(host.runs) - 3} more" if len(host.runs) > 3 else ""),
         heard,
         host.launcher,

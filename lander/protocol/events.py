@@ -599,7 +599,11 @@ class TrainerUsage(Model):
 
 
 class ResourcesSampled(Message):
-    """The resources that a host and its trainers use at one moment; `disk_free_mb` is that of the home's disk."""
+    """The resources that a host and its trainers use at one moment; `disk_free_mb` is that of the home's disk.
+
+    A host on another machine says when it has sent this (`sent_at`, microseconds since 1970 by its own clock; 0: not said), and
+    how many seconds a question to the supervisor and its answer last took (`round_trip`).
+    """
 
     kind: ClassVar[str] = "ResourcesSampled"
     cpu_percent: float
@@ -608,6 +612,8 @@ class ResourcesSampled(Message):
     disk_free_mb: float
     gpu_percent: tuple[float, ...] = ()
     trainers: tuple[TrainerUsage, ...] = ()
+    sent_at: Count = 0
+    round_trip: Seconds | None = None
 
 
 class ResourceLimitExceeded(Message):

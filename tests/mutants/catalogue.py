@@ -1834,6 +1834,13 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "the slowest message says how wrong a clock is",
+        "lander/store/records/host_clocks.py",
+        "quickest = max(passages",
+        "quickest = min(passages",
+        ("tests/unit/store/records/test_host_clocks.py",),
+    ),
+    Mutant(
         "a worker that is interrupted waits for its measurement",
         "lander/actors/host/agent.py",
         "said_of_bits, self._home, _log, lambda: self._leaving)",

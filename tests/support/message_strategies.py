@@ -131,6 +131,8 @@ SAMPLES = st.builds(
     disk_free_mb=FLOATS,
     gpu_percent=tuples_of(FLOATS),
     trainers=tuples_of(USAGES),
+    sent_at=COUNTS,
+    round_trip=optional(st.floats(0, 1e6)),
 )
 CHECKPOINTS = st.builds(
     e.CheckpointCommitted,

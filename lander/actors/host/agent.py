@@ -36,7 +36,7 @@ from lander.actors.host.output import Output
 from lander.actors.host.trainers import LEAVE_SECONDS, Trainers
 from lander.actors.trainer.file_requests import Requests
 from lander.actors.trainer.mailbox import connect
-from lander.home.clock import elapsed
+from lander.home.clock import elapsed, now_microseconds
 from lander.home.identity import HomeIdentity
 from lander.home.keys import KeyPair
 from lander.home.lock import HomeLock
@@ -63,6 +63,7 @@ from lander.protocol.commands import (
     TransferAt,
 )
 from lander.protocol.errors import WireError
+from lander.protocol.events import ResourcesSampled
 from lander.protocol.text import cut, one_line
 from lander.protocol.wire import decode, encode
 from lander.transfer.client import Transfer
@@ -103,6 +104,8 @@ class HostAgent:
         self._disconnected_since: float | None = elapsed()
         self._done = asyncio.Event()
         self._leaving = self._said_farewell = False
+        self._greeted_at = elapsed()
+        self._round_trip: float | None = None
         self._status = 0
         self._exit_noted = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -197,6 +200,7 @@ class HostAgent:
                 if not self._said_farewell:  # else it is the answer to a measurement that crossed it
                     await self._join()
             case Accepted():  # the answer to `Hello`
+                self._round_trip = elapsed() - self._greeted_at
                 _log(f"{self._settings.name} has joined {self._settings.endpoint}")
                 await self._join()
             case Refused(detail=detail):
@@ -249,6 +253,7 @@ class HostAgent:
     async def _greet(self) -> None:
         """Join; on another machine only after the supervisor said that it speaks a common version."""
         if self._settings.guest:
+            self._greeted_at = elapsed()
             await self._send(Hello(release=versions.release(), oldest=versions.OLDEST, newest=versions.NEWEST))
         else:
             await self._join()
@@ -294,9 +299,15 @@ class HostAgent:
             except (OSError, psutil.Error) as error:  # a failed measurement must not end the trainers
                 _log(f"cannot measure: {error}")
             else:
-                await self._send(ReportResources(sample=sample))
+                await self._send(ReportResources(sample=self._timed(sample)))
             for piece in list(self._output.new()):
                 await self._send(piece)
+
+    def _timed(self, sample: ResourcesSampled) -> ResourcesSampled:
+        """With the time of this machine, whose clock may be wrong; the supervisor's own machine has the supervisor's clock."""
+        if not self._settings.guest:
+            return sample
+        return sample.model_copy(update={"sent_at": now_microseconds(), "round_trip": self._round_trip})
 
     # ------------------------------------------------------------------------------------------------ leaving
 

@@ -18,6 +18,7 @@ from lander.home.layout import statistics_path
 from lander.protocol import events as e
 from lander.store.log.reader import Reader
 from lander.store.records.run_record import Record
+from tests import hooks
 from tests.support.command_line import TINY
 from tests.support.live_home import LiveHome, experiment
 
@@ -176,15 +177,21 @@ def test_without_a_token_or_with_another_shared_home_nothing_is_begun(head, tmp_
 def test_a_run_goes_on_with_other_bits_only_where_that_is_asked_for_and_then_all_say_so(
     head, tmp_path, cli, token_file, monkeypatch
 ):
-    monkeypatch.setenv("ATEN_CPU_CAPABILITY", "default")
-    odd = start_worker(head, tmp_path / "w", "--token-file", str(token_file), "--labels", "odd,slow")
-    monkeypatch.delenv("ATEN_CPU_CAPABILITY")
+    (tmp_path / "clock error").write_text("3600")
+    with monkeypatch.context() as there:
+        there.setenv("ATEN_CPU_CAPABILITY", "default")
+        there.setenv("LANDER_TEST_CLOCK_ERROR", str(tmp_path / "clock error"))
+        hooks.install(there, wrong_clock="lander.actors.host.agent")
+        odd = start_worker(head, tmp_path / "w", "--token-file", str(token_file), "--labels", "odd,slow")
     settings = {"training_steps": 6_400, "hosts": {"labels": ["odd"]}}
     try:
         head.submit(experiment("moved", PPO, **settings))
         assert "waiting for a host with the label odd" in cli("status", "moved", "--home", head.home)[1]
         head.wait(lambda: head.run("moved/baseline/0")["step"] > 0, "it to train")
         assert head.run("moved/variant/0")["state"] == "queued"
+        head.wait(lambda: hosts(head, cli)["far"]["clock"], "it to say the time")
+        assert hosts(head, cli)["far"]["clock"]["offset"] == pytest.approx(3600, abs=30)
+        assert "far: its clock is 1h 0m ahead of this machine's" in cli("hosts", "--home", head.home)[1]
         odd.send_signal(signal.SIGTERM)
         assert odd.wait(90) == 0
         found = hosts(head, cli)

@@ -1,6 +1,7 @@
 """The table of hosts: which launcher started each, and what an engine says."""
 
 import json
+import time
 from contextlib import nullcontext
 
 import pytest
@@ -95,3 +96,32 @@ def test_without_a_supervisor_the_hosts_are_shown_as_of_its_last_record_and_that
         with HomeLock(home) if held else nullcontext():
             assert main(["hosts", "--home", str(home), *options]) == 0
         assert capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize(
+    ("ahead", "round_trip", "column", "said"),
+    [
+        (3600.0, 0.2, "+1h 0m", "far: its clock is 1h 0m ahead of this machine's: "),
+        (-75.0, 0.2, "-1m 15s", "far: its clock is 1m 15s behind this machine's: "),
+        (4.0, 0.2, "+4.0s", ""),
+        (8.0, 10.0, "+8.0s", ""),
+        (0.0, 0.2, "0s", ""),
+    ],
+    ids=["ahead", "behind", "a little", "within the uncertainty", "right"],
+)
+def test_the_offset_of_each_workers_clock_is_shown_and_said_where_it_is_wrong(tmp_path, ahead, round_trip, column, said):
+    now = round(time.time() * 1e6)
+    sent = now + round((ahead - round_trip / 2) * 1e6)
+    sample = {"cpu_percent": 1.0, "memory_percent": 1.0, "memory_mb": 1.0, "disk_free_mb": 1e5}
+    far = batch_of(e.host_stream("far"), e.ResourcesSampled(sent_at=sent, round_trip=round_trip, **sample), at=now)
+    local = batch_of(e.host_stream("local"), e.ResourcesSampled(**sample), at=now)
+    write_log(tmp_path, *(batch_of(e.host_stream(name), JOINED) for name in ("local", "far")), far, local)
+    ours, theirs = (host["clock"] for host in json.loads(host_table.as_json(tmp_path))["hosts"])
+    assert ours is None
+    assert theirs == {"offset": pytest.approx(ahead, abs=1e-5), "uncertainty": round_trip / 2}
+    head, _, line, *rest = host_table.as_text(tmp_path).splitlines()
+    assert "clock" in head
+    assert column in line
+    assert [each.startswith(said) for each in rest] == [True] * bool(said)
+    write_log(tmp_path, batch_of(e.host_stream("far"), e.HostLeft()))
+    assert "clock" not in host_table.as_text(tmp_path)
