@@ -7,7 +7,10 @@ from typing import Final
 
 OLDEST: Final = 1
 NEWEST: Final = 1
-"""Raise it when a command changes its meaning or gets a field that the release before refuses; keep the one before spoken."""
+"""Raise it when a command changes its meaning or gets a field that the release before refuses; keep the one before spoken.
+
+`tests/golden` has the frames of each version that releases speak.
+"""
 
 
 def release() -> str:

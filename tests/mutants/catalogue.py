@@ -1834,6 +1834,16 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "a field of a worker of the release before is no longer understood",
+        "lander/protocol/commands.py",
+        "    ages: tuple[Seconds, ...] = ()\n",
+        "    seconds: tuple[Seconds, ...] = ()\n",
+        (
+            "tests/unit/protocol/test_golden_frames.py::test_each_frame_is_understood_as_it_was_meant",
+            "tests/integration/supervisor/test_golden_frames.py::test_a_supervisor_accepts_all_that_a_worker_of_that_version_says",
+        ),
+    ),
+    Mutant(
         "the slowest message says how wrong a clock is",
         "lander/store/records/host_clocks.py",
         "quickest = max(passages",
