@@ -1853,8 +1853,8 @@ MUTANTS = (
     Mutant(
         "a worker that is interrupted waits for its measurement",
         "lander/actors/host/agent.py",
-        "said_of_bits, self._home, _log, lambda: self._leaving)",
-        "said_of_bits, self._home, _log)",
+        "find_bits(_log, lambda: self._leaving)",
+        "find_bits(_log, lambda: False)",
         (
             "tests/integration/actors/test_host.py::test_a_guest_that_is_interrupted_while_it_measures_its_bits_says_the_truth_and_leaves_at_once",
         ),
@@ -1904,8 +1904,8 @@ MUTANTS = (
     Mutant(
         "an agent says once what it cannot train",
         "lander/actors/host/agent.py",
-        "        self._exits[key] = report\n        self._leases",
-        "        self._exits.update({} if isinstance(report, CannotTrain) else {key: report})\n        self._leases",
+        "        self._exits.add(key, report)\n",
+        "        isinstance(report, CannotTrain) or self._exits.add(key, report)\n",
         ("tests/integration/actors/test_host.py::test_a_guest_says_what_it_cannot_train_until_that_is_noted",),
     ),
     Mutant(

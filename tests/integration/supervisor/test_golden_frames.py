@@ -52,9 +52,7 @@ async def test_an_agent_takes_all_that_a_supervisor_of_that_version_says(gate_fi
         for frame in orders:
             gate_fixture.gate._router.send_multipart([route, frame])
         heard = []
-        while (
-            heard.count("JoinHost") < 2 or "TrainerExited" not in heard
-        ):  # accepted, to end, asked to rejoin
+        while heard.count("JoinHost") < 2 or "TrainerExited" not in heard:  # accepted, to end, asked to rejoin
             heard.append((await agent.hear(object)).kind)
         for frame in (refused, fenced, dismissed):
             gate_fixture.gate._router.send_multipart([route, frame])
