@@ -71,8 +71,10 @@ class Launching:
         return over or elapsed() > self._settle_by
 
     def carry_out(self, effect: EngineEffect, state: State) -> None:
-        """Make a call, unless it was made a moment ago."""
-        standing = state.launchers[effect.launcher]
+        """Make a call, unless it was made a moment ago, or there is no such launcher any more."""
+        standing = state.launchers.get(effect.launcher)
+        if standing is None:
+            return
         try:
             engine = self._engine(standing)
         except LanderError as error:

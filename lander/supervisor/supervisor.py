@@ -6,7 +6,6 @@ acknowledges whole batches. Their commit updates the state by the same fold as e
 
 import asyncio
 import contextlib
-import logging
 import os
 import signal
 import time
@@ -17,41 +16,41 @@ from typing import Final
 
 from lander.home import address
 from lander.home.identity import HomeIdentity
-from lander.home.lock import LOCK, show_full
+from lander.home.lock import LOCK
 from lander.protocol import commands as c
 from lander.protocol import events as e
-from lander.protocol.errors import ConflictError, HomeError, LeavingError
+from lander.protocol.errors import LeavingError
 from lander.store.log.event_store import EventStore, batch_of
 from lander.store.log.reader import DATABASE
-from lander.supervisor import containment, journal
+from lander.supervisor import containment, journal, leaving
+from lander.supervisor.attribution import attributed
 from lander.supervisor.clock import Clock
 from lander.supervisor.core.decide import Drain, HostGone, Tick, decide
-from lander.supervisor.core.effects import EngineEffect, EraseExperiment
+from lander.supervisor.core.effects import EraseExperiment
 from lander.supervisor.core.fold import evolve, fold
-from lander.supervisor.core.messages import CheckLaunchers, EngineAnswered, Enrolment, Message
+from lander.supervisor.core.messages import CheckLaunchers, EngineAnswered, Message
 from lander.supervisor.core.silence import LOST_SECONDS
 from lander.supervisor.core.standing import LOCAL_HOST
 from lander.supervisor.core.state import State
 from lander.supervisor.erasing import Erasing, compacted
 from lander.supervisor.fence import Fence
+from lander.supervisor.full_disk import FullDisk
 from lander.supervisor.gate import Gate, Principal, Received
 from lander.supervisor.guests import Guests
 from lander.supervisor.intake import Intake
 from lander.supervisor.launchers.local import LocalHost
 from lander.supervisor.launchers.worker_commands import Head
 from lander.supervisor.launching import Launching
+from lander.supervisor.leaving import Leaving
 from lander.supervisor.named_files import settle_files
 from lander.supervisor.orders import carry_out
 from lander.supervisor.principals import Principals
 from lander.supervisor.watching import Watching
 
-LOG: Final = logging.getLogger(__name__)
 MAX_UNDECIDED: Final = 16
 """Messages that may wait for a decision; above this, nothing more is received: each may have a megabyte."""
 ROOM_SECONDS: Final = 0.005
 """How often a supervisor that receives nothing looks whether it can again."""
-FULL_SECONDS: Final = 5.0
-"""How long a supervisor that is leaving waits for space on a full disk."""
 
 
 class Supervisor:
@@ -70,16 +69,15 @@ class Supervisor:
         self._inbox: asyncio.Queue[tuple[Message | c.ShutDown | c.CompactLog, str]] = asyncio.Queue()
         self._identity = HomeIdentity(home, LOCK, DATABASE)
         self._clock = Clock(self._run_checks, self._tick, lambda: self._watching.next_tick(self.state))
-        self._leaving = asyncio.Event()
-        self._left = asyncio.Event()
-        self._leave_by = 0.0
+        self._leaving = Leaving(self._identity, lambda: self._inbox.put_nowait((Drain(), "")))
         self._watching = Watching(lost_seconds)
         self._guests = Guests(home, self.gate, self.principals.supervisor)
-        self._intake = Intake(self.gate, store, self._leave_at_once, partial(settle_files, home) if listen else None)
+        self._intake = Intake(self.gate, store, self._leaving.without_log, partial(settle_files, home) if listen else None)
         self._erasing = Erasing(home, store, self._leave_if_idle)
         self._local_host = LocalHost(home, self.principals.host, self._local_host_ended, compared=bool(listen))
         self._launching = Launching(home, self.principals.supervisor, self._notice)
-        self._leaves_when_idle = self._full = self._same_port = False
+        self._full_disk = FullDisk(home, store)
+        self._same_port = False
 
     @property
     def public_key(self) -> str:
@@ -119,9 +117,9 @@ class Supervisor:
         """Serve until a request or signal to leave, and until the last trainer has ended."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._leave)
-        work = {"receive": self._receive(), "decide": self._decide(), "clock": self._clock.run(), "leave": self._left.wait()}
-        work["erase"] = self._erasing.run()
+            loop.add_signal_handler(number, self._leaving.begin)
+        work = {"receive": self._receive(), "decide": self._decide(), "clock": self._clock.run(), "erase": self._erasing.run()}
+        work["leave"] = self._leaving.wait()
         tasks = [asyncio.create_task(each, name=name) for name, each in work.items()]
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
@@ -132,7 +130,7 @@ class Supervisor:
 
     async def close(self) -> None:
         """Close the gate. After an orderly leave, end the local host first; else the next supervisor adopts it."""
-        if self._left.is_set():
+        if self._leaving.over.is_set():
             await self._dismiss_local_host()
             if not self._identity.lost():
                 address.remove(self._home)
@@ -146,7 +144,7 @@ class Supervisor:
         host = self.state.hosts.get(LOCAL_HOST)
         if host is not None and host.online and not homeless:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(FULL_SECONDS):
+                async with asyncio.timeout(leaving.FULL_SECONDS):
                     await self._store.append(batch_of(e.host_stream(LOCAL_HOST), e.HostLeft()))
 
     # ------------------------------------------------------------------------------------------------ receiving
@@ -166,8 +164,9 @@ class Supervisor:
 
     def _dispatch(self, received: Received) -> None:
         principal, key, command = received
-        if principal.role == "host" and not isinstance(command, c.Hello):
-            self._note_heartbeat(principal.name, key, command)
+        is_heartbeat = principal.role == "host" and not isinstance(command, c.Hello)
+        if is_heartbeat and self._watching.heard(principal.name, self.state, command):
+            self.gate.send(key, c.Rejoin())
         match command:
             case c.Hello():
                 self._guests.welcome(key, command)
@@ -177,40 +176,31 @@ class Supervisor:
                 self.gate.send(key, self._watching.lease(principal.name, command, self.state))
             case c.ReportOutput():
                 self._guests.take_output(principal.name, key, command, self.state)
-            case c.ReportResources() | c.TrainerExited() | c.CannotTrain() if self._store.full:
-                pass  # the host repeats an exit until it is noted; to queue every repetition would fill the memory
             case c.TrainerExited() | c.CannotTrain() if not self._fence.holds(principal, command, self.state):
+                pass
+            case _ if self._full_disk.drops(command):
                 pass
             case c.ReportResources(sample=sample):
                 self._intake.record(e.host_stream(principal.name), sample)
-            case _ if self._leaving.is_set() and isinstance(command, c.NEW_WORK):
+            case _ if self._leaving.begun and isinstance(command, c.NEW_WORK):
                 self.gate.send(key, c.Refused(error=LeavingError.code, detail="the supervisor is shutting down"))
             case c.Ping(stay=stay):
-                self._leaves_when_idle = self._leaves_when_idle and not stay
+                self._leaving.when_idle = self._leaving.when_idle and not stay
                 self.gate.send(key, c.Accepted(detail=self.gate.refusal_counts()))
             case c.ShutDown(only_if_idle=False) if self._store.full:  # a decision could not be recorded
                 self.gate.send(key, c.Accepted(detail="leaving, with no room on the disk to record it"))
-                self._leave()
-            case _ if self._store.full and principal.role in ("client", "newcomer"):
-                detail = f"{self._home}: no space left on its disk; make room, and ask again"
-                self.gate.send(key, c.Refused(error=HomeError.code, detail=detail))
+                self._leaving.begin()
+            case _ if (refusal := self._full_disk.refusal(principal)) is not None:
+                self.gate.send(key, refusal)
             case c.JoinHost() if principal.name == LOCAL_HOST and not self._local_host.is_ours(command.incarnation):
                 self.gate.send(key, c.DismissHost())  # an agent left by a supervisor that died before it could end it
-            case c.Enrol(public_key=public_key, name=name):
-                self._inbox.put_nowait((Enrolment(principal.name, public_key, name), key))
-            case c.JoinHost() | c.LeaveHost():
-                self._guests.show_port(key)
-                self._inbox.put_nowait((command.model_copy(update={"name": principal.name}), key))
-            case c.CannotTrain():
-                self._inbox.put_nowait((command.model_copy(update={"host": principal.name}), key))
-            case _ if isinstance(command, c.ShutDown | c.CompactLog | Message):
+            case c.ShutDown() | c.CompactLog():
                 self._inbox.put_nowait((command, key))
-
-    def _note_heartbeat(self, name: str, key: str, command: c.Command) -> None:
-        self._watching.heard(name, self.state, command)
-        host = self.state.hosts.get(name)
-        if host is not None and not host.online and not isinstance(command, c.JoinHost):
-            self.gate.send(key, c.Rejoin())  # it was declared lost for silence, but its connection survived
+            case _:
+                if isinstance(command, c.JoinHost | c.LeaveHost):
+                    self._guests.show_port(key)
+                if (message := attributed(command, principal)) is not None:
+                    self._inbox.put_nowait((message, key))
 
     def _append(self, principal: Principal, key: str, command: c.Append) -> None:
         """Store a trainer's batch, after the check that it comes from the run's current attempt."""
@@ -234,11 +224,11 @@ class Supervisor:
         """The only place that decides, one message after the other: each decision sees the events of the one before."""
         while True:
             message, key = await self._inbox.get()
-            if self._lost_home():
+            if self._leaving.lost_home():
                 return
             with containment.contained(self.gate, key, message):
                 if isinstance(message, c.ShutDown):  # handled in queue order: a submission before it must be decided first
-                    self._shut_down(key, message.only_if_idle)
+                    self.gate.send(key, self._leaving.asked_to(message.only_if_idle, self.state))
                 elif isinstance(message, c.CompactLog):
                     self.gate.send(key, await compacted(self._store))
                 else:
@@ -246,14 +236,15 @@ class Supervisor:
 
     async def _decide_on(self, message: Message, key: str) -> None:
         now = time.time()
-        decision = decide(self.state, message, now, self._watching.timers(self.state), leaving=self._leaving.is_set())
+        decision = decide(self.state, message, now, self._watching.timers(self.state), leaving=self._leaving.begun)
         if decision.events:
             await self._store.append(*(batch_of(stream, event, at=e.microseconds(now)) for stream, event in decision.events))
         journal.write(self._home, decision.events)
         self._fence.close_ended(decision.events)
         if self._fence.follow_hosts(self.state, decision.events):
             self._guests.follow(self.state)
-        carry_out(decision.effects, self.gate, self.principals, self._erasing, self._call_engine, key)
+        call_engine = partial(self._launching.carry_out, state=self.state)
+        carry_out(decision.effects, self.gate, self.principals, self._erasing, call_engine, key)
         if decision.answer is not None and not any(isinstance(effect, EraseExperiment) for effect in decision.effects):
             self.gate.send(key, decision.answer)  # an erasure is answered when it is done
         if isinstance(message, c.TrainerExited | c.CannotTrain) and self.state.attempt(message.run, message.epoch) is None:
@@ -269,12 +260,10 @@ class Supervisor:
 
     def _run_checks(self) -> None:
         """Check for silent hosts, stalled trainers, exceeded limits, a full disk, and a home that is gone."""
-        if self._lost_home():
+        if self._leaving.lost_home():
             return
         full = self._store.full
-        if full != self._full:
-            self._full = full
-            show_full(self._home, full)
+        self._full_disk.show()
         for alarm in self._watching.alarms(self.state, recording_stopped=full or self._overloaded()):
             self._inbox.put_nowait((alarm, ""))
         if self.state.launchers and not full:
@@ -282,15 +271,10 @@ class Supervisor:
             self._leave_if_idle()
         if self._watching.overdue(LOCAL_HOST):  # it waits for no slot elsewhere: its successor has the same ones
             self._local_host.end_agent(f"silent for {self._watching.lost_seconds:.0f} s")
-        if self._leaving.is_set() and full and asyncio.get_running_loop().time() > self._leave_by:
-            LOG.error("leaving with no room on the disk: what was not acknowledged is lost, and its runs resume from before it")
-            self._left.set()
+        if full:
+            self._leaving.on_full_disk()
 
     # ------------------------------------------------------------------------------------------------ engines
-
-    def _call_engine(self, effect: EngineEffect) -> None:
-        if effect.launcher in self.state.launchers:
-            self._launching.carry_out(effect, self.state)
 
     def _notice(self, message: Message) -> None:
         """Have something decided on that nobody has said."""
@@ -300,41 +284,12 @@ class Supervisor:
 
     # ------------------------------------------------------------------------------------------------ leaving
 
-    def _shut_down(self, key: str, only_if_idle: bool) -> None:
-        if only_if_idle and not self.state.idle:
-            self._leaves_when_idle = True
-            detail = f"still under way: {', '.join(self.state.busy)}; leaving when they have ended"
-            self.gate.send(key, c.Refused(error=ConflictError.code, detail=detail))
-            return
-        self.gate.send(key, c.Accepted(detail="leaving"))
-        self._leave()
-
-    def _leave(self) -> None:
-        if not self._leaving.is_set():
-            self._leaving.set()
-            self._leave_by = asyncio.get_running_loop().time() + FULL_SECONDS
-        self._inbox.put_nowait((Drain(), ""))
-
-    def _leave_at_once(self) -> None:
-        """Exit: without a writable log, no decision can be recorded."""
-        if self._lost_home() or self._left.is_set():
-            return  # left on a full disk: the store refuses the pending appends when it closes
-        LOG.critical("leaving: the event store cannot be written")
-        os._exit(1)
-
-    def _lost_home(self) -> bool:
-        """Whether the home is gone; then leave without a record, and end the trainers: there is nowhere to record anything."""
-        if (lost := self._identity.lost()) and not self._left.is_set():
-            LOG.critical("leaving: %s; its trainers are ended, and what they say is recorded nowhere", lost)
-            self._left.set()
-        return bool(lost)
-
     def _leave_if_idle(self) -> None:
-        if self._leaving.is_set():
+        if self._leaving.begun:
             if not self.state.live and (self._store.full or self._launching.settled(self.state)):
-                self._left.set()
-        elif self._leaves_when_idle and self.state.idle and self._inbox.empty() and not self._erasing.busy:
-            self._leave()
+                self._leaving.over.set()
+        elif self._leaving.when_idle and self.state.idle and self._inbox.empty() and not self._erasing.busy:
+            self._leaving.begin()
 
     def _ensure_local_host(self) -> None:
         known = self.state.hosts.get(LOCAL_HOST)

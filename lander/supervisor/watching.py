@@ -31,8 +31,11 @@ class Watching:
         """The alarms not raised before."""
         return self._watch.check(state, self.timers(state), recording_stopped=recording_stopped)
 
-    def heard(self, host: str, state: State, command: c.Command) -> None:
-        """Note a message of a host: a heartbeat, and what it says of its trainers."""
+    def heard(self, host: str, state: State, command: c.Command) -> bool:
+        """Note a message of a host: a heartbeat, and what it says of its trainers.
+
+        Returns whether it has to join again: it was declared lost for silence, but its connection survived.
+        """
         self._timers.silence.heard(host, elapsed())
         match command:
             case c.JoinHost(trainers=trainers, ages=ages):
@@ -44,6 +47,7 @@ class Watching:
                 self._timers.room.reported(host, sample.disk_free_mb)
             case _:
                 pass
+        return host in state.hosts and not state.hosts[host].online and not isinstance(command, c.JoinHost)
 
     def lease(self, host: str, question: c.RenewLease, state: State) -> c.LeaseRenewed:
         """Which of a host's trainers may go on: those of current attempts, for less time than it takes to lose the host."""

@@ -1418,7 +1418,7 @@ MUTANTS = (
     ),
     Mutant(
         "a deleted home is not noticed",
-        "lander/supervisor/supervisor.py",
+        "lander/supervisor/leaving.py",
         "(lost := self._identity.lost()) and not",
         '(lost := "") and not',
         ("tests/integration/supervisor/test_lost_home.py",),

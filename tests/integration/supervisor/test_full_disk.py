@@ -18,7 +18,7 @@ from lander.store.log.reader import DATABASE, open_reader
 from lander.store.writers import sqlite_store
 from lander.store.writers.sqlite_store import SqliteEventStore
 from lander.supervisor import __main__ as starting
-from lander.supervisor import supervisor as shell
+from lander.supervisor import leaving
 from lander.supervisor.gate import Principal, Received
 from lander.supervisor.supervisor import Supervisor
 from tests.integration.supervisor.test_supervision import long_experiment
@@ -68,7 +68,7 @@ class Disk:
 @pytest.fixture
 async def disk(tmp_path, monkeypatch):
     monkeypatch.setattr(sqlite_store, "FULL_RETRY_SECONDS", 0.05)
-    monkeypatch.setattr(shell, "FULL_SECONDS", 1.0)
+    monkeypatch.setattr(leaving, "FULL_SECONDS", 1.0)
     home = tmp_path / "home"
     with HomeLock(home), open_peers() as connect_peer:
         store = await SqliteEventStore.open(home / DATABASE)
