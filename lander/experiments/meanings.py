@@ -28,7 +28,8 @@ MEANINGS: Final[Mapping[str, str]] = {
     "exclusive": "Whether its environments act on something outside, such as a robot, so that no run may ever be trained by two"
     " processes at once: a host that loses its supervisor ends it before another one may begin.",
     "hosts": "What a host must have to train the arm.",
-    "gpu": "Whether it must have a GPU.",
+    "gpu": "Whether it must have a GPU. A number is the share of one that a run with device: cuda takes, and of its memory at"
+    " most; several such runs train on one GPU at once.",
     "labels": "What it must be called: every one of these, of those that lander-ctl worker --labels gives it.",
     "on_limit": "What happens to a run that uses more than resource_limits: a warning, a pause, or a stop.",
     "checkpoint_frequency": "Timesteps between checkpoints. A stop and a pause write a checkpoint, too.",

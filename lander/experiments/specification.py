@@ -87,6 +87,16 @@ def _distinct_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(set(labels)))
 
 
+def _whole_or_hundredths(gpu: bool | float) -> bool | float:
+    """Whether a GPU is wished for, or the share of one that is taken; 1 is a whole one."""
+    if isinstance(gpu, bool):
+        return gpu
+    if not 0 < gpu <= 1 or round(100 * gpu) / 100 != gpu:
+        raise ValueError
+    return gpu == 1 or gpu
+
+
+_GPU: Final = "true, false, or the share of one that a run takes: 0.01 to 1 in steps of 0.01, such as 0.25"
 _NAME: Final = "1 to 64 letters, digits, '.', '_' or '-', no '..', beginning with a letter or digit"
 _ENVIRONMENT: Final = (
     "the name of a Gymnasium environment, such as LunarLander-v3, or MODULE:ENV_ID or FILE.py:ENV_ID for yours"
@@ -123,10 +133,22 @@ class _Spec(BaseModel):
 class HostsSpec(_Spec):
     """What the hosts of an arm must have."""
 
-    gpu: Annotated[bool, Strict(), Allowed("true or false")] = False
+    gpu: Annotated[
+        Annotated[bool, Strict()] | Annotated[float, Strict()], AfterValidator(_whole_or_hundredths), Allowed(_GPU)
+    ] = False
     labels: Annotated[tuple[_Identifier, ...], AfterValidator(_distinct_labels)] = Field(
         default=(), description=f"at most {MAX_LABELS} labels, such as [a100]"
     )
+
+    @property
+    def shares(self) -> bool:
+        """Whether a run takes a part of a GPU."""
+        return not isinstance(self.gpu, bool)
+
+    def recorded(self) -> HostWishes:
+        """The wishes as they are recorded: a share of a GPU in hundredths."""
+        share = round(100 * self.gpu) if self.shares else None
+        return HostWishes(gpu=bool(self.gpu), gpu_share=share, labels=self.labels)
 
 
 class ArmSpec(_Spec):
@@ -142,6 +164,13 @@ class ArmSpec(_Spec):
     device: Annotated[Literal["cpu", "cuda"], Allowed("cpu or cuda")] = "cpu"
     hosts: HostsSpec = HostsSpec()
     hyperparameters: dict[str, object] = Field(default_factory=dict)
+
+    @field_validator("hosts")
+    @classmethod
+    def _shares_what_it_takes(cls, hosts: HostsSpec, info: ValidationInfo) -> HostsSpec:
+        if hosts.shares and info.data.get("device") == "cpu":
+            raise refusal(f"found gpu: {hosts.gpu:g}, a share of a GPU that a run with device: cpu does not take; must be cuda")
+        return hosts
 
     @field_validator("hyperparameters")
     @classmethod
@@ -240,7 +269,7 @@ class ExperimentSpec(_Spec):
         arms = [Arm(**arm.recorded()) for arm in self.arms]
         rest = {name: getattr(self, name) for name in type(self).model_fields if name not in ("arms", "resource_limits")}
         common = self.evaluation_environment and self.evaluation_environment.recorded()
-        wishes = {arm.name: HostWishes(**arm.hosts.model_dump()) for arm in self.arms if arm.hosts != HostsSpec()}
+        wishes = {arm.name: arm.hosts.recorded() for arm in self.arms if arm.hosts != HostsSpec()}
         otherwise = None if self.other_hardware == "wait" else self.other_hardware
         named = rest | {"experiment_id": self.experiment_id or "unnamed", "evaluation_environment": common}
         named |= {"hosts": wishes, "other_hardware": otherwise}

@@ -27,7 +27,10 @@ def as_written(experiment: Experiment) -> dict[str, Any]:
 
 def _wishes(experiment: Experiment, arm: Arm) -> dict[str, Any]:
     wishes = experiment.hosts.get(arm.name)
-    return {} if wishes is None else {"hosts": wishes.model_dump(mode="json", exclude_defaults=True)}
+    if wishes is None:
+        return {}
+    share = {} if wishes.gpu_share is None else {"gpu": wishes.gpu_share / 100}
+    return {"hosts": wishes.model_dump(mode="json", exclude_defaults=True, exclude={"gpu_share"}) | share}
 
 
 def arm_as_written(arm: Arm) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from pydantic import Field
 
 from lander.protocol.annotations import Remark, Tag
 from lander.protocol.code import Code
-from lander.protocol.events import CheckpointCommitted, Execution, Lack, Number, ResourcesSampled, Seconds, Versions
+from lander.protocol.events import CheckpointCommitted, Execution, GpuDevice, Lack, Number, ResourcesSampled, Seconds, Versions
 from lander.protocol.experiment import Arm, EvaluationEnvironment, Experiment, Identifier, Labels
-from lander.protocol.model import BitsClass, Count, CurveKey, Digest, Message, Model, ShortText, Text
+from lander.protocol.model import BitsClass, Count, CurveKey, Digest, GpuShare, Message, Model, ShortText, Text
 from lander.protocol.plain import PlainData
 
 MAX_OUTPUT: Final = 1 << 16
@@ -335,6 +335,7 @@ class JoinHost(Message):
     processor: ShortText = ""
     release: ShortText = ""
     labels: Labels = ()
+    devices: tuple[GpuDevice, ...] = ()
 
 
 class LeaveHost(Message):
@@ -380,7 +381,8 @@ class TrainerOrder(Model):
     because the fork's environment is a different one. Modules of environments are imported from the archive of `code`, or from
     `directory` if it has none. With `other_bits`, the checkpoints are of a host that computes other bits. An `exclusive` one
     trains only while its host holds a lease. On another machine than the supervisor's, `host` is its name, and `code` has the
-    packages that must be installed there.
+    packages that must be installed there. `gpu_id` is what CUDA knows its GPU by, and `gpu_share` the hundredths that it may take
+    of that one's memory; None for all.
     """
 
     run: str
@@ -390,6 +392,8 @@ class TrainerOrder(Model):
     seed: int
     cpu: int
     gpu: int | None = None
+    gpu_id: ShortText = ""
+    gpu_share: GpuShare | None = None
     monitoring: bool
     shortcuts: bool
     directory: str = ""

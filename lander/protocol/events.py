@@ -19,7 +19,7 @@ from lander.protocol.annotations import Remark, Tag
 from lander.protocol.code import Code
 from lander.protocol.digests import RULE, digest
 from lander.protocol.experiment import Arm, EnvironmentName, Experiment, Identifier, Labels, Seeds, Settings, Steps
-from lander.protocol.model import BitsClass, Count, CurveKey, Digest, EndOfText, Message, Model, ShortText, Text
+from lander.protocol.model import BitsClass, Count, CurveKey, Digest, EndOfText, GpuShare, Message, Model, ShortText, Text
 from lander.protocol.plain import MAX_INTEGER, PlainData
 
 SUPERVISOR: Final = 0
@@ -291,7 +291,8 @@ class RunQueued(Message):
 class AttemptStarted(Message):
     """An attempt (one process that trains the run) was sent to a host's slot. `TrainingStarted` records where it continues.
 
-    `bits` is the host's class; empty if the host was not compared with any other.
+    `bits` is the host's class; empty if the host was not compared with any other. `gpu` is the place of its GPU among those of
+    the host, `gpu_id` its name for CUDA, `gpu_bits` its class; `gpu_share` is what the attempt may take of it, None for all.
     """
 
     kind: ClassVar[str] = "AttemptStarted"
@@ -300,6 +301,9 @@ class AttemptStarted(Message):
     cpu: int
     gpu: int | None = None
     bits: BitsClass = ""
+    gpu_id: ShortText = ""
+    gpu_share: GpuShare | None = None
+    gpu_bits: BitsClass = ""
 
 
 class StopRequested(Message):
@@ -392,6 +396,7 @@ class TrainingStarted(Message):
     It continues at timestep `from_step`, with `from_episode` episodes finished. Events of earlier attempts beyond this step are
     superseded. `resume` is `exact` if every bit is restored, `other_bits` if that is so and the attempt trains on a host that
     computes other bits from here on, and `inexact` if it is not established for an environment, which then began a new episode.
+    `deterministic`: it trains on a GPU, and PyTorch was told to use no operation whose bits differ from one time to the next.
     """
 
     kind: ClassVar[str] = "TrainingStarted"
@@ -402,6 +407,7 @@ class TrainingStarted(Message):
     from_step: Count = 0
     from_episode: Annotated[int, Field(ge=0, le=MAX_INTEGER >> 1)] = 0
     resume: Resume = "fresh"
+    deterministic: bool = False
 
 
 class ReplayProgressed(Message):
@@ -587,7 +593,8 @@ class TrainingEnded(Message):
 class TrainerUsage(Model):
     """The resources of one trainer and its children: CPU in percent of one core, resident memory in MB.
 
-    `seconds` is the time that `cpu_percent` covers, as the host measured it; older logs do not have it.
+    `seconds` is the time that `cpu_percent` covers, as the host measured it; older logs do not have it. `gpu_percent` is how
+    busy its GPU was, with all that others do there; `gpu_memory_mb` is what it has of that one's memory. None: not known.
     """
 
     run: str
@@ -596,6 +603,7 @@ class TrainerUsage(Model):
     memory_mb: Measure
     gpu_percent: Measure | None = None
     seconds: Seconds | None = None
+    gpu_memory_mb: Measure | None = None
 
 
 class ResourcesSampled(Message):
@@ -634,11 +642,25 @@ class ProgressStalled(Message):
     seconds: Measure
 
 
+class GpuDevice(Model):
+    """A GPU that a host offers, or a MIG instance of one: `id` is what CUDA knows it by, its UUID.
+
+    GPUs of one class compute the same `bits`, since their model, `driver` and version of `cuda` are the same. Empty: the host
+    was not compared.
+    """
+
+    id: ShortText
+    driver: ShortText = ""
+    cuda: ShortText = ""
+    bits: BitsClass = ""
+
+
 class HostJoined(Message):
     """A host offers slots: one for each CPU core in `cpus`, and its GPUs. `incarnation` distinguishes restarts of its agent.
 
     Hosts of one class compute the same `bits`; empty: it was not compared. `versions` are those of the libraries that decide
     them, `processor` is what they run on, in words, and `release` that of lander-ctl. An experiment may ask for `labels`.
+    `gpus` are the names of the GPUs, and `devices` say more of each; older logs do not have them.
     """
 
     kind: ClassVar[str] = "HostJoined"
@@ -652,6 +674,7 @@ class HostJoined(Message):
     processor: ShortText = ""
     release: ShortText = ""
     labels: Labels = ()
+    devices: tuple[GpuDevice, ...] = ()
 
 
 class HostLeft(Message):

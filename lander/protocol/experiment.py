@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal, NamedTuple, Self, TypeVar
 from pydantic import AfterValidator, Field
 
 from lander.protocol.code import Code
-from lander.protocol.model import Count, Digest, Model
+from lander.protocol.model import Count, Digest, GpuShare, Model
 from lander.protocol.plain import MAX_INTEGER, PlainData
 from lander.protocol.refusals import refusal, shown
 
@@ -125,9 +125,13 @@ class ResourceLimits(Model):
 
 
 class HostWishes(Model):
-    """What a host must have to train the runs of an arm: a GPU, and all of these labels."""
+    """What a host must have to train the runs of an arm: a GPU, and all of these labels.
+
+    A run on CUDA takes `gpu_share` hundredths of one GPU; None: a whole one.
+    """
 
     gpu: bool = False
+    gpu_share: GpuShare | None = None
     labels: Labels = ()
 
 

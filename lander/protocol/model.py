@@ -19,6 +19,9 @@ BitsClass = Annotated[str, Field(pattern=r"^([0-9a-f]{12})?$")]
 CurveKey = Annotated[str, Field(pattern=r"^[0-9a-zA-Z.:+=^!/*?&<>()\[\]{}@%$#-]{40}$")]
 """A public key of CURVE in Z85 (rfc.zeromq.org/spec/32)."""
 
+GpuShare = Annotated[int, Field(ge=1, le=99)]
+"""A part of a GPU in hundredths, so that shares add up exactly. A whole GPU is no share."""
+
 ShortText = Annotated[str, AfterValidator(partial(cut, most=NAME_CHARACTERS))]
 """Text from outside that is cut to a name's length when a value is made of it."""
 Text = Annotated[str, AfterValidator(cut)]

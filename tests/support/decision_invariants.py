@@ -18,7 +18,10 @@ def effects_speak_of_the_log(effects, state, log):
             case StartAttempt():
                 event = started[effect.run, effect.epoch]
                 order = effect.order
-                assert (effect.host, order.cpu, order.gpu) == (event.host, event.cpu, event.gpu)
+                assert (effect.host, order.cpu, order.gpu, order.gpu_id, order.gpu_share) == (
+                    *(event.host, event.cpu, event.gpu, event.gpu_id or ("" if event.gpu is None else str(event.gpu))),
+                    event.gpu_share,
+                )
                 assert attempt is not None
                 assert (order.gpu is not None) == (order.arm.device == "cuda")
                 submitted = next(
@@ -116,13 +119,19 @@ def no_slot_is_idle_without_need(state, timers):
 
 
 def _free(state, host):
-    """CPUs and GPUs that are free at a host."""
+    """The CPUs that are free at a host, and how many hundredths of each GPU are, with the GPU's class."""
     here = [run.attempt for run in state.runs.values() if run.attempt is not None and run.attempt.host == host.name]
-    return set(host.cpus) - {each.cpu for each in here}, set(range(len(host.gpus))) - {each.gpu for each in here}
+    left = {}
+    for place in range(len(host.gpus)):
+        device = host.devices[place] if host.devices else e.GpuDevice(id=str(place))
+        used = sum(each.share for each in here if each.gpu_id == device.id)
+        left[device.id] = (100 - used, f"{host.bits}+{device.bits}" if host.bits and device.bits else "")
+    return set(host.cpus) - {each.cpu for each in here}, left
 
 
 def _same(host, key):
-    return key in (host.bits, f"host:{host.name}")
+    gpus = {f"{host.bits}+{each.bits}" for each in host.devices if host.bits and each.bits}
+    return key in (host.bits, f"host:{host.name}", *gpus)
 
 
 def _class_of(state, run):
@@ -138,6 +147,8 @@ def _rooms(state, timers, run, key):
     experiment = state.experiments[run.experiment].experiment
     wishes = experiment.hosts.get(run.arm.name)
     cuda = run.arm.device == "cuda"
+    share = (wishes and wishes.gpu_share) or 100
+    key = key if cuda else key.partition("+")[0]
     fitting = [
         host
         for host in state.hosts.values()
@@ -145,15 +156,18 @@ def _rooms(state, timers, run, key):
         if wishes is None or set(wishes.labels) <= set(host.labels)
         if host.name not in state.unfit.get(run.needs, ())
     ]
-    free = {}
+    free, of_class = {}, {}
     for host in fitting:
-        cpus, gpus = _free(state, host)
-        number = min(len(cpus), len(gpus)) if cuda else len(cpus)
-        if number and host.name not in timers.closed(state):
-            free[host.name] = number
+        cpus, left = _free(state, host)
+        gpus = [gpu for room, gpu in left.values() if room >= share]
+        same = [gpu for gpu in gpus if "+" not in key or gpu == key]
+        for rooms, found in ((free, gpus), (of_class, same)):
+            number = min(len(cpus), len(found)) if cuda else len(cpus)
+            if number and host.name not in timers.closed(state) and (rooms is free or not key or _same(host, key)):
+                rooms[host.name] = number
     same = {host.name for host in fitting if not key or _same(host, key)}
-    if same & free.keys():
-        return {name: number for name, number in free.items() if name in same}
+    if of_class:
+        return of_class
     if experiment.other_hardware == "allow":
         return free
     if experiment.other_hardware == "warn" and not same - timers.silence.overdue:
@@ -211,6 +225,7 @@ def nothing_goes_on_elsewhere_in_silence(log, decision, experiments):
         known = trained is not None and (effect.order.origin or (effect.order.checkpoints and trained.epoch < effect.epoch))
         moved = bool(known and now.bits != trained.bits and not (trained.bits == "" and now.host == trained.host))
         moved = moved or bool(known and now.bits == trained.bits == "" and now.host != trained.host)
+        moved = moved or bool(known and now.bits == trained.bits != "" and now.gpu_bits != trained.gpu_bits)
         assert effect.order.other_bits == moved
         if moved:
             rule = experiments[effect.run.partition("/")[0]].experiment.other_hardware

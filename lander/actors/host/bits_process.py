@@ -32,7 +32,7 @@ class ComputedBits(Model):
 def compute_bits(given_up: Callable[[], bool] = lambda: False) -> ComputedBits:
     """Compute the operations, which takes seconds, unless that is `given_up` meanwhile.
 
-    Raises `LanderError` if it fails, with the last words of the process, or is given up, and `TooSlowError` if it takes too long.
+    Raises `LanderError` if it fails, with the last words of the process, or is given up, and `TooSlowError` if it is slow.
     """
     ending = run_bounded(_PROGRAM, b"", Bounds(SECONDS, SHARE_OF_MEMORY * available_memory_mb()), given_up)
     for answer in ending.answers:

@@ -43,8 +43,9 @@ from lander.supervisor.core.messages import (
     Stalled,
     Tick,
 )
+from lander.supervisor.core.needs import part_of
 from lander.supervisor.core.other_hardware import on_other_hardware
-from lander.supervisor.core.placement import next_placement
+from lander.supervisor.core.placement import Slot, next_placement
 from lander.supervisor.core.standing import RunStanding
 from lander.supervisor.core.state import State
 from lander.supervisor.core.submission import submit
@@ -80,15 +81,24 @@ def decide(
 def _place_runs(decision: Decision) -> None:
     """Fill the free slots."""
     while (placement := next_placement(decision.state, decision.timers)) is not None:
-        run, (host, cpu, gpu), other_bits = placement
+        run, slot, other_bits = placement
         if decision.state.experiments[run.experiment].state == "queued":
             decision.say(run.experiment, e.ExperimentStarted())
         if other_bits and decision.state.experiments[run.experiment].experiment.other_hardware == "warn":
-            decision.say(run.id, e.WarningRaised(message=on_other_hardware(decision.state, run, host.name, other_bits)))
-        decision.say(run.id, e.AttemptStarted(epoch=run.epoch + 1, host=host.name, cpu=cpu, gpu=gpu, bits=host.bits))
+            decision.say(run.id, e.WarningRaised(message=on_other_hardware(decision.state, run, slot.host.name, other_bits)))
+        decision.say(run.id, _attempt_started(run, slot))
         placed = decision.state.runs[run.id]
         if placed.attempt is not None:
             decision.start(placed, placed.attempt)
+
+
+def _attempt_started(run: RunStanding, slot: Slot) -> e.AttemptStarted:
+    host, cpu, gpu, share = slot
+    started = e.AttemptStarted(epoch=run.epoch + 1, host=host.name, cpu=cpu, bits=host.bits)
+    if gpu is None:
+        return started
+    on_gpu = {"gpu": gpu.place, "gpu_id": gpu.id, "gpu_share": part_of(share), "gpu_bits": gpu.bits}
+    return started.model_copy(update=on_gpu)
 
 
 def _close_experiments(decision: Decision) -> None:

@@ -10,7 +10,7 @@ from lander.protocol.targets import was_deleted
 from lander.protocol.text import named
 from lander.supervisor.core.effects import Effect, EndAttempt, StartAttempt
 from lander.supervisor.core.fold import evolve
-from lander.supervisor.core.needs import class_key
+from lander.supervisor.core.needs import class_key, is_of, part_of
 from lander.supervisor.core.restart_policy import STOP_GRACE
 from lander.supervisor.core.standing import LOCAL_HOST, Attempt, ExperimentStanding, RunStanding
 from lander.supervisor.core.state import State
@@ -54,6 +54,8 @@ class Decision:
             seed=run.seed,
             cpu=attempt.cpu,
             gpu=attempt.gpu,
+            gpu_id=attempt.gpu_id,
+            gpu_share=part_of(attempt.share),
             monitoring=standing.execution.monitoring,
             shortcuts=not standing.execution.no_shortcuts,
             directory=standing.execution.directory,
@@ -67,7 +69,7 @@ class Decision:
             origin=run.origin,
             new_episodes=run.origin is not None and elsewhere,
             exclusive=standing.experiment.exclusive,
-            other_bits=run.continues_on not in ("", attempt.bits, class_key("", attempt.host)),
+            other_bits=bool(run.continues_on) and not _goes_on_exactly(run, attempt),
         )
         self.effects.append(StartAttempt(host=attempt.host, order=order))
 
@@ -112,3 +114,7 @@ class Decision:
         """Put an experiment that has ended under way again."""
         if not self.state.experiments[experiment].under_way:
             self.say(experiment, e.ExperimentResumed())
+
+
+def _goes_on_exactly(run: RunStanding, attempt: Attempt) -> bool:
+    return is_of(attempt.bits, run.continues_on) or run.continues_on == class_key("", attempt.host)

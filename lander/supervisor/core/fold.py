@@ -21,7 +21,6 @@ from lander.protocol.lineage import still_counts
 from lander.supervisor.core import host_fold, launcher_fold
 from lander.supervisor.core.annotations import Annotating
 from lander.supervisor.core.experiment_runs import needs_of, runs_of, standing_of
-from lander.supervisor.core.needs import class_key
 from lander.supervisor.core.pairs import classes_after, run_moved
 from lander.supervisor.core.standing import Attempt, Failure, RunStanding
 from lander.supervisor.core.state import State
@@ -154,9 +153,8 @@ def _resumed(state: State, recorded: e.Recorded, event: e.RunResumed) -> State:
 
 
 def _attempt_started(state: State, recorded: e.Recorded, event: e.AttemptStarted) -> State:
-    bits = class_key(event.bits, event.host)
-    attempt = Attempt(event.epoch, event.host, event.cpu, event.gpu, seconds(recorded.at), bits)
-    state = _run_moved(state, recorded, event, epoch=event.epoch, attempt=attempt, placed_on=bits)
+    attempt = Attempt.of(event, seconds(recorded.at))
+    state = _run_moved(state, recorded, event, epoch=event.epoch, attempt=attempt, placed_on=attempt.bits)
     return launcher_fold.trained(state, event.host)
 
 

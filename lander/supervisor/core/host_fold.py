@@ -15,7 +15,7 @@ _TOKEN: Final = e.token_stream("")
 def _host_joined(state: State, name: str, event: e.HostJoined) -> State:
     before = state.hosts.get(name)
     drained = before is not None and before.drained
-    offer = (event.cpus, event.gpus, event.bits, event.labels)
+    offer = (event.cpus, event.gpus, event.bits, event.labels, event.devices)
     host = HostStanding(name, event.pid, event.incarnation, *offer, drained=drained)
     if before is not None and (before.pid, before.incarnation) != (event.pid, event.incarnation):
         state = _ask_again(state, name)
@@ -78,7 +78,7 @@ def forget_host(state: State, name: str) -> State:
     """The state without a host and its key: it must enrol again, and join."""
     return replace(
         _ask_again(state, name),
-        slots=state.slots.offered(name, (), 0),
+        slots=state.slots.offered(name, ()),
         hosts={other: each for other, each in state.hosts.items() if other != name},
         host_keys={other: key for other, key in state.host_keys.items() if other != name},
     )
@@ -109,8 +109,8 @@ def _offering(state: State, host: HostStanding) -> State:
     """Where launchers start the workers, the supervisor's own machine trains nothing."""
     set_aside = host.name == LOCAL_HOST and any(each.in_use for each in state.launchers.values())
     open_for_runs = host.online and not host.drained and not set_aside
-    offer = (host.cpus, len(host.gpus)) if open_for_runs else ((), 0)
-    return replace(state, slots=state.slots.offered(host.name, *offer, host.groups))
+    cpus, gpus = (host.cpus, host.gpu_slots) if open_for_runs else ((), ())
+    return replace(state, slots=state.slots.offered(host.name, cpus, gpus, host.groups))
 
 
 def reoffer_local(state: State) -> State:

@@ -16,7 +16,7 @@ from lander.supervisor.core.standing import Attempt, HostStanding, RunStanding
 def join_host(decision: Decision, message: c.JoinHost) -> None:
     """Record a host that joins or rejoins, and reconcile the trainers alive there with the attempts recorded for it."""
     before = decision.state.hosts.get(message.name)
-    offer = (message.cpus, message.gpus, message.bits, message.labels)
+    offer = (message.cpus, message.gpus, message.bits, message.labels, message.devices)
     joined = HostStanding(message.name, message.pid, message.incarnation, *offer)
     if before is None or replace(before, drained=False) != joined:
         decision.say(
@@ -32,6 +32,7 @@ def join_host(decision: Decision, message: c.JoinHost) -> None:
                 processor=message.processor,
                 release=message.release,
                 labels=message.labels,
+                devices=message.devices,
             ),
         )
     same_agent = before is not None and (before.pid, before.incarnation) == (message.pid, message.incarnation)

@@ -8,7 +8,7 @@ from lander.supervisor.core.state import State
 def on_other_hardware(state: State, run: RunStanding, host: str, key: str) -> str:
     """The warning about a run that starts on a host, although it should on one of the class of this key."""
     first = next(state.slots.members(state.slots.group(key)), None)
-    there = first.name if first is not None else "the host before"
+    there = "the host before" if first is None else first.name if first.name != host else "another GPU of it"
     if run.continues_on:
         return f"goes on on {host}, which computes other bits than {there}: from here on it is not bit-exact"
     standing = state.experiments[run.experiment]

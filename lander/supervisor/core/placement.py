@@ -1,4 +1,4 @@
-"""Placement of runs in slots: one run per slot; a slot is a CPU core and, for a run on CUDA, a GPU with it.
+"""Placement of runs in slots: one run per slot; a slot is a CPU core and, for a run on CUDA, a GPU or a share of one with it.
 
 A run starts where its wishes are fulfilled, and goes on where the same bits are computed. If no host computes them, the setting
 `other_hardware` of its experiment decides.
@@ -9,7 +9,8 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from lander.protocol.experiment import OtherHardware
-from lander.supervisor.core.needs import Need
+from lander.supervisor.core.gpu_shares import Gpu
+from lander.supervisor.core.needs import Need, names_gpu
 from lander.supervisor.core.pairs import bits_after_loss
 from lander.supervisor.core.slots import HostSlots, Slots
 from lander.supervisor.core.standing import ExperimentStanding, HostStanding, RunStanding
@@ -18,11 +19,12 @@ from lander.supervisor.core.timers import Timers
 
 
 class Slot(NamedTuple):
-    """A CPU core of a host, and a GPU if the run takes one."""
+    """A CPU core of a host, and a GPU if the run takes one, or `share` hundredths of it."""
 
     host: HostStanding
     cpu: int
-    gpu: int | None = None
+    gpu: Gpu | None = None
+    share: int = 0
 
 
 class Placement(NamedTuple):
@@ -70,10 +72,12 @@ def hosts_for(slots: Slots, need: Need, otherwise: OtherHardware | None, closed:
     """
     unfit = closed.unfit.get(need.code, 0)
     free = slots.free(need) & ~closed.silent & ~unfit
-    same = slots.group(need.bits) & ~unfit
-    if not need.bits or free & same:
-        return free & same if need.bits else free
-    if otherwise is None or (otherwise == "warn" and slots.present(need) & same & ~closed.overdue):
+    if not need.bits:
+        return free
+    if same := free & slots.free_of_class(need):
+        return same
+    there = slots.present(need) & slots.group(need.bits) & ~unfit
+    if otherwise is None or (otherwise == "warn" and there & ~closed.overdue):
         return 0
     return free
 
@@ -84,8 +88,10 @@ def _closed(state: State, timers: Timers) -> Closed:
 
 
 def _placed(state: State, run: RunStanding, need: Need, host: HostSlots) -> Placement:
-    slot = Slot(state.hosts[host.name], host.free_cpus[0], host.free_gpus[0] if need.cuda else None)
-    return Placement(run, slot, "" if need.bits in ("", *host.groups) else need.bits)
+    gpu = host.gpu_for(need)
+    slot = Slot(state.hosts[host.name], host.free_cpus[0], gpu, need.share)
+    same = need.bits == gpu.key if gpu is not None and names_gpu(need.bits) else need.bits in ("", *host.groups)
+    return Placement(run, slot, "" if same else need.bits)
 
 
 def _startable(state: State, standing: ExperimentStanding, timers: Timers, open_to: dict[Need, int]) -> Iterator[RunStanding]:
@@ -116,11 +122,9 @@ def can_go_on_elsewhere(state: State, timers: Timers, run: RunStanding) -> bool:
     places = hosts_for(state.slots, need, standing.experiment.other_hardware, closed)
     if not places:
         return False
-    slots = (
-        min(len(host.free_cpus), len(host.free_gpus)) if need.cuda else len(host.free_cpus)
-        for host in state.slots.members(places)
-    )
-    return _more_than(sum(_claims(state, timers, closed, places)), slots)
+    key = need.bits if places & state.slots.free_of_class(need) else ""
+    rooms = (host.rooms(need, key) for host in state.slots.members(places))
+    return _more_than(sum(_claims(state, timers, closed, places)), rooms)
 
 
 def _claims(state: State, timers: Timers, closed: Closed, places: int) -> Iterator[bool]:

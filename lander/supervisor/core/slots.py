@@ -9,17 +9,19 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Self
 
 from lander.supervisor.core.catalogue import Catalogue
+from lander.supervisor.core.gpu_shares import Gpu, Rooms, best_fit, fitting, left_of, most_left
 from lander.supervisor.core.needs import Need, label_key
 from lander.supervisor.core.standing import RunStanding
 
 
 class Taken(NamedTuple):
-    """A slot that is taken, and by which attempt."""
+    """A slot that is taken, and by which attempt; without a GPU, the share is 0."""
 
     run: str
     epoch: int
     cpu: int
-    gpu: int | None
+    gpu: str = ""
+    share: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class HostSlots:
     name: str
     place: int
     cpus: tuple[int, ...] = ()
-    gpus: int = 0
+    gpus: tuple[Gpu, ...] = ()
     groups: tuple[str, ...] = ()
     """The keys of the sets of hosts that it belongs to, also while it is gone."""
     taken: tuple[Taken, ...] = ()
@@ -44,10 +46,19 @@ class HostSlots:
         return [cpu for cpu in self.cpus if cpu not in taken]
 
     @property
-    def free_gpus(self) -> list[int]:
-        """The numbers of the GPUs that no attempt has."""
-        taken = {each.gpu for each in self.taken}
-        return [gpu for gpu in range(self.gpus) if gpu not in taken]
+    def left(self) -> Mapping[Gpu, int]:
+        """The hundredths of each GPU that no attempt has."""
+        return left_of(self.gpus, self.taken)
+
+    def gpu_for(self, need: Need) -> Gpu | None:
+        """The GPU for a run with this need, of the class that it is to train on if there is room on one; None for none."""
+        left = self.left if need.cuda else {}
+        return best_fit(left, need.share, need.bits) or best_fit(left, need.share)
+
+    def rooms(self, need: Need, key: str) -> int:
+        """How many runs with this need fit here, on GPUs of a class if the key is of one; each GPU counts once."""
+        cpus = len(self.free_cpus)
+        return min(cpus, sum(1 for _ in fitting(self.left, need.share, key))) if need.cuda else cpus
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +68,8 @@ class Slots:
     hosts: Catalogue[HostSlots] = field(default_factory=Catalogue)
     with_cpu: int = 0
     """The hosts with a free core."""
-    with_gpu: int = 0
-    """Those that also have a free GPU."""
+    rooms: Rooms = field(default_factory=Rooms)
+    """The hosts with room on a GPU, whether they have a free core or not."""
     there: int = 0
     """The hosts that offer a core, free or taken."""
     there_with_gpu: int = 0
@@ -66,7 +77,7 @@ class Slots:
     groups: Mapping[str, int] = field(default_factory=dict)
     """The sets of hosts with one class of bits or one label, by key."""
 
-    def offered(self, host: str, cpus: tuple[int, ...], gpus: int, groups: tuple[str, ...] = ()) -> Self:
+    def offered(self, host: str, cpus: tuple[int, ...], gpus: tuple[Gpu, ...] = (), groups: tuple[str, ...] = ()) -> Self:
         """After a host has said what it offers, and which sets of hosts it belongs to."""
         before = self._of(host)
         slots = self._put(replace(before, cpus=cpus, gpus=gpus, groups=groups))
@@ -82,7 +93,7 @@ class Slots:
             slots = slots._freed(before.attempt.host, frozenset([run.id]))
         if (attempt := run.attempt) is not None:
             host = slots._of(attempt.host)
-            slot = Taken(run.id, attempt.epoch, attempt.cpu, attempt.gpu)
+            slot = Taken(run.id, attempt.epoch, attempt.cpu, attempt.gpu_id, attempt.share)
             slots = slots._put(replace(host, taken=(*host.taken, slot)))
         return slots
 
@@ -110,7 +121,11 @@ class Slots:
 
     def free(self, need: Need) -> int:
         """The hosts with a free slot for a need, whatever bits they compute."""
-        return self._wished(self.with_gpu if need.cuda else self.with_cpu, need)
+        return self._wished(self.with_cpu & self._with_room(need), need)
+
+    def free_of_class(self, need: Need) -> int:
+        """Those of them that compute the bits that are needed, with a GPU that does if one is needed."""
+        return self._wished(self.with_cpu & self.group(need.bits) & self._with_room(need, need.bits), need)
 
     def present(self, need: Need) -> int:
         """The hosts that offer a slot for a need, free or taken, whatever bits they compute."""
@@ -131,6 +146,10 @@ class Slots:
             yield self.hosts.at(first.bit_length() - 1)
             places ^= first
 
+    def _with_room(self, need: Need, key: str = "") -> int:
+        """The hosts with room on a GPU, of a class if the key is of one; all hosts for a need of none."""
+        return self.rooms.with_room(need.share, key) if need.cuda else -1
+
     def _wished(self, places: int, need: Need) -> int:
         if need.gpu:
             places &= self.there_with_gpu
@@ -146,15 +165,15 @@ class Slots:
         return self.hosts.get(host) or HostSlots(host, place=len(self.hosts))
 
     def _put(self, host: HostSlots) -> Self:
-        known = host.name in self.hosts
-        cpu = bool(host.free_cpus)
+        before = self.hosts.get(host.name)
+        left = {} if before is None else most_left(before.left)
         return replace(
             self,
-            hosts=self.hosts.put(host.name, host) if known else self.hosts.extended([(host.name, host)]),
-            with_cpu=_set(self.with_cpu, host.place, cpu),
-            with_gpu=_set(self.with_gpu, host.place, cpu and bool(host.free_gpus)),
+            hosts=self.hosts.put(host.name, host) if before is not None else self.hosts.extended([(host.name, host)]),
+            with_cpu=_set(self.with_cpu, host.place, bool(host.free_cpus)),
+            rooms=self.rooms.moved(host.place, left, most_left(host.left)),
             there=_set(self.there, host.place, bool(host.cpus)),
-            there_with_gpu=_set(self.there_with_gpu, host.place, bool(host.cpus) and host.gpus > 0),
+            there_with_gpu=_set(self.there_with_gpu, host.place, bool(host.cpus) and bool(host.gpus)),
         )
 
 

@@ -9,7 +9,8 @@ from lander.protocol.code import Code
 from lander.protocol.experiment import Arm, Experiment
 from lander.protocol.states import LIVE, LOCAL, TERMINAL, UNDER_WAY, ExperimentState, RunState
 from lander.supervisor.core.annotations import Annotations
-from lander.supervisor.core.needs import Need, class_key, label_key
+from lander.supervisor.core.gpu_shares import Gpu
+from lander.supervisor.core.needs import WHOLE, Need, class_key, host_class, label_key
 from lander.supervisor.core.stop_reasons import MEANINGS
 
 LOCAL_HOST: Final = LOCAL
@@ -29,7 +30,11 @@ class Attempt:
     gpu: int | None
     at: float
     bits: str
-    """The key of the class of bits of its host."""
+    """The key of the class of bits of its host, or of its GPU there."""
+    gpu_id: str = ""
+    """What CUDA knows its GPU by."""
+    share: int = 0
+    """The hundredths of that GPU that it has."""
     model_saved: bool = False
     reported_end: e.TrainingEnded | None = None
     stop_reason: str | None = None
@@ -37,6 +42,13 @@ class Attempt:
     exceeded: tuple[e.ResourceLimitExceeded, ...] = ()
     key_revoked: bool = False
     """Whether its trainer is heard no more."""
+
+    @classmethod
+    def of(cls, event: e.AttemptStarted, at: float) -> "Attempt":
+        """The attempt that an event has started. Of its GPU, older logs have the number alone."""
+        bits = class_key(event.bits, event.host, event.gpu_bits)
+        gpu = ("", 0) if event.gpu is None else (event.gpu_id or str(event.gpu), event.gpu_share or WHOLE)
+        return cls(event.epoch, event.host, event.cpu, event.gpu, at, bits, *gpu)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +184,8 @@ class ExperimentStanding:
         """What the run needs of a host: its own past decides on which class of bits, else the other runs of its seed do."""
         wishes = self.experiment.wishes(run.arm.name)
         bits = run.continues_on or self.kept_on.get(run.pair, "")
-        return Need(bits, run.arm.device == "cuda", wishes.gpu, wishes.labels, run.needs)
+        share = (wishes.gpu_share or WHOLE) if run.arm.device == "cuda" else 0
+        return Need(bits if share else host_class(bits), share, wishes.gpu, wishes.labels, run.needs)
 
     def moved(self, run: RunStanding) -> "ExperimentStanding":
         """This experiment with the run moved to the set that its state belongs to."""
@@ -204,14 +217,26 @@ class HostStanding:
     gpus: tuple[str, ...]
     bits: str = ""
     labels: tuple[str, ...] = ()
+    devices: tuple[e.GpuDevice, ...] = ()
+    """More of each GPU; empty if the host is of a version that did not say it."""
     online: bool = True
     drained: bool = False
     """It is given no runs, because an operator wants it so."""
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """The keys of the sets of hosts that it belongs to: its class of bits, itself, and its labels."""
-        return (class_key("", self.name), *((self.bits,) if self.bits else ()), *map(label_key, self.labels))
+        """The keys of the sets of hosts that it belongs to: its class of bits, itself, its labels, and its classes of GPUs."""
+        gpus = dict.fromkeys(gpu.key for gpu in self.gpu_slots if gpu.key)
+        return (class_key("", self.name), *((self.bits,) if self.bits else ()), *map(label_key, self.labels), *gpus)
+
+    @property
+    def gpu_slots(self) -> tuple[Gpu, ...]:
+        """The GPUs that runs may take; without more said of them, CUDA knows each by its number."""
+        if len(self.devices) != len(self.gpus):
+            return tuple(Gpu(place, str(place)) for place in range(len(self.gpus)))
+        compared = [(each.id, each.bits if self.bits else "") for each in self.devices]
+        keys = (class_key(self.bits, self.name, bits) if bits else "" for _, bits in compared)
+        return tuple(Gpu(place, *each, key) for place, (each, key) in enumerate(zip(compared, keys, strict=True)))
 
 
 @dataclass(frozen=True, slots=True)

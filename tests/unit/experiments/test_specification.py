@@ -389,6 +389,21 @@ def test_wishes_for_hosts_are_settings_of_the_experiment_that_each_arm_may_add_t
     assert recorded(yaml.safe_load(experiment_file(wanted))).hosts == wanted.hosts
 
 
+@pytest.mark.parametrize(
+    ("written", "share"), [(0.01, 1), (0.07, 7), (0.25, 25), (0.29, 29), (0.99, 99), (1, None), (1.0, None)]
+)
+def test_a_share_of_a_gpu_is_recorded_in_hundredths_and_written_as_it_was(written, share):
+    wanted = recorded({**SHORT_FORM, "device": "cuda", "hosts": {"gpu": written}})
+    assert {(wishes.gpu, wishes.gpu_share) for wishes in wanted.hosts.values()} == {(True, share)}
+    assert recorded(as_written(wanted)) == wanted
+    assert recorded(yaml.safe_load(experiment_file(wanted))).hosts == wanted.hosts
+
+
+def test_a_share_is_refused_where_no_gpu_is_taken_and_the_refusal_says_so():
+    with pytest.raises(ValidationError, match=r"found gpu: 0.25, a share of a GPU that a run with device: cpu does not take"):
+        recorded({**SHORT_FORM, "hosts": {"gpu": 0.25}})
+
+
 def test_who_wishes_for_nothing_has_the_same_experiment_as_before():
     plain, same = recorded(SHORT_FORM), recorded({**SHORT_FORM, "hosts": {"gpu": False}, "other_hardware": "wait"})
     assert digest(plain) == digest(same)
@@ -401,6 +416,11 @@ def test_who_wishes_for_nothing_has_the_same_experiment_as_before():
     [
         {"hosts": {"labels": ["a b"]}},
         {"hosts": {"gpu": "yes"}},
+        {"hosts": {"gpu": 0.25}},
+        *(
+            {"device": "cuda", "hosts": {"gpu": share}}
+            for share in (0, -0.5, 1.01, 2, 0.125, float("nan"), float("inf"), "0.5")
+        ),
         {"hosts": {"label": "a"}},
         {"hosts": {"labels": [f"l{number}" for number in range(33)]}},
         {"other_hardware": "go"},

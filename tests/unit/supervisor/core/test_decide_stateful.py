@@ -50,6 +50,7 @@ MAX_RETRIES = 1
 NAMES = ("x", "y")
 OTHER = "other"
 CLASSES = ("a" * 12, "b" * 12)
+GPU_CLASSES = ("d" * 12, "e" * 12)
 PICK = st.integers(0, 30)
 KILLED = {"signal": "SIGKILL"}
 EXITS = st.sampled_from(
@@ -160,13 +161,14 @@ class Supervision(RuleBasedStateMachine):
         training_steps=st.sampled_from([1000, 1000, 2000]),
         forked_at=st.sampled_from([None, None, 5]),
         other_hardware=st.sampled_from(["wait", "wait", "warn", "allow"]),
-        hosts=st.sampled_from([{}, {}, {"labels": ["big"]}, {"gpu": True}]),
+        hosts=st.sampled_from([{}, {}, {"labels": ["big"]}, {"gpu": True}, {"gpu": 0.4}, {"gpu": 0.4}]),
     )
     def submit(
         self, name, seeds, on_failure, mode, device, max_workers, on_limit, training_steps, forked_at, other_hardware, hosts
     ):
         if self.leaving:  # it would not be listened to
             return
+        hosts = {} if device == "cpu" and hosts.get("gpu") == 0.4 else hosts
         policies = {"on_failure": on_failure, "on_limit": on_limit, "max_retries": MAX_RETRIES}
         policies |= {"other_hardware": other_hardware, "hosts": hosts}
         policies["origin"] = forked_at and origin(dict.fromkeys(range(3), checkpoint(forked_at)))
@@ -221,7 +223,8 @@ class Supervision(RuleBasedStateMachine):
 
     @rule(
         cpus=st.integers(1, 3),
-        gpus=st.integers(0, 1),
+        gpus=st.integers(0, 2),
+        models=st.integers(0, 2),
         again=st.booleans(),
         same_pid=st.booleans(),
         kept=st.lists(st.booleans(), max_size=8),
@@ -230,7 +233,7 @@ class Supervision(RuleBasedStateMachine):
         bits=st.sampled_from([*CLASSES, CLASSES[0], ""]),
         labels=st.sampled_from([(), ("big",)]),
     )
-    def host_joins(self, cpus, gpus, again, same_pid, kept, strange, name, bits, labels):
+    def host_joins(self, cpus, gpus, models, again, same_pid, kept, strange, name, bits, labels):
         """Anew, or again after it lost its connection; with some of the trainers it should have, and perhaps with others."""
         self.pid += not again
         live = [(run.id, attempt.epoch) for run, attempt in self.state.attempts() if attempt.host == name]
@@ -238,8 +241,8 @@ class Supervision(RuleBasedStateMachine):
         old = [(run.id, epoch) for run in self.state.runs.values() for epoch in range(1, run.epoch)]
         alive += old[strange : strange + 1]
         keys = tuple(c.TrainerKey(run=run, epoch=epoch) for run, epoch in alive)
-        names = ("GPU",) * gpus
-        offer = {"cpus": tuple(range(cpus)), "gpus": names, "bits": bits, "labels": labels}
+        devices = tuple(e.GpuDevice(id=f"GPU-{each}", bits=GPU_CLASSES[each == models]) for each in range(gpus))
+        offer = {"cpus": tuple(range(cpus)), "gpus": ("GPU",) * gpus, "bits": bits, "labels": labels, "devices": devices}
         self.join(trainers=keys, pid=1 if same_pid else self.pid, name=name, **offer)
 
     def join(self, pid=1, name=HOST, bits=CLASSES[0], **offer):
@@ -450,9 +453,11 @@ class Supervision(RuleBasedStateMachine):
     def a_slot_has_one_run_at_most(self):
         live = [run.attempt for run in self.state.runs.values() if run.attempt is not None]
         cpus = [(attempt.host, attempt.cpu) for attempt in live]
-        gpus = [(attempt.host, attempt.gpu) for attempt in live if attempt.gpu is not None]
         assert len(set(cpus)) == len(cpus)
-        assert len(set(gpus)) == len(gpus)
+        shares = Counter()
+        for attempt in live:
+            shares[attempt.host, attempt.gpu_id] += attempt.share if attempt.gpu is not None else 0
+        assert max(shares.values(), default=0) <= 100
 
     @invariant()
     def what_is_over_stays_over(self):
@@ -511,7 +516,9 @@ class Supervision(RuleBasedStateMachine):
         self.leaving = False
         self.pid += 1
         for name, bits in zip((HOST, OTHER), CLASSES, strict=True):
-            self.join(cpus=tuple(range(9)), gpus=("GPU",) * 9, name=name, bits=bits, labels=("big",))
+            devices = tuple(e.GpuDevice(id=f"GPU-{each}", bits=GPU_CLASSES[each % 2]) for each in range(18))
+            offer = {"cpus": tuple(range(9)), "gpus": ("GPU",) * 18, "devices": devices, "labels": ("big",)}
+            self.join(name=name, bits=bits, **offer)
         for name in list(self.state.experiments):
             self.tell(c.ResumeTarget(target=name, operator="me@here"))
         for _ in range(20):

@@ -1,5 +1,7 @@
 """The index of free slots says what a scan of all hosts and attempts would say, whatever has happened."""
 
+from collections import Counter
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,15 +25,23 @@ CHANGES = st.one_of(
         st.sets(st.sampled_from(["big", "new"])),
     ),
     st.tuples(st.just("go"), st.sampled_from(HOSTS)),
-    st.tuples(st.just("start"), st.sampled_from(RUNS), st.sampled_from(HOSTS), st.integers(0, 3), st.integers(0, 2)),
+    st.tuples(
+        st.just("start"),
+        st.sampled_from(RUNS),
+        st.sampled_from(HOSTS),
+        st.integers(0, 3),
+        st.sampled_from([None, "GPU-0", "GPU-1"]),
+        st.sampled_from([None, 30, 30, 70, 99]),
+    ),
     st.tuples(st.just("end"), st.sampled_from(RUNS)),
     st.tuples(st.just("quarantine"), st.sampled_from(["y", "host:c"])),
 )
 
 
+GPU_CLASSES = ("d" * 12, "e" * 12)
 NEEDS = [
-    Need("", cuda, gpu, labels)
-    for cuda in (False, True)
+    Need("", share, gpu, labels)
+    for share in (0, 30, 100)
     for gpu in (False, True)
     for labels in ((), ("big",), ("big", "new"), ("unheard of",))
 ]
@@ -44,12 +54,15 @@ def scanned(state, need):
     for host in state.hosts.values():
         here = [attempt for attempt in live if attempt.host == host.name]
         cpus = [cpu for cpu in host.cpus if cpu not in {each.cpu for each in here}]
-        gpus = [gpu for gpu in range(len(host.gpus)) if gpu not in {each.gpu for each in here}]
+        used = Counter({gpu.id: 0 for gpu in host.devices})
+        for each in here:
+            used[each.gpu_id] += each.share
+        gpus = [gpu for gpu in host.devices if used[gpu.id] + need.share <= 100]
         wished = set(need.labels) <= set(host.labels) and (host.gpus or not (need.gpu or need.cuda))
         if host.online and host.cpus and wished:
             present.append(host.name)
             if cpus and (gpus or not need.cuda):
-                free.append((host.name, cpus))
+                free.append((host.name, cpus, {gpu.bits for gpu in gpus if host.bits}))
     return free, present
 
 
@@ -58,12 +71,15 @@ def events_of(state, epochs, change):
     match change:
         case ("join", host, cpus, cores, gpus, bits, labels) if ("host:c", host) != (next(iter(state.quarantined), ""), "c"):
             offer = {"cpus": tuple(cpus)[:cores], "gpus": ("GPU",) * gpus, "bits": bits, "labels": tuple(labels)}
+            named = [e.GpuDevice(id=f"GPU-{place}", bits=each) for place, each in enumerate(GPU_CLASSES[:gpus])]
+            offer["devices"] = tuple(reversed(named) if cores == 1 else named)
             yield f"host:{host}", e.HostJoined(pid=1, memory_mb=1.0, **offer)
         case ("go", host):
             yield f"host:{host}", e.HostLost(detail="?")
-        case ("start", run, host, cpu, gpu) if host in state.hosts and run in state.runs and not state.runs[run].live:
+        case ("start", run, host, cpu, gpu, share) if host in state.hosts and run in state.runs and not state.runs[run].live:
             epochs[run] = epochs.get(run, 0) + 1
-            yield run, e.AttemptStarted(epoch=epochs[run], host=host, cpu=cpu, gpu=gpu or None)
+            on_gpu = {"gpu": int(gpu[-1]), "gpu_id": gpu, "gpu_share": share} if gpu else {}
+            yield run, e.AttemptStarted(epoch=epochs[run], host=host, cpu=cpu, **on_gpu)
         case ("end", run) if run in state.runs and state.runs[run].live:
             yield run, e.AttemptEnded(epoch=epochs[run], cause="crashed")
         case ("quarantine", stream):
@@ -85,7 +101,11 @@ def test_the_index_always_equals_the_scan(changes):
         slots = state.slots
         for need in NEEDS:
             free, present = scanned(state, need)
-            assert [(host.name, host.free_cpus) for host in slots.members(slots.free(need))] == free
+            assert [(host.name, host.free_cpus) for host in slots.members(slots.free(need))] == [each[:2] for each in free]
+            for bits in GPU_CLASSES if need.cuda else ():
+                found = slots.members(slots.free_of_class(need._replace(bits=f"{'a' * 12}+{bits}")))
+                of_class = [name for name, _, classes in free if bits in classes and state.hosts[name].bits == "a" * 12]
+                assert [host.name for host in found] == of_class
             assert [host.name for host in slots.members(slots.present(need))] == present
         for key in ("a" * 12, "b" * 12, "label:big", "host:b", "host:nobody"):
             assert {host.name for host in slots.members(slots.group(key))} == {
@@ -95,21 +115,20 @@ def test_the_index_always_equals_the_scan(changes):
         assert {(taken.run, taken.epoch) for taken in state.slots.all_taken()} == live
 
 
-def test_the_runs_of_a_host_are_in_the_order_in_which_they_started():
-    host = HostSlots("a", 0, cpus=(0, 1, 2), taken=(Taken("y", 1, 2, None), Taken("x", 1, 0, None)))
-    assert (host.free_cpus, host.free_gpus) == ([1], [])
+def test_the_cores_that_are_free_are_those_that_no_attempt_has():
+    assert HostSlots("a", 0, cpus=(0, 1, 2), taken=(Taken("y", 1, 2), Taken("x", 1, 0))).free_cpus == [1]
 
 
 def test_what_a_change_costs_does_not_grow_with_the_number_of_hosts():
     slots = Slots()
     for number in range(300):
-        slots = slots.offered(f"host {number}", (0, 1), 0)
-    changed = slots.offered("host 150", (0,), 0)
+        slots = slots.offered(f"host {number}", (0, 1))
+    changed = slots.offered("host 150", (0,))
     assert [new.name for old, new in changed.hosts.changed_since(slots.hosts)] == ["host 150"]
     assert list(changed.changed_since(changed)) == []
 
 
 def test_a_host_that_is_not_known_is_in_no_set():
-    slots = Slots().offered("a", (0,), 1)
+    slots = Slots().offered("a", (0,))
     assert [host.name for host in slots.members(slots.named(["nobody", "a", "a"]))] == ["a"]
     assert list(slots.members(slots.named(["nobody"]))) == []
