@@ -9,7 +9,7 @@ ZOO_INSTALLED := $(ZOO)/.installed
 RAY := .venv-ray
 RAY_INSTALLED := $(RAY)/.installed
 
-.PHONY: demo test coverage check docs format bench chaos hosts engines mutants versions browser clean help
+.PHONY: demo test coverage check docs format bench chaos hosts engines gpu mutants versions browser clean help
 
 help:
 	@echo "make demo    train two arms with two seeds each on LunarLander-v3 and print the verdict (under 3 minutes)"
@@ -22,6 +22,7 @@ help:
 	@echo "make hosts   train on several machines, made of network namespaces, kill them and cut them off (needs root; about 15"
 	@echo "             minutes; KILLS=200 PARTITIONS=50 for the whole campaign, SEED=N repeats one)"
 	@echo "make engines start workers by real engines: sshd, Slurm and Ray, and kill what they run on (needs root; about 8 minutes)"
+	@echo "make gpu     train on this machine's GPU: pinned, exact, resumed, out of memory, shared (skipped where there is none)"
 	@echo "make mutants sow known defects in copies of the source, and see each of them caught (about 5 minutes)"
 	@echo "make versions train with the oldest versions of the libraries that are allowed, and with the newest (about 10 minutes)"
 	@echo "make browser install Chromium with apt where there is none, for the test that opens a report (needs root)"
@@ -56,6 +57,9 @@ engines: $(INSTALLED) $(RAY_INSTALLED)
 	dpkg -s $(ENGINES) >/dev/null || { apt-get update && apt-get install -y --no-install-recommends $(ENGINES); }
 	$(BIN)/pytest tests/contract/test_launchers.py tests/integration/supervisor/test_ssh.py
 	timeout --signal=INT --kill-after=60 20m $(BIN)/pytest -m engines tests/engines
+
+gpu: $(INSTALLED)
+	$(BIN)/pytest -m gpu
 
 mutants: $(INSTALLED)
 	$(BIN)/python -m tests.mutants

@@ -52,7 +52,7 @@ def submit(wanted: Request, home: Path, on: Wanted = NONE) -> tuple[Accepted, bo
     is to train are put to use before. Raises `ConfigurationError` if the experiment is too large to be sent, before anything
     starts.
     """
-    from lander.actors.host.measuring import Gpus
+    from lander.actors.host.gpus import Gpus
     from lander.supervisor.manifest import manifest
 
     command = SubmitExperiment(

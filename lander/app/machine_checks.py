@@ -12,8 +12,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from lander.actors.host.control_group import why_none
+from lander.actors.host.gpus import Gpus
 from lander.actors.host.machine_limits import ProcessLimit, control_groups, core_quota, process_limits
-from lander.actors.host.measuring import Gpus
 from lander.app.diagnosis import Diagnosis, Level
 from lander.home.clock import elapsed, now_microseconds
 

@@ -381,8 +381,8 @@ class TrainerOrder(Model):
     because the fork's environment is a different one. Modules of environments are imported from the archive of `code`, or from
     `directory` if it has none. With `other_bits`, the checkpoints are of a host that computes other bits. An `exclusive` one
     trains only while its host holds a lease. On another machine than the supervisor's, `host` is its name, and `code` has the
-    packages that must be installed there. `gpu_id` is what CUDA knows its GPU by, and `gpu_share` the hundredths that it may take
-    of that one's memory; None for all.
+    packages that must be installed there. `gpu_id` is what CUDA knows its GPU by, and `gpu_share` the hundredths of that one's
+    memory that it may take; None for all.
     """
 
     run: str

@@ -60,7 +60,9 @@ class DecisionDriver:
         """What is in the log, too."""
         self.state = evolve(self.state, recorded)
 
-    def join(self, pid=1, cpus=2, gpus=0, trainers=(), incarnation="i", host=HOST, bits=BITS, labels=(), leaving=False):
+    def join(
+        self, pid=1, cpus=2, gpus=0, trainers=(), incarnation="i", host=HOST, bits=BITS, labels=(), leaving=False, devices=()
+    ):
         names = tuple(f"GPU {number}" for number in range(gpus))
         keys = tuple(c.TrainerKey(run=run, epoch=epoch) for run, epoch in trainers)
         return self.tell(
@@ -75,6 +77,7 @@ class DecisionDriver:
                 trainers=keys,
                 bits=bits,
                 labels=labels,
+                devices=devices,
             )
         )
 

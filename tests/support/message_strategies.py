@@ -26,12 +26,14 @@ LACKS = st.sampled_from(get_args(e.Lack))
 TOKENS = st.from_regex(r"[0-9a-f]{16}", fullmatch=True)
 CURVE_KEYS = st.binary(min_size=32, max_size=32).map(lambda key: z85.encode(key).decode())
 CLASSES = st.from_regex(r"([0-9a-f]{12})?", fullmatch=True)
+SHARES = st.none() | st.integers(1, 99)
 SAID_BY_HOSTS = {
     "bits": CLASSES,
     "versions": st.dictionaries(TEXT, TEXT, max_size=3),
     "processor": TEXT,
     "release": TEXT,
     "labels": st.lists(NAMES, max_size=3).map(tuple),
+    "devices": st.lists(st.builds(e.GpuDevice, id=TEXT, driver=TEXT, cuda=TEXT, bits=CLASSES), max_size=3).map(tuple),
 }
 DIGESTS = st.binary(min_size=32, max_size=32).map(bytes.hex)
 PLAIN = st.recursive(
@@ -121,7 +123,13 @@ EXECUTIONS = st.builds(
 )
 KEYS = st.builds(c.TrainerKey, run=RUNS, epoch=NUMBERS)
 USAGES = st.builds(
-    e.TrainerUsage, run=RUNS, epoch=NUMBERS, cpu_percent=MEASURES, memory_mb=MEASURES, gpu_percent=optional(MEASURES)
+    e.TrainerUsage,
+    run=RUNS,
+    epoch=NUMBERS,
+    cpu_percent=MEASURES,
+    memory_mb=MEASURES,
+    gpu_percent=optional(MEASURES),
+    gpu_memory_mb=optional(MEASURES),
 )
 SAMPLES = st.builds(
     e.ResourcesSampled,
@@ -159,6 +167,8 @@ ORDERS = st.builds(
     seed=st.integers(0, 2**32 - 1),
     cpu=COUNTS,
     gpu=optional(COUNTS),
+    gpu_id=TEXT,
+    gpu_share=SHARES,
     code=optional(CODES),
     monitoring=st.booleans(),
     shortcuts=st.booleans(),
@@ -207,7 +217,17 @@ EVENTS = {
         e.OperatorCommanded, command=st.sampled_from(get_args(e.OperatorCommand)), target=TEXT, operator=TEXT
     ),
     e.RunQueued: st.builds(e.RunQueued, not_before=TIMES, reason=TEXT),
-    e.AttemptStarted: st.builds(e.AttemptStarted, epoch=NUMBERS, host=TEXT, cpu=COUNTS, gpu=optional(COUNTS), bits=CLASSES),
+    e.AttemptStarted: st.builds(
+        e.AttemptStarted,
+        epoch=NUMBERS,
+        host=TEXT,
+        cpu=COUNTS,
+        gpu=optional(COUNTS),
+        bits=CLASSES,
+        gpu_id=TEXT,
+        gpu_share=SHARES,
+        gpu_bits=CLASSES,
+    ),
     e.StopRequested: st.builds(e.StopRequested, reason=st.sampled_from(get_args(e.StopReason))),
     e.KeyRevoked: st.builds(e.KeyRevoked, epoch=NUMBERS),
     e.AttemptEnded: st.builds(
@@ -235,6 +255,7 @@ EVENTS = {
         from_step=COUNTS,
         from_episode=COUNTS.map(lambda number: number // 2),
         resume=st.sampled_from(get_args(e.Resume)),
+        deterministic=st.booleans(),
     ),
     e.StepsRecorded: steps_recorded(),
     e.EpisodeFinished: st.builds(

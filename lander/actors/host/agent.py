@@ -25,9 +25,10 @@ from lander.actors.host.beginnings import Beginnings
 from lander.actors.host.courier import Courier
 from lander.actors.host.departure import Departure
 from lander.actors.host.exits import Exits
+from lander.actors.host.gpus import Gpus, torch_without_cuda
 from lander.actors.host.introduction import Introduction
 from lander.actors.host.leases import Leases
-from lander.actors.host.measuring import Gpus, Meter
+from lander.actors.host.measuring import Meter
 from lander.actors.host.orphans import adopt_orphans
 from lander.actors.host.output import Output
 from lander.actors.host.supervisor_link import SupervisorLink
@@ -77,8 +78,8 @@ class HostAgent:
         self._link = SupervisorLink(settings, _log, self._greet, self._not_accepted)
         self._trainers = Trainers(self._home, settings.connection, self._exited)
         self._courier = Courier(self._home, self._connect_transfer) if settings.files_travel else None
-        self._gpus = Gpus()
-        self._introduction = Introduction(settings, incarnation, self._gpus.names, self._trainers)
+        self._gpus = Gpus(most=0 if torch_without_cuda() else settings.gpus)
+        self._introduction = Introduction(settings, incarnation, self._gpus, self._trainers)
         self._meter = Meter(self._home, self._gpus)
         self._output = Output()
         self._exits = Exits(self._output, self._link.send)

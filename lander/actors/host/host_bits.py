@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from lander.actors.host.bits import CHANGING, PACKAGES
 from lander.actors.host.bits_process import ComputedBits, compute_bits
+from lander.actors.host.gpus import Gpus
 from lander.home.durable_files import publish, unfinished
 from lander.protocol.errors import LanderError
 from lander.protocol.model import Model
@@ -33,10 +34,11 @@ class _Kept(Model):
     computed: ComputedBits
 
 
-def said_of_bits(home: Path, log: Callable[[str], None], given_up: Callable[[], bool] = lambda: False) -> dict[str, Any]:
-    """What `JoinHost` says of this machine's bits; nothing, which is a class of its own, if they cannot be found out.
-
-    Who does not want to know it any more gives it up: then it ends at once.
+def said_of_bits(
+    home: Path, gpus: Gpus, log: Callable[[str], None], given_up: Callable[[], bool] = lambda: False
+) -> dict[str, Any]:
+    """What `JoinHost` says of the bits of this machine and its GPUs; nothing, which is a class of its own, if they cannot be
+    found out. Who does not want to know it any more gives it up: then it ends at once.
     """
     try:
         found = host_bits(home, log, given_up)
@@ -45,7 +47,8 @@ def said_of_bits(home: Path, log: Callable[[str], None], given_up: Callable[[], 
             log(f"this host cannot be compared with others: {error}")
         return {}
     processor = f"{found.machine} with {found.processor}"
-    return {"bits": bits_class(found), "versions": found.versions, "processor": processor}
+    said = {"bits": bits_class(found), "versions": found.versions, "processor": processor}
+    return said | {"devices": gpus.devices(found.cuda)}
 
 
 def host_bits(home: Path, log: Callable[[str], None], given_up: Callable[[], bool] = lambda: False) -> ComputedBits:

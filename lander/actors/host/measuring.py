@@ -2,12 +2,13 @@
 
 import contextlib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import psutil
 
+from lander.actors.host.gpus import Gpus
 from lander.home.clock import elapsed
 from lander.protocol.commands import TrainerKey
 from lander.protocol.events import ResourcesSampled, TrainerUsage
@@ -15,39 +16,12 @@ from lander.protocol.events import ResourcesSampled, TrainerUsage
 MB: Final = 1 << 20
 
 
-class Gpus:
-    """The machine's NVIDIA GPUs as the driver lists them; none without a driver."""
-
-    def __init__(self) -> None:
-        self._handles: list[Any] = []
-        self.names: tuple[str, ...] = ()
-        try:
-            import pynvml
-
-            pynvml.nvmlInit()
-            self._nvml = pynvml
-            self._handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
-            self.names = tuple(str(pynvml.nvmlDeviceGetName(handle)) for handle in self._handles)
-        except Exception:  # no library, driver or permission: this host offers no GPUs
-            self._handles = []
-
-    def utilisation(self) -> tuple[float, ...]:
-        """Percent of the driver's last sampling period in which each GPU was busy; NaN if the driver gives no value."""
-        busy = []
-        for handle in self._handles:
-            try:
-                busy.append(float(self._nvml.nvmlDeviceGetUtilizationRates(handle).gpu))
-            except self._nvml.NVMLError:
-                busy.append(float("nan"))
-        return tuple(busy)
-
-
 class Measured(NamedTuple):
-    """A trainer to measure: its process, its GPU's index or None, and for how many seconds it has run."""
+    """A trainer to measure: its process, what CUDA knows its GPU by, empty for none, and for how many seconds it has run."""
 
     key: TrainerKey
     pid: int
-    gpu: int | None
+    gpu: str
     age: float
 
 
@@ -66,9 +40,9 @@ class Meter:
         trainers = list(trainers)
         alive = {trainer.pid for trainer in trainers}
         self._processes = {pid: process for pid, process in self._processes.items() if pid in alive}
-        gpu_percent = self._gpus.utilisation()
+        gpu_percent, gpu_memory = self._gpus.utilisation(), self._gpus.memory_mb() if trainers else ()
         memory = psutil.virtual_memory()
-        usage = [self._usage(trainer, _gpu_percent(gpu_percent, trainer.gpu)) for trainer in trainers]
+        usage = [self._usage(trainer, gpu_percent, gpu_memory) for trainer in trainers]
         return ResourcesSampled(
             cpu_percent=psutil.cpu_percent(),
             memory_percent=memory.percent,
@@ -78,19 +52,29 @@ class Meter:
             trainers=tuple(sample for sample in usage if sample is not None),
         )
 
-    def _usage(self, trainer: Measured, gpu_percent: float | None) -> TrainerUsage | None:
+    def _usage(
+        self, trainer: Measured, gpu_percent: Sequence[float], gpu_memory: Sequence[Mapping[int, float]]
+    ) -> TrainerUsage | None:
         key, pid = trainer.key, trainer.pid
         try:
             cpu, seconds = self._cpu_percent(pid, trainer.age)
             process, _ = self._processes[pid]
-            memory = process.memory_info().rss
+            memory, pids = process.memory_info().rss, [pid]
             for child in process.children(recursive=True):
                 with contextlib.suppress(psutil.NoSuchProcess):
                     memory += child.memory_info().rss
+                    pids.append(child.pid)
         except psutil.NoSuchProcess:  # it has just ended; the zygote reports its exit
             return None
+        place = self._gpus.place(trainer.gpu)
         return TrainerUsage(
-            run=key.run, epoch=key.epoch, cpu_percent=cpu, memory_mb=memory / MB, gpu_percent=gpu_percent, seconds=seconds
+            run=key.run,
+            epoch=key.epoch,
+            cpu_percent=cpu,
+            memory_mb=memory / MB,
+            gpu_percent=None if place is None or math.isnan(gpu_percent[place]) else gpu_percent[place],
+            seconds=seconds,
+            gpu_memory_mb=None if place is None else _memory_of(pids, gpu_memory[place]),
         )
 
     def _cpu_percent(self, pid: int, age: float) -> tuple[float, float]:
@@ -107,8 +91,7 @@ class Meter:
         return float(100 * (used.user + used.system) / max(age, 1e-3)), age
 
 
-def _gpu_percent(gpu_percent: tuple[float, ...], gpu: int | None) -> float | None:
-    """The value for one GPU; None if the trainer has no GPU or the driver gives no value."""
-    if gpu is None or gpu >= len(gpu_percent) or math.isnan(gpu_percent[gpu]):
-        return None
-    return gpu_percent[gpu]
+def _memory_of(pids: Iterable[int], used: Mapping[int, float]) -> float | None:
+    """What these processes have of a GPU's memory; None if the driver says it of none of them."""
+    found = [used[pid] for pid in pids if pid in used]
+    return sum(found) if found else None

@@ -9,7 +9,6 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +17,8 @@ from gymnasium import spaces
 
 from lander.actors.environment.import_path import CodeError, make_importable
 from lander.actors.host.environment_problems import Problem, build_problem, constructor_arguments, one_line
-from lander.actors.host.measuring import Gpus
+from lander.actors.host.gpus import Gpus, torch_without_cuda
+from lander.actors.host.visible_gpus import VISIBLE
 from lander.actors.sb3.defaults import setting
 from lander.protocol.errors import ConfigurationError
 from lander.protocol.experiment import Arm, EvaluationEnvironment, Experiment
@@ -193,9 +193,10 @@ def _shows_alike(trained: Space, played: Space) -> bool:
 
 def _no_cuda() -> str:
     if not Gpus().names:
-        return "this machine has no NVIDIA GPU with a working driver"
-    installed = version("torch")
-    return f"the torch installed here ({installed}) was built without CUDA" if installed.endswith("+cpu") else ""
+        hidden = f", or none that {VISIBLE}={os.environ[VISIBLE]} names" if VISIBLE in os.environ else ""
+        return f"this machine has no NVIDIA GPU with a working driver{hidden}"
+    installed = torch_without_cuda()
+    return f"the torch installed here ({installed}) was built without CUDA" if installed else ""
 
 
 # --- the spaces -------------------------------------------------------------------------------------------------------

@@ -77,7 +77,7 @@ class Trainers:
     def measured(self) -> list[Measured]:
         """The trainers to measure."""
         return [
-            Measured(key, trainer.pid, trainer.order.gpu, elapsed() - trainer.ordered_at)
+            Measured(key, trainer.pid, trainer.order.gpu_id, elapsed() - trainer.ordered_at)
             for key, trainer in self._trainers.items()
             if trainer.pid is not None and trainer.order.monitoring
         ]

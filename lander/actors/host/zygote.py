@@ -29,6 +29,7 @@ from lander.actors.host.control_group import ControlGroup
 from lander.actors.host.guard import MARK, Guard, end_group, end_marked, mark_of_trainer
 from lander.actors.host.linux_process import OomKills, die_with_parent, signal_name
 from lander.actors.host.orphans import adopt_orphans, children
+from lander.actors.host.visible_gpus import environment_of
 from lander.protocol.commands import StartTrainer, TrainerOrder
 from lander.protocol.wire import decode
 
@@ -214,8 +215,7 @@ def _redirect_output(log: Path) -> None:
 def _pin(order: TrainerOrder) -> None:
     """Pin to one core, and make only the assigned GPU visible, or none."""
     os.sched_setaffinity(0, {order.cpu})
-    os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # the same order as NVML, which measures the GPUs
-    os.environ["CUDA_VISIBLE_DEVICES"] = "" if order.gpu is None else str(order.gpu)
+    os.environ.update(environment_of(order.gpu_id))
 
 
 def warm_up() -> None:

@@ -15,7 +15,6 @@ from typing import Any, Final
 
 import gymnasium
 import numpy as np
-import torch
 import zmq
 from stable_baselines3.common.base_class import BaseAlgorithm
 
@@ -30,6 +29,7 @@ from lander.actors.state.environment_states import Trials
 from lander.actors.trainer.best_model import BestModel
 from lander.actors.trainer.checkpointing import Checkpointing
 from lander.actors.trainer.continuation import Continuation, Restored, restore
+from lander.actors.trainer.cuda import is_cuda_out_of_memory, prepare
 from lander.actors.trainer.delivery import Delivery, UndeliveredError
 from lander.actors.trainer.disk_patience import write_when_disk_has_room
 from lander.actors.trainer.evaluation_schedule import Evaluations
@@ -98,27 +98,35 @@ def _attempt(order: TrainerOrder, mailbox: Mailbox, delivery: Delivery, home: Pa
     try:
         try:
             session.build()
-        except (EnvironmentFailedError, MemoryError, OSError, torch.cuda.OutOfMemoryError):
+        except (EnvironmentFailedError, MemoryError, OSError):
             raise
         except (OriginError, CodeError) as error:
             return TrainingEnded(epoch=order.epoch, cause="config_error", step=0, detail=str(error))
         except Exception as error:
+            if is_cuda_out_of_memory(error):
+                raise
             # An earlier attempt could build it, so the configuration is right, and another attempt may succeed.
             return _failure(order, "config_error" if order.epoch == 1 else "crashed", 0, error)
         return session.run()
     except FencedError:
         raise
-    except EnvironmentFailedError as error:
-        return _failure(order, "environment_error", session.step, error)
-    except torch.cuda.OutOfMemoryError as error:
-        return _failure(order, "cuda_out_of_memory", session.step, error)
-    except MemoryError as error:
-        return _failure(order, "out_of_memory", session.step, error)
-    except NonFiniteError as error:
-        return _failure(order, "non_finite", session.step, error)
     except Exception as error:
-        cause: Cause = "non_finite" if session.has_non_finite_parameters() else "crashed"
-        return _failure(order, cause, session.step, error)
+        return _failure(order, _cause_of(error, session), session.step, error)
+
+
+def _cause_of(error: Exception, session: "TrainingSession") -> Cause:
+    """The cause for an exception that has ended training."""
+    if is_cuda_out_of_memory(error):
+        return "cuda_out_of_memory"
+    match error:
+        case EnvironmentFailedError():
+            return "environment_error"
+        case MemoryError():
+            return "out_of_memory"
+        case NonFiniteError():
+            return "non_finite"
+        case _:
+            return "non_finite" if session.has_non_finite_parameters() else "crashed"
 
 
 def _failure(order: TrainerOrder, cause: Cause, step: int, error: Exception) -> TrainingEnded:
@@ -140,6 +148,7 @@ class TrainingSession:
         self._models = RunModels(home, RunKey.parse(order.run), delivery)
         self._home = home
         self._model: BaseAlgorithm | None = None
+        self._deterministic = False
 
     @property
     def step(self) -> int:
@@ -152,6 +161,7 @@ class TrainingSession:
         Raises `OriginError`, `CodeError`, and what the constructors of environment and model raise.
         """
         arm = self._order.arm
+        self._deterministic = prepare(arm.device, self._order.gpu_share, self._warn)
         make_importable(self._home, self._order.code, self._order.directory)
         open_before = outside()
         recording = Recording(count_environments(arm), History() if self._order.replay_limit != 0 else None)
@@ -246,6 +256,7 @@ class TrainingSession:
                 from_step=step,
                 from_episode=episodes,
                 resume=how,
+                deterministic=self._deterministic,
             )
         )
         self._mailbox.exchange()

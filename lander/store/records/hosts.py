@@ -20,7 +20,7 @@ _EVENTS: Final = (
     "SELECT s.name, e.kind, e.at, e.body FROM events e JOIN streams s ON s.id = e.stream"
     f" WHERE e.{CONSEQUENTIAL} AND e.kind IN ({', '.join(repr(each.kind) for each in _KINDS)}) ORDER BY e.position"
 )
-_SAID: Final = ("cpus", "gpus", "memory_mb", "bits", "versions", "processor", "release", "labels")
+_SAID: Final = ("cpus", "gpus", "memory_mb", "bits", "versions", "processor", "release", "labels", "devices")
 """What a host says of itself when it joins."""
 _LAST_SAMPLE: Final = (
     "SELECT at, kind, body FROM events WHERE producer = 0 AND stream = (SELECT id FROM streams WHERE name = ?)"
@@ -43,8 +43,8 @@ class Unfit:
 class Host:
     """A host; `at` is when it was last heard of (microseconds since 1970), `runs` are those that train there now.
 
-    `bits`, `versions`, `processor`, `release` and `labels` are as in `HostJoined`. `agent` is its process and incarnation.
-    `unfit` is what it cannot train; `disk_free_mb` is what it last reported.
+    `bits`, `versions`, `processor`, `release`, `labels` and `devices` are as in `HostJoined`. `agent` is its process and
+    incarnation. `unfit` is what it cannot train; `disk_free_mb` is what it last reported.
     """
 
     name: str
@@ -57,6 +57,7 @@ class Host:
     processor: str = ""
     release: str = ""
     labels: tuple[str, ...] = ()
+    devices: tuple[e.GpuDevice, ...] = ()
     drained: bool = False
     detail: str = ""
     at: int = 0

@@ -19,14 +19,16 @@ _TRAINED: Final = "SELECT run, trained FROM progress WHERE experiment = ?"
 
 
 class RunPlace(NamedTuple):
-    """Where an attempt was placed: the host, and the class of bits that it said; empty if it was not compared."""
+    """Where an attempt was placed: the host, and the classes of bits of it and of its GPU; empty if it was not compared."""
 
     host: str
     bits: str
+    gpu_bits: str = ""
 
     def same_bits(self, other: "RunPlace") -> bool:
-        """Whether both are known to compute the same: one machine does, and so does one class."""
-        return self.host == other.host if not (self.bits and other.bits) else self.bits == other.bits
+        """Whether both are known to compute the same: one machine does, and so does one class; and so do GPUs of one class."""
+        same = self.host == other.host if not (self.bits and other.bits) else self.bits == other.bits
+        return same and (not (self.gpu_bits and other.gpu_bits) or self.gpu_bits == other.gpu_bits)
 
 
 def attempts(reader: Reader, experiment: str) -> dict[tuple[str, int], RunPlace]:
@@ -35,7 +37,7 @@ def attempts(reader: Reader, experiment: str) -> dict[tuple[str, int], RunPlace]
     for run, kind, body in reader.connection.execute(_ATTEMPTS, (experiment,)).fetchall():
         event = read_event(kind, body)
         if isinstance(event, AttemptStarted):
-            found[run, event.epoch] = RunPlace(event.host, event.bits)
+            found[run, event.epoch] = RunPlace(event.host, event.bits, event.gpu_bits)
     return found
 
 

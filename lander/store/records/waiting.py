@@ -115,7 +115,8 @@ def _words(wanted: Experiment, run: RunKey, standings: Mapping[str, _Standing], 
     standing = standings.get(run.id) or next((each for each in standings.values() if _is_paired(run, each.run)), None)
     if standing is None or wanted.other_hardware == "allow":
         return ""
-    same = [host for host in fitting if _computes(host, standing.place)]
+    place = standing.place if arm.device == "cuda" else standing.place._replace(gpu_bits="")
+    same = [host for host in fitting if _computes(host, place)]
     if same and all(_is_full(host) for host in same) and not all(map(_is_full, fitting)):
         return f"a slot on a host {_as_before(run, standing, there)}"
     return "" if same or wanted.other_hardware is not None else f"a host {_as_before(run, standing, there)}"
@@ -131,7 +132,9 @@ def _fulfils(host: Host, wishes: HostWishes, *, cuda: bool) -> bool:
 
 
 def _computes(host: Host, place: RunPlace) -> bool:
-    return place.bits == host.bits if place.bits else place.host == host.name
+    if not place.bits:
+        return place.host == host.name
+    return place.bits == host.bits and (not place.gpu_bits or any(gpu.bits == place.gpu_bits for gpu in host.devices))
 
 
 def _is_full(host: Host) -> bool:

@@ -1,9 +1,11 @@
 """The restart policy: causes of an attempt's end, retries, restart intensity and backoff (Erlang/OTP `supervisor`)."""
 
+from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 from zlib import crc32
 
 from lander.protocol.commands import TrainerExited
+from lander.protocol.error_text import says_cuda_out_of_memory
 from lander.protocol.events import AttemptEnded, Cause
 from lander.protocol.experiment import Experiment
 from lander.protocol.text import cut, cut_start
@@ -26,6 +28,10 @@ INFRASTRUCTURE_RETRIES: Final = 10
 """Retries of these within the experiment's `retry_period`: the run itself may bring its machine down."""
 RETRIED_ONCE: Final[frozenset[Cause]] = frozenset({"out_of_memory", "cuda_out_of_memory"})
 """Causes that another process may have provoked, but hardly twice."""
+_MORE_MEMORY: Final[Mapping[Cause, str]] = {
+    "cuda_out_of_memory": "; a larger share of the GPU (hosts: {gpu: ...}) gives it more, a smaller batch_size needs less"
+}
+"""What helps, if that is known."""
 
 
 class FailureOutcome(NamedTuple):
@@ -78,7 +84,9 @@ def _cause(attempt: Attempt, exit_: TrainerExited) -> Cause:
             return "preempted"  # something outside asked it to end: the machine may be shutting down
     if exit_.lost:
         return "lost_contact"
-    return "out_of_memory" if exit_.out_of_memory else "crashed"
+    if exit_.out_of_memory:
+        return "out_of_memory"
+    return "cuda_out_of_memory" if says_cuda_out_of_memory(exit_.log_tail) else "crashed"
 
 
 def lost(attempt: Attempt, detail: str, seconds: float) -> AttemptEnded:
@@ -134,7 +142,7 @@ def _why_not_retried(failures: list[Failure]) -> str | None:
         return "another attempt would meet the same"
     same = [failure for failure in earlier if failure.cause == last.cause]
     if last.cause in RETRIED_ONCE and same:
-        return "for the second time, and a third attempt would need as much memory"
+        return "for the second time, and a third attempt would need as much memory" + _MORE_MEMORY.get(last.cause, "")
     if last.cause in DETERMINISTIC and last.step is not None and any(failure.step == last.step for failure in same):
         return f"at step {last.step} again, so another attempt would meet it there, too"
     return None

@@ -30,7 +30,7 @@ HOW = {"eval_episodes": 2, "eval_frequency": 128, "checkpoint_frequency": 128}
 def measured(tmp_path_factory):
     """A home with what this machine computes, which takes seconds to find out."""
     home = tmp_path_factory.mktemp("measured")
-    host_bits(home)
+    host_bits(home, print)
     return home
 
 

@@ -55,14 +55,14 @@ def test_a_machine_whose_operations_fail_says_nothing_of_its_bits_and_why(tmp_pa
 
     monkeypatch.setattr(host_bits, "compute_bits", fails)
     logged = []
-    assert host_bits.said_of_bits(tmp_path, logged.append) == {}
+    assert host_bits.said_of_bits(tmp_path, None, logged.append) == {}
     assert logged[1:] == ["this host cannot be compared with others: they fail here"]
 
 
 def test_that_they_are_measured_is_said_before_and_only_then(tmp_path, computed):
     logged = []
     for _ in range(2):
-        assert host_bits.said_of_bits(tmp_path, logged.append)["bits"] != ""
+        assert host_bits.said_of_bits(tmp_path, None, logged.append)["bits"] != ""
     (said,) = logged
     assert "measuring what this machine computes" in said
     assert "about 10 s, once for each installation" in said
@@ -71,7 +71,7 @@ def test_that_they_are_measured_is_said_before_and_only_then(tmp_path, computed)
 def test_who_gives_it_up_is_told_no_reason_and_nothing_is_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(host_bits, "compute_bits", bits_process.compute_bits)
     began, logged = time.monotonic(), []
-    assert host_bits.said_of_bits(tmp_path, logged.append, lambda: True) == {}
+    assert host_bits.said_of_bits(tmp_path, None, logged.append, lambda: True) == {}
     assert time.monotonic() - began < 2, "it takes more seconds to import torch"
     assert len(logged) == 1
     assert not host_bits.are_kept(tmp_path)

@@ -146,10 +146,10 @@ def test_cuda_is_refused_without_a_gpu(monkeypatch):
     with pytest.raises(ConfigurationError, match=r"file.yaml: device: found 'cuda'; this machine has no NVIDIA GPU"):
         check(wanted, "file.yaml")
     monkeypatch.setattr(module, "Gpus", lambda: type("One", (), {"names": ("H100",)}))
-    monkeypatch.setattr(module, "version", lambda package: "2.13.0+cpu")
+    monkeypatch.setattr(module, "torch_without_cuda", lambda: "2.13.0+cpu")
     with pytest.raises(ConfigurationError, match=r"file.yaml: device: .* \(2.13.0\+cpu\) was built without CUDA"):
         check(wanted, "file.yaml")
-    monkeypatch.setattr(module, "version", lambda package: "2.13.0")
+    monkeypatch.setattr(module, "torch_without_cuda", lambda: "")
     check(wanted, "file.yaml")
 
 

@@ -192,6 +192,17 @@ def test_what_ran_out_of_memory_is_tried_again_once(how, other):
     driver.exit(A, **how)
     assert driver.run(A).state == "failed"
     assert "second time" in driver.said("RunFailed")[0].why
+    assert ("hosts: {gpu: ...}" in driver.said("RunFailed")[0].why) == ("cause" in how)
+
+
+def test_a_process_whose_log_ends_with_a_gpu_out_of_memory_did_not_just_crash():
+    driver = DecisionDriver()
+    driver.submit()
+    tail = (
+        'Traceback (most recent call last):\n  File "x.py", line 1, in f\ntorch.OutOfMemoryError: CUDA out of memory. Tried to'
+    )
+    driver.exit(A, exit_code=1, log_tail=tail)
+    assert driver.said("AttemptEnded")[0].cause == "cuda_out_of_memory"
 
 
 def test_without_retries_nothing_is_tried_again():
