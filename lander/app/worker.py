@@ -44,6 +44,8 @@ class Worker:
     """Seconds after which whoever started it ends it, if that is known."""
     leave_with: int | None = None
     """The reading end of a pipe; the worker leaves when nobody holds the other end any more."""
+    gpus: int | None = None
+    """How many GPUs it offers at most; None for all that it may use."""
 
     @property
     def endpoint(self) -> str:
@@ -68,6 +70,16 @@ def check_head(head: str) -> str:
     if parts is None or parts[1] == 0:
         raise UsageError(f"{head}: is no HOST:PORT, such as head.lab:7411")
     return head
+
+
+def wanted_slots(text: str | None) -> Mapping[str, int]:
+    """The numbers in a text such as `cpu=4,gpu=1`; raises `UsageError` for any other text."""
+    words = text.split(",") if text else []
+    found = [re.fullmatch(r"(?:(cpu)=([1-9]\d{0,4})|(gpu)=(\d{1,4}))", word) for word in words]
+    numbers = {each[1] or each[3]: int(each[2] or each[4]) for each in found if each}
+    if len(numbers) < len(words):
+        raise UsageError(f"--slots {text}: is no number of cores or GPUs, such as cpu=4 or cpu=4,gpu=1")
+    return numbers
 
 
 def slots(wanted: int | None) -> tuple[int, ...]:
@@ -177,6 +189,7 @@ def become_agent(worker: Worker, enrolled: enrolment.Enrolment) -> NoReturn:
         "guest": True,
         "files_travel": not shares(worker.home),
         "cpus": list(worker.cpus),
+        "gpus": worker.gpus,
         "walltime": worker.walltime,
         "labels": list(worker.labels),
         "leave_with": leave_with,

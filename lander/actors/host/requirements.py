@@ -21,7 +21,7 @@ from lander.actors.host.gpus import Gpus, torch_without_cuda
 from lander.actors.host.visible_gpus import VISIBLE
 from lander.actors.sb3.defaults import setting
 from lander.protocol.errors import ConfigurationError
-from lander.protocol.experiment import Arm, EvaluationEnvironment, Experiment
+from lander.protocol.experiment import Arm, EvaluationEnvironment, Experiment, HostWishes
 from lander.protocol.refusals import shown
 
 Announce = Callable[[str, str], object]
@@ -75,7 +75,7 @@ def check(
     problems: dict[str, list[Problem]] = {}
     for arm in experiment.arms:
         announce(arm.name, "environment")
-        problems[arm.name] = list(_problems(arm))
+        problems[arm.name] = [*_device_problems(arm, experiment.wishes(arm.name)), *_problems(arm)]
     _raise_problems(source, problems)
     if experiment.origin is not None:
         _raise_problems(source, {arm.name: list(_changed_spaces(experiment.baseline, arm)) for arm in experiment.arms})
@@ -132,9 +132,13 @@ def _raise_problems(source: str, problems: Mapping[str, list[Problem]]) -> None:
         raise ConfigurationError("\n".join(lines))
 
 
+def _device_problems(arm: Arm, wishes: HostWishes) -> Iterator[Problem]:
+    """Whether the device is here. Who wishes for a kind of host knows of one that has it, perhaps not this one."""
+    if arm.device == "cuda" and wishes == HostWishes() and (reason := _no_cuda()):
+        yield "device", f"found 'cuda'; {reason}; must be cpu here, or hosts: {{gpu: true}} waits for a worker that has one"
+
+
 def _problems(arm: Arm) -> Iterator[Problem]:
-    if arm.device == "cuda" and (reason := _no_cuda()):
-        yield "device", f"found 'cuda'; {reason}; must be cpu here"
     try:
         observations, actions = _spaces(arm)
     except Exception as error:

@@ -1,6 +1,5 @@
 """`lander-ctl worker`: train on this machine for a supervisor on another one."""
 
-import re
 from pathlib import Path
 
 import click
@@ -15,7 +14,7 @@ from lander.cli.progress import doing
 @click.option(
     "--shared", type=click.Path(path_type=Path), metavar="DIR", help="The supervisor's home, as this machine sees it."
 )
-@click.option("--slots", metavar="cpu=N", help="Offer N cores (default: all that this process may use).")
+@click.option("--slots", metavar="cpu=N,gpu=M", help="Offer N cores and M GPUs (default: all that this process may use).")
 @click.option("--walltime", metavar="TIME", help="Whoever started it ends it after this time, such as 4h: leave before.")
 @click.option("--grace", metavar="TIME", help="Once it leaves, checkpoints may take this long (default: 30s).")
 @click.option("--labels", metavar="A,B", help="What experiments may ask for, as in hosts: {labels: [a100]}.")
@@ -52,18 +51,17 @@ def worker(
     from lander.app import worker as workers
     from lander.app.durations import duration
     from lander.app.secret_files import read_token
-    from lander.protocol.errors import UsageError
 
     settings = context.find_object(CommandSettings) or CommandSettings()
     workers.check_head(head)
-    wanted = re.fullmatch(r"cpu=([1-9]\d{0,4})", slots) if slots else None
-    if slots and wanted is None:
-        raise UsageError(f"--slots {slots}: is no number of cores, such as cpu=4")
+    wanted = workers.wanted_slots(slots)
     pipe = workers.check_pipe(leave_with)
-    cpus = workers.slots(int(wanted[1]) if wanted else None)
+    cpus = workers.slots(wanted.get("cpu"))
     home = settings.home if settings.home_given else workers.default_home(head)
     times = duration("--grace", grace), duration("--walltime", walltime)
-    here = workers.Worker(head, home, name or workers.default_name(), cpus, workers.labels(labels), *times, pipe)
+    here = workers.Worker(
+        head, home, name or workers.default_name(), cpus, workers.labels(labels), *times, pipe, wanted.get("gpu")
+    )
     token = read_token(token_file) if token_file else None
     with doing(f"looking for the supervisor at {head}", brief=True):
         enrolled = workers.prepare(here, token, shared)

@@ -145,6 +145,7 @@ def test_cuda_is_refused_without_a_gpu(monkeypatch):
     monkeypatch.setattr(module, "Gpus", lambda: type("None", (), {"names": ()}))
     with pytest.raises(ConfigurationError, match=r"file.yaml: device: found 'cuda'; this machine has no NVIDIA GPU"):
         check(wanted, "file.yaml")
+    check(experiment("CartPole-v1", "PPO", {"device": "cuda", "hosts": {"gpu": True}}), "file.yaml")
     monkeypatch.setattr(module, "Gpus", lambda: type("One", (), {"names": ("H100",)}))
     monkeypatch.setattr(module, "torch_without_cuda", lambda: "2.13.0+cpu")
     with pytest.raises(ConfigurationError, match=r"file.yaml: device: .* \(2.13.0\+cpu\) was built without CUDA"):
