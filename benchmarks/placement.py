@@ -2,7 +2,8 @@
 
 The hosts are of four classes of bits and have one of eight labels each; half of the experiments wish for a label. The whole
 decision is measured, with its events and its order, and the timers that the shell asks for before it. The other side is the
-same, but it finds the hosts for a need by looking at every host and every attempt.
+same, but it finds the hosts for a need by looking at every host and every attempt. The last row is of hosts with eight GPUs of
+two models, each shared by eight runs.
 """
 
 import time
@@ -26,6 +27,8 @@ from lander.supervisor.core.state import State
 from lander.supervisor.core.timers import Timers
 
 HOSTS, SLOTS = 1000, 64
+GPUS, SHARE = 8, 0.12
+"""Of each host in the last row, and what a run takes of one: eight runs are on each."""
 CLASSES, LABELS = 4, 8
 EXPERIMENTS, SEEDS = 100, 330
 """Two runs for each seed: two thousand runs more than there are slots."""
@@ -61,23 +64,26 @@ class Desk:
             self.state = evolve(self.state, e.Recorded(0, taken.run, e.SUPERVISOR, 0, 1, event))
 
 
-def experiment(name: str, label: str = "") -> Experiment:
-    """Two arms with all the seeds each, on hosts with a label if one is given."""
+def experiment(name: str, label: str = "", share: float = 0) -> Experiment:
+    """Two arms with all the seeds each, on hosts with a label if one is given, and on a share of a GPU if they take one."""
     form = {"environment": "CartPole-v1", "algorithm": "PPO", "training_steps": 1000, "baseline": {}, "variants": {"v": {}}}
     form |= {"experiment_id": name, "seeds": list(range(SEEDS)), "hosts": {"labels": [label] if label else []}}
+    if share:
+        form |= {"device": "cuda", "hosts": form["hosts"] | {"gpu": share}}
     return ExperimentSpec.model_validate(form).recorded()
 
 
-def full_desk() -> Desk:
+def full_desk(gpus: int = 0, share: float = 0) -> Desk:
     """Every slot of every host is taken, and more runs wait."""
     desk = Desk()
+    devices = tuple(e.GpuDevice(id=f"GPU-{each}", bits=f"{each % 2:012x}") for each in range(gpus))
     for number in range(HOSTS):
         bits, labels, cpus = f"{number % CLASSES:012x}", (f"l{number // CLASSES % LABELS}",), tuple(range(SLOTS))
         offer = c.JoinHost(name=f"host-{number}", pid=1, cpus=cpus, memory_mb=1.0, bits=bits, labels=labels)
-        desk.tell(offer)
+        desk.tell(offer.model_copy(update={"gpus": ("NVIDIA H200",) * gpus, "devices": devices}))
     for number in range(EXPERIMENTS):
         label = f"l{number % LABELS}" if number < EXPERIMENTS // 2 else ""
-        desk.submit(experiment(f"e{number}", label))
+        desk.submit(experiment(f"e{number}", label, share))
     return desk
 
 
@@ -99,6 +105,8 @@ def scan(slots: Slots, need: Need, otherwise: OtherHardware | None, suspects: in
     for host in slots.hosts.values():
         wanted = {need.bits, *map(label_key, need.labels)} - {""}
         if wanted <= set(host.groups) and any((host.name, cpu) not in taken for cpu in host.cpus):
+            if need.cuda and host.gpu_for(need) is None:
+                continue
             found |= 1 << host.place
     return found
 
@@ -116,9 +124,10 @@ def milliseconds(desk: Desk, turns: int, before: Callable[[], None]) -> list[flo
 
 def measure() -> Sequence[Row]:
     """One free slot and a run that waits for it; and no free slot at all."""
-    desk = full_desk()
-    if len(desk.state.live) != HOSTS * SLOTS or not desk.state.waiting:
-        raise RuntimeError("there should be a run in each slot, and others that wait")
+    desk, shared = full_desk(), full_desk(GPUS, SHARE)
+    for each in (desk, shared):
+        if len(each.state.live) != HOSTS * SLOTS or not each.state.waiting:
+            raise RuntimeError("there should be a run in each slot, and others that wait")
     hosts = f"{HOSTS:,} hosts of {SLOTS} slots"
     return [
         _row(f"a placement, {hosts}, one of them free", desk, desk.free_one_slot),
@@ -126,6 +135,7 @@ def measure() -> Sequence[Row]:
         _row(
             f"a tick, {hosts}, one free that fits none of {2 * SEEDS * EXPERIMENTS:,} runs", hopeless_desk(desk), lambda: None
         ),
+        _row(f"a placement, {hosts} with {GPUS} GPUs, a share of one free", shared, shared.free_one_slot),
     ]
 
 

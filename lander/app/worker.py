@@ -44,8 +44,8 @@ class Worker:
     """Seconds after which whoever started it ends it, if that is known."""
     leave_with: int | None = None
     """The reading end of a pipe; the worker leaves when nobody holds the other end any more."""
-    gpus: int | None = None
-    """How many GPUs it offers at most; None for all that it may use."""
+    gpus: tuple[str, ...] = ()
+    """What CUDA knows the GPUs by that it offers."""
 
     @property
     def endpoint(self) -> str:
@@ -109,6 +109,32 @@ def lock_cores(possible: Sequence[int], usable: int, wanted: int | None) -> Mapp
     raise ConflictError(
         f"{len(held)} of {wanted or usable} cores are free; other workers on this machine offer the rest: {others}"
     )
+
+
+def gpus(wanted: int | None, cpus: int, possible: Sequence[str]) -> tuple[str, ...]:
+    """GPUs that no other worker here offers: `wanted`, or as many as it has cores, since each run takes one of these, too.
+
+    They stay locked. Raises `UsageError` for more than it may use, and `ConflictError` if others offer them.
+    """
+    from lander.actors.host import cores
+
+    if wanted is not None and wanted > len(possible):
+        raise UsageError(f"--slots gpu={wanted}: this process may use {len(possible)} GPUs")
+    most = cpus if wanted is None else wanted
+    if os.environ.get(cores.SHARE):
+        return tuple(possible[:most])
+    held = cores.take(possible, most, cores.GPU)
+    if wanted is not None and len(held) < wanted:
+        cores.release(held)
+        raise ConflictError(f"{len(held)} of {wanted} GPUs are free; other workers on this machine offer the rest")
+    return tuple(held)
+
+
+def usable_gpus() -> list[str]:
+    """What CUDA knows the GPUs by that this process may use; none if torch was built without CUDA."""
+    from lander.actors.host.gpus import Gpus, torch_without_cuda
+
+    return [] if torch_without_cuda() else [each.id for each in Gpus().devices()]
 
 
 def check_pipe(descriptor: int | None) -> int | None:
@@ -189,7 +215,7 @@ def become_agent(worker: Worker, enrolled: enrolment.Enrolment) -> NoReturn:
         "guest": True,
         "files_travel": not shares(worker.home),
         "cpus": list(worker.cpus),
-        "gpus": worker.gpus,
+        "gpus": list(worker.gpus),
         "walltime": worker.walltime,
         "labels": list(worker.labels),
         "leave_with": leave_with,

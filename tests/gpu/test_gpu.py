@@ -1,4 +1,4 @@
-"""On a GPU a run sees its own and no other, has the bits of the plain program, goes on exactly, and takes no more than its share."""
+"""On a GPU a run sees its own and no other, has the bits of the plain program, goes on exactly, and stays within its share."""
 
 import json
 import os

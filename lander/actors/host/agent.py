@@ -78,7 +78,7 @@ class HostAgent:
         self._link = SupervisorLink(settings, _log, self._greet, self._not_accepted)
         self._trainers = Trainers(self._home, settings.connection, self._exited)
         self._courier = Courier(self._home, self._connect_transfer) if settings.files_travel else None
-        self._gpus = Gpus(most=0 if torch_without_cuda() else settings.gpus)
+        self._gpus = Gpus([] if torch_without_cuda() else settings.gpus)
         self._introduction = Introduction(settings, incarnation, self._gpus, self._trainers)
         self._meter = Meter(self._home, self._gpus)
         self._output = Output()

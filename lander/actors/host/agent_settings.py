@@ -28,8 +28,8 @@ class AgentSettings(Connection):
     """Its supervisor is on another machine, and did not start it."""
     cpus: list[int] | None = None
     """The cores that it offers; None for all that this process may use."""
-    gpus: int | None = None
-    """How many GPUs it offers at most; None for all that this process may use."""
+    gpus: list[str] | None = None
+    """What CUDA knows the GPUs by that it offers; None for all that this process may use."""
     grace: float = CHECKPOINT_SECONDS
     """How many seconds its trainers have to write a checkpoint once it leaves."""
     walltime: float | None = None

@@ -1,4 +1,4 @@
-"""The cores of this machine that a worker offers, each by a lock, so that no two workers offer the same.
+"""The cores and GPUs of this machine that a worker offers, each by a lock, so that no two workers offer the same.
 
 Schedulers that count cores do not always bind their jobs to any: then each job may use all, and takes the first. A lock is the
 name of a Unix socket in the abstract namespace. It is no file, so nothing is left when its holder dies, no cleaner of
@@ -11,39 +11,43 @@ import os
 import socket
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from lander.protocol.text import named
 
 _NAME: Final = "lander-ctl/core/{}"
+GPU: Final = "lander-ctl/gpu/{}"
+S = TypeVar("S", int, str)
 SHARE: Final = "LANDER_SHARE_CORES"
 """The environment variable which says that this worker takes no locks: it may offer cores that others offer, too."""
 
 
-def take(cores: Iterable[int], most: int) -> Mapping[int, int]:
+def take(cores: Iterable[S], most: int, name: str = _NAME) -> Mapping[S, int]:
     """Lock the first free ones of these cores, up to `most`; returns each with the descriptor that holds its lock.
+
+    The same for GPUs, by what CUDA knows them by, with the name `GPU`.
 
     A descriptor holds until it is closed in every process that has it; a program that this process becomes inherits it.
     """
-    held: dict[int, int] = {}
+    held: dict[S, int] = {}
     for core in cores:
         if len(held) == most:
             break
-        if (descriptor := _lock(core)) is not None:
+        if (descriptor := _lock(name.format(core))) is not None:
             held[core] = descriptor
     return held
 
 
-def release(held: Mapping[int, int]) -> None:
+def release(held: Mapping[S, int]) -> None:
     """Let go of what `take` has locked."""
     for descriptor in held.values():
         os.close(descriptor)
 
 
-def _lock(core: int) -> int | None:
+def _lock(name: str) -> int | None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as lock:
         try:
-            lock.bind("\0" + _NAME.format(core))
+            lock.bind("\0" + name)
         except OSError:  # EADDRINUSE
             return None
         lock.set_inheritable(True)

@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
@@ -29,10 +29,13 @@ def torch_without_cuda() -> str:
 class Gpus:
     """The GPUs that this process may use, by `CUDA_VISIBLE_DEVICES` if that is set; none without a driver.
 
-    `most` bounds their number; `nvml` stands in for NVML's module, which is imported only where there is a driver.
+    `only` are the ids of those that are offered, if not all; `nvml` stands in for NVML's module, which is imported only where
+    there is a driver.
     """
 
-    def __init__(self, most: int | None = None, nvml: Any = None, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, only: Collection[str] | None = None, nvml: Any = None, environment: Mapping[str, str] | None = None
+    ) -> None:
         environment = os.environ if environment is None else environment
         self._nvml = nvml
         self.driver = ""
@@ -42,7 +45,7 @@ class Gpus:
                 found = visible(self._cards(), environment.get(VISIBLE))
         except Exception:  # no library, driver or permission: this host offers no GPUs
             found = ()
-        self._gpus = (found or amd(environment))[:most]
+        self._gpus = tuple(gpu for gpu in found or amd(environment) if only is None or gpu.id in only)
 
     def _cards(self) -> list[Card]:
         if self._nvml is None:

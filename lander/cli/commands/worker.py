@@ -57,11 +57,10 @@ def worker(
     wanted = workers.wanted_slots(slots)
     pipe = workers.check_pipe(leave_with)
     cpus = workers.slots(wanted.get("cpu"))
+    gpus = workers.gpus(wanted.get("gpu"), len(cpus), workers.usable_gpus())
     home = settings.home if settings.home_given else workers.default_home(head)
     times = duration("--grace", grace), duration("--walltime", walltime)
-    here = workers.Worker(
-        head, home, name or workers.default_name(), cpus, workers.labels(labels), *times, pipe, wanted.get("gpu")
-    )
+    here = workers.Worker(head, home, name or workers.default_name(), cpus, workers.labels(labels), *times, pipe, gpus)
     token = read_token(token_file) if token_file else None
     with doing(f"looking for the supervisor at {head}", brief=True):
         enrolled = workers.prepare(here, token, shared)
