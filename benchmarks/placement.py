@@ -67,9 +67,12 @@ class Desk:
 def experiment(name: str, label: str = "", share: float = 0) -> Experiment:
     """Two arms with all the seeds each, on hosts with a label if one is given, and on a share of a GPU if they take one."""
     form = {"environment": "CartPole-v1", "algorithm": "PPO", "training_steps": 1000, "baseline": {}, "variants": {"v": {}}}
-    form |= {"experiment_id": name, "seeds": list(range(SEEDS)), "hosts": {"labels": [label] if label else []}}
-    if share:
-        form |= {"device": "cuda", "hosts": form["hosts"] | {"gpu": share}}
+    form |= {
+        "experiment_id": name,
+        "seeds": list(range(SEEDS)),
+        "hosts": {"labels": [label] if label else [], "gpu": share or False},
+    }
+    form |= {"device": "cuda"} if share else {}
     return ExperimentSpec.model_validate(form).recorded()
 
 

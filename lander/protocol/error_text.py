@@ -31,17 +31,6 @@ _ERROR: Final = re.compile(
 )
 
 
-_CUDA_OUT_OF_MEMORY: Final = re.compile(
-    r"\b(?:CUDA|HIP) out of memory\b|CUDA error: out of memory|HIP error: out of memory|CUBLAS_STATUS_ALLOC_FAILED"
-    r"|CUDNN_STATUS_ALLOC_FAILED|cudaErrorMemoryAllocation|\btorch(?:\.cuda)?\.OutOfMemoryError\b"
-)
-
-
-def says_cuda_out_of_memory(text: str) -> bool:
-    """Whether a message or traceback says that a GPU has no memory left, in the words of PyTorch and the libraries below it."""
-    return _CUDA_OUT_OF_MEMORY.search(text) is not None
-
-
 def error_text(output: str) -> str:
     """The traceback, stack, or line that says why the process ended; empty if there is none. Applied twice, it is the same."""
     lines = _lines(output)

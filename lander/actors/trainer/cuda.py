@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import torch
 
-from lander.protocol.error_text import says_cuda_out_of_memory
+from lander.protocol.gpu_errors import says_cuda_out_of_memory
 
 WORKSPACE: Final = "CUBLAS_WORKSPACE_CONFIG"
 """With `:4096:8` or `:16:8` cuBLAS gives the same bits each time (its documentation, "Results reproducibility")."""

@@ -5,9 +5,9 @@ from typing import Final, Literal, NamedTuple
 from zlib import crc32
 
 from lander.protocol.commands import TrainerExited
-from lander.protocol.error_text import says_cuda_out_of_memory
 from lander.protocol.events import AttemptEnded, Cause
 from lander.protocol.experiment import Experiment
+from lander.protocol.gpu_errors import says_cuda_out_of_memory
 from lander.protocol.text import cut, cut_start
 from lander.supervisor.core.standing import Attempt, Failure, RunStanding
 from lander.supervisor.core.stop_reasons import MEANINGS
