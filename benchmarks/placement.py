@@ -101,7 +101,7 @@ def hopeless_desk(desk: Desk) -> Desk:
     return desk
 
 
-def scan(slots: Slots, need: Need, otherwise: OtherHardware | None, suspects: int, overdue: int) -> int:
+def scan(slots: Slots, need: Need, otherwise: OtherHardware | None, closed: placement.Closed) -> int:
     """The hosts where a run with this need may start, by a look at each."""
     taken = {(host.name, each.cpu) for host in slots.hosts.values() for each in host.taken}
     found = 0

@@ -162,7 +162,7 @@ MUTANTS = (
         "lander/supervisor/core/slots.py",
         "self.with_cpu & self.group(need.bits) & self._with_room(need, need.bits)",
         "self.with_cpu & self.group(need.bits) & self._with_room(need)",
-        ("tests/unit/supervisor/core/test_slots.py",),
+        ("tests/unit/supervisor/core/test_gpu_shares.py",),
     ),
     Mutant(
         "another GPU counts as the same bits",

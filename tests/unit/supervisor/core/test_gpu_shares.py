@@ -123,6 +123,17 @@ def test_a_run_goes_on_on_the_class_of_gpus_where_it_has_trained_and_waits_for_i
     assert not driver.last.effects[0].order.other_bits
 
 
+def test_a_gpu_of_its_class_is_waited_for_beside_a_free_one_of_another_on_the_same_host():
+    driver = DecisionDriver(cpus=0)
+    driver.join(**on_gpus("d" * 12, OTHER_GPU))
+    driver.submit(device="cuda")
+    assert where(driver) == {A: (HOST, "GPU-0", 100)}
+    driver.train(A)
+    driver.checkpoint(A, 1000, finished=True)
+    driver.complete(A)
+    assert where(driver) == {B: (HOST, "GPU-0", 100)}
+
+
 @pytest.mark.parametrize(("rule", "warned"), [("warn", 1), ("allow", 0)])
 def test_on_other_gpus_it_goes_on_marked_if_that_is_allowed(rule, warned):
     driver = DecisionDriver(cpus=0)
