@@ -134,7 +134,9 @@ class HostsSpec(_Spec):
     """What the hosts of an arm must have."""
 
     gpu: Annotated[
-        Annotated[bool, Strict()] | Annotated[float, Strict()], AfterValidator(_whole_or_hundredths), Allowed(_GPU)
+        Annotated[bool, Strict()] | Annotated[float, Strict(), Field(gt=0, le=1)],
+        AfterValidator(_whole_or_hundredths),
+        Allowed(_GPU),
     ] = False
     labels: Annotated[tuple[_Identifier, ...], AfterValidator(_distinct_labels)] = Field(
         default=(), description=f"at most {MAX_LABELS} labels, such as [a100]"
