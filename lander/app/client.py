@@ -33,6 +33,7 @@ from lander.protocol.errors import (
 )
 from lander.protocol.wire import decode, encode
 from lander.store.log.reader import Reader
+from lander.transfer.object_store import check_url
 
 ANSWER_SECONDS: Final = 30.0
 LEAVE_SECONDS: Final = 60.0
@@ -47,7 +48,7 @@ def running(home: Path) -> address.Address | None:
 
 class Listening(NamedTuple):
     """Where a supervisor is to listen for other machines (`ADDRESS:PORT`), and what they are to connect to (`HOST:PORT`),
-    and after how many seconds of silence one of them may be given up.
+    and after how many seconds of silence one of them may be given up. `store` is the URL of an object store for their files.
 
     Empty is as the one before did if that has crashed, and else for no other machine.
     """
@@ -55,6 +56,7 @@ class Listening(NamedTuple):
     listen: str = ""
     advertise: str = ""
     lost_seconds: str = ""
+    store: str = ""
 
     def check(self) -> Self:
         """Raises `UsageError` if it is neither empty nor of this form."""
@@ -65,6 +67,10 @@ class Listening(NamedTuple):
             raise UsageError(f"--advertise {self.advertise}: only with --listen")
         if self.lost_seconds and not self.listen:
             raise UsageError("--lost-after: only with --listen; the supervisor's own machine needs no such time")
+        if self.store:
+            check_url(self.store, "--store")
+            if not self.listen:
+                raise UsageError("--store: only with --listen; on the supervisor's own machine no file travels")
         return self
 
 
@@ -90,6 +96,10 @@ def start(home: Path, listening: Listening = NO_OTHER_MACHINE) -> bool:
 def _launch(home: Path, listening: Listening) -> dict[str, object]:
     """Start a supervisor; returns what it says of itself, which is that it is ready, or why it has ended."""
     make_home(home)
+    if listening.store:
+        from lander.app.proved_store import prove_store
+
+        prove_store(home, listening.store)
     with (home / "supervisor.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "lander.supervisor", str(home.resolve()), *listening],
@@ -245,6 +255,9 @@ def stay(home: Path, listening: Listening = NO_OTHER_MACHINE) -> tuple[str, bool
     if listening.listen and not started and found is not None and found.listen != listening.listen:
         now = f"listens on {found.listen}" if found.listen else "listens for no other machine"
         raise ConflictError(f"{home}: its supervisor runs already and {now}; lander-ctl down first, then up --listen again")
+    if listening.store and not started and found is not None and found.object_store != listening.store:
+        now = f"uses {found.object_store}" if found.object_store else "uses no object store"
+        raise ConflictError(f"{home}: its supervisor runs already and {now}; lander-ctl down first, then up --store again")
     return accepted.detail, started
 
 

@@ -1,4 +1,7 @@
-"""`lander.toml` of a home: the engines that start workers, each under a name of its own, checked field by field."""
+"""`lander.toml` of a home: the engines that start workers, each under a name of its own, and the object store of their files.
+
+Each field is checked.
+"""
 
 import tomllib
 from pathlib import Path
@@ -11,6 +14,7 @@ from lander.protocol.errors import ConfigurationError
 from lander.protocol.experiment import Identifier, Labels
 from lander.protocol.text import named
 from lander.supervisor.launchers import placeholders
+from lander.transfer.object_store import check_url
 
 FILE: Final = "lander.toml"
 IDLE_SECONDS: Final = 300.0
@@ -155,21 +159,32 @@ def _problem(source: str, engine: str, error: Any) -> str:
 
 def read(home: Path) -> dict[str, LauncherSettings]:
     """The launchers of a home's `lander.toml`, by name; empty where there is no such file. Raises `ConfigurationError`."""
-    path = home / FILE
-    try:
-        content = tomllib.loads(path.read_text("utf-8"))
-    except (FileNotFoundError, NotADirectoryError):  # a home that is none is refused where it is used
-        return {}
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error}", file=str(path)) from error
-    found = content.pop("launchers", {})
-    if content or not isinstance(found, dict):
-        wrong = next(iter(content), "launchers")
-        raise ConfigurationError(f"{path}: {named(wrong)}: a table [launchers.NAME] is all that there may be", file=str(path))
+    path, content = home / FILE, _content(home)
+    found = content.get("launchers", {})
+    wrong = next(iter(content.keys() - {"launchers", "store"}), None if isinstance(found, dict) else "launchers")
+    if wrong is not None:
+        allowed = "there may be tables [launchers.NAME], and store before them"
+        raise ConfigurationError(f"{path}: {named(wrong)}: {allowed}", file=str(path))
     return {
         _name(path, name): checked(each if isinstance(each, dict) else {}, f"{path}: launchers.{name}")
         for name, each in found.items()
     }
+
+
+def object_store(home: Path) -> str:
+    """The object store that a home's `lander.toml` names; empty if it names none. Raises `UsageError` if that is none."""
+    found = _content(home).get("store", "")
+    return check_url(str(found), f"{home / FILE}: store") if found != "" else ""
+
+
+def _content(home: Path) -> dict[str, Any]:
+    path = home / FILE
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (FileNotFoundError, NotADirectoryError):  # a home that is none is refused where it is used
+        return {}
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error}", file=str(path)) from error
 
 
 def _name(path: Path, name: str) -> str:

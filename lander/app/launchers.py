@@ -22,17 +22,19 @@ class Wanted:
     """The launchers that a command wants, by name."""
 
     settings: dict[str, LauncherSettings]
+    store: str = ""
+    """The object store through which the workers' files are to go; empty: they go directly."""
 
     @property
     def listening(self) -> client.Listening:
         """Where the supervisor is to listen for the workers: on this machine alone, if they are all here."""
         if all(each.engine == "local" for each in self.settings.values()):
-            return client.Listening("127.0.0.1:0") if self.settings else client.NO_OTHER_MACHINE
-        return client.Listening(f"0.0.0.0:{PORT}", f"{own_address()}:{PORT}")
+            return client.Listening("127.0.0.1:0", store=self.store) if self.settings else client.NO_OTHER_MACHINE
+        return client.Listening(f"0.0.0.0:{PORT}", f"{own_address()}:{PORT}", store=self.store)
 
     def notice(self, home: Path) -> str:
         """Where a supervisor that is started for these workers listens, in words; empty if that is this machine alone."""
-        listen, advertise, _ = self.listening
+        listen, advertise, *_ = self.listening
         if not advertise or client.running(home) is not None:
             return ""
         how = "lander-ctl up --listen ADDRESS:PORT --advertise HOST:PORT before chooses others"
@@ -57,11 +59,11 @@ def wanted(home: Path, on: str | None, workers: int | None) -> Wanted:
             raise UsageError(
                 f"--workers {workers}: of what? {_ON} {_WITHOUT_A_FILE} or a launcher of {home / launcher_settings.FILE}"
             )
-        return Wanted(launcher_settings.read(home))
+        return Wanted(launcher_settings.read(home), launcher_settings.object_store(home))
     name, settings = _named(home, on)
     if workers is not None:
         settings = settings.model_copy(update={"max_workers": workers, "min_workers": min(workers, settings.min_workers)})
-    return Wanted({name: settings})
+    return Wanted({name: settings}, launcher_settings.object_store(home))
 
 
 def _named(home: Path, on: str) -> tuple[str, LauncherSettings]:

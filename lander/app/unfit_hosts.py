@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from lander.protocol.code import needs_digest
 from lander.protocol.disk import MIN_FREE_MB
+from lander.protocol.states import LIVE
 from lander.store.records.hosts import Host, hosts
 from lander.store.records.run_code import code_by_run
 from lander.supervisor.core.standing import LOCAL_HOST
@@ -20,6 +21,8 @@ def problems(host: Host) -> Iterator[str]:
         return
     if full := _full(host):
         yield full
+    if host.files_wait:
+        yield f"{host.name}: {host.files_wait}"
     said: dict[str, list[str]] = {}
     for each in host.unfit:
         said.setdefault(each.problem, []).append(each.run.partition("/")[0])
@@ -32,6 +35,12 @@ def _full(host: Host) -> str:
     if host.name == LOCAL_HOST or host.disk_free_mb is None or host.disk_free_mb >= MIN_FREE_MB:
         return ""
     return f"{host.name} has {host.disk_free_mb:.0f} MB free on its disk: no run begins there with less than {MIN_FREE_MB:.0f}"
+
+
+def why_files_wait(reader: "Reader", experiments: "list[ExperimentStatus]") -> list[str]:
+    """Of the hosts that train these experiments, those whose files do not reach this machine, and why."""
+    names = {run["host"] for each in experiments for run in each["runs"] if run["state"] in LIVE}
+    return [f"{host.name}: {host.files_wait}" for host in hosts(reader) if host.files_wait and host.name in names]
 
 
 def why_queued(reader: "Reader", experiments: "list[ExperimentStatus]") -> list[str]:

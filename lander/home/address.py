@@ -16,7 +16,8 @@ class Address:
     """A supervisor's endpoint for this machine, its process id and public key, and where it listens for other machines.
 
     `listen` is the interface and port, `advertise` what others are to connect to; both are empty without other machines.
-    `lost_seconds` is the silence after which one of these may be given up; None if that was not said.
+    `lost_seconds` is the silence after which one of these may be given up; None if that was not said. `object_store` is the URL
+    of the store through which their files go; empty: they go directly.
     """
 
     endpoint: str
@@ -25,6 +26,7 @@ class Address:
     listen: str = ""
     advertise: str = ""
     lost_seconds: float | None = None
+    object_store: str = ""
 
     @property
     def port(self) -> int:

@@ -468,10 +468,14 @@ class Rejoin(Message):
 
 
 class TransferAt(Message):
-    """Files travel between this host and the supervisor's machine, at this port of that machine."""
+    """Files travel between this host and the supervisor's machine, at this port of that machine.
+
+    With a `store`, they go through this object store, and only what is said of them goes through the port.
+    """
 
     kind: ClassVar[str] = "TransferAt"
     port: Annotated[int, Field(ge=1, le=65535)]
+    store: Text = ""
 
 
 class DismissHost(Message):

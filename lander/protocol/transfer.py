@@ -2,6 +2,9 @@
 
 A file is known by the SHA-256 of its content; no path ever travels. Both directions are the same conversation: one side offers,
 and the side that receives asks for piece after piece, as much as it can take. So nobody is sent what they did not ask for.
+
+Where files go by way of an object store, the side that receives answers `Offer` with `Ask` for whole files, and `Ask` is
+answered with `Stored`. The home decides which way: it has a store or has none.
 """
 
 from collections.abc import Mapping
@@ -67,10 +70,11 @@ class RefuseFile(Message):
 
 
 class Ask(Message):
-    """Offer me these files, if you have them."""
+    """Offer me these files, if you have them. With `replace`, what is in the object store is not them: put them there anew."""
 
     kind: ClassVar[str] = "Ask"
     sha256s: Files
+    replace: bool = False
 
 
 class Absent(Message):
@@ -81,7 +85,22 @@ class Absent(Message):
     detail: Text = ""
 
 
-TransferMessage = Union[Welcome, Offer, Have, Want, Chunk, RefuseFile, Ask, Absent]  # noqa: UP007 - for get_args
+class Stored(Message):
+    """These files that you asked for are in the object store that both sides know, with their sizes in bytes."""
+
+    kind: ClassVar[str] = "Stored"
+    files: Annotated[tuple[tuple[Digest, Count], ...], Field(max_length=MAX_FILES)]
+
+
+class Delayed(Message):
+    """The sender cannot put this file into the object store, or get it from there, and tries again; `detail` says why."""
+
+    kind: ClassVar[str] = "Delayed"
+    sha256: Digest
+    detail: Text
+
+
+TransferMessage = Union[Welcome, Offer, Have, Want, Chunk, RefuseFile, Ask, Absent, Stored, Delayed]  # noqa: UP007 - for get_args
 TRANSFER_TYPES: Final[Mapping[str, type[TransferMessage]]] = {each.kind: each for each in get_args(TransferMessage)}
 
 

@@ -1,4 +1,4 @@
-"""`python -m lander.supervisor HOME [LISTEN [ADVERTISE [LOST_SECONDS]]]`: a supervisor as a process of its own.
+"""`python -m lander.supervisor HOME [LISTEN [ADVERTISE [LOST_SECONDS [STORE]]]]`: a supervisor as a process of its own.
 
 Prints one line of JSON on standard output: `{"ready": true}` once it serves, or why it cannot, as
 `{"error": CODE, "detail": TEXT}`. Everything else goes to standard error.
@@ -45,7 +45,7 @@ def tune_interpreter() -> None:
     sys.setswitchinterval(0.00001)  # the writer thread needs the GIL only briefly, and should not wait 5 ms for it
 
 
-async def serve(home: Path, listen: str = "", advertise: str = "", lost_seconds: str = "") -> None:
+async def serve(home: Path, listen: str = "", advertise: str = "", lost_seconds: str = "", object_store: str = "") -> None:
     """Serve a home until the supervisor leaves; after a crash, where the one before did."""
     tune_interpreter()
     store = await SqliteEventStore.open(home / DATABASE)
@@ -53,8 +53,8 @@ async def serve(home: Path, listen: str = "", advertise: str = "", lost_seconds:
         before = address.read(home)
         lost = float(lost_seconds) if lost_seconds else None
         if not listen and before is not None:
-            listen, advertise, lost = before.listen, before.advertise, before.lost_seconds
-        supervisor = Supervisor(home, store, listen, advertise, lost or LOST_SECONDS)
+            listen, advertise, lost, object_store = before.listen, before.advertise, before.lost_seconds, before.object_store
+        supervisor = Supervisor(home, store, listen, advertise, lost or LOST_SECONDS, object_store)
         await supervisor.open(before.port if before is not None else None)
         try:
             _report({"ready": True})
@@ -86,7 +86,7 @@ def main() -> int:
     raise_open_files()
     try:
         with HomeLock(home):
-            uvloop.run(serve(home, *sys.argv[2:5]))
+            uvloop.run(serve(home, *sys.argv[2:6]))
     except (LanderError, OSError, sqlite3.Error) as error:
         failure = error if isinstance(error, LanderError) else HomeError(_describe(home, error))
         logging.critical("%s", failure)  # if it has served already, nothing reads standard output any more

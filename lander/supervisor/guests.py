@@ -15,10 +15,10 @@ from lander.supervisor.transferring import Transferring
 class Guests:
     """Greets them, and has files transferred for them; does nothing in a supervisor that listens for no other machine."""
 
-    def __init__(self, home: Path, gate: Gate, keys: KeyPair) -> None:
+    def __init__(self, home: Path, gate: Gate, keys: KeyPair, object_store: str = "") -> None:
         self._gate = gate
         self._keys = keys
-        self._transferring = Transferring(home)
+        self._transferring = Transferring(home, store=object_store)
         self._output = Output(home)
 
     async def open(self, listen: str, state: State) -> None:
@@ -51,4 +51,4 @@ class Guests:
     def show_port(self, key: str) -> None:
         """Tell a host that joins where files travel."""
         if self._transferring.port:
-            self._gate.send(key, c.TransferAt(port=self._transferring.port))
+            self._gate.send(key, c.TransferAt(port=self._transferring.port, store=self._transferring.store))

@@ -57,11 +57,17 @@ class Supervisor:
     """One home's supervisor: `open` it, `run` it until it leaves, `close` it."""
 
     def __init__(
-        self, home: Path, store: EventStore, listen: str = "", advertise: str = "", lost_seconds: float = LOST_SECONDS
+        self,
+        home: Path,
+        store: EventStore,
+        listen: str = "",
+        advertise: str = "",
+        lost_seconds: float = LOST_SECONDS,
+        object_store: str = "",
     ) -> None:
         self._home = home
         self._store = store
-        self._listen, self._advertise = listen, advertise
+        self._listen, self._advertise, self._object_store = listen, advertise, object_store
         self.principals = Principals(home, LOCAL_HOST)
         self.gate = Gate(self.principals.supervisor, self.principals.get)
         self._fence = Fence(self.gate, self.principals)
@@ -71,7 +77,7 @@ class Supervisor:
         self._clock = Clock(self._run_checks, self._tick, lambda: self._watching.next_tick(self.state))
         self._leaving = Leaving(self._identity, lambda: self._inbox.put_nowait((Drain(), "")))
         self._watching = Watching(lost_seconds)
-        self._guests = Guests(home, self.gate, self.principals.supervisor)
+        self._guests = Guests(home, self.gate, self.principals.supervisor, object_store)
         self._intake = Intake(self.gate, store, self._leaving.without_log, partial(settle_files, home) if listen else None)
         self._erasing = Erasing(home, store, self._leave_if_idle)
         self._local_host = LocalHost(home, self.principals.host, self._local_host_ended, compared=bool(listen))
@@ -102,7 +108,8 @@ class Supervisor:
         listen = f"{interface}:{bound}" if interface else ""
         self._launching.head = Head(listen, self._advertise)
         lost = self._watching.lost_seconds if listen else None
-        here = address.Address(self.gate.endpoint, os.getpid(), self.public_key, listen, self._advertise, lost)
+        where = (listen, self._advertise, lost, self._object_store)
+        here = address.Address(self.gate.endpoint, os.getpid(), self.public_key, *where)
         try:
             await self._guests.open(listen, self.state)
             address.write(self._home, here)

@@ -38,10 +38,14 @@ LONG_SECONDS: Final = 60.0
 
 
 class Transferring:
-    """The process of one home. `start` it, tell it the hosts at each change, `close` it."""
+    """The process of one home. `start` it, tell it the hosts at each change, `close` it.
 
-    def __init__(self, home: Path, rate: int | None = None) -> None:
+    `store` is the URL of the object store through which files go; empty: they go directly.
+    """
+
+    def __init__(self, home: Path, rate: int | None = None, store: str = "") -> None:
         self._home = home
+        self.store = store
         self._rate = rate
         self._hosts: Mapping[str, str] = {}
         self._process: Process | None = None
@@ -110,6 +114,7 @@ class Transferring:
                 "secret_key": self._pair.secret,
                 "hosts": self._hosts,
                 "rate": self._rate,
+                "store": self.store,
             }
         )
         try:

@@ -22,17 +22,21 @@ from lander.protocol.transfer import (
     Absent,
     Ask,
     Chunk,
+    Delayed,
     Have,
     Offer,
     RefuseFile,
+    Stored,
     TransferMessage,
     Want,
     Welcome,
     decode_transfer,
 )
 from lander.protocol.wire import encode
+from lander.transfer.depot import Depot
 from lander.transfer.door import MAX_MESSAGE
 from lander.transfer.mail import Mail
+from lander.transfer.object_store import ObjectStore
 from lander.transfer.receiving import Receiving
 from lander.transfer.sending import Sending
 from lander.transfer.window import Bucket
@@ -67,13 +71,16 @@ class Transfer:
     """One connection to the home's server. Its calls may be made at the same time, in one event loop.
 
     `home` is this machine's own, into whose `artifacts` files are fetched; `pair` is this host's key pair.
+    `store` is the URL of the object store that the home uses; empty: it uses none.
     """
 
-    def __init__(self, home: Path, endpoint: str, server_key: str, pair: KeyPair) -> None:
+    def __init__(self, home: Path, endpoint: str, server_key: str, pair: KeyPair, store: str = "") -> None:
         self._home = home
         self._endpoint = endpoint
         self._server_key = server_key
         self._pair = pair
+        self._store = store
+        self._delays: dict[str, str] = {}
         self._outgoing: dict[str, _Awaited] = {}
         self._incoming: dict[str, _Awaited] = {}
         self._offered: set[str] = set()
@@ -85,6 +92,13 @@ class Transfer:
     _mail: Mail
     _receiving: Receiving
     _sending: Sending
+    _depot: Depot
+
+    @property
+    def problem(self) -> str:
+        """Why files wait for the object store; empty if none does."""
+        waiting = f"{len(self._delays)} files wait" if len(self._delays) > 1 else "a file waits"
+        return f"{waiting}: {next(iter(self._delays.values()))}" if self._delays else ""
 
     async def send(self, files: Mapping[str, Path]) -> None:
         """Return when the home has all these files, by SHA-256, whole and durable.
@@ -115,6 +129,7 @@ class Transfer:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
+        await self._depot.close()
         await self._receiving.close()
         self._mail.close()
         self._context.destroy(linger=0)
@@ -143,14 +158,17 @@ class Transfer:
         """No call waits for this file any more."""
         self._offered.discard(name)
         self._asked.discard(name)
+        self._delays.pop(name, None)
         if table is self._incoming:
             self._receiving.unwanted(name)
+        self._depot.unwanted(name)
 
     def _done(self, table: dict[str, _Awaited], name: str, problem: str = "") -> None:
         awaited = table.pop(name, None)
         if awaited is not None and not awaited.done.done():
             awaited.done.set_result(problem)
         (self._offered if table is self._outgoing else self._asked).discard(name)
+        self._delays.pop(name, None)
 
     # ------------------------------------------------------------------------------------------------ talking
 
@@ -164,6 +182,8 @@ class Transfer:
         free = Bucket(None, 0)
         self._receiving = Receiving(self._home, self._say, self._landed, self._refuse, free)
         self._sending = Sending(self._say, self._locate, free)
+        store = ObjectStore(self._store, self._server_key)
+        self._depot = Depot(self._home, store, self._say, self._locate, lambda each: self._landed(each, [_HOME]), self._delay)
         self._tasks = [asyncio.create_task(each) for each in (self._receive(), self._sending.run(), self._repeat())]
 
     def _connect(self, socket: zmq.Socket[Any]) -> None:
@@ -199,6 +219,7 @@ class Transfer:
             case Welcome():
                 self._sending.moved(_HOME)
                 self._receiving.moved(_HOME)
+                self._depot.moved(_HOME)
                 self._say_again()
             case Want():
                 self._sending.asked(_HOME, message)
@@ -207,7 +228,14 @@ class Transfer:
             case Have(sha256s=sha256s):
                 for sha256 in sha256s:
                     self._done(self._outgoing, sha256)
+                    self._depot.has(_HOME, sha256)
                 self._say_more()
+            case Ask(sha256s=sha256s, replace=replace):
+                self._depot.asked(_HOME, [each for each in sha256s if each in self._outgoing], replace=replace)
+            case Stored(files=files):
+                self._depot.stored(_HOME, [each for each in files if each[0] in self._incoming])
+            case Delayed(sha256=sha256, detail=detail):
+                self._delay(sha256, f"the supervisor's machine: {detail}")
             case RefuseFile(sha256=sha256, detail=detail):
                 self._done(self._outgoing, sha256, detail)
             case Offer(files=files):
@@ -216,8 +244,6 @@ class Transfer:
                 self._done(self._incoming, sha256, detail or "the home does not have it")
                 self._receiving.absent(_HOME, sha256)
                 self._say_more()
-            case _:
-                pass
 
     def _say_again(self) -> None:
         self._offered.clear()
@@ -250,6 +276,12 @@ class Transfer:
     def _landed(self, sha256: str, names: list[str]) -> None:
         self._done(self._incoming, sha256)
         self._say_more()
+
+    def _delay(self, sha256: str, why: str) -> None:
+        """A file waits, and why; or it does no more."""
+        self._delays.pop(sha256, None)
+        if why and (sha256 in self._outgoing or sha256 in self._incoming):
+            self._delays[sha256] = why
 
     def _refuse(self, name: str, sha256: str, detail: str) -> None:
         """What the home sent is not the file."""

@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 from collections.abc import Coroutine, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,15 +32,20 @@ from lander.protocol.transfer import (
     Have,
     Offer,
     RefuseFile,
+    Stored,
     TransferMessage,
     Want,
     Welcome,
     decode_transfer,
 )
 from lander.protocol.wire import encode
+from lander.transfer.clearing import Clearing
+from lander.transfer.depot import Depot
 from lander.transfer.door import Door
+from lander.transfer.object_store import ObjectStore
 from lander.transfer.receiving import Receiving
 from lander.transfer.sending import Sending
+from lander.transfer.unasked import BARRED_SECONDS, Unasked
 from lander.transfer.window import Bucket
 
 LOG: Final = logging.getLogger(__name__)
@@ -50,22 +56,22 @@ QUIET_SECONDS: Final = 2.0
 """After this time without a word, it is looked whether a host still has a connection."""
 SILENT_SECONDS: Final = 20.0
 """After this time without a word, a host's files are received from others; one with files to offer says something before."""
-UNASKED_PER_SECOND: Final = 50.0
-UNASKED_AT_ONCE: Final = 1000.0
-"""Messages that a host may send without having been asked, and at once. Above, its key is barred."""
-BARRED_SECONDS: Final = 60.0
 BURST_SECONDS: Final = 0.1
 """With a rate cap, so much may be sent at once."""
 
 
 class Settings(Model):
-    """Where to listen, with which key, and for which hosts, by name; `rate` is the most bytes per second, None for no cap."""
+    """Where to listen, with which key, and for which hosts, by name; `rate` is the most bytes per second, None for no cap.
+
+    `store` is the URL of the object store through which files go; empty: they come directly.
+    """
 
     listen: str
     public_key: str
     secret_key: str
     hosts: Mapping[str, CurveKey]
     rate: Count | None = None
+    store: str = ""
 
 
 class TransferServer:
@@ -77,8 +83,7 @@ class TransferServer:
         self._names: dict[str, str] = {}
         self._routes: dict[str, bytes] = {}
         self._heard: dict[str, float] = {}
-        self._unasked: dict[str, Bucket] = {}
-        self._barred: dict[str, float] = {}
+        self._unasked = Unasked()
         self._flooded = False
         self._logged_at = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -86,6 +91,11 @@ class TransferServer:
         self._door = Door(KeyPair(settings.public_key, settings.secret_key), lambda key: self._name(key) is not None)
         self._receiving = Receiving(home, self._send, self._landed, self._refuse_file, rate)
         self._sending = Sending(self._send, lambda sha256: artifact_path(home, sha256), rate)
+        store = ObjectStore(settings.store, settings.public_key)
+        self._depot = Depot(
+            home, store, self._send, partial(artifact_path, home), lambda sha256: self._clearing.release(sha256)
+        )
+        self._clearing = Clearing(store, self._depot)
         self.follow(settings.hosts)
 
     def follow(self, hosts: Mapping[str, str]) -> None:
@@ -97,12 +107,13 @@ class TransferServer:
     def _forget(self, name: str) -> None:
         self._receiving.forget(name)
         self._sending.moved(name)
+        self._depot.forget(name)
         self._routes.pop(name, None)
         self._heard.pop(name, None)
 
     def _name(self, key: str) -> str | None:
         """The host with this key, if it may speak."""
-        return self._names.get(key) if elapsed() >= self._barred.get(key, 0.0) else None
+        return self._names.get(key) if not self._unasked.barred(key) else None
 
     async def open(self) -> int:
         """Listen; returns the port."""
@@ -113,6 +124,8 @@ class TransferServer:
         async with asyncio.TaskGroup() as tasks:
             for work in (self._receive(), self._sending.run(), self._check()):
                 tasks.create_task(work)
+            if self._settings.store:
+                tasks.create_task(self._clearing.run())
 
     async def close(self) -> None:
         """Keep what has arrived, and close the socket."""
@@ -120,6 +133,8 @@ class TransferServer:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._receiving.close()
+        await self._depot.close()
+        await self._clearing.close()
         await self._door.close()
 
     # ------------------------------------------------------------------------------------------------ messages
@@ -151,6 +166,7 @@ class TransferServer:
             self._send(name, Welcome())  # before what is asked on this connection: the host forgets what was asked before
             self._sending.moved(name)
             self._receiving.moved(name)
+            self._depot.moved(name)
         if not body or not self._handle(name, decode_transfer(body)):  # libzmq begins a connection with an empty message
             self._count_unasked(key)
 
@@ -163,8 +179,12 @@ class TransferServer:
                 return self._sending.asked(name, message)
             case Offer(files=files):
                 self._spawn(self._consider(name, files))
-            case Ask(sha256s=sha256s):
-                self._spawn(self._offer(name, sha256s))
+            case Ask(sha256s=sha256s, replace=replace):
+                self._spawn(self._offer(name, sha256s, replace))
+            case Stored(files=files):
+                return self._depot.delivered(name, files)
+            case Have(sha256s=sha256s):
+                return self._clearing.returned(name, sha256s)
             case Absent(sha256=sha256):
                 self._receiving.absent(name, sha256)
             case RefuseFile(sha256=sha256, detail=detail):
@@ -174,10 +194,8 @@ class TransferServer:
         return False
 
     def _count_unasked(self, key: str) -> None:
-        bucket = self._unasked.setdefault(key, Bucket(UNASKED_PER_SECOND, UNASKED_AT_ONCE))
-        if bucket.wait(1, elapsed()) and elapsed() >= self._barred.get(key, 0.0):
+        if self._unasked.is_too_much(key):
             LOG.warning("%s sends what it was not asked for: refused for %.0f s", self._names.get(key), BARRED_SECONDS)
-            self._barred[key] = elapsed() + BARRED_SECONDS
             self._flooded = True
 
     async def _reopen(self) -> None:
@@ -197,12 +215,18 @@ class TransferServer:
         if name in self._heard:
             if here:
                 self._send(name, Have(sha256s=tuple(here)))
-            self._receiving.offered(name, [each for each in files if each[0] not in here])
+            missing = [each for each in files if each[0] not in here]
+            if self._settings.store:
+                self._depot.want(name, [sha256 for sha256, _ in missing])
+            else:
+                self._receiving.offered(name, missing)
 
-    async def _offer(self, name: str, sha256s: tuple[str, ...]) -> None:
+    async def _offer(self, name: str, sha256s: tuple[str, ...], replace: bool) -> None:
         sizes = await asyncio.to_thread(lambda: {sha256: _size(self._home, sha256) for sha256 in sha256s})
         found = tuple((sha256, size) for sha256, size in sizes.items() if size is not None)
-        if found:
+        if self._settings.store:
+            self._depot.asked(name, dict(found), replace=replace)
+        elif found:
             self._send(name, Offer(files=found))
         for sha256 in sizes.keys() - dict(found).keys():
             self._send(name, Absent(sha256=sha256))

@@ -2055,6 +2055,40 @@ MUTANTS = (
         ("tests/integration/transfer/test_refusals.py::test_a_strangers_key_is_not_let_in",),
     ),
     Mutant(
+        "a file counts as at home once it is in the store",
+        "lander/transfer/depot.py",
+        "        if await asyncio.to_thread(has_artifact, self._home, sha256, size):\n            return\n",
+        "        if size:\n            return\n",
+        (
+            "tests/contract/test_transfers.py"
+            "::test_a_checkpoint_is_said_when_the_home_has_its_files_and_another_worker_gets_them[directory]",
+        ),
+    ),
+    Mutant(
+        "an object is deleted while another host was told of it",
+        "lander/transfer/clearing.py",
+        "        if sha256 not in self._depot.busy:\n",
+        "        if sha256:\n",
+        ("tests/unit/transfer/test_clearing.py",),
+    ),
+    Mutant(
+        "a store's words are repeated with the signatures in them",
+        "lander/transfer/object_store.py",
+        """    beginning = re.sub(r"\\?\\S*", "", plain.partition("<")[0])\n""",
+        """    beginning = plain.partition("<")[0]\n""",
+        ("tests/unit/transfer/test_object_store.py",),
+    ),
+    Mutant(
+        "an object with other content is not put anew",
+        "lander/transfer/depot.py",
+        "            if replace or await self._store.size(sha256) != size:\n",
+        "            if await self._store.size(sha256) != size:\n",
+        (
+            "tests/integration/transfer/test_through_a_store.py"
+            "::test_a_flipped_byte_in_the_store_is_refused_and_the_file_put_anew",
+        ),
+    ),
+    Mutant(
         "a host's window never shrinks",
         "lander/transfer/window.py",
         "            self.size = max(MIN_WINDOW, self.size / 2)\n",

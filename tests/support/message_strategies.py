@@ -141,6 +141,7 @@ SAMPLES = st.builds(
     trainers=tuples_of(USAGES),
     sent_at=COUNTS,
     round_trip=optional(st.floats(0, 1e6)),
+    files_wait=TEXT,
 )
 CHECKPOINTS = st.builds(
     e.CheckpointCommitted,
@@ -395,7 +396,7 @@ COMMANDS = {
     c.RenewLease: st.builds(c.RenewLease, number=NUMBERS, trainers=tuples_of(KEYS)),
     c.LeaseRenewed: st.builds(c.LeaseRenewed, number=NUMBERS, trainers=tuples_of(KEYS), seconds=st.floats(0, 1e6)),
     c.OutputNoted: st.builds(c.OutputNoted, run=RUNS, epoch=NUMBERS, offset=COUNTS),
-    c.TransferAt: st.builds(c.TransferAt, port=st.integers(1, 65535)),
+    c.TransferAt: st.builds(c.TransferAt, port=st.integers(1, 65535), store=TEXT),
     c.StartTrainer: st.builds(c.StartTrainer, order=ORDERS, public_key=TEXT, secret_key=TEXT),
     c.EndTrainer: st.builds(c.EndTrainer, run=RUNS, epoch=NUMBERS, grace=FLOATS, traceback=st.booleans()),
     c.ExitNoted: st.builds(c.ExitNoted, run=RUNS, epoch=NUMBERS),

@@ -176,9 +176,9 @@ class HostAgent:
             case Fenced():
                 _log(f"leaving: the supervisor accepts {self._settings.name} no more")
                 self._done.set()
-            case TransferAt(port=port):
+            case TransferAt(port=port, store=store):
                 if self._courier is not None:
-                    await self._courier.connect(port)
+                    await self._courier.connect(port, store)
             case DismissHost():
                 self._done.set()
             case _:
@@ -223,7 +223,8 @@ class HostAgent:
         while True:
             await asyncio.sleep(SAMPLE_SECONDS)
             try:
-                sample = self._meter.measure(self._trainers.measured())
+                files_wait = "" if self._courier is None else self._courier.problem
+                sample = self._meter.measure(self._trainers.measured(), files_wait)
             except (OSError, psutil.Error) as error:  # a failed measurement must not end the trainers
                 _log(f"cannot measure: {error}")
             else:
@@ -265,10 +266,10 @@ class HostAgent:
             await self._courier.close()
         self._link.close()
 
-    def _connect_transfer(self, port: int) -> Transfer:
+    def _connect_transfer(self, port: int, store: str) -> Transfer:
         settings = self._settings
         endpoint = f"{settings.endpoint.rpartition(':')[0]}:{port}"
-        return Transfer(self._home, endpoint, settings.server_key, KeyPair(settings.public_key, settings.secret_key))
+        return Transfer(self._home, endpoint, settings.server_key, KeyPair(settings.public_key, settings.secret_key), store)
 
 
 def _log(text: str) -> None:

@@ -21,6 +21,10 @@ KEPT_SECONDS: Final = 6 * 3600.0
 class Transfer(Protocol):
     """What carries files between two machines, by their SHA-256; both go on over any break of the connection."""
 
+    @property
+    def problem(self) -> str:
+        """Why files wait; empty if none does, as far as is known."""
+
     async def send(self, files: Mapping[str, Path]) -> None:
         """Return when the other machine has all of them; raises `LanderError` if it refuses one."""
 
@@ -34,21 +38,26 @@ class Transfer(Protocol):
 class Courier:
     """Carries out the requests of the trainers of one host, several at a time, as soon as it knows where to."""
 
-    def __init__(self, home: Path, connect: Callable[[int], Transfer]) -> None:
+    def __init__(self, home: Path, connect: Callable[[int, str], Transfer]) -> None:
         self._home = home
         self._connect = connect
-        self._port: int | None = None
+        self._way: tuple[int, str] | None = None
         self._transfer: Transfer | None = None
         self._under_way: dict[Path, asyncio.Task[None]] = {}
         self._swept = 0.0
         file_requests.clear(home)
 
-    async def connect(self, port: int) -> None:
-        """Carry files to this port of the supervisor's machine from now on."""
-        if port != self._port:
+    @property
+    def problem(self) -> str:
+        """Why files wait; empty if none does, as far as is known."""
+        return "" if self._transfer is None else self._transfer.problem
+
+    async def connect(self, port: int, store: str = "") -> None:
+        """Carry files to this port of the supervisor's machine from now on, or through an object store that it names."""
+        if (port, store) != self._way:
             await self.close()
-            self._port = port
-            self._transfer = self._connect(port)
+            self._way = port, store
+            self._transfer = self._connect(port, store)
 
     async def run(self) -> None:
         """Carry out requests until cancelled."""
@@ -62,7 +71,7 @@ class Courier:
 
     async def close(self) -> None:
         """End what is under way; a request that is not carried out is begun again, if there is a next time."""
-        transfer, self._transfer, self._port = self._transfer, None, None
+        transfer, self._transfer, self._way = self._transfer, None, None
         for task in self._under_way.values():
             task.cancel()
         self._under_way.clear()

@@ -35,8 +35,8 @@ class Meter:
         """Each process, and when it was measured last."""
         psutil.cpu_percent()
 
-    def measure(self, trainers: Iterable[Measured]) -> ResourcesSampled:
-        """One sample of the host and these trainers."""
+    def measure(self, trainers: Iterable[Measured], files_wait: str = "") -> ResourcesSampled:
+        """One sample of the host and these trainers; `files_wait` is why files wait for their way, if any do."""
         trainers = list(trainers)
         alive = {trainer.pid for trainer in trainers}
         self._processes = {pid: process for pid, process in self._processes.items() if pid in alive}
@@ -50,6 +50,7 @@ class Meter:
             disk_free_mb=psutil.disk_usage(str(self._home)).free / MB,
             gpu_percent=gpu_percent,
             trainers=tuple(sample for sample in usage if sample is not None),
+            files_wait=files_wait,
         )
 
     def _usage(

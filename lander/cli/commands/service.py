@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 @click.option(
     "--lost-after", metavar="TIME", help="What a silent worker trains may go on elsewhere after this time (default: 120s)."
 )
+@click.option(
+    "--store", metavar="URL", default="", help="An object store through which the workers' files go, s3://… for example."
+)
 @common()
 @click.pass_obj
-def up(settings: CommandSettings, listen: str, advertise: str, lost_after: str | None) -> int:
+def up(settings: CommandSettings, listen: str, advertise: str, lost_after: str | None, store: str) -> int:
     """Start a supervisor for the home.
 
     It continues unfinished runs from their last checkpoints. If a supervisor is already running, the command does nothing.
@@ -33,6 +36,7 @@ def up(settings: CommandSettings, listen: str, advertise: str, lost_after: str |
     Examples:
       lander-ctl up --home /data/results
       lander-ctl up --listen 0.0.0.0:7411 --advertise head.lab:7411
+      lander-ctl up --listen 0.0.0.0:7411 --store s3://lab-bucket/lander
     """
     from lander.app import client, launchers
     from lander.store.log.reader import Reader
@@ -40,7 +44,7 @@ def up(settings: CommandSettings, listen: str, advertise: str, lost_after: str |
     left = _unfinished(settings)
     with doing(f"starting a supervisor for {settings.home}", brief=True):
         on = launchers.wanted(settings.home, None, None)
-        given = client.Listening(listen, advertise, _lost_seconds(lost_after))
+        given = client.Listening(listen, advertise, _lost_seconds(lost_after), store or (on.store if listen else ""))
         listening = on.listening if given == client.NO_OTHER_MACHINE and client.running(settings.home) is None else given
         detail, started = client.stay(settings.home, listening)
     if on.settings:
@@ -50,6 +54,7 @@ def up(settings: CommandSettings, listen: str, advertise: str, lost_after: str |
     whose = f" (process {found.pid})" if found is not None else ""
     if found is not None and found.listen:
         whose += f", listens on {found.listen} for workers"
+        whose += f", their files go through {found.object_store}" if found.object_store else ""
     show_sentence(f"{settings.home}: supervisor {'started' if started else 'already running'}{whose}{detail and f'; {detail}'}")
     with Reader(settings.home) as reader:
         for name in reader.quarantined():

@@ -9,6 +9,7 @@ import click
 from lander.cli.home_notices import home_notices
 from lander.cli.options import FOLLOW_SECONDS, CommandSettings, common
 from lander.cli.terminal import columns, show
+from lander.protocol.states import LIVE, LOCAL
 
 if TYPE_CHECKING:
     from lander.app.screen import Block, Screen
@@ -217,13 +218,20 @@ def _notices(reader: "Reader", settings: CommandSettings, target: str | None) ->
 
 
 def _unfit_hosts(reader: "Reader", found: "Status") -> "list[str]":
-    """Which hosts cannot train what is queued, and why. Looked for only where there are other hosts, for that takes time."""
-    is_queued = any(run["state"] == "queued" for each in found["experiments"] for run in each["runs"])
-    if not is_queued or not reader.connection.execute(_OTHER_HOSTS).fetchone():
-        return []
-    from lander.app.unfit_hosts import why_queued
+    """Which hosts cannot train what is queued, or bring nothing home, and why.
 
-    return [f"lander-ctl: {line}" for line in why_queued(reader, found["experiments"])]
+    Looked for only where there are other hosts, for that takes time.
+    """
+    runs = [run for each in found["experiments"] for run in each["runs"]]
+    is_elsewhere = any(run["state"] in LIVE and run["host"] not in (None, LOCAL) for run in runs)
+    if not is_elsewhere and not any(run["state"] == "queued" for run in runs):
+        return []
+    if not reader.connection.execute(_OTHER_HOSTS).fetchone():
+        return []
+    from lander.app.unfit_hosts import why_files_wait, why_queued
+
+    experiments = found["experiments"]
+    return [f"lander-ctl: {line}" for line in (*why_queued(reader, experiments), *why_files_wait(reader, experiments))]
 
 
 def _ways_on(reader: "Reader", settings: CommandSettings, shown: "Screen") -> "list[str]":

@@ -44,7 +44,8 @@ class Host:
     """A host; `at` is when it was last heard of (microseconds since 1970), `runs` are those that train there now.
 
     `bits`, `versions`, `processor`, `release`, `labels` and `devices` are as in `HostJoined`. `agent` is its process and
-    incarnation. `unfit` is what it cannot train; `disk_free_mb` is what it last reported.
+    incarnation. `unfit` is what it cannot train; `disk_free_mb` is what it last reported, and `files_wait` why its files do not
+    arrive.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Host:
     agent: tuple[int, str] = (0, "")
     unfit: tuple[Unfit, ...] = ()
     disk_free_mb: float | None = None
+    files_wait: str = ""
     runs: tuple[str, ...] = ()
     launcher: str = ""
     """The launcher that started it."""
@@ -102,8 +104,9 @@ def _with_runs(reader: Reader, host: Host, runs: list[str]) -> Host:
     host = replace(host, at=max(host.at, at))
     if host.state not in ("online", "set aside", "drained"):
         return host
-    free = last.disk_free_mb if isinstance(last, e.ResourcesSampled) else None
-    return replace(host, disk_free_mb=free, runs=tuple(runs))
+    if isinstance(last, e.ResourcesSampled):
+        host = replace(host, disk_free_mb=last.disk_free_mb, files_wait=last.files_wait)
+    return replace(host, runs=tuple(runs))
 
 
 def _after(host: Host, event: Any, at: int) -> Host:

@@ -125,3 +125,11 @@ def test_the_offset_of_each_workers_clock_is_shown_and_said_where_it_is_wrong(tm
     assert [each.startswith(said) for each in rest] == [True] * bool(said)
     write_log(tmp_path, batch_of(e.host_stream("far"), e.HostLeft()))
     assert "clock" not in host_table.as_text(tmp_path)
+
+
+def test_why_the_files_of_a_host_wait_is_below_the_table(tmp_path):
+    why = "2 files wait: s3://bucket: Generic S3 error: 403 Forbidden"
+    sample = e.ResourcesSampled(cpu_percent=1.0, memory_percent=1.0, memory_mb=1.0, disk_free_mb=5000.0, files_wait=why)
+    write_log(tmp_path, batch_of(e.host_stream("far"), JOINED), batch_of(e.host_stream("far"), sample))
+    assert host_table.as_text(tmp_path).splitlines()[-1] == f"far: {why}"
+    assert json.loads(host_table.as_json(tmp_path))["hosts"][0]["files_wait"] == why

@@ -47,8 +47,8 @@ def test_times_are_words_or_seconds_and_what_is_not_said_has_a_default(tmp_path)
             "launchers.lab.hosts.0: -oProxyCommand=x: is no host",
         ),
         ('[launchers."a b"]\nengine = "local"\n', "launchers.a b: a name is letters"),
-        ("[launcher.lab]\n", "launcher: a table [launchers.NAME] is all"),
-        ("launchers = 3", "launchers: a table"),
+        ("[launcher.lab]\n", "launcher: there may be tables [launchers.NAME], and store"),
+        ("launchers = 3", "launchers: there may be tables"),
         ("[launchers", "cannot be read"),
         ('[launchers.lab]\nengine = "command"\n' + COMMANDS.replace("{name}", "{nam}", 1), "launchers.lab.launch"),
         ('[launchers.lab]\nengine = "command"\n' + COMMANDS.replace("{name}", "{token}", 1), "a secret is no argument"),
@@ -126,3 +126,25 @@ def test_over_ssh_there_are_no_more_workers_than_hosts(tmp_path):
     found = wanted(tmp_path, "ssh:gpu1,gpu2", 8)
     (command,) = found.commands(tmp_path)
     assert (command.min_workers, command.max_workers) == (0, 2)
+
+
+def test_an_object_store_is_for_whatever_listens_and_a_wrong_one_is_said_with_the_file(tmp_path):
+    (tmp_path / launcher_settings.FILE).write_text('store = "s3://bucket/x"\n[launchers.lab]\nengine = "local"\n')
+    assert list(launcher_settings.read(tmp_path)) == ["lab"]
+    assert wanted(tmp_path, None, None).listening == client.Listening("127.0.0.1:0", store="s3://bucket/x")
+    assert wanted(tmp_path, "local", None).listening.store == "s3://bucket/x"
+    (tmp_path / launcher_settings.FILE).write_text("store = 3\n")
+    with pytest.raises(UsageError, match=f"^{tmp_path / launcher_settings.FILE}: store: 3 is no object store"):
+        wanted(tmp_path, "local", None)
+
+
+@pytest.mark.parametrize(
+    ("listening", "said"),
+    [
+        (client.Listening(store="s3://bucket"), "--store: only with --listen"),
+        (client.Listening("0.0.0.0:7411", store="bucket"), "--store: bucket is no object store"),
+    ],
+)
+def test_a_store_of_the_command_line_is_checked_before_a_supervisor_starts(listening, said):
+    with pytest.raises(UsageError, match=f"^{said}"):
+        listening.check()

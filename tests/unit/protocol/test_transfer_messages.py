@@ -18,7 +18,7 @@ def test_messages_survive_the_wire():
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "/" + NAME[1:], NAME + "\n", NAME.upper(), NAME[:-1], ""])
-@pytest.mark.parametrize("kind", ["Offer", "Have", "Want", "Chunk", "RefuseFile", "Ask", "Absent"])
+@pytest.mark.parametrize("kind", ["Offer", "Have", "Want", "Chunk", "RefuseFile", "Ask", "Absent", "Stored", "Delayed"])
 def test_a_name_is_the_sha256_of_the_content_and_nothing_else(kind, name):
     fields = {
         "Offer": {"files": [[name, 1]]},
@@ -28,11 +28,13 @@ def test_a_name_is_the_sha256_of_the_content_and_nothing_else(kind, name):
         "Chunk": {"sha256": name, "offset": 0, "data": b"x"},
         "RefuseFile": {"sha256": name, "detail": ""},
         "Absent": {"sha256": name},
+        "Stored": {"files": [[name, 1]]},
+        "Delayed": {"sha256": name, "detail": ""},
     }[kind]
     with pytest.raises(WireError, match="pattern"):
         decode_transfer(msgpack.packb([kind, fields]))
     good = {key: NAME if value == name else value for key, value in fields.items()}
-    good |= {"files": [[NAME, 1]]} if kind == "Offer" else {"sha256s": [NAME]} if "sha256s" in fields else {}
+    good |= {"files": [[NAME, 1]]} if "files" in fields else {"sha256s": [NAME]} if "sha256s" in fields else {}
     assert decode_transfer(msgpack.packb([kind, good])).kind == kind
 
 
@@ -46,6 +48,7 @@ def test_a_name_is_the_sha256_of_the_content_and_nothing_else(kind, name):
         ("Want", {"sha256": NAME, "offset": 1 << 63, "length": 1}),
         ("Ask", {"sha256s": [NAME] * (MAX_FILES + 1)}),
         ("Offer", {"files": [[NAME, -1]]}),
+        ("Stored", {"files": [[NAME, 1]] * (MAX_FILES + 1)}),
         ("ShutDown", {}),
     ],
 )
