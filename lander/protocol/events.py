@@ -610,8 +610,8 @@ class ResourcesSampled(Message):
     """The resources that a host and its trainers use at one moment; `disk_free_mb` is that of the home's disk.
 
     A host on another machine says when it has sent this (`sent_at`, microseconds since 1970 by its own clock; 0: not said), and
-    how many seconds a question to the supervisor and its answer last took (`round_trip`). `files_wait` says why files of its runs
-    do not reach the supervisor's machine; empty: none waits, as far as is known.
+    how many seconds a question to the supervisor and its answer last took (`round_trip`). `files_wait` says why files of its
+    runs do not reach the supervisor's machine; empty: none waits, as far as is known.
     """
 
     kind: ClassVar[str] = "ResourcesSampled"
