@@ -2249,4 +2249,25 @@ MUTANTS = (
         "affinity]",
         ("tests/unit/actors/host/test_cores.py",),
     ),
+    Mutant(
+        "verify calls steps wrong that were trained with other bits",
+        "lander/cli/commands/verify.py",
+        'if not equal and "" not in (section.bits, here) and section.bits != here:',
+        "if False:",
+        ("tests/unit/cli/test_verify_command.py",),
+    ),
+    Mutant(
+        "what was trained with other bits is verified together with the rest",
+        "lander/store/records/sections.py",
+        'event.resume in ("inexact", "other_bits")',
+        'event.resume == "inexact"',
+        ("tests/unit/reports/analysis/test_divergence.py",),
+    ),
+    Mutant(
+        "a run that came from other bits is compared as if it had not",
+        "lander/store/records/run_places.py",
+        "any(moved or not place.same_bits(first) for place, moved in places)",
+        "any(not place.same_bits(first) for place, _ in places)",
+        ("tests/unit/store/records/test_waiting.py",),
+    ),
 )

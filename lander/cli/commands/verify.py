@@ -29,9 +29,9 @@ def verify(settings: CommandSettings, run: str, after: int, until: int | None) -
     """Re-execute a RUN and compare every bit.
 
     The run is trained again in a temporary home, from its beginning or from one of its checkpoints. Every action, reward and
-    ending is compared, and the digest of the whole state at every checkpoint. A run that was extended, or that resumed
-    inexactly, is verified in sections, each from the checkpoint at which it continued. The exit code is 0 if all sections
-    are equal, and 1 if not.
+    ending is compared, and the digest of the whole state at every checkpoint. A run that was extended, that resumed
+    inexactly, or that went on on a host which computes other bits, is verified in sections, each from the checkpoint at which
+    it continued. The exit code is 0 if all sections are equal, and 1 if not.
 
     \b
     Examples:
@@ -58,6 +58,7 @@ def _verify(reader: "Reader", run: str, section: "Section") -> bool:
     from lander.reports.analysis.divergence import compare, extent, lines
     from lander.store.log.reader import Reader
     from lander.store.projections.status import status
+    from lander.store.records.hosts import local_bits
     from lander.store.records.run_record import Record
 
     with tempfile.TemporaryDirectory(prefix="lander-verify-") as directory:
@@ -74,9 +75,23 @@ def _verify(reader: "Reader", run: str, section: "Section") -> bool:
     else:
         show_sentence(f"{where} do NOT come out the same once more ({extent(found)} compared; first as recorded, then now)")
         show_sentence("\n".join(f"  {line}" for line in lines(found)))
-    for note in _notes(section, found.checkpoints, resumed):
+    for note in (*_notes_on_bits(section, found.equal, local_bits(reader)), *_notes(section, found.checkpoints, resumed)):
         show_sentence(f"  note: {note}")
     return found.equal
+
+
+def _notes_on_bits(section: "Section", equal: bool, here: str) -> "Iterator[str]":
+    """Notes on where a section was trained; `here` is the class of bits of this machine."""
+    if section.other_bits:
+        yield (
+            f"the run went on at step {section.after:,} on {section.host}, which computes other bits than the host before: from"
+            " there on it is not what an undisturbed run is; verified is what came of that"
+        )
+    if not equal and "" not in (section.bits, here) and section.bits != here:
+        yield (
+            f"these steps were trained on {section.host}, which computes other bits than this machine: that they differ says"
+            " nothing about the run; verify it on a machine that computes the same as that one"
+        )
 
 
 def _notes(section: "Section", checkpoints: int, resumed: str | None) -> "Iterator[str]":

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from lander.protocol import events as e
-from lander.protocol.states import LIVE
+from lander.protocol.states import LIVE, LOCAL
 from lander.protocol.wire import read_event
 from lander.store.log.reader import Reader
 from lander.store.log.schema import CONSEQUENTIAL
@@ -86,13 +86,18 @@ def hosts(reader: Reader) -> list[Host]:
         return [_with_runs(reader, host, train.get(host.name, [])) for host in left]
 
 
+def local_bits(reader: Reader) -> str:
+    """The class of bits of the supervisor's own machine; empty if it was not compared with any other."""
+    return next((host.bits for host in hosts(reader) if host.name == LOCAL), "")
+
+
 def _started_by(found: Mapping[str, Host], known: Sequence[LauncherRecord]) -> Iterator[Host]:
     """The hosts, each with its launcher, without those whose jobs are over; launchers in use set the local one aside."""
     started = {job: each.name for each in known for job in each.jobs}
     over = {job for each in known for job in each.ended}
     in_use = any(each.in_use for each in known)
     for name, host in found.items():
-        if name == "local" and host.state == "online" and in_use:
+        if name == LOCAL and host.state == "online" and in_use:
             yield replace(host, state="set aside")
         elif name not in over:
             yield replace(host, launcher=started.get(name, ""))

@@ -1,5 +1,6 @@
 """On which hosts, and with which bits, the runs of an experiment have trained."""
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from lander.protocol.events import AttemptStarted
@@ -15,7 +16,7 @@ _ATTEMPTS: Final = (
     " ORDER BY e.position"
 )
 
-_TRAINED: Final = "SELECT run, trained FROM progress WHERE experiment = ?"
+_TRAINED: Final = "SELECT run, trained, resume FROM progress WHERE experiment = ?"
 
 
 class RunPlace(NamedTuple):
@@ -42,12 +43,18 @@ def attempts(reader: Reader, experiment: str) -> dict[tuple[str, int], RunPlace]
 
 
 def seeds_apart(reader: Reader, experiment: str) -> list[int]:
-    """The seeds of which runs have trained with different bits."""
-    trained = dict(reader.connection.execute(_TRAINED, (experiment,)).fetchall())
-    first: dict[tuple[int, str], RunPlace] = {}
-    apart: dict[int, None] = {}
-    for (run, epoch), place in attempts(reader, experiment).items():
-        key = RunKey.parse(run)
-        if trained.get(run) == epoch and not place.same_bits(first.setdefault((key.seed, key.task), place)):
-            apart[key.seed] = None
-    return sorted(apart)
+    """The seeds of which runs have trained with different bits: each on its own class, or one on more than one."""
+    rows = reader.connection.execute(_TRAINED, (experiment,)).fetchall()
+    trained = {(run, epoch): resume == "other_bits" for run, epoch, resume in rows}
+    found: dict[tuple[int, str], list[tuple[RunPlace, bool]]] = {}
+    for attempt, place in attempts(reader, experiment).items():
+        if attempt in trained:
+            key = RunKey.parse(attempt[0])
+            found.setdefault((key.seed, key.task), []).append((place, trained[attempt]))
+    return sorted({seed for (seed, _), places in found.items() if _are_apart(places)})
+
+
+def _are_apart(places: Sequence[tuple[RunPlace, bool]]) -> bool:
+    """Whether runs that are compared differ in their bits; each is where it trained last, and whether it came from others."""
+    first, _ = places[0]
+    return len(places) > 1 and any(moved or not place.same_bits(first) for place, moved in places)

@@ -153,3 +153,17 @@ def test_a_run_that_went_on_inexactly_has_a_section_from_there(tmp_path):
         assert [(each.after, each.until, each.inexact) for each in found] == [(0, 4, False), (4, 8, True)]
         assert found[1].checkpoint is not None
         assert [(each.after, each.inexact) for each in sections(reader, RUN, 6)] == [(6, False)]
+
+
+def test_a_run_that_went_on_with_other_bits_has_a_section_for_each_host_of_another_class(tmp_path):
+    home = tmp_path / "home"
+    queued_experiment(home)
+    for epoch, host, how in ((1, "odd", "fresh"), (2, "odd", "exact"), (3, "other", "other_bits"), (4, "other", "exact")):
+        placed = batch_of(RUN, e.AttemptStarted(epoch=epoch, host=host, cpu=0, bits=f"{len(host):012x}"))
+        at = 2 * (epoch - 1)
+        _, *rest = attempt(epoch, steps(at, at + 2), checkpoint(home, at + 2), from_step=at, resume=how)
+        write_log(home, placed, *rest)
+    with Reader(home) as reader:
+        found = [(each.after, each.until, each.other_bits, each.host, each.bits) for each in sections(reader, RUN)]
+        assert found == [(0, 4, False, "odd", f"{3:012x}"), (4, 8, True, "other", f"{5:012x}")]
+        assert [(each.after, each.other_bits, each.host) for each in sections(reader, RUN, 6)] == [(6, False, "other")]

@@ -20,10 +20,10 @@ def joined(name, bits=CLASS, cpus=1, **offer):
     return batch_of(e.host_stream(name), e.HostJoined(pid=1, **offer))
 
 
-def trained(run=RUN, host="far", bits=CLASS, epoch=1, *, over=True, step=10, from_step=0):
+def trained(run=RUN, host="far", bits=CLASS, epoch=1, *, over=True, step=10, **how):
     """An attempt that trained and left a checkpoint."""
     yield batch_of(run, e.AttemptStarted(epoch=epoch, host=host, cpu=0, bits=bits))
-    began = e.TrainingStarted(epoch=epoch, pid=1, n_envs=1, device="cpu", from_step=from_step)
+    began = e.TrainingStarted(epoch=epoch, pid=1, n_envs=1, device="cpu", **how)
     yield batch_of(run, began, *([checkpoint(step)] if step else []), producer=epoch)
     if over:
         yield batch_of(run, e.AttemptEnded(epoch=epoch, cause="preempted"), e.RunQueued())
@@ -147,3 +147,12 @@ def test_seeds_of_which_runs_trained_with_different_bits_are_found(tmp_path):
     )
     with Reader(tmp_path) as reader:
         assert seeds_apart(reader, "x") == [1]
+
+
+def test_a_run_that_came_from_other_bits_is_apart_from_those_that_trained_where_it_ended(tmp_path):
+    queued_experiment(tmp_path, seeds=[0, 1])
+    moved = trained(bits=ANOTHER, epoch=2, from_step=10, step=20, resume="other_bits")
+    alone = trained("x/baseline/1", bits=ANOTHER, epoch=2, from_step=10, step=20, resume="other_bits")
+    write_log(tmp_path, *trained(), *moved, *trained("x/v/0", bits=ANOTHER), *trained("x/baseline/1"), *alone)
+    with Reader(tmp_path) as reader:
+        assert seeds_apart(reader, "x") == [0]
