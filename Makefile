@@ -21,8 +21,9 @@ help:
 	@echo "make docs    build the documentation into build/docs; a broken link is an error"
 	@echo "make bench   measure every promised number; writes benchmarks/RESULTS.md (about 10 minutes, on a quiet machine)"
 	@echo "make chaos   kill and freeze everything at random, more than 500 times (about 20 minutes; SEED=N repeats one)"
-	@echo "make hosts   train on several machines, made of network namespaces, kill them and cut them off (needs root; about 15"
-	@echo "             minutes; KILLS=200 PARTITIONS=50 for the whole campaign, SEED=N repeats one)"
+	@echo "make hosts   train on several machines, made of network namespaces, kill them and cut them off (needs root; about half"
+	@echo "             an hour; KILLS=200 PARTITIONS=50 for the whole campaign instead of 20 and 5, hours more; LONG=1 cuts one"
+	@echo "             off for five minutes, too; SEED=N repeats what was drawn)"
 	@echo "make engines start workers by real engines: sshd, Slurm and Ray, and kill what they run on (needs root; about 8 minutes)"
 	@echo "make gpu     train on this machine's GPU: pinned, exact, resumed, out of memory, shared (skipped where there is none)"
 	@echo "make stores  send files through real servers of object stores, cut uploads and stop the servers (about 2 minutes)"
@@ -50,9 +51,13 @@ chaos: SEED ?= $(shell shuf -i 1-1000000 -n 1)
 chaos: $(INSTALLED)
 	SEED=$(SEED) $(BIN)/pytest -m long -s
 
+hosts: export SEED ?= $(shell shuf -i 1-1000000 -n 1)
+hosts: export KILLS ?= 20
+hosts: export PARTITIONS ?= 5
+hosts: export LONG ?=
 hosts: $(INSTALLED)
 	command -v ip || { apt-get update && apt-get install -y --no-install-recommends iproute2; }
-	$(BIN)/pytest -m hosts
+	$(BIN)/pytest -m hosts -s
 
 ENGINES := slurm-wlm munge openssh-server openssh-client iproute2
 

@@ -1,16 +1,20 @@
 """Machines of their own network, for which `make hosts` stands: what is cut off goes on, and has the right bits in the end."""
 
 import json
+import os
 import subprocess
 import time
 
 import pytest
 
-from tests.hosts.cluster import Cluster, wait
+from tests.hosts.attempts import attempts, spoke_too_late
+from tests.hosts.cluster import Cluster, machines_with_a_head, wait
 from tests.support.live_home import LiveHome, experiment
 from tests.support.networks import MISSING, Network
+from tests.support.processes import living
 
 pytestmark = [pytest.mark.hosts, pytest.mark.timeout(1200), pytest.mark.skipif(bool(MISSING), reason=MISSING)]
+LONG = bool(os.environ.get("LONG"))
 FILE = {
     "experiment_id": "x",
     "environment": "CartPole-v1",
@@ -91,32 +95,43 @@ def test_a_supervisor_that_is_killed_for_a_minute_restarts_nothing(cluster, undi
     assert [run["attempt"] for run in cluster.runs().values()] == [1] * 4
 
 
-@pytest.fixture
-def impatient(tmp_path):
-    """A cluster that gives a silent worker up after half a minute."""
-    with Network().machines(3) as machines:
-        cluster = Cluster(machines, tmp_path, "--lost-after", "30s")
-        try:
-            cluster.start()
-            yield cluster
-        finally:
-            cluster.close()
-
-
-def test_a_worker_that_stays_away_is_given_up_once_and_what_it_says_later_counts_no_more(impatient, undisturbed):
+@pytest.mark.parametrize(
+    ("lost_after", "seconds"),
+    [
+        ("30s", 45),
+        pytest.param("120s", 300, marks=pytest.mark.skipif(not LONG, reason="five minutes; LONG=1 cuts for so long")),
+    ],
+)
+def test_a_worker_that_stays_away_is_given_up_once_and_what_it_says_later_counts_no_more(
+    tmp_path, undisturbed, lost_after, seconds
+):
     """One run more than the other worker has slots trains on it; that worker is free before the cable is back."""
-    impatient.ctl("hosts", "drain", "local")
-    impatient.submit(FILE)
-    wait(lambda: len(impatient.events("CheckpointCommitted")) >= 2, "checkpoints")
-    impatient.workers[0].cut()
-    wait(lambda: len(impatient.events("HostLost")) == 1, "the worker to be given up")
-    wait(lambda: len(impatient.events("CheckpointCommitted")) >= 6, "its run to go on elsewhere")
-    impatient.workers[0].heal()
-    impatient.wait_completed()
-    assert impatient.digests() == undisturbed
-    assert [event.decode().cause for event in impatient.events("AttemptEnded")].count("lost_contact") == 1
-    assert sorted(run["attempt"] for run in impatient.runs().values()) == [1, 1, 1, 2]
-    assert impatient.hosts()["w1"]["state"] == "online"
+    with machines_with_a_head(3, tmp_path, "--lost-after", lost_after) as cluster:
+        cluster.start()
+        cluster.leave_all_to_workers()
+        cluster.submit(FILE)
+        wait(lambda: len(cluster.events("CheckpointCommitted")) >= 2, "checkpoints")
+        cluster.workers[0].cut()
+        began = time.monotonic()
+        wait(lambda: len(cluster.events("HostLost")) == 1, "the worker to be given up")
+        wait(lambda: time.monotonic() - began > seconds, "the partition to last")
+        assert trainers(cluster, "w1"), "the attempt that does not count has gone on"
+        cluster.workers[0].heal()
+        cluster.wait_completed()
+        wait(lambda: cluster.hosts()["w1"]["state"] == "online", "it to be back")
+        wait(lambda: not trainers(cluster, "w1"), "the attempt that does not count to be ended")
+        assert cluster.digests() == undisturbed
+        assert len(cluster.events("HostLost")) == 1
+    found = attempts(cluster.home)
+    assert sorted(attempt.cause for run in found.values() for attempt in run) == ["completed"] * 4 + ["lost_contact"]
+    assert sorted(len(run) for run in found.values()) == [1, 1, 1, 2]
+    assert [spoke_too_late(run) for run in found.values()] == [[]] * 4
+    (again,) = [run for run in found.values() if len(run) == 2]
+    print(f"cut for {seconds} s, lost after {lost_after}: attempt 1 came to {again[0].last_step}, 2 from {again[1].from_step}")
+
+
+def trainers(cluster, name):
+    return [each for each in living(cluster.directory / name) if each.role == "trainer"]
 
 
 @pytest.mark.parametrize("direction", ["to the head", "from the head"])

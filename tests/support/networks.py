@@ -49,6 +49,11 @@ class Machine:
         """The command line that runs this on the machine."""
         return ["ip", "netns", "exec", self.name, *map(str, words)]
 
+    def processes(self):
+        """The ids of all that runs on it."""
+        found = subprocess.run(["ip", "netns", "pids", self.name], check=True, capture_output=True, text=True)
+        return set(map(int, found.stdout.split()))
+
     def cut(self):
         """Take its cable out of the bridge: what it sends vanishes, without a word to anybody."""
         _ip("-n", self._network.switch, "link", "set", self._port, "nomaster")
