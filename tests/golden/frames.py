@@ -41,7 +41,9 @@ CHECKPOINT = e.CheckpointCommitted(
     seconds=0.25,
 )
 EVENTS = (
-    e.TrainingStarted(epoch=1, pid=7, n_envs=2, device="cpu", from_step=32, from_episode=1, resume="inexact"),
+    e.TrainingStarted(
+        epoch=1, pid=7, n_envs=2, device="cpu", from_step=32, from_episode=1, resume="inexact", deterministic=True
+    ),
     e.ReplayProgressed(epoch=1, played=10, total=32, seconds_left=1.5),
     steps(32, 16),
     e.EpisodeFinished(env=0, first_step=0, last_step=40, length=20, episode_return=20.0, truncated=True, reset_seed=3),
@@ -62,6 +64,8 @@ ORDER = c.TrainerOrder(
     seed=1,
     cpu=2,
     gpu=1,
+    gpu_id="GPU-3f2a",
+    gpu_share=25,
     monitoring=True,
     shortcuts=True,
     directory="/home/ada",
@@ -94,6 +98,7 @@ OFFER = {
     "processor": "x86_64 with AVX512",
     "release": versions.release(),
     "labels": ("a100",),
+    "devices": (e.GpuDevice(id="GPU-3f2a", driver="580.95", cuda="12.8", bits="0123456789ab"),),
 }
 SAMPLE = e.ResourcesSampled(
     cpu_percent=50.0,
@@ -101,9 +106,12 @@ SAMPLE = e.ResourcesSampled(
     memory_mb=16_000.0,
     disk_free_mb=100_000.0,
     gpu_percent=(10.0,),
-    trainers=(e.TrainerUsage(run=RUN, epoch=1, cpu_percent=99.0, memory_mb=300.0, gpu_percent=10.0, seconds=2.0),),
+    trainers=(
+        e.TrainerUsage(run=RUN, epoch=1, cpu_percent=99.0, memory_mb=300.0, gpu_percent=10.0, seconds=2.0, gpu_memory_mb=700.0),
+    ),
     sent_at=AT,
     round_trip=0.01,
+    files_wait="1 file waits: 403 Forbidden",
 )
 CONVERSATIONS = {
     "from a newcomer": (HELLO, c.Enrol(public_key=KEY, name="far")),
@@ -135,7 +143,7 @@ CONVERSATIONS = {
         c.ExitNoted(run=RUN, epoch=1),
         c.LeaseRenewed(number=1, trainers=(TRAINER,), seconds=100.0),
         c.OutputNoted(run=RUN, epoch=1, offset=12),
-        c.TransferAt(port=7412),
+        c.TransferAt(port=7412, store="s3://runs/lab"),
         c.Rejoin(),
         c.Fenced(detail="was revoked"),
         REFUSED,
@@ -156,8 +164,10 @@ CONVERSATIONS = {
         t.Want(sha256=DIGEST, offset=4, length=6),
         t.Chunk(sha256=DIGEST, offset=4, data=b"ending"),
         t.Have(sha256s=(DIGEST,)),
-        t.Ask(sha256s=(DIGEST,)),
+        t.Ask(sha256s=(DIGEST,), replace=True),
         t.Absent(sha256=DIGEST, detail="no such file"),
+        t.Stored(files=((DIGEST, 10),)),
+        t.Delayed(sha256=DIGEST, detail="403 Forbidden"),
         t.RefuseFile(sha256=DIGEST, detail="is another file"),
     ),
 }

@@ -1287,14 +1287,14 @@ MUTANTS = (
     Mutant(
         "with warn, a run goes on with other bits while a host of its class is busy",
         "lander/supervisor/core/placement.py",
-        'if otherwise is None or (otherwise == "warn" and slots.present(need) & same & ~closed.overdue):',
+        'if otherwise is None or (otherwise == "warn" and there & ~closed.overdue):',
         "if otherwise is None:",
         ("tests/unit/supervisor/core/test_decide_bits.py",),
     ),
     Mutant(
         "a trainer is not told that it goes on with other bits",
         "lander/supervisor/core/decision.py",
-        'other_bits=run.continues_on not in ("", attempt.bits, class_key("", attempt.host)),',
+        "other_bits=bool(run.continues_on) and not _goes_on_exactly(run, attempt),",
         "other_bits=False,",
         ("tests/unit/supervisor/core/test_decide_bits.py",),
     ),
