@@ -3,6 +3,7 @@
 Each command is a module of its own, imported on use: `lander-ctl status` must not wait for the imports of `run`.
 """
 
+import errno
 import os
 import sys
 from contextlib import suppress
@@ -181,7 +182,8 @@ def _report_error(error: Exception, verbose: bool) -> int:
             _print_error(f"{name}: {reason}")
             return USAGE
         case OSError():
-            _print_error(str(error))
+            room = "; make room (df -h shows where), and ask again" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+            _print_error(f"{error.strerror or error}{room}")
             return USAGE
         case _:
             _print_error(f"{type(error).__name__}: {error} (a defect of lander-ctl{'' if verbose else '; -v shows where'})")

@@ -2,8 +2,17 @@
 
 import pytest
 
+from lander.actors.host.host_bits import host_bits
 from tests.support.gate_fixture import KEYS, GateFixture
 from tests.support.peers import open_peers
+
+
+@pytest.fixture(scope="session")
+def measured(tmp_path_factory):
+    """A home with what this machine computes, which takes seconds to find out."""
+    home = tmp_path_factory.mktemp("measured")
+    host_bits(home, print)
+    return home
 
 
 @pytest.fixture

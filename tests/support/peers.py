@@ -11,7 +11,7 @@ from lander.actors.trainer.mailbox import Connection, connect
 from lander.home.keys import KeyPair
 from lander.protocol.wire import decode, encode
 
-TIMEOUT_SECONDS = 20.0
+TIMEOUT_SECONDS = 60.0
 """Seconds after which something that should happen has not happened."""
 OUTCOMES = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
 

@@ -83,13 +83,16 @@ def down(settings: CommandSettings) -> int:
       lander-ctl down
     """
     from lander.app import client
+    from lander.home.lock import is_full
 
+    full = is_full(settings.home)
     with doing(f"ending what runs in {settings.home}; runs that train write a checkpoint first", brief=True):
         was_running = client.shut_down(settings.home)
     left = sum(open_runs for open_runs, _, _ in _unfinished(settings).values())
     unfinished = f"{left} unfinished run{'s' if left != 1 else ''}"
     rest = f"; lander-ctl up{settings.home_option} carries on with {unfinished}" if left else ""
-    show_sentence(f"{settings.home}: " + (f"supervisor stopped{rest}" if was_running else "no supervisor is running"))
+    lost = "; the disk is full, so what was not recorded will be trained again" if full and was_running else ""
+    show_sentence(f"{settings.home}: " + (f"supervisor stopped{lost}{rest}" if was_running else "no supervisor is running"))
     return 0
 
 

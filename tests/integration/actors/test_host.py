@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sys
 
@@ -64,8 +65,9 @@ async def agent(gate_fixture, tmp_path):
 
 
 @pytest.fixture
-async def guest(gate_fixture, tmp_path):
+async def guest(gate_fixture, measured, tmp_path):
     """An agent on another machine, which has said which versions it speaks, and has joined."""
+    shutil.copytree(measured, tmp_path, dirs_exist_ok=True)
     async with started(gate_fixture, tmp_path, guest=True) as found:
         await found.hear(c.Hello)
         found.say(c.Accepted())

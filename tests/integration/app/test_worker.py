@@ -10,7 +10,6 @@ import sys
 
 import pytest
 
-from lander.actors.host.host_bits import host_bits
 from lander.app import client
 from lander.cli.main import main
 from lander.home import address
@@ -24,14 +23,6 @@ from tests.support.live_home import LiveHome, experiment
 
 PPO = {"n_steps": 64, "batch_size": 64, "normalize": True}
 HOW = {"eval_episodes": 2, "eval_frequency": 128, "checkpoint_frequency": 128}
-
-
-@pytest.fixture(scope="module")
-def measured(tmp_path_factory):
-    """A home with what this machine computes, which takes seconds to find out."""
-    home = tmp_path_factory.mktemp("measured")
-    host_bits(home, print)
-    return home
 
 
 @pytest.fixture
