@@ -40,7 +40,8 @@ def run(settings: CommandSettings, /, **options: Any) -> int:
 
     Ctrl-C stops the experiment at its next checkpoint; a second Ctrl-C does not wait for that. If the experiment was under way
     before, Ctrl-C ends only this command. Closing the terminal, or the pipe that reads the output, stops nothing: lander-ctl
-    status shows its state, lander-ctl stop stops it. The exit code is 0 only if every run completed.
+    status shows its state, lander-ctl stop stops it. The exit code is 0 only if every run completed. With -q neither progress
+    nor verdict is printed: lander-ctl report prints the verdict.
     """
     engines = options.pop("on"), options.pop("workers")
     with doing("checking the experiment", brief=True):
