@@ -40,8 +40,7 @@ def run(settings: CommandSettings, /, **options: Any) -> int:
 
     Ctrl-C stops the experiment at its next checkpoint; a second Ctrl-C does not wait for that. If the experiment was under way
     before, Ctrl-C ends only this command. Closing the terminal, or the pipe that reads the output, stops nothing: lander-ctl
-    status shows its state, lander-ctl stop stops it. The exit code is 0 only if every run completed. With -q neither progress
-    nor verdict is printed: lander-ctl report prints the verdict.
+    status shows its state, lander-ctl stop stops it. The exit code is 0 only if every run completed.
     """
     engines = options.pop("on"), options.pop("workers")
     with doing("checking the experiment", brief=True):
@@ -54,7 +53,7 @@ def run(settings: CommandSettings, /, **options: Any) -> int:
 
 
 def carry_out(wanted: "Request", settings: CommandSettings, on: "Wanted | None" = None) -> int:
-    """Conduct an experiment, show its progress, print the verdict, neither if quiet; returns the exit code."""
+    """Conduct an experiment, show its progress unless quiet, print the verdict; returns the exit code."""
     from lander.app.conduct import conduct
     from lander.app.launchers import NONE
     from lander.app.live_view import live_view
@@ -70,8 +69,7 @@ def carry_out(wanted: "Request", settings: CommandSettings, on: "Wanted | None" 
         standing = conduct(wanted, settings.home, begun, lambda message: show(f"lander-ctl: {message}", err=True), on or NONE)
     _print_failures(standing, settings.verbose)
     _print_exceeded_limits(standing, settings)
-    if not settings.quiet:
-        _print_verdict(settings.home, standing["id"])
+    _print_verdict(settings.home, standing["id"], alone=settings.quiet)
     return 0 if every_run_completed([standing]) else 1
 
 
@@ -102,15 +100,15 @@ def _print_exceeded_limits(standing: "ExperimentStatus", settings: CommandSettin
             show(f"lander-ctl: {line}", err=True)
 
 
-def _print_verdict(home: Path, name: str) -> None:
+def _print_verdict(home: Path, name: str, *, alone: bool) -> None:
     from lander.cli.commands.report import in_terminal
     from lander.home.layout import experiment_directory
     from lander.reports.analysis.comparison import findings
     from lander.store.log.reader import Reader
 
     with doing(f"comparing the arms of {name}", brief=True), Reader(home) as reader, reader.snapshot():
-        verdict = in_terminal(reader, findings(reader, name), headed=False)  # the view has ended with it
-    show_styled(f"\n{verdict}\n")
+        verdict = in_terminal(reader, findings(reader, name), headed=alone)  # the view has ended with the heading
+    show_styled(f"{verdict}\n" if alone else f"\n{verdict}\n")
     show_sentence(
         f"models and logs are in {experiment_directory(home, name)}; lander-ctl report {name} --format html makes a page"
     )

@@ -48,7 +48,9 @@ def test_run_takes_the_seed_file_as_it_stands_and_leaves_nothing_running(home):
     code, output, errors = lander_process(
         home, "run", EXAMPLES / "seed.json", "training_steps=2048", "eval_episodes=1", "--quiet"
     )
-    assert (code, output, LiveHome(home).processes()) == (0, "", [])
+    assert (code, LiveHome(home).processes()) == (0, [])
+    assert "one seed says nothing about spread" in output
+    assert ": running" not in output
     assert "already submitted, and completed" in errors
 
     code, output, errors = lander_process(
