@@ -10,8 +10,9 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Final
 
+from lander.protocol.text import uncoloured
+
 _STANDARD_LIBRARY: Final = Path(os.__file__).parent
-_ESCAPE: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
 _FRAME: Final = re.compile(r'\s+File ".*", line \d+(?:, in .*)?')
 _PLACE: Final = re.compile(r'\s+File ".*", line \d+ in .*')
 """A frame as `faulthandler` writes it, the innermost first."""
@@ -56,7 +57,7 @@ def in_one_line(detail: str) -> str:
 
 def _lines(output: str) -> list[str]:
     """The lines as they were to be seen: without escape sequences, empty lines, and what a carriage return took back."""
-    plain = _ESCAPE.sub("", output).replace("\r\n", "\n")
+    plain = uncoloured(output).replace("\r\n", "\n")
     return [seen for line in plain.split("\n") if (seen := line.rstrip().rpartition("\r")[2].rstrip())]
 
 

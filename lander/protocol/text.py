@@ -35,6 +35,12 @@ _UNPRINTABLE: Final = re.compile(
     "]"
 )
 _LINE_BREAK: Final = re.compile(r"\r\n?")
+_COLOUR: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
+
+
+def uncoloured(text: str) -> str:
+    """The text without the escape sequences with which a program colours a terminal, or names its window."""
+    return _COLOUR.sub("", text)
 
 
 def printable(text: str) -> str:

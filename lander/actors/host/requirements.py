@@ -23,6 +23,7 @@ from lander.actors.sb3.defaults import setting
 from lander.protocol.errors import ConfigurationError
 from lander.protocol.experiment import Arm, EvaluationEnvironment, Experiment, HostWishes
 from lander.protocol.refusals import shown
+from lander.protocol.text import uncoloured
 
 Announce = Callable[[str, str], object]
 """Called with the name of an arm and the field of it that is looked at next."""
@@ -265,7 +266,7 @@ def _build(arm: Arm, announce: Announce) -> Built:
         observations=_short(env.observation_space),
         actions=_short(env.action_space),
         parameters=sum(parameter.numel() for parameter in model.policy.parameters()),
-        warnings=tuple(dict.fromkeys(" ".join(str(each.message).split()) for each in raised)),
+        warnings=tuple(dict.fromkeys(" ".join(uncoloured(str(each.message)).split()) for each in raised)),
     )
 
 

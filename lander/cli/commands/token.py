@@ -38,8 +38,8 @@ def token(settings: CommandSettings, name: str, ttl: float, uses: int, revoke: s
 
     \b
     Examples:
-      lander-ctl token --name gpu3 > gpu3.token
-      lander-ctl token --uses 100 --ttl 7d > array.token
+      (umask 077; lander-ctl token --name gpu3 > gpu3.token)
+      (umask 077; lander-ctl token --uses 100 --ttl 7d > array.token)
       lander-ctl token --revoke 0123456789abcdef
     """
     from lander.app import tokens

@@ -80,8 +80,9 @@ def _findings(reader: Reader, experiment: str, threshold: float | None) -> Findi
 
 
 def _default_threshold(runs: Sequence[RunHistory], baseline: str) -> float | None:
-    finals = [run.final("training") for run in runs if run.completed and run.run["arm"] == baseline]
-    numbers = [final for final in finals if final is not None]
+    """Where the curves of the baseline end: on those curves it is looked when a run reaches it."""
+    ends = [usable_return(run.progress.last) for run in runs if run.completed and run.run["arm"] == baseline]
+    numbers = [end for end in ends if end is not None]
     return usable_return(fsum(numbers) / len(numbers)) if numbers else None
 
 

@@ -55,6 +55,11 @@ class Progress:
         with np.errstate(all="ignore"):  # NaN and infinite returns stay so in the curve
             return cls(steps, running_mean(returns))
 
+    @property
+    def last(self) -> float | None:
+        """The value at the end of the last episode; None if none has finished."""
+        return float(self.means[-1]) if len(self.means) else None
+
     def at(self, steps: Integers) -> Floats:
         """The curve at these timesteps."""
         finished = np.searchsorted(self.steps, steps, side="right")

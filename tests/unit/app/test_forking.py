@@ -351,6 +351,14 @@ def test_its_status_counts_from_there_while_it_still_waits(home):
             assert status(fresh) == status(reader)
 
 
+def test_its_runs_are_timed_to_where_the_curve_of_their_baseline_ends_which_has_its_past_in_it(home):
+    run, how = "f/baseline/0", {"from_step": 4, "from_episode": 1, "ended": False}
+    ended = batch_of(run, e.AttemptEnded(epoch=1, cause="completed"), e.RunCompleted())
+    write_log(home, *attempt(1, steps(4, 10, 0.5), episode(6, 30.0), run=run, **how), ended)
+    with Reader(home) as reader:
+        assert findings(reader, "f").threshold == (10.0 + 30.0) / 2
+
+
 def test_its_past_is_that_of_the_runs_it_continues(home):
     with Reader(home) as reader:
         assert ancestry(reader, "g/v/0") == (Ancestor(RUN, 4), Ancestor("f/v/0", 8))

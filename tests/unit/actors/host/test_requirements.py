@@ -199,3 +199,16 @@ def test_a_common_environment_may_have_other_arguments():
     check(evaluated_in({"environment": "CartPole-v1", "environment_kwargs": {"sutton_barto_reward": True}}), "file.yaml")
     with pytest.raises(ConfigurationError, match=f"{COMMON}.environment_kwargs.sped: unknown argument of CartPole-v1"):
         check(evaluated_in({"environment": "CartPole-v1", "environment_kwargs": {"sped": 1}}), "file.yaml")
+
+
+def test_what_a_library_warns_of_in_colour_is_passed_on_without():
+    def make():
+        gymnasium.logger.warn("no render fps was declared")
+        return gymnasium.make("CartPole-v1")
+
+    gymnasium.register("Coloured-v0", entry_point=make)
+    try:
+        (built, *_) = build_everything(experiment("Coloured-v0", "PPO"), "file.yaml")
+    finally:
+        del gymnasium.registry["Coloured-v0"]
+    assert "WARN: no render fps was declared" in built.warnings
