@@ -20,15 +20,13 @@ import zmq.asyncio
 
 from lander.home.handshakes import Handshakes
 from lander.home.keys import KeyPair
+from lander.home.relay import BUFFER_BYTES, EVERYWHERE, LOOPBACK, Relay
 from lander.protocol.commands import CLIENT, HOST, NEWCOMER, TRAINER, Command, Fenced, Refused
 from lander.protocol.errors import UsageError, WireError
 from lander.protocol.text import cut
 from lander.protocol.wire import MAX_MESSAGE, decode, encode
-from lander.supervisor.relay import BUFFER_BYTES, LOOPBACK, Relay
 
 LOG: Final = logging.getLogger(__name__)
-EVERYWHERE: Final = "0.0.0.0"
-"""The interface that stands for all of them, loopback too."""
 MAX_DRAIN: Final = 4
 """Messages received in one go before other tasks run."""
 MAX_QUEUED: Final = 64
@@ -93,7 +91,7 @@ class Gate:
         )
 
     async def open(self, port: int | None, interface: str = LOOPBACK) -> int:
-        """Listen as `Relay.open` says; returns the port. Raises `LanderError` if an unknown key is accepted."""
+        """Listen at a port, None for any; returns the port. Raises `LanderError` if an unknown key is accepted."""
         self._handshakes.open()
         self._router: zmq.Socket[bytes] = zmq.Context.shadow(self._context.underlying).socket(zmq.ROUTER)
         self._handshakes.guard(self._router)
@@ -105,11 +103,20 @@ class Gate:
         self._router.setsockopt(zmq.SNDHWM, MAX_QUEUED)
         self._router.setsockopt(zmq.RCVBUF, BUFFER_BYTES)
         behind: int = self._router.bind_to_random_port(f"tcp://{LOOPBACK}")
-        bound = await self._relay.open(port, behind, interface)
+        bound = await self._listen(port or 0, behind, interface)
         self.endpoint = f"tcp://{LOOPBACK if interface == EVERYWHERE else interface}:{bound}"
         asyncio.get_running_loop().add_reader(self._router.FD, self._readable.set)
         await self._handshakes.prove_closed(self.endpoint, "gate")
         return bound
+
+    async def _listen(self, port: int, behind: int, interface: str) -> int:
+        """At this port; on loopback at any if it is taken, but elsewhere others know it."""
+        try:
+            return await self._relay.open(port, behind, interface)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or interface != LOOPBACK:
+                raise
+            return await self._relay.open(0, behind, interface)
 
     async def receive(self) -> list[Received]:
         """Wait for messages and return those that are there, at most `MAX_DRAIN`: one await for many messages."""
@@ -121,6 +128,7 @@ class Gate:
                 frames = self._router.recv_multipart(zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 break
+            self._relay.received(frames[-1].get(zmq.SRCFD))
             message = self._admit(frames)
             if message is not None:
                 received.append(message)

@@ -1,17 +1,19 @@
-"""The server's socket: ROUTER with CURVE, which lets in the keys of hosts and nobody else (`home/handshakes.py`)."""
+"""The server's socket: ROUTER with CURVE, which lets in the keys of hosts and nobody else (`home/handshakes.py`).
 
-import asyncio
-import contextlib
+It stands behind a relay (`home/relay.py`), as the supervisor's does.
+"""
+
 import logging
 import os
 from collections.abc import Callable
-from typing import Final, cast
+from typing import Final
 
 import zmq
 import zmq.asyncio
 
 from lander.home.handshakes import Handshakes
 from lander.home.keys import KeyPair
+from lander.home.relay import BUFFER_BYTES, EVERYWHERE, LOOPBACK, Relay
 from lander.protocol.transfer import MAX_CHUNK
 from lander.transfer.mail import Mail
 
@@ -20,8 +22,6 @@ MAX_MESSAGE: Final = MAX_CHUNK + 4096
 """The size limit of a frame: a piece, its name, and what CURVE adds."""
 MAX_QUEUED: Final = 64
 """Messages that wait to be sent to one host."""
-REBIND_SECONDS: Final = 10.0
-"""How long libzmq may take to give an address back."""
 
 
 class Door:
@@ -32,40 +32,37 @@ class Door:
     def __init__(self, keys: KeyPair, knows: Callable[[str], bool]) -> None:
         self._context = zmq.asyncio.Context()
         self._handshakes = Handshakes(self._context, keys, knows, lambda _, what: LOG.warning("refused %s", what))
+        self._relay = Relay(lambda: self.mail.look())
 
     async def open(self, address: str) -> int:
         """Listen at `ADDRESS:PORT`; returns the port. Raises `OSError`, and `LanderError` if an unknown key is accepted."""
+        interface, _, port = address.rpartition(":")
         self._handshakes.open()
-        self._address = self._bind(f"tcp://{address}")
-        await self._handshakes.prove_closed(self._address.replace("//0.0.0.0:", "//127.0.0.1:"), "transfer")
-        return int(self._address.rpartition(":")[2])
+        router = self._router()
+        behind = router.bind_to_random_port(f"tcp://{LOOPBACK}")
+        self.mail = Mail(router, lambda frames: self._relay.received(_descriptor(frames)), self._relay.unread.drained)
+        try:
+            bound = await self._relay.open(int(port), behind, interface)
+        except OSError as error:
+            raise OSError(error.errno, os.strerror(error.errno or 0)) from error
+        await self._handshakes.prove_closed(f"tcp://{LOOPBACK if interface == EVERYWHERE else interface}:{bound}", "transfer")
+        return bound
 
-    async def reopen(self) -> None:
-        """End every connection, and listen again: libzmq ends no single one."""
-        self.mail.close()
-        async with asyncio.timeout(REBIND_SECONDS):
-            while True:
-                with contextlib.suppress(OSError):
-                    self._bind(self._address)
-                    return
-                await asyncio.sleep(0.02)
-
-    def _bind(self, endpoint: str) -> str:
+    def _router(self) -> "zmq.Socket[bytes]":
         router: zmq.Socket[bytes] = zmq.Context.shadow(self._context.underlying).socket(zmq.ROUTER)
         self._handshakes.guard(router)
         router.setsockopt(zmq.ROUTER_MANDATORY, 1)
         router.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE)
         router.setsockopt(zmq.LINGER, 0)
         router.setsockopt(zmq.HANDSHAKE_IVL, 5000)
-        router.setsockopt(zmq.RCVHWM, 0)  # libzmq aborts where a connection breaks with a full queue; `server` ends a flood
+        router.setsockopt(zmq.RCVHWM, 0)  # the relay bounds the bytes
         router.setsockopt(zmq.SNDHWM, MAX_QUEUED)
-        try:
-            router.bind(endpoint)
-        except zmq.ZMQError as error:
-            router.close(linger=0)
-            raise OSError(error.errno, os.strerror(error.errno or 0)) from error
-        self.mail = Mail(router)
-        return str(cast(bytes, router.getsockopt(zmq.LAST_ENDPOINT)).rstrip(b"\0").decode())
+        router.setsockopt(zmq.RCVBUF, BUFFER_BYTES)
+        return router
+
+    def end(self, frames: list[zmq.Frame]) -> None:
+        """End the connection by which this message came."""
+        self._relay.end(_descriptor(frames))
 
     async def close(self) -> None:
         """Close every socket."""
@@ -73,3 +70,8 @@ class Door:
         if hasattr(self, "mail"):
             self.mail.close()
         self._context.destroy(linger=0)
+        await self._relay.close()
+
+
+def _descriptor(frames: list[zmq.Frame]) -> int:
+    return int(frames[-1].get(zmq.SRCFD))

@@ -1,6 +1,7 @@
 """A socket in the event loop: receives what is there in one go, and sends without waiting."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Final
 
 import zmq
@@ -10,10 +11,20 @@ MAX_DRAIN: Final = 16
 
 
 class Mail:
-    """Wraps a socket; to be made where its loop runs."""
+    """Wraps a socket; to be made where its loop runs.
 
-    def __init__(self, socket: "zmq.Socket[Any]") -> None:
+    `read` is called with each message, and `drained` when there is none any more.
+    """
+
+    def __init__(
+        self,
+        socket: "zmq.Socket[Any]",
+        read: Callable[[list[zmq.Frame]], None] = lambda _: None,
+        drained: Callable[[], None] = lambda: None,
+    ) -> None:
         self._socket = socket
+        self._read = read
+        self._drained = drained
         self._readable = asyncio.Event()
         self._readable.set()
         self._loop = asyncio.get_running_loop()
@@ -29,12 +40,13 @@ class Mail:
                 received.append(self._socket.recv_multipart(zmq.NOBLOCK, copy=False))
             except zmq.Again:
                 break
+            self._read(received[-1])
         self._recheck()
         return received
 
     def send(self, *frames: bytes) -> bool:
         """Send if that is possible at once: False if the peer is gone, its queue is full, or this is closed."""
-        if self._socket.closed:  # while the server opens another one
+        if self._socket.closed:
             return False
         try:
             self._socket.send_multipart(frames, zmq.NOBLOCK)
@@ -48,6 +60,12 @@ class Mail:
         """Test the socket itself: its descriptor is edge-triggered, and any call on the socket may consume the edge."""
         if int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
             self._readable.set()
+        else:
+            self._drained()
+
+    def look(self) -> None:
+        """Have `receive` look for messages now."""
+        self._readable.set()
 
     def close(self) -> None:
         """Close the socket; what is not sent is dropped."""

@@ -84,7 +84,6 @@ class TransferServer:
         self._routes: dict[str, bytes] = {}
         self._heard: dict[str, float] = {}
         self._unasked = Unasked()
-        self._flooded = False
         self._logged_at = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         rate = Bucket(settings.rate, (settings.rate or 0) * BURST_SECONDS)
@@ -146,9 +145,6 @@ class TransferServer:
                     self._admit(frames)
                 except WireError as error:
                     self._complain(f"malformed: {error}")
-            if self._flooded:
-                self._flooded = False
-                await self._reopen()
             await asyncio.sleep(0)
 
     def _admit(self, frames: list[zmq.Frame]) -> None:
@@ -157,7 +153,7 @@ class TransferServer:
         name = self._name(key)
         if name is None or len(frames) != 2:
             self._complain(f"a message of {len(frames)} frames, or with a key that is no longer valid")
-            self._count_unasked(key)
+            self._count_unasked(key, frames)
             return
         route, body = frames[0].bytes, frames[1].bytes
         self._heard[name] = elapsed()
@@ -168,7 +164,7 @@ class TransferServer:
             self._receiving.moved(name)
             self._depot.moved(name)
         if not body or not self._handle(name, decode_transfer(body)):  # libzmq begins a connection with an empty message
-            self._count_unasked(key)
+            self._count_unasked(key, frames)
 
     def _handle(self, name: str, message: TransferMessage) -> bool:
         """Handle a message; False if it is one of those of which a host may send only so many."""
@@ -193,16 +189,13 @@ class TransferServer:
                 pass
         return False
 
-    def _count_unasked(self, key: str) -> None:
+    def _count_unasked(self, key: str, frames: list[zmq.Frame]) -> None:
+        """End the connection of a key that says too much, or that is not known any more."""
         if self._unasked.is_too_much(key):
             LOG.warning("%s sends what it was not asked for: refused for %.0f s", self._names.get(key), BARRED_SECONDS)
-            self._flooded = True
-
-    async def _reopen(self) -> None:
-        """End the connections of barred keys; the other hosts return at once, and go on where they were."""
-        await self._door.reopen()
-        for name in list(self._heard):
-            self._forget(name)
+            self._forget(self._names.get(key, ""))
+        if self._name(key) is None:
+            self._door.end(frames)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

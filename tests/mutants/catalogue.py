@@ -1183,7 +1183,7 @@ MUTANTS = (
     ),
     Mutant(
         "a broken connection is broken towards libzmq, too",
-        "lander/supervisor/relay.py",
+        "lander/home/relay.py",
         "self.libzmq.write_eof()\n",
         "self.libzmq.abort()\n",
         (
@@ -1335,21 +1335,45 @@ MUTANTS = (
     ),
     Mutant(
         "a connection that is accepted while the relay closes stays open",
-        "lander/supervisor/relay.py",
+        "lander/home/relay.py",
         "await self._arrival()\n                peer, _ = self._listener.accept()",
         "peer, _ = await loop.sock_accept(self._listener)",
         ("tests/integration/supervisor/test_relay.py",),
     ),
     Mutant(
+        "a message without end takes memory without end",
+        "lander/home/unread.py",
+        "if self._incomplete.get(peer, 0) >= MAX_INCOMPLETE:",
+        "if False:",
+        (
+            "tests/integration/supervisor/test_relay.py::test_a_message_that_does_not_end_ends_its_connection_and_no_other",
+            "tests/integration/transfer/test_refusals.py::test_a_message_without_end_takes_no_memory",
+        ),
+    ),
+    Mutant(
+        "messages without end take memory on every connection",
+        "lander/home/unread.py",
+        "while self._total_incomplete > MAX_TOTAL_INCOMPLETE:",
+        "while False:",
+        ("tests/integration/supervisor/test_relay.py::test_messages_that_do_not_end_are_bounded_for_all_connections_together",),
+    ),
+    Mutant(
+        "a whole message does not count",
+        "lander/home/unread.py",
+        "self._total_incomplete -= self._incomplete.pop(peer, 0)",
+        "pass",
+        ("tests/integration/supervisor/test_relay.py",),
+    ),
+    Mutant(
         "a peer over its bound does not wait",
-        "lander/supervisor/unread.py",
+        "lander/home/unread.py",
         "unread >= MAX_UNREAD or self._total",
         "self._total",
         ("tests/integration/supervisor/test_relay.py",),
     ),
     Mutant(
         "all peers together do not wait",
-        "lander/supervisor/unread.py",
+        "lander/home/unread.py",
         " or self._total >= MAX_TOTAL_UNREAD",
         "",
         ("tests/integration/supervisor/test_relay.py",),

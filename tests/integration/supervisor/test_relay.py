@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 import uvloop
+import zmq
 
-from lander.home import heartbeat
+from lander.home import heartbeat, unread
+from lander.home.relay import Relay
 from lander.protocol import commands as c
-from lander.supervisor import unread
+from lander.protocol.wire import MAX_FRAME
 from lander.supervisor.__main__ import MAX_OPEN_FILES
-from lander.supervisor.relay import Relay
 from tests.support.live_home import started
 from tests.support.peers import TIMEOUT_SECONDS
 
@@ -36,7 +37,7 @@ class Behind:
 
     async def __aenter__(self):
         self._server = await asyncio.start_server(self._keep, "127.0.0.1", 0, limit=1 << 16)
-        self.port = await self.relay.open(None, self._server.sockets[0].getsockname()[1])
+        self.port = await self.relay.open(0, self._server.sockets[0].getsockname()[1])
         return self
 
     def _keep(self, reader, writer):
@@ -91,8 +92,12 @@ async def test_every_byte_arrives_in_both_directions(behind):
         assert await receive(sink, len(data)) == data
 
 
+def descriptor(writer):
+    return writer.get_extra_info("socket").fileno()
+
+
 async def test_a_peer_over_its_bound_waits_and_loses_nothing_and_another_does_not_wait(behind):
-    (_, flood), (reads, _) = await behind.connect()
+    (_, flood), (reads, writer) = await behind.connect()
     data = os.urandom(3 * unread.MAX_UNREAD)
     flood.write(data)
     first = await all_that_comes(reads)
@@ -103,6 +108,7 @@ async def test_a_peer_over_its_bound_waits_and_loses_nothing_and_another_does_no
     async with asyncio.timeout(TIMEOUT_SECONDS):
         await behind.looks.acquire()  # whoever waits is not forgotten
     while first < len(data):
+        behind.relay.received(descriptor(writer))
         behind.relay.unread.drained()
         more = await all_that_comes(reads)
         assert 0 < more <= unread.MAX_UNREAD + SLACK
@@ -117,6 +123,37 @@ async def test_all_together_wait_at_the_bound_of_all(behind, monkeypatch):
         peer.write(bytes(2 << 20))
     arrived = await asyncio.gather(*(all_that_comes(reads) for _, (reads, _) in connections))
     assert 2 << 20 <= sum(arrived) <= (2 << 20) + 4 * SLACK
+
+
+async def test_a_message_that_does_not_end_ends_its_connection_and_no_other(behind):
+    (_, flood), (reads, _) = await behind.connect()
+    (_, honest), (other_reads, other) = await behind.connect()
+    for turn in range(8):
+        flood.write(bytes(1 << 20))
+        honest.write(bytes(1 << 20))
+        if turn < unread.MAX_INCOMPLETE >> 20:
+            await receive(reads, 1 << 20)
+        await receive(other_reads, 1 << 20)
+        behind.relay.received(descriptor(other))
+        behind.relay.unread.drained()
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        await reads.read()  # to the end of the stream
+    honest.write(b"hello")
+    assert await receive(other_reads, 5) == b"hello"
+
+
+async def test_messages_that_do_not_end_are_bounded_for_all_connections_together(behind, monkeypatch):
+    monkeypatch.setattr(unread, "MAX_TOTAL_INCOMPLETE", 2 << 20)
+    connections = [await behind.connect() for _ in range(3)]
+    for size, ((_, peer), (reads, _)) in zip((1 << 20, 1 << 19, 3 << 18), connections, strict=True):
+        peer.write(bytes(size))
+        await receive(reads, size)
+    behind.relay.unread.drained()
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        assert await connections[0][1][0].read() == b""
+    for (_, peer), (reads, _) in connections[1:]:
+        peer.write(b"hello")
+        assert await receive(reads, 5) == b"hello"
 
 
 async def test_a_peer_that_resets_its_connection_ends_the_stream_and_breaks_nothing(behind):
@@ -163,6 +200,31 @@ async def test_more_connections_than_files_allow_are_turned_away(behind, caplog)
 # --- with libzmq behind it ----------------------------------------------------------------------------------------------
 
 
+async def test_a_message_without_end_takes_no_memory_at_the_gate_and_its_sender_may_return(gate_fixture, connect_peer, caplog):
+    peer = connect_peer("trainer")
+    await peer.ask(c.Append(run="x/baseline/0", epoch=1, first_seq=1, events=()))
+    relay = gate_fixture.gate._relay
+    (link,) = relay._links
+    zmq.Socket.shadow(peer.socket.underlying).send_multipart([bytes(MAX_FRAME)] * 32, copy=False)
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        while link in relay._links:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.002)
+    assert "and no whole message" in caplog.text
+    other = connect_peer("other")
+    assert (await other.ask(c.Append(run="x/v/0", epoch=1, first_seq=1, events=()))).kind == "Accepted"
+
+
+async def test_large_messages_are_whole_however_many_follow_each_other(gate_fixture, connect_peer, caplog):
+    peer = connect_peer("trainer")
+    body = bytes(MAX_FRAME // 2)
+    for seq in range(1, 2 * unread.MAX_INCOMPLETE // len(body) + 2):
+        await peer.say(c.Append(run="x/baseline/0", epoch=1, first_seq=seq, events=(("ModelSaved", 0, body),)))
+    for _ in range(2 * unread.MAX_INCOMPLETE // len(body) + 1):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            await gate_fixture.received.get()
+    assert "no whole message" not in caplog.text
+
+
 async def test_a_peer_that_falls_silent_is_noticed(gate_fixture, connect_peer, monkeypatch):
     """Its machine is gone without a word: no byte comes, and no end of the stream."""
     monkeypatch.setattr(heartbeat, "INTERVAL_MS", 100)
@@ -199,7 +261,7 @@ async def close_while_connections_arrive(turns, number):
     """Close a relay so many turns of the loop after these connections; libzmq's place is a listener that accepts none."""
     with socket.create_server(("127.0.0.1", 0), backlog=number) as libzmq, contextlib.ExitStack() as clients:
         relay = Relay(lambda: None)
-        port = await relay.open(None, libzmq.getsockname()[1])
+        port = await relay.open(0, libzmq.getsockname()[1])
         for _ in range(number):
             clients.enter_context(socket.create_connection(("127.0.0.1", port))).send(b"x" * 1000)
         for _ in range(turns):

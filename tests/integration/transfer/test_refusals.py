@@ -3,10 +3,12 @@
 import asyncio
 import hashlib
 
+import psutil
 import pytest
+import zmq
 
 from lander.home.layout import artifact_path
-from lander.protocol.transfer import Absent, Ask, Chunk, Have, Offer, RefuseFile, Want, Welcome
+from lander.protocol.transfer import MAX_CHUNK, Absent, Ask, Chunk, Have, Offer, RefuseFile, Want, Welcome
 from lander.transfer.client import AbsentError, RefusedFileError
 from tests.support.peers import new_keys, until
 from tests.support.transfers import file_of, flip, hear, holds, partial_path, raw_peer, serving, transfer_of
@@ -120,6 +122,19 @@ async def test_a_flood_ends_with_its_sender_outside_and_the_others_go_on(tmp_pat
             await until(lambda: "refused for 60 s" in server.log.read_text())
             assert not await peer.handshake()  # its next one
         await transfer.send({sha256: path})
+    assert holds(tmp_path / "home", [sha256])
+
+
+async def test_a_message_without_end_takes_no_memory(tmp_path, keys):
+    sha256, path = file_of(tmp_path / "there", SIZE)
+    async with serving(tmp_path / "home", keys) as server, transfer_of(tmp_path / "w2", server, keys["w2"]) as transfer:
+        with raw_peer(server, keys["w1"]) as peer:
+            assert await peer.handshake()
+            before = psutil.Process(server.process.pid).memory_info().rss
+            zmq.Socket.shadow(peer.socket.underlying).send_multipart([bytes(MAX_CHUNK)] * 400, copy=False)
+            await until(lambda: "and no whole message" in server.log.read_text())
+            await transfer.send({sha256: path})
+            assert psutil.Process(server.process.pid).memory_info().rss - before < 32 << 20
     assert holds(tmp_path / "home", [sha256])
 
 

@@ -6,7 +6,7 @@ from lander.transfer.mail import Mail
 
 
 async def test_nothing_is_sent_on_a_socket_that_is_closed():
-    """As the server's is until it has its address back, after it has ended the connection of a flood."""
+    """As while a server ends."""
     with zmq.Context() as context:
         mail = Mail(context.socket(zmq.ROUTER))
         mail.close()

@@ -1,11 +1,11 @@
-"""The relay: every connection to the gate passes through it. It bounds what waits in libzmq, and keeps libzmq alive.
+"""The relay: every connection to a ROUTER of ours passes through it. It bounds what waits in libzmq, and keeps libzmq alive.
 
 A receive queue of libzmq is bounded by a number of messages only, and a full one is dangerous: when its connection breaks and
 a heartbeat follows, libzmq's own or one that the peer had sent before, an assertion in `stream_engine_base.cpp` ends the whole
 process (4.3.5, and its main branch in July 2026). No option of libzmq prevents this. The relay does:
 
-- It forwards a bounded number of bytes before the gate has read everything that arrived (`unread.py`). A peer over a bound
-  waits: nothing is read from its connection, so its own TCP makes it wait.
+- It forwards a bounded number of bytes before the server has read everything that arrived (`unread.py`). A peer over a bound
+  waits: nothing is read from its connection, so its own TCP makes it wait. One whose message does not end is ended.
 - It never breaks a connection to libzmq: it only ends the stream, and libzmq sees that after all messages before it.
 
 libzmq closes the connection of a peer that it refuses, or whose announced heartbeats stay away; the relay passes that on. A
@@ -14,17 +14,18 @@ peer that announces none, such as a client, is noticed by TCP keepalive when its
 
 import asyncio
 import contextlib
-import errno
 import logging
 import resource
 import socket
 from collections.abc import Callable
 from typing import Final, cast
 
-from lander.supervisor.unread import Unread
+from lander.home.unread import Unread
 
 LOG: Final = logging.getLogger(__name__)
 LOOPBACK: Final = "127.0.0.1"
+EVERYWHERE: Final = "0.0.0.0"
+"""The interface that stands for all of them, loopback too."""
 BUFFER_BYTES: Final = 256 << 10
 """Size of the kernel's buffers between the relay and libzmq, in either direction."""
 CLOSE_SECONDS: Final = 5.0
@@ -43,6 +44,20 @@ def max_connections() -> int:
     return max(16, (soft - _SPARE_DESCRIPTORS) // _DESCRIPTORS)
 
 
+def _peer_port(descriptor: int) -> int | None:
+    """The port that the other end of a connection of libzmq's has; None if it is closed."""
+    try:
+        end = socket.socket(fileno=descriptor)
+    except OSError:
+        return None
+    try:
+        return int(end.getpeername()[1])
+    except (OSError, IndexError, ValueError):
+        return None
+    finally:
+        end.detach()  # it is libzmq's
+
+
 class Relay:
     """Listens where peers connect, and forwards each connection to libzmq's port on the same machine."""
 
@@ -50,6 +65,7 @@ class Relay:
         self.unread = Unread(look)
         self._target = 0
         self._links: set[Link] = set()
+        self._by_descriptor: dict[int, Link] = {}
         self._leaving: set[Link] = set()
         """Links whose connection to libzmq has ended, while the peer reads the last bytes."""
         self._closed = False
@@ -59,18 +75,13 @@ class Relay:
     _listener: socket.socket
     _accepting: asyncio.Task[None]
 
-    async def open(self, port: int | None, target: int, interface: str = LOOPBACK) -> int:
-        """Listen on this interface, and forward to the port `target`; returns the port.
+    async def open(self, port: int, target: int, interface: str = LOOPBACK) -> int:
+        """Listen at a port of this interface, 0 for any, and forward to the port `target`; returns the port.
 
-        On loopback that is `port` if it is free, else any; elsewhere raises `OSError` if `port` is not free, as others know it.
+        Raises `OSError` if that cannot be.
         """
         self._target = target
-        try:
-            self._listener = socket.create_server((interface, port or 0), backlog=1024)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE or interface != LOOPBACK:
-                raise
-            self._listener = socket.create_server((LOOPBACK, 0), backlog=1024)
+        self._listener = socket.create_server((interface, port), backlog=1024)
         self._listener.setblocking(False)
         self._accepting = asyncio.create_task(self._accept(), name="accept")
         return int(self._listener.getsockname()[1])
@@ -132,6 +143,27 @@ class Relay:
             end.close()
             raise
 
+    def received(self, descriptor: int) -> None:
+        """The server has read a whole message, which libzmq had from this file descriptor (`zmq.SRCFD`)."""
+        if (link := self._link(descriptor)) is not None:
+            self.unread.completed(link)
+
+    def end(self, descriptor: int) -> None:
+        """End the connection that libzmq has at this file descriptor."""
+        if (link := self._link(descriptor)) is not None:
+            link.end()
+
+    def _link(self, descriptor: int) -> "Link | None":
+        """Looked up once for each connection: its other end has the port that this one is connected to."""
+        link = self._by_descriptor.get(descriptor)
+        if link in self._links:
+            return link
+        port = _peer_port(descriptor)
+        found = next((each for each in self._links if port is not None and each.port == port), None)
+        if found is not None:
+            self._by_descriptor[descriptor] = found
+        return found
+
     def ended(self, link: "Link") -> None:
         """Count a connection no more: libzmq has closed its end."""
         self._links.discard(link)
@@ -146,9 +178,10 @@ class Relay:
     async def close(self) -> None:
         """Close every connection, and wait until that is done. libzmq's socket must be closed before."""
         self._closed = True
-        self._accepting.cancel()
-        await asyncio.gather(self._accepting, return_exceptions=True)
-        self._listener.close()
+        if hasattr(self, "_accepting"):
+            self._accepting.cancel()
+            await asyncio.gather(self._accepting, return_exceptions=True)
+            self._listener.close()
         self.unread.close()
         links = [*self._links, *self._leaving]
         for link in links:
@@ -166,6 +199,8 @@ class Link(asyncio.Protocol):
     def __init__(self, relay: Relay) -> None:
         self.relay = relay
         self.libzmq: asyncio.Transport | None = None
+        self.port = 0
+        """The port of the relay's own end of the connection to libzmq."""
         self._early = b""
         """What the peer sent before libzmq was connected."""
         self._reasons: set[str] = set()
@@ -185,6 +220,7 @@ class Link(asyncio.Protocol):
     def joined(self, libzmq: asyncio.Transport) -> None:
         """Both ends are connected."""
         self.libzmq = libzmq
+        self.port = libzmq.get_extra_info("sockname")[1]
         if self._early:
             self.data_received(self._early)
         if self.transport.is_closing():
@@ -229,6 +265,10 @@ class Link(asyncio.Protocol):
         if self.libzmq is not None:
             self.resume_writing()  # what libzmq still says is read and dropped, so that it gets as far as the end
             self._end_stream()
+
+    def end(self) -> None:
+        """Hear nothing more from the peer, which may connect again; libzmq forgets what it has of a message."""
+        self.transport.abort()
 
     def _end_stream(self) -> None:
         """Tell libzmq that nothing follows, but leave the connection whole: breaking it could end the process."""
