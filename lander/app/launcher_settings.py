@@ -1,4 +1,4 @@
-"""`lander.toml` of a home: the engines that start workers, each under a name of its own, and the object store of their files.
+"""`lander.toml` of a home: the engines that start workers, each under a name of its own, and how their files travel.
 
 Each field is checked.
 """
@@ -10,13 +10,15 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from lander.app.durations import seconds_in
+from lander.home.file_rate import checked_rate
+from lander.home.layout import SETTINGS
 from lander.protocol.errors import ConfigurationError
 from lander.protocol.experiment import Identifier, Labels
 from lander.protocol.text import named
 from lander.supervisor.launchers import placeholders
 from lander.transfer.object_store import check_url
 
-FILE: Final = "lander.toml"
+FILE: Final = SETTINGS
 IDLE_SECONDS: Final = 300.0
 POLL_SECONDS: Final = 30.0
 MAX_WORKERS: Final = 8
@@ -161,9 +163,10 @@ def read(home: Path) -> dict[str, LauncherSettings]:
     """The launchers of a home's `lander.toml`, by name; empty where there is no such file. Raises `ConfigurationError`."""
     path, content = home / FILE, _content(home)
     found = content.get("launchers", {})
-    wrong = next(iter(content.keys() - {"launchers", "store"}), None if isinstance(found, dict) else "launchers")
+    checked_rate(content.get("file_rate"), str(path))
+    wrong = next(iter(content.keys() - {"launchers", "store", "file_rate"}), None if isinstance(found, dict) else "launchers")
     if wrong is not None:
-        allowed = "there may be tables [launchers.NAME], and store before them"
+        allowed = "there may be tables [launchers.NAME], and store and file_rate before them"
         raise ConfigurationError(f"{path}: {named(wrong)}: {allowed}", file=str(path))
     return {
         _name(path, name): checked(each if isinstance(each, dict) else {}, f"{path}: launchers.{name}")

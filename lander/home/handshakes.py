@@ -5,7 +5,6 @@ a random key that it does.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from typing import Any, Final, Literal
 
@@ -75,6 +74,12 @@ class Handshakes:
         if event != zmq.EVENT_HANDSHAKE_FAILED_AUTH:
             raise LanderError(f"the {what} let a stranger's key in; not starting")
 
+    async def watch(self) -> None:
+        """Return never; raises `LanderError` when handshakes are answered no more: every later one would hang, unseen."""
+        await asyncio.wait([self._task])
+        error = None if self._task.cancelled() else self._task.exception()
+        raise LanderError(f"handshakes are answered no more, so nobody can connect; leaving: {error!r}") from error
+
     async def _answer(self) -> None:
         """ZAP (rfc.zeromq.org/spec/27): answer every request, also a malformed one, or every later handshake would hang."""
         while True:
@@ -95,5 +100,4 @@ class Handshakes:
     async def close(self) -> None:
         """Answer no more; closing the context closes the socket."""
         self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        await asyncio.gather(self._task, return_exceptions=True)

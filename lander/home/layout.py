@@ -12,6 +12,9 @@ CODE: Final = "code"
 EXPERIMENTS: Final = "experiments"
 """The directory of the files for people, one folder for each experiment."""
 
+SETTINGS: Final = "lander.toml"
+"""What people set for a home: launchers, an object store, the rate of files."""
+
 
 def artifact_path(home: Path, sha256: str) -> Path:
     """The file with this content; it lies in a directory for the first byte of the hash, to keep directories small."""

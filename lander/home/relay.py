@@ -20,6 +20,7 @@ import socket
 from collections.abc import Callable
 from typing import Final, cast
 
+from lander.home.libzmq_ends import LibzmqEnds
 from lander.home.unread import Unread
 
 LOG: Final = logging.getLogger(__name__)
@@ -44,20 +45,6 @@ def max_connections() -> int:
     return max(16, (soft - _SPARE_DESCRIPTORS) // _DESCRIPTORS)
 
 
-def _peer_port(descriptor: int) -> int | None:
-    """The port that the other end of a connection of libzmq's has; None if it is closed."""
-    try:
-        end = socket.socket(fileno=descriptor)
-    except OSError:
-        return None
-    try:
-        return int(end.getpeername()[1])
-    except (OSError, IndexError, ValueError):
-        return None
-    finally:
-        end.detach()  # it is libzmq's
-
-
 class Relay:
     """Listens where peers connect, and forwards each connection to libzmq's port on the same machine."""
 
@@ -65,7 +52,7 @@ class Relay:
         self.unread = Unread(look)
         self._target = 0
         self._links: set[Link] = set()
-        self._by_descriptor: dict[int, Link] = {}
+        self._ends = LibzmqEnds[Link]()
         self._leaving: set[Link] = set()
         """Links whose connection to libzmq has ended, while the peer reads the last bytes."""
         self._closed = False
@@ -145,24 +132,13 @@ class Relay:
 
     def received(self, descriptor: int) -> None:
         """The server has read a whole message, which libzmq had from this file descriptor (`zmq.SRCFD`)."""
-        if (link := self._link(descriptor)) is not None:
+        if (link := self._ends.find(descriptor, self._links)) is not None:
             self.unread.completed(link)
 
     def end(self, descriptor: int) -> None:
         """End the connection that libzmq has at this file descriptor."""
-        if (link := self._link(descriptor)) is not None:
+        if (link := self._ends.find(descriptor, self._links)) is not None:
             link.end()
-
-    def _link(self, descriptor: int) -> "Link | None":
-        """Looked up once for each connection: its other end has the port that this one is connected to."""
-        link = self._by_descriptor.get(descriptor)
-        if link in self._links:
-            return link
-        port = _peer_port(descriptor)
-        found = next((each for each in self._links if port is not None and each.port == port), None)
-        if found is not None:
-            self._by_descriptor[descriptor] = found
-        return found
 
     def ended(self, link: "Link") -> None:
         """Count a connection no more: libzmq has closed its end."""

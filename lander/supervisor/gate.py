@@ -240,6 +240,10 @@ class Gate:
                 raise
             self.forget(key)  # the peer is gone; when it reconnects, it is sent what still matters
 
+    async def watch(self) -> None:
+        """Return never; raises `LanderError` when nobody can connect any more."""
+        await self._handshakes.watch()
+
     def forget(self, key: str) -> None:
         """Drop the route and the unsent messages of a key that will not return."""
         self._routes.pop(key, None)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
@@ -27,7 +27,11 @@ class Intake:
     """
 
     def __init__(
-        self, gate: Gate, store: EventStore, on_failure: Callable[[], None], settle: Callable[[c.Append], None] | None = None
+        self,
+        gate: Gate,
+        store: EventStore,
+        on_failure: Callable[[], None],
+        settle: Callable[[c.Append], Awaitable[None]] | None = None,
     ) -> None:
         self._gate = gate
         self._store = store
@@ -41,11 +45,16 @@ class Intake:
         """Whether so much waits for the disk that nothing more may be received."""
         return self._waiting > MAX_WAITING
 
-    def store(self, key: str, command: c.Append) -> bool:
-        """Store a batch and acknowledge it once it is durable; false if it cannot be read: then its trainer is fenced."""
+    async def store(self, key: str, command: c.Append, current: Callable[[], bool]) -> bool:
+        """Store a batch and acknowledge it once it is durable; false if it cannot be read: then its trainer is fenced.
+
+        `current` says whether its attempt still is the run's: it may have ended while the files were settled.
+        """
         try:
             if self._settle is not None:
-                self._settle(command)
+                await self._settle(command)
+                if not current():
+                    return True
             batch = Batch(command.run, command.epoch, command.first_seq, _trainer_events(command))
             self._append(batch).add_done_callback(partial(self._acknowledge, key))
         except WireError as error:

@@ -4,11 +4,11 @@ What is trained on another machine arrives by its content. A model of such a run
 once: by its name, for people, and by its content, for a further machine on which the run may go on.
 """
 
+import asyncio
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
 from lander.home.durable_files import flush, make_directory, unfinished
 from lander.home.layout import artifact_path, model_path, statistics_path
@@ -19,18 +19,18 @@ from lander.protocol.events import CheckpointCommitted, Event, ModelSaved
 from lander.protocol.experiment import RunKey
 from lander.protocol.wire import decode_event
 
-_NAMING: Final = (CheckpointCommitted.kind, ModelSaved.kind)
 
-
-def settle_files(home: Path, batch: Append) -> None:
-    """Make sure of the files that a batch names.
+async def settle_files(home: Path, batch: Append) -> None:
+    """Make sure of the files that a batch names; models are read and copied in a thread, as they may be large.
 
     Raises `WireError` if it names one that the home has not got, or another than its run's, and `OSError` if the disk does not
     take a name.
     """
     for kind, _, body in batch.events:
-        if kind in _NAMING:
+        if kind == CheckpointCommitted.kind:
             _settle(home, batch.run, decode_event(kind, body))
+        elif kind == ModelSaved.kind:
+            await asyncio.to_thread(_settle, home, batch.run, decode_event(kind, body))
 
 
 def _settle(home: Path, run: str, event: Event) -> None:

@@ -126,7 +126,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._leaving.begin)
         work = {"receive": self._receive(), "decide": self._decide(), "clock": self._clock.run(), "erase": self._erasing.run()}
-        work["leave"] = self._leaving.wait()
+        work |= {"leave": self._leaving.wait(), "handshakes": self.gate.watch()}
         tasks = [asyncio.create_task(each, name=name) for name, each in work.items()]
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
@@ -162,14 +162,14 @@ class Supervisor:
                 await asyncio.sleep(ROOM_SECONDS)
             for received in await self.gate.receive():
                 with containment.contained(self.gate, received.key, received.command):
-                    self._dispatch(received)
+                    await self._dispatch(received)
             await asyncio.sleep(0)  # let other tasks run: `receive` does not suspend while messages are waiting
 
     def _overloaded(self) -> bool:
         """Whether peers must wait, as their messages would only fill the memory; a full disk is answered, and fills nothing."""
         return not self._store.full and (self._intake.congested or self._inbox.qsize() > MAX_UNDECIDED)
 
-    def _dispatch(self, received: Received) -> None:
+    async def _dispatch(self, received: Received) -> None:
         principal, key, command = received
         is_heartbeat = principal.role == "host" and not isinstance(command, c.Hello)
         if is_heartbeat and self._watching.heard(principal.name, self.state, command):
@@ -178,7 +178,7 @@ class Supervisor:
             case c.Hello():
                 self._guests.welcome(key, command)
             case c.Append():
-                self._append(principal, key, command)
+                await self._append(principal, key, command)
             case c.RenewLease():
                 self.gate.send(key, self._watching.lease(principal.name, command, self.state))
             case c.ReportOutput():
@@ -209,13 +209,15 @@ class Supervisor:
                 if (message := attributed(command, principal)) is not None:
                     self._inbox.put_nowait((message, key))
 
-    def _append(self, principal: Principal, key: str, command: c.Append) -> None:
+    async def _append(self, principal: Principal, key: str, command: c.Append) -> None:
         """Store a trainer's batch, after the check that it comes from the run's current attempt."""
-        if not self._fence.passes(principal, key, command, self.state):
-            return
-        if self._store.full:
+
+        def current() -> bool:
+            return self._fence.passes(principal, key, command, self.state)
+
+        if not current() or self._store.full:
             return  # the trainer resends what is not acknowledged; to queue every repetition would fill the memory
-        if self._intake.store(key, command):
+        if await self._intake.store(key, command, current):
             self._watching.progressed(command.run, command.epoch)
         else:
             self._fence.bar(command.run, command.epoch)

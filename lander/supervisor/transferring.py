@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from lander.home.clock import elapsed
+from lander.home.file_rate import file_rate
 from lander.home.keys import KeyPair
 from lander.home.processes import TRANSFER, processes_of
 from lander.protocol.errors import UsageError
@@ -43,10 +44,10 @@ class Transferring:
     `store` is the URL of the object store through which files go; empty: they go directly.
     """
 
-    def __init__(self, home: Path, rate: int | None = None, store: str = "") -> None:
+    def __init__(self, home: Path, store: str = "") -> None:
         self._home = home
         self.store = store
-        self._rate = rate
+        self._rate: int | None = None
         self._hosts: Mapping[str, str] = {}
         self._process: Process | None = None
         self._keeping: asyncio.Task[None] | None = None
@@ -55,8 +56,10 @@ class Transferring:
     async def start(self, listen: str, pair: KeyPair, hosts: Mapping[str, str]) -> int:
         """Serve files at the port after the one of `listen` (`ADDRESS:PORT`), which is returned.
 
-        `pair` is the supervisor's, `hosts` are the public keys of the hosts by name. Raises `UsageError` if that cannot be.
+        `pair` is the supervisor's, `hosts` are the public keys of the hosts by name. Raises `UsageError` if that cannot be,
+        and `ConfigurationError` for a `file_rate` in `lander.toml` that is none.
         """
+        self._rate = file_rate(self._home)
         interface, _, port = listen.rpartition(":")
         self._pair = pair
         self._hosts = dict(hosts)

@@ -39,7 +39,6 @@ from lander.transfer.mail import Mail
 from lander.transfer.object_store import ObjectStore
 from lander.transfer.receiving import Receiving
 from lander.transfer.sending import Sending
-from lander.transfer.window import Bucket
 
 REPEAT_SECONDS: Final = 5.0
 """After this time without a word from the home, it is told again what is offered and asked for."""
@@ -179,9 +178,8 @@ class Transfer:
         socket = self._context.socket(zmq.DEALER)
         self._connect(socket)
         self._mail = Mail(socket)
-        free = Bucket(None, 0)
-        self._receiving = Receiving(self._home, self._say, self._landed, self._refuse, free)
-        self._sending = Sending(self._say, self._locate, free)
+        self._receiving = Receiving(self._home, self._say, self._landed, self._refuse)
+        self._sending = Sending(self._say, self._locate)
         store = ObjectStore(self._store, self._server_key)
         self._depot = Depot(self._home, store, self._say, self._locate, lambda each: self._landed(each, [_HOME]), self._delay)
         self._tasks = [asyncio.create_task(each) for each in (self._receive(), self._sending.run(), self._repeat())]
@@ -237,7 +235,7 @@ class Transfer:
             case Delayed(sha256=sha256, detail=detail):
                 self._delay(sha256, f"the supervisor's machine: {detail}")
             case RefuseFile(sha256=sha256, detail=detail):
-                self._done(self._outgoing, sha256, detail)
+                self._done(self._outgoing, sha256, detail or "the home refuses it")
             case Offer(files=files):
                 self._receiving.offered(_HOME, [each for each in files if each[0] in self._incoming])
             case Absent(sha256=sha256, detail=detail):

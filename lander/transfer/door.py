@@ -60,6 +60,10 @@ class Door:
         router.setsockopt(zmq.RCVBUF, BUFFER_BYTES)
         return router
 
+    async def watch(self) -> None:
+        """Return never; raises `LanderError` when nobody can connect any more."""
+        await self._handshakes.watch()
+
     def end(self, frames: list[zmq.Frame]) -> None:
         """End the connection by which this message came."""
         self._relay.end(_descriptor(frames))

@@ -17,7 +17,7 @@ from lander.home.partial_artifact import PartialArtifact, has_artifact
 from lander.protocol.transfer import Chunk, TransferMessage, Want
 from lander.transfer.backoff import Backoff
 from lander.transfer.sources import Incoming, Outcome, Request, Source
-from lander.transfer.window import Bucket, fair_size
+from lander.transfer.window import UNLIMITED, Bucket, fair_size
 
 LOG: Final = logging.getLogger(__name__)
 MAX_OPEN: Final = 8
@@ -49,7 +49,7 @@ class Receiving:
         send: Callable[[str, TransferMessage], bool],
         landed: Callable[[str, list[str]], None],
         refused: Callable[[str, str, str], None],
-        rate: Bucket,
+        rate: Bucket = UNLIMITED,
     ) -> None:
         self._home = home
         self._send = send

@@ -9,7 +9,7 @@ from typing import Final
 from lander.home.clock import elapsed
 from lander.home.partial_artifact import read_piece
 from lander.protocol.transfer import Absent, Chunk, TransferMessage, Want
-from lander.transfer.window import Bucket
+from lander.transfer.window import UNLIMITED, Bucket
 
 MAX_REQUESTS: Final = 64
 """Requests of one peer that wait; its window makes fewer."""
@@ -19,7 +19,7 @@ class Sending:
     """Answers requests; `locate` says where a file lies, or None if there is none."""
 
     def __init__(
-        self, send: Callable[[str, TransferMessage], bool], locate: Callable[[str], Path | None], rate: Bucket
+        self, send: Callable[[str, TransferMessage], bool], locate: Callable[[str], Path | None], rate: Bucket = UNLIMITED
     ) -> None:
         self._send = send
         self._locate = locate

@@ -61,7 +61,8 @@ BURST_SECONDS: Final = 0.1
 
 
 class Settings(Model):
-    """Where to listen, with which key, and for which hosts, by name; `rate` is the most bytes per second, None for no cap.
+    """Where to listen, with which key, and for which hosts, by name; `rate` is the most bytes per second
+    to and from all of them together, None for no cap.
 
     `store` is the URL of the object store through which files go; empty: they come directly.
     """
@@ -119,9 +120,15 @@ class TransferServer:
         return await self._door.open(self._settings.listen)
 
     async def run(self) -> None:
-        """Serve until cancelled."""
+        """Serve until cancelled; raises `LanderError` when no host can connect any more."""
+        try:
+            await self._serve()
+        except* LanderError as errors:
+            raise errors.exceptions[0] from None
+
+    async def _serve(self) -> None:
         async with asyncio.TaskGroup() as tasks:
-            for work in (self._receive(), self._sending.run(), self._check()):
+            for work in (self._receive(), self._sending.run(), self._check(), self._door.watch()):
                 tasks.create_task(work)
             if self._settings.store:
                 tasks.create_task(self._clearing.run())

@@ -114,3 +114,6 @@ class Bucket:
             return (needed - level) / self.rate
         self._level = level - amount
         return 0.0
+
+
+UNLIMITED: Final = Bucket(None, 0)

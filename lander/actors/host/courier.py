@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,9 +10,12 @@ from typing import Final, Protocol
 
 from lander.actors.trainer import file_requests
 from lander.actors.trainer.file_requests import Request
+from lander.home.clock import elapsed
 from lander.home.layout import ARTIFACTS
 from lander.protocol.errors import LanderError
+from lander.transfer.backoff import Backoff
 
+LOG: Final = logging.getLogger(__name__)
 LOOK_SECONDS: Final = 0.05
 SWEEP_SECONDS: Final = 600.0
 KEPT_SECONDS: Final = 6 * 3600.0
@@ -44,6 +48,7 @@ class Courier:
         self._way: tuple[int, str] | None = None
         self._transfer: Transfer | None = None
         self._under_way: dict[Path, asyncio.Task[None]] = {}
+        self._backoff = Backoff()
         self._swept = 0.0
         file_requests.clear(home)
 
@@ -64,7 +69,7 @@ class Courier:
         while True:
             if self._transfer is not None:
                 for request in file_requests.waiting(self._home):
-                    if request.file not in self._under_way:
+                    if request.file not in self._under_way and not self._backoff.paused(request.file.name, elapsed()):
                         self._begin(request, self._transfer)
                 self._sweep()
             await asyncio.sleep(LOOK_SECONDS)
@@ -86,6 +91,11 @@ class Courier:
     def _ended(self, file: Path, task: asyncio.Task[None]) -> None:
         if self._under_way.get(file) is task:
             del self._under_way[file]
+        if not task.cancelled() and (error := task.exception()) is not None:  # a full disk does not take a refusal
+            pause = self._backoff.failed(file.name, elapsed())
+            LOG.warning("%s: what has become of it cannot be written: %s; trying again in %.0f s", file, error, pause)
+        else:
+            self._backoff.succeeded(file.name)
 
     def _sweep(self) -> None:
         """Delete what has long been carried over: the supervisor's machine keeps it, and gives it back when it is needed."""

@@ -130,7 +130,7 @@ async def exits_that_cannot_be_noted_do_not_pile_up(disk):
     await asyncio.sleep(0)
     before = disk.supervisor._inbox.qsize()
     for _ in range(100):
-        disk.supervisor._dispatch(Received(host, disk.supervisor.principals.host.public, exited))
+        await disk.supervisor._dispatch(Received(host, disk.supervisor.principals.host.public, exited))
     assert disk.supervisor._inbox.qsize() == before
     await disk.make_room()
     await disk.until(lambda: disk.live_home.run(RUN)["attempt"] == 2)

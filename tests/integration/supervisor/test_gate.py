@@ -8,8 +8,10 @@ from zmq.utils import z85
 
 from lander.home.handshakes import DOMAIN
 from lander.protocol import commands as c
+from lander.protocol.errors import LanderError
 from lander.supervisor.gate import Principal
 from tests.support.gate_fixture import KEYS, PRINCIPALS
+from tests.support.in_process_supervisor import in_process_supervisor
 from tests.support.peers import TIMEOUT_SECONDS, new_keys
 
 # --- keys -------------------------------------------------------------------------------------------------------------
@@ -56,6 +58,15 @@ async def test_a_name_that_somebody_gives_himself_means_nothing(gate_fixture, co
 
 
 # --- handshakes -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_supervisor_that_answers_no_handshakes_any_more_ends_and_says_why(tmp_path):
+    """Nobody could connect, and nothing would show it."""
+    async with in_process_supervisor(tmp_path) as in_process:
+        in_process.supervisor.gate._handshakes._zap.close(linger=0)
+        with pytest.raises(LanderError, match="handshakes are answered no more"):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                await in_process.supervisor.run()
 
 
 async def test_the_self_test_is_not_counted_as_a_refusal(gate_fixture):

@@ -9,8 +9,9 @@ import socket
 
 import pytest
 
+from lander.home.clock import elapsed
 from lander.home.processes import TRANSFER, processes_of
-from lander.protocol.errors import UsageError
+from lander.protocol.errors import ConfigurationError, UsageError
 from lander.supervisor import transferring
 from lander.supervisor.transferring import Transferring
 from lander.transfer.client import Transfer
@@ -57,6 +58,37 @@ async def test_it_serves_the_hosts_it_is_told_and_is_started_again(tmp_path, mon
         await transfer.close()
         await serving.close()
     assert list(processes_of(home, TRANSFER)) == []
+
+
+async def test_files_travel_no_faster_than_the_home_lets_them(tmp_path):
+    home, pair, keys = tmp_path / "home", new_keys(), new_keys()
+    home.mkdir()
+    (home / "lander.toml").write_text('file_rate = "4 MB/s"\n')
+    serving = Transferring(home)
+    port = await serving.start(f"127.0.0.1:{free_port()}", pair, {"w1": keys.public})
+    transfer = Transfer(tmp_path / "w1", f"tcp://127.0.0.1:{port}", pair.public, keys)
+    other = Transfer(tmp_path / "w2", f"tcp://127.0.0.1:{port}", pair.public, keys)
+    try:
+        files = dict([file_of(tmp_path / "there", 4_000_000)])
+        began = elapsed()
+        await transfer.send(files)
+        there = elapsed()
+        assert 0.8 <= there - began < 4  # a tenth of a second's bytes may come at once
+        await transfer.close()
+        await other.fetch(list(files))
+        assert 0.8 <= elapsed() - there < 8
+        assert holds(tmp_path / "w2", files)
+    finally:
+        await transfer.close()
+        await other.close()
+        await serving.close()
+
+
+async def test_a_rate_that_is_none_is_refused_before_anything_is_started(tmp_path):
+    (tmp_path / "lander.toml").write_text('file_rate = "fast"\n')
+    with pytest.raises(ConfigurationError, match=r"lander.toml: file_rate: fast: is no rate"):
+        await Transferring(tmp_path).start(f"127.0.0.1:{free_port()}", new_keys(), {})
+    assert list(processes_of(tmp_path, TRANSFER)) == []
 
 
 def chosen_port():

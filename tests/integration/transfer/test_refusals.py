@@ -8,9 +8,11 @@ import pytest
 import zmq
 
 from lander.home.layout import artifact_path
+from lander.protocol.errors import LanderError
 from lander.protocol.transfer import MAX_CHUNK, Absent, Ask, Chunk, Have, Offer, RefuseFile, Want, Welcome
 from lander.transfer.client import AbsentError, RefusedFileError
-from tests.support.peers import new_keys, until
+from lander.transfer.server import Settings, TransferServer
+from tests.support.peers import TIMEOUT_SECONDS, new_keys, until
 from tests.support.transfers import file_of, flip, hear, holds, partial_path, raw_peer, serving, transfer_of
 
 SIZE = 1 << 20
@@ -150,3 +152,18 @@ async def test_what_is_no_message_disturbs_nobody(tmp_path, keys, frames):
             await peer.say_frames(*frames)
             await peer.say(Ask(sha256s=(SHA256,)))
             assert (await hear(peer, Welcome)).kind == "Welcome"
+
+
+async def test_a_server_that_answers_no_handshakes_any_more_ends(tmp_path):
+    """Its supervisor starts another one; every host would wait for ever."""
+    pair = new_keys()
+    settings = Settings(listen="127.0.0.1:0", public_key=pair.public, secret_key=pair.secret, hosts={})
+    server = TransferServer(tmp_path, settings)
+    await server.open()
+    try:
+        server._door._handshakes._zap.close(linger=0)
+        with pytest.raises(LanderError, match="handshakes are answered no more"):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                await server.run()
+    finally:
+        await server.close()

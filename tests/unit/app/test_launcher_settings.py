@@ -48,6 +48,7 @@ def test_times_are_words_or_seconds_and_what_is_not_said_has_a_default(tmp_path)
         ),
         ('[launchers."a b"]\nengine = "local"\n', "launchers.a b: a name is letters"),
         ("[launcher.lab]\n", "launcher: there may be tables [launchers.NAME], and store"),
+        ('file_rate = "20"', "file_rate: 20: is no rate of at least 1 kB/s"),
         ("launchers = 3", "launchers: there may be tables"),
         ("[launchers", "cannot be read"),
         ('[launchers.lab]\nengine = "command"\n' + COMMANDS.replace("{name}", "{nam}", 1), "launchers.lab.launch"),
