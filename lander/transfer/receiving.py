@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Final
 
 from lander.home.clock import elapsed
-from lander.home.partial_artifact import PartialArtifact, has_artifact
 from lander.protocol.transfer import Chunk, TransferMessage, Want
 from lander.transfer.backoff import Backoff
 from lander.transfer.sources import Incoming, Outcome, Request, Source
 from lander.transfer.window import UNLIMITED, Bucket, fair_size
+from lander.transfer.writing import write
 
 LOG: Final = logging.getLogger(__name__)
 MAX_OPEN: Final = 8
@@ -226,7 +226,7 @@ class Receiving:
 
     async def _receive(self, incoming: Incoming) -> None:
         try:
-            outcome = await self._write(incoming)
+            outcome = await write(self._home, incoming, self.pump)
         except OSError as error:
             outcome = Outcome.LEFT
             self._failed(incoming, error)
@@ -234,36 +234,6 @@ class Receiving:
             self._end(incoming)
         self._conclude(incoming, outcome)
         self.pump()
-
-    async def _write(self, incoming: Incoming) -> Outcome:
-        if await asyncio.to_thread(has_artifact, self._home, incoming.sha256, incoming.size):
-            return Outcome.LANDED
-        partial = await asyncio.to_thread(PartialArtifact, self._home, incoming.sha256)
-        try:
-            if partial.offset > incoming.size:
-                await asyncio.to_thread(partial.restart)
-            incoming.next = incoming.expected = partial.offset
-            while partial.offset < incoming.size:
-                self.pump()
-                if not await self._write_arrived(incoming, partial):
-                    return Outcome.LEFT
-            if await asyncio.to_thread(partial.finish):
-                return Outcome.LANDED
-            return Outcome.MIXED if partial.resumed else Outcome.DAMAGED
-        finally:
-            partial.close()
-
-    async def _write_arrived(self, incoming: Incoming, partial: PartialArtifact) -> bool:
-        """Write what has arrived; False if nothing more will."""
-        pieces = [await incoming.pieces.get()]
-        while not incoming.pieces.empty():
-            pieces.append(incoming.pieces.get_nowait())
-        data = [piece for piece in pieces if piece is not None]
-        try:
-            await asyncio.to_thread(_append, partial, data)
-        finally:
-            incoming.source.window.landed(sum(map(len, data)))
-        return len(data) == len(pieces)
 
     def _failed(self, incoming: Incoming, error: OSError) -> None:
         """Try again later: everything if the disk is full, and else this file."""
@@ -300,8 +270,3 @@ class Receiving:
         for source in self._turns:
             self._leave(source.incoming)
         await asyncio.gather(*self._tasks, return_exceptions=True)
-
-
-def _append(partial: PartialArtifact, pieces: Iterable[bytes]) -> None:
-    for piece in pieces:
-        partial.append(piece)

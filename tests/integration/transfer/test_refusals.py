@@ -11,7 +11,7 @@ from lander.home.layout import artifact_path
 from lander.protocol.errors import LanderError
 from lander.protocol.transfer import MAX_CHUNK, Absent, Ask, Chunk, Have, Offer, RefuseFile, Want, Welcome
 from lander.transfer.client import AbsentError, RefusedFileError
-from lander.transfer.server import Settings, TransferServer
+from lander.transfer.serving import Settings, TransferServer
 from tests.support.peers import TIMEOUT_SECONDS, new_keys, until
 from tests.support.transfers import file_of, flip, hear, holds, partial_path, raw_peer, serving, transfer_of
 
