@@ -1362,7 +1362,7 @@ MUTANTS = (
         "lander/home/unread.py",
         "self._total_incomplete -= self._incomplete.pop(peer, 0)",
         "pass",
-        ("tests/integration/supervisor/test_relay.py",),
+        ("tests/integration/supervisor/test_relay.py::test_a_message_that_does_not_end_ends_its_connection_and_no_other",),
     ),
     Mutant(
         "a peer over its bound does not wait",
