@@ -36,6 +36,7 @@ class Handshakes:
         self._keys = keys
         self._knows = knows
         self._refused = refused
+        self._over = asyncio.Event()
         self._self_test_key = ""
         """The random key of the self-test: its refusal is expected and not told."""
 
@@ -44,6 +45,7 @@ class Handshakes:
         self._zap = self._context.socket(zmq.REP)
         self._zap.bind("inproc://zeromq.zap.01")
         self._task = asyncio.create_task(self._answer(), name="ZAP")
+        self._task.add_done_callback(lambda _: self._over.set())
 
     def guard(self, router: "zmq.Socket[Any]") -> None:
         """Have this socket, not bound yet, let in nobody without an answer of ours."""
@@ -76,7 +78,7 @@ class Handshakes:
 
     async def watch(self) -> None:
         """Return never; raises `LanderError` when handshakes are answered no more: every later one would hang, unseen."""
-        await asyncio.wait([self._task])
+        await self._over.wait()
         error = None if self._task.cancelled() else self._task.exception()
         raise LanderError(f"handshakes are answered no more, so nobody can connect; leaving: {error!r}") from error
 
