@@ -803,7 +803,7 @@ class WorkersLaunched(Message):
 
 
 class LaunchFailed(Message):
-    """The engine has refused an order, in its own words; no job of the batch exists."""
+    """The engine has refused an order, in its own words; it may have started a job of the batch before that all the same."""
 
     kind: ClassVar[str] = "LaunchFailed"
     batch: ShortText
@@ -839,13 +839,15 @@ class WorkerJobEnded(Message):
 class EngineReported(Message):
     """So many jobs wait in the engine; `detail` is what it says of the first, or why it does not answer, in its own words.
 
-    `most` is how many workers it can have at once; None if it knows no bound.
+    `most` is how many workers it can have at once; None if it knows no bound. `checked` is whether it has answered and has no job
+    that is not recorded.
     """
 
     kind: ClassVar[str] = "EngineReported"
     waiting: Count
     detail: Text = ""
     most: Count | None = None
+    checked: bool = False
 
 
 # ---------------------------------------------------------------------------------------------------- the log itself

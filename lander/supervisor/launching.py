@@ -67,7 +67,7 @@ class Launching:
     def settled(self, state: State) -> bool:
         """Whether, for a supervisor that leaves, every job is over; that may take a while from the first time this is asked."""
         self._settle_by = self._settle_by or elapsed() + LEAVE_SECONDS
-        over = not self._tasks and not any(each.jobs for each in state.launchers.values())
+        over = not self._tasks and all(each.settled for each in state.launchers.values())
         return over or elapsed() > self._settle_by
 
     def carry_out(self, effect: EngineEffect, state: State) -> None:

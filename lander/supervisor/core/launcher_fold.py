@@ -40,8 +40,15 @@ def _with_job(standing: LauncherStanding, job: str, **changes: Any) -> LauncherS
     return replace(standing, jobs={**standing.jobs, job: replace(standing.jobs[job], **changes)})
 
 
-def _worker_joined(state: State, standing: LauncherStanding, recorded: e.Recorded, event: e.HostJoined) -> State:
+def _host_joined(state: State, recorded: e.Recorded, event: e.HostJoined) -> State:
     host = recorded.stream.partition(":")[2]
+    if (standing := _of_worker(state, host)) is not None:
+        return _worker_joined(state, standing, host, event)
+    stranger = next((each for each in state.launchers.values() if each.names(host)), None)
+    return state if stranger is None else _put(state, replace(stranger, unchecked=True))
+
+
+def _worker_joined(state: State, standing: LauncherStanding, host: str, event: e.HostJoined) -> State:
     if standing.jobs[host].joined:
         return state
     standing = _with_job(standing, host, joined=True)
@@ -66,7 +73,7 @@ def _configured(state: State, recorded: e.Recorded, event: e.LauncherConfigured)
     name = recorded.stream.removeprefix(_LAUNCHER)
     before = state.launchers.get(name) or LauncherStanding(name, event)
     fresh = LauncherStanding(name, event, before.batches, before.jobs, before.token)
-    return _put(state, replace(fresh, failed=before.failed, failed_at=before.failed_at, waiting=before.waiting))
+    return _put(state, replace(fresh, failed=before.failed, failed_at=before.failed_at, waiting=before.waiting, unchecked=before.unchecked))
 
 
 def _retired(state: State, standing: LauncherStanding, recorded: e.Recorded, event: e.LauncherRetired) -> State:
@@ -87,7 +94,7 @@ def _launched(state: State, standing: LauncherStanding, recorded: e.Recorded, ev
 
 def _launch_failed(state: State, standing: LauncherStanding, recorded: e.Recorded, event: e.LaunchFailed) -> State:
     jobs = {name: job for name, job in standing.jobs.items() if job.batch != event.batch}
-    return _put(state, _failed(replace(standing, jobs=jobs), recorded, event.detail))
+    return _put(state, _failed(replace(standing, jobs=jobs, unchecked=True), recorded, event.detail))
 
 
 def _given_up(state: State, standing: LauncherStanding, recorded: e.Recorded, event: e.LauncherGivenUp) -> State:
@@ -108,7 +115,8 @@ def _ended(state: State, standing: LauncherStanding, recorded: e.Recorded, event
 
 
 def _reported(state: State, standing: LauncherStanding, recorded: e.Recorded, event: e.EngineReported) -> State:
-    return _put(state, replace(standing, waiting=event.waiting, detail=event.detail, most=event.most))
+    unchecked = standing.unchecked and not event.checked
+    return _put(state, replace(standing, waiting=event.waiting, detail=event.detail, most=event.most, unchecked=unchecked))
 
 
 def _failed(standing: LauncherStanding, recorded: e.Recorded, detail: str) -> LauncherStanding:
@@ -119,8 +127,8 @@ def _failed(standing: LauncherStanding, recorded: e.Recorded, detail: str) -> La
 
 
 def _put(state: State, standing: LauncherStanding) -> State:
-    """Replace a launcher; one that is retired and has no jobs left is forgotten."""
-    if standing.retired and not standing.jobs:
+    """Replace a launcher; one that is retired and has nothing left is forgotten."""
+    if standing.retired and standing.settled:
         return _without(state, standing.name)
     return reoffer_local(replace(state, launchers={**state.launchers, standing.name: standing}))
 
@@ -155,7 +163,7 @@ def _of_workers(
 
 
 OF_HOSTS: Final[Mapping[type[e.Event | e.Unreadable], Callable[[State, e.Recorded, Any], State]]] = {
-    e.HostJoined: _of_workers(_worker_joined),
+    e.HostJoined: _host_joined,
     e.HostUnfit: _of_workers(_worker_unfit),
 }
 """What events of hosts mean for launchers besides what they mean for the hosts."""

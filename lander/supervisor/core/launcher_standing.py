@@ -60,6 +60,8 @@ class LauncherStanding:
     waiting: int = 0
     detail: str = ""
     """What the engine last said."""
+    unchecked: bool = False
+    """It may have jobs that are not recorded: an order has failed, or such a worker has joined, and it was not asked since."""
     given_up: bool = False
     """It has failed so often that it is not tried again, until somebody asks for that."""
     retired: bool = False
@@ -68,6 +70,15 @@ class LauncherStanding:
     def in_use(self) -> bool:
         """It may start workers."""
         return not self.retired and self.spec.max_workers > 0
+
+    def names(self, host: str) -> bool:
+        """Whether a host has a name as this launcher gives them to its workers."""
+        return host.startswith(f"{self.spec.prefix}-")
+
+    @property
+    def settled(self) -> bool:
+        """Nothing that it has started is left."""
+        return not self.jobs and not self.unchecked
 
     @property
     def delay(self) -> float:

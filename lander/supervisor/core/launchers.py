@@ -60,7 +60,8 @@ def engine_silent(decision: Decision, message: EngineSilent) -> None:
 
 
 def _report(decision: Decision, standing: LauncherStanding, report: e.EngineReported) -> None:
-    if (report.waiting, report.detail, report.most) != (standing.waiting, standing.detail, standing.most):
+    new = (report.waiting, report.detail, report.most) != (standing.waiting, standing.detail, standing.most)
+    if new or (report.checked and standing.unchecked):
         decision.say(e.launcher_stream(standing.name), report)
 
 
@@ -75,12 +76,14 @@ def engine_answered(decision: Decision, message: EngineAnswered) -> None:
     for job in list(decision.state.launchers[standing.name].jobs.values()):
         if job.id and _is_over(decision, job, message.jobs.get(job.name)):
             _job_over(decision, standing.name, job.name, message.jobs.get(job.name))
-    _end_strangers(decision, message, standing)
+    strangers = _end_strangers(decision, message, standing)
     if (after := decision.state.launchers.get(standing.name)) is not None:
         waiting = [seen.detail for name, seen in message.jobs.items() if name in after.jobs and seen.state == "waiting"]
         failed = after.detail if after.failures and not waiting else ""  # what the last failure was stays said
         detail = waiting[0] if waiting else message.detail or failed
-        _report(decision, after, e.EngineReported(waiting=len(waiting), detail=detail, most=message.most))
+        checked = after.unchecked and not strangers
+        report = e.EngineReported(waiting=len(waiting), detail=detail, most=message.most, checked=checked)
+        _report(decision, after, report)
 
 
 def _resolve(decision: Decision, standing: LauncherStanding, batch: str, jobs: Mapping[str, SeenJob]) -> None:
@@ -114,8 +117,13 @@ def _job_over(decision: Decision, launcher: str, name: str, seen: SeenJob | None
     decision.say(e.launcher_stream(launcher), e.WorkerJobEnded(job=name, detail=said, failed=failed))
 
 
-def _end_strangers(decision: Decision, message: EngineAnswered, before: LauncherStanding) -> None:
-    """End the jobs of our name that are not recorded: an order was thought to have failed, or a job to be over."""
-    for name, seen in message.jobs.items():
-        if name not in before.jobs and seen.state != "ended":
-            decision.effects.append(CancelWorker(launcher=message.launcher, job=name, id=seen.id))
+def _end_strangers(decision: Decision, message: EngineAnswered, before: LauncherStanding) -> bool:
+    """End the jobs of our name that are not recorded: an order was thought to have failed, or a job to be over.
+
+    Returns whether there are any, or a worker of one, which its engine may not show at the moment.
+    """
+    jobs = {name: seen.id for name, seen in message.jobs.items() if name not in before.jobs and seen.state != "ended"}
+    for name, id in jobs.items():
+        decision.effects.append(CancelWorker(launcher=message.launcher, job=name, id=id))
+    hosts = decision.state.hosts.values()
+    return bool(jobs) or any(host.online and host.name not in before.jobs and before.names(host.name) for host in hosts)

@@ -98,7 +98,7 @@ def check_launchers(decision: Decision, message: CheckLaunchers) -> None:
                 _cancel(decision, name, job)
             elif job.id and (found := _reason(decision, standing, job, waiting)) is not None:
                 _give_back(decision, name, job, *found)
-        if decision.state.launchers[name].jobs:
+        if not decision.state.launchers[name].settled:
             decision.effects.append(AskEngine(launcher=name))
 
 

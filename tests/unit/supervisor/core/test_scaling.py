@@ -296,6 +296,57 @@ def test_a_log_in_which_the_joining_of_a_worker_cannot_be_read_opens():
     assert lab.standing.slots is None, "what it offers is not known"
 
 
+def asks(lab, seconds=1.0):
+    return AskEngine(launcher="lab") in lab.check(seconds).effects
+
+
+def test_after_an_order_has_failed_its_engine_is_asked_until_it_has_answered_and_what_was_started_is_ended():
+    """The connection was cut after a worker had been started."""
+    lab = Lab(max_workers=1)
+    lab.submit(seeds=(0,))
+    refuse(lab, "gpu2: no answer within 60 s")
+    assert asks(lab)
+    lab.tell(EngineSilent("lab", "gpu2: no route to host"))
+    assert asks(lab)
+    lab.answer(**{"lab-3f2a-1-1": SeenJob("77", "running")})
+    assert lab.cancels() == ["lab-3f2a-1-1"]
+    assert asks(lab), "it may not have ended yet"
+    lab.answer(**{"lab-3f2a-1-1": SeenJob("77", "ended")})
+    assert not asks(lab)
+
+
+def test_a_worker_that_joins_and_is_not_recorded_is_ended_also_when_its_engine_did_not_show_it_before():
+    lab = Lab(max_workers=1)
+    lab.submit(seeds=(0,))
+    refuse(lab)
+    lab.tell(EngineAnswered("lab", {}))
+    assert not asks(lab)
+    lab.enrol("lab-3f2a-1-1", cpus=2)
+    assert set(lab.hosts_of().values()) == {"lab-3f2a-1-1"}
+    assert asks(lab)
+    lab.tell(EngineAnswered("lab", {}))
+    assert asks(lab), "it trains, whatever its engine shows"
+    lab.answer(**{"lab-3f2a-1-1": SeenJob("77", "running")})
+    assert lab.cancels() == ["lab-3f2a-1-1"]
+    lab.leave_host("lab-3f2a-1-1")
+    lab.tell(EngineAnswered("lab", {}))
+    assert not asks(lab)
+
+
+def test_a_supervisor_that_leaves_asks_an_engine_whose_order_has_failed_and_ends_what_that_has_started():
+    lab = Lab(max_workers=1)
+    lab.submit(seeds=(0,))
+    refuse(lab)
+    lab.restart()
+    lab.leave()
+    assert not lab.standing.settled, "what is left is waited for"
+    assert asks(lab)
+    lab.answer(**{"lab-3f2a-1-1": SeenJob("77", "running")})
+    assert lab.cancels() == ["lab-3f2a-1-1"]
+    lab.tell(EngineAnswered("lab", {}))
+    assert "lab" not in lab.state.launchers
+
+
 def test_jobs_that_are_not_recorded_are_ended():
     lab = Lab()
     lab.answer(**{"lab-3f2a-9-1": SeenJob("77", "running"), "lab-3f2a-9-2": SeenJob("78", "ended")})
@@ -464,9 +515,12 @@ class Engine(RuleBasedStateMachine):
         self.notice()
 
     @precondition(lambda self: self.open_orders)
-    @rule()
-    def the_engine_refuses(self):
-        self.lab.tell(LaunchRefused("lab", self.open_orders.pop(0).batch, "no"))
+    @rule(started=st.integers(0, 3))
+    def the_engine_refuses(self, started):
+        """It may have started some of the jobs all the same."""
+        order = self.open_orders.pop(0)
+        self.real |= {f"{order.batch}-{index}": "running" for index in range(1, min(started, order.number) + 1)}
+        self.lab.tell(LaunchRefused("lab", order.batch, "no"))
         self.notice()
 
     @precondition(lambda self: self.open_orders)
@@ -506,9 +560,10 @@ class Engine(RuleBasedStateMachine):
     def time_passes_and_the_engine_is_asked(self, seconds):
         self.lab.hear(*self.lab.state.hosts, seconds=seconds)
         self.lab.check()
+        asked = AskEngine(launcher="lab") in self.lab.last.effects
         self.notice()
         self.obey()
-        if not self.open_orders:  # the calls to an engine are made one after the other
+        if asked and not self.open_orders:  # the calls to an engine are made one after the other
             self.lab.answer(
                 **{name: SeenJob(f"id-{name}", state) for name, state in self.real.items()} or {"other": SeenJob("x", "ended")}
             )
@@ -528,9 +583,10 @@ class Engine(RuleBasedStateMachine):
 
     @invariant()
     def every_job_that_is_there_is_recorded_or_will_be_ended(self):
-        """A job that is not recorded is one of an order that was given up; the next answer of the engine ends it."""
+        """A job that is not recorded is one of an order that was given up; the engine is asked, and its answer ends it."""
         strangers = self.real.keys() - self.lab.standing.jobs.keys()
         if strangers and not self.open_orders:
+            assert self.lab.standing.unchecked
             decision = self.lab.answer(**{name: SeenJob(f"id-{name}", "running") for name in self.real})
             assert strangers <= {effect.job for effect in decision.effects if isinstance(effect, CancelWorker)}
             self.notice()
