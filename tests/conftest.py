@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from lander.actors.host.cores import SHARE
 from lander.cli import progress
+from lander.home.shared_cores import SHARE
 from lander.store.log.reader import Reader
 from tests.support.live_home import LiveHome, started
 

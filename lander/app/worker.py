@@ -19,6 +19,7 @@ from lander.home.durable_files import make_directory
 from lander.home.layout import ARTIFACTS, EXPERIMENTS
 from lander.home.lock import is_locked
 from lander.home.processes import AGENT
+from lander.home.shared_cores import are_shared
 from lander.home.tokens import Token
 from lander.protocol.errors import ConflictError, UsageError
 from lander.protocol.experiment import MAX_LABELS, is_identifier
@@ -87,14 +88,13 @@ def slots(wanted: int | None) -> tuple[int, ...]:
 
     Raises `UsageError` for more than it may use, and `ConflictError` if others offer them.
     """
-    from lander.actors.host import cores
     from lander.actors.host.machine_limits import control_groups, core_quota, granted_cores
 
     possible = sorted(os.sched_getaffinity(0))
     usable = granted_cores(len(possible), core_quota(control_groups("cpu")), os.environ)
     if wanted is not None and wanted > usable:
         raise UsageError(f"--slots cpu={wanted}: this process may use {usable} cores")
-    return tuple(possible[: wanted or usable]) if os.environ.get(cores.SHARE) else tuple(lock_cores(possible, usable, wanted))
+    return tuple(possible[: wanted or usable]) if are_shared() else tuple(lock_cores(possible, usable, wanted))
 
 
 def lock_cores(possible: Sequence[int], usable: int, wanted: int | None) -> Mapping[int, int]:
@@ -121,7 +121,7 @@ def gpus(wanted: int | None, cpus: int, possible: Sequence[str]) -> tuple[str, .
     if wanted is not None and wanted > len(possible):
         raise UsageError(f"--slots gpu={wanted}: this process may use {len(possible)} GPUs")
     most = cpus if wanted is None else wanted
-    if os.environ.get(cores.SHARE):
+    if are_shared():
         return tuple(possible[:most])
     held = cores.take(possible, most, cores.GPU)
     if wanted is not None and len(held) < wanted:

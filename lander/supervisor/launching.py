@@ -20,7 +20,6 @@ from lander.supervisor.core.launcher_standing import LauncherStanding
 from lander.supervisor.core.messages import (
     EngineAnswered,
     EngineSilent,
-    JobCancelled,
     Launched,
     LaunchRefused,
     Message,
@@ -116,6 +115,7 @@ class Launching:
 
     async def _call(self, engine: _Engine, effect: EngineEffect) -> None:
         """Make a call when it is its turn, and tell its outcome before the next one begins."""
+        outcome: Message | None
         async with engine.turn:
             try:
                 async with asyncio.timeout(CALL_SECONDS):
@@ -129,18 +129,21 @@ class Launching:
                 outcome = _failure(effect, own_words(f"{type(error).__name__}: {error}"))
             if not isinstance(effect, LaunchWorkers):
                 engine.last[effect] = elapsed()
-            self._tell(outcome)
+            if outcome is not None:
+                self._tell(outcome)
 
-    async def _outcome(self, engine: _Engine, effect: EngineEffect) -> Message:
+    async def _outcome(self, engine: _Engine, effect: EngineEffect) -> Message | None:
+        """What is to be decided on once the call has been made, if anything is."""
         launcher = engine.launcher
         match effect:
             case LaunchWorkers(launcher=name, batch=batch, number=number, token=token):
                 engine.unmade.discard(batch)
                 command = worker_command(self._home, self.head, engine.standing, batch, tokens.issued(self._keys, token))
-                return Launched(name, batch, await launcher.launch(number, command))
-            case CancelWorker(launcher=name, job=job, id=id):
+                ids = await launcher.launch(number, command)
+                return Launched(name, batch, ids, *launcher.room())
+            case CancelWorker(id=id):
                 await launcher.cancel(id)
-                return JobCancelled(name, job)
+                return None
             case AskEngine(launcher=name):
                 found = await launcher.alive()
                 jobs = {job: SeenJob(each.id, each.state, each.detail) for job, each in found.items()}

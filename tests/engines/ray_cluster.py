@@ -9,7 +9,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from lander.actors.host.cores import SHARE
+from lander.home.shared_cores import SHARE
 from tests.engines.slurm_cluster import on, wait
 from tests.support.networks import MISSING as NO_NETWORK
 from tests.support.networks import Network

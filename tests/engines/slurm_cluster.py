@@ -14,7 +14,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from lander.actors.host.cores import SHARE
+from lander.home.shared_cores import SHARE
 from tests.support.networks import MISSING as NO_NETWORK
 from tests.support.networks import Network
 

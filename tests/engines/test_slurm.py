@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from lander.actors.host.cores import SHARE
+from lander.home.shared_cores import SHARE
 from lander.supervisor.launchers.launcher import LauncherError
 from lander.supervisor.launchers.slurm import Slurm
 from tests.engines.conftest import TOKEN, Stubs, until

@@ -18,8 +18,6 @@ from lander.protocol.text import named
 _NAME: Final = "lander-ctl/core/{}"
 GPU: Final = "lander-ctl/gpu/{}"
 S = TypeVar("S", int, str)
-SHARE: Final = "LANDER_SHARE_CORES"
-"""The environment variable which says that this worker takes no locks: it may offer cores that others offer, too."""
 
 
 def take(cores: Iterable[S], most: int, name: str = _NAME) -> Mapping[S, int]:

@@ -14,6 +14,7 @@ from lander.actors.host.zygote_process import ZygoteProcess
 from lander.actors.trainer.mailbox import Connection
 from lander.home.clock import elapsed
 from lander.home.layout import trainer_log
+from lander.home.log_tail import tail
 from lander.protocol.commands import StartTrainer, TrainerExited, TrainerKey, TrainerOrder
 from lander.protocol.error_text import error_text
 from lander.protocol.experiment import RunKey
@@ -181,16 +182,7 @@ class Trainers:
 def _said(trainer: _Trainer, exit_code: int | None) -> str:
     """What the end of its log says of why it ended; else only how it ended, for its last line may be anything."""
     unexplained = "" if exit_code is None else f"its process ended with exit status {exit_code}; its log does not say why"
-    return error_text(_tail(trainer.log, trainer.log_start)) or unexplained
-
-
-def _tail(log: Path, start: int) -> str:
-    try:
-        with log.open("rb") as file:
-            file.seek(max(start, log.stat().st_size - _LOG_TAIL_BYTES))
-            return file.read(_LOG_TAIL_BYTES).decode("utf-8", "replace")
-    except OSError:
-        return ""
+    return error_text(tail(trainer.log, trainer.log_start, _LOG_TAIL_BYTES)) or unexplained
 
 
 def _size(log: Path) -> int:

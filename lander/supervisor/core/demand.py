@@ -58,7 +58,7 @@ class Demand:
 
 def could_take(standing: LauncherStanding, need: Need, otherwise: OtherHardware | None, slots: Slots) -> bool:
     """Whether a worker that this launcher starts could take a run with this need, as far as that is known."""
-    kinds = 1 if standing.most is None else standing.most_workers
+    kinds = standing.kinds
     of_another_kind = standing.joined < kinds
     return (
         set(need.labels) <= set(standing.spec.labels)

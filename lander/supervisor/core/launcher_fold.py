@@ -72,8 +72,11 @@ def forget(state: State, stream: str) -> State | None:
 def _configured(state: State, recorded: e.Recorded, event: e.LauncherConfigured) -> State:
     name = recorded.stream.removeprefix(_LAUNCHER)
     before = state.launchers.get(name) or LauncherStanding(name, event)
-    fresh = LauncherStanding(name, event, before.batches, before.jobs, before.token)
-    return _put(state, replace(fresh, failed=before.failed, failed_at=before.failed_at, waiting=before.waiting, unchecked=before.unchecked))
+    fresh = LauncherStanding(
+        name, event, before.batches, before.jobs, before.token, most=before.most if before.one_machine else None
+    )
+    fresh = replace(fresh, failed=before.failed, failed_at=before.failed_at)
+    return _put(state, replace(fresh, waiting=before.waiting, unchecked=before.unchecked))
 
 
 def _retired(state: State, standing: LauncherStanding, recorded: e.Recorded, event: e.LauncherRetired) -> State:

@@ -96,9 +96,19 @@ class LauncherStanding:
         return self.spec.max_workers if self.most is None else min(self.spec.max_workers, self.most)
 
     @property
+    def kinds(self) -> int:
+        """Of how many kinds its workers may be: each of an engine's places may be of another."""
+        return 1 if self.most is None or self.one_machine else self.most_workers
+
+    @property
+    def one_machine(self) -> bool:
+        """All its workers are on one machine: what bounds them are its cores, and no failure of some of its places."""
+        return self.spec.engine == "local"
+
+    @property
     def bounded(self) -> bool:
-        """Its engine can have fewer than it may."""
-        return self.most_workers < self.spec.max_workers
+        """Its engine can have fewer than it may, since places of it have failed."""
+        return not self.one_machine and self.most_workers < self.spec.max_workers
 
     @property
     def worker_slots(self) -> int:

@@ -33,11 +33,13 @@ def configure_launcher(decision: Decision, message: c.ConfigureLauncher) -> None
 
 
 def launched(decision: Decision, message: Launched) -> None:
-    """Record what an engine calls the jobs of an order."""
+    """Record what an engine calls the jobs of an order, and how many it can have: it is not asked for more then."""
     standing = decision.state.launchers.get(message.launcher)
     if standing is not None and (names := _unresolved(standing, message.batch)):
         event = e.WorkersLaunched(batch=message.batch, names=names[: len(message.ids)], ids=message.ids[: len(names)])
         decision.say(e.launcher_stream(message.launcher), event)
+        detail = message.detail or standing.detail
+        _report(decision, standing, e.EngineReported(waiting=standing.waiting, detail=detail, most=message.most))
 
 
 def launch_refused(decision: Decision, message: LaunchRefused) -> None:

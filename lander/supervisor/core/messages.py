@@ -79,11 +79,13 @@ class SeenJob(NamedTuple):
 
 @dataclass(frozen=True)
 class Launched:
-    """An engine has taken an order; `ids` is what it calls the jobs, in their order."""
+    """An engine has taken an order; `ids` is what it calls the jobs, in their order. `most` and `detail` are as it answers."""
 
     launcher: str
     batch: str
     ids: tuple[str, ...]
+    most: int | None = None
+    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,14 +117,6 @@ class EngineSilent:
 
     launcher: str
     detail: str
-
-
-@dataclass(frozen=True)
-class JobCancelled:
-    """An engine has been asked to end a job, and has nothing against it."""
-
-    launcher: str
-    job: str
 
 
 @dataclass(frozen=True)
@@ -169,7 +163,6 @@ Message = (
     | LaunchRefused
     | EngineAnswered
     | EngineSilent
-    | JobCancelled
     | CheckLaunchers
     | Drain
     | Tick

@@ -4,13 +4,13 @@
 it likes, its state and more words. `cancel` ends one. The engine calls a job by the name that it is given.
 """
 
-import asyncio
 from collections.abc import Iterator, Mapping
 from typing import Final, Literal
 
 from lander.supervisor.launchers.engine_commands import ask
 from lander.supervisor.launchers.launcher import Job, LauncherError, Options, Room, WorkerCommand, own_words
 from lander.supervisor.launchers.placeholders import filled, of_job
+from lander.supervisor.launchers.side_by_side import refusals
 
 _ENDED: Final = ("ended", "succeeded", "failed", "completed", "terminated", "terminating", "stopped", "cancelled", "deleted")
 _STATES: Final[Mapping[str, Literal["waiting", "running", "ended"]]] = {
@@ -31,13 +31,8 @@ class CommandLauncher:
     async def launch(self, number: int, command: WorkerCommand) -> tuple[str, ...]:
         """Run `launch` for each job, side by side; what it prints is not read."""
         names = command.names(number)
-        outcomes = await asyncio.gather(*(self._launch_one(name, command) for name in names), return_exceptions=True)
-        failures = [each for each in outcomes if isinstance(each, BaseException)]
-        if len(failures) == number or any(not isinstance(each, LauncherError) for each in failures):
-            raise failures[0]
-        for name, outcome in zip(names, outcomes, strict=True):
-            if isinstance(outcome, LauncherError):
-                self._refused[name] = Job(name, "ended", str(outcome))
+        refused = await refusals({name: self._launch_one(name, command) for name in names})
+        self._refused |= {name: Job(name, "ended", words) for name, words in refused.items()}
         return names
 
     async def _launch_one(self, name: str, command: WorkerCommand) -> None:

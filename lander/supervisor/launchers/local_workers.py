@@ -12,13 +12,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from lander.home.log_tail import tail
 from lander.home.processes import AGENT, lives
-from lander.protocol.error_text import error_line
+from lander.home.shared_cores import are_shared
+from lander.supervisor.launchers.last_words import last_words
 from lander.supervisor.launchers.launcher import Job, LauncherError, Room, WorkerCommand, own_words
 
 DIRECTORY: Final = "workers"
 """The directory of the workers' own homes and logs, in the supervisor's home."""
-_TAIL_BYTES: Final = 4096
 
 
 class LocalWorkers:
@@ -28,12 +29,22 @@ class LocalWorkers:
         self._prefix = prefix
         self._place = home.resolve() / DIRECTORY
         self._started: dict[str, int] = {}
+        self._slots = 1
+        """The cores that each worker of the last order takes."""
+        self._wanted = 0
+        """How many workers there would be if all that were ordered last had room."""
 
     async def launch(self, number: int, command: WorkerCommand) -> tuple[str, ...]:
         """Start so many processes, or fewer if there is no room for more; returns their process ids."""
         self._place.mkdir(mode=0o700, exist_ok=True)
+        there = len(await self._processes())
+        self._slots, self._wanted = command.slots or 1, there + number
+        most = self.room().most
+        free = number if most is None else min(number, most - there)
+        if free <= 0:
+            raise LauncherError(self.room().detail)
         ids: list[str] = []
-        for name in command.names(number):
+        for name in command.names(free):
             try:
                 ids.append(str(self._start(name, command)))
             except LauncherError:
@@ -62,13 +73,17 @@ class LocalWorkers:
         found = {name: Job(str(pid), "running") for name, pid in await self._processes()}
         for name, pid in list(self._started.items()):
             if name not in found:
-                found[name] = Job(str(pid), "ended", self._last_words(name))
+                found[name] = Job(str(pid), "ended", own_words(last_words(tail(self._log(name)))))
                 self._clear(name, pid)
         return found
 
     def room(self) -> Room:
-        """No bound is known."""
-        return Room()
+        """As many as have cores of their own, and one that says itself what it lacks if there are not enough for any."""
+        if are_shared():
+            return Room()
+        cores = len(os.sched_getaffinity(0))
+        most = max(1, cores // self._slots)
+        return Room(most, f"each worker takes {self._slots} of this machine's {cores} cores" if self._wanted > most else "")
 
     async def cancel(self, job: str) -> None:
         """Ask a worker to leave: what trains there writes its checkpoint first."""
@@ -85,13 +100,6 @@ class LocalWorkers:
 
     def _log(self, name: str) -> Path:
         return self._place / f"{name}.log"
-
-    def _last_words(self, name: str) -> str:
-        with contextlib.suppress(OSError), self._log(name).open("rb") as log:
-            log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
-            said = log.read().decode("utf-8", "replace")
-            return own_words(error_line(said) or said[-500:])
-        return ""
 
     def _clear(self, name: str, pid: int) -> None:
         del self._started[name]

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from lander.protocol.error_text import error_line
 from lander.supervisor.launchers.engine_commands import ask
+from lander.supervisor.launchers.last_words import last_words
 from lander.supervisor.launchers.launcher import Job, LauncherError, Options, Room, WorkerCommand, own_words
 
 _DRIVER: Final = Path(__file__).with_name("ray_driver.py")
@@ -75,7 +75,6 @@ def jobs(answer: object) -> Mapping[str, Job]:
 def _job(name: str, said: object) -> Job:
     match said:
         case [("waiting" | "running" | "ended") as state, str(words)]:
-            reason = words if state != "ended" else error_line(words) or words.strip().rpartition("\n")[2]
-            return Job(name, state, own_words(reason))
+            return Job(name, state, own_words(words if state != "ended" else last_words(words)))
         case _:
             raise LauncherError(f"ray: {name} has no state: {said}")

@@ -3,9 +3,7 @@
 All its machines see the supervisor's home: the jobs read their token there, and write their output there.
 """
 
-import contextlib
 import math
-import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -13,8 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal
 
-from lander.protocol.error_text import error_line
+from lander.home.log_tail import tail
 from lander.supervisor.launchers.engine_commands import ask
+from lander.supervisor.launchers.last_words import last_words
 from lander.supervisor.launchers.launcher import Job, LauncherError, Options, Room, WorkerCommand, own_words
 from lander.supervisor.launchers.local_workers import DIRECTORY
 
@@ -30,7 +29,6 @@ _GOOD_ENDS: Final = frozenset({"COMPLETED", "CANCELLED", "PREEMPTED"})
 _ENDED: Final = _GOOD_ENDS | {"BOOT_FAIL", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "REVOKED", "TIMEOUT"}
 _TASK: Final = "\0"
 """Stands in the script for the number of a job within its array; no argument can contain it."""
-_TAIL_BYTES: Final = 4096
 
 
 class Slurm:
@@ -59,7 +57,7 @@ class Slurm:
         """The job that failed with the last error that its worker wrote."""
         if job.state != "ended" or job.detail.partition(":")[0] in _GOOD_ENDS:
             return job
-        return replace(job, detail=own_words(f"{job.detail}\n{_last_error(self._place / f'{name}.log')}"))
+        return replace(job, detail=own_words(f"{job.detail}\n{last_words(tail(self._place / f'{name}.log'))}"))
 
     def room(self) -> Room:
         """No bound is known."""
@@ -111,12 +109,3 @@ def jobs(answer: str, prefix: str) -> Iterator[tuple[str, Job]]:
 def _standing(state: str) -> Literal["waiting", "running", "ended"]:
     """A state that is not known here counts as running: another job in its place would be one too many."""
     return "waiting" if state in _WAITING else "ended" if state in _ENDED else "running"
-
-
-def _last_error(log: Path) -> str:
-    """The last error that a job wrote, or else its last words; empty if there is nothing to be read."""
-    with contextlib.suppress(OSError), log.open("rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
-        said = file.read(_TAIL_BYTES).decode("utf-8", "replace")
-        return error_line(said) or said.strip().rpartition("\n")[2]
-    return ""

@@ -16,12 +16,16 @@ from contextlib import suppress
 from shlex import join, quote
 from typing import Final
 
+from lander.home.clock import elapsed
 from lander.supervisor.launchers.engine_commands import ask
 from lander.supervisor.launchers.launcher import DEFAULT_HOME, Job, LauncherError, Options, Room, WorkerCommand, own_words
+from lander.supervisor.launchers.side_by_side import refusals
 
 CONNECT_SECONDS: Final = 10
 TRIES: Final = 8
-"""How often, one time after the other, a host may fail to start a worker until it is given up."""
+"""How often, one time after the other, a host may fail until it is given up."""
+LAST_SECONDS: Final = 60.0
+"""A worker that ends sooner than this after its start, and was not asked to, is a failure of its host."""
 SHARE_SECONDS: Final = 60
 _SECURE: Final = {
     "BatchMode": "yes",
@@ -88,32 +92,31 @@ class Ssh:
         self._place = options.get("home", (DEFAULT_HOME,))[0]
         self._control = ""
         self._known: dict[str, dict[str, Job]] = {}
-        """What each host said last."""
+        """The workers that lived when each host was last asked."""
         self._silent: set[str] = set()
         """The hosts that did not answer last."""
-        self._refused: dict[str, Job] = {}
+        self._over: dict[str, Job] = {}
+        """The jobs that are over, until `alive` has said so."""
+        self._started: dict[str, float] = {}
+        """When each worker was started that has not been seen to last."""
         self._failed: dict[str, tuple[int, str]] = {}
-        """How often each host has failed to start a worker since it last did, and what was said the last time."""
+        """How often each host has failed since a worker there has lasted, and what was said the last time."""
 
     async def launch(self, number: int, command: WorkerCommand) -> tuple[str, ...]:
         """Start a worker on so many machines that have none; on fewer, if fewer have none.
 
         Those that answer come first, and of them those that have failed least.
         """
-        taken = {job.id.partition("/")[0] for job in (await self.alive()).values() if job.state != "ended"}
-        free = [host for host in self._hosts if host not in taken and not self._given_up(host)]
+        await self._look_everywhere()
+        free = [host for host in self._hosts if not self._known.get(host) and not self._given_up(host)]
         free.sort(key=lambda host: (host in self._silent, self._failed.get(host, (0, ""))))
         pairs = list(zip(command.names(number), free, strict=False))
         if not pairs:
             raise LauncherError(self.room().detail or "every host has a worker already")
-        outcomes = await asyncio.gather(*(self._start(host, name, command) for name, host in pairs), return_exceptions=True)
-        failures = [each for each in outcomes if isinstance(each, BaseException)]
-        if len(failures) == len(pairs) or any(not isinstance(each, LauncherError) for each in failures):
-            raise failures[0]
-        for (name, host), outcome in zip(pairs, outcomes, strict=True):
-            if isinstance(outcome, LauncherError):
-                self._refused[name] = Job(f"{host}/{name}", "ended", str(outcome))
-        return tuple(f"{host}/{name}" for name, host in pairs)
+        ids = {name: f"{host}/{name}" for name, host in pairs}
+        refused = await refusals({name: self._start(host, name, command) for name, host in pairs})
+        self._over |= {name: Job(ids[name], "ended", words) for name, words in refused.items()}
+        return tuple(ids.values())
 
     async def _start(self, host: str, name: str, command: WorkerCommand) -> None:
         values = {
@@ -126,10 +129,13 @@ class Ssh:
         try:
             await self._ask(host, _LAUNCH % values)
         except LauncherError as error:
-            self._failed[host] = (self._failed.get(host, (0, ""))[0] + 1, str(error).removeprefix(f"{host}: "))
+            self._fail(host, str(error).removeprefix(f"{host}: "))
             raise
-        self._failed.pop(host, None)
+        self._started[name] = elapsed()
         self._known.setdefault(host, {})[name] = Job(f"{host}/{name}", "running")
+
+    def _fail(self, host: str, words: str) -> None:
+        self._failed[host] = (self._failed.get(host, (0, ""))[0] + 1, words)
 
     async def alive(self) -> Mapping[str, Job]:
         """The workers on every host. Of a host that does not answer now, those that it had before.
@@ -137,12 +143,16 @@ class Ssh:
         What a host has that has never answered is not known: its workers count as over unless they are heard. Raises
         `LauncherError` if that is so of all.
         """
+        await self._look_everywhere()
+        over, self._over = self._over, {}
+        return over | {name: job for jobs in self._known.values() for name, job in jobs.items()}
+
+    async def _look_everywhere(self) -> None:
+        """Find out what every host has; raises `LauncherError` if none has ever answered."""
         errors = await asyncio.gather(*(self._look(host) for host in self._hosts))
         self._silent = {host for host, error in zip(self._hosts, errors, strict=True) if error is not None}
         if not self._known and (error := next(filter(None, errors), None)) is not None:
             raise error
-        refused, self._refused = self._refused, {}
-        return refused | {name: job for jobs in self._known.values() for name, job in jobs.items()}
 
     async def _look(self, host: str) -> LauncherError | None:
         """Find out what a host has; returns why it does not answer."""
@@ -150,11 +160,24 @@ class Ssh:
             printed = await self._ask(host, _ALIVE % {"place": quote(self._place), "prefix": quote(self._prefix)})
         except LauncherError as error:
             if host in self._known:
-                away = {name: job for name, job in self._known[host].items() if job.state != "ended"}
-                self._known[host] = {name: Job(job.id, job.state, str(error)) for name, job in away.items()}
+                self._known[host] = {name: Job(job.id, job.state, str(error)) for name, job in self._known[host].items()}
             return error
-        self._known[host] = dict(_jobs(host, printed))
+        self._known[host] = {}
+        for name, job in _jobs(host, printed):
+            self._note(host, name, job)
         return None
+
+    def _note(self, host: str, name: str, job: Job) -> None:
+        """Note a job as its host shows it, which does so once for one that is over."""
+        if job.state == "ended":
+            self._over[name] = job
+            if self._started.pop(name, None) is not None:
+                self._fail(host, job.detail)
+            return
+        self._known[host][name] = job
+        if elapsed() - self._started.get(name, float("inf")) >= LAST_SECONDS:
+            del self._started[name]
+            self._failed.pop(host, None)
 
     def _given_up(self, host: str) -> bool:
         return self._failed.get(host, (0, ""))[0] >= TRIES
@@ -162,12 +185,13 @@ class Ssh:
     def room(self) -> Room:
         """One worker to each host that is not given up."""
         lost = {host: words for host, (_, words) in self._failed.items() if self._given_up(host)}
-        said = (f"{host} is given up after {TRIES} failures: {words}" for host, words in lost.items())
+        said = (f"{host} is given up after {TRIES} failures{words and f': {words}'}" for host, words in lost.items())
         return Room(max(1, len(self._hosts) - len(lost)), own_words("\n".join(said)))
 
     async def cancel(self, job: str) -> None:
         """Ask a worker to leave: what trains there writes its checkpoint first."""
         host, _, name = job.partition("/")
+        self._started.pop(name, None)
         await self._ask(host, _CANCEL % {"base": quote(f"{self._place}/{name}")})
 
     async def close(self) -> None:

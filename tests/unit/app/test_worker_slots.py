@@ -6,6 +6,7 @@ import pytest
 
 from lander.actors.host import cores
 from lander.app.worker import gpus, wanted_slots
+from lander.home.shared_cores import SHARE
 from lander.protocol.errors import ConflictError, UsageError
 
 IDS = [f"GPU-{os.getpid()}-{number}" for number in range(3)]
@@ -27,7 +28,7 @@ def test_what_is_no_such_number_is_refused_with_an_example(text):
 
 
 def test_no_two_workers_offer_the_same_gpu(monkeypatch):
-    monkeypatch.delenv(cores.SHARE)
+    monkeypatch.delenv(SHARE)
     locked = []
     take = cores.take
     monkeypatch.setattr(cores, "take", lambda *asked: locked.append(take(*asked)) or locked[-1])
@@ -41,5 +42,5 @@ def test_no_two_workers_offer_the_same_gpu(monkeypatch):
             cores.release(held)
     with pytest.raises(UsageError, match="may use 3 GPUs"):
         gpus(4, 4, IDS)
-    monkeypatch.setenv(cores.SHARE, "1")
+    monkeypatch.setenv(SHARE, "1")
     assert gpus(None, 8, IDS) == gpus(3, 1, IDS) == tuple(IDS)

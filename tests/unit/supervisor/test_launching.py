@@ -1,12 +1,14 @@
 """Calls to engines: one after the other, and none of them piles up."""
 
 import asyncio
+from dataclasses import replace
 
 from lander.protocol import events as e
 from lander.supervisor import launching
 from lander.supervisor.core.effects import AskEngine, LaunchWorkers
 from lander.supervisor.core.launcher_standing import LauncherStanding
 from lander.supervisor.core.state import State
+from lander.supervisor.launchers.launcher import Room
 from lander.supervisor.launchers.worker_commands import Head
 from lander.supervisor.launching import Launching
 from tests.support.peers import new_keys, until
@@ -34,7 +36,7 @@ class Slow:
         return command.names(number)
 
     def room(self):
-        return None, ""
+        return Room()
 
     async def close(self):
         pass
@@ -58,3 +60,10 @@ async def test_an_order_waits_for_no_more_than_one_question_to_a_slow_engine(tmp
     await until(lambda: len(told) == 3)
     assert told[2].unmade == set()
     await calls.close()
+
+
+def test_a_supervisor_leaves_no_earlier_than_an_engine_has_shown_what_is_left_of_an_order_that_has_failed(tmp_path):
+    calls = Launching(tmp_path, new_keys(), print)
+    unchecked = replace(STATE.launchers["lab"], unchecked=True)
+    assert not calls.settled(replace(STATE, launchers={"lab": unchecked}))
+    assert calls.settled(STATE)

@@ -9,6 +9,7 @@ import pytest
 from lander.actors.host import cores, slurm_allocation
 from lander.actors.host.machine_limits import granted_cores, usable_memory_mb
 from lander.app import worker
+from lander.home.shared_cores import SHARE
 from lander.protocol.errors import ConflictError
 
 FIRST = 100_000 + 10 * os.getpid()
@@ -66,7 +67,7 @@ def test_a_worker_offers_what_others_leave_and_refuses_if_that_is_too_little(hel
 
 
 def test_who_shares_cores_takes_no_locks(monkeypatch):
-    monkeypatch.setenv(cores.SHARE, "1")
+    monkeypatch.setenv(SHARE, "1")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(FAR))
     assert worker.slots(1) == (FIRST,)
     assert cores.holders(FAR) == ""

@@ -10,7 +10,7 @@ from lander.supervisor.core.decide import decide
 from lander.supervisor.core.effects import AskEngine, CancelWorker
 from lander.supervisor.core.launcher_standing import FIRST_DELAY, MAX_DELAY, MAX_FAILURES
 from lander.supervisor.core.launchers import MISSING_SECONDS, RESOLVE_SECONDS
-from lander.supervisor.core.messages import EngineAnswered, EngineSilent, LaunchRefused, SeenJob, Tick
+from lander.supervisor.core.messages import EngineAnswered, EngineSilent, Launched, LaunchRefused, SeenJob, Tick
 from lander.supervisor.core.scaling import JOIN_SECONDS, TOKEN_SECONDS
 from lander.supervisor.core.timers import Timers
 from tests.support.launcher_lab import IDLE, Lab
@@ -194,6 +194,20 @@ def test_no_more_is_ordered_than_the_engine_says_that_it_can_have_and_its_words_
     assert not lab.orders()
     lab.configure()
     assert lab.orders(), "who asks again has it tried again"
+
+
+def test_an_engine_that_has_room_for_fewer_than_were_ordered_is_not_asked_for_the_others():
+    lab = Lab(engine="local")
+    lab.submit(seeds=range(3))
+    (order,) = lab.orders()
+    lab.tell(Launched("lab", order.batch, ("1", "2"), 2, "each worker takes 1 of this machine's 2 cores"))
+    assert len(lab.standing.jobs) == 2
+    assert lab.standing.detail == "each worker takes 1 of this machine's 2 cores"
+    lab.check(MAX_DELAY)
+    assert not lab.orders()
+    lab.configure(engine="local", max_workers=4)
+    assert not lab.orders(), "the machine has no more cores than before"
+    assert lab.standing.failures == 0
 
 
 def test_a_delay_survives_a_restart_and_does_not_grow_by_the_wall_clock():
