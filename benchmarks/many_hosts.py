@@ -22,7 +22,7 @@ import zmq
 
 from benchmarks.row import Row, show
 from lander.actors.trainer.mailbox import Connection, connect
-from lander.app import client, tokens
+from lander.app import client, service, tokens
 from lander.experiments.execution import execution_with
 from lander.experiments.specification import ExperimentSpec
 from lander.home import address
@@ -215,7 +215,7 @@ class World:
 @contextmanager
 def supervised(home: Path) -> Iterator[World]:
     """A supervisor that listens, with its stubs, all joined."""
-    client.stay(home, client.Listening("127.0.0.1:0"))
+    service.stay(home, service.Listening("127.0.0.1:0"))
     found = address.read(home)
     if found is None:
         raise RuntimeError("no supervisor runs")
@@ -223,7 +223,7 @@ def supervised(home: Path) -> Iterator[World]:
     try:
         yield world
     finally:
-        leaving = Thread(target=client.shut_down, args=(home,))
+        leaving = Thread(target=service.shut_down, args=(home,))
         leaving.start()
         world.until(lambda: not leaving.is_alive(), "the supervisor to leave")
 
@@ -295,7 +295,7 @@ def _measure(home: Path) -> list[Row]:
         os.kill(process.pid, signal.SIGKILL)
         for host in world.hosts:
             host.joined = False
-        client.start(home)
+        service.start(home)
         acknowledged = {trainer.run: trainer.acknowledged for trainer in world.trainers}
         back = world.until(
             lambda: (

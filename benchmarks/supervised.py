@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from lander.app import client
+from lander.app import client, service
 from lander.experiments.execution import execution_with
 from lander.experiments.specification import ExperimentSpec
 from lander.protocol.commands import StopTarget, SubmitExperiment
@@ -25,12 +25,12 @@ def home(where: Path | None = None) -> Iterator[Path]:
     """A home (a temporary one, unless it is said where) with a running supervisor whose zygote is warm."""
     with tempfile.TemporaryDirectory(prefix="lander-bench-") as directory:
         path = where or Path(directory)
-        client.start(path)
+        service.start(path)
         try:
             carry_out(path, experiment("warm-up", environment="CartPole-v1", training_steps=64, n_steps=32, batch_size=32))
             yield path
         finally:
-            client.shut_down(path)
+            service.shut_down(path)
 
 
 def experiment(name: str, *, environment: str = "LunarLander-v3", training_steps: int, **hyperparameters: Any) -> Experiment:
@@ -75,12 +75,12 @@ def stop(path: Path, wanted: Experiment) -> None:
 
 def start(path: Path) -> None:
     """Have a supervisor again."""
-    client.start(path)
+    service.start(path)
 
 
 def shut_down(path: Path) -> None:
     """Bring the supervisor down."""
-    client.shut_down(path)
+    service.shut_down(path)
 
 
 def events(path: Path, run: str, *kinds: str) -> list[StoredEvent]:

@@ -18,7 +18,7 @@ from typing import Final
 
 from benchmarks import supervised
 from benchmarks.row import Row, show, spread
-from lander.app import client, tokens
+from lander.app import client, service, tokens
 from lander.home import address
 from lander.home.processes import AGENT, ZYGOTE, processes_of
 from lander.protocol.commands import DrainHost
@@ -35,13 +35,13 @@ def head() -> Iterator[Path]:
     """The home of a supervisor that listens, and trains nothing on its own machine."""
     with tempfile.TemporaryDirectory(prefix="lander-bench-") as directory:
         home = Path(directory) / "home"
-        client.stay(home, client.Listening("127.0.0.1:0", lost_seconds=str(LOST_SECONDS)))
+        service.stay(home, service.Listening("127.0.0.1:0", lost_seconds=str(LOST_SECONDS)))
         try:
             while not _drained(home):
                 time.sleep(0.1)
             yield home
         finally:
-            client.shut_down(home)
+            service.shut_down(home)
 
 
 def _drained(home: Path) -> bool:

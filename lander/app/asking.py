@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from lander.app import client
+from lander.app import client, service
 from lander.protocol.commands import PauseTarget, ResumeTarget, SkipTarget, StopTarget
 
 _DONE: Final[Mapping[str, str]] = {
@@ -26,4 +26,4 @@ def ask(home: Path, kind: str, target: str) -> str:
 
 def resume(home: Path, target: str) -> str:
     """Have a target go on; returns as `ask` does. Starts a supervisor if none runs."""
-    return client.go_on(home, ResumeTarget.kind, target).detail or _DONE[ResumeTarget.kind]
+    return service.go_on(home, ResumeTarget.kind, target).detail or _DONE[ResumeTarget.kind]

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
-from lander.app import client
+from lander.app import client, service
 from lander.app.interruption import Interruption
 from lander.app.launchers import NONE, Wanted, have_them_used
 from lander.app.requests import Request
@@ -67,11 +67,11 @@ def submit(wanted: Request, home: Path, on: Wanted = NONE) -> tuple[Accepted, bo
     except WireError as error:
         raise ConfigurationError(f"{wanted.source}: {error}; use fewer arms, and keep data in files of its own") from error
     if wanted.archive is not None:
-        client.make_home(home)
+        service.make_home(home)
         write_artifact(home, wanted.archive)  # before it is recorded, as with checkpoints
     if not on.settings:
-        return client.ask_starting(home, command)
-    return client.ask_starting(home, command, on.listening, lambda: have_them_used(home, on))
+        return service.ask_starting(home, command)
+    return service.ask_starting(home, command, on.listening, lambda: have_them_used(home, on))
 
 
 def conduct(
@@ -105,7 +105,7 @@ def conduct(
             raise
         finally:
             if started:
-                client.let_go(home)  # what still trains, when the output was closed, it first brings to its end
+                service.let_go(home)  # what still trains, when the output was closed, it first brings to its end
 
 
 class _Output:

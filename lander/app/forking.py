@@ -12,7 +12,8 @@ from lander.experiments.elsewhere import elsewhere
 from lander.experiments.execution import execution_with
 from lander.experiments.hyperparameters import accepted
 from lander.experiments.parsing import parse_experiment
-from lander.experiments.specification import EXPERIMENT_KEYS, SeedsSpec
+from lander.experiments.seeds import SeedsSpec
+from lander.experiments.specification import EXPERIMENT_KEYS
 from lander.experiments.spellings import ARM_KEYS
 from lander.experiments.writing import arm_as_written, as_written
 from lander.protocol.code import Code

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lander.app import client, launcher_settings
+from lander.app import client, launcher_settings, service
 from lander.app.launcher_settings import LauncherSettings
 from lander.home import keys
 from lander.protocol.commands import ConfigureLauncher
@@ -26,11 +26,11 @@ class Wanted:
     """The object store through which the workers' files are to go; empty: they go directly."""
 
     @property
-    def listening(self) -> client.Listening:
+    def listening(self) -> service.Listening:
         """Where the supervisor is to listen for the workers: on this machine alone, if they are all here."""
         if all(each.engine == "local" for each in self.settings.values()):
-            return client.Listening("127.0.0.1:0", store=self.store) if self.settings else client.NO_OTHER_MACHINE
-        return client.Listening(f"0.0.0.0:{PORT}", f"{own_address()}:{PORT}", store=self.store)
+            return service.Listening("127.0.0.1:0", store=self.store) if self.settings else service.NO_OTHER_MACHINE
+        return service.Listening(f"0.0.0.0:{PORT}", f"{own_address()}:{PORT}", store=self.store)
 
     def notice(self, home: Path) -> str:
         """Where a supervisor that is started for these workers listens, in words; empty if that is this machine alone."""

@@ -13,7 +13,7 @@ from math import gcd
 from pathlib import Path
 from typing import Final
 
-from lander.app import client
+from lander.app import client, service
 from lander.app.conduct import PERIOD
 from lander.app.interruption import Interruption
 from lander.home.layout import artifact_path
@@ -126,7 +126,7 @@ def reexecute(scratch: Path, run: str, until: int, report: Callable[[RunStatus],
     Leaves no process behind. Raises `LanderError` if the run fails, `KeyboardInterrupt` if the user interrupts it.
     """
     with Interruption(signal.SIGHUP) as interruption:  # without a terminal, nothing can show the result
-        client.start(scratch)
+        service.start(scratch)
         try:
             with Reader(scratch) as reader:
                 while not _has_passed(standing := status(reader, run)["experiments"][0]["runs"][0], until):
@@ -137,7 +137,7 @@ def reexecute(scratch: Path, run: str, until: int, report: Callable[[RunStatus],
                         raise LanderError(f"{run}: the supervisor that re-executed it is gone")
                     time.sleep(PERIOD)
         finally:
-            client.shut_down(scratch)
+            service.shut_down(scratch)
 
 
 def _has_passed(run: RunStatus, until: int) -> bool:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lander.app import client
+from lander.app import service
 from lander.app.environment_code import capture_again, code_now, directories_of
 from lander.protocol.commands import RetryTarget
 from lander.store.log.reader import Reader
@@ -16,8 +16,8 @@ def retry(home: Path, target: str, *, new_code: bool) -> str:
     """
     if new_code:
         code = capture_again(home, target)
-        return client.go_on(home, RetryTarget.kind, target, code=code).detail
+        return service.go_on(home, RetryTarget.kind, target, code=code).detail
     name = target.partition("/")[0]
     with Reader(home) as reader:
         found = code_now(reader.experiment(name), directories_of(reader.execution(name)))
-    return client.go_on(home, RetryTarget.kind, target, found=found).detail
+    return service.go_on(home, RetryTarget.kind, target, found=found).detail

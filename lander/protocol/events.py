@@ -839,8 +839,8 @@ class WorkerJobEnded(Message):
 class EngineReported(Message):
     """So many jobs wait in the engine; `detail` is what it says of the first, or why it does not answer, in its own words.
 
-    `most` is how many workers it can have at once; None if it knows no bound. `checked` is whether it has answered and has no job
-    that is not recorded.
+    `most` is how many workers it can have at once; None if it knows no bound. `checked` is whether it has answered and has no
+    job that is not recorded.
     """
 
     kind: ClassVar[str] = "EngineReported"

@@ -19,6 +19,7 @@ import uvloop
 
 from lander.home import address
 from lander.home.lock import HomeLock
+from lander.protocol.disk import NO_ROOM
 from lander.protocol.errors import HomeError, LanderError
 from lander.store.log.reader import DATABASE
 from lander.store.writers.sqlite_store import SqliteEventStore
@@ -96,7 +97,7 @@ def main() -> int:
 
 
 def _describe(home: Path, error: OSError | sqlite3.Error) -> str:
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
         return f"{home}: no space left on its disk; make room, or choose another --home"
     if isinstance(error, OSError) and error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES) and sys.argv[2:]:
         return f"--listen {sys.argv[2]}: {error.strerror}"

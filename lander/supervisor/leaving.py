@@ -1,6 +1,7 @@
 """The end of a supervisor: on request, on a signal, when nothing is left to do, or because its home or its log is gone."""
 
 import asyncio
+import contextlib
 import logging
 import os
 from collections.abc import Callable
@@ -8,8 +9,12 @@ from typing import Final
 
 from lander.home.identity import HomeIdentity
 from lander.protocol import commands as c
+from lander.protocol import events as e
 from lander.protocol.errors import ConflictError
+from lander.store.log.event_store import EventStore, batch_of
+from lander.supervisor.core.standing import LOCAL_HOST
 from lander.supervisor.core.state import State
+from lander.supervisor.local_host import LocalHost
 
 LOG: Final = logging.getLogger(__name__)
 FULL_SECONDS: Final = 5.0
@@ -68,3 +73,13 @@ class Leaving:
             LOG.critical("leaving: %s; its trainers are ended, and what they say is recorded nowhere", lost)
             self.over.set()
         return bool(lost)
+
+
+async def dismiss(local_host: LocalHost, store: EventStore, state: State, *, homeless: bool) -> None:
+    """End the local host of a supervisor that leaves, and record it, if there is a home and room to record it."""
+    await local_host.dismiss(at_once=store.full or homeless)  # no trainer can record its end then
+    host = state.hosts.get(LOCAL_HOST)
+    if host is not None and host.online and not homeless:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FULL_SECONDS):
+                await store.append(batch_of(e.host_stream(LOCAL_HOST), e.HostLeft()))

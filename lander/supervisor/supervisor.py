@@ -5,7 +5,6 @@ acknowledges whole batches. Their commit updates the state by the same fold as e
 """
 
 import asyncio
-import contextlib
 import os
 import signal
 import time
@@ -38,10 +37,10 @@ from lander.supervisor.full_disk import FullDisk
 from lander.supervisor.gate import Gate, Principal, Received
 from lander.supervisor.guests import Guests
 from lander.supervisor.intake import Intake
-from lander.supervisor.launchers.local import LocalHost
 from lander.supervisor.launchers.worker_commands import Head
 from lander.supervisor.launching import Launching
 from lander.supervisor.leaving import Leaving
+from lander.supervisor.local_host import LocalHost
 from lander.supervisor.named_files import settle_files
 from lander.supervisor.orders import carry_out
 from lander.supervisor.principals import Principals
@@ -138,21 +137,13 @@ class Supervisor:
     async def close(self) -> None:
         """Close the gate. After an orderly leave, end the local host first; else the next supervisor adopts it."""
         if self._leaving.over.is_set():
-            await self._dismiss_local_host()
+            homeless = bool(self._identity.lost())
+            await leaving.dismiss(self._local_host, self._store, self.state, homeless=homeless)
             if not self._identity.lost():
                 address.remove(self._home)
         await self._launching.close()
         await self._guests.close()
         await self.gate.close()
-
-    async def _dismiss_local_host(self) -> None:
-        homeless = bool(self._identity.lost())
-        await self._local_host.dismiss(at_once=self._store.full or homeless)  # no trainer can record its end then
-        host = self.state.hosts.get(LOCAL_HOST)
-        if host is not None and host.online and not homeless:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(leaving.FULL_SECONDS):
-                    await self._store.append(batch_of(e.host_stream(LOCAL_HOST), e.HostLeft()))
 
     # ------------------------------------------------------------------------------------------------ receiving
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from lander.home.clock import elapsed
+from lander.protocol.disk import NO_ROOM
 from lander.protocol.transfer import Chunk, TransferMessage, Want
 from lander.transfer.backoff import Backoff
 from lander.transfer.sources import Incoming, Outcome, Request, Source
@@ -32,8 +33,8 @@ FAIR_SECONDS: Final = 0.02
 """How old the mean of the windows may be."""
 _DISK: Final = ""
 """The name of the pauses of all files: no file is called so."""
-_FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
-"""What concerns every file."""
+_EVERY_FILE: Final = NO_ROOM | {errno.EFBIG, errno.EROFS, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
+"""The error numbers that concern every file."""
 
 
 class Receiving:
@@ -237,7 +238,7 @@ class Receiving:
 
     def _failed(self, incoming: Incoming, error: OSError) -> None:
         """Try again later: everything if the disk is full, and else this file."""
-        name = _DISK if error.errno in _FULL else incoming.sha256
+        name = _DISK if error.errno in _EVERY_FILE else incoming.sha256
         known = self._backoff.paused(name, elapsed())
         pause = self._backoff.failed(name, elapsed())
         if not known:

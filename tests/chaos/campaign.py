@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from lander.app import client
+from lander.app import service
 from lander.protocol.errors import LanderError
 from lander.protocol.experiment import Experiment
 from lander.protocol.states import UNDER_WAY
@@ -31,7 +31,7 @@ def person(home: Path, seed: int) -> Iterator[None]:
     def work() -> None:
         while not gone.wait(draw.uniform(0.1, 0.8)):
             with contextlib.suppress(LanderError):
-                client.start(home)
+                service.start(home)
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -80,7 +80,7 @@ class Campaign:
 
     def close(self) -> None:
         """`lander-ctl down`, after which nothing may be left."""
-        client.shut_down(self.live_home.home)
+        service.shut_down(self.live_home.home)
         deadline = time.monotonic() + ORPHAN_SECONDS
         while (left := leftovers(self.live_home.home)) and time.monotonic() < deadline:
             time.sleep(LOOK_SECONDS)

@@ -10,9 +10,10 @@ import subprocess
 from pathlib import Path
 
 from lander.home.shared_cores import SHARE
-from tests.engines.slurm_cluster import on, wait
+from tests.engines.slurm_cluster import on
 from tests.support.networks import MISSING as NO_NETWORK
 from tests.support.networks import Network
+from tests.support.waiting import wait
 
 ENVIRONMENT = Path(__file__).parents[2] / ".venv-ray"
 MISSING = NO_NETWORK or ("" if (ENVIRONMENT / "bin" / "ray").exists() else "Ray is not installed; make engines does that")

@@ -11,12 +11,12 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from pathlib import Path
 
 from lander.home.shared_cores import SHARE
 from tests.support.networks import MISSING as NO_NETWORK
 from tests.support.networks import Network
+from tests.support.waiting import wait
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel")
 MISSING = NO_NETWORK or "".join(
@@ -177,13 +177,6 @@ class SlurmCluster:
             with contextlib.suppress(OSError):
                 if entry.name.isdigit() and mark in (entry / "environ").read_bytes().split(b"\0"):
                     os.kill(int(entry.name), signal.SIGKILL)
-
-
-def wait(condition, what, seconds=60.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
-        time.sleep(0.1)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,8 @@ from lander.supervisor.launchers.launcher import LauncherError
 from lander.supervisor.launchers.ray import Ray
 from tests.engines.conftest import TOKEN, Stubs
 from tests.engines.ray_cluster import MISSING, ray
-from tests.engines.training import head, wait
+from tests.engines.training import head
+from tests.support.waiting import wait
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(600), pytest.mark.skipif(bool(MISSING), reason=MISSING)]
 

@@ -10,7 +10,8 @@ from lander.supervisor.launchers.launcher import LauncherError
 from lander.supervisor.launchers.slurm import Slurm
 from tests.engines.conftest import TOKEN, Stubs, until
 from tests.engines.slurm_cluster import MISSING, slurm
-from tests.engines.training import head, wait
+from tests.engines.training import head
+from tests.support.waiting import wait
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(600), pytest.mark.skipif(bool(MISSING), reason=MISSING)]
 

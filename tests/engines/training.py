@@ -4,7 +4,6 @@ import contextlib
 import json
 import subprocess
 import sys
-import time
 
 from lander.store.log import chain
 from lander.store.log.reader import DATABASE, Reader, open_reader
@@ -12,9 +11,9 @@ from lander.store.projections.status import status
 from lander.supervisor.launchers.launcher import WorkerCommand
 from tests.engines.slurm_cluster import on
 from tests.support.live_home import LiveHome, experiment
+from tests.support.waiting import wait
 
 PORT = 7411
-WAIT_SECONDS = 240.0
 PPO = {"n_steps": 256, "batch_size": 64, "n_epochs": 4}
 REST = {"training_steps": 20_000, "checkpoint_frequency": 4096, "seeds": [0, 1]}
 FILE = {
@@ -25,14 +24,6 @@ FILE = {
     "baseline": {"hyperparameters": PPO},
     "variants": {"variant": {"hyperparameters": {"learning_rate": 1e-3}}},
 } | REST
-
-
-def wait(condition, what):
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"waited for {what}"
-        time.sleep(0.1)
-    return found
 
 
 class Head:

@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from lander.app import client
+from lander.app import client, service
 from lander.app.conduct import submit
 from lander.app.forking import fork_request
 from lander.app.requests import recorded, request
@@ -81,7 +81,7 @@ def record(home, written):
     wait(home, lambda: events(home, "half/dqn/0", "CheckpointCommitted"))
     client.operate(home, "PauseTarget", "half/dqn")
     wait(home, lambda: len(events(home, "half/ppo/0", "CheckpointCommitted")) > 1)
-    client.shut_down(home)
+    service.shut_down(home)
 
 
 def said_of(home):

@@ -5,23 +5,15 @@ import json
 import os
 import subprocess
 import sys
-import time
 
 from lander.actors.host.control_group import mount, name_of
 from lander.store.log import chain
 from lander.store.log.reader import DATABASE, Reader, open_reader
 from lander.store.projections.status import status
 from tests.support.networks import Network
+from tests.support.waiting import wait
 
 PORT = 7411
-WAIT_SECONDS = 400.0
-
-
-def wait(condition, what):
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, f"waited for {what}"
-        time.sleep(0.1)
 
 
 @contextlib.contextmanager

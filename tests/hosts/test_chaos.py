@@ -15,11 +15,12 @@ import pytest
 from lander.store.upkeep.integrity import check
 from tests import hooks
 from tests.chaos.ledger import LEDGER, audit
-from tests.hosts.cluster import Cluster, wait
+from tests.hosts.cluster import Cluster
 from tests.support.bits import Bits
 from tests.support.live_home import LiveHome, experiment
 from tests.support.networks import MISSING, Network
 from tests.support.processes import kill, living
+from tests.support.waiting import wait
 
 SEED = int(os.environ.get("SEED") or 1)
 KILLS = int(os.environ.get("KILLS") or 20)

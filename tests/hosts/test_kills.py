@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.hosts.attempts import attempts, lost_steps, spoke_too_late
-from tests.hosts.cluster import control_groups, machines_with_a_head, wait
+from tests.hosts.cluster import control_groups, machines_with_a_head
 from tests.support.bits import Bits
 from tests.support.live_home import experiment, started
 from tests.support.networks import MISSING
 from tests.support.processes import Process, kill, living
+from tests.support.waiting import wait
 
 pytestmark = [pytest.mark.hosts, pytest.mark.timeout(600), pytest.mark.skipif(bool(MISSING), reason=MISSING)]
 SEED = int(os.environ.get("SEED") or 1)

@@ -3,8 +3,9 @@
 import pytest
 
 from tests.hosts.attempts import attempts
-from tests.hosts.cluster import lander, machines_with_a_head, wait
+from tests.hosts.cluster import lander, machines_with_a_head
 from tests.support.networks import MISSING
+from tests.support.waiting import wait
 
 pytestmark = [pytest.mark.hosts, pytest.mark.timeout(600), pytest.mark.skipif(bool(MISSING), reason=MISSING)]
 FILE = {

@@ -8,10 +8,11 @@ import time
 import pytest
 
 from tests.hosts.attempts import attempts, spoke_too_late
-from tests.hosts.cluster import Cluster, machines_with_a_head, wait
+from tests.hosts.cluster import Cluster, machines_with_a_head
 from tests.support.live_home import LiveHome, experiment
 from tests.support.networks import MISSING, Network
 from tests.support.processes import living
+from tests.support.waiting import wait
 
 pytestmark = [pytest.mark.hosts, pytest.mark.timeout(1200), pytest.mark.skipif(bool(MISSING), reason=MISSING)]
 LONG = bool(os.environ.get("LONG"))

@@ -10,11 +10,12 @@ import pytest
 from lander.protocol import events as e
 from lander.supervisor.clock import CHECK_SECONDS
 from tests.hosts.attempts import attempts, spoke_too_late
-from tests.hosts.cluster import machines_with_a_head, wait
+from tests.hosts.cluster import machines_with_a_head
 from tests.hosts.environments import PAUSE
 from tests.support.bits import Bits
 from tests.support.live_home import experiment, started
 from tests.support.networks import MISSING
+from tests.support.waiting import wait
 
 pytestmark = [pytest.mark.hosts, pytest.mark.timeout(900), pytest.mark.skipif(bool(MISSING), reason=MISSING)]
 SEED = int(os.environ.get("SEED") or 1)

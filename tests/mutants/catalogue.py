@@ -1526,7 +1526,7 @@ MUTANTS = (
     ),
     Mutant(
         "down believes without looking",
-        "lander/app/client.py",
+        "lander/app/service.py",
         "    there = list(processes_of(home.resolve(), SUPERVISOR, AGENT, ZYGOTE))",
         "    there = []",
         ("tests/integration/supervisor/test_lost_home.py::test_down_does_not_believe_in_the_end_of_a_process_that_is_there",),
@@ -1540,7 +1540,7 @@ MUTANTS = (
     ),
     Mutant(
         "who loses the race gives up",
-        "lander/app/client.py",
+        "lander/app/service.py",
         'said.get("error") != OccupiedError.code or',
         'said.get("error") or',
         (

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lander.app import client, host_table
+from lander.app import client, host_table, service
 from lander.app.proved_store import prove_store
 from lander.home.layout import artifact_path
 from lander.protocol.errors import UsageError
@@ -119,7 +119,7 @@ def test_a_run_on_a_worker_whose_files_go_through_a_store_has_the_same_bits_thou
     with stores.rclone(tmp_path / "store") as store:
         store.set(monkeypatch)
         head = LiveHome(tmp_path / "home")
-        client.stay(head.home, client.Listening("127.0.0.1:0", store=store.url))
+        service.stay(head.home, service.Listening("127.0.0.1:0", store=store.url))
     worker = None
     try:
         at_home = head.carry_out(experiment("here", settings, **how))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from lander.app import client
+from lander.app import client, service
 from lander.experiments.execution import execution_with
 from lander.protocol.commands import Accepted, StopTarget, SubmitExperiment
 from lander.protocol.events import Event
@@ -38,7 +38,7 @@ class LiveHome:
         self.home = home
 
     def start(self) -> None:
-        client.start(self.home)
+        service.start(self.home)
 
     def submit(self, wanted: Experiment, **execution: Any) -> Accepted:
         with client.connected(self.home) as supervisor:
@@ -118,7 +118,7 @@ class LiveHome:
     def close(self) -> None:
         """Bring the supervisor down; whatever is left of it afterwards is a defect, and is ended by force."""
         try:
-            client.shut_down(self.home)
+            service.shut_down(self.home)
             self.wait(lambda: not self.processes(), "every process of the home to be gone")
         finally:
             for pid in self.processes():

@@ -4,7 +4,6 @@ Only machines other than the supervisor's ask: there, packages are compared wher
 """
 
 import asyncio
-import errno
 import shutil
 from collections.abc import Iterator
 from importlib.machinery import PathFinder
@@ -16,11 +15,10 @@ from lander.actors.environment.installed_packages import named_packages
 from lander.home.captured_code import unpacked
 from lander.protocol.code import Code, Package, lacking_packages
 from lander.protocol.commands import TrainerOrder
-from lander.protocol.disk import MIN_FREE_MB
+from lander.protocol.disk import MIN_FREE_MB, NO_ROOM
 from lander.protocol.events import Lack
 
 _MB: Final = 1 << 20
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Unfit(NamedTuple):
@@ -75,7 +73,7 @@ class Fitness:
 
 def without_code(code: Code, error: OSError | ValueError) -> Unfit:
     """What a machine lacks that cannot have the captured code, because of this error."""
-    if isinstance(error, OSError) and error.errno in _FULL:
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
         return _no_room(str(error))
     return Unfit("code", f"cannot use the captured code of {' and '.join(code.modules)}: {error}")
 

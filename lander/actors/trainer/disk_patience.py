@@ -1,11 +1,11 @@
 """Writes to a disk that may be full: skips optional files with a warning, and waits for space for required ones."""
 
-import errno
 import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
 from lander.actors.trainer.mailbox import Mailbox
+from lander.protocol.disk import NO_ROOM
 from lander.protocol.events import WarningRaised
 
 ROOM_SECONDS: Final = 1.0
@@ -30,7 +30,7 @@ def write_when_disk_has_room(mailbox: Mailbox, write: Callable[[], T], where: st
         try:
             return write()
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            if error.errno not in NO_ROOM:
                 raise
             if not warned:
                 mailbox.say(WarningRaised(message=f"waiting for room on the disk {where}{_on_host(mailbox)}: {error}"))

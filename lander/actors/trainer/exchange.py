@@ -1,7 +1,10 @@
 """Takes events from the recording and exchanges messages with the supervisor at intervals, between two vector steps."""
 
 import time
-from typing import Final
+from typing import Any, Final
+
+import gymnasium
+import numpy as np
 
 from lander.actors.environment.recording import Recording
 from lander.actors.trainer.delivery import Delivery
@@ -10,6 +13,8 @@ from lander.protocol.events import EpisodeFinished
 
 EXCHANGE_SECONDS: Final = 0.5
 """The wanted time between two exchanges."""
+MAX_BATCH_BYTES: Final = 1 << 18
+MAX_BATCH_STEPS: Final = 4096
 
 
 class Exchange:
@@ -42,3 +47,12 @@ class Exchange:
         pace = (calls - self._last_calls) / max(now - self._last_time, 1e-3)
         self.next_call = calls + max(1, min(int(pace * EXCHANGE_SECONDS), self._batch_steps))
         self._last_time, self._last_calls = now, calls
+
+
+def batch_steps(space: gymnasium.Space[Any], n_envs: int) -> int:
+    """Vector steps in one batch, so that a batch fits in a frame for any action space.
+
+    Computed from shape and dtype: a sample would draw from the generator that training uses.
+    """
+    action_bytes = int(np.prod(space.shape or (1,))) * (space.dtype.itemsize if space.dtype is not None else 8)
+    return max(1, min(MAX_BATCH_STEPS // n_envs, MAX_BATCH_BYTES // ((action_bytes + 8) * n_envs)))

@@ -11,10 +11,8 @@ import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import gymnasium
-import numpy as np
 import zmq
 from stable_baselines3.common.base_class import BaseAlgorithm
 
@@ -33,7 +31,7 @@ from lander.actors.trainer.cuda import is_cuda_out_of_memory, prepare
 from lander.actors.trainer.delivery import Delivery, UndeliveredError
 from lander.actors.trainer.disk_patience import write_when_disk_has_room
 from lander.actors.trainer.evaluation_schedule import Evaluations
-from lander.actors.trainer.exchange import Exchange
+from lander.actors.trainer.exchange import Exchange, batch_steps
 from lander.actors.trainer.file_requests import Requests
 from lander.actors.trainer.finiteness import NonFiniteError, has_non_finite_parameters
 from lander.actors.trainer.mailbox import Connection, FencedError, Mailbox, connect
@@ -54,8 +52,6 @@ from lander.protocol.events import (
 )
 from lander.protocol.experiment import RunKey
 
-MAX_BATCH_BYTES: Final = 1 << 18
-MAX_BATCH_STEPS: Final = 4096
 _DETAIL_CHARACTERS: Final = 4000
 
 
@@ -169,13 +165,13 @@ class TrainingSession:
         self._model = build_model(arm, self._order.seed, env)
         if self._order.shortcuts:
             apply_shortcuts(self._model)
-        batch_steps = _batch_steps(env.action_space, recording.n_envs)
+        steps = batch_steps(env.action_space, recording.n_envs)
         mailbox = self._mailbox
         fresh = partial(build_monitored_environment, arm)
         trials = Trials(fresh, open_before, mailbox.heartbeat, self._warn, lambda: mailbox.stop_requested)
         training = Training(self._model, recording, self._order.seed, trials, self._order.replay_limit)
         checkpoints = Checkpoints(training, self._home)
-        exchange = Exchange(self._mailbox, self._delivery, recording, batch_steps)
+        exchange = Exchange(self._mailbox, self._delivery, recording, steps)
         self._callback = self._build_callback(self._model, checkpoints, exchange)
 
     def _build_callback(self, model: BaseAlgorithm, checkpoints: Checkpoints, exchange: Exchange) -> SupervisionCallback:
@@ -292,12 +288,3 @@ class TrainingSession:
 
     def _save(self, which: Which) -> SavedModel:
         return self._models.save(self._trained, which)
-
-
-def _batch_steps(space: gymnasium.Space[Any], n_envs: int) -> int:
-    """Vector steps in one batch, so that a batch fits in a frame for any action space.
-
-    Computed from shape and dtype: a sample would draw from the generator that training uses.
-    """
-    action_bytes = int(np.prod(space.shape or (1,))) * (space.dtype.itemsize if space.dtype is not None else 8)
-    return max(1, min(MAX_BATCH_STEPS // n_envs, MAX_BATCH_BYTES // ((action_bytes + 8) * n_envs)))

@@ -38,15 +38,15 @@ def up(settings: CommandSettings, listen: str, advertise: str, lost_after: str |
       lander-ctl up --listen 0.0.0.0:7411 --advertise head.lab:7411
       lander-ctl up --listen 0.0.0.0:7411 --store s3://lab-bucket/lander
     """
-    from lander.app import client, launchers
+    from lander.app import client, launchers, service
     from lander.store.log.reader import Reader
 
     left = _unfinished(settings)
     with doing(f"starting a supervisor for {settings.home}", brief=True):
         on = launchers.wanted(settings.home, None, None)
-        given = client.Listening(listen, advertise, _lost_seconds(lost_after), store or (on.store if listen else ""))
-        listening = on.listening if given == client.NO_OTHER_MACHINE and client.running(settings.home) is None else given
-        detail, started = client.stay(settings.home, listening)
+        given = service.Listening(listen, advertise, _lost_seconds(lost_after), store or (on.store if listen else ""))
+        listening = on.listening if given == service.NO_OTHER_MACHINE and client.running(settings.home) is None else given
+        detail, started = service.stay(settings.home, listening)
     if on.settings:
         with doing("preparing for the workers of lander.toml"):
             launchers.have_them_used(settings.home, on)
@@ -82,12 +82,12 @@ def down(settings: CommandSettings) -> int:
     Example:
       lander-ctl down
     """
-    from lander.app import client
+    from lander.app import service
     from lander.home.lock import is_full
 
     full = is_full(settings.home)
     with doing(f"ending what runs in {settings.home}; runs that train write a checkpoint first", brief=True):
-        was_running = client.shut_down(settings.home)
+        was_running = service.shut_down(settings.home)
     left = sum(open_runs for open_runs, _, _ in _unfinished(settings).values())
     unfinished = f"{left} unfinished run{'s' if left != 1 else ''}"
     rest = f"; lander-ctl up{settings.home_option} carries on with {unfinished}" if left else ""

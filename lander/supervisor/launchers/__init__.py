@@ -1,1 +1,1 @@
-"""Launchers: how to start a host agent on each kind of machine. One file per kind."""
+"""Launchers: how each kind of engine starts workers, shows them and ends them. One file per kind."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lander.app import client, launcher_settings
+from lander.app import client, launcher_settings, service
 from lander.app.launchers import Wanted
 from lander.cli.main import main
 from lander.supervisor.launchers.local_workers import workers_below
@@ -37,7 +37,7 @@ def cli(capsys):
 
 def use(live, **settings):
     """Have a supervisor use the commands of an engine, asked every second."""
-    client.stay(live.home, client.Listening("127.0.0.1:0"))
+    service.stay(live.home, service.Listening("127.0.0.1:0"))
     checked = launcher_settings.checked({"engine": "command", "poll_seconds": 1, **settings}, "the test")
     with client.connected(live.home) as supervisor:
         for command in Wanted({"lab": checked}).commands(live.home):
@@ -79,9 +79,9 @@ def test_jobs_are_the_same_after_a_supervisor_was_killed_and_end_with_the_next_o
     live.wait(lambda: len(jobs(live, cli)) == 2, "both to be recorded")
     before = jobs(live, cli)
     os.kill(live.process("lander.supervisor"), signal.SIGKILL)
-    client.start(live.home)
+    service.start(live.home)
     assert jobs(live, cli) == before
-    client.shut_down(live.home)
+    service.shut_down(live.home)
     assert len(list(programs.seen.iterdir())) == 2  # none was started twice
     assert len(live.events("launcher:lab", "WorkersOrdered")) == 1
     assert not list(alive(tmp_path))

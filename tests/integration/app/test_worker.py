@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from lander.app import client
+from lander.app import service
 from lander.cli.main import main
 from lander.home import address
 from lander.home.layout import statistics_path
@@ -35,7 +35,7 @@ def worker_home(measured, tmp_path):
 def head(measured, tmp_path_factory):
     """A home whose supervisor listens for workers."""
     live = LiveHome(shutil.copytree(measured, tmp_path_factory.mktemp("head") / "home"))
-    client.stay(live.home, client.Listening("127.0.0.1:0"))
+    service.stay(live.home, service.Listening("127.0.0.1:0"))
     try:
         yield live
     finally:

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from lander.app import client, conduct
+from lander.app import client, conduct, service
 from lander.protocol.commands import Accepted
 from lander.protocol.errors import OutputClosedError
 from tests.support.command_line import ENDLESS, LANDER, SAID_LATE, lander, start, written
@@ -104,7 +104,7 @@ def test_who_started_the_supervisor_set_going_what_a_crash_had_left(tmp_path, mo
     seen = []
     monkeypatch.setattr(conduct, "submit", lambda *asked: (Accepted(subject="x", under_way=under_way), started))
     monkeypatch.setattr(conduct, "_follow", lambda *args, joined: seen.append(joined))
-    monkeypatch.setattr(client, "let_go", lambda home: seen.append("let go"))
+    monkeypatch.setattr(service, "let_go", lambda home: seen.append("let go"))
     wanted = type("Wanted", (), {"experiment": experiment("x", {})})
     conduct.conduct(wanted, tmp_path, print)
     assert seen == [joined, *(["let go"] if started else [])]
@@ -129,7 +129,7 @@ def test_a_mistake_of_who_only_looks_on_stops_nothing(tmp_path, monkeypatch, und
 def test_an_output_that_fails_stops_nothing_and_lets_the_supervisor_go(shared_home, tmp_path, monkeypatch, error):
     """A window that is gone answers with EIO. The supervisor, once let go, waits for what it has to do."""
     let_go = []
-    monkeypatch.setattr(client, "let_go", let_go.append)
+    monkeypatch.setattr(service, "let_go", let_go.append)
     wanted = experiment(f"fails-{error.errno}", {"n_steps": 64, "batch_size": 64}, training_steps=10**7)
     monkeypatch.setattr(conduct, "submit", lambda *asked: (shared_home.submit(wanted), True))
 

@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 
-from lander.app import client
+from lander.app import service
 from lander.cli.main import main
 from lander.experiments.execution import execution_with
 from lander.home.layout import artifact_path
@@ -233,7 +233,7 @@ async def test_status_and_check_say_which_experiment_is_in_quarantine_and_why(ho
 
 async def test_up_says_what_does_not_carry_on(home, capsys, monkeypatch):
     await supervised(home)
-    monkeypatch.setattr(client, "stay", lambda home, listening: ("", True))
+    monkeypatch.setattr(service, "stay", lambda home, listening: ("", True))
     assert main(["--home", str(home), "up"]) == 0
     _, *rest = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in rest] == ["big", "first", "x"]

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from lander.app import client
+from lander.app import client, service
 from lander.home import address
 from lander.home.lock import HomeLock
 from lander.protocol import events as e
@@ -46,7 +46,7 @@ def test_what_a_leaving_supervisor_interrupts_the_next_one_carries_on(restarted_
     if told == "by a signal":
         os.kill(restarted_home.process("lander.supervisor"), signal.SIGTERM)
     else:
-        client.shut_down(restarted_home.home)
+        service.shut_down(restarted_home.home)
     restarted_home.wait(lambda: not restarted_home.processes(), "everything to be gone")
     assert restarted_home.status(name)["state"] == "queued"
     for run in wanted.runs:
@@ -92,24 +92,24 @@ def test_a_supervisor_leaves_when_idle_if_it_was_asked_to_and_nobody_asked_it_to
 
 
 def test_whoever_asks_just_as_somebody_elses_supervisor_leaves_asks_the_next(live_home, monkeypatch):
-    start, left = client.start, []
+    start, left = service.start, []
 
     def start_and_see_it_leave(home, listening):
         started = start(home, listening)
         if not left:
-            left.append(client.shut_down(home))
+            left.append(service.shut_down(home))
         return started
 
-    monkeypatch.setattr(client, "start", start_and_see_it_leave)
-    assert client.stay(live_home.home) == ("", True)
+    monkeypatch.setattr(service, "start", start_and_see_it_leave)
+    assert service.stay(live_home.home) == ("", True)
     assert left == [True]
 
 
 def test_what_the_supervisor_does_not_know_is_asked_once(shared_home, monkeypatch):
     """The control: to be told that there is no such thing is an answer."""
-    monkeypatch.setattr(client, "LEAVE_SECONDS", 600.0)
+    monkeypatch.setattr(service, "LEAVE_SECONDS", 600.0)
     with pytest.raises(NotFoundError, match="nowhere: no such experiment"):
-        client.ask_starting(shared_home.home, client.operation("ResumeTarget", "nowhere"))
+        service.ask_starting(shared_home.home, client.operation("ResumeTarget", "nowhere"))
 
 
 @pytest.mark.parametrize("late", [3, 10**6])
@@ -120,7 +120,7 @@ def test_one_that_is_only_starting_is_waited_for(request, monkeypatch, late):
     monkeypatch.setattr(client, "ANSWER_SECONDS", 1.0)
     monkeypatch.setattr(address, "read", lambda home: read(home) if next(looks) >= late else None)
     if late == 3:
-        assert client.shut_down(live_home.home)
+        assert service.shut_down(live_home.home)
         assert not live_home.processes()
     else:
         with pytest.raises(NotFoundError, match="no supervisor is running"):
@@ -138,9 +138,9 @@ def test_a_supervisor_that_was_started_for_nothing_leaves_again(tmp_path):
     )
     live_home = LiveHome(home)
     try:
-        assert client.go_on(home, "RetryTarget", "x").detail.startswith("nothing to retry: all its runs are stopped; ")
+        assert service.go_on(home, "RetryTarget", "x").detail.startswith("nothing to retry: all its runs are stopped; ")
         assert live_home.processes() == []
-        assert client.go_on(home, "ResumeTarget", "x").detail == ""
+        assert service.go_on(home, "ResumeTarget", "x").detail == ""
         assert client.running(home) is not None  # the control: there is something to do
     finally:
         live_home.close()
@@ -148,7 +148,7 @@ def test_a_supervisor_that_was_started_for_nothing_leaves_again(tmp_path):
 
 def test_whoever_loses_the_race_to_start_a_supervisor_waits_for_the_winner_or_starts_one_after_it(tmp_path, monkeypatch):
     """The winner, played here, has left again before the loser looks for it."""
-    home, launch, lost = tmp_path / "home", client._launch, []
+    home, launch, lost = tmp_path / "home", service._launch, []
 
     def lose_once(home, listening):
         if lost:
@@ -157,22 +157,22 @@ def test_whoever_loses_the_race_to_start_a_supervisor_waits_for_the_winner_or_st
             lost.append(launch(home, listening))
         return lost[0]
 
-    monkeypatch.setattr(client, "_launch", lose_once)
+    monkeypatch.setattr(service, "_launch", lose_once)
     try:
-        assert client.start(home)
+        assert service.start(home)
         assert lost[0]["error"] == OccupiedError.code
-        assert client.stay(home) == ("", False)
+        assert service.stay(home) == ("", False)
     finally:
         LiveHome(home).close()
 
 
 def test_who_loses_every_race_is_told_so_in_the_end(tmp_path, monkeypatch):
-    monkeypatch.setattr(client, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(service, "ANSWER_SECONDS", 0.2)
     monkeypatch.setattr(
-        client, "_launch", lambda home, listening: {"error": OccupiedError.code, "detail": "another supervisor"}
+        service, "_launch", lambda home, listening: {"error": OccupiedError.code, "detail": "another supervisor"}
     )
     with pytest.raises(OccupiedError, match="another supervisor"):
-        client.start(tmp_path / "home")
+        service.start(tmp_path / "home")
 
 
 @pytest.mark.parametrize("times", [1, pytest.param(3, marks=pytest.mark.long)])
@@ -182,8 +182,8 @@ def test_of_many_who_start_stop_and_let_go_at_once_nobody_is_told_of_another_sup
     def work():
         for _ in range(times):
             try:
-                client.stay(home)
-                client.shut_down(home)
+                service.stay(home)
+                service.shut_down(home)
             except LanderError as error:
                 refused.append(error)
 

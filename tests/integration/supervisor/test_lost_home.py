@@ -8,7 +8,7 @@ from functools import partialmethod
 
 import pytest
 
-from lander.app import client
+from lander.app import client, service
 from lander.protocol.errors import LanderError
 from tests.integration.supervisor.test_orphans import kill, leaving_processes, left_by, started, there
 from tests.support.command_line import ENDLESS, start, written
@@ -29,7 +29,7 @@ def submitted(live_home):
 
 
 def test_a_supervisor_whose_home_is_deleted_leaves_and_down_waits_for_it_and_all_that_it_started(tmp_path, monkeypatch):
-    monkeypatch.setattr(client, "LEAVE_SECONDS", 20.0)
+    monkeypatch.setattr(service, "LEAVE_SECONDS", 20.0)
     home = tmp_path / "home"
     live_home = LiveHome(home)
     with start(home, "run", written(tmp_path / "endless.json", ENDLESS)) as follower:
@@ -38,7 +38,7 @@ def test_a_supervisor_whose_home_is_deleted_leaves_and_down_waits_for_it_and_all
         processes = [pid for pid in live_home.processes() if pid != follower.pid]
         delete(home)
         try:
-            assert client.shut_down(home), "there was something to wait for"
+            assert service.shut_down(home), "there was something to wait for"
             assert there(processes) == []
             _, errors = follower.communicate(timeout=TIMEOUT_SECONDS)
         finally:
@@ -46,7 +46,7 @@ def test_a_supervisor_whose_home_is_deleted_leaves_and_down_waits_for_it_and_all
             kill(*there(processes))
     assert follower.returncode == 3
     assert "was deleted while it was in use; its supervisor ends its trainers and leaves" in errors
-    assert not client.shut_down(home), "now there is nothing"
+    assert not service.shut_down(home), "now there is nothing"
 
 
 def test_a_supervisor_whose_home_is_replaced_leaves_the_other_one_alone(tmp_path):
@@ -61,7 +61,7 @@ def test_a_supervisor_whose_home_is_replaced_leaves_the_other_one_alone(tmp_path
             found = client.running(home)
             assert found is not None
             assert found.pid not in processes
-            assert client.stay(home) == ("", False), "it serves"
+            assert service.stay(home) == ("", False), "it serves"
             assert f"leaving: {home} was" in (aside / "supervisor.log").read_text()
         shutil.rmtree(home)
         aside.rename(home)
@@ -70,11 +70,11 @@ def test_a_supervisor_whose_home_is_replaced_leaves_the_other_one_alone(tmp_path
 def test_down_does_not_believe_in_the_end_of_a_process_that_is_there(live_home, monkeypatch):
     supervisor = live_home.process("lander.supervisor")
     monkeypatch.setattr(client.Client, "ask", partialmethod(client.Client.ask, seconds=0.5))
-    monkeypatch.setattr(client, "LEAVE_SECONDS", 0.5)
+    monkeypatch.setattr(service, "LEAVE_SECONDS", 0.5)
     os.kill(supervisor, signal.SIGSTOP)
     try:
         with pytest.raises(LanderError, match=rf"supervisor \(process {supervisor}\) is still busy leaving"):
-            client.shut_down(live_home.home)
+            service.shut_down(live_home.home)
     finally:
         os.kill(supervisor, signal.SIGCONT)
         monkeypatch.undo()

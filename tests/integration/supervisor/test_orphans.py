@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lander.actors.host.control_group import ControlGroup
-from lander.app import client
+from lander.app import service
 from tests import hooks
 from tests.integration.supervisor.test_supervision import attempts
 from tests.support.live_home import TIMEOUT_SECONDS, experiment
@@ -168,7 +168,7 @@ def test_what_outlives_even_the_guard_is_ended_by_the_next_host(live_home):
     kill(*(pid for pid in live_home.processes() if pid not in pids))
     live_home.wait(lambda: set(live_home.processes()) <= set(pids), "them to be gone")
     assert there(pids) == pids, "a guard was left"
-    client.shut_down(live_home.home)  # which starts what it ends, and ends it before it is quite there
+    service.shut_down(live_home.home)  # which starts what it ends, and ends it before it is quite there
     assert not there(pids)
 
 
@@ -176,7 +176,7 @@ def test_down_leaves_nothing_not_even_what_was_forked_without_a_program_or_has_c
     """The moment it returns. Its control is that `started` finds all of them alive before."""
     pid_file = leaving_processes(live_home, "down")
     assert len(started(pid_file)) == 2 * 5
-    client.shut_down(live_home.home)
+    service.shut_down(live_home.home)
     assert there(left_by(pid_file)) == []
 
 
@@ -188,7 +188,7 @@ def test_without_a_control_group_a_killed_zygote_and_down_leave_nothing_all_the_
         pid_file = leaving_processes(live_home, "groupless")
         pids = started(pid_file)
         if end == "down":
-            client.shut_down(live_home.home)
+            service.shut_down(live_home.home)
             assert there(pids) == []
         else:
             kill(live_home.process("lander.actors.host.zygote"))

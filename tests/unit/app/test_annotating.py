@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lander.app import annotating, client
+from lander.app import annotating, client, service
 from lander.home.lock import HomeLock, is_locked
 from lander.protocol import events as e
 from lander.protocol.commands import AddNote
@@ -22,7 +22,7 @@ def _nothing_is_started(monkeypatch):
     def started(*_):
         raise AssertionError("a supervisor was started")
 
-    monkeypatch.setattr(client, "start", started)
+    monkeypatch.setattr(service, "start", started)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lander.app import client, conduct
+from lander.app import client, conduct, service
 from lander.app.interruption import Interruption
 from lander.home import address
 from lander.protocol import events as e
@@ -43,7 +43,7 @@ def test_the_supervisor_that_comes_after_it_is_left_alone(tmp_path, monkeypatch)
     asked = []
     monkeypatch.setattr(conduct, "submit", lambda *what: (Accepted(subject="x"), True))
     monkeypatch.setattr(client, "stop", lambda *what: asked.append("stop"))
-    monkeypatch.setattr(client, "let_go", lambda home: asked.append("let go"))
+    monkeypatch.setattr(service, "let_go", lambda home: asked.append("let go"))
     with pytest.raises(conduct.UnsupervisedError):
         conduct.conduct(wanted, tmp_path, lambda standing: None)
     assert asked == []

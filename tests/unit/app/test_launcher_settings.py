@@ -2,7 +2,7 @@
 
 import pytest
 
-from lander.app import client, launcher_settings
+from lander.app import client, launcher_settings, service
 from lander.app.launchers import have_them_used, wanted
 from lander.home import address
 from lander.protocol.errors import ConfigurationError, ConflictError, HomeError, UsageError
@@ -132,7 +132,7 @@ def test_over_ssh_there_are_no_more_workers_than_hosts(tmp_path):
 def test_an_object_store_is_for_whatever_listens_and_a_wrong_one_is_said_with_the_file(tmp_path):
     (tmp_path / launcher_settings.FILE).write_text('store = "s3://bucket/x"\n[launchers.lab]\nengine = "local"\n')
     assert list(launcher_settings.read(tmp_path)) == ["lab"]
-    assert wanted(tmp_path, None, None).listening == client.Listening("127.0.0.1:0", store="s3://bucket/x")
+    assert wanted(tmp_path, None, None).listening == service.Listening("127.0.0.1:0", store="s3://bucket/x")
     assert wanted(tmp_path, "local", None).listening.store == "s3://bucket/x"
     (tmp_path / launcher_settings.FILE).write_text("store = 3\n")
     with pytest.raises(UsageError, match=f"^{tmp_path / launcher_settings.FILE}: store: 3 is no object store"):
@@ -142,8 +142,8 @@ def test_an_object_store_is_for_whatever_listens_and_a_wrong_one_is_said_with_th
 @pytest.mark.parametrize(
     ("listening", "said"),
     [
-        (client.Listening(store="s3://bucket"), "--store: only with --listen"),
-        (client.Listening("0.0.0.0:7411", store="bucket"), "--store: bucket is no object store"),
+        (service.Listening(store="s3://bucket"), "--store: only with --listen"),
+        (service.Listening("0.0.0.0:7411", store="bucket"), "--store: bucket is no object store"),
     ],
 )
 def test_a_store_of_the_command_line_is_checked_before_a_supervisor_starts(listening, said):

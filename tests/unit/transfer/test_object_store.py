@@ -50,7 +50,7 @@ async def test_without_the_library_one_line_says_what_to_install(monkeypatch):
 
 def test_the_library_is_not_imported_before_it_is_used():
     program = (
-        "import sys, lander.transfer.client, lander.transfer.server, lander.app.client; sys.exit('obstore' in sys.modules)"
+        "import sys, lander.transfer.client, lander.transfer.server, lander.app.service; sys.exit('obstore' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
