@@ -7,9 +7,8 @@ from lander.experiments.execution import execution_with
 from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.store.log.reader import Reader
-from lander.supervisor import watching
+from lander.supervisor import local_host, watching
 from lander.supervisor.core.silence import LOST_SECONDS, SUSPECT_SECONDS
-from lander.supervisor.launchers import local
 from lander.supervisor.supervisor import Supervisor
 from tests.support.histories import HOST, experiment
 from tests.support.in_process_supervisor import in_process_supervisor
@@ -111,7 +110,7 @@ async def test_a_host_that_stays_silent_is_lost_once_there_is_room_elsewhere_and
 
 async def test_a_frozen_agent_of_this_machine_is_ended_and_another_started(tmp_path, monkeypatch):
     """Its runs can go nowhere else, but its successor has the same slots."""
-    monkeypatch.setattr(local, "RESTART_SECONDS", 0.0)
+    monkeypatch.setattr(local_host, "RESTART_SECONDS", 0.0)
     async with in_process_supervisor(tmp_path) as in_process:
         supervisor = in_process.supervisor
         Supervisor._ensure_local_host(supervisor)
