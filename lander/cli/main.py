@@ -3,7 +3,6 @@
 Each command is a module of its own, imported on use: `lander-ctl status` must not wait for the imports of `run`.
 """
 
-import errno
 import os
 import sys
 from contextlib import suppress
@@ -15,6 +14,7 @@ import click
 from lander.cli.help_text import HelpContext
 from lander.cli.options import CommandSettings, common, takes_settings
 from lander.cli.terminal import open_closed, show, write_whole
+from lander.protocol.disk import NO_ROOM
 from lander.protocol.errors import LanderError
 from lander.protocol.text import printable
 
@@ -182,7 +182,7 @@ def _report_error(error: Exception, verbose: bool) -> int:
             _print_error(f"{name}: {reason}")
             return USAGE
         case OSError():
-            room = "; make room (df -h shows where), and ask again" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+            room = "; make room (df -h shows where), and ask again" if error.errno in NO_ROOM else ""
             _print_error(f"{error.strerror or error}{room}")
             return USAGE
         case _:

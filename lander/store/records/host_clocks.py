@@ -8,7 +8,7 @@ trip says how far from it that can be. Nothing is decided by it.
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from lander.protocol.events import ResourcesSampled, host_stream
+from lander.protocol.events import HostJoined, ResourcesSampled, host_stream
 from lander.protocol.wire import read_event
 from lander.store.log.reader import Reader
 
@@ -16,7 +16,7 @@ WINDOW: Final = 16
 """Measurements that are looked at, one every two seconds: half a minute after a clock was set, the offset is right again."""
 _LAST: Final = (
     "SELECT at, kind, body FROM events WHERE producer = 0 AND stream = (SELECT id FROM streams WHERE name = ?)"
-    f" AND kind = '{ResourcesSampled.kind}' ORDER BY seq DESC LIMIT {WINDOW}"
+    f" AND kind IN ('{ResourcesSampled.kind}', '{HostJoined.kind}') ORDER BY seq DESC LIMIT {WINDOW}"
 )
 
 
@@ -57,6 +57,8 @@ def host_clock(reader: Reader, host: str) -> ClockOffset | None:
 
 def _passages(reader: Reader, host: str) -> Iterable[Passage]:
     for at, kind, body in reader.connection.execute(_LAST, (host_stream(host),)).fetchall():
+        if kind == HostJoined.kind:  # a worker of this name may have been on another machine before
+            return
         sample = read_event(kind, body)
         if isinstance(sample, ResourcesSampled) and sample.sent_at:
             yield Passage(sample.sent_at / 1e6, at / 1e6, sample.round_trip)

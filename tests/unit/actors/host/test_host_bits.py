@@ -6,6 +6,7 @@ import pytest
 
 from lander.actors.host import bits_process, host_bits
 from lander.actors.host.bits_process import ComputedBits
+from lander.actors.host.gpus import Gpus
 from lander.protocol.errors import LanderError
 
 BITS = ComputedBits(versions={"torch": "2.13.0"}, machine="x86_64", processor="AVX512", digests={"matmul": "0" * 16})
@@ -62,7 +63,7 @@ def test_a_machine_whose_operations_fail_says_nothing_of_its_bits_and_why(tmp_pa
 def test_that_they_are_measured_is_said_before_and_only_then(tmp_path, computed):
     logged = []
     for _ in range(2):
-        assert host_bits.said_of_bits(tmp_path, None, logged.append)["bits"] != ""
+        assert host_bits.said_of_bits(tmp_path, Gpus(), logged.append)["bits"] != ""
     (said,) = logged
     assert "measuring what this machine computes" in said
     assert "about 10 s, once for each installation" in said

@@ -67,3 +67,11 @@ def test_it_is_read_from_the_last_measurements_in_the_log(tmp_path):
     set_right = [sampled(200_250_000 + number, 200_000_000 + number, 0.5) for number in range(WINDOW)]
     write_log(tmp_path, *set_right)
     assert read(tmp_path) == ClockOffset(0.0, 0.25)
+
+
+def test_what_was_said_before_a_worker_joined_tells_nothing_of_its_clock(tmp_path):
+    joined = batch_of(e.host_stream("far"), e.HostJoined(pid=1, cpus=(0,), gpus=(), memory_mb=1.0))
+    write_log(tmp_path, sampled(5_000_000, 3_600_000_000, 0.5), joined)
+    assert read(tmp_path) is None
+    write_log(tmp_path, sampled(6_250_000, 6_000_000, 0.5))
+    assert read(tmp_path) == ClockOffset(0.0, 0.25)
