@@ -2220,9 +2220,16 @@ MUTANTS = (
     Mutant(
         "a fork begins on any class of bits",
         "lander/supervisor/core/standing.py",
-        "return self.bits if self.checkpoints else self.origin_bits",
-        'return self.bits if self.checkpoints else ""',
+        'return self.origin_bits if self.arm.device == "cuda" else host_class(self.origin_bits)',
+        'return ""',
         ("tests/unit/supervisor/core/test_decide_bits.py",),
+    ),
+    Mutant(
+        "a fork on the CPU waits for the GPU of its origin, and is said to be on other hardware",
+        "lander/supervisor/core/standing.py",
+        'return self.origin_bits if self.arm.device == "cuda" else host_class(self.origin_bits)',
+        "return self.origin_bits",
+        ("tests/unit/supervisor/core/test_gpu_shares.py", "tests/unit/supervisor/core/test_decide_bits.py"),
     ),
     Mutant(
         "an engine is never given up",

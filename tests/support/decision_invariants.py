@@ -225,7 +225,8 @@ def nothing_goes_on_elsewhere_in_silence(log, decision, experiments):
         known = trained is not None and (effect.order.origin or (effect.order.checkpoints and trained.epoch < effect.epoch))
         moved = bool(known and now.bits != trained.bits and not (trained.bits == "" and now.host == trained.host))
         moved = moved or bool(known and now.bits == trained.bits == "" and now.host != trained.host)
-        moved = moved or bool(known and now.bits == trained.bits != "" and now.gpu_bits != trained.gpu_bits)
+        gpus = known and now.gpu is not None and trained.gpu_bits  # a fork may take to a GPU, or leave it
+        moved = moved or bool(gpus and now.bits == trained.bits != "" and now.gpu_bits != trained.gpu_bits)
         assert effect.order.other_bits == moved
         if moved:
             rule = experiments[effect.run.partition("/")[0]].experiment.other_hardware

@@ -123,8 +123,13 @@ class RunStanding:
 
     @property
     def continues_on(self) -> str:
-        """The key of the class of bits on which it has to go on to stay exact; empty if it begins anew at step 0."""
-        return self.bits if self.checkpoints else self.origin_bits
+        """The key of the class of bits on which it has to go on to stay exact; empty if it begins anew at step 0.
+
+        A fork on the CPU may come from a run on a GPU: then the class of the host is what can be kept.
+        """
+        if self.checkpoints:
+            return self.bits
+        return self.origin_bits if self.arm.device == "cuda" else host_class(self.origin_bits)
 
     @property
     def stands_on(self) -> str:

@@ -1,6 +1,7 @@
 """From a trainer's mailbox into the store: every event exactly once and in order, whatever is lost on the way."""
 
 import asyncio
+import inspect
 import threading
 import time
 from types import SimpleNamespace
@@ -61,8 +62,8 @@ def lose(monkeypatch, owner, name, lost):
         calls.append(1)
         if lost(len(calls), *arguments):
             losses.append(1)
-        else:
-            real(*arguments)
+            return asyncio.sleep(0) if inspect.iscoroutinefunction(real) else None
+        return real(*arguments)
 
     monkeypatch.setattr(owner, name, lossy)
     return losses
@@ -200,8 +201,8 @@ async def test_while_the_disk_is_full_nothing_piles_up_and_afterwards_everything
     turned_away = asyncio.Semaphore(0)
     real = in_process.supervisor._append
 
-    def append(*arguments):
-        real(*arguments)
+    async def append(*arguments):
+        await real(*arguments)
         turned_away.release()
 
     monkeypatch.setattr(in_process.supervisor, "_append", append)

@@ -94,7 +94,8 @@ def test_what_was_stopped_goes_on_by_its_name_alone(whole, tmp_path):
     under_way(whole, tmp_path, "stopped")
     assert lander(whole.home, "stop", "stopped") == (0, "stopped: stopped 2 of 2 runs\n", "")
     code, output, errors = lander(whole.home, "run", "--experiment-id", "stopped", "--quiet")
-    assert (code, output, errors) == (0, "", "lander-ctl: stopped: continued: 2 runs go on\n")
+    assert (code, errors) == (0, "lander-ctl: stopped: continued: 2 runs go on\n")
+    assert output.startswith("stopped: completed – ")
     assert_equal_to_whole(whole, "stopped")
     code, _, errors = lander(whole.home, "run", "stopped", "hyperparameters.gamma=0.5")
     assert code == 2

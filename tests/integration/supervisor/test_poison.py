@@ -89,7 +89,7 @@ async def test_what_one_message_meets_does_not_end_the_service_of_the_others(in_
     gate = in_process.supervisor.gate
     peer = in_process.peer("client")
     for place, command in {
-        "supervisor.Supervisor._shut_down": c.ShutDown(only_if_idle=True),
+        "leaving.Leaving.asked_to": c.ShutDown(only_if_idle=True),
         "supervisor.decide": c.StopTarget(target="x", operator="me"),
         "gate.Gate._decode": c.Ping(),
     }.items():

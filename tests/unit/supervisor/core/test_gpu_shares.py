@@ -9,7 +9,7 @@ from lander.supervisor.core.decide import HostGone
 from lander.supervisor.core.gpu_shares import Gpu, Rooms, best_fit, left_of, most_left
 from lander.supervisor.core.slots import Taken
 from tests.support.decision_driver import DecisionDriver
-from tests.support.histories import HOST
+from tests.support.histories import HOST, checkpoint, origin
 from tests.support.recorded import recorded
 
 A, B = "x/baseline/0", "x/v/0"
@@ -121,6 +121,19 @@ def test_a_run_goes_on_on_the_class_of_gpus_where_it_has_trained_and_waits_for_i
     driver.join(**on_gpus(OTHER_GPU, "d" * 12, host="even"))
     assert where(driver) == {A: ("even", "GPU-1", 100)}
     assert not driver.last.effects[0].order.other_bits
+
+
+def test_a_fork_on_the_cpu_keeps_to_the_class_of_the_host_where_its_origin_trained_on_a_gpu():
+    driver = DecisionDriver(cpus=0)
+    driver.join(**on_gpus("d" * 12))
+    driver.submit(device="cuda", max_workers=1)
+    driver.train(A)
+    driver.checkpoint(A, 10)
+    driver.stop("x")
+    driver.exit(A, cause="stopped")
+    driver.submit(name="fork", origin=origin({0: checkpoint(10)}))
+    (begun, *_) = (effect.order for effect in driver.last.effects)
+    assert (begun.run, begun.other_bits) == ("fork/baseline/0", False)
 
 
 def test_a_gpu_of_its_class_is_waited_for_beside_a_free_one_of_another_on_the_same_host():
