@@ -29,5 +29,6 @@ def backup(settings: CommandSettings, path: Path) -> int:
         made = back_up(settings.home, path)
     show_sentence(f"{path}: the log up to position {made.position:,}, and {made.files:,} files, {made.size / 1e6:,.1f} MB")
     for name in made.lost:
-        show(f"lander-ctl: warning: artifact {name} is missing or damaged, and not in the backup", err=True)
+        file = name if "/" in name else f"artifact {name}"
+        show(f"lander-ctl: warning: {file} is missing or damaged, and not in the backup", err=True)
     return 1 if made.lost else 0

@@ -23,6 +23,7 @@ from lander.store.log.reader import DATABASE, Reader, open_reader
 from lander.store.log.tombstones import tombstones
 from lander.store.records.checkpoint_record import RunCheckpoints, checkpoints_by_run
 from lander.store.records.run_code import archives
+from lander.store.upkeep.integrity import completed_models
 from lander.store.upkeep.retention import COLLECTED, artifact_files, expected_missing
 
 
@@ -96,7 +97,13 @@ def _build(home: Path, copy: Path) -> Backup:
     for directory in filter(Path.is_dir, models):
         copied += _copy_tree(directory, copy / directory.relative_to(home))
     _flush_directories(copy)
-    return Backup(position, len(copied), sum(path.stat().st_size for path in copied), _unexplained(home, lost, runs))
+    lost_files = (*_unexplained(home, lost, runs), *_missing_models(copy))
+    return Backup(position, len(copied), sum(path.stat().st_size for path in copied), lost_files)
+
+
+def _missing_models(copy: Path) -> list[str]:
+    with Reader(copy) as reader:
+        return [str(path.relative_to(copy)) for path in completed_models(reader) if not path.exists()]
 
 
 def _copy_log(path: Path, copy: Path) -> None:

@@ -72,13 +72,13 @@ def check(home: Path, progress: CheckProgress = lambda part, done, of: None) -> 
         for part, check_part in parts.items():
             yield _finding(part, check_part)
         try:
-            artifacts, models = _artifacts(reader), _model_files(reader)
+            artifacts, models = _artifacts(reader), completed_models(reader)
             reader.connection.execute("COMMIT")
         except Exception as error:  # as in `_finding`
             yield Finding("artifacts", False, _describe(error))
             return
         yield _finding("artifacts", lambda: _files("artifacts", artifacts, lambda: _artifacts(reader), progress))
-        yield _finding("models", lambda: _files("models", models, lambda: _model_files(reader), progress))
+        yield _finding("models", lambda: _files("models", models, lambda: completed_models(reader), progress))
 
 
 def _finding(part: str, check_part: Callable[[], str]) -> Finding:
@@ -198,7 +198,7 @@ def _checkpoint_files(reader: Reader) -> dict[Path, Reference]:
     }
 
 
-def _model_files(reader: Reader) -> dict[Path, Reference]:
+def completed_models(reader: Reader) -> dict[Path, Reference]:
     """The models of completed runs; a run that continues may replace its models during the check."""
     rows = reader.connection.execute("SELECT run FROM progress WHERE state = 'completed' ORDER BY id")
     return {

@@ -495,6 +495,13 @@ def test_a_backup_is_a_home_that_passes_the_check(home, tmp_path, capsys):
     assert wrong(copy) == {}
 
 
+def test_a_backup_says_which_model_of_a_completed_run_is_not_in_it(home, tmp_path, capsys):
+    (home / "experiments/x/models/v-0-final.zip").unlink()
+    assert main(["backup", str(tmp_path / "copy"), "--home", str(home)]) == 1
+    said = "lander-ctl: warning: experiments/x/models/v-0-final.zip is missing or damaged, and not in the backup\n"
+    assert capsys.readouterr().err.endswith(said)
+
+
 def test_a_backup_is_its_owners_alone(home, tmp_path):
     back_up(home, tmp_path / "copy")
     assert stat.S_IMODE((tmp_path / "copy").stat().st_mode) == 0o700
