@@ -98,6 +98,7 @@ def alive(tmp_path):
             yield words
 
 
+@pytest.mark.long  # what such an engine says is shown by the contract suite, too
 @pytest.mark.timeout(120)
 def test_an_engine_that_is_not_installed_is_said_by_status_and_hosts_in_its_own_words(live, cli):
     nowhere = {"launch": ("lander-nowhere", "{name}"), "alive": ("lander-nowhere",), "cancel": ("lander-nowhere",)}

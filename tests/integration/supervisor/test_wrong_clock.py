@@ -34,6 +34,7 @@ def trains(live_home, attempt, beyond=-1):
     return run["attempt"] == attempt and run["state"] == "running" and run["step"] > beyond
 
 
+@pytest.mark.long  # the core's timers take no wall clock: `tests/unit/supervisor/core/test_timers.py` shows it
 def test_a_clock_that_is_set_ends_nothing_and_holds_nothing_up(tmp_path, set_clock):
     with started(tmp_path / "home") as live_home:
         live_home.carry_out(experiment("warm", SMALL, training_steps=64))  # so that no trainer waits for its zygote
