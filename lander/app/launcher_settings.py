@@ -3,7 +3,6 @@
 Each field is checked.
 """
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -12,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from lander.app.durations import seconds_in
 from lander.home.file_rate import checked_rate
 from lander.home.layout import SETTINGS
+from lander.home.settings import settings_of
 from lander.protocol.errors import ConfigurationError
 from lander.protocol.experiment import Identifier, Labels
 from lander.protocol.text import named
@@ -161,7 +161,7 @@ def _problem(source: str, engine: str, error: Any) -> str:
 
 def read(home: Path) -> dict[str, LauncherSettings]:
     """The launchers of a home's `lander.toml`, by name; empty where there is no such file. Raises `ConfigurationError`."""
-    path, content = home / FILE, _content(home)
+    path, content = home / FILE, settings_of(home)
     found = content.get("launchers", {})
     checked_rate(content.get("file_rate"), str(path))
     wrong = next(iter(content.keys() - {"launchers", "store", "file_rate"}), None if isinstance(found, dict) else "launchers")
@@ -176,18 +176,8 @@ def read(home: Path) -> dict[str, LauncherSettings]:
 
 def object_store(home: Path) -> str:
     """The object store that a home's `lander.toml` names; empty if it names none. Raises `UsageError` if that is none."""
-    found = _content(home).get("store", "")
+    found = settings_of(home).get("store", "")
     return check_url(str(found), f"{home / FILE}: store") if found != "" else ""
-
-
-def _content(home: Path) -> dict[str, Any]:
-    path = home / FILE
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except (FileNotFoundError, NotADirectoryError):  # a home that is none is refused where it is used
-        return {}
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error}", file=str(path)) from error
 
 
 def _name(path: Path, name: str) -> str:

@@ -1,11 +1,11 @@
 """`file_rate` in `lander.toml` of a home: the most bytes per second that travel between it and all workers together."""
 
 import re
-import tomllib
 from pathlib import Path
 from typing import Final
 
 from lander.home.layout import SETTINGS
+from lander.home.settings import settings_of
 from lander.protocol.errors import ConfigurationError
 from lander.protocol.text import named
 
@@ -15,13 +15,7 @@ _FORM: Final = re.compile(rf"([0-9]{{1,9}}(?:\.[0-9]{{1,9}})?) ?({'|'.join(_UNIT
 
 def file_rate(home: Path) -> int | None:
     """Bytes per second; None if the home sets no cap. Raises `ConfigurationError`."""
-    path = home / SETTINGS
-    try:
-        return checked_rate(tomllib.loads(path.read_text("utf-8")).get("file_rate"), str(path))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error}", file=str(path)) from error
+    return checked_rate(settings_of(home).get("file_rate"), str(home / SETTINGS))
 
 
 def checked_rate(value: object, source: str) -> int | None:
