@@ -6,7 +6,7 @@ a random key that it does.
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import zmq
 import zmq.asyncio
@@ -14,6 +14,7 @@ from zmq.utils import z85
 from zmq.utils.monitor import recv_monitor_message
 
 from lander.home.keys import KeyPair
+from lander.home.relay import BUFFER_BYTES
 from lander.protocol.errors import LanderError
 
 DOMAIN: Final = b"lander"
@@ -47,12 +48,24 @@ class Handshakes:
         self._task = asyncio.create_task(self._answer(), name="ZAP")
         self._task.add_done_callback(lambda _: self._over.set())
 
-    def guard(self, router: "zmq.Socket[Any]") -> None:
-        """Have this socket, not bound yet, let in nobody without an answer of ours."""
+    def router(self, max_message: int, received: int, unsent: int) -> "zmq.Socket[bytes]":
+        """A ROUTER behind a relay, not bound yet, that lets in nobody without an answer of ours.
+
+        `max_message` bounds a frame in bytes, `received` and `unsent` the messages of a connection that wait; 0: no bound.
+        """
+        router: zmq.Socket[bytes] = zmq.Context.shadow(self._context.underlying).socket(zmq.ROUTER)
         router.setsockopt(zmq.CURVE_SERVER, 1)
         router.setsockopt(zmq.CURVE_SECRETKEY, self._keys.secret.encode())
         router.setsockopt(zmq.ZAP_DOMAIN, DOMAIN)
         router.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
+        router.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        router.setsockopt(zmq.MAXMSGSIZE, max_message)
+        router.setsockopt(zmq.LINGER, 0)
+        router.setsockopt(zmq.HANDSHAKE_IVL, 5000)
+        router.setsockopt(zmq.RCVHWM, received)
+        router.setsockopt(zmq.SNDHWM, unsent)
+        router.setsockopt(zmq.RCVBUF, BUFFER_BYTES)
+        return router
 
     async def prove_closed(self, endpoint: str, what: str) -> None:
         """Self-test: connect with a random key; raises `LanderError` unless the handshake is refused."""

@@ -39,6 +39,11 @@ _SPARE_DESCRIPTORS: Final = 128
 """File descriptors that connections must leave for the rest of the supervisor."""
 
 
+def endpoint_here(interface: str, port: int) -> str:
+    """Where this machine itself connects to what listens at an interface."""
+    return f"tcp://{LOOPBACK if interface == EVERYWHERE else interface}:{port}"
+
+
 def max_connections() -> int:
     """How many connections fit into the limit of open files."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)

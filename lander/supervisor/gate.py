@@ -20,7 +20,7 @@ import zmq.asyncio
 
 from lander.home.handshakes import Handshakes
 from lander.home.keys import KeyPair
-from lander.home.relay import BUFFER_BYTES, EVERYWHERE, LOOPBACK, Relay
+from lander.home.relay import LOOPBACK, Relay, endpoint_here
 from lander.protocol.commands import CLIENT, HOST, NEWCOMER, TRAINER, Command, Fenced, Refused
 from lander.protocol.errors import UsageError, WireError
 from lander.protocol.text import cut
@@ -93,18 +93,10 @@ class Gate:
     async def open(self, port: int | None, interface: str = LOOPBACK) -> int:
         """Listen at a port, None for any; returns the port. Raises `LanderError` if an unknown key is accepted."""
         self._handshakes.open()
-        self._router: zmq.Socket[bytes] = zmq.Context.shadow(self._context.underlying).socket(zmq.ROUTER)
-        self._handshakes.guard(self._router)
-        self._router.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        self._router.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE)
-        self._router.setsockopt(zmq.LINGER, 0)
-        self._router.setsockopt(zmq.HANDSHAKE_IVL, 5000)
-        self._router.setsockopt(zmq.RCVHWM, MAX_QUEUED)
-        self._router.setsockopt(zmq.SNDHWM, MAX_QUEUED)
-        self._router.setsockopt(zmq.RCVBUF, BUFFER_BYTES)
+        self._router = self._handshakes.router(MAX_MESSAGE, received=MAX_QUEUED, unsent=MAX_QUEUED)
         behind: int = self._router.bind_to_random_port(f"tcp://{LOOPBACK}")
         bound = await self._listen(port or 0, behind, interface)
-        self.endpoint = f"tcp://{LOOPBACK if interface == EVERYWHERE else interface}:{bound}"
+        self.endpoint = endpoint_here(interface, bound)
         asyncio.get_running_loop().add_reader(self._router.FD, self._readable.set)
         await self._handshakes.prove_closed(self.endpoint, "gate")
         return bound

@@ -13,7 +13,7 @@ import zmq.asyncio
 
 from lander.home.handshakes import Handshakes
 from lander.home.keys import KeyPair
-from lander.home.relay import BUFFER_BYTES, EVERYWHERE, LOOPBACK, Relay
+from lander.home.relay import LOOPBACK, Relay, endpoint_here
 from lander.protocol.transfer import MAX_CHUNK
 from lander.transfer.mail import Mail
 
@@ -38,27 +38,15 @@ class Door:
         """Listen at `ADDRESS:PORT`; returns the port. Raises `OSError`, and `LanderError` if an unknown key is accepted."""
         interface, _, port = address.rpartition(":")
         self._handshakes.open()
-        router = self._router()
+        router = self._handshakes.router(MAX_MESSAGE, received=0, unsent=MAX_QUEUED)  # the relay bounds the bytes received
         behind = router.bind_to_random_port(f"tcp://{LOOPBACK}")
         self.mail = Mail(router, lambda frames: self._relay.received(_descriptor(frames)), self._relay.unread.drained)
         try:
             bound = await self._relay.open(int(port), behind, interface)
         except OSError as error:
             raise OSError(error.errno, os.strerror(error.errno or 0)) from error
-        await self._handshakes.prove_closed(f"tcp://{LOOPBACK if interface == EVERYWHERE else interface}:{bound}", "transfer")
+        await self._handshakes.prove_closed(endpoint_here(interface, bound), "transfer")
         return bound
-
-    def _router(self) -> "zmq.Socket[bytes]":
-        router: zmq.Socket[bytes] = zmq.Context.shadow(self._context.underlying).socket(zmq.ROUTER)
-        self._handshakes.guard(router)
-        router.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        router.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE)
-        router.setsockopt(zmq.LINGER, 0)
-        router.setsockopt(zmq.HANDSHAKE_IVL, 5000)
-        router.setsockopt(zmq.RCVHWM, 0)  # the relay bounds the bytes
-        router.setsockopt(zmq.SNDHWM, MAX_QUEUED)
-        router.setsockopt(zmq.RCVBUF, BUFFER_BYTES)
-        return router
 
     async def watch(self) -> None:
         """Return never; raises `LanderError` when nobody can connect any more."""
