@@ -135,8 +135,8 @@ def _opened(url: str) -> Any:
         url,
         client_options={
             "timeout": timedelta(seconds=REQUEST_SECONDS),
-            "allow_http": True,
-        },  # only an endpoint of one's own has it
+            "allow_http": True,  # only an endpoint of one's own has it
+        },
         retry_config={
             "max_retries": 10,
             "retry_timeout": timedelta(seconds=RETRY_SECONDS),
