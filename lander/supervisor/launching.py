@@ -14,6 +14,7 @@ from typing import Final
 
 from lander.home import keys, tokens
 from lander.home.clock import elapsed
+from lander.home.tasks import Tasks
 from lander.protocol.errors import LanderError
 from lander.supervisor.core.effects import AskEngine, CancelWorker, EngineEffect, LaunchWorkers
 from lander.supervisor.core.launcher_standing import LauncherStanding
@@ -59,7 +60,7 @@ class Launching:
         self._keys = keys
         self._tell = tell
         self._engines: dict[str, _Engine] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._settle_by: float | None = None
         self.head = Head("", "")
 
@@ -86,9 +87,7 @@ class Launching:
             engine.last[effect] = float("inf")
         else:
             engine.unmade.add(effect.batch)
-        task = asyncio.create_task(self._call(engine, effect))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.start(self._call(engine, effect))
 
     def _engine(self, standing: LauncherStanding) -> _Engine:
         """The engine of a launcher, made anew when it was configured again, so that nothing is held against it."""
@@ -100,18 +99,13 @@ class Launching:
         made = _Engine(standing, engines.launcher(spec.engine, spec.prefix, spec.options, self._home))
         if before is not None:
             made.turn, made.unmade = before.turn, before.unmade
-            self._let_go(before)
+            self._tasks.start(self._let_go(before))
         self._engines[standing.name] = made
         return made
 
-    def _let_go(self, engine: _Engine) -> None:
-        async def close() -> None:
-            async with engine.turn:
-                await engine.launcher.close()
-
-        task = asyncio.create_task(close())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    async def _let_go(self, engine: _Engine) -> None:
+        async with engine.turn:
+            await engine.launcher.close()
 
     async def _call(self, engine: _Engine, effect: EngineEffect) -> None:
         """Make a call when it is its turn, and tell its outcome before the next one begins."""
@@ -151,9 +145,7 @@ class Launching:
 
     async def close(self) -> None:
         """Make no more calls, and let go of the engines; their jobs go on."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.cancel()
         for engine in self._engines.values():
             await engine.launcher.close()
 

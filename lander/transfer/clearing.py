@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from lander.home.clock import elapsed
+from lander.home.tasks import Tasks
 from lander.transfer.depot import Depot
 from lander.transfer.object_store import ObjectStore, ObjectStoreError
 
@@ -26,7 +27,7 @@ class Clearing:
         self._store = store
         self._depot = depot
         self._first_seen: dict[str, float] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
 
     def returned(self, name: str, sha256s: Iterable[str]) -> bool:
         """A host has got these files; False if it was not told that one is in the store."""
@@ -38,9 +39,7 @@ class Clearing:
     def release(self, sha256: str) -> None:
         """Delete an object, unless somebody needs it."""
         if sha256 not in self._depot.busy:
-            task = asyncio.create_task(self._delete([sha256]))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks.start(self._delete([sha256]))
 
     async def run(self) -> None:
         """Look for what was left, for ever."""
@@ -68,4 +67,4 @@ class Clearing:
 
     async def close(self) -> None:
         """Finish what is under way."""
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.finish()

@@ -7,15 +7,16 @@ it is on the direct way, and goes on where it ended. Whatever the store or the d
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import aclosing
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from lander.home.clock import elapsed
 from lander.home.partial_artifact import PartialArtifact, has_artifact
 from lander.home.regular_file import open_regular, sha256_of
+from lander.home.tasks import Tasks
 from lander.protocol.errors import LanderError
 from lander.protocol.transfer import Absent, Ask, Delayed, Have, Stored, TransferMessage
 from lander.transfer.backoff import Backoff
@@ -63,7 +64,7 @@ class Depot:
         """The files that are in the store, with their sizes: for each peer those that it was told of and has not got yet."""
         self._puts, self._gets = asyncio.Semaphore(AT_A_TIME), asyncio.Semaphore(AT_A_TIME)
         self._backoff = Backoff()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
 
     @property
     def busy(self) -> set[str]:
@@ -95,7 +96,7 @@ class Depot:
                 self._getting[sha256].add(name)
             else:
                 self._getting[sha256] = {name}
-                self._spawn(self._get(sha256, size))
+                self._tasks.start(self._get(sha256, size))
 
     def asked(self, name: str, sha256s: Iterable[str], *, replace: bool = False) -> None:
         """A peer asks for files: put them there. With `replace` it has found something else, and they are put anew."""
@@ -107,7 +108,7 @@ class Depot:
                 self._putting[sha256].add(name)
             else:
                 self._putting[sha256] = {name}
-                self._spawn(self._put(sha256, replace))
+                self._tasks.start(self._put(sha256, replace))
 
     def has(self, name: str, sha256: str) -> bool:
         """A peer has got a file; whether it was told where."""
@@ -132,14 +133,7 @@ class Depot:
 
     async def close(self) -> None:
         """End what is under way; what has arrived of a file is kept."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        await self._tasks.cancel()
 
     async def _pause(self, sha256: str, names: Iterable[str], error: Exception) -> None:
         """Wait before the next try, and say why: for the whole store if it does not serve, and else for this file."""

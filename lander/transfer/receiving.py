@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from lander.home.clock import elapsed
+from lander.home.tasks import Tasks
 from lander.protocol.disk import NO_ROOM
 from lander.protocol.transfer import Chunk, TransferMessage, Want
 from lander.transfer.backoff import Backoff
@@ -60,7 +61,7 @@ class Receiving:
         self._sources: dict[str, Source] = {}
         self._turns: deque[Source] = deque()
         self._files: dict[str, Incoming] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._backoff = Backoff()
         self._timer: asyncio.TimerHandle | None = None
         self._fair: float | None = None
@@ -206,9 +207,7 @@ class Receiving:
             if sha256 not in self._files and sha256 not in under_way and not self._backoff.paused(sha256, now):
                 incoming = self._files[sha256] = Incoming(sha256, size, source)
                 source.incoming.append(incoming)
-                task = asyncio.create_task(self._receive(incoming), name=f"receive {sha256[:8]}")
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                self._tasks.start(self._receive(incoming))
 
     def _ask(self, source: Source, incoming: Incoming, length: int, now: float) -> None:
         offset = incoming.next or 0
@@ -270,4 +269,4 @@ class Receiving:
             self._timer.cancel()
         for source in self._turns:
             self._leave(source.incoming)
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.finish()

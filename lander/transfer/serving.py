@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import zmq
 
@@ -13,6 +13,7 @@ from lander.home.clock import elapsed
 from lander.home.keys import KeyPair
 from lander.home.layout import artifact_path
 from lander.home.partial_artifact import has_artifact
+from lander.home.tasks import Tasks
 from lander.protocol.errors import LanderError, WireError
 from lander.protocol.model import Count, CurveKey, Model
 from lander.protocol.text import cut, one_line
@@ -75,7 +76,7 @@ class TransferServer:
         self._heard: dict[str, float] = {}
         self._unasked = Unasked()
         self._logged_at = 0.0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         rate = Bucket(settings.rate, (settings.rate or 0) * BURST_SECONDS)
         self._door = Door(KeyPair(settings.public_key, settings.secret_key), lambda key: self._name(key) is not None)
         self._receiving = Receiving(home, self._send, self._landed, self._refuse_file, rate)
@@ -124,9 +125,7 @@ class TransferServer:
 
     async def close(self) -> None:
         """Keep what has arrived, and close the socket."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.cancel()
         await self._receiving.close()
         await self._depot.close()
         await self._clearing.close()
@@ -170,9 +169,9 @@ class TransferServer:
             case Want():
                 return self._sending.asked(name, message)
             case Offer(files=files):
-                self._spawn(self._consider(name, files))
+                self._tasks.start(self._consider(name, files))
             case Ask(sha256s=sha256s, replace=replace):
-                self._spawn(self._offer(name, sha256s, replace))
+                self._tasks.start(self._offer(name, sha256s, replace))
             case Stored(files=files):
                 return self._depot.delivered(name, files)
             case Have(sha256s=sha256s):
@@ -192,11 +191,6 @@ class TransferServer:
             self._forget(self._names.get(key, ""))
         if self._name(key) is None:
             self._door.end(frames)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     async def _consider(self, name: str, files: tuple[tuple[str, int], ...]) -> None:
         """Say which of the offered files are here, and ask for the others."""
