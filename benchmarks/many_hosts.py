@@ -6,6 +6,7 @@ batches, what the supervisor takes of a core and of memory, and how long it take
 """
 
 import os
+import random
 import signal
 import tempfile
 import time
@@ -75,7 +76,8 @@ class HostStub(Stub):
     def __init__(self, world: "World", name: str, keys: KeyPair) -> None:
         self.name, self.world = name, world
         self.trainers: dict[tuple[str, int], TrainerStub] = {}
-        self.greeted = self.beaten = 0.0
+        self.greeted = 0.0
+        self.beat_at = time.monotonic() + random.uniform(0.0, HEARTBEAT_SECONDS)  # agents do not measure at once, either
         self.joined = False
         super().__init__(world, keys)
 
@@ -89,8 +91,8 @@ class HostStub(Stub):
 
     def beat(self) -> None:
         """A measurement, as an agent sends it."""
-        if self.joined and time.monotonic() - self.beaten > HEARTBEAT_SECONDS:
-            self.beaten = time.monotonic()
+        if time.monotonic() > self.beat_at:
+            self.beat_at += HEARTBEAT_SECONDS
             self.say(c.ReportResources(sample=SAMPLE))
 
     def hear(self, command: c.Command) -> None:

@@ -10,6 +10,7 @@ supervisor has recorded how they ended.
 import asyncio
 import contextlib
 import json
+import random
 import secrets
 import signal
 import sys
@@ -220,6 +221,7 @@ class HostAgent:
         await self._exits.say_all()
 
     async def _measure(self) -> None:
+        await asyncio.sleep(random.uniform(0.0, SAMPLE_SECONDS))  # hosts that an engine starts at once must not speak at once
         while True:
             await asyncio.sleep(SAMPLE_SECONDS)
             try:
