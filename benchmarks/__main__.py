@@ -22,6 +22,7 @@ SCRIPTS = (
     "placement",
     "many_hosts",
     "worker_start",
+    "ray_start",
     "transfer",
     "checkpoint_cost",
     "memory",

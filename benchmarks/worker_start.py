@@ -31,11 +31,13 @@ IMPORTS: Final = "import torch, stable_baselines3, gymnasium, Box2D"
 
 
 @contextmanager
-def head() -> Iterator[Path]:
-    """The home of a supervisor that listens, and trains nothing on its own machine."""
+def head(settings: str = "", listen: str = "127.0.0.1") -> Iterator[Path]:
+    """The home of a supervisor that listens at this address and trains nothing itself; `settings` is its `lander.toml`."""
     with tempfile.TemporaryDirectory(prefix="lander-bench-") as directory:
         home = Path(directory) / "home"
-        service.stay(home, service.Listening("127.0.0.1:0", lost_seconds=str(LOST_SECONDS)))
+        home.mkdir(mode=0o700)
+        (home / "lander.toml").write_text(settings)
+        service.stay(home, service.Listening(f"{listen}:0", lost_seconds=str(LOST_SECONDS)))
         try:
             while not _drained(home):
                 time.sleep(0.1)
