@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from lander.app.client import connected, operator
+from lander.app.launchers import own_address
 from lander.home import address, keys, tokens
 from lander.protocol.commands import IssueToken, RevokeToken
 from lander.protocol.errors import ConflictError, UsageError
@@ -31,10 +32,16 @@ def issue(home: Path, *, name: str, seconds: float, uses: int) -> Issued:
     with connected(home) as client:
         here = address.read(home)
         if here is None or not here.listen:
-            how = "lander-ctl down, then lander-ctl up --listen 0.0.0.0:7411"
+            how = "lander-ctl down, then lander-ctl up --listen 0.0.0.0:7411 --advertise HOST:7411"
             raise ConflictError(f"{home}: its supervisor listens for no other machine; {how}")
         client.ask(command)
-    return Issued(tokens.issued(keys.load(home, "supervisor"), command.token), here.advertise or here.listen)
+    return Issued(tokens.issued(keys.load(home, "supervisor"), command.token), here.advertise or dialled(here.listen))
+
+
+def dialled(listen: str) -> str:
+    """What others dial where nothing is advertised: where every address of this machine listens, one of these."""
+    address, _, port = listen.rpartition(":")
+    return f"{own_address()}:{port}" if address == "0.0.0.0" else listen
 
 
 def revoke(home: Path, token: str) -> str:

@@ -4,6 +4,7 @@ from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.protocol.errors import ConflictError, NotFoundError
 from lander.protocol.refusals import did_you_mean
+from lander.protocol.states import LOCAL
 from lander.supervisor.core.decision import Decision
 from lander.supervisor.core.hosts import attempts_on, lose_attempts
 
@@ -52,5 +53,7 @@ def _joined(decision: Decision, name: str) -> str:
     if name not in decision.state.hosts:
         if name in decision.state.host_keys:
             raise NotFoundError(f"{name}: has not joined yet")
+        if name == LOCAL:
+            raise NotFoundError(f"{name}: has not joined yet; that takes some seconds after lander-ctl up")
         raise NotFoundError(f"{name}: no such host{did_you_mean(name, tuple(decision.state.hosts))}")
     return name

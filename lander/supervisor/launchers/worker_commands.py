@@ -27,7 +27,8 @@ class Head(NamedTuple):
         """HOST:PORT that a worker dials; raises `LauncherError` if there is none."""
         if not self.listen:
             raise LauncherError(
-                "the supervisor listens for no other machine; lander-ctl down, then lander-ctl up --listen 0.0.0.0:7411"
+                "the supervisor listens for no other machine; "
+                "lander-ctl down, then lander-ctl up --listen 0.0.0.0:7411 --advertise HOST:7411"
             )
         address, _, port = self.listen.rpartition(":")
         if from_here:

@@ -105,3 +105,8 @@ def test_a_host_that_has_not_joined_cannot_be_drained(driver):
     driver.tell(c.IssueToken(token="f" * 16, name="late", seconds=60.0, operator="me"))
     driver.tell(Enrolment("f" * 16, new_keys().public, "late"))
     assert driver.host(c.DrainHost, "late").detail == "late: has not joined yet"
+
+
+def test_the_supervisors_own_machine_joins_some_seconds_after_its_start():
+    refused = DecisionDriver(cpus=0).tell(c.DrainHost(host=HOST, operator="me")).answer
+    assert refused.detail == "local: has not joined yet; that takes some seconds after lander-ctl up"
