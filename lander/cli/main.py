@@ -123,6 +123,8 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError:  # errors are reported inside, so this is that even the report cannot be written
         code = OUTPUT_CLOSED
     _drop_unwritten()
+    if arguments is None and "obstore" in sys.modules:
+        os._exit(code)  # its threads may still let go of Python's objects, and Python would abort at its own end
     return code
 
 

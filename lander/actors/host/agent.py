@@ -174,8 +174,9 @@ class HostAgent:
                 await self._join()
             case Refused(detail=detail):
                 self._turned_away(detail)
-            case Fenced():
-                _log(f"leaving: the supervisor accepts {self._settings.name} no more")
+            case Fenced():  # the answer to each message
+                if not self._done.is_set():
+                    _log(f"leaving: the supervisor accepts {self._settings.name} no more")
                 self._done.set()
             case TransferAt(port=port, store=store):
                 if self._courier is not None:
