@@ -130,7 +130,8 @@ async def test_an_upload_that_ends_in_the_middle_is_not_there(url):
 def test_a_store_that_cannot_be_reached_is_an_error_and_no_crash(tmp_path):
     """The library's threads may still hold objects of Python when the command ends, which aborts it where nothing is done."""
     keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y", "AWS_REGION": "a", "AWS_ALLOW_HTTP": "true"}
-    command = [sys.executable, "-m", "lander", "up", "--listen", "127.0.0.1:0", "--store", "s3://b", "--home", tmp_path / "home"]
+    command = [sys.executable, "-m", "lander", "--home", tmp_path / "home"]
+    command += ["up", "--listen", "127.0.0.1:0", "--store", "s3://b"]
     ended = subprocess.run(command, env=os.environ | keys | {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, capture_output=True)
     assert ended.returncode == 2
     assert b"lander-ctl: --store s3://b: " in ended.stderr
