@@ -48,6 +48,10 @@ def connected(home: Path) -> Iterator["Client"]:
         yield Client(socket, found)
 
 
+class SupervisorEndedError(NotFoundError):
+    """The supervisor has ended before it answered, so whether it did what it was asked for is not known."""
+
+
 class Client:
     """One conversation: ask, and wait for the answer."""
 
@@ -56,15 +60,25 @@ class Client:
         self.supervisor = supervisor
 
     def ask(self, command: Command, seconds: float = ANSWER_SECONDS) -> Accepted:
-        """The supervisor's answer; raises the error it refuses with, or `NotFoundError` if it does not answer."""
+        """The supervisor's answer.
+
+        Raises the error it refuses with, `SupervisorEndedError` if it has ended, or `NotFoundError` if it does not answer in time.
+        """
         self.send(command)
         deadline = time.monotonic() + seconds
         alive = True  # looked at before polling, so that an answer just before the end is heard
         while not self._socket.poll(LOOK_MILLISECONDS):
-            if time.monotonic() > deadline or not alive:
-                raise NotFoundError(f"the supervisor (process {self.supervisor.pid}) does not answer; see its supervisor.log")
+            if not alive:
+                raise SupervisorEndedError(f"{self.name} has ended before it answered; lander-ctl up starts another")
+            if time.monotonic() > deadline:
+                raise NotFoundError(f"{self.name} does not answer; see its supervisor.log")
             alive = lives(self.supervisor.pid)
         return self._received()
+
+    @property
+    def name(self) -> str:
+        """What the supervisor is called in messages."""
+        return f"the supervisor (process {self.supervisor.pid})"
 
     def send(self, command: Command) -> None:
         """Ask something whose answer is listened for."""

@@ -111,14 +111,21 @@ def _begun(home: Path, name: str) -> str:
 
 
 def compact(home: Path) -> tuple[int, int]:
-    """Give the space of erased events back; returns the size of the log before and after, in bytes."""
+    """Give the space of erased events back; returns the size of the log before and after, in bytes.
+
+    After an interruption the log is either as it was or compacted, and this may be called again.
+    """
     from lander.supervisor.single_decision import compact_alone
 
     with Reader(home):
         pass  # there is something to compact
-    return decided(home, _ask_to_compact, lambda: compact_alone(home))
+    return decided(home, lambda supervisor: _ask_to_compact(home, supervisor), lambda: compact_alone(home))
 
 
-def _ask_to_compact(supervisor: client.Client) -> tuple[int, int]:
-    before, after = map(int, supervisor.ask(CompactLog(), seconds=COMPACT_SECONDS).detail.split())
+def _ask_to_compact(home: Path, supervisor: client.Client) -> tuple[int, int]:
+    try:
+        before, after = map(int, supervisor.ask(CompactLog(), seconds=COMPACT_SECONDS).detail.split())
+    except client.SupervisorEndedError as error:
+        detail = "has ended before the log was compacted; nothing is lost: run lander-ctl compact again"
+        raise client.SupervisorEndedError(f"{home}: {supervisor.name} {detail}") from error
     return before, after

@@ -48,7 +48,7 @@ class Doctor:
             "keys": lambda: home_checks.secrets(home),
             "supervisor": lambda: home_checks.supervisor(home),
             "bits": self._compare_bits,
-            "gpu": lambda: machine_checks.gpus(self.bits.cuda if self.bits else None),
+            "gpu": lambda: machine_checks.gpus(self.bits),
             "clock": lambda: clock.diagnosis(home_checks.last_event(home)),
         }
 

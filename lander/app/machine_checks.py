@@ -11,6 +11,7 @@ from typing import Final
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from lander.actors.host.bits_process import ComputedBits
 from lander.actors.host.control_group import why_none
 from lander.actors.host.gpus import Gpus
 from lander.actors.host.machine_limits import ProcessLimit, control_groups, core_quota, process_limits
@@ -81,12 +82,12 @@ def cores_of(usable: int, present: int, quota: float | None) -> Diagnosis:
     return Diagnosis("cores", "ok", f"{found}: as many runs train at once")
 
 
-def gpus(cuda: str | None) -> Diagnosis:
-    """The GPUs that NVML finds, and whether torch, which was built for this version of CUDA, can use them."""
-    return gpus_of(Gpus().names, cuda, _DRIVER.exists())
+def gpus(bits: ComputedBits | None) -> Diagnosis:
+    """The GPUs that NVML finds, and whether torch was built for CUDA; None if that could not be found out."""
+    return gpus_of(Gpus().names, bits, _DRIVER.exists())
 
 
-def gpus_of(names: Sequence[str], cuda: str | None, driver: bool) -> Diagnosis:
+def gpus_of(names: Sequence[str], bits: ComputedBits | None, driver: bool) -> Diagnosis:
     """Without a GPU everything works but `device: cuda`."""
     if not names and driver:
         return Diagnosis(
@@ -95,9 +96,12 @@ def gpus_of(names: Sequence[str], cuda: str | None, driver: bool) -> Diagnosis:
     if not names:
         return Diagnosis("gpu", "ok", "none; device: cuda needs one, device: cpu does not")
     found = ", ".join(f"{names.count(name)} × {name}" for name in dict.fromkeys(names))
-    if cuda is None:
+    if bits is None:
+        detail = f"{found}; torch gave no answer, so it is not known whether it was built for CUDA"
+        return Diagnosis("gpu", "warning", detail, "see what is said of bits, and look again then")
+    if bits.cuda is None:
         return Diagnosis("gpu", "warning", f"{found}, but torch was built without CUDA", "install a build of torch with CUDA")
-    return Diagnosis("gpu", "ok", f"{found}, and torch was built for CUDA {cuda}")
+    return Diagnosis("gpu", "ok", f"{found}, and torch was built for CUDA {bits.cuda}")
 
 
 def open_files() -> Diagnosis:
