@@ -26,6 +26,7 @@ BITS = ComputedBits(
     processor="AVX512, glibc 2.36",
     digests={"matmul": "aa", "convolution": "bb"},
 )
+WITH_CUDA = BITS.model_copy(update={"cuda": "12.8"})
 
 
 def known(**changes):
@@ -96,16 +97,18 @@ def test_the_limit_that_leaves_least_decides(limits, level, advice):
 
 
 @pytest.mark.parametrize(
-    ("names", "cuda", "driver", "level", "detail"),
+    ("names", "bits", "driver", "level", "detail"),
     [
+        ([], BITS, False, "ok", "none"),
+        (["A100", "A100", "T4"], WITH_CUDA, True, "ok", "2 × A100, 1 × T4, and torch was built for CUDA 12.8"),
+        (["A100"], BITS, True, "warning", "without CUDA"),
+        ([], WITH_CUDA, True, "warning", "NVML finds no GPU"),
+        (["A100"], None, True, "warning", "A100; torch gave no answer, so it is not known whether"),
         ([], None, False, "ok", "none"),
-        (["A100", "A100", "T4"], "12.8", True, "ok", "2 × A100, 1 × T4, and torch was built for CUDA 12.8"),
-        (["A100"], None, True, "warning", "without CUDA"),
-        ([], "12.8", True, "warning", "NVML finds no GPU"),
     ],
 )
-def test_a_gpu_that_torch_cannot_use_is_a_warning(names, cuda, driver, level, detail):
-    found = machine_checks.gpus_of(names, cuda, driver)
+def test_a_gpu_that_torch_cannot_use_is_a_warning_and_what_is_not_known_is_not_claimed(names, bits, driver, level, detail):
+    found = machine_checks.gpus_of(names, bits, driver)
     assert found.level == level
     assert detail in found.detail
 
