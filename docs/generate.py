@@ -367,9 +367,13 @@ def _headlines() -> Iterator[str]:
         "`waiting_for`: set while it is `queued`. It is the experiment that holds slots (`cart`, or `cart and 1 more`), "
         "`a slot` if none does, `host local to join` while the supervisor has just started that, "
         f"`{headline.FIT_HOST}` if there is none but hosts that lack something, or `its next attempt`, "
-        "if each queued run failed and is tried again after a delay."
+        "if each queued run failed and is tried again after a delay. "
+        f"While no supervisor is running, it is `{headline.A_SUPERVISOR}`."
     )
-    yield "`summary`: the same in words, with the number of runs if not all: `paused (11 of 12), 1 skipped`."
+    yield (
+        "`summary`: the same in words, with the number of runs if not all, and whether it is archived: "
+        "`paused (11 of 12), 1 skipped`, `completed, archived`."
+    )
     yield (
         "Of a run, `percent` is 100 only when it has completed. `eta_seconds` is null unless it trains, and in the first "
         f"{after:.0f} seconds of each attempt; then until {share:.0%} of its steps, or {at_last:.0f} seconds, are done."

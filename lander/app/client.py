@@ -62,7 +62,7 @@ class Client:
     def ask(self, command: Command, seconds: float = ANSWER_SECONDS) -> Accepted:
         """The supervisor's answer.
 
-        Raises the error it refuses with, `SupervisorEndedError` if it has ended, or `NotFoundError` if it does not answer in time.
+        Raises the error it refuses with, `SupervisorEndedError` if it has ended, `NotFoundError` if it does not answer in time.
         """
         self.send(command)
         deadline = time.monotonic() + seconds

@@ -38,10 +38,9 @@ def no_experiments(archived: int, deleted: int) -> str:
 
 
 def _cells(listed: ListedExperiment) -> tuple[str, ...]:
-    archived = ", archived" if listed.remarks.archived else ""
     return (
         listed.id,
-        listed.headline["summary"] + archived,
+        listed.headline["summary"],
         ", ".join(listed.environments) or "–",
         _size(listed),
         age(listed.age_seconds),

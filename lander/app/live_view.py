@@ -2,16 +2,17 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any, Final
 
 from lander.app import status_text
 from lander.app.conduct import Show
 from lander.app.run_table import GAP, WORDS, run_table, shortened, wrapped
 from lander.app.screen import Block, Screen, screen, whole
-from lander.protocol.states import TERMINAL, UNDER_WAY
-from lander.protocol.text import printable
+from lander.protocol.states import TERMINAL, UNDER_WAY, UNSUPERVISED, shown_state
+from lander.protocol.text import cut, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,12 +27,14 @@ _STYLES: Final = {
     "starting": "cyan",
     "running": "green",
     "stopping": "yellow",
+    UNSUPERVISED: "yellow",
     "paused": "blue",
     "completed": "bold green",
     "failed": "bold red",
     "stopped": "yellow",
     "skipped": "magenta",
 }
+Notices = Callable[[Screen], Sequence[str]]
 _MARGIN: Final = "  "
 _BAR: Final = (6, 24)
 """The least and the most characters of a progress bar."""
@@ -112,17 +115,30 @@ def _line_of(run: "RunStatus") -> str:
 def tables(console: "Console") -> Iterator[Any]:
     """A function that draws experiments in place of its last drawing: as many as fit, or, as the last drawing, all of it.
 
-    Below them it draws the notices, if it is given any.
+    Below them it draws the notices that a function has for what is shown, on at most half of the screen.
     """
     from rich.live import Live
 
-    def draw(experiments: Sequence["ExperimentStatus"], last: bool = False, notices: Sequence[str] = ()) -> None:
-        below = [line for notice in notices for line in wrapped(notice, console.width).splitlines()]
-        room = console.height - 1 - len(below)  # the cursor needs a line
-        live.update(picture(whole(experiments) if last else screen(experiments, room), console.width, below), refresh=True)
+    def draw(experiments: Sequence["ExperimentStatus"], last: bool = False, notices: Notices = lambda shown: ()) -> None:
+        room = console.height - 1  # the cursor needs a line
+        shown = whole(experiments) if last else screen(experiments, room)
+        below = _below(notices(shown), console.width, None if last else room // 2)
+        shown = shown if last or not below else screen(experiments, room - len(below))
+        live.update(picture(shown, console.width, below), refresh=True)
 
     with Live(console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False) as live:
         yield draw
+
+
+def _below(notices: Sequence[str], width: int, room: int | None) -> list[str]:
+    """The lines of the notices; if there is no room for all, of as many as fit, and how many there are besides."""
+    parts = [wrapped(notice, width).splitlines() for notice in notices]
+    sizes = list(accumulate(map(len, parts), initial=0))
+    if room is None or sizes[-1] <= room:
+        return list(chain.from_iterable(parts))
+    fitting = max(count for count, size in enumerate(sizes) if size <= max(0, room - 1))
+    more = f"… and {len(parts) - fitting} more notices: lander-ctl status has them"
+    return [*chain.from_iterable(parts[:fitting]), cut(more, width)]
 
 
 def picture(shown: Screen, width: int, below: Sequence[str] = ()) -> "Text":
@@ -158,7 +174,7 @@ def _table(runs: Sequence["RunStatus"], width: int) -> Iterator["Text"]:
     bar = " " * room if room >= _BAR[0] else ""
     yield Text(_MARGIN + GAP.join(filter(None, [*heads[:WORDS], bar, *heads[WORDS:]])), style="dim")
     for run, cells in zip(runs, rows, strict=True):
-        style = _STYLES.get(run["state"], "")
+        style = _STYLES.get(shown_state(run["state"], run["phase"]), "")
         parts = [Text(cells[0]), Text(cells[1], style), *([_bar(run["percent"], room, style)] if bar else [])]
         yield Text(_MARGIN) + Text(GAP).join([*parts, *map(Text, cells[WORDS:])])
 

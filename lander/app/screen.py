@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lander.app.status_text import counted
-from lander.protocol.states import LIVE, QUARANTINED, UNDER_WAY, ShownState
+from lander.protocol.states import LIVE, QUARANTINED, UNDER_WAY, UNSUPERVISED, ShownState, shown_state
 from lander.store.projections.headline import STATES
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ LEAST_RUNS: Final = (3, 1)
 
 _ORDER: Final[Sequence[ShownState]] = (*STATES, QUARANTINED)
 """What trains first, what has ended last."""
+_COUNTED: Final[Sequence[str]] = (UNSUPERVISED, *_ORDER)
 
 
 class Block(NamedTuple):
@@ -31,8 +32,8 @@ class Block(NamedTuple):
     def hidden(self) -> str:
         """What is said of the runs that are not in the table; empty if all are."""
         shown = {run["id"] for run in self.runs}
-        states = [run["state"] for run in self.experiment["runs"] if run["id"] not in shown]
-        return f"… and {len(states)} more: {counted(states, _ORDER)}" if states else ""
+        states = [shown_state(run["state"], run["phase"]) for run in self.experiment["runs"] if run["id"] not in shown]
+        return f"… and {len(states)} more: {counted(states, _COUNTED)}" if states else ""
 
 
 class Screen(NamedTuple):
@@ -69,8 +70,8 @@ def screen(experiments: "Sequence[ExperimentStatus]", lines: int) -> Screen:
         names |= {each["id"] for each in _with_a_line(ended, room - (len(listed) < len(current)))}
     shown = (each for each in experiments if each["id"] in names)
     blocks = (Block(each, _most_relevant(each["runs"], tables.get(each["id"], 0))) for each in shown)
-    hidden = [each["state"] for each in experiments if each["id"] not in names]
-    more = f"… and {len(hidden)} more experiment{'s' if len(hidden) > 1 else ''}: {counted(hidden, _ORDER)}" if hidden else ""
+    hidden = [shown_state(each["state"], each["phase"]) for each in experiments if each["id"] not in names]
+    more = f"… and {len(hidden)} more experiment{'s' if len(hidden) > 1 else ''}: {counted(hidden, _COUNTED)}" if hidden else ""
     return Screen(tuple(blocks), more)
 
 

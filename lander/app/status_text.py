@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from lander.protocol.states import SUMMARY_ORDER, TERMINAL, in_words
+from lander.protocol.states import SUMMARY_ORDER, TERMINAL, in_words, shown_state
 from lander.protocol.text import cut, one_line
 
 if TYPE_CHECKING:
@@ -48,7 +48,9 @@ def state(run: "RunStatus") -> str:
         marks.append(f"replaying {replay['total']:,} steps, {share:.0f}%, {duration(replay['seconds_left'])} left")
     marks += ["waits for a host"] if run["state"] == "queued" and run["why"] else []
     marks += [_MARKS[run["resume"]]] if run["resume"] in _MARKS else []
-    return one_line(in_words(run["state"], run["cause"])) + (f" ({', '.join(marks)})" if marks else "")
+    return one_line(in_words(shown_state(run["state"], run["phase"]), run["cause"])) + (
+        f" ({', '.join(marks)})" if marks else ""
+    )
 
 
 def number(value: float | None) -> str:
@@ -90,7 +92,8 @@ def _pace(runs: "Iterable[RunStatus]") -> str:
 def overall(experiment: "ExperimentStatus") -> str:
     """An experiment's progress and the states of its runs, the most important first, since narrow screens cut the end."""
     runs = experiment["runs"]
-    return f"{progress(experiment)} – {len(runs)} run{'s' if len(runs) != 1 else ''}: {counted(run['state'] for run in runs)}"
+    states = counted(shown_state(run["state"], run["phase"]) for run in runs)
+    return f"{progress(experiment)} – {len(runs)} run{'s' if len(runs) != 1 else ''}: {states}"
 
 
 def heading(experiment: "ExperimentStatus", between: str = "") -> str:

@@ -11,6 +11,8 @@ ShownState = RunState | Literal["quarantined"]
 
 QUARANTINED: Final = "quarantined"
 """Left alone until a version can read all its events."""
+UNSUPERVISED: Final = "unsupervised"
+"""What is shown of a live run where no supervisor is running: nobody knows whether it still is that."""
 LIVE: Final[frozenset[RunState]] = frozenset({"starting", "running", "stopping"})
 """A process exists, or will exist soon."""
 TERMINAL: Final[frozenset[RunState]] = frozenset({"completed", "failed", "stopped", "skipped"})
@@ -19,13 +21,18 @@ SETTLED: Final[frozenset[RunState]] = TERMINAL - {"stopped"}
 """Ended for good, with success or not; a stopped run is expected to continue later."""
 RESUMABLE: Final[frozenset[RunState]] = TERMINAL - {"completed"} | {"paused"}
 """States that an operator may reverse; the command is accepted also before the run has reached them."""
-SUMMARY_ORDER: Final[tuple[RunState, ...]] = (
+SUMMARY_ORDER: Final[tuple[str, ...]] = (
     *("completed", "failed", "stopped", "skipped"),
-    *("running", "starting", "stopping", "queued", "paused"),
+    *("running", "starting", "stopping", UNSUPERVISED, "queued", "paused"),
 )
 """The order of states in a summary: ended runs first."""
 UNDER_WAY: Final[frozenset[RunState]] = LIVE | {"queued", "paused"}
 """Not yet ended. Of these, only `queued` and `running` are recorded of an experiment; its runs tell the others."""
+
+
+def shown_state(state: str, phase: str | None) -> str:
+    """The state of a run or an experiment as people are shown it: nothing is called live while no supervisor is running."""
+    return UNSUPERVISED if phase == UNSUPERVISED and state in LIVE else state
 
 
 def in_words(state: str, cause: str | None) -> str:

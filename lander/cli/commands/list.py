@@ -56,6 +56,7 @@ def list(
       lander-ctl list --all --json | jq -r '.experiments[] | [.id, .summary] | @tsv'
     """
     from lander.app.listing import Wanted, absent, chosen, seconds_of
+    from lander.home.lock import is_locked
     from lander.store.log.reader import Reader
     from lander.store.log.tombstones import tombstones
     from lander.store.projections.listing import listing
@@ -70,7 +71,7 @@ def list(
         everything=everything,
     )
     with Reader(settings.home) as reader, reader.snapshot():
-        position, listed = reader.position(), listing(reader, time.time())
+        position, listed = reader.position(), listing(reader, time.time(), supervised=is_locked(settings.home))
         deleted = 0 if listed else len(tombstones(reader.connection))
     found = chosen(listed, wanted)
     if as_json:

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from lander.cli.home_notices import home_notices
 from lander.cli.options import FOLLOW_SECONDS, CommandSettings, common
+from lander.cli.status_notices import StatusNotices
 from lander.cli.terminal import columns, show
-from lander.protocol.states import LIVE, LOCAL
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lander.app.screen import Block, Screen
     from lander.store.log.reader import Reader
     from lander.store.projections.status import Status
@@ -19,11 +20,6 @@ if TYPE_CHECKING:
 _OVERVIEW: Final = (
     "lander-ctl: this is an overview; lander-ctl status EXPERIMENT has all runs of one, lander-ctl list has all experiments"
 )
-
-_MENDED_FIRST: Final = ("environment_error", "limit_exceeded")
-"""Causes of an end that come again until a person has changed something."""
-_LAUNCHERS = "SELECT 1 FROM streams WHERE name GLOB 'launcher:*' LIMIT 1"
-_OTHER_HOSTS = "SELECT 1 FROM streams WHERE name GLOB 'host:*' AND name <> 'host:local' LIMIT 1"
 
 
 @click.command()
@@ -50,6 +46,7 @@ def status(
       lander-ctl status --json | jq '.experiments[].runs[] | {id, state, percent}'
       lander-ctl status demo --position 1000
     """
+    from lander.home.lock import is_locked
     from lander.store.log.reader import Reader
 
     position = at if position is None else position
@@ -61,11 +58,11 @@ def status(
         elif watch:
             _watch(reader, settings, target, as_json)
         else:
-            found = _print(reader, target, as_json)
-            shown = _shown(found, target)
+            found = _print(reader, target, as_json, supervised=is_locked(settings.home))
+            shown, notices = _shown(found, target), StatusNotices(reader, settings, target)
             hint = [] if as_json or settings.quiet or shown.is_whole else [_OVERVIEW]
-            ways_on = [] if as_json else _ways_on(reader, settings, shown)
-            for line in (*hint, *_notices(reader, settings, target), *_unfit_hosts(reader, found), *ways_on):
+            ways_on = [] if as_json else notices.ways_on(shown)
+            for line in (*hint, *notices.of_home(found), *ways_on):
                 show(line, err=True)
     return 0
 
@@ -81,7 +78,7 @@ def _print_past(reader: "Reader", target: str | None, as_json: bool, at: int) ->
         doing(f"going back to position {at:,}", brief=True) as tell,
         rebuild(reader, at, lambda done, of: tell(f"going back: {100 * done // max(1, of)}%")) as past,
     ):
-        _print(past, target, as_json)
+        _print(past, target, as_json, supervised=True)  # whoever runs now has no part in that
         show(f"lander-ctl: this is how things stood at {_shown_position(past.position(), at)}{erased_since}", err=True)
 
 
@@ -119,10 +116,10 @@ def _erased_since(reader: "Reader", at: int, target: str | None) -> str:
     return f"; deleted since, and no longer shown: {', '.join(since)}" if since and wanted is None else ""
 
 
-def _print(reader: "Reader", target: str | None, as_json: bool) -> "Status":
+def _print(reader: "Reader", target: str | None, as_json: bool, *, supervised: bool) -> "Status":
     from lander.store.projections.status import status as read
 
-    found = read(reader, target)
+    found = read(reader, target, supervised=supervised)
     if as_json:
         show(_json(found, _said(reader, target), indent=2))
     else:
@@ -207,82 +204,66 @@ def _block(block: "Block", width: int | None) -> str:
     return "\n".join([wrapped(heading(experiment), width), *table, *below])
 
 
-def _notices(reader: "Reader", settings: CommandSettings, target: str | None) -> "list[str]":
-    is_under_way = bool(reader.under_way(target))
-    notices = home_notices(settings, under_way=is_under_way)
-    if is_under_way and reader.connection.execute(_LAUNCHERS).fetchone():
-        from lander.store.records.launchers import launchers
-
-        notices += [f"lander-ctl: {each.remark}" for each in launchers(reader) if each.remark]
-    return notices
-
-
-def _unfit_hosts(reader: "Reader", found: "Status") -> "list[str]":
-    """Which hosts cannot train what is queued, or bring nothing home, and why.
-
-    Looked for only where there are other hosts, for that takes time.
-    """
-    runs = [run for each in found["experiments"] for run in each["runs"]]
-    is_elsewhere = any(run["state"] in LIVE and run["host"] not in (None, LOCAL) for run in runs)
-    if not is_elsewhere and not any(run["state"] == "queued" for run in runs):
-        return []
-    if not reader.connection.execute(_OTHER_HOSTS).fetchone():
-        return []
-    from lander.app.unfit_hosts import why_files_wait, why_queued
-
-    experiments = found["experiments"]
-    return [f"lander-ctl: {line}" for line in (*why_queued(reader, experiments), *why_files_wait(reader, experiments))]
-
-
-def _ways_on(reader: "Reader", settings: CommandSettings, shown: "Screen") -> "list[str]":
-    """What has to be mended before runs that are shown go on. Looked for only where one of them needs it."""
-    found = [block.experiment for block in shown.blocks if any(run["cause"] in _MENDED_FIRST for run in block.runs)]
-    if not found:
-        return []
-    from lander.app.ways_on import ways_on
-
-    return [f"lander-ctl: {line}" for line in ways_on(reader, found, settings.home_option)]
-
-
 def _watch(reader: "Reader", settings: CommandSettings, target: str | None, as_json: bool) -> None:
-    if as_json or not sys.stdout.isatty():
-        _watch_plainly(reader, target, as_json)
-        return
+    notices = StatusNotices(reader, settings, target)
+    if as_json:
+        _watch_json(reader, target)
+    elif sys.stdout.isatty():
+        _watch_drawn(reader, target, notices)
+    else:
+        _watch_plainly(reader, target, notices)
+
+
+def _watch_drawn(reader: "Reader", target: str | None, notices: StatusNotices) -> None:
     from rich.console import Console
 
     from lander.app.live_view import tables
+
+    with tables(Console(highlight=False)) as draw:
+        for found, last in _looks(reader, target, FOLLOW_SECONDS):
+            below = notices.of_home(found) if found["experiments"] else [_nothing(reader)]
+            draw(found["experiments"], last, lambda shown, below=below: [*below, *notices.ways_on(shown)])
+
+
+def _watch_plainly(reader: "Reader", target: str | None, notices: StatusNotices) -> None:
+    """Print the status when it has changed, and what stands below it when that has."""
+    before, said = None, list[str]()
+    for found, _ in _looks(reader, target, 4 * FOLLOW_SECONDS):
+        shown = _shown(found, target)
+        if found is not before:
+            show(f"{_plain(shown) or _nothing(reader)}\n")
+        below = [*notices.of_home(found), *notices.ways_on(shown)]
+        for line in below if below != said else ():
+            show(line, err=True)
+        before, said = found, below
+
+
+def _watch_json(reader: "Reader", target: str | None) -> None:
+    before = None
+    for found, _ in _looks(reader, target, FOLLOW_SECONDS):
+        if found is not before:
+            show(_json(found, _said(reader, target)))
+        before = found
+
+
+def _looks(reader: "Reader", target: str | None, seconds: float) -> "Iterator[tuple[Status, bool]]":
+    """The status again and again, and whether it is the last, since the target has ended; the same object if nothing changed.
+
+    Raises `HomeGoneError` if the home is deleted.
+    """
     from lander.home.identity import HomeIdentity
+    from lander.home.lock import is_locked
     from lander.store.log.reader import DATABASE
     from lander.store.projections.status import status as read
 
     identity = HomeIdentity(reader.home, DATABASE)
-    with tables(Console(highlight=False)) as draw:
-        while True:
-            identity.require()
-            ended = not reader.unfinished(target)
-            last = target is not None and ended
-            status_now = read(reader, target)
-            notices, found = _notices(reader, settings, target), status_now["experiments"]
-            draw(found, last, [*notices, *_unfit_hosts(reader, status_now)] if found else [_nothing(reader)])
-            if last:
-                return
-            time.sleep(FOLLOW_SECONDS)
-
-
-def _watch_plainly(reader: "Reader", target: str | None, as_json: bool) -> None:
-    from lander.home.identity import HomeIdentity
-    from lander.store.log.reader import DATABASE
-    from lander.store.projections.status import status as read
-
-    position, identity = -1, HomeIdentity(reader.home, DATABASE)
+    found, was_supervised = None, False
     while True:
         identity.require()
-        ended = not reader.unfinished(target)
-        if reader.position() != position:
-            found = read(reader, target)
-            position = found["position"]
-            plain = "" if as_json else _plain(_shown(found, target)) or _nothing(reader)
-            show(_json(found, _said(reader, target)) if as_json else f"{plain}\n")
-        if target is not None and ended:
+        last, supervised = target is not None and not reader.unfinished(target), is_locked(reader.home)
+        if found is None or (reader.position(), supervised) != (found["position"], was_supervised):
+            found, was_supervised = read(reader, target, supervised=supervised), supervised
+        yield found, last
+        if last:
             return
-        time.sleep(FOLLOW_SECONDS if as_json else 4 * FOLLOW_SECONDS)
+        time.sleep(seconds)

@@ -8,7 +8,7 @@ from typing import Final, Literal, NamedTuple, TypedDict
 
 from lander.protocol.states import LIVE, UNDER_WAY, RunState, ShownState
 
-Phase = Literal["training", "evaluating", "finishing", "replaying", "owes an evaluation"]
+Phase = Literal["training", "evaluating", "finishing", "replaying", "unsupervised", "owes an evaluation"]
 
 STATES: Final[Mapping[RunState, str]] = {
     "running": "a run trains",
@@ -27,9 +27,11 @@ PHASES: Final[Mapping[Phase, str]] = {
     "evaluating": "its policy is evaluated, and training waits",
     "finishing": "all its steps are done, and it writes its last checkpoint and its model",
     "replaying": "its environments are played again, before training goes on",
+    "unsupervised": "no supervisor is running: the state is the last that was recorded, and whether it trains is not known",
     "owes an evaluation": "it is not there while one is to be made: its next attempt makes that first",
 }
 """What a run does, where its state does not say it. An experiment is in the first of these that one of its runs is in."""
+A_SUPERVISOR: Final = "a supervisor"
 FIT_HOST: Final = "a host that can train it"
 """What is waited for where the last attempt of a run could not begin."""
 NOTABLE: Final[tuple[RunState, ...]] = ("paused", "stopped", "failed", "skipped")
@@ -57,17 +59,26 @@ class Headline(TypedDict):
 
 
 def headline(
-    recorded: ShownState, runs: Sequence[Activity], holders: Sequence[str] = (), hosts: Collection[str] = ()
+    recorded: ShownState,
+    runs: Sequence[Activity],
+    holders: Sequence[str] = (),
+    hosts: Collection[str] = (),
+    *,
+    supervised: bool = True,
+    archived: bool = False,
 ) -> Headline:
     """The headline of an experiment of which this state is recorded; `holders` are the other experiments that hold slots.
 
-    `hosts` says in words for which host each queued run waits, if all of them wait for one.
+    `hosts` says in words for which host each queued run waits, if all of them wait for one. Without a supervisor all wait for
+    that.
     """
     states, phases = {run.state for run in runs}, {run.phase for run in runs}
     state = next((each for each in STATES if each in states), recorded) if recorded in UNDER_WAY else recorded
     phase = next((each for each in PHASES if each in phases), None)
-    waiting_for = _waiting_for(runs, holders, hosts) if state == "queued" else None
-    summary = ", ".join([_lead(state, phase, waiting_for, runs), *_besides(state, runs)])
+    waiting_for = None
+    if state == "queued":
+        waiting_for = _waiting_for(runs, holders, hosts) if supervised else A_SUPERVISOR
+    summary = ", ".join([_lead(state, phase, waiting_for, runs), *_besides(state, runs), *["archived"] * archived])
     return {"state": state, "phase": phase, "waiting_for": waiting_for, "summary": summary}
 
 

@@ -39,10 +39,13 @@ _SIZES: Final = """
 """
 
 
-def listing(reader: Reader, now: float) -> list[ListedExperiment]:
-    """Every experiment, archived ones too, in the order of submission; `now` in seconds since 1970."""
+def listing(reader: Reader, now: float, *, supervised: bool = True) -> list[ListedExperiment]:
+    """Every experiment, archived ones too, in the order of submission; `now` in seconds since 1970.
+
+    `supervised` says whether a supervisor serves the home, as for `status`.
+    """
     with reader.snapshot():
-        found, said = headlines(reader), remarks_of_all(reader)
+        found, said = headlines(reader, supervised=supervised), remarks_of_all(reader)
         sizes = {name: size for name, *size in reader.connection.execute(_SIZES)}
         rows = reader.connection.execute(_EXPERIMENTS).fetchall()
         return [_listed(now, row, found[row[0]], sizes.get(row[0], (0, 0, 0)), said[row[0]]) for row in rows]

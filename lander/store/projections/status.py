@@ -4,10 +4,10 @@ Its cost depends on the number of runs asked for, not on what they recorded.
 """
 
 from collections.abc import Sequence
-from typing import Any, Final, TypedDict
+from typing import Any, Final, NamedTuple, TypedDict
 
 from lander.protocol.returns import RETURN_WINDOW, mean_return
-from lander.protocol.states import LIVE, QUARANTINED, RunState, ShownState
+from lander.protocol.states import LIVE, QUARANTINED, UNSUPERVISED, RunState, ShownState
 from lander.protocol.targets import matches
 from lander.store.log.reader import Reader
 from lander.store.projections.headline import Activity, Headline, Phase, headline
@@ -100,6 +100,7 @@ _RUNS: Final = """
     FROM progress p LEFT JOIN resources r ON r.run = p.id AND r.at >= p.started_at
     WHERE p.experiment = ? ORDER BY p.id
 """
+_EXPERIMENTS: Final = "SELECT id, state, archived_at IS NOT NULL, hypothesis FROM experiments"
 _HOLDERS: Final = """
     SELECT p.experiment FROM progress p JOIN experiments x ON x.id = p.experiment
     WHERE p.state IN ('starting', 'running', 'stopping') AND x.state <> 'quarantined'
@@ -114,25 +115,38 @@ _LAST_EVENT: Final = """
 _RETURNS: Final = 'SELECT "return" FROM episodes WHERE run = ? ORDER BY number DESC LIMIT ?'
 
 
-def status(reader: Reader, target: str | None = None) -> Status:
-    """The status of a target, or of everything but the archived; raises `NotFoundError` for a target that does not exist."""
+class _Look(NamedTuple):
+    """What is the same for all experiments; `holders` are those that hold slots."""
+
+    reader: Reader
+    supervised: bool
+    holders: Sequence[str]
+
+
+def status(reader: Reader, target: str | None = None, *, supervised: bool = True) -> Status:
+    """The status of a target, or of everything but the archived; raises `NotFoundError` for a target that does not exist.
+
+    Where no supervisor serves the home, what is recorded as live may have ended: then nothing is said of what it does now.
+    """
     with reader.snapshot():
         wanted = target.split("/", 1)[0] if target is not None else None
         if target is not None and not reader.quarantine(str(wanted)):
             reader.runs(target)
         rows = reader.connection.execute(
-            "SELECT id, state, hypothesis FROM experiments WHERE coalesce(id = ?1, archived_at IS NULL) ORDER BY submitted",
-            (wanted,),
+            f"{_EXPERIMENTS} WHERE coalesce(id = ?1, archived_at IS NULL) ORDER BY submitted", (wanted,)
         ).fetchall()
-        holders = _holders(reader)
-        return {"position": reader.position(), "experiments": [_experiment(reader, target, holders, *row) for row in rows]}
+        look = _Look(reader, supervised, _holders(reader))
+        return {"position": reader.position(), "experiments": [_experiment(look, target, *row) for row in rows]}
 
 
-def headlines(reader: Reader) -> dict[str, Headline]:
+def headlines(reader: Reader, *, supervised: bool = True) -> dict[str, Headline]:
     """The headline of every experiment, by id. Cheaper than their status: it reads no returns."""
     with reader.snapshot():
-        holders, rows = _holders(reader), reader.connection.execute("SELECT id, state FROM experiments").fetchall()
-        return {name: _headline(state, [] if state == QUARANTINED else _rows(reader, name), holders) for name, state in rows}
+        look, rows = _Look(reader, supervised, _holders(reader)), reader.connection.execute(_EXPERIMENTS).fetchall()
+        return {
+            name: _headline(look, state, archived, [] if state == QUARANTINED else _rows(look, name))
+            for name, state, archived, _ in rows
+        }
 
 
 def _holders(reader: Reader) -> list[str]:
@@ -140,22 +154,22 @@ def _holders(reader: Reader) -> list[str]:
 
 
 def _experiment(
-    reader: Reader, target: str | None, holders: Sequence[str], name: str, state: ShownState, hypothesis: str
+    look: _Look, target: str | None, name: str, state: ShownState, archived: bool, hypothesis: str
 ) -> ExperimentStatus:
-    quarantine = reader.quarantine(name) if state == QUARANTINED else None
-    rows = _rows(reader, name) if quarantine is None else []
+    rows = [] if state == QUARANTINED else _rows(look, name)
     return {
         "id": name,
-        **_headline(state, rows, holders),
+        **_headline(look, state, archived, rows),
         "hypothesis": hypothesis,
-        "quarantine": quarantine,
-        "runs": [_run(reader, row) for row in rows if target is None or matches(target, row["id"])],
+        "quarantine": look.reader.quarantine(name) if state == QUARANTINED else None,
+        "runs": [_run(look.reader, row) for row in rows if target is None or matches(target, row["id"])],
     }
 
 
-def _headline(state: ShownState, rows: Sequence[dict[str, Any]], holders: Sequence[str]) -> Headline:
+def _headline(look: _Look, state: ShownState, archived: bool, rows: Sequence[dict[str, Any]]) -> Headline:
     waits = [row["why"] for row in rows if row["state"] == "queued"]
-    return headline(state, [_activity(row) for row in rows], holders, waits if all(waits) else ())
+    activities, hosts = [_activity(row) for row in rows], waits if all(waits) else ()
+    return headline(state, activities, look.holders, hosts, supervised=look.supervised, archived=bool(archived))
 
 
 def _activity(row: dict[str, Any]) -> Activity:
@@ -163,16 +177,17 @@ def _activity(row: dict[str, Any]) -> Activity:
     return Activity(row["state"], row["phase"], cause not in (None, "preempted", "host_unfit"), cause == "host_unfit")
 
 
-def _rows(reader: Reader, experiment: str) -> list[dict[str, Any]]:
+def _rows(look: _Look, experiment: str) -> list[dict[str, Any]]:
     """What is stored of every run of the experiment, whatever was asked for: its headline follows from all of them."""
+    reader = look.reader
     cursor = reader.connection.execute(_RUNS, (experiment,))
     names = [column[0] for column in cursor.description]
     rows = [dict(zip(names, row, strict=True)) for row in cursor]
     waits = _waiting(reader, experiment, rows)
     for row in rows:
         row["why"] = row["why"] or waits.get(row["id"])
-        row["replay"] = _replay(reader, row) if row["state"] == "starting" else None
-        row["phase"] = _phase(reader, row)
+        row["replay"] = _replay(reader, row) if row["state"] == "starting" and look.supervised else None
+        row["phase"] = _phase(reader, row) if look.supervised or row["state"] not in LIVE else UNSUPERVISED
     return rows
 
 
@@ -228,7 +243,7 @@ def _run(reader: Reader, row: dict[str, Any]) -> RunStatus:
         "device": row["device"],
         "pid": row["pid"],
         "checkpoint": _checkpoint(reader, row["number"]),
-        "resources": _resources(row) if row["state"] in LIVE else None,
+        "resources": _resources(row) if row["state"] in LIVE and row["phase"] != UNSUPERVISED else None,
         "replay": row["replay"],
     }
 

@@ -1,8 +1,10 @@
 """What a person sees in a window: sentences are broken between words, and what is out of date is said to be that."""
 
+from lander.protocol import events as e
+from lander.store.log.event_store import batch_of
 from tests.support.command_line import LANDER
 from tests.support.pseudo_terminal import window
-from tests.support.written_homes import attempt, queued_experiment, write_log
+from tests.support.written_homes import OTHER, attempt, queued_experiment, write_log
 
 
 def test_an_error_is_broken_between_words_where_the_window_ends(tmp_path):
@@ -25,9 +27,11 @@ def test_a_finding_is_broken_between_words_below_its_own_column(tmp_path):
     assert all(line.startswith(" " * 20) for line in lines if line.startswith(" "))
 
 
-def test_watch_says_that_nobody_carries_on(tmp_path):
+def test_watch_says_that_nobody_carries_on_and_what_has_to_be_mended(tmp_path):
     queued_experiment(tmp_path)
-    write_log(tmp_path, *attempt(1, ended=False))
+    write_log(tmp_path, *attempt(1, ended=False), *attempt(1, run=OTHER, cause="environment_error"))
+    write_log(tmp_path, batch_of(OTHER, e.RunFailed(cause="environment_error", detail="")))
     with window(tmp_path, *LANDER, "status", "--watch") as terminal:
         terminal.wait_for("no supervisor is running: this is how things stood; lander-ctl up carries on")
-        assert "x: running (1 of 2)" in terminal.text
+        terminal.wait_for("once the environment of x/v/0 is mended, lander-ctl retry x/v/0 tries it again")
+        assert "x: unsupervised (1 of 2), 1 failed" in terminal.text

@@ -106,11 +106,24 @@ def test_notices_stand_below_and_nothing_is_pushed_off_the_screen():
     file = io.StringIO()
     console = Console(file=file, width=50, height=8, color_system=None, force_terminal=True)
     with live_view.tables(console) as draw:
-        draw(several(7), notices=[said])
+        draw(several(7), notices=lambda shown: [said])
     lines = file.getvalue().rpartition("\x1b[2K")[2].partition("\x1b[?25h")[0].splitlines()
     assert len(lines) <= 7
     assert lines[0].startswith("cart: running (1 of 2)")
     assert " ".join(" ".join(lines[-2:]).split()).startswith(said)
+
+
+def test_notices_leave_half_of_the_screen_to_the_experiments():
+    file = io.StringIO()
+    console = Console(file=file, width=80, height=13, color_system=None, force_terminal=True)
+    with live_view.tables(console) as draw:
+        draw(several(7), notices=lambda shown: [f"{block.experiment['id']} is to be mended" for block in shown.blocks] * 2)
+    lines = file.getvalue().rpartition("\x1b[2K")[2].partition("\x1b[?25h")[0].splitlines()
+    assert len(lines) <= 12
+    said = [line for line in lines if "is to be mended" in line]
+    assert len(said) == 5
+    assert lines[-1].startswith("… and ")
+    assert lines[-1].endswith(" more notices: lander-ctl status has them")
 
 
 def test_a_question_is_cut_between_words():

@@ -51,6 +51,16 @@ def test_after_an_error_of_the_environment_the_way_on_is_new_code_if_some_was_ca
     assert f"lander-ctl: {command} --home {tmp_path}" in " ".join(capsys.readouterr().err.split())
 
 
+def test_watching_says_it_too(tmp_path, capsys):
+    ended(tmp_path, "environment_error", FAILED)
+    said = []
+    for options in ((), ("--watch",)):
+        assert main(["status", "x", *options, "--home", str(tmp_path)]) == 0
+        said.append(capsys.readouterr().err)
+    assert "once the environment of x is mended, " in said[0]
+    assert said[0] == said[1]
+
+
 @pytest.mark.parametrize("end", [e.RunStopped(reason="limit"), e.RunPaused(reason="limit")])
 def test_after_a_limit_was_exceeded_the_setting_is_named_and_where_it_stands(tmp_path, end):
     ended(tmp_path, "limit_exceeded", end, exceeded=("memory_mb", "wall_hours"))

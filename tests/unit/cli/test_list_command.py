@@ -9,7 +9,7 @@ from lander.home.lock import HomeLock
 from lander.protocol import events as e
 from lander.store.log.event_store import batch_of
 from tests.support.histories import experiment, submitted
-from tests.support.written_homes import queued_experiment, write_log
+from tests.support.written_homes import RUN, attempt, queued_experiment, write_log
 
 ALONE = "lander-ctl: no supervisor is running: this is how things stood; lander-ctl up carries on\n"
 
@@ -58,6 +58,20 @@ def test_that_no_supervisor_runs_is_said_as_status_says_it_where_something_is_un
     assert ask("list", "--archived")[2] == "", "what is shown has ended"
     ask("tag", "old", "a")
     assert ask("list", "--all", "--tag", "a")[2] == ""
+
+
+def test_without_a_supervisor_nothing_is_shown_as_training_or_about_to(ask, home):
+    write_log(home, *attempt(1, ended=False))
+    found = json.loads(ask("status", "x", "--json")[1])
+    assert [run["phase"] for run in found["experiments"][0]["runs"]] == ["unsupervised", None]
+    assert "x: unsupervised (1 of 2)" in ask("status", "x")[1]
+    assert "  unsupervised (1 of 2)  " in ask("list")[1]
+    with HomeLock(home):
+        assert "x: running (1 of 2)" in ask("status", "x")[1]
+        assert "  running (1 of 2)  " in ask("list")[1]
+    assert "x: running (1 of 2)" in ask("status", "x", "--position", str(found["position"]))[1], "that is how things stood then"
+    write_log(home, batch_of(RUN, e.AttemptEnded(epoch=1, cause="crashed")))
+    assert "x: waiting for a supervisor" in ask("status", "x")[1]
 
 
 def test_json_has_everything(ask):
@@ -145,7 +159,9 @@ def test_status_hides_what_is_archived_and_has_what_was_said_of_one(ask):
     ask("tag", "old", "a")
     code, output, _errors = ask("status")
     assert (code, "x: " in output, "old" in output) == (0, True, False)
-    assert "old: stopped" in ask("status", "old")[1]
+    assert ask("status", "old")[1].startswith("old: stopped, archived\n")
+    assert "  stopped, archived  " in ask("list", "--all")[1]
+    assert "archived" not in ask("status", "x")[1]
     (old,) = json.loads(ask("status", "old", "--json")[1])["experiments"]
     assert (old["tags"], old["notes"], old["amendments"]) == (["a"], [], [])
     assert old["archived"].startswith("1970-01-01")

@@ -4,6 +4,7 @@ import contextlib
 
 import pytest
 
+from lander.app import status_text
 from lander.protocol import events as e
 from lander.store.log.event_store import batch_of
 from lander.store.log.reader import DATABASE, Reader
@@ -36,9 +37,9 @@ class Told:
         began = e.TrainingStarted(epoch=epoch, pid=1, n_envs=2, device="cpu", from_step=from_step, resume="exact")
         await self.trainer(began, epoch=epoch, run=run, at=at)
 
-    def experiments(self, target=None):
+    def experiments(self, target=None, **how):
         with Reader(self.home) as reader:
-            return {each["id"]: each for each in status(reader, target)["experiments"]}
+            return {each["id"]: each for each in status(reader, target, **how)["experiments"]}
 
     def shown(self, *names):
         (run,) = self.experiments(RUN)["x"]["runs"]
@@ -110,6 +111,25 @@ async def test_no_time_left_is_told_of_what_is_asked_to_end(told):
     await told.trainer(steps(0, 1500), at=30.0)
     await told.supervisor(e.StopRequested(reason="pause"))
     assert told.shown("state", "phase", "eta_seconds") == ("stopping", None, None)
+
+
+async def test_without_a_supervisor_nothing_is_told_of_what_a_live_run_does_now(told):
+    await told.attempt()
+    await told.trainer(steps(0, 1500), at=30.0)
+    usage = e.TrainerUsage(run=RUN, epoch=1, cpu_percent=99.0, memory_mb=10.0)
+    sample = e.ResourcesSampled(cpu_percent=1.0, memory_percent=1.0, memory_mb=1.0, disk_free_mb=1.0, trainers=(usage,))
+    await told.supervisor(sample, run=e.host_stream("local"), at=30.0)
+    assert told.shown("phase", "eta_seconds") == ("training", 30.0)
+    assert told.shown("resources") != (None,)
+    left = told.experiments(supervised=False)["x"]
+    (run, queued) = left["runs"]
+    assert (left["state"], left["phase"], left["summary"]) == ("running", "unsupervised", "unsupervised (1 of 2)")
+    assert (run["state"], run["phase"], run["eta_seconds"], run["resources"]) == ("running", "unsupervised", None, None)
+    assert (run["step"], run["steps_per_second"]) == (3000, 100.0)
+    assert status_text.overall(left) == "25% – 2 runs: 1 unsupervised, 1 queued"
+    assert [status_text.state(each) for each in (run, queued)] == ["unsupervised", "queued"]
+    await told.supervisor(e.AttemptEnded(epoch=1, cause="crashed"), e.RunQueued(), at=31.0)
+    assert told.experiments(supervised=False)["x"]["waiting_for"] == "a supervisor"
 
 
 async def test_an_evaluation_on_the_way_is_told_until_training_goes_on(told):
