@@ -39,8 +39,10 @@ class Backup(NamedTuple):
 def back_up(home: Path, target: Path) -> Backup:
     """Make `target` a home with the content of `home`, without its keys and logs. Only its owner may enter it.
 
-    Raises `HomeError` if `target` exists or cannot be written, `StoreError` if the copy is damaged.
+    Raises `HomeError` if `target` lies in the home, exists or cannot be written, `StoreError` if the copy is damaged.
     """
+    if target.resolve().is_relative_to(home.resolve()):
+        raise HomeError(f"{target}: lies in the home {home}, which it would be a backup of; choose another PATH")
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise HomeError(f"{target}: exists already; choose another PATH")
     with Reader(home):

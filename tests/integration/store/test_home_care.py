@@ -114,7 +114,8 @@ def test_status_shows_how_things_stood_at_a_position(home, capsys):
     assert main(["status", "--home", str(home), "--position", str(end)]) == 0
     at_end = capsys.readouterr()
     assert at_end.err == f"lander-ctl: this is how things stood at position {end}\n"
-    assert main(["status", "--home", str(home)]) == 0
+    with HomeLock(home):
+        assert main(["status", "--home", str(home)]) == 0
     assert capsys.readouterr().out == at_end.out
     assert main(["status", "--home", str(home), "--position", str(end + 1)]) == 3
     assert f"the log ends at position {end}" in capsys.readouterr().err
@@ -535,6 +536,15 @@ def test_a_backup_never_overwrites_and_never_is_half_there(home, tmp_path, monke
     with pytest.raises(HomeError, match="No space left on device"):
         back_up(home, tmp_path / "new")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "home"]
+
+
+@pytest.mark.parametrize("place", ["", "artifacts/copy", "../link/copy", "../home/../home/new"])
+def test_a_backup_into_the_home_itself_is_refused_and_nothing_is_left_there(home, place):
+    home.with_name("link").symlink_to(home)
+    before = sorted(home.rglob("*"))
+    with pytest.raises(HomeError, match=r"lies in the home .*; choose another PATH$"):
+        back_up(home, home / place)
+    assert sorted(home.rglob("*")) == before
 
 
 def test_a_backup_tells_what_it_could_not_copy(home, tmp_path, capsys):
