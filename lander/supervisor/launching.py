@@ -28,7 +28,7 @@ from lander.supervisor.core.messages import (
 )
 from lander.supervisor.core.state import State
 from lander.supervisor.launchers import engines
-from lander.supervisor.launchers.launcher import Launcher, LauncherError, own_words
+from lander.supervisor.launchers.launcher import Launcher, NotInstalledError, own_words
 from lander.supervisor.launchers.worker_commands import Head, worker_command
 
 LOG: Final = logging.getLogger(__name__)
@@ -50,6 +50,8 @@ class _Engine:
     """When each call was last over, except orders: none of them is made twice. Infinite while it is under way."""
     unmade: set[str] = field(default_factory=set)
     """The orders whose turn has not come."""
+    absent: bool = False
+    """Its command is not installed on this machine, as the last call has shown."""
 
 
 class Launching:
@@ -65,9 +67,13 @@ class Launching:
         self.head = Head("", "")
 
     def settled(self, state: State) -> bool:
-        """Whether, for a supervisor that leaves, every job is over; that may take a while from the first time this is asked."""
+        """Whether, for a supervisor that leaves, every job is over; that may take a while from the first time this is asked.
+
+        It is not waited for an engine that cannot be asked, since its command is not installed.
+        """
         self._settle_by = self._settle_by or elapsed() + LEAVE_SECONDS
-        over = not self._tasks and all(each.settled for each in state.launchers.values())
+        absent = {name for name, engine in self._engines.items() if engine.absent}
+        over = not self._tasks and all(each.settled or each.name in absent for each in state.launchers.values())
         return over or elapsed() > self._settle_by
 
     def carry_out(self, effect: EngineEffect, state: State) -> None:
@@ -111,10 +117,12 @@ class Launching:
         """Make a call when it is its turn, and tell its outcome before the next one begins."""
         outcome: Message | None
         async with engine.turn:
+            engine.absent = False
             try:
                 async with asyncio.timeout(CALL_SECONDS):
                     outcome = await self._outcome(engine, effect)
-            except (LauncherError, LanderError) as error:
+            except LanderError as error:
+                engine.absent = isinstance(error, NotInstalledError)
                 outcome = _failure(effect, str(error))
             except TimeoutError:
                 outcome = _failure(effect, f"no answer within {CALL_SECONDS:.0f} s")

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from typing import IO, Final
 
-from lander.supervisor.launchers.launcher import LauncherError, own_words
+from lander.supervisor.launchers.launcher import LauncherError, NotInstalledError, own_words
 
 ANSWER_SECONDS: Final = 60.0
 """How long a command may take."""
@@ -18,7 +18,9 @@ LOOK_SECONDS: Final = 0.1
 
 
 async def ask(arguments: Sequence[str], standard_input: str = "", *, seconds: float = ANSWER_SECONDS) -> str:
-    """What a command prints; raises `LauncherError` if it is not installed, exceeds its bounds or fails, in its own words.
+    """What a command prints; raises `LauncherError` if it exceeds its bounds or fails, in its own words.
+
+    Raises `NotInstalledError` if it cannot be started.
 
     Its streams are files in memory and no pipes, so that only its own end is waited for, and not that of what it leaves behind.
     """
@@ -50,7 +52,7 @@ async def _started(
         )
     except OSError as error:
         what = "is not installed on this machine" if isinstance(error, FileNotFoundError) else error.strerror
-        raise LauncherError(f"{arguments[0]}: {what}") from error
+        raise NotInstalledError(f"{arguments[0]}: {what}") from error
 
 
 async def _end(process: asyncio.subprocess.Process, program: str, *streams: IO[bytes]) -> None:

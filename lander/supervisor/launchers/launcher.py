@@ -94,6 +94,10 @@ class LauncherError(LanderError):
         super().__init__(own_words(words))
 
 
+class NotInstalledError(LauncherError):
+    """The command that would ask the engine cannot be started on this machine, so nothing can be asked of it now."""
+
+
 class Launcher(Protocol):
     """An engine. Every call may take as long as the engine takes; none blocks the event loop."""
 

@@ -208,7 +208,7 @@ class Ssh:
         try:
             return await ask([*self._words(), "--", host, "exec sh -s"], _PROLOGUE + program)
         except LauncherError as error:
-            raise LauncherError(f"{host}: {error}") from error
+            raise type(error)(f"{host}: {error}") from error
 
     def _words(self) -> Sequence[str]:
         if not self._control:

@@ -3,6 +3,8 @@
 import asyncio
 from dataclasses import replace
 
+import pytest
+
 from lander.protocol import events as e
 from lander.supervisor import launching
 from lander.supervisor.core.effects import AskEngine, LaunchWorkers
@@ -67,3 +69,16 @@ def test_a_supervisor_leaves_no_earlier_than_an_engine_has_shown_what_is_left_of
     unchecked = replace(STATE.launchers["lab"], unchecked=True)
     assert not calls.settled(replace(STATE, launchers={"lab": unchecked}))
     assert calls.settled(STATE)
+
+
+@pytest.mark.parametrize(("program", "waits"), [("lander-nowhere", False), ("false", True)])
+async def test_a_supervisor_that_leaves_waits_for_no_engine_whose_command_is_not_installed(tmp_path, program, waits):
+    options = dict.fromkeys(("launch", "alive", "cancel"), (program,))
+    spec = SPEC.model_copy(update={"options": options, "poll_seconds": 1000.0})
+    state, told = State(launchers={"lab": LauncherStanding("lab", spec, unchecked=True)}), []
+    calls = Launching(tmp_path, new_keys(), told.append)
+    assert not calls.settled(state), "it has not been asked"
+    calls.carry_out(AskEngine(launcher="lab"), state)
+    await until(lambda: bool(told) and not calls._tasks)
+    assert calls.settled(state) != waits
+    await calls.close()
