@@ -33,6 +33,8 @@ _HEADINGS: Final = (
 )
 _WORDS: Final = ("host", "state", "bits", "labels", "version", "trains", "launcher")
 _ONLY_IF_SAID: Final = ("bits", "labels", "clock", "launcher")
+JOIN_SECONDS: Final = 600.0
+"""A worker that has used its token joins within a minute or two, as soon as it has measured its bits."""
 WRONG_SECONDS: Final = 5.0
 """By how much a clock may be off before that is said in words."""
 _SHOWN_OFFSET: Final = 0.05
@@ -79,8 +81,17 @@ def as_text(home: Path) -> str:
     lines = list(text_table(list(zip(*shown, strict=True)), width, left))
     lines += [f"{host.name}: {one_line(host.detail)}" for host in found if host.detail]
     unfit = [one_line(words) for host in found for words in problems(host)]
-    notices = (*unfit, *_other_bits(found), *_wrong_clocks(found, clocks))
+    notices = (*unfit, *_never_joined(found), *_other_bits(found), *_wrong_clocks(found, clocks))
     return "\n".join([*lines, *(wrapped(words, width) for words in notices), *remarks])
+
+
+def _never_joined(found: Sequence[Host]) -> Iterator[str]:
+    """Which hosts have used a token and are not to be expected any more, and how each is removed."""
+    for host in found:
+        seconds = time.time() - host.at / 1_000_000
+        if host.state == "enrolled" and not host.launcher and seconds > JOIN_SECONDS:
+            removed = f"start its worker again, or remove it with lander-ctl hosts revoke {host.name}"
+            yield f"{host.name}: used its token {age(seconds)} ago and has never joined; {removed}"
 
 
 def _wrong_clocks(found: Sequence[Host], clocks: Sequence[ClockOffset | None]) -> Iterator[str]:
@@ -107,6 +118,8 @@ def _other_bits(found: Sequence[Host]) -> Iterator[str]:
 
 def _state(host: Host) -> str:
     """Its state; one that is to be there and has said nothing for a while is silent."""
+    if host.state == "enrolled":
+        return "enrolled, never joined"
     is_silent = host.state in ("online", "drained") and time.time() - host.at / 1_000_000 > SILENT_SECONDS
     return f"{host.state}, silent" if is_silent else host.state
 

@@ -70,9 +70,14 @@ class Host:
     launcher: str = ""
     """The launcher that started it."""
 
+    @property
+    def never_joined(self) -> bool:
+        """Whether it has only used a token so far."""
+        return self.agent == (0, "")
+
 
 def hosts(reader: Reader) -> list[Host]:
-    """Every host that has ever joined or been enrolled, in that order."""
+    """Every host that has ever joined or been enrolled, in that order, but those that were revoked without having joined."""
     found: dict[str, Host] = {}
     with reader.snapshot():
         for stream, kind, at, body in reader.connection.execute(_EVENTS):
@@ -82,7 +87,7 @@ def hosts(reader: Reader) -> list[Host]:
         for name, run in reader.connection.execute(_RUNS):
             train.setdefault(name, []).append(run)
         known = launchers(reader)
-        left = _started_by(found, known)
+        left = [host for host in _started_by(found, known) if not (host.state == "revoked" and host.never_joined)]
         return [_with_runs(reader, host, train.get(host.name, [])) for host in left]
 
 

@@ -11,6 +11,7 @@ from lander.cli.main import main
 from lander.home.lock import HomeLock
 from lander.protocol import events as e
 from lander.store.log.event_store import batch_of
+from tests.support.peers import new_keys
 from tests.support.written_homes import write_log
 
 JOINED = e.HostJoined(pid=1, cpus=(0, 1), gpus=(), memory_mb=2048.0)
@@ -82,6 +83,22 @@ def test_what_an_engine_says_is_below_the_table(home, said, line):
 
 def test_a_worker_that_has_not_joined_yet_starts(home):
     assert host_table.as_text(home).splitlines()[-1] == "launcher lab: 1 worker starts"
+
+
+@pytest.mark.parametrize("minutes", [1, 300])
+def test_a_host_that_has_never_joined_is_shown_as_that_and_is_gone_once_it_is_revoked(tmp_path, minutes):
+    stream, at = e.host_stream("stranger"), round((time.time() - 60 * minutes) * 1e6)
+    write_log(tmp_path, batch_of(stream, e.HostEnrolled(public_key=new_keys().public, token="t"), at=at))
+    assert rows(tmp_path) == {"stranger": ("enrolled", "")}
+    table, *said = host_table.as_text(tmp_path).partition("stranger  enrolled, never joined")[2].splitlines()
+    assert table.endswith(" ago")
+    way_out = "start its worker again, or remove it with lander-ctl hosts revoke stranger"
+    assert said == [f"stranger: used its token 5h ago and has never joined; {way_out}"] * (minutes > 10)
+    write_log(tmp_path, batch_of(stream, e.HostRevoked(operator="me")))
+    assert rows(tmp_path) == {}
+    write_log(tmp_path, batch_of(stream, e.HostEnrolled(public_key=new_keys().public, token="t"), JOINED))
+    write_log(tmp_path, batch_of(stream, e.HostRevoked(operator="me")))
+    assert rows(tmp_path) == {"stranger": ("revoked", "")}, "what has trained there stays known"
 
 
 def test_without_a_launcher_there_is_no_column_for_one(tmp_path):
