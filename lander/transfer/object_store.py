@@ -5,12 +5,13 @@ shows an upload when all of it has arrived. Credentials come from the environmen
 in it is refused.
 """
 
+import asyncio
 import hashlib
 import re
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from lander.protocol.errors import LanderError, UsageError
@@ -19,14 +20,19 @@ from lander.protocol.text import cut, named, one_line
 if TYPE_CHECKING:
     import obstore
 
+T = TypeVar("T")
 PIECE: Final = 5 << 20
 """The bytes of a request, the least that S3 allows. Where one fails, it alone is sent again."""
 MAX_PIECES: Final = 9_000
 """S3 allows 10 000."""
 AT_A_TIME: Final = 2
 """Pieces of a file that are sent at a time."""
-REQUEST_SECONDS: Final = 300.0
-"""How long one request may take, so that a slow link carries a piece."""
+PIECE_SECONDS: Final = 300.0
+"""How long a request that carries a piece may take, since a link may be slow."""
+ANSWER_SECONDS: Final = 30.0
+"""How long any other request may take; and after so long, whether the store still answers is asked beside a piece."""
+SMALL: Final = 1 << 16
+"""An object of so many bytes is no piece: no link takes long for it."""
 RETRY_SECONDS: Final = 10.0
 """How long a request that fails is repeated before that is said."""
 MAX_WORDS: Final = 400
@@ -61,18 +67,24 @@ class ObjectStore:
         self._url = url
         self._prefix = hashlib.sha256(server_key.encode()).hexdigest()[:16]
         self._opened: Any = None
+        self._quick: Any = None
+        """The same store for requests that carry no piece."""
 
     async def put(self, name: str, file: IO[bytes], size: int) -> None:
         """Store what is read from a file as an object, in place of what was there."""
         with self._errors() as obstore:
             piece = max(PIECE, -(-size // MAX_PIECES))
-            await obstore.put_async(self._opened, self._key(name), file, chunk_size=piece, max_concurrency=AT_A_TIME)
+            if size <= SMALL:
+                await obstore.put_async(self._quick, self._key(name), file)
+            else:
+                how = {"chunk_size": piece, "max_concurrency": AT_A_TIME}
+                await self._unless_silent(obstore.put_async(self._opened, self._key(name), file, **how))
 
     async def size(self, name: str) -> int | None:
         """The size of an object in bytes; None if there is none."""
         with self._errors() as obstore:
             try:
-                return int((await obstore.head_async(self._opened, self._key(name)))["size"])
+                return int((await obstore.head_async(self._quick, self._key(name)))["size"])
             except FileNotFoundError:
                 return None
 
@@ -80,20 +92,21 @@ class ObjectStore:
         """The content of an object from a byte on, in pieces; a server that does not give parts gives an error."""
         with self._errors() as obstore:
             options = {"range": {"offset": offset}} if offset else None
-            found = await obstore.get_async(self._opened, self._key(name), options=options)
-            async for piece in found.stream(min_chunk_size=PIECE):
+            found = await self._unless_silent(obstore.get_async(self._opened, self._key(name), options=options))
+            pieces = aiter(found.stream(min_chunk_size=PIECE))
+            while (piece := await self._unless_silent(anext(pieces, None))) is not None:
                 yield bytes(piece)
 
     async def delete(self, name: str) -> None:
         """Delete an object; nothing happens if there is none."""
         with self._errors() as obstore, suppress(FileNotFoundError):
-            await obstore.delete_async(self._opened, self._key(name))
+            await obstore.delete_async(self._quick, self._key(name))
 
     async def names(self) -> set[str]:
         """All objects of this home."""
         with self._errors() as obstore:
             found: set[str] = set()
-            async for each in obstore.list(self._opened, self._prefix):
+            async for each in obstore.list(self._quick, self._prefix):
                 found |= {str(one["path"]).rpartition("/")[2] for one in each}
             return found
 
@@ -106,6 +119,19 @@ class ObjectStore:
             raise ObjectStoreError(f"{self._url}: gives back something else than what was put")
         await self.names()
         await self.delete(_PROBE)
+
+    async def _unless_silent(self, carried: Awaitable[T]) -> T:
+        """What a request that carries a piece returns, however slowly; raises `ObjectStoreError` once the store is silent.
+
+        What has arrived of a piece cannot be seen from here, so the store is asked something else.
+        """
+        task = asyncio.ensure_future(carried)
+        try:
+            while not (await asyncio.wait({task}, timeout=ANSWER_SECONDS))[0]:
+                await self.size(_PROBE)
+            return task.result()
+        finally:
+            task.cancel()
 
     def _key(self, name: str) -> str:
         return f"{self._prefix}/{name}"
@@ -120,13 +146,13 @@ class ObjectStore:
             raise ObjectStoreError(f"{self._url}: {_EXTRA}") from error
         try:
             if self._opened is None:
-                self._opened = _opened(self._url)
+                self._opened, self._quick = (_opened(self._url, seconds) for seconds in (PIECE_SECONDS, ANSWER_SECONDS))
             yield obstore
         except (BaseError, OSError, ValueError) as error:
             raise ObjectStoreError(f"{self._url}: {_words(str(error))}") from error
 
 
-def _opened(url: str) -> Any:
+def _opened(url: str, seconds: float) -> Any:
     from obstore.store import LocalStore, from_url
 
     if url.startswith("file:"):
@@ -134,7 +160,7 @@ def _opened(url: str) -> Any:
     return from_url(
         url,
         client_options={
-            "timeout": timedelta(seconds=REQUEST_SECONDS),
+            "timeout": timedelta(seconds=seconds),
             "allow_http": True,  # only an endpoint of one's own has it
         },
         retry_config={

@@ -2413,4 +2413,32 @@ MUTANTS = (
         "any(not place.same_bits(first) for place, _ in places)",
         ("tests/unit/store/records/test_waiting.py",),
     ),
+    Mutant(
+        "what was live is shown as live though no supervisor is running",
+        "lander/store/projections/status.py",
+        '_phase(reader, row) if look.supervised or row["state"] not in LIVE else UNSUPERVISED',
+        "_phase(reader, row)",
+        ("tests/unit/store/projections/test_status.py",),
+    ),
+    Mutant(
+        "a supervisor that leaves waits for an engine that cannot be asked",
+        "lander/supervisor/launching.py",
+        "engine.absent = isinstance(error, NotInstalledError)",
+        "engine.absent = False",
+        ("tests/unit/supervisor/test_launching.py",),
+    ),
+    Mutant(
+        "a backup may lie in the home that it is of",
+        "lander/store/upkeep/backup.py",
+        "if target.resolve().is_relative_to(home.resolve()):",
+        "if False:",
+        ("tests/integration/store/test_home_care.py::test_a_backup_into_the_home_itself_is_refused_and_nothing_is_left_there",),
+    ),
+    Mutant(
+        "a store that falls silent in the middle of a piece is waited for",
+        "lander/transfer/object_store.py",
+        "                await self.size(_PROBE)\n",
+        "                pass\n",
+        ("tests/unit/transfer/test_object_store.py",),
+    ),
 )

@@ -1,12 +1,18 @@
 """The client of an object store: which URLs are taken, and what is said when it does not serve."""
 
+import asyncio
+import contextlib
+import socket
 import subprocess
 import sys
+import time
+from io import BytesIO
 
 import pytest
 
 from lander.app.proved_store import prove_store
 from lander.protocol.errors import UsageError
+from lander.transfer import object_store
 from lander.transfer.object_store import ObjectStore, ObjectStoreError, _words, check_url
 
 SAID = (
@@ -62,3 +68,85 @@ def test_a_store_is_proved_before_a_supervisor_uses_it(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match=f"^--store file://{tmp_path / 'file'}: "):
         prove_store(tmp_path / "home", f"file://{tmp_path / 'file'}")
+
+
+# --- a store that says nothing ----------------------------------------------------------------------------------------
+
+SECONDS = 0.5
+
+
+@pytest.fixture
+def at(monkeypatch):
+    """Have a store be served at a port, and no request that carries no piece take longer than `SECONDS`."""
+
+    def served_at(port):
+        where = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_REGION": "us-east-1"}
+        for name, value in (where | {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}).items():
+            monkeypatch.setenv(name, value)
+
+    monkeypatch.setattr(object_store, "ANSWER_SECONDS", SECONDS)
+    monkeypatch.setattr(object_store, "RETRY_SECONDS", SECONDS)
+    return served_at
+
+
+def test_a_store_that_takes_a_connection_and_says_nothing_is_noticed_before_a_supervisor_uses_it(tmp_path, at):
+    (tmp_path / "home").mkdir(mode=0o700)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        at(silent.getsockname()[1])
+        began = time.monotonic()
+        with pytest.raises(UsageError, match=r"^--store s3://bucket/x: .*error sending request"):
+            prove_store(tmp_path / "home", "s3://bucket/x")
+        assert time.monotonic() - began < 10 * SECONDS
+
+
+class SlowStore:
+    """A store that takes very long for a piece, and answers everything else at once, until it falls silent."""
+
+    def __init__(self):
+        self.silent = False
+        self.asked = asyncio.Event()
+        """It was asked beside a piece."""
+        self.done = asyncio.Event()
+
+    async def serve(self, reader, writer):
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                sizes = [int(line.split(b":")[1]) for line in head.splitlines() if line.lower().startswith(b"content-length:")]
+                await reader.readexactly(sum(sizes))
+                answer = b"404 Not Found" if head.startswith(b"HEAD ") else b"200 OK\r\nETag: x"
+                if head.startswith(b"HEAD ") and not self.silent:
+                    self.asked.set()
+                else:
+                    await self.done.wait()
+                writer.write(b"HTTP/1.1 " + answer + b"\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+
+@pytest.fixture
+async def slow(at):
+    store = SlowStore()
+    async with await asyncio.start_server(store.serve, "127.0.0.1", 0) as server:
+        at(server.sockets[0].getsockname()[1])
+        yield store
+        store.done.set()
+
+
+def put(size):
+    return asyncio.create_task(ObjectStore("s3://bucket/x", "key").put("0" * 64, BytesIO(bytes(size)), size))
+
+
+async def test_a_slow_link_has_time_for_a_piece_as_long_as_the_store_answers(slow):
+    putting = put(object_store.SMALL + 1)
+    await slow.asked.wait()
+    slow.asked.clear()
+    await slow.asked.wait()
+    slow.done.set()
+    await putting
+
+
+async def test_a_store_that_falls_silent_in_the_middle_of_a_piece_is_noticed(slow):
+    putting = put(object_store.SMALL + 1)
+    await slow.asked.wait()
+    slow.silent = True
+    with pytest.raises(ObjectStoreError, match="error sending request"):
+        await asyncio.wait_for(putting, 10 * SECONDS)
