@@ -1875,9 +1875,9 @@ MUTANTS = (
     Mutant(
         "a home without a supervisor is watched as if it trained",
         "lander/cli/commands/status.py",
-        "draw(found, last, [*notices, *_unfit_hosts(reader, status_now)] if found",
-        "draw(found, last, [] if found",
-        ("tests/integration/cli/test_screens.py::test_watch_says_that_nobody_carries_on",),
+        'below = notices.of_home(found) if found["experiments"]',
+        'below = [] if found["experiments"]',
+        ("tests/integration/cli/test_screens.py::test_watch_says_that_nobody_carries_on_and_what_has_to_be_mended",),
     ),
     Mutant(
         "what goes to a terminal is cut within words",
@@ -2297,7 +2297,7 @@ MUTANTS = (
     Mutant(
         "a supervisor leaves while an engine may have jobs that are not recorded",
         "lander/supervisor/launching.py",
-        "all(each.settled for each in state.launchers.values())",
+        "all(each.settled or each.name in absent for each in state.launchers.values())",
         "not any(each.jobs for each in state.launchers.values())",
         ("tests/unit/supervisor/test_launching.py",),
     ),

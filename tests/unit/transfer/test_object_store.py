@@ -1,7 +1,6 @@
 """The client of an object store: which URLs are taken, and what is said when it does not serve."""
 
 import asyncio
-import contextlib
 import socket
 import subprocess
 import sys
@@ -104,22 +103,33 @@ class SlowStore:
 
     def __init__(self):
         self.silent = False
-        self.asked = asyncio.Event()
-        """It was asked beside a piece."""
+        self.asked = asyncio.Semaphore(0)
+        """How often it was asked beside a piece."""
         self.done = asyncio.Event()
+        self.connections = set()
 
     async def serve(self, reader, writer):
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                sizes = [int(line.split(b":")[1]) for line in head.splitlines() if line.lower().startswith(b"content-length:")]
-                await reader.readexactly(sum(sizes))
-                answer = b"404 Not Found" if head.startswith(b"HEAD ") else b"200 OK\r\nETag: x"
-                if head.startswith(b"HEAD ") and not self.silent:
-                    self.asked.set()
-                else:
-                    await self.done.wait()
-                writer.write(b"HTTP/1.1 " + answer + b"\r\nContent-Length: 0\r\n\r\n")
-        writer.close()
+        self.connections.add(asyncio.current_task())
+        try:
+            await self._answer(reader, writer)
+        finally:
+            writer.close()
+
+    async def _answer(self, reader, writer):
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            sizes = [int(line.split(b":")[1]) for line in head.splitlines() if line.lower().startswith(b"content-length:")]
+            await reader.readexactly(sum(sizes))
+            answer = b"404 Not Found" if head.startswith(b"HEAD ") else b"200 OK\r\nETag: x"
+            if head.startswith(b"HEAD ") and not self.silent:
+                self.asked.release()
+            else:
+                await self.done.wait()
+            writer.write(b"HTTP/1.1 " + answer + b"\r\nContent-Length: 0\r\n\r\n")
+
+    async def close(self):
+        for each in self.connections:
+            each.cancel()
+        await asyncio.gather(*self.connections, return_exceptions=True)
 
 
 @pytest.fixture
@@ -128,7 +138,7 @@ async def slow(at):
     async with await asyncio.start_server(store.serve, "127.0.0.1", 0) as server:
         at(server.sockets[0].getsockname()[1])
         yield store
-        store.done.set()
+        await store.close()
 
 
 def put(size):
@@ -136,17 +146,18 @@ def put(size):
 
 
 async def test_a_slow_link_has_time_for_a_piece_as_long_as_the_store_answers(slow):
-    putting = put(object_store.SMALL + 1)
-    await slow.asked.wait()
-    slow.asked.clear()
-    await slow.asked.wait()
-    slow.done.set()
-    await putting
+    async with asyncio.timeout(20 * SECONDS):
+        putting = put(object_store.SMALL + 1)
+        await slow.asked.acquire()
+        await slow.asked.acquire()
+        slow.done.set()
+        await putting
 
 
 async def test_a_store_that_falls_silent_in_the_middle_of_a_piece_is_noticed(slow):
-    putting = put(object_store.SMALL + 1)
-    await slow.asked.wait()
-    slow.silent = True
-    with pytest.raises(ObjectStoreError, match="error sending request"):
-        await asyncio.wait_for(putting, 10 * SECONDS)
+    async with asyncio.timeout(20 * SECONDS):
+        putting = put(object_store.SMALL + 1)
+        await slow.asked.acquire()
+        slow.silent = True
+        with pytest.raises(ObjectStoreError, match="error sending request"):
+            await putting
