@@ -43,7 +43,7 @@ def cluster(directory: Path) -> Iterator[None]:
     environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0"}
     output = directory / "ray.out"
     with output.open("wb") as file:
-        command = [RAY / "ray", "start", *words, f"--temp-dir={directory / 'ray'}"]
+        command = [str(RAY / "ray"), "start", *words, f"--temp-dir={directory / 'ray'}"]
         process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
     try:
         while "Ray runtime started" not in output.read_text():
@@ -61,7 +61,7 @@ def ray_starts(home: Path) -> Iterator[float]:
     for turn in range(ROUNDS):
         file = home.parent / f"ray-{turn}.json"
         file.write_text(json.dumps({"experiment_id": f"ray-{turn}", **FORM}))
-        command = [sys.executable, "-m", "lander", "--home", home, "submit", file, "--on", "ray", "--workers", "1"]
+        command = [sys.executable, "-m", "lander", "--home", str(home), "submit", str(file), "--on", "ray", "--workers", "1"]
         began = time.monotonic()
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         supervised.await_events(home, f"ray-{turn}/baseline/0", "StepsRecorded")
