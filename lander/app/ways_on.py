@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from lander.store.projections.status import ExperimentStatus, RunStatus
 
 
-def ways_on(reader: Reader, experiments: "Iterable[ExperimentStatus]", home: str = "") -> Iterator[str]:
-    """After errors of environments and exceeded limits; `home` is the option that names the home, if one is needed."""
+def ways_on(reader: Reader, experiments: "Iterable[ExperimentStatus]") -> Iterator[str]:
+    """After errors of environments and exceeded limits."""
     for experiment in experiments:
-        yield from after_environment_errors(reader, experiment, home)
-        yield from after_exceeded_limits(reader, experiment, home)
+        yield from after_environment_errors(reader, experiment)
+        yield from after_exceeded_limits(reader, experiment)
 
 
-def after_environment_errors(reader: Reader, experiment: "ExperimentStatus", home: str = "") -> Iterator[str]:
+def after_environment_errors(reader: Reader, experiment: "ExperimentStatus") -> Iterator[str]:
     """The command that tries again what the code of an environment has ended: on new code, if some was captured."""
     ended = [run for run in experiment["runs"] if run["state"] in ("failed", "skipped") and needs_new_code([run["cause"]])]
     if not ended:
@@ -27,19 +27,19 @@ def after_environment_errors(reader: Reader, experiment: "ExperimentStatus", hom
     code = code_by_run(reader, experiment["id"])
     captured = any(found is not None and found.archive is not None for found in map(code.get, _ids(ended)))
     target = _target(experiment["id"], ended)
-    command = how_to_retry(target, ["environment_error"], "it" if len(ended) == 1 else "them", captured=captured, home=home)
+    command = how_to_retry(target, ["environment_error"], "it" if len(ended) == 1 else "them", captured=captured)
     yield f"once the environment of {target} is mended, {command}"
 
 
-def after_exceeded_limits(reader: Reader, experiment: "ExperimentStatus", home: str = "") -> Iterator[str]:
+def after_exceeded_limits(reader: Reader, experiment: "ExperimentStatus") -> Iterator[str]:
     """Which limits are to be raised before the runs go on that were stopped or paused because they exceeded them."""
     ended = [run for run in experiment["runs"] if run["state"] in ("stopped", "paused") and run["cause"] == "limit_exceeded"]
     if not ended:
         return
     limits = dict.fromkeys(limit for run in ended for limit in _exceeded(reader, run))
     target, name = _target(experiment["id"], ended), experiment["id"]
-    command = f"lander-ctl resume {target}{home}"
-    yield f"before {command} goes on with what exceeded a limit, {raise_limits(name, limits, home)}"
+    command = f"lander-ctl resume {target}"
+    yield f"before {command} goes on with what exceeded a limit, {raise_limits(name, limits)}"
 
 
 def _exceeded(reader: Reader, run: "RunStatus") -> Iterator[str]:

@@ -9,6 +9,6 @@ def home_notices(settings: CommandSettings, *, under_way: bool) -> list[str]:
     from lander.home.lock import is_full, is_locked
 
     full = f"lander-ctl: {settings.home}: no space left on the disk: trainers wait, and go on when there is room"
-    carry_on = f"lander-ctl up{settings.home_option} carries on"
+    carry_on = "lander-ctl up carries on"
     alone = f"lander-ctl: no supervisor is running: this is how things stood; {carry_on}"
     return [full] * is_full(settings.home) + [alone] * (under_way and not is_locked(settings.home))

@@ -11,9 +11,10 @@ from typing import Final
 
 import click
 
+from lander.cli.command_names import COMMANDS
 from lander.cli.help_text import HelpContext
 from lander.cli.options import CommandSettings, common, takes_settings
-from lander.cli.terminal import open_closed, show, write_whole
+from lander.cli.terminal import keep_home, open_closed, show, write_whole
 from lander.protocol.disk import NO_ROOM
 from lander.protocol.errors import LanderError
 from lander.protocol.text import printable
@@ -22,40 +23,6 @@ INTERRUPTED: Final = 130
 OUTPUT_CLOSED: Final = 141
 """As of a program that SIGPIPE ends."""
 USAGE: Final = 2
-
-COMMANDS: Final = {
-    "run": "lander.cli.commands.run",
-    "submit": "lander.cli.commands.submit",
-    "validate": "lander.cli.commands.validate",
-    "schema": "lander.cli.commands.schema",
-    "status": "lander.cli.commands.status",
-    "list": "lander.cli.commands.list",
-    "wait": "lander.cli.commands.wait",
-    **dict.fromkeys(("stop", "pause", "resume", "retry", "skip", "checkpoint"), "lander.cli.commands.operate"),
-    **dict.fromkeys(("note", "tag", "hypothesis", "archive", "unarchive"), "lander.cli.commands.annotate"),
-    "events": "lander.cli.commands.events",
-    "logs": "lander.cli.commands.logs",
-    "report": "lander.cli.commands.report",
-    "evaluate": "lander.cli.commands.evaluate",
-    "fork": "lander.cli.commands.fork",
-    "replay": "lander.cli.commands.replay",
-    "video": "lander.cli.commands.video",
-    "export": "lander.cli.commands.export",
-    "diff": "lander.cli.commands.diff",
-    "verify": "lander.cli.commands.verify",
-    "check": "lander.cli.commands.check",
-    "backup": "lander.cli.commands.backup",
-    "gc": "lander.cli.commands.gc",
-    "doctor": "lander.cli.commands.doctor",
-    "delete": "lander.cli.commands.delete",
-    "compact": "lander.cli.commands.compact",
-    "hosts": "lander.cli.commands.hosts",
-    "token": "lander.cli.commands.token",
-    "worker": "lander.cli.commands.worker",
-    "up": "lander.cli.commands.service",
-    "down": "lander.cli.commands.service",
-}
-"""The module of each command, in the order in which help lists them."""
 
 
 class LazyGroup(click.Group):
@@ -131,6 +98,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _exit_code(arguments: list[str]) -> int:
     """Run a command line and report its error; raises `OSError` if the output, or standard error, cannot be written."""
     settings = CommandSettings()
+    keep_home(None)
     try:
         code = _invoke(arguments, settings)
         if sys.stdout:  # None if the parent process closed it

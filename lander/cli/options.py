@@ -1,6 +1,5 @@
 """Shared options: the settings of every command, and the options of commands that take an experiment file."""
 
-import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 from click.core import ParameterSource
 
-from lander.cli.terminal import show, warn
+from lander.cli.terminal import keep_home, show, warn
 
 if TYPE_CHECKING:
     from lander.app.launchers import Wanted
@@ -30,11 +29,6 @@ class CommandSettings:
     quiet: bool = False
     home_given: bool = False
 
-    @property
-    def home_option(self) -> str:
-        """` --home DIR` where it was given on the command line, else nothing: a command in a hint is about the same home."""
-        return f" --home {shlex.quote(str(self.home))}" if self.home_given else ""
-
 
 def _keep(context: click.Context, parameter: click.Parameter, value: object) -> None:
     """Store an option that was given; the same option, absent in the other place, does not reset it."""
@@ -44,8 +38,9 @@ def _keep(context: click.Context, parameter: click.Parameter, value: object) -> 
     if value == Path():
         raise click.BadParameter("must not be empty", context, parameter)
     setattr(settings, str(parameter.name), value)
-    if parameter.name == "home":
-        settings.home_given = context.get_parameter_source("home") is ParameterSource.COMMANDLINE
+    if isinstance(value, Path) and context.get_parameter_source("home") is ParameterSource.COMMANDLINE:
+        settings.home_given = True
+        keep_home(value)
 
 
 _HOME: Final = "The home: the directory of all data (default: $LANDER_HOME, or ./results)."

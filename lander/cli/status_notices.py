@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Final
 
 from lander.cli.home_notices import home_notices
 from lander.cli.options import CommandSettings
+from lander.cli.terminal import in_home
 from lander.protocol.states import LIVE, LOCAL, RunState
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class StatusNotices:
         if ended != self._ended:
             from lander.app.ways_on import ways_on
 
-            self._ways_on = [f"lander-ctl: {line}" for line in ways_on(self._reader, found, self._settings.home_option)]
+            self._ways_on = [in_home(f"lander-ctl: {line}") for line in ways_on(self._reader, found)]
             self._ended = ended
         return self._ways_on
 

@@ -2,14 +2,27 @@
 
 import io
 import os
+import re
+import shlex
 import shutil
 import sys
 from contextlib import suppress
-from typing import TextIO
+from pathlib import Path
+from typing import Final, TextIO
 
 import click
 
+from lander.cli.command_names import COMMANDS
 from lander.protocol.text import one_line, printable
+
+_COMMAND: Final = re.compile(rf"\blander-ctl (?:{'|'.join(name for name in COMMANDS if name != 'worker')})\b")
+"""A command of ours in a message. That of a worker is for another machine."""
+
+
+class _Home:
+    """The option that names the home, if it was given; a command in a message is about the same home."""
+
+    option = ""
 
 
 class _Progress:
@@ -37,18 +50,30 @@ def write_whole() -> None:
         sys.stdout = io.TextIOWrapper(whole, sys.stdout.encoding, sys.stdout.errors, line_buffering=True)
 
 
+def keep_home(home: Path | None) -> None:
+    """Have messages from now on name this home in the commands that they advise; None: no home, as it need not be given."""
+    _Home.option = "" if home is None else f" --home {shlex.quote(str(home))}"
+
+
+def in_home(text: str) -> str:
+    """A message with the home in the commands that it advises, unless it names one itself."""
+    if not _Home.option or "--home" in text:
+        return text
+    return _COMMAND.sub(lambda command: command[0] + _Home.option, text)
+
+
 def show(text: object, *, err: bool = False, end: str = "\n") -> None:
     """Print text, with what a terminal would obey or hide made visible; raises as `print` does.
 
-    What goes to standard error is broken between words where the terminal ends.
+    What goes to standard error is a message: its commands name the home, and it is broken between words to fit the terminal.
     """
     shown = printable(str(text))
-    _print(f"{_in_lines(shown, columns(sys.stderr)) if err else shown}{end}", err)
+    _print(f"{_in_lines(in_home(shown), columns(sys.stderr)) if err else shown}{end}", err)
 
 
 def show_sentence(text: object, hang: int = 4) -> None:
     """Print text as `show` does, broken between words where the terminal ends; the later lines begin after `hang` blanks."""
-    _print(f"{_in_lines(printable(str(text)), columns(sys.stdout), hang)}\n", err=False)
+    _print(f"{_in_lines(in_home(printable(str(text))), columns(sys.stdout), hang)}\n", err=False)
 
 
 def columns(stream: TextIO | None) -> int | None:

@@ -10,19 +10,19 @@ def needs_new_code(causes: Collection[str | None]) -> bool:
 
 
 def how_to_retry(
-    target: str, causes: Collection[str | None], them: Literal["it", "them"] = "them", *, captured: bool = True, home: str = ""
+    target: str, causes: Collection[str | None], them: Literal["it", "them"] = "them", *, captured: bool = True
 ) -> str:
     """The command that tries a target again whose runs ended of these causes, once that is mended, and what it does.
 
-    `captured` is whether the code of its environments was captured; `home` is the option that names the home, if one is needed.
+    `captured` is whether the code of its environments was captured.
     """
     if captured and needs_new_code(causes):
-        return f"lander-ctl retry {target} --new-code{home} begins {them} anew"
-    return f"lander-ctl retry {target}{home} tries {them} again"
+        return f"lander-ctl retry {target} --new-code begins {them} anew"
+    return f"lander-ctl retry {target} tries {them} again"
 
 
-def raise_limits(experiment: str, limits: Collection[str], home: str = "") -> str:
+def raise_limits(experiment: str, limits: Collection[str]) -> str:
     """What to change before runs go on that were ended because they exceeded these of an experiment's `resource_limits`."""
     fields = [f"resource_limits.{limit}" for limit in limits]
-    command = f"lander-ctl run {experiment} {' '.join(f'{field}=N' for field in fields)}{home}"
+    command = f"lander-ctl run {experiment} {' '.join(f'{field}=N' for field in fields)}"
     return f"raise {' and '.join(fields)} in the experiment file, or by {command}"

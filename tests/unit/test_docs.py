@@ -10,7 +10,8 @@ import click
 import pytest
 import yaml
 
-from lander.cli.main import COMMANDS, cli
+from lander.cli.command_names import COMMANDS
+from lander.cli.main import cli
 from lander.cli.options import CommandSettings
 from lander.experiments.file_formats import parse_yaml
 from lander.experiments.hyperparameters import ALGORITHMS, accepted

@@ -39,7 +39,7 @@ def delete(settings: CommandSettings, experiment: str, yes: bool) -> int:
     if yes:
         with doing(f"deleting {experiment}"):
             deletion.delete(settings.home, found)
-        back = f"lander-ctl compact{settings.home_option} gives the space in the log back"
+        back = "lander-ctl compact gives the space in the log back"
         show_sentence(f"{experiment}: deleted {_what(found)}; {back}")
         return 0
     show_sentence(f"{experiment}: would delete {_what(found)}")
@@ -49,9 +49,9 @@ def delete(settings: CommandSettings, experiment: str, yes: bool) -> int:
     if shared := found.extent.shared:
         show_sentence(f"  stays: {_files(len(shared))} that other experiments need")
     if recent := found.extent.recent:
-        later = f"lander-ctl gc --delete{settings.home_option} collects them later"
+        later = "lander-ctl gc --delete collects them later"
         show_sentence(f"  stays: {_files(len(recent))} of the last hour; {later}")
-    show_sentence(f"  lander-ctl delete {experiment} --yes{settings.home_option} does it; it cannot be undone")
+    show_sentence(f"  lander-ctl delete {experiment} --yes does it; it cannot be undone")
     return 0
 
 

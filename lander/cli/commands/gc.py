@@ -57,7 +57,7 @@ def gc(settings: CommandSettings, delete: bool, keep: int, keep_every: int) -> i
         show_sentence(f"{settings.home}: deleted {_what(*deleted)}")
     else:
         what = _what(len(found.files), found.size)
-        show_sentence(f"{settings.home}: would delete {what}; lander-ctl gc --delete{settings.home_option} does it")
+        show_sentence(f"{settings.home}: would delete {what}; lander-ctl gc --delete does it")
     if found.recent:
         show_sentence(f"{settings.home}: {found.recent:,} files of the last hour stay for now: a run may just be writing them")
     return 0

@@ -96,7 +96,7 @@ def _print_exceeded_limits(standing: "ExperimentStatus", settings: CommandSettin
     from lander.store.log.reader import Reader
 
     with Reader(settings.home) as reader:
-        for line in after_exceeded_limits(reader, standing, settings.home_option):
+        for line in after_exceeded_limits(reader, standing):
             show(f"lander-ctl: {line}", err=True)
 
 

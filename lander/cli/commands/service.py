@@ -90,7 +90,7 @@ def down(settings: CommandSettings) -> int:
         was_running = service.shut_down(settings.home)
     left = sum(open_runs for open_runs, _, _ in _unfinished(settings).values())
     unfinished = f"{left} unfinished run{'s' if left != 1 else ''}"
-    rest = f"; lander-ctl up{settings.home_option} carries on with {unfinished}" if left else ""
+    rest = f"; lander-ctl up carries on with {unfinished}" if left else ""
     lost = "; the disk is full, so what was not recorded will be trained again" if full and was_running else ""
     show_sentence(f"{settings.home}: " + (f"supervisor stopped{lost}{rest}" if was_running else "no supervisor is running"))
     return 0

@@ -13,7 +13,8 @@ from threading import Barrier
 import pytest
 
 from lander.app import client
-from lander.cli.main import COMMANDS, main
+from lander.cli.command_names import COMMANDS
+from lander.cli.main import main
 from lander.protocol.commands import StopTarget
 from lander.protocol.errors import NotFoundError
 from tests.support.command_line import ENDLESS, LANDER, SAID_LATE, TINY, start, written

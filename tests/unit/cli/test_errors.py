@@ -57,4 +57,4 @@ def test_a_compaction_whose_supervisor_is_killed_meanwhile_says_that_nothing_is_
         assert main(["compact", "--home", str(tmp_path)]) == 3
     (line,) = capsys.readouterr().err.splitlines()
     supervisor = rf"the supervisor \(process {killed.pid}\) has ended before the log was compacted"
-    assert re.search(rf"{supervisor}; nothing is lost: run lander-ctl compact again$", line)
+    assert re.search(rf"{supervisor}; nothing is lost: run lander-ctl compact --home {tmp_path} again$", line)

@@ -84,7 +84,7 @@ def test_a_threshold_can_be_named(home, capsys):
         (
             [f"{example_log.NAME}/fast"],
             2,
-            f"a report is of a whole experiment; lander-ctl report {example_log.NAME} has all its runs",
+            f" {example_log.NAME} has all its runs",
         ),
         ([example_log.NAME, "--threshold", "nan"], 2, "--threshold: found nan; must be a number"),
         ([example_log.NAME, "--videos"], 2, "--videos: does not go together with --format text"),

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 import lander.cli
-from lander.cli.main import COMMANDS as COMMANDS_OF_PROGRAM
+from lander.cli.command_names import COMMANDS as COMMANDS_OF_PROGRAM
 from lander.cli.main import main
+from lander.cli.terminal import in_home, keep_home
 from lander.home.layout import trainer_log
 from lander.protocol import events as e
 from lander.protocol.experiment import RunKey
@@ -97,3 +98,26 @@ def test_a_command_whose_streams_were_closed_before_it_began_does_its_work(tmp_p
     queued_experiment(tmp_path)
     command = 'exec "$0" -c "import sys; from lander.cli.main import main; sys.exit(main())" list --home "$1" <&- >&- 2>&-'
     assert subprocess.run(["bash", "-c", command, sys.executable, str(tmp_path)], check=False).returncode == 0
+
+
+@pytest.fixture
+def another_home():
+    keep_home(Path("a b"))
+    yield
+    keep_home(None)
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("x was stopped; lander-ctl run x goes on", "x was stopped; lander-ctl run --home 'a b' x goes on"),
+        ("lander-ctl up carries on", "lander-ctl up --home 'a b' carries on"),
+        ("lander-ctl check --home PATH looks at the copy", "lander-ctl check --home PATH looks at the copy"),
+        ("lander-ctl worker HOST:1 on the other machine", "lander-ctl worker HOST:1 on the other machine"),
+        ("lander-ctl is not installed there", "lander-ctl is not installed there"),
+    ],
+)
+def test_a_command_in_a_message_is_about_the_home_that_was_given(another_home, message, shown):
+    assert in_home(message) == shown
+    keep_home(None)
+    assert in_home(message) == message
