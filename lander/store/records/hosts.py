@@ -77,7 +77,7 @@ class Host:
 
 
 def hosts(reader: Reader) -> list[Host]:
-    """Every host that has ever joined or been enrolled, in that order, but those that were revoked without having joined."""
+    """Every host that has ever joined or been enrolled, the local one first, but those revoked without having joined."""
     found: dict[str, Host] = {}
     with reader.snapshot():
         for stream, kind, at, body in reader.connection.execute(_EVENTS):
@@ -88,6 +88,7 @@ def hosts(reader: Reader) -> list[Host]:
             train.setdefault(name, []).append(run)
         known = launchers(reader)
         left = [host for host in _started_by(found, known) if not (host.state == "revoked" and host.never_joined)]
+        left.sort(key=lambda host: host.name != LOCAL)
         return [_with_runs(reader, host, train.get(host.name, [])) for host in left]
 
 

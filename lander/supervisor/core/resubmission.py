@@ -151,9 +151,12 @@ def _refuse_differences(expected: Experiment, wanted: Experiment) -> None:
     if refused == ["hypothesis"] and wanted.hypothesis:
         raise ConflictError(how_to_amend(expected.experiment_id, wanted.hypothesis))
     if refused:
+        variants = tuple(f"{arm.name}." for arm in expected.variants)
+        is_another_arm = all(key.startswith(variants) for key in refused)
+        way_on = "give what is changed another name, as an arm beside the old one, or" if is_another_arm else "choose"
         raise ConflictError(
             f"{expected.experiment_id}: an experiment with this id exists and differs in {named(refused)}; of one that exists,"
-            f" only training_steps, {', '.join(CHANGEABLE)} may be changed, and seeds and arms added; choose another"
+            f" only training_steps, {', '.join(CHANGEABLE)} may be changed, and seeds and arms added; {way_on} another"
             " --experiment-id"
         )
 

@@ -132,7 +132,7 @@ def test_the_offset_of_each_workers_clock_is_shown_and_said_where_it_is_wrong(tm
     sample = {"cpu_percent": 1.0, "memory_percent": 1.0, "memory_mb": 1.0, "disk_free_mb": 1e5}
     far = batch_of(e.host_stream("far"), e.ResourcesSampled(sent_at=sent, round_trip=round_trip, **sample), at=now)
     local = batch_of(e.host_stream("local"), e.ResourcesSampled(**sample), at=now)
-    write_log(tmp_path, *(batch_of(e.host_stream(name), JOINED) for name in ("local", "far")), far, local)
+    write_log(tmp_path, *(batch_of(e.host_stream(name), JOINED) for name in ("far", "local")), far, local)
     ours, theirs = (host["clock"] for host in json.loads(host_table.as_json(tmp_path))["hosts"])
     assert ours is None
     assert theirs == {"offset": pytest.approx(ahead, abs=1e-5), "uncertainty": round_trip / 2}

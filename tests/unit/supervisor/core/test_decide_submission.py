@@ -232,6 +232,16 @@ def test_the_same_id_with_other_content_is_refused_and_says_in_what_it_differs(f
     assert (driver.state, driver.last.events, driver.last.effects) == (before, [], [])
 
 
+def test_of_an_arm_with_other_content_it_is_said_that_another_name_adds_it():
+    driver = DecisionDriver()
+    driver.submit()
+    known = experiment()
+    other = known.variants[0].model_copy(update={"hyperparameters": {"gamma": 0.5}})
+    driver.submit(known.model_copy(update={"arms": (known.baseline, other)}))
+    way_on = "give what is changed another name, as an arm beside the old one, or another --experiment-id"
+    assert driver.last.answer.detail.endswith(f"seeds and arms added; {way_on}")
+
+
 def test_the_arms_that_only_one_side_has_are_named_on_both_sides():
     """`differs in the names of its arms` left one to find them."""
     driver = DecisionDriver()
