@@ -57,7 +57,7 @@ def export(target: str, to: str, *, output: str | Path | None = None, home: str 
     `to` is `csv`, `json`, `jsonl`, `parquet`, `tensorboard`, `wandb` or `mlflow`. Raises `NotFoundError` for an unknown target,
     `UsageError` for an unknown format, one whose library is not installed, or a directory that holds what no export wrote.
     """
-    from lander.reports.export import formats
+    from lander.app.export import formats
 
     if to not in formats.FORMATS:
         raise UsageError(f"to: found {to!r}; must be one of {', '.join(formats.FORMATS)}")

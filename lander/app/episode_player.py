@@ -39,17 +39,23 @@ def alone_or_after(alone: Callable[[], T], after: Callable[[], T]) -> T:
 
 
 class Player:
-    """Replays the `episodes` of one run, by number; calls `report` for each, and `report_error` for those that differ."""
+    """Replays the `episodes` of one run, by number; calls `report` for each, and `report_error` for those that differ.
+
+    With `seen`, in environments that keep what they show (`SeenEnvironment`).
+    """
 
     def __init__(
         self,
         record: Record,
         arm: Arm,
         episodes: Mapping[int, EpisodeFinished],
-        report: Callable[[str], object],
-        report_error: Callable[[Exception], object],
+        report: Callable[[str], object] = lambda words: None,
+        report_error: Callable[[Exception], object] = lambda error: None,
+        *,
+        seen: bool = False,
     ) -> None:
         self.episodes = episodes
+        self._seen = seen
         self._report = report
         self._report_error = report_error
         self._record = record
@@ -58,18 +64,27 @@ class Player:
     def check(self, chosen: Sequence[int]) -> bool:
         """Compare these episodes with the record, and report a line for each; returns whether all are equal."""
         differing = 0
+        for episode, result in self.replayed(chosen):
+            if isinstance(result, DifferentEpisodeError):
+                differing += 1
+                self._report_error(result)
+            else:
+                self._report(f"{_description(episode)}: equal bit for bit")
+        if len(chosen) > 1:
+            self._report(f"{self._record.run}: {len(chosen) - differing:,} of {len(chosen):,} episodes are equal bit for bit")
+        return not differing
+
+    def replayed(self, chosen: Sequence[int]) -> Iterator[tuple[RecordedEpisode, RecordedEnvironment | DifferentEpisodeError]]:
+        """Replay these episodes, and yield each with the environment at its end, or with how it differs from the record."""
         with ExitStack() as stack:
             open_environments: dict[int, RecordedEnvironment] = {}
             for episode in self._recorded(chosen):
                 try:
                     self._compare(episode, open_environments, stack)
-                    self._report(f"{_description(episode)}: equal bit for bit")
                 except DifferentEpisodeError as error:
-                    differing += 1
-                    self._report_error(error)
-        if len(chosen) > 1:
-            self._report(f"{self._record.run}: {len(chosen) - differing:,} of {len(chosen):,} episodes are equal bit for bit")
-        return not differing
+                    yield episode, error
+                else:
+                    yield episode, open_environments[episode.finished.env]
 
     def _compare(self, episode: RecordedEpisode, open_environments: dict[int, RecordedEnvironment], stack: ExitStack) -> None:
         """Replay an episode in the environment of the ones before it, or else in a new one after its whole past.
@@ -80,12 +95,12 @@ class Player:
 
         def go_on() -> None:
             if index not in open_environments:
-                open_environments[index] = stack.enter_context(open_replay_env(self._arm))
+                open_environments[index] = stack.enter_context(open_replay_env(self._arm, seen=self._seen))
             _exhaust(self._play(open_environments[index], episode))
 
         def begin_anew() -> None:
             with ExitStack() as attempt:
-                environment = attempt.enter_context(open_replay_env(self._arm))
+                environment = attempt.enter_context(open_replay_env(self._arm, seen=self._seen))
                 _exhaust(self._play(environment, episode, self._past(episode)))
                 open_environments[index] = environment
                 stack.push(attempt.pop_all())

@@ -14,7 +14,7 @@ from lander.protocol.error_text import error_line
 from lander.protocol.errors import LanderError, from_code
 from lander.protocol.text import one_line
 
-Work = Literal["film", "evaluate"]
+Work = Literal["film", "evaluate", "minari"]
 _PROGRAM: Final = "lander.app.own_process_program"
 
 

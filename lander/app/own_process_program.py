@@ -43,6 +43,10 @@ def _carried_out(reader: Reader, task: dict[str, Any]) -> Any:
             from lander.app.evaluating import evaluate_plain
 
             return evaluate_plain(reader, run, checkpoint, episodes)
+        case {"work": "minari", "run": str(run), "dataset": str(dataset), "directory": str(directory)}:
+            from lander.app.export.minari import write_dataset
+
+            return write_dataset(reader, run, dataset, Path(directory))
     raise ValueError(f"no such work: {task}")
 
 

@@ -67,6 +67,13 @@ def _cuda_in_use() -> bool:
     return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]  # torch does not type it
 
 
+def shared_generators() -> bytes:
+    """The states of those on the CPU: the same bytes before and after something that draws from none of them."""
+    python, numpy, torch_state, _ = _capture_generators()
+    name, keys, *rest = numpy
+    return repr((python, name, rest)).encode() + keys.tobytes() + torch_state.numpy().tobytes()
+
+
 def _capture_generators() -> GeneratorStates:
     cuda = torch.cuda.get_rng_state_all() if _cuda_in_use() else ()
     return GeneratorStates(random.getstate(), np.random.get_state(), torch.get_rng_state(), cuda)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lander.actors.environment.recording import TERMINATED, TRUNCATED, EnvironmentFailedError, RecordedEnvironment, Recording
+from lander.actors.trainer.seen import SeenEnvironment
 from lander.actors.sb3.algorithms import build_single_environment
 from lander.actors.state import environment_replay
 from lander.protocol.errors import LanderError, UsageError
@@ -42,7 +43,7 @@ def play(environment: RecordedEnvironment, of: str, episode: EpisodeFinished, *r
         if problem := environment_replay.reset_as_recorded(environment, episode.reset_seed, episode.reset_rng):
             raise DifferentEpisodeError(f"{of} cannot be played again: {problem}")
         yield 0
-        for step, (action, reward, ending) in enumerate(zip(_as_given(actions), rewards, endings, strict=True), 1):
+        for step, (action, reward, ending) in enumerate(zip(as_given(actions), rewards, endings, strict=True), 1):
             ended = environment.step(action)[2:4]
             where = f"at step {step:,} of {episode.length:,} in its"
             _compare(of, where, "reward", environment.rewards[-1], float(reward))
@@ -53,7 +54,7 @@ def play(environment: RecordedEnvironment, of: str, episode: EpisodeFinished, *r
     _compare(of, "in its", "return", environment.episode_return, episode.episode_return)
 
 
-def _as_given(actions: Array) -> Array:
+def as_given(actions: Array) -> Array:
     """Actions with the type that SB3 passes: integers have 64 bits there and fewer in the record."""
     return actions.astype(np.int64) if actions.dtype.kind in "iu" else actions
 
@@ -73,12 +74,13 @@ def _compare(of: str, where: str, what: str, played: float, recorded: float) -> 
 
 
 @contextmanager
-def open_replay_env(arm: Arm, *, drawn: bool = False) -> Iterator[RecordedEnvironment]:
+def open_replay_env(arm: Arm, *, drawn: bool = False, seen: bool = False) -> Iterator[RecordedEnvironment]:
     """One environment, as in the training of this arm; with `drawn`, one that renders RGB arrays.
 
-    Raises `UsageError` if it cannot be built here or cannot be drawn.
+    With `seen`, its `env` is a `SeenEnvironment`. Raises `UsageError` if it cannot be built here or cannot be drawn.
     """
-    environment = RecordedEnvironment(_build(arm, drawn), Recording(1))
+    built = _build(arm, drawn)
+    environment = RecordedEnvironment(SeenEnvironment(built) if seen else built, Recording(1))
     try:
         if drawn and _PICTURES not in (environment.metadata.get("render_modes") or ()):
             raise UsageError(f"{arm.environment} cannot be drawn: it has no render mode {_PICTURES}")

@@ -1,0 +1,1 @@
+"""Exports that need more than the record: environments that are played again, and saved models."""
