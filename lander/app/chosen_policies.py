@@ -108,11 +108,11 @@ def policy_of_model(reader: Reader, model: Path) -> Saved:
     for stored in reader.events(None, [ModelSaved.kind]):
         event = stored.decode()
         if isinstance(event, ModelSaved) and event.sha256 == sha256:
-            return Saved(stored.stream, _checkpoint_of_model(reader, stored.stream, stored.producer, event.step))
+            return Saved(stored.stream, checkpoint_of_model(reader, stored.stream, stored.producer, event.step))
     raise NotFoundError(f"{model}: not a model that a run of {reader.home} saved, or changed since; is --home right?")
 
 
-def _checkpoint_of_model(reader: Reader, run: str, epoch: int, step: int) -> CheckpointCommitted:
+def checkpoint_of_model(reader: Reader, run: str, epoch: int, step: int) -> CheckpointCommitted:
     """The checkpoint at the step of a saved model: one of the same attempt, or of an earlier one that it continued."""
     found = [
         (stored.producer, event)

@@ -111,6 +111,14 @@ def films(
     return {arm: [(film.title, film.path(directory)) for film in found] for arm, found in wanted.items()}
 
 
+def film_first(reader: Reader, run: str, evaluation: EvaluationFinished, directory: Path) -> Path:
+    """Film the first episode of an evaluation at one of the run's checkpoints; raises what `films` raises."""
+    film = _Film("first", _Episode(evaluation.returns[0], run, 0, evaluation))
+    with warnings.catch_warnings(action="ignore"):  # the run's log already has these warnings
+        _film_elsewhere(reader, _film_here(reader, [film], directory), directory)
+    return film.path(directory)
+
+
 def film_plain(reader: Reader, plain: Sequence[Sequence[Any]], directory: Path) -> None:
     """The work of another process: films of one version of the code, and in a further process those of others.
 

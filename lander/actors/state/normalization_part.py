@@ -15,17 +15,18 @@ def capture_normalization(model: BaseAlgorithm) -> Tree:
     if normalize is None:
         return None
     return {
-        "observations": _statistics(normalize.obs_rms) if normalize.norm_obs else None,
-        "returns": _statistics(normalize.ret_rms),
+        "observations": statistics(normalize.obs_rms) if normalize.norm_obs else None,
+        "returns": statistics(normalize.ret_rms),
         "discounted": normalize.returns,
         "last_observations": normalize.old_obs,
         "last_rewards": normalize.old_reward,
     }
 
 
-def _statistics(of: Any) -> Tree:
+def statistics(of: Any) -> Tree:
+    """Running means as a tree."""
     if isinstance(of, dict):
-        return {key: _statistics(value) for key, value in of.items()}
+        return {key: statistics(value) for key, value in of.items()}
     return {"mean": np.asarray(of.mean), "var": np.asarray(of.var), "count": of.count}
 
 
@@ -35,17 +36,18 @@ def restore_normalization(model: BaseAlgorithm, tree: StoredTree) -> None:
     if normalize is None:
         return
     if normalize.norm_obs:
-        _restore_statistics(normalize.obs_rms, tree["observations"])
-    _restore_statistics(normalize.ret_rms, tree["returns"])
+        restore_statistics(normalize.obs_rms, tree["observations"])
+    restore_statistics(normalize.ret_rms, tree["returns"])
     normalize.returns = tree["discounted"]
     normalize.old_obs = tree["last_observations"]
     normalize.old_reward = tree["last_rewards"]
 
 
-def _restore_statistics(of: RunningMeanStd | dict[str, RunningMeanStd], tree: StoredTree) -> None:
+def restore_statistics(of: RunningMeanStd | dict[str, RunningMeanStd], tree: StoredTree) -> None:
+    """Writes back what `statistics` returned."""
     if isinstance(of, dict):
         for key, value in of.items():
-            _restore_statistics(value, tree[key])
+            restore_statistics(value, tree[key])
         return
     of.mean, of.var, of.count = _number_or_array(tree["mean"]), _number_or_array(tree["var"]), tree["count"]
 

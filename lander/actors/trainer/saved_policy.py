@@ -1,8 +1,9 @@
-"""A model's policy without exploration, from a model or from a checkpoint; loading unpickles nothing."""
+"""A model's policy without exploration, from a model, a checkpoint or a file of weights; loading unpickles nothing."""
 
 from inspect import signature
 from pathlib import Path
-from typing import Any, Final
+from pickle import UnpicklingError
+from typing import IO, Any, Final
 
 import gymnasium
 import numpy as np
@@ -11,11 +12,13 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from lander.actors.sb3.algorithms import ALGORITHMS, build_environment, build_model
 from lander.actors.state.checkpoint import read_state
+from lander.actors.state.normalization_part import restore_statistics, statistics
 from lander.actors.state.state_parts import STATE_PARTS
-from lander.actors.state.tree import StoredTree
+from lander.actors.state.tree import StoredTree, Tree
 from lander.protocol.errors import NotFoundError, UsageError
 from lander.protocol.events import CheckpointCommitted
 from lander.protocol.experiment import Arm
+from lander.protocol.text import one_line
 
 _POLICY_PARTS: Final = ("policy", "normalization")
 """The state parts that decide the policy's actions."""
@@ -33,6 +36,12 @@ class Policy:
         self._normalize = model.get_vec_normalize_env()
         env: Any = model.env
         self._space = env.unwrapped.observation_space
+
+    @property
+    def statistics(self) -> Tree:
+        """The statistics that normalize observations, as a tree of arrays; None without normalization."""
+        normalize = self._normalize
+        return statistics(normalize.obs_rms) if normalize is not None and normalize.norm_obs else None
 
     def act(self, observation: Any) -> Any:
         """The deterministic action of the policy, clipped to the bounds of the action space."""
@@ -72,6 +81,30 @@ def load_policy(arm: Arm, seed: int, checkpoint: CheckpointCommitted, home: Path
         _restore(model, state)
     except (KeyError, RuntimeError) as error:
         raise NotFoundError(f"{where} does not fit the networks that are built today: {' '.join(str(error).split())}") from None
+    return Policy(model)
+
+
+def policy_of_weights(arm: Arm, seed: int, weights: IO[bytes], normalization: StoredTree) -> Policy:
+    """The policy with these weights, `policy.pth` of a model's zip, and these statistics, as `Policy.statistics` gives them.
+
+    Raises `UsageError` if they do not fit, or if the weights would have to be unpickled.
+    """
+    torch.set_num_threads(1)
+    try:
+        state = torch.load(weights, map_location="cpu", weights_only=True)
+    except (UnpicklingError, RuntimeError, ValueError, EOFError) as error:
+        raise UsageError(f"its weights are not weights alone, and nothing is unpickled: {one_line(str(error))}") from error
+    try:
+        model = _untrained(arm, seed)
+    except Exception as error:
+        raise UsageError(f"{arm.environment} or its model cannot be built here: {type(error).__name__}: {error}") from error
+    try:
+        model.policy.load_state_dict(state)
+        normalize = model.get_vec_normalize_env()
+        if normalize is not None and normalize.norm_obs:
+            restore_statistics(normalize.obs_rms, normalization)
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise UsageError(f"its weights do not fit its configuration: {' '.join(str(error).split())}") from error
     return Policy(model)
 
 

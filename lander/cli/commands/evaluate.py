@@ -39,8 +39,8 @@ def evaluate(settings: CommandSettings, target: str, episodes: int | None, at: s
 
     The policies play without exploration.
 
-    TARGET is a run, an arm or an experiment, whose runs with a checkpoint are all evaluated, or the path of a model that a
-    run saved. The episodes have the same seeds as every evaluation, so an evaluation during training gives the same returns
+    TARGET is a run, an arm or an experiment, whose runs with a checkpoint are all evaluated, the path of a model that a run
+    saved, or a folder that lander-ctl export --to hub wrote, here or elsewhere. The episodes have the same seeds as every evaluation, so an evaluation during training gives the same returns
     again. Nothing is recorded, and no file is unpickled. A run that cannot be evaluated is named and left out, and the exit
     code is then not 0.
 
@@ -49,9 +49,12 @@ def evaluate(settings: CommandSettings, target: str, episodes: int | None, at: s
       lander-ctl evaluate demo
       lander-ctl evaluate demo/fast/0 --at best --episodes 100
       lander-ctl evaluate results/experiments/demo/models/fast-0-final.zip
+      lander-ctl evaluate results/experiments/demo/exports/hub/fast-0
     """
     from lander.store.log.reader import Reader
 
+    if _is_folder(settings.home, target):
+        return _evaluate_folder(Path(target), episodes, at, as_json)
     with Reader(settings.home) as reader, warnings.catch_warnings(action="ignore"):  # the run's log already has these warnings
         found, missing = _selected(reader, target, at)
         codes = [_left_out(NotFoundError(sentence)) for sentence in missing]
@@ -59,6 +62,31 @@ def evaluate(settings: CommandSettings, target: str, episodes: int | None, at: s
         for line in [_as_json(done)] if as_json else _lines([saved.run for saved in found], done):
             show(line)
     return max(codes, default=0)
+
+
+def _is_folder(home: Path, target: str) -> bool:
+    """Whether it is the path of a directory, and no target of the home; there may be no home."""
+    from lander.store.log.reader import Reader
+
+    if not Path(target).is_dir():
+        return False
+    try:
+        with Reader(home) as reader:
+            return not reader.states(target)
+    except NotFoundError:
+        return True
+
+
+def _evaluate_folder(folder: Path, episodes: int | None, at: str | None, as_json: bool) -> int:
+    from lander.app.export.hub_folder import evaluated_folder
+
+    if at is not None:
+        raise UsageError(f"--at {at}: {folder} is of one step only; leave --at out")
+    with doing(f"evaluating {folder}"):
+        done = evaluated_folder(folder, episodes)
+    for line in [_as_json([done])] if as_json else _lines([done[0]], iter([done])):
+        show(line)
+    return 0
 
 
 def _selected(reader: "Reader", target: str, at: str | None) -> "tuple[list[Saved], list[str]]":

@@ -72,7 +72,7 @@ def _lines(material: Material, pictures: Sequence[str], prefix: str) -> Iterator
         + (f", in a home that holds {_plain(findings.origin)}." if findings.origin else "."),
         "",
     )
-    yield from (_fenced(experiment_file(material.experiment), "yaml"), "")
+    yield from (fenced(experiment_file(material.experiment), "yaml"), "")
     yield from (f"- {name}: {_plain(value)}" for name, value in (*code(findings), *manifest(material.manifest)))
     yield f"- log: up to position {findings.position:,}"
 
@@ -162,7 +162,7 @@ def _plain(text: str) -> str:
     return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", html.escape(one_line(" ".join(text.split())), quote=False))
 
 
-def _fenced(text: str, language: str) -> str:
+def fenced(text: str, language: str) -> str:
     """Text as a code block, with a fence longer than any that the text contains."""
     text = printable(text)
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)

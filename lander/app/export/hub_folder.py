@@ -1,0 +1,162 @@
+"""The folder of an agent, as `export --to hub` writes it, read back: what it is of, its policy, and a new evaluation of it.
+
+A folder may come from anywhere. So nothing in it is unpickled, and it can name no code but that of well-known packages.
+"""
+
+import re
+import warnings
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import numpy as np
+from pydantic import Field, ValidationError
+
+from lander.actors.environment.recording import EnvironmentFailedError
+from lander.actors.trainer.evaluation import as_event, evaluate
+from lander.actors.trainer.saved_policy import Policy, policy_of_weights
+from lander.home.regular_file import sha256_of
+from lander.protocol.errors import LanderError, NotFoundError, UsageError
+from lander.protocol.events import EvaluationFinished
+from lander.protocol.experiment import MAX_EVAL_EPISODES, Arm, EvaluationEnvironment, Seed
+from lander.protocol.model import Count, Digest, Model, ShortText
+from lander.protocol.plain import PlainData
+
+ABOUT: Final = "lander.json"
+WEIGHTS: Final = "policy.pth"
+_MOST_BYTES: Final = 64 << 20
+_MOST_WEIGHTS: Final = 4 << 30
+_CODE: Final = re.compile(r"([A-Za-z_]\w*)(?:\.\w+)*:[\w./-]+")
+_KNOWN: Final = frozenset(
+    "ale_py gymnasium gymnasium_robotics highway_env minigrid pybullet_envs_gymnasium rl_zoo3 sb3_contrib shimmy"
+    " stable_baselines3 torch".split()
+)
+"""Packages whose environments and classes a folder may name."""
+
+
+class About(Model):
+    """What a folder is of, so that its policy can be built again without unpickling.
+
+    `model` is the name of the zip with the content `sha256`. `normalization` are the statistics of observations: `mean`, `var`
+    and `count`, or these for each key; empty for none.
+    """
+
+    format: Literal[1]
+    run: ShortText
+    seed: Seed
+    step: Count
+    which: Literal["final", "best"]
+    model: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\.zip$")]
+    sha256: Digest
+    arm: Arm
+    evaluation_environment: EvaluationEnvironment | None
+    evaluation_episodes: Annotated[int, Field(ge=1, le=MAX_EVAL_EPISODES)]
+    normalization: PlainData
+
+
+def read_about(folder: Path) -> About:
+    """What a folder is of; raises `NotFoundError` if it is no such folder, and `UsageError` if that cannot be used."""
+    file = folder / ABOUT
+    try:
+        size = file.stat().st_size
+        about = About.model_validate_json(file.read_bytes()) if size <= _MOST_BYTES else None
+    except FileNotFoundError:
+        if any(folder.glob("*.zip")):
+            raise UsageError(
+                f"{folder}: has no {ABOUT}, so lander-ctl did not write it; the data of its model is pickled, and nothing is"
+                " unpickled here: load it with Stable-Baselines3 itself, if you trust where it comes from"
+            ) from None
+        raise NotFoundError(f"{folder}: holds no model; lander-ctl export EXPERIMENT --to hub writes such folders") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(f"{file}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    if about is None:
+        raise UsageError(f"{file}: has {size:,} bytes; must be at most {_MOST_BYTES:,}")
+    _refuse_code(file, about)
+    return about
+
+
+def evaluated_folder(folder: Path, episodes: int | None) -> tuple[str, EvaluationFinished]:
+    """Evaluate the policy in a folder, in so many episodes or as many as in its experiment; returns its run and the result.
+
+    Raises what `read_about` raises, `UsageError` if the policy cannot be built, and `LanderError` if its environment fails.
+    """
+    about = read_about(folder)
+    with warnings.catch_warnings(action="ignore"):
+        try:
+            results = evaluate(
+                _policy(folder, about),
+                about.arm.evaluated_in(about.evaluation_environment),
+                episodes or about.evaluation_episodes,
+            )
+        except EnvironmentFailedError as error:
+            raise LanderError(f"{folder}: {error}") from error
+    return about.run, as_event(about.step, results)
+
+
+def _policy(folder: Path, about: About) -> Policy:
+    model = folder / about.model
+    try:
+        if sha256_of(model) != about.sha256:
+            raise UsageError(f"{model}: is not the model that {ABOUT} describes; was it changed?")
+        with zipfile.ZipFile(model) as archive:
+            if archive.getinfo(WEIGHTS).file_size > _MOST_WEIGHTS:
+                raise UsageError(f"{model}: {WEIGHTS} is larger than {_MOST_WEIGHTS:,} bytes")
+            with archive.open(WEIGHTS) as weights:
+                return policy_of_weights(about.arm, about.seed, weights, as_arrays(about.normalization))
+    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        raise UsageError(f"{model}: cannot be read: {error}") from error
+    except UsageError as error:
+        raise UsageError(f"{model}: {error}" if not str(error).startswith(str(model)) else str(error)) from error
+
+
+# --- statistics as plain data -----------------------------------------------------------------------------------------
+
+
+def as_plain(statistics: Any) -> dict[str, Any]:
+    """A tree of statistics as plain data, from which `as_arrays` makes the same bits."""
+    if statistics is None:
+        return {}
+    return {
+        name: as_plain(value) if isinstance(value, Mapping) else np.asarray(value, np.float64).tolist()
+        for name, value in statistics.items()
+    }
+
+
+def as_arrays(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """The inverse of `as_plain`."""
+    return {
+        name: as_arrays(value)
+        if isinstance(value, Mapping)
+        else float(value)
+        if name == "count"
+        else np.asarray(value, np.float64)
+        for name, value in plain.items()
+    }
+
+
+# --- code that a folder names -----------------------------------------------------------------------------------------
+
+
+def _refuse_code(file: Path, about: About) -> None:
+    for text in (about.arm.environment, about.arm.environment_kwargs, about.arm.hyperparameters, about.evaluation_environment):
+        for module, named in named_code(text.model_dump() if isinstance(text, Model) else text):
+            if module not in _KNOWN:
+                raise UsageError(
+                    f"{file}: names {named}, and a folder runs no code but that of well-known packages; evaluate {about.run}"
+                    " with the home it was trained in"
+                )
+
+
+def named_code(value: Any) -> Iterator[tuple[str, str]]:
+    """Every `module:Name` in plain data, with the package of the module."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from named_code(name)
+            yield from named_code(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from named_code(inner)
+    elif isinstance(value, str) and (found := _CODE.fullmatch(value)):
+        yield found[1], value
