@@ -98,12 +98,12 @@ def _write(reader: Reader, run: ExportedRun, folder: Path, at: Which) -> None:
         environment=evaluated_arm.environment,
         which=at,
         step=model.event.step,
-        attempts=run.status["attempt"],
+        interruptions=_interruptions(run),
         file=name,
         normalized=model.event.statistics is not None,
         evaluation=evaluation,
         evaluations=len(Record(reader, run.key.id).evaluations()),
-        runs=[_recorded(reader, each) for each in runs_of(reader, f"{run.key.experiment}/{run.key.arm}")],
+        runs=[_recorded(reader, each) for each in runs_of(reader, f"{run.key.experiment}/{run.key.arm}") if _alike(each, run)],
         without_film=_film(reader, run.key.id, evaluation, folder),
     )
     (folder / "README.md").write_text(model_card(agent), "utf-8")
@@ -149,6 +149,18 @@ def _statistics(reader: Reader, run: str, model: _Model) -> dict[str, Any]:
 def _recorded(reader: Reader, run: ExportedRun) -> Recorded:
     final = final_of(Record(reader, run.key.id).evaluations(), run.status["step"])
     return Recorded(run.key, run.status["state"], final)
+
+
+def _alike(other: ExportedRun, run: ExportedRun) -> bool:
+    """Whether it differs in its seed only."""
+    return other.key.task == run.key.task
+
+
+def _interruptions(run: ExportedRun) -> str:
+    if run.status["attempt"] == 1:
+        return ""
+    how = {"exact": "with the same bits as without", "inexact": "and not with the bits it would have had without"}
+    return f"It was interrupted, and went on {how.get(str(run.status['resume']), 'afterwards')}."
 
 
 # --- the files --------------------------------------------------------------------------------------------------------

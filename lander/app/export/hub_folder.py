@@ -27,7 +27,8 @@ ABOUT: Final = "lander.json"
 WEIGHTS: Final = "policy.pth"
 _MOST_BYTES: Final = 64 << 20
 _MOST_WEIGHTS: Final = 4 << 30
-_CODE: Final = re.compile(r"([A-Za-z_]\w*)(?:\.\w+)*:[\w./-]+")
+_CODE: Final = re.compile(r"(?P<package>[^\s:.]*)[^\s:]*:[^\s:]+")
+_DOTTED: Final = re.compile(r"(?P<package>[A-Za-z_]\w*)(?:\.[A-Za-z_]\w*)+")
 _KNOWN: Final = frozenset(
     "ale_py gymnasium gymnasium_robotics highway_env minigrid pybullet_envs_gymnasium rl_zoo3 sb3_contrib shimmy"
     " stable_baselines3 torch".split()
@@ -140,23 +141,22 @@ def as_arrays(plain: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_code(file: Path, about: About) -> None:
-    for text in (about.arm.environment, about.arm.environment_kwargs, about.arm.hyperparameters, about.evaluation_environment):
-        for module, named in named_code(text.model_dump() if isinstance(text, Model) else text):
-            if module not in _KNOWN:
-                raise UsageError(
-                    f"{file}: names {named}, and a folder runs no code but that of well-known packages; evaluate {about.run}"
-                    " with the home it was trained in"
-                )
+    arm, common = about.arm, about.evaluation_environment
+    environments = [arm.environment, arm.environment_kwargs, *([common.environment, common.environment_kwargs] if common else [])]
+    for package, named in (*named_code(environments), *named_code(arm.hyperparameters, dotted=True)):
+        if package not in _KNOWN:
+            raise UsageError(
+                f"{file}: names {named}, and a folder runs no code but that of well-known packages; evaluate {about.run}"
+                " with the home it was trained in"
+            )
 
 
-def named_code(value: Any) -> Iterator[tuple[str, str]]:
-    """Every `module:Name` in plain data, with the package of the module."""
+def named_code(value: Any, *, dotted: bool = False) -> Iterator[tuple[str, str]]:
+    """Every `module:Name` in plain data, each after its package; with `dotted`, every `module.Name`, too."""
     if isinstance(value, Mapping):
-        for name, inner in value.items():
-            yield from named_code(name)
-            yield from named_code(inner)
+        yield from named_code([*value, *value.values()], dotted=dotted)
     elif isinstance(value, list | tuple):
         for inner in value:
-            yield from named_code(inner)
-    elif isinstance(value, str) and (found := _CODE.fullmatch(value)):
-        yield found[1], value
+            yield from named_code(inner, dotted=dotted)
+    elif isinstance(value, str) and (found := _CODE.fullmatch(value) or (dotted and _DOTTED.fullmatch(value))):
+        yield found["package"], value

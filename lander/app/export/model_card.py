@@ -24,7 +24,7 @@ class Recorded(NamedTuple):
 class Agent(NamedTuple):
     """What the card describes: a saved model, its evaluation, and the other runs of its arm.
 
-    `environment` is that of the evaluation. `evaluations` counts those of which the best model is the best. `without_film` says
+    `environment` is that of the evaluation. `interruptions` says how the run went on if it was interrupted. `evaluations` counts those of which the best model is the best. `without_film` says
     why there is no film; empty if there is one.
     """
 
@@ -33,7 +33,7 @@ class Agent(NamedTuple):
     environment: str
     which: str
     step: int
-    attempts: int
+    interruptions: str
     file: str
     normalized: bool
     evaluation: EvaluationFinished
@@ -84,6 +84,8 @@ def _lines(agent: Agent) -> Iterator[str]:
         f"The {agent.which} model of `{agent.run.id}`, after {agent.step:,} of {arm.training_steps:,} timesteps, trained with"
         " [Stable-Baselines3](https://github.com/DLR-RM/stable-baselines3) and recorded by lander-ctl."
     )
+    if agent.interruptions:
+        yield agent.interruptions
     yield from ("", "## Results", "", *_results(agent))
     yield from ("", "## Usage", "", *_usage(agent))
     yield from ("", "## Training", "", fenced(_configuration(arm), "yaml"))
