@@ -5,6 +5,7 @@ to do.
 """
 
 import os
+import warnings
 from pathlib import Path
 
 from lander.api.keywords import in_keywords
@@ -54,12 +55,16 @@ def skip(target: str, *, home: str | Path | None = None) -> str:
 def export(target: str, to: str, *, output: str | Path | None = None, home: str | Path | None = None) -> Path:
     """Write what a target recorded for another tool, as `lander-ctl export` does; returns the directory.
 
-    `to` is `csv`, `json`, `jsonl`, `parquet`, `tensorboard`, `wandb` or `mlflow`. Raises `NotFoundError` for an unknown target,
-    `UsageError` for an unknown format, one whose library is not installed, or a directory that holds what no export wrote.
+    `to` is `csv`, `json`, `jsonl`, `parquet`, `tensorboard`, `wandb`, `mlflow`, `minari` or `hub`. Warns of what was left out.
+    Raises `NotFoundError` for an unknown target, `UsageError` for an unknown format, one whose library is not installed, or a
+    directory that holds what no export wrote.
     """
     from lander.app.export import formats
 
     if to not in formats.FORMATS:
         raise UsageError(f"to: found {to!r}; must be one of {', '.join(formats.FORMATS)}")
     with Reader(home_of(home)) as reader:
-        return formats.export(reader, target, to, None if output is None else Path(output)).directory
+        exported = formats.export(reader, target, to, None if output is None else Path(output))
+    for words in exported.left_out:
+        warnings.warn(words, stacklevel=2)
+    return exported.directory

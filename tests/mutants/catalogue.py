@@ -2414,6 +2414,7 @@ MUTANTS = (
         ("tests/unit/store/records/test_waiting.py",),
     ),
     Mutant(
+<<<<<<< HEAD
         "what was live is shown as live though no supervisor is running",
         "lander/store/projections/status.py",
         '_phase(reader, row) if look.supervised or row["state"] not in LIVE else UNSUPERVISED',
@@ -2440,5 +2441,40 @@ MUTANTS = (
         "                await self.size(_PROBE)\n",
         "                pass\n",
         ("tests/unit/transfer/test_object_store.py",),
+=======
+        "what an environment drew from the generators of its process is exported as what the training saw",
+        "lander/app/export/minari.py",
+        "if _seen(result).drew_from_shared_generators:",
+        "if False:",
+        ("tests/integration/app/test_minari.py",),
+    ),
+    Mutant(
+        "what an environment has shown is kept without a copy",
+        "lander/actors/trainer/seen.py",
+        "self.observations.append(copy.deepcopy(observation))",
+        "self.observations.append(observation)",
+        ("tests/unit/actors/trainer/test_seen.py",),
+    ),
+    Mutant(
+        "pictures are exported as JPEG",
+        "lander/app/export/minari_dataset.py",
+        "**{_LOSSLESS: False},",
+        "**{_LOSSLESS: True},",
+        ("tests/integration/app/test_minari.py",),
+    ),
+    Mutant(
+        "weights are unpickled",
+        "lander/actors/trainer/saved_policy.py",
+        "weights_only=True)",
+        "weights_only=False)",
+        ("tests/integration/cli/test_hub_command.py",),
+    ),
+    Mutant(
+        "a folder may name any code",
+        "lander/app/export/hub_folder.py",
+        "if package not in _KNOWN:",
+        "if False:",
+        ("tests/unit/app/export/test_hub_folder.py",),
+>>>>>>> 30690f2 (Say what the exports to Minari and the Hub do, and guard it)
     ),
 )

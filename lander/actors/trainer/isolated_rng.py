@@ -71,7 +71,7 @@ def shared_generators() -> bytes:
     """The states of those on the CPU: the same bytes before and after something that draws from none of them."""
     python, numpy, torch_state, _ = _capture_generators()
     name, keys, *rest = numpy
-    return repr((python, name, rest)).encode() + keys.tobytes() + torch_state.numpy().tobytes()
+    return b"".join((repr((python, name, rest)).encode(), bytes(keys), bytes(torch_state.numpy())))
 
 
 def _capture_generators() -> GeneratorStates:

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from lander.actors.environment.recording import TERMINATED, TRUNCATED, EnvironmentFailedError, RecordedEnvironment, Recording
-from lander.actors.trainer.seen import SeenEnvironment
 from lander.actors.sb3.algorithms import build_single_environment
 from lander.actors.state import environment_replay
+from lander.actors.trainer.seen import SeenEnvironment
 from lander.protocol.errors import LanderError, UsageError
 from lander.protocol.events import EpisodeFinished
 from lander.protocol.experiment import Arm

@@ -1,6 +1,7 @@
 """Keeps what an environment shows in one episode: its observations and infos, which no log has."""
 
 import copy
+from collections.abc import Mapping
 from typing import Any, Final
 
 import gymnasium
@@ -46,13 +47,13 @@ class SeenEnvironment(gymnasium.Wrapper[Any, Any, Any, Any]):
         self.infos.append(plain_entries(info))
 
 
-def plain_entries(info: dict[str, Any]) -> dict[str, Any]:
+def plain_entries(info: Mapping[Any, Any]) -> dict[str, Any]:
     """The entries of an info that are plain, as copies."""
     kept: dict[str, Any] = {}
     for name, value in info.items():
         if not isinstance(name, str):
             continue
-        if isinstance(value, dict):
+        if isinstance(value, Mapping):
             kept[name] = plain_entries(value)
         elif isinstance(value, _SCALARS):
             kept[name] = value

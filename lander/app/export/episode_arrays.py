@@ -23,6 +23,15 @@ def stacked(observations: Sequence[Any]) -> Any:
     return list(observations) if isinstance(first, str) else np.stack([np.asarray(each) for each in observations])
 
 
+def size(arrays: Any) -> int:
+    """The bytes of these arrays; a text counts as its characters."""
+    if isinstance(arrays, Mapping):
+        return sum(size(each) for each in arrays.values())
+    if isinstance(arrays, list | tuple):
+        return sum(size(each) for each in arrays)
+    return len(arrays) if isinstance(arrays, str) else int(arrays.nbytes)
+
+
 def info_arrays(infos: Sequence[Mapping[str, Any]], prefix: str = "") -> Infos:
     """The entries that the reset and every step have, with one type and one shape. A name with a slash is left out, too."""
     names = dict.fromkeys(name for info in infos for name in info)

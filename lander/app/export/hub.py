@@ -159,8 +159,12 @@ def _alike(other: ExportedRun, run: ExportedRun) -> bool:
 def _interruptions(run: ExportedRun) -> str:
     if run.status["attempt"] == 1:
         return ""
-    how = {"exact": "with the same bits as without", "inexact": "and not with the bits it would have had without"}
-    return f"It was interrupted, and went on {how.get(str(run.status['resume']), 'afterwards')}."
+    how = {
+        "exact": ", with the bits that it would have had without",
+        "inexact": " inexactly: without the interruption it would have had other bits",
+        "other_bits": " on a machine that computes other bits",
+    }
+    return f"It was interrupted, and went on{how.get(str(run.status['resume']), '')}."
 
 
 # --- the files --------------------------------------------------------------------------------------------------------

@@ -30,8 +30,10 @@ _MOST_WEIGHTS: Final = 4 << 30
 _CODE: Final = re.compile(r"(?P<package>[^\s:.]*)[^\s:]*:[^\s:]+")
 _DOTTED: Final = re.compile(r"(?P<package>[A-Za-z_]\w*)(?:\.[A-Za-z_]\w*)+")
 _KNOWN: Final = frozenset(
-    "ale_py gymnasium gymnasium_robotics highway_env minigrid pybullet_envs_gymnasium rl_zoo3 sb3_contrib shimmy"
-    " stable_baselines3 torch".split()
+    (
+        *("ale_py", "gymnasium", "gymnasium_robotics", "highway_env", "minigrid", "pybullet_envs_gymnasium"),
+        *("rl_zoo3", "sb3_contrib", "shimmy", "stable_baselines3", "torch"),
+    )
 )
 """Packages whose environments and classes a folder may name."""
 
@@ -141,9 +143,9 @@ def as_arrays(plain: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_code(file: Path, about: About) -> None:
-    arm, common = about.arm, about.evaluation_environment
-    environments = [arm.environment, arm.environment_kwargs, *([common.environment, common.environment_kwargs] if common else [])]
-    for package, named in (*named_code(environments), *named_code(arm.hyperparameters, dotted=True)):
+    arms = (about.arm, about.arm.evaluated_in(about.evaluation_environment))
+    environments = [value for arm in arms for value in (arm.environment, arm.environment_kwargs)]
+    for package, named in (*named_code(environments), *named_code(about.arm.hyperparameters, dotted=True)):
         if package not in _KNOWN:
             raise UsageError(
                 f"{file}: names {named}, and a folder runs no code but that of well-known packages; evaluate {about.run}"

@@ -20,6 +20,7 @@ from lander.app.replay_subject import OtherVersionError, arm_of
 from lander.protocol.errors import LanderError, NotFoundError, UsageError
 from lander.protocol.experiment import RunKey
 from lander.store.log.reader import Reader
+from lander.store.projections.status import status
 from lander.store.records.episodes import RecordedEpisode, episodes_by_number
 from lander.store.records.run_code import code_of
 from lander.store.records.run_record import Record
@@ -85,8 +86,18 @@ def write_dataset(reader: Reader, run: str, dataset: str, directory: Path) -> li
             writer = DatasetWriter(directory / dataset / "data", dataset, environment.env)
         try:
             left_out = _add_all(writer, run, Player(record, arm, episodes, seen=True), sorted(episodes))
-            steps = max(batch.last_step for batch in record.available_batches())
-            writer.finish(About(RunKey.parse(run), arm, code_of(reader, run), len(episodes), steps, tuple(left_out)))
+            (standing,) = status(reader, run)["experiments"][0]["runs"]
+            writer.finish(
+                About(
+                    run=RunKey.parse(run),
+                    arm=arm,
+                    code=code_of(reader, run),
+                    episodes=len(episodes),
+                    steps=standing["step"],
+                    resume=standing["resume"],
+                    left_out=tuple(left_out),
+                )
+            )
         except BaseException:
             rmtree(directory / dataset, ignore_errors=True)
             raise

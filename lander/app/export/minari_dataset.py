@@ -14,25 +14,29 @@ from minari.dataset.minari_storage import MinariStorage
 from lander.actors.environment.recording import TERMINATED, TRUNCATED
 from lander.actors.trainer.playback import as_given
 from lander.actors.trainer.seen import SeenEnvironment
-from lander.app.export.episode_arrays import info_arrays, stacked
+from lander.app.export.episode_arrays import info_arrays, size, stacked
 from lander.protocol.code import Code
 from lander.protocol.errors import UsageError
 from lander.protocol.experiment import Arm, RunKey
 from lander.store.records.episodes import RecordedEpisode
 
-_WAITING_STEPS: Final = 4096
-"""Short episodes are written together, so many steps at a time: each writing opens the file."""
+WAITING_BYTES: Final = 16 << 20
+"""Short episodes are written together, as many as have so many bytes: each writing opens the file."""
 _LOSSLESS: Final = "jpeg_encoding"
 
 
 class About(NamedTuple):
-    """What the dataset is of: the run, its record's numbers of episodes and steps, and what was left out, in sentences."""
+    """What the dataset is of: the run, its record's numbers of episodes and steps, and what was left out, in sentences.
+
+    `resume` is how the run went on after an interruption (`exact`, `inexact` …); None if there was none.
+    """
 
     run: RunKey
     arm: Arm
     code: Code | None
     episodes: int
     steps: int
+    resume: str | None
     left_out: tuple[str, ...]
 
 
@@ -52,7 +56,7 @@ class DatasetWriter:
         self._dataset = dataset
         self._action_space = seen.action_space
         self._waiting: list[tuple[EpisodeBuffer, dict[str, Any]]] = []
-        self._waiting_steps = 0
+        self._waiting_bytes = 0
         self._infos_left_out: set[str] = set()
         directory.mkdir(parents=True)
         self._storage = MinariStorage.new(
@@ -84,8 +88,8 @@ class DatasetWriter:
         )
         more = {"episode": episode.number, "env": finished.env, "first_step": finished.first_step}
         self._waiting.append((buffer, more))
-        self._waiting_steps += finished.length
-        if self._waiting_steps >= _WAITING_STEPS:
+        self._waiting_bytes += size([buffer.observations, infos, buffer.actions, buffer.rewards])
+        if self._waiting_bytes >= WAITING_BYTES:
             self._flush()
 
     def finish(self, about: About) -> None:
@@ -104,6 +108,7 @@ class DatasetWriter:
                     "seed": about.run.seed,
                     "configuration": arm.model_dump(mode="json"),
                     "code": about.code.name if about.code else None,
+                    "resume": about.resume,
                     "recorded_steps": about.steps,
                     "recorded_episodes": about.episodes,
                     "left_out": list(about.left_out),
@@ -117,7 +122,7 @@ class DatasetWriter:
         self._storage.update_episodes([buffer for buffer, _ in self._waiting])
         self._storage.update_episode_metadata([more for _, more in self._waiting], numbers)
         self._written = numbers.stop
-        self._waiting, self._waiting_steps = [], 0
+        self._waiting, self._waiting_bytes = [], 0
 
 
 def _specification(seen: gymnasium.Env[Any, Any]) -> EnvSpec | None:

@@ -24,8 +24,8 @@ class Recorded(NamedTuple):
 class Agent(NamedTuple):
     """What the card describes: a saved model, its evaluation, and the other runs of its arm.
 
-    `environment` is that of the evaluation. `interruptions` says how the run went on if it was interrupted. `evaluations` counts those of which the best model is the best. `without_film` says
-    why there is no film; empty if there is one.
+    `environment` is that of the evaluation. `interruptions` says how the run went on if it was interrupted. `evaluations`
+    counts those of which the best model is the best. `without_film` says why there is no film; empty if there is one.
     """
 
     run: RunKey

@@ -40,9 +40,9 @@ def evaluate(settings: CommandSettings, target: str, episodes: int | None, at: s
     The policies play without exploration.
 
     TARGET is a run, an arm or an experiment, whose runs with a checkpoint are all evaluated, the path of a model that a run
-    saved, or a folder that lander-ctl export --to hub wrote, here or elsewhere. The episodes have the same seeds as every evaluation, so an evaluation during training gives the same returns
-    again. Nothing is recorded, and no file is unpickled. A run that cannot be evaluated is named and left out, and the exit
-    code is then not 0.
+    saved, or a folder that lander-ctl export --to hub wrote, here or elsewhere. The episodes have the same seeds as every
+    evaluation, so an evaluation during training gives the same returns again. Nothing is recorded, and no file is unpickled.
+    A run that cannot be evaluated is named and left out, and the exit code is then not 0.
 
     \b
     Examples:

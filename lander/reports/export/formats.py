@@ -66,9 +66,9 @@ def export(
 ) -> Exported:
     """Write a target, from one snapshot of the log, as a directory that appears only when it is complete.
 
-    Replaces an earlier export there. Calls `begin` when nothing is left to be refused. `options` go to the format. Raises `NotFoundError` for an unknown
-    target, `UsageError` if a library is missing, if anything but an export lies at `output` or it cannot be written, and
-    `LanderError` if a library fails.
+    Replaces an earlier export there. Calls `begin` when nothing is left to be refused. `options` go to the format. Raises
+    `NotFoundError` for an unknown target, `UsageError` if a library is missing, if anything but an export lies at `output` or
+    it cannot be written, and `LanderError` if a library fails.
     """
     with reader.snapshot():
         runs, position = reader.runs(target), reader.position()

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lander.app.export.episode_arrays import info_arrays, stacked
+from lander.app.export.episode_arrays import info_arrays, size, stacked
 
 
 def test_an_info_is_kept_where_the_reset_and_every_step_have_it_with_one_shape():
@@ -25,3 +25,4 @@ def test_observations_keep_their_structure_and_their_bits():
     assert (arrays["place"].dtype, arrays["place"].tolist()) == (np.float32, [[0.0], [1.0], [2.0]])
     assert arrays["pair"][0].tolist() == [0, 1, 2]
     assert arrays["pair"][1] == ["text"] * 3
+    assert size(arrays) == 3 * 4 + 3 * 8 + 3 * 4

@@ -53,7 +53,11 @@ def test_a_folder_that_names_code_of_its_own_is_refused(tmp_path, arm):
 
 def test_well_known_packages_and_ordinary_values_are_no_code_of_its_own(tmp_path):
     hyperparameters = {"wrappers": [{"gymnasium.wrappers:TimeLimit": {}}, "rl_zoo3.wrappers.HistoryWrapper", "AtariWrapper"]}
-    arm = {"environment": "ale_py:ALE/Pong-v5", "environment_kwargs": {"xml_file": "ant.xml"}, "hyperparameters": hyperparameters}
+    arm = {
+        "environment": "ale_py:ALE/Pong-v5",
+        "environment_kwargs": {"xml_file": "ant.xml"},
+        "hyperparameters": hyperparameters,
+    }
     assert read_about(written(tmp_path, arm=arm)).arm.environment == "ale_py:ALE/Pong-v5"
     assert list(named_code({"learning_rate": "lin_0.001", "n": [1, None, 2.5]})) == []
 

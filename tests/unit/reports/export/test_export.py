@@ -193,7 +193,7 @@ def test_an_interrupted_export_leaves_no_half_file_and_the_one_before_as_it_was(
         (directory / "runs.csv").write_text("half a")
         raise error
 
-    monkeypatch.setattr(formats, "writer", lambda form: half)
+    monkeypatch.setattr(formats, "writer", lambda form, formats: half)
     for where in (output, tmp_path / "new" / "out"):
         assert main(["export", "x", "--to", "csv", "--output", str(where), "--home", str(home)]) == code
         assert said_ in capsys.readouterr().err
@@ -246,7 +246,7 @@ def deep(monkeypatch):
         for name in ("mlflow.db", "fast/0/curve"):
             (directory / name).write_text("exported")
 
-    monkeypatch.setattr(formats, "writer", lambda form: write)
+    monkeypatch.setattr(formats, "writer", lambda form, formats: write)
 
 
 @pytest.mark.parametrize("mine", MINE)
@@ -269,7 +269,7 @@ def test_whatever_somebody_put_there_while_it_was_written_is_kept(home, tmp_path
     def meanwhile(reader, target, directory):
         (tmp_path / "out" / "notes.txt").write_text("mine")
 
-    monkeypatch.setattr(formats, "writer", lambda form: meanwhile)
+    monkeypatch.setattr(formats, "writer", lambda form, formats: meanwhile)
     with pytest.raises(UsageError, match=r"holds notes\.txt, which no export wrote"):
         written(home, "csv", tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
@@ -312,7 +312,7 @@ def test_it_is_as_of_one_moment_while_training_goes_on(tmp_path, monkeypatch):
         write_log(home, batch_of(RUN, steps(8, 9), producer=2))
         write(reader, target, directory)
 
-    monkeypatch.setattr(formats, "writer", lambda form: while_more_is_said)
+    monkeypatch.setattr(formats, "writer", lambda form, formats: while_more_is_said)
     first = (written(home, "jsonl", tmp_path / "first") / "events.jsonl").read_text().splitlines()
     monkeypatch.undo()
     second = (written(home, "jsonl", tmp_path / "second") / "events.jsonl").read_text().splitlines()
@@ -339,6 +339,7 @@ def test_the_command_says_where_it_lies_and_what_next(home, tmp_path, capsys):
         (["y", "--to", "csv"], 3, "y: no such experiment or run"),
         (["x/w", "--to", "parquet"], 3, "x/w: no such experiment or run; did you mean x/baseline, x/v?"),
         (["x", "--to", "csv", "--follow"], 2, "--follow goes with --to tensorboard, and not with csv"),
+        (["x", "--to", "csv", "--at", "best"], 2, "--at goes with --to hub, and not with csv"),
         (["x", "--to", "excel"], 2, "'excel' is not one of 'csv'"),
     ],
 )
@@ -358,6 +359,8 @@ def test_a_wrong_request_is_told_in_one_line_and_writes_nothing(home, tmp_path, 
         ("wandb", "wandb"),
         ("mlflow", "mlflow"),
         ("mlflow", "sqlalchemy"),
+        ("minari", "minari"),
+        ("minari", "h5py"),
     ],
 )
 def test_a_missing_library_is_named_with_the_extra_that_brings_it(home, tmp_path, monkeypatch, capsys, form, library):
@@ -375,7 +378,7 @@ def test_a_library_that_fails_is_named_in_one_line(home, tmp_path, monkeypatch, 
     def fail(reader, target, directory):
         raise error
 
-    monkeypatch.setattr(formats, "writer", lambda form: fail)
+    monkeypatch.setattr(formats, "writer", lambda form, formats: fail)
     command = ["export", "x", "--home", str(home), "--output", str(tmp_path / "out"), "--to"]
     assert main([*command, "mlflow"]) == 1
     told_ = capsys.readouterr().err.removeprefix("exporting x for mlflow …\n")

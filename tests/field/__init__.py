@@ -1,0 +1,1 @@
+"""What is tested in an environment with rl_zoo3 and the environments it has tuned (`make field`)."""
