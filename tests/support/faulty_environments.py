@@ -34,6 +34,14 @@ class _Simple(gymnasium.Env[np.ndarray, int]):
         return np.full(4, 0.1, np.float32), self.reward(), self.steps >= 150, False, {}
 
 
+class Slow(_Simple):
+    """Sleeps in every step: a training that only has to be there takes no processor from others."""
+
+    def reward(self) -> float:
+        time.sleep(0.002)
+        return 1.0
+
+
 class Raising(_Simple):
     """Raises in its hundredth step."""
 
@@ -50,7 +58,7 @@ class NotANumber(_Simple):
         return float("nan")
 
 
-class LeavingProcesses(_Simple):
+class LeavingProcesses(Slow):
     """Starts processes that want to stay, all deaf to SIGTERM: one in its group, one in a session of its own, one forked, one
     forked twice into a session of its own, and with `cleared` one more such, which has cleared its environment variables.
 
@@ -124,6 +132,7 @@ class Exiting(_Simple):
         return 1.0
 
 
+gymnasium.register("Slow-v0", Slow)
 gymnasium.register("LeavingProcesses-v0", LeavingProcesses)
 gymnasium.register("Exiting-v0", Exiting)
 gymnasium.register("Hanging-v0", Hanging)

@@ -118,7 +118,7 @@ def test_a_supervisor_that_fails_leaves_its_trainers_to_the_next(restarted_home,
     monkeypatch.undo()
     assert not list(live_home.home.glob(".supervisor.json*"))
     live_home.start()
-    live_home.wait(lambda: live_home.run(run)["step"] > before["step"] + 1000, "it to go on")
+    live_home.wait(lambda: live_home.run(run)["step"] > before["step"] + 200, "it to go on")
     assert (live_home.run(run)["attempt"], live_home.run(run)["pid"]) == (1, before["pid"])
 
 
@@ -148,7 +148,7 @@ async def test_all_goes_on_when_there_is_room_again_and_exits_do_not_pile_up_unt
     await asyncio.sleep(1.0)
     assert disk.live_home.run(RUN)["step"] == before["step"], "nothing is recorded while there is no room"
     await disk.make_room()
-    await disk.until(lambda: disk.live_home.run(RUN)["step"] > before["step"] + 1000)
+    await disk.until(lambda: disk.live_home.run(RUN)["step"] > before["step"] + 200)
     await disk.until(lambda: not is_full(disk.live_home.home))
     assert (disk.live_home.run(RUN)["attempt"], disk.live_home.run(RUN)["pid"]) == (1, before["pid"])
     await disk.fill()

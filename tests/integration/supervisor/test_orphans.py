@@ -152,7 +152,7 @@ def test_a_killed_supervisor_leaves_everything_as_it_was_and_everything_killed_l
     live_home.start()
     with stray:
         assert stray.wait(timeout=TIMEOUT_SECONDS) == -signal.SIGKILL, "an agent that no log knows of"
-    live_home.wait(lambda: live_home.run(RUN.format("left"))["step"] > before["step"] + 2000, "training to be recorded again")
+    live_home.wait(lambda: live_home.run(RUN.format("left"))["step"] > before["step"] + 300, "training to be recorded again")
     after = live_home.run(RUN.format("left"))
     assert (after["pid"], after["attempt"], there(pids)) == (before["pid"], 1, pids)
     spared = guard_of(live_home.process("lander.actors.host.zygote"))  # it is what is being shown
