@@ -106,19 +106,26 @@ async def test_an_agent_says_which_one_it_is_and_says_it_again_when_asked_to(age
     assert await agent.gone() == 0
 
 
-async def test_an_agent_told_to_leave_offers_no_slots_and_sees_its_trainers_ends_noted(agent):
+async def test_orders_larger_than_a_packet_are_carried_out_and_an_agent_told_to_leave_sees_its_trainers_ends_noted(agent):
+    names = tuple(f"{number:é>200}" for number in range(MAX_MODULES))
+    code = Code(modules=names, uncaptured=names)
+    assert len(code.model_dump_json().encode()) > 3 * PACKET_BYTES
     await agent.hear(c.JoinHost)
-    agent.start()
-    await agent.hear(c.Append)  # its trainer trains
+    for epoch in (1, 2):
+        agent.start(epoch, code=code)
+    heard = set()
+    while heard != {1, 2}:  # its trainers train
+        heard.add((await agent.hear(c.Append)).epoch)
     agent.process.send_signal(signal.SIGTERM)
     leaving = await agent.hear(c.JoinHost)
-    assert (leaving.cpus, leaving.trainers) == ((), (c.TrainerKey(run=A, epoch=1),))
-    agent.start(epoch=2)  # crossed on the way: it shall not start what nobody would watch
-    agent.say(c.EndTrainer(run=A, epoch=1, grace=0.5))  # nobody acknowledges its last word here
-    exited = await agent.hear(c.TrainerExited)
-    assert (exited.epoch, exited.signal) == (1, "SIGKILL")
-    assert await agent.hear(c.TrainerExited) == exited, "it is said until it is noted"
-    agent.say(c.ExitNoted(run=A, epoch=1))
+    assert (leaving.cpus, leaving.trainers) == ((), tuple(c.TrainerKey(run=A, epoch=epoch) for epoch in (1, 2)))
+    agent.start(epoch=3)  # crossed on the way: it shall not start what nobody would watch
+    for epoch in (1, 2):
+        agent.say(c.EndTrainer(run=A, epoch=epoch, grace=0.5))  # nobody acknowledges its last word here
+    said = [await agent.hear(c.TrainerExited) for _ in range(4)]  # until they are noted
+    assert {(exited.epoch, exited.signal) for exited in said} == {(1, "SIGKILL"), (2, "SIGKILL")}
+    for epoch in (1, 2):
+        agent.say(c.ExitNoted(run=A, epoch=epoch))
     assert await agent.gone() == 0
 
 
@@ -163,18 +170,3 @@ async def test_a_trainer_that_is_to_end_before_it_has_begun_does_end(guest):
     guest.say(c.EndTrainer(run=A, epoch=1, grace=0.2))
     exited = await guest.hear(c.TrainerExited)
     assert (exited.run, exited.epoch) == (A, 1)
-
-
-async def test_an_order_larger_than_a_packet_is_carried_out_and_so_is_the_next(agent):
-    names = tuple(f"{number:é>200}" for number in range(MAX_MODULES))
-    code = Code(modules=names, uncaptured=names)
-    assert len(code.model_dump_json().encode()) > 3 * PACKET_BYTES
-    await agent.hear(c.JoinHost)
-    for epoch in (1, 2):
-        agent.start(epoch, code=code)
-    heard = set()
-    while heard != {1, 2}:
-        heard.add((await agent.hear(c.Append)).epoch)
-    agent.process.send_signal(signal.SIGTERM)
-    leaving = await agent.hear(c.JoinHost)
-    assert leaving.trainers == tuple(c.TrainerKey(run=A, epoch=epoch) for epoch in (1, 2))

@@ -63,6 +63,20 @@ def project(request, shared_home, tmp_path):
     return Project(tmp_path / "project", shared_home.home, name)
 
 
+@pytest.fixture(scope="module")
+def trained(shared_home, tmp_path_factory):
+    """A project whose experiment has completed, for tests that edit nothing."""
+    project = Project(tmp_path_factory.mktemp("trained") / "project", shared_home.home, "c_trained")
+    assert project.command("run", project.file(), "--quiet")[0] == 0
+    return project
+
+
+def archive(home, project):
+    """The name of the captured code of a run, in this home."""
+    with Reader(home) as reader:
+        return code_by_run(reader, project.name)[f"{project.name}/fast/0"].archive
+
+
 def returns(live_home, run):
     return {event.episode_return / event.length for event in live_home.events(run, "EpisodeFinished")}
 
@@ -179,16 +193,12 @@ def test_a_resumed_run_has_the_bits_of_an_undisturbed_one_although_the_file_was_
     assert resumed.differences(whole) == []
 
 
-def test_captured_code_that_is_lost_is_said_and_found_by_check(project, shared_home, tmp_path):
-    name = project.name
-    assert project.command("run", project.file(), "--quiet")[0] == 0
-    backup = tmp_path / "backup"
-    assert project.command("backup", backup)[0] == 0
-    with Reader(backup) as reader:
-        archive = code_by_run(reader, name)[f"{name}/fast/0"].archive
-    (path,) = backup.glob(f"artifacts/??/{archive}")
+def test_captured_code_that_is_lost_is_said_and_found_by_check(trained, tmp_path):
+    name, backup = trained.name, tmp_path / "backup"
+    assert trained.command("backup", backup)[0] == 0
+    (path,) = backup.glob(f"artifacts/??/{archive(backup, trained)}")
     path.write_bytes(b"")
-    code, output, _ = lander(backup, "check")
+    code, output, _ = lander_here(backup, "check")
     assert (code, f"the captured code of {name}" in output) == (1, True)
     code, _, errors = lander(backup, "replay", f"{name}/fast/0", "--check", "--episode", "all")
     assert (code, f"the captured code of {name}" in errors) == (2, True)
@@ -196,32 +206,26 @@ def test_captured_code_that_is_lost_is_said_and_found_by_check(project, shared_h
         prepare(tmp_path / "scratch", reader, f"{name}/fast/0", sections(reader, f"{name}/fast/0")[0])
 
 
-def test_gc_keeps_captured_code(project, shared_home):
-    name = project.name
-    assert project.command("run", project.file(), "--quiet")[0] == 0
-    with Reader(shared_home.home) as reader:
-        archive = code_by_run(reader, name)[f"{name}/fast/0"].archive
-    (path,) = shared_home.home.glob(f"artifacts/??/{archive}")
+def test_gc_keeps_captured_code(trained, shared_home):
+    (path,) = shared_home.home.glob(f"artifacts/??/{archive(shared_home.home, trained)}")
     os.utime(path, (0, 0))  # a file that was just written is kept anyhow
-    assert project.command("gc", "--keep", "1", "--delete")[0] == 0
+    assert trained.command("gc", "--keep", "1", "--delete")[0] == 0
     assert path.exists()
 
 
-def test_modules_of_this_process_do_not_take_the_place_of_captured_ones(project, shared_home, monkeypatch, tmp_path):
-    assert project.command("run", project.file(), "--quiet")[0] == 0
+def test_modules_of_this_process_do_not_take_the_place_of_captured_ones(trained, shared_home, monkeypatch):
     with Reader(shared_home.home) as reader:
-        code = code_by_run(reader, project.name)[f"{project.name}/fast/0"]
-    monkeypatch.syspath_prepend(project.directory)
-    __import__(f"{project.name}_reward")
+        code = code_by_run(reader, trained.name)[f"{trained.name}/fast/0"]
+    monkeypatch.syspath_prepend(trained.directory)
+    __import__(f"{trained.name}_reward")
     with pytest.raises(import_path.CodeError, match=r"is imported from .* here; use a process of its own"):
         import_path.make_importable(shared_home.home, code, "")
 
 
-def test_the_events_show_the_code(project):
-    assert project.command("run", project.file(), "--quiet")[0] == 0
-    _, output, _ = project.command("events", project.name, "--kind", "ExperimentSubmitted", "--json")
+def test_the_events_show_the_code(trained):
+    _, output, _ = trained.command("events", trained.name, "--kind", "ExperimentSubmitted", "--json")
     code = json.loads(output)["experiment"]["code"]
-    assert code["modules"] == [project.name, f"{project.name}_reward"]
+    assert code["modules"] == [trained.name, f"{trained.name}_reward"]
     assert [package["name"] for package in code["packages"]] == ["gymnasium"]
 
 
