@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 HOOKS = "LANDER_TEST_HOOKS"
+KEPT_BITS = "LANDER_TEST_BITS"
 KILLED_ATTEMPTS = 7
 """Attempts that `kill_during_checkpoint` ends: as many as there are calls in a checkpoint that needs a new directory."""
 _HERE = Path(__file__).parent

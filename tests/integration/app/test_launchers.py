@@ -11,6 +11,7 @@ from lander.app import client, launcher_settings, service
 from lander.app.launchers import Wanted
 from lander.cli.main import main
 from lander.supervisor.launchers.local_workers import workers_below
+from tests import hooks
 from tests.support.engines import Programs, local_commands
 from tests.support.live_home import LiveHome, experiment
 
@@ -18,8 +19,10 @@ PPO = {"n_steps": 64, "batch_size": 64}
 
 
 @pytest.fixture
-def live(tmp_path):
-    """A home; what is left of its supervisor in the end is a defect."""
+def live(tmp_path, measured, monkeypatch):
+    """A home none of whose hosts measures its bits, for seconds each; what is left of its supervisor in the end is a defect."""
+    hooks.install(monkeypatch, kept_bits="lander.actors.host.agent")
+    monkeypatch.setenv(hooks.KEPT_BITS, str(measured / "bits.json"))
     live = LiveHome(tmp_path / "home")
     yield live
     live.close()
