@@ -22,14 +22,14 @@ PPO = {"n_steps": 64, "batch_size": 64, "n_epochs": 1, "n_envs": 2, "normalize":
 DQN = {"learning_starts": 50, "buffer_size": 2000, "batch_size": 16, "train_freq": 4, "target_update_interval": 100} | SMALL
 
 
-def small(**rest):
+def small(training_steps=10_000, **rest):
     """Two arms with an algorithm each and two seeds each, that are retried for ever."""
     return experiment(
         "small",
         PPO,
         environment="tests.chaos.environments:CartPoleWithProcess-v0",
-        training_steps=10_000,
-        variants={"dqn": {"algorithm": "DQN", "training_steps": 3000, "hyperparameters": DQN}},
+        training_steps=training_steps,
+        variants={"dqn": {"algorithm": "DQN", "training_steps": training_steps * 3 // 10, "hyperparameters": DQN}},
         seeds=[0, 1],
         checkpoint_frequency=250,
         eval_frequency=1000,
@@ -54,10 +54,10 @@ def live_home(tmp_path, monkeypatch):
         kill(*started_by_environments(live_home.home))  # the guard, too, is dead
 
 
-def chaos(live_home, seed, kills):
+def chaos(live_home, seed, kills, wanted):
     """A campaign, and all that must be true after it."""
     print(f"\nSEED={seed}, {kills} kills")
-    campaign = Campaign(live_home, small())
+    campaign = Campaign(live_home, wanted)
     started = time.monotonic()
     quiet = campaign.undisturbed()
     with person(live_home.home, seed):
@@ -82,7 +82,7 @@ def chaos(live_home, seed, kills):
 
 @pytest.mark.timeout(300)
 def test_half_a_dozen_kills(live_home):
-    campaign = chaos(live_home, 1, 6)
+    campaign = chaos(live_home, 1, 6, small(5_000))
     assert {"trainer", "supervisor"} <= campaign.landed.keys()
 
 
@@ -90,7 +90,7 @@ def test_half_a_dozen_kills(live_home):
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("seed", range(SEED, SEED + 5))
 def test_a_hundred_kills(live_home, seed):
-    campaign = chaos(live_home, seed, 100)
+    campaign = chaos(live_home, seed, 100, small())
     assert {"trainer", "supervisor", "host", "zygote"} <= campaign.landed.keys()
 
 

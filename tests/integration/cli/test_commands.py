@@ -46,17 +46,13 @@ def test_run_takes_the_seed_file_as_it_stands_and_leaves_nothing_running(home):
     assert sorted(path.name for path in models.iterdir()) == ["baseline-42-final.zip", "variant-42-final.zip"]
     assert len(LiveHome(home).events("ppo_learning_rate_comparison", "WarningRaised")) == 1
 
-    code, output, errors = lander_process(
-        home, "run", EXAMPLES / "seed.json", "training_steps=2048", "eval_episodes=1", "--quiet"
-    )
+    code, output, errors = lander(home, "run", EXAMPLES / "seed.json", "training_steps=2048", "eval_episodes=1", "--quiet")
     assert (code, LiveHome(home).processes()) == (0, [])
     assert "one seed says nothing about spread" in output
     assert ": running" not in output
     assert "already submitted, and completed" in errors
 
-    code, output, errors = lander_process(
-        home, "run", EXAMPLES / "seed.json", "training_steps=2048", "eval_episodes=1", "seed=7"
-    )
+    code, output, errors = lander(home, "run", EXAMPLES / "seed.json", "training_steps=2048", "eval_episodes=1", "seed=7")
     assert (code, output, LiveHome(home).processes()) == (2, "", [])
     assert "differs in baseline.seeds, variant.seeds" in errors
 
