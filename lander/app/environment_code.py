@@ -11,7 +11,6 @@ from typing import NamedTuple, TypeVar
 from pydantic import ValidationError
 
 from lander.actors.environment.installed_packages import packages_of
-from lander.app.unknown_environments import environments_by_field
 from lander.experiments.source_files import find_source
 from lander.home.artifacts import write_artifact
 from lander.home.captured_code import pack_files
@@ -19,6 +18,7 @@ from lander.protocol.code import Code
 from lander.protocol.errors import ConfigurationError
 from lander.protocol.events import Execution
 from lander.protocol.experiment import Experiment
+from lander.protocol.named_code import named_code
 from lander.store.log.reader import Reader
 
 T = TypeVar("T")
@@ -40,8 +40,8 @@ def capture(experiment: Experiment, directories: Sequence[str]) -> Captured:
 
     Runs none of it. Raises `ConfigurationError` if it cannot be read, or is too much.
     """
-    names = [*environments_by_field(experiment).values(), *(task.environment for task in experiment.tasks)]
-    source = find_source(names, *directories)
+    named = [name for arm in experiment.arms for name in named_code(arm, experiment.evaluation_environment)]
+    source = find_source([*named, *(task.environment for task in experiment.tasks)], *directories)
     archive = _packed(source.files)
     try:
         code = Code(

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from lander.protocol.code import needs_digest
 from lander.protocol.disk import MIN_FREE_MB
+from lander.protocol.named_code import named_code
 from lander.protocol.states import LIVE
 from lander.store.records.hosts import Host, hosts
 from lander.store.records.run_code import code_by_run
@@ -64,5 +65,4 @@ def _needs(reader: "Reader", name: str, runs: list[str]) -> frozenset[str]:
     experiment, code = reader.experiment(name), code_by_run(reader, name)
     common = experiment.evaluation_environment
     arms = {key.id: experiment.configuration(key) for key in experiment.runs}
-    others = [] if common is None else [common.environment]
-    return frozenset(needs_digest(code.get(run), arms[run].environment, *others) for run in runs)
+    return frozenset(needs_digest(code.get(run), *named_code(arms[run], common)) for run in runs)

@@ -8,6 +8,7 @@ from lander.experiments.environment_files import missing_module
 from lander.experiments.source_files import is_nowhere
 from lander.protocol.errors import ConfigurationError
 from lander.protocol.experiment import Experiment
+from lander.protocol.named_code import named_classes
 
 _COMMON: Final = "evaluation_environment.environment"
 
@@ -19,8 +20,24 @@ def refuse_unknown(experiment: Experiment, source: str, directories: Sequence[st
     of_arms = [words for field, words in wrong.items() if field != _COMMON]
     if len(of_arms) == len(experiment.arms) and len(set(of_arms)) == 1:  # said once
         wrong = {"environment": of_arms[0], **{field: words for field, words in wrong.items() if field == _COMMON}}
+    wrong |= _missing_classes(experiment, directories)
     if wrong:
         raise ConfigurationError("\n".join(f"{source}: {field}: {words}" for field, words in wrong.items()))
+
+
+def _missing_classes(experiment: Experiment, directories: Sequence[str]) -> dict[str, str]:
+    """What is wrong with classes whose module is nowhere; one that all arms share is said once."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for arm in experiment.arms:
+        for each in named_classes(arm):
+            found.setdefault((each.place, each.name), []).append(arm.name)
+    wrong: dict[str, str] = {}
+    for (place, name), arms in found.items():
+        if is_nowhere(name.partition(":")[0].partition(".")[0], directories):
+            field = f"hyperparameters.{place}"
+            fields = [field] if len(arms) == len(experiment.arms) else [f"{arm}.{field}" for arm in arms]
+            wrong |= dict.fromkeys(fields, missing_module(name, directories, "CLASS"))
+    return wrong
 
 
 def environments_by_field(experiment: Experiment) -> dict[str, str]:

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Final
 
-_OWN: Final = "register an environment that applies it in a module of yours, and name that: environment: MODULE:ENV_ID"
-
 
 def _all(names: str, words: str) -> dict[str, str]:
     """One row of the table: several names with one answer."""
@@ -12,25 +10,16 @@ def _all(names: str, words: str) -> dict[str, str]:
 
 
 _WORDS: Final[Mapping[str, str]] = {
-    **_all("env_wrapper env_wrappers wrapper wrappers wrapper_class wrapper_kwargs gym_wrapper", f"a wrapper is code; {_OWN}"),
     **_all(
-        "frame_stack framestack n_stack vec_frame_stack",
-        f"frames are stacked by a wrapper, gymnasium.wrappers.FrameStackObservation; {_OWN}",
+        "env_wrapper env_wrappers wrapper wrapper_class wrapper_kwargs gym_wrapper",
+        "write wrappers: [NAME, {NAME: {ARGUMENT: VALUE}}]",
     ),
-    **_all(
-        "vec_env_wrapper vec_env_wrappers vec_normalize",
-        f"VecNormalize is hyperparameters.normalize; for any other wrapper, {_OWN}",
-    ),
-    **_all(
-        "callback callbacks",
-        "a callback is code, and training calls none of yours; eval_frequency makes evaluations, checkpoint_frequency makes"
-        f" checkpoints; for what an environment can do, {_OWN}",
-    ),
-    **_all(
-        "vec_env vec_env_cls vec_env_class vec_env_kwargs",
-        "the environments of a run are stepped in its own process, hyperparameters.n_envs says how many; runs are parallel,"
-        " --max-workers N says how many at most",
-    ),
+    **_all("framestack n_stack vec_frame_stack", "write frame_stack: N"),
+    **_all("vec_env_wrapper vec_env_wrappers", "write vec_wrappers: [NAME, {NAME: {ARGUMENT: VALUE}}]"),
+    **_all("vec_normalize", "write hyperparameters.normalize"),
+    **_all("callback", "write callbacks: [NAME, {NAME: {ARGUMENT: VALUE}}]"),
+    **_all("vec_env_cls vec_env_class", "write vec_env: dummy, or vec_env: subproc"),
+    **_all("vec_env_kwargs", "hyperparameters.n_envs is the number of environments, vec_env: subproc gives each a process"),
     **_all("env env_id env_name gym_id", "write environment"),
     **_all("env_kwargs make_kwargs", "write environment_kwargs"),
     **_all("max_episode_steps", "write environment_kwargs.max_episode_steps"),

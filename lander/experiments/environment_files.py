@@ -1,4 +1,4 @@
-"""Environments named by the file of their module: `./corridor.py:Corridor-v0`, `envs/corridor.py:Corridor-v0`.
+"""Environments and classes named by the file of their module: `./corridor.py:Corridor-v0`, `envs/corridor.py:Corridor-v0`.
 
 A path is looked for in several places, the first of which is the directory of the experiment file. What is recorded is the
 module, `corridor:Corridor-v0`: it means the same in any directory, and its code is captured with it.
@@ -89,8 +89,8 @@ def beside(file: Path | None, working_directory: Path) -> EnvironmentFiles:
     return EnvironmentFiles(*([] if file is None else [file.absolute().parent.resolve()]), working_directory)
 
 
-def missing_module(name: str, directories: Sequence[str]) -> str:
-    """That an environment's module is nowhere, in words."""
+def missing_module(name: str, directories: Sequence[str], what: str = "ENV_ID") -> str:
+    """That the module of an environment or of a class is nowhere, in words."""
     module = name.partition(":")[0]
     where = f"there is no module {module} in {' or '.join(directories)}, and none is installed"
-    return f"found {shown(name)}; {where}; must be MODULE:ENV_ID, or FILE.py:ENV_ID with a path from the experiment file"
+    return f"found {shown(name)}; {where}; must be MODULE:{what}, or FILE.py:{what} with a path from the experiment file"

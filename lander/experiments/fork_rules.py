@@ -14,10 +14,14 @@ from lander.protocol.refusals import shown
 _NETWORKS: Final = "the networks in the checkpoint would not fit"
 _BUFFER: Final = "the replay buffer in the checkpoint would not fit"
 _OPTIMIZER: Final = "the optimizer goes on as it is in the checkpoint"
+_LAYERS: Final = "the checkpoint holds the episodes of environments with the layers that they had"
 UNFIT: Final[Mapping[str, str]] = {
     **dict.fromkeys(("policy", "policy_kwargs", "use_sde"), _NETWORKS),
     **dict.fromkeys(("buffer_size", "optimize_memory_usage", "replay_buffer_kwargs"), _BUFFER),
     **dict.fromkeys(("use_rms_prop", "rms_prop_eps"), _OPTIMIZER),
+    **dict.fromkeys(("wrappers", "vec_wrappers", "frame_stack", "monitor_kwargs"), _LAYERS),
+    "vec_env": "what the checkpoint holds of the environments was captured where they were",
+    "callbacks": "the checkpoint holds the state of as many callbacks as there were",
     "n_envs": "the checkpoint holds the episodes of as many environments as there were",
 }
 """The hyperparameters that cannot change at a checkpoint, and why."""

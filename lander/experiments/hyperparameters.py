@@ -26,6 +26,8 @@ from pydantic import (
 from pydantic_core import InitErrorDetails
 
 from lander.experiments.allowed import Allowed, Type, integer_if_whole, one_of
+from lander.experiments.class_names import ACTIVATIONS, EXTRACTORS, OPTIMIZERS, class_type
+from lander.experiments.environment_settings import MONITOR_SETTINGS, WRAPPER_SETTINGS
 from lander.protocol.plain import MAX_INTEGER, plain
 from lander.protocol.refusals import refusal
 
@@ -93,8 +95,12 @@ _NET_ARCH_WORDS = "a list of layer sizes such as [64, 64]"
 _Q_NET = Annotated[_Layers | None, Allowed(_NET_ARCH_WORDS)]
 _VALUE_NETS = Annotated[_Layers | _ActorAndValue | None, Allowed(_NET_ARCH_WORDS + ", or {pi: [...], vf: [...]}")]
 _Q_NETS = Annotated[_Layers | _ActorAndQ | None, Allowed(_NET_ARCH_WORDS + ", or {pi: [...], qf: [...]}")]
-_POLICY = Annotated[str, one_of("MlpPolicy", "CnnPolicy", "MultiInputPolicy")]
-_ACTIVATION = Annotated[str, one_of("relu", "tanh", "elu", "leaky_relu", "silu", "gelu")]
+_POLICY = class_type("a policy", {}, plain_names=("MlpPolicy", "CnnPolicy", "MultiInputPolicy"))
+_ACTIVATION = class_type("an activation function", ACTIVATIONS)
+_CLASSES_OF_POLICY = {
+    "features_extractor_class": class_type("a features extractor", EXTRACTORS),
+    "optimizer_class": class_type("an optimizer", OPTIMIZERS),
+}
 _NOISE = Annotated[str, one_of("normal", "ornstein_uhlenbeck")]
 
 
@@ -129,8 +135,6 @@ EXCLUDED: Mapping[str, str] = {
     "_init_setup_model": "it is internal to Stable-Baselines3",
 }
 EXCLUDED_POLICY_KWARGS: Mapping[str, str] = {
-    "optimizer_class": _NOT_DATA,
-    "features_extractor_class": _NOT_DATA,
     "use_sde": "use_sde is a hyperparameter of its own",
 }
 
@@ -147,7 +151,7 @@ _ACTION_NOISE = Group(
 
 
 def _policy_kwargs(net_arch: Type, more: Mapping[str, Type]) -> dict[str, Type]:
-    every = _all(_PLAIN, "features_extractor_kwargs optimizer_kwargs") | {"normalize_images": _SWITCH}
+    every = _all(_PLAIN, "features_extractor_kwargs optimizer_kwargs") | {"normalize_images": _SWITCH} | _CLASSES_OF_POLICY
     settings = {"net_arch": net_arch, "activation_fn": _ACTIVATION, **every, **more}
     return {"policy_kwargs": Group(settings, refused=EXCLUDED_POLICY_KWARGS)}
 
@@ -155,7 +159,9 @@ def _policy_kwargs(net_arch: Type, more: Mapping[str, Type]) -> dict[str, Type]:
 _CRITICS = {"n_critics": _COUNT, "share_features_extractor": _SWITCH}
 _SDE = {"use_sde": _SWITCH, "sde_sample_freq": _at_least(-1)}
 _WINDOW = {"stats_window_size": _COUNT}
-_SHARED = {"policy": _POLICY, "learning_rate": _SCHEDULE, "gamma": _FRACTION, "n_envs": _COUNT, "normalize": _NORMALIZE}
+_OF_ENVIRONMENT = WRAPPER_SETTINGS | {"monitor_kwargs": Group(MONITOR_SETTINGS)}
+_OF_TRAINING = {"policy": _POLICY, "learning_rate": _SCHEDULE, "gamma": _FRACTION}
+_SHARED = _OF_TRAINING | {"n_envs": _COUNT, "normalize": _NORMALIZE} | _OF_ENVIRONMENT
 _ON_POLICY = (
     _SHARED
     | _SDE
@@ -267,7 +273,8 @@ def _conflicts(algorithm: str, given: Mapping[str, Any]) -> Iterator[tuple[tuple
             yield ("optimize_memory_usage",), f"found true with n_steps {n_steps}; must be false, or n_steps 1"
     if policy_kwargs.get("squash_output") and not given.get("use_sde"):
         yield ("policy_kwargs", "squash_output"), "found true without use_sde; must be false, or use_sde true"
-    if algorithm == "A2C" and given.get("use_rms_prop", True) and policy_kwargs.get("optimizer_kwargs"):
+    own_optimizer = "optimizer_class" in policy_kwargs
+    if algorithm == "A2C" and given.get("use_rms_prop", True) and policy_kwargs.get("optimizer_kwargs") and not own_optimizer:
         yield ("policy_kwargs", "optimizer_kwargs"), "has no effect on A2C's RMSprop; set use_rms_prop: false"
     if noise.get("type") == "normal":
         for name in sorted({"theta", "dt"} & noise.keys()):

@@ -9,6 +9,7 @@ from copy import deepcopy
 from typing import Final
 
 from lander.experiments.elsewhere import elsewhere
+from lander.experiments.environment_settings import BESIDE_ENVIRONMENT
 from lander.experiments.file_formats import parse_yaml
 from lander.experiments.hyperparameters import ALGORITHMS, accepted
 from lander.experiments.specification import EXPERIMENT_KEYS
@@ -41,10 +42,10 @@ def apply_override(written: WrittenExperiment, override: str, *, may_add: bool =
         if path[0] in EXPERIMENT_KEYS:
             _put(written.top, path, value)
         elif path[0] in ARM_KEYS:
-            set_in_every_arm(written, *_in_plural(path, value))
+            set_in_every_arm(written, *_as_recorded(path, value))
         else:
             arm, rest = _named_arm(written, path, may_add)
-            _set_in_arm(written, arm, *_in_plural(rest, value))
+            _set_in_arm(written, arm, *_as_recorded(rest, value))
     except ValueError as error:
         raise ValueError(f"{override}: {error}") from None
 
@@ -55,7 +56,10 @@ def adding_seeds(written: WrittenExperiment, more: str) -> str:
     return f"seeds are added by --seeds, and to a recorded experiment: lander-ctl run {name} --seeds {more}"
 
 
-def _in_plural(path: list[str], value: object) -> tuple[list[str], object]:
+def _as_recorded(path: list[str], value: object) -> tuple[list[str], object]:
+    """The place of a setting that has another when it is recorded."""
+    if path[0] in BESIDE_ENVIRONMENT:
+        return ["hyperparameters", *path], value
     return (["seeds"], [value]) if path == ["seed"] else (path, value)
 
 

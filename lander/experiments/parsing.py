@@ -5,17 +5,19 @@ Reading raises only `ConfigurationError`, whatever the file contains.
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from lander.experiments.class_names import renamed_classes
 from lander.experiments.environment_files import EnvironmentFiles, beside
 from lander.experiments.file_formats import read_data
 from lander.experiments.overrides import adding_seeds, apply_override, refuse_empty_variants, set_in_every_arm
 from lander.experiments.problems import configuration_error, problem_lines
 from lander.experiments.specification import RESOLVED, ExperimentSpec
-from lander.experiments.spellings import COMMON, WrittenExperiment
+from lander.experiments.spellings import COMMON, Location, WrittenExperiment
 from lander.protocol.experiment import Experiment
 from lander.protocol.refusals import shown
 
@@ -109,14 +111,28 @@ def parse_experiment(
 
 
 def _record_modules(written: WrittenExperiment, normal: Mapping[str, Any], files: EnvironmentFiles) -> None:
-    """Name environments by their modules where they are named by files; raises `ValueError` that begins with the field."""
-    named = {("arms", index): arm for index, arm in enumerate(normal["arms"])} | {(COMMON,): normal.get(COMMON) or {}}
-    for place, settings in named.items():
-        if isinstance(name := settings.get("environment"), str):
-            try:
-                settings["environment"] = files.recorded(name)
-            except ValueError as error:
-                raise ValueError(f"{written.where((*place, 'environment'))}: {error}") from None
+    """Name environments and classes by their modules where they are named by files.
+
+    Raises `ValueError` that begins with the field.
+    """
+    for index, arm in enumerate(normal["arms"]):
+        place = ("arms", index)
+        _record_environment(written, place, arm, files)
+        if isinstance(given := arm.get("hyperparameters"), dict):
+            arm["hyperparameters"] = renamed_classes(given, partial(_module_of, written, (*place, "hyperparameters"), files))
+    _record_environment(written, (COMMON,), normal.get(COMMON) or {}, files)
+
+
+def _record_environment(written: WrittenExperiment, place: Location, settings: dict[str, Any], files: EnvironmentFiles) -> None:
+    if isinstance(name := settings.get("environment"), str):
+        settings["environment"] = _module_of(written, place, files, "environment", name)
+
+
+def _module_of(written: WrittenExperiment, place: Location, files: EnvironmentFiles, setting: str, name: str) -> str:
+    try:
+        return files.recorded(name)
+    except ValueError as error:
+        raise ValueError(f"{written.where((*place, *setting.split('.')))}: {error}") from None
 
 
 def _set_seeds(written: WrittenExperiment, seeds: str) -> None:

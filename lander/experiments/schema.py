@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
+from lander.experiments.environment_settings import MONITOR_SETTINGS, WRAPPER_SETTINGS
 from lander.experiments.hyperparameters import ALGORITHMS, Group
 from lander.experiments.meanings import MEANINGS
 from lander.experiments.specification import EXPERIMENT_KEYS, ArmSpec, ExperimentSpec
@@ -107,7 +108,9 @@ def _common_environment() -> Schema:
 
 
 def _arm_settings() -> Schema:
-    found = {name: _plain(ArmSpec, name) for name in ARM_KEYS if name != "seed"}
+    found = {name: _plain(ArmSpec, name) for name in ARM_KEYS if name in ArmSpec.model_fields}
+    found |= {name: _type(type_) for name, type_ in WRAPPER_SETTINGS.items()}
+    found["monitor_kwargs"] = _group(Group(MONITOR_SETTINGS))
     numbers = {**found["seeds"], "minItems": 1, "maxItems": MAX_SEEDS, "uniqueItems": True}
     found["seed"] = found["seeds"]["items"]
     found["seeds"] = {"anyOf": [numbers, {"type": "string", "pattern": _SEED_RANGE}]}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Final, NamedTuple, Self
 
+from lander.experiments.environment_settings import BESIDE_ENVIRONMENT
 from lander.protocol.refusals import shown
 
 MAX_ARMS: Final = 1_000
@@ -22,10 +23,12 @@ ARM_KEYS: Final[tuple[str, ...]] = (
     "hosts",
     "hyperparameters",
     "seed",
+    *BESIDE_ENVIRONMENT,
 )
 """The settings of an arm; at the top level of a file they apply to all arms."""
 COMMON: Final = "evaluation_environment"
 """The common environment of all evaluations: a name, or a mapping of `environment` and `environment_kwargs`."""
+_INSIDE: Final = "hyperparameters"
 SPELLINGS: Final = (("arms",), ("baseline_config", "variant_config"), ("baseline", "variants", "variant"))
 
 
@@ -68,6 +71,10 @@ class WrittenArm:
     settings: dict[str, object]
     identity: dict[str, object]  # name and role, if the place in the file decides them
     added: bool = False
+    beside: frozenset[str] = frozenset()  # what was written beside the environment, and is recorded as a hyperparameter
+
+    def __post_init__(self) -> None:
+        self.beside = _settle(self.settings, self.prefix)
 
     @property
     def name(self) -> str:
@@ -88,6 +95,7 @@ class WrittenExperiment:
     shared: dict[str, object]
     arms: list[WrittenArm]
     short: bool
+    beside: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, data: Mapping[str, object]) -> Self:
@@ -100,9 +108,10 @@ class WrittenExperiment:
         arms = list(_take_arms(rest))
         _refuse_too_many(len(arms), short)
         shared = {key: rest.pop(key) for key in ARM_KEYS if key in rest}
+        beside = _settle(shared, "")
         if COMMON in rest:
             rest[COMMON] = _as_mapping(rest[COMMON])
-        return cls(rest, shared, arms, short)
+        return cls(rest, shared, arms, short, beside)
 
     def resolve(self, *, rename_environments: bool = True) -> tuple[dict[str, object], tuple[str, ...]]:
         """The normal form, not yet validated, and the notices."""
@@ -143,8 +152,13 @@ class WrittenExperiment:
                 if path[0] == "seeds" and "seed" in settings:
                     return f"{prefix}seed"
                 if has_path(settings, names[:length]):
-                    return prefix + dotted(path)
+                    return prefix + dotted(path[1:] if self._is_beside(prefix, path) else path)
         return dotted(path) if self.short else arm.prefix + dotted(path)
+
+    def _is_beside(self, prefix: str, path: Location) -> bool:
+        """Whether a hyperparameter was written beside the environment."""
+        beside = {"": self.beside, **{arm.prefix: arm.beside for arm in self.arms}}[prefix]
+        return len(path) > 1 and path[0] == _INSIDE and path[1] in beside
 
     def _layers(self, arm: WrittenArm) -> list[tuple[str, dict[str, object]]]:
         """The sources of the arm's settings, as prefix and settings; a later one overrides an earlier one."""
@@ -152,9 +166,23 @@ class WrittenExperiment:
         baseline = self.arms[0]
         if (self.short or arm.added) and arm is not baseline:
             theirs = baseline.settings.get("algorithm", self.shared.get("algorithm"))
-            foreign = {"name", "role"} | ({"hyperparameters"} if arm.settings.get("algorithm", theirs) != theirs else set())
-            layers.insert(1, (baseline.prefix, {k: v for k, v in baseline.settings.items() if k not in foreign}))
+            inherited = {k: v for k, v in baseline.settings.items() if k not in ("name", "role")}
+            if arm.settings.get("algorithm", theirs) != theirs and isinstance(given := inherited.get(_INSIDE), Mapping):
+                inherited[_INSIDE] = {name: value for name, value in given.items() if name in BESIDE_ENVIRONMENT}
+            layers.insert(1, (baseline.prefix, inherited))
         return layers
+
+
+def _settle(settings: dict[str, object], prefix: str) -> frozenset[str]:
+    """Put what is written beside the environment among the hyperparameters, where it is recorded; returns the names."""
+    beside = {key: settings.pop(key) for key in BESIDE_ENVIRONMENT if key in settings}
+    if not beside:
+        return frozenset()
+    inside = mapping(settings.get(_INSIDE), f"{prefix}{_INSIDE}")
+    for key in beside.keys() & inside.keys():
+        raise ValueError(f"{prefix}{key}: does not go together with {_INSIDE}.{key}; use one of the two")
+    settings[_INSIDE] = inside | beside
+    return frozenset(beside)
 
 
 def _refuse_too_many(arms: int, short: bool) -> None:

@@ -71,9 +71,9 @@ def changed_source(old: Code | None, new: Code | None) -> str:
     return f"the code of {names} has changed (captured {old.name}, now {new.name})"
 
 
-def lacking_module(captured: Code | None, now: Code | None, environment: str) -> str:
-    """In words, that captured code lacks the module of an environment; empty if it has it, or it is installed, or unknown."""
-    module, separator, _ = environment.partition(":")
+def lacking_module(captured: Code | None, now: Code | None, named: str) -> str:
+    """In words, that captured code lacks the module of an environment or a class; empty if it has it, or none is needed."""
+    module, separator, _ = named.partition(":")
     name = module.partition(".")[0]
     if not separator or captured is None or now is None:
         return ""
@@ -139,13 +139,13 @@ def code_notices(captured: Code | None, now: Code | None, *, changed: str, uncap
         yield f"{packages}; its runs train with what is installed"
 
 
-def uncaptured_notice(code: Code | None, environment: str) -> str:
-    """That the code of an environment was not captured, in words; empty if it was, or if there is nothing to capture.
+def uncaptured_notice(code: Code | None, *names_of_code: str) -> str:
+    """That the code of these names was not captured, in words; empty if it was, or if there is nothing to capture.
 
     Experiments of earlier versions captured no code of `module:EnvId`.
     """
-    module, separator, _ = environment.partition(":")
-    names = code.uncaptured if code is not None else (module,) if separator else ()
+    modules = dict.fromkeys(name.partition(":")[0] for name in names_of_code if ":" in name)
+    names = code.uncaptured if code is not None else tuple(modules)
     if not names:
         return ""
     return f"the code of {' and '.join(names)} was not captured: what follows is exact only if it has not changed"

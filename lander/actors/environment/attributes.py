@@ -15,7 +15,7 @@ import sys
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import FunctionType, MethodType, ModuleType
+from types import FunctionType, MemberDescriptorType, MethodType, ModuleType
 from typing import Any, Final
 
 import gymnasium
@@ -44,11 +44,14 @@ _WITHOUT_GLOBALS: Final = frozenset(("gymnasium", "stable_baselines3", "builtins
 
 
 def layers(environment: gymnasium.Env[Any, Any]) -> Iterator[gymnasium.Env[Any, Any]]:
-    """The environment's wrappers from the outside to the inside, and the environment itself."""
-    while isinstance(environment, gymnasium.Wrapper):
-        yield environment
-        environment = environment.env
-    yield environment
+    """The environment's wrappers from the outside to the inside, and the environment itself.
+
+    A class that is no `gymnasium.Wrapper`, and has an environment as its `env`, is a layer as well.
+    """
+    inner: Any = environment
+    while isinstance(inner, gymnasium.Env):
+        yield inner
+        inner = vars(inner).get("env") if hasattr(inner, "__dict__") else None
 
 
 def attributes(environment: gymnasium.Env[Any, Any]) -> dict[str, bytes]:
@@ -95,6 +98,7 @@ def first_difference(one: Mapping[str, bytes], other: Mapping[str, bytes], apart
 def _attributes_of(layer: object) -> Iterator[tuple[str, Any]]:
     """The attributes of the object, and those of its classes that it does not hide."""
     own = vars(layer) if hasattr(layer, "__dict__") else {}
+    own = {**own, **dict(_slots(layer))}
     yield from ((name, value) for name, value in own.items() if name not in _OF_GYMNASIUM)
     seen = set(own) | _OF_GYMNASIUM
     for kind in type(layer).__mro__:
@@ -104,6 +108,14 @@ def _attributes_of(layer: object) -> Iterator[tuple[str, Any]]:
             if name not in seen and not name.startswith("__") and not isinstance(value, _OPAQUE):
                 seen.add(name)
                 yield name, value
+
+
+def _slots(value: object) -> Iterator[tuple[str, Any]]:
+    """The attributes of an object that stand in the `__slots__` of its classes."""
+    for kind in type(value).__mro__:
+        for name, member in vars(kind).items():
+            if isinstance(member, MemberDescriptorType) and hasattr(value, name):
+                yield name, getattr(value, name)
 
 
 def _source_modules(environments: Iterable[gymnasium.Env[Any, Any]]) -> list[ModuleType]:
@@ -183,7 +195,7 @@ class _Encoding:
             yield from self._sequence(value, sorted(value, key=repr))
         elif isinstance(value, list | tuple | deque):
             yield from self._sequence(value, value)
-        elif hasattr(value, "__dict__") and not isinstance(value, _OPAQUE) and not hasattr(value, "this"):
+        elif _has_attributes(value) and not isinstance(value, _OPAQUE) and not hasattr(value, "this"):
             yield from self._object(value)
         else:
             raise _NotPlainError
@@ -210,11 +222,16 @@ class _Encoding:
     def _object(self, value: Any) -> Iterator[bytes]:
         """Its attributes that are plain; what else it holds is left out, as in an environment."""
         yield f"{type(value).__name__} ".encode()
-        for name, held in vars(value).items():
+        own = vars(value) if hasattr(value, "__dict__") else {}
+        for name, held in {**own, **dict(_slots(value))}.items():
             try:
                 yield f"{name} ".encode() + b"".join(self.of(held))
             except _NotPlainError:
                 continue
+
+
+def _has_attributes(value: object) -> bool:
+    return hasattr(value, "__dict__") or any(True for _ in _slots(value))
 
 
 _BUILT_IN: Final = frozenset((type(None), bool, int, float, complex, str, bytes))

@@ -66,11 +66,11 @@ def set_(environment: gymnasium.Env[Any, Any], state: Mapping[str, Any]) -> None
     wrappers = [layer for layer in layers(environment) if isinstance(layer, gymnasium.Wrapper)]
     for layer, values in zip(wrappers, state["wrappers"], strict=True):
         for name, value in values.items():
-            setattr(layer, name, _like(getattr(layer, name, None), value))
+            setattr(layer, name, like(getattr(layer, name, None), value))
 
 
 def _plain_attributes(layer: gymnasium.Env[Any, Any]) -> dict[str, Any]:
-    return {name: _as_data(vars(layer)[name]) for name in _names(layer) if encode(vars(layer)[name]) is not None}
+    return {name: as_data(vars(layer)[name]) for name in _names(layer) if encode(vars(layer)[name]) is not None}
 
 
 def _names(layer: gymnasium.Env[Any, Any]) -> Iterator[str]:
@@ -80,15 +80,15 @@ def _names(layer: gymnasium.Env[Any, Any]) -> Iterator[str]:
         yield from (name for name in vars(layer) if name not in ("env", "_cached_spec"))
 
 
-def _as_data(value: Any) -> Any:
+def as_data(value: Any) -> Any:
     if isinstance(value, np.generic):
         return np.asarray(value)
     if isinstance(value, list | tuple | deque):
-        return [_as_data(each) for each in value]
+        return [as_data(each) for each in value]
     return value
 
 
-def _like(before: Any, value: Any) -> Any:
+def like(before: Any, value: Any) -> Any:
     """The value in the container that the attribute had: lists stand for tuples and deques in plain data."""
     if isinstance(before, tuple):
         return tuple(value)

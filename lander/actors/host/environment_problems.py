@@ -23,6 +23,9 @@ def build_problem(arm: Arm, error: Exception) -> Problem:
     """The field that made `gymnasium.make` fail, and why."""
     if isinstance(error, ModuleNotFoundError) and isinstance(error.__cause__, ModuleNotFoundError):
         error = error.__cause__  # Gymnasium's own says neither which module nor where
+    place = getattr(error, "place", None)
+    if isinstance(place, str):  # of a class that is named by a hyperparameter
+        return f"hyperparameters.{place}", str(error)
     unexpected = re.search(r"unexpected keyword argument '(\w+)'", str(error))
     match error:
         case gymnasium.error.DependencyNotInstalled():

@@ -17,6 +17,7 @@ from lander.protocol.code import Code, Package, lacking_packages
 from lander.protocol.commands import TrainerOrder
 from lander.protocol.disk import MIN_FREE_MB, NO_ROOM
 from lander.protocol.events import Lack
+from lander.protocol.named_code import named_code
 
 _MB: Final = 1 << 20
 
@@ -85,8 +86,7 @@ def _no_room(words: str) -> Unfit:
 def _missing_modules(order: TrainerOrder) -> Iterator[str]:
     """The modules of the run's environments that were not captured and cannot be found here."""
     captured = () if order.code is None or order.code.archive is None else order.code.modules
-    common = order.evaluation_environment
-    for name in (order.arm.environment, *([] if common is None else [common.environment])):
+    for name in named_code(order.arm, order.evaluation_environment):
         module = name.partition(":")[0].partition(".")[0]
         if ":" in name and module not in captured and not _is_there(module, order.directory):
             yield module

@@ -22,6 +22,7 @@ from lander.actors.host.visible_gpus import VISIBLE
 from lander.actors.sb3.defaults import setting
 from lander.protocol.errors import ConfigurationError
 from lander.protocol.experiment import Arm, EvaluationEnvironment, Experiment, HostWishes
+from lander.protocol.named_code import named_classes, named_code
 from lander.protocol.refusals import shown
 from lander.protocol.text import uncoloured
 
@@ -97,9 +98,7 @@ def _make_modules_importable(experiment: Experiment, source: str, directories: S
 
 
 def _names_modules(experiment: Experiment) -> bool:
-    common = experiment.evaluation_environment
-    named = [*(arm.environment for arm in experiment.arms), *([] if common is None else [common.environment])]
-    return any(":" in name for name in named)
+    return any(":" in name for arm in experiment.arms for name in named_code(arm, experiment.evaluation_environment))
 
 
 def build_everything(
@@ -117,7 +116,7 @@ def build_everything(
         try:
             built.append(_build(arm, announce))
         except Exception as error:
-            problems[arm.name].append(("hyperparameters", f"cannot be built: {one_line(error)}"))
+            problems[arm.name].append(_model_problem(error))
     _raise_problems(source, problems)
     return tuple(built)
 
@@ -145,19 +144,56 @@ def _problems(arm: Arm) -> Iterator[Problem]:
     except Exception as error:
         yield build_problem(arm, error)
         return
-    yield from _observation_problems(arm, observations)
-    yield from _action_problems(arm, actions)
+    found = [*_observation_problems(arm, observations), *_action_problems(arm, actions)]
+    yield from found
+    if not found and any(True for _ in named_classes(arm)):  # of a class, nothing is known but what it does
+        yield from _building_problems(arm)
+
+
+def _building_problems(arm: Arm) -> Iterator[Problem]:
+    from lander.actors.sb3.algorithms import without_buffer
+    from lander.actors.trainer.own_callbacks import build_callbacks
+
+    try:
+        _build(without_buffer(arm), _to_nobody)
+        build_callbacks(arm)
+    except Exception as error:
+        yield _model_problem(error)
+
+
+def _model_problem(error: Exception) -> Problem:
+    """Why a model cannot be built, at the class that is to blame if one is."""
+    place = getattr(error, "place", None)
+    if isinstance(place, str):
+        return f"hyperparameters.{place}", str(error)
+    return "hyperparameters", f"cannot be built: {one_line(error)}"
 
 
 def _spaces(arm: Arm) -> Spaces:
-    """The spaces of an arm's environment; raises what its constructor raises."""
+    """The spaces of an arm's environment in its layers; raises what its constructor raises, and `ClassError`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the run's log will show the same warnings
         arguments: dict[str, Any] = arm.environment_kwargs
         env = gymnasium.make(arm.environment, **arguments)
+        seen = _in_layers(arm, env) if _has_layers(arm) else env
         with contextlib.suppress(Exception):
             env.close()
-    return env.observation_space, env.action_space
+    return seen.observation_space, seen.action_space
+
+
+def _has_layers(arm: Arm) -> bool:
+    return any(setting(arm, name) for name in ("wrappers", "vec_wrappers", "frame_stack"))
+
+
+def _in_layers(arm: Arm, env: gymnasium.Env[Any, Any]) -> Any:
+    """The environment in its wrappers, and a vector of it in the layers around that."""
+    from stable_baselines3.common.vec_env import DummyVecEnv
+
+    from lander.actors.sb3.environment_layers import monitored, with_vec_layers
+
+    wrapped = monitored(arm, env)
+    not_normalized = arm.model_copy(update={"hyperparameters": {**arm.hyperparameters, "normalize": False}})
+    return with_vec_layers(not_normalized, DummyVecEnv([lambda: wrapped]))
 
 
 def _changed_spaces(baseline: Arm, arm: Arm) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ A run must have the same bits as that program. So a recorded default is passed o
 """
 
 from collections.abc import Callable, Mapping
+from inspect import signature
 from typing import Any, Final
 
 import gymnasium
@@ -15,11 +16,12 @@ import torch
 from stable_baselines3 import A2C, DDPG, DQN, PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.env_util import make_vec_env
-from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.noise import ActionNoise, NormalActionNoise, OrnsteinUhlenbeckActionNoise
-from stable_baselines3.common.vec_env import VecEnv, VecNormalize
+from stable_baselines3.common.vec_env import VecEnv
 
+from lander.actors.sb3.class_loading import load
 from lander.actors.sb3.defaults import OWN_DEFAULTS, changed_defaults, setting
+from lander.actors.sb3.environment_layers import is_wrapped, monitor_arguments, monitored, with_vec_layers, with_wrappers
 from lander.actors.sb3.schedules import with_schedules
 from lander.protocol.experiment import Arm
 
@@ -48,6 +50,9 @@ _ACTIVATIONS: Final[Mapping[str, type[torch.nn.Module]]] = {
     "gelu": torch.nn.GELU,
 }
 
+CLASSES_OF_POLICY: Final = ("features_extractor_class", "optimizer_class", "activation_fn")
+"""The arguments of a policy that are classes."""
+
 Wrapper = Callable[[gymnasium.Env[Any, Any]], gymnasium.Env[Any, Any]]
 
 
@@ -57,23 +62,27 @@ def count_environments(arm: Arm) -> int:
 
 
 def build_environment(arm: Arm, seed: int, wrapper: Wrapper | None = None) -> VecEnv:
-    """The vector environment of a run; `wrapper` wraps each single environment, outside its `Monitor`."""
+    """The vector environment of a run; `wrapper` wraps each single environment, outside its `Monitor` and its wrappers."""
     env: VecEnv = make_vec_env(
         arm.environment,
         n_envs=count_environments(arm),
         seed=seed,
         env_kwargs=_environment_kwargs(arm),
-        wrapper_class=wrapper,
+        monitor_kwargs=monitor_arguments(arm),
+        wrapper_class=lambda each: wrapper(with_wrappers(arm, each)) if wrapper else with_wrappers(arm, each),
     )
-    normalize = setting(arm, "normalize")
-    if normalize:
-        given = normalize if isinstance(normalize, Mapping) else {}
-        env = VecNormalize(env, **{**changed_defaults(arm, "normalize", VecNormalize), **given})
-    return env
+    return with_vec_layers(arm, env)
 
 
 def build_single_environment(arm: Arm) -> gymnasium.Env[Any, Any]:
-    """One environment, as `make_vec_env` makes each of the run's, but without `Monitor`; raises what its constructor raises."""
+    """One environment, as `make_vec_env` makes each of the run's; raises what its constructor raises.
+
+    It has no `Monitor` where there are no wrappers around that.
+    """
+    return build_monitored_environment(arm) if is_wrapped(arm) else _innermost(arm)
+
+
+def _innermost(arm: Arm) -> gymnasium.Env[Any, Any]:
     given = _environment_kwargs(arm)
     try:
         return gymnasium.make(arm.environment, **{"render_mode": "rgb_array", **given})
@@ -83,23 +92,25 @@ def build_single_environment(arm: Arm) -> gymnasium.Env[Any, Any]:
 
 def build_monitored_environment(arm: Arm) -> gymnasium.Env[Any, Any]:
     """One environment exactly as `make_vec_env` makes each of the run's; raises what its constructor raises."""
-    return Monitor(build_single_environment(arm))
+    return monitored(arm, _innermost(arm))
 
 
 def _environment_kwargs(arm: Arm) -> dict[str, Any]:
     """The constructor's arguments: those of the arm, and no render mode where rendering changes no result."""
-    rendering = {"render_mode": None} if arm.environment in SAME_WITHOUT_RENDERING else {}
+    not_drawn = arm.environment in SAME_WITHOUT_RENDERING and not is_wrapped(arm)  # a wrapper may draw it
+    rendering = {"render_mode": None} if not_drawn else {}
     return {**rendering, **arm.environment_kwargs}
 
 
 def build_model(arm: Arm, seed: int, env: VecEnv) -> BaseAlgorithm:
     """The untrained model of a run; raises what Stable-Baselines3 raises for settings it rejects."""
-    algorithm, policy = ALGORITHMS[arm.algorithm], str(setting(arm, "policy"))
+    algorithm, named = ALGORITHMS[arm.algorithm], str(setting(arm, "policy"))
+    policy: Any = load(named, "policy") if ":" in named else named
     settings: dict[str, Any] = changed_defaults(arm, "algorithm", algorithm) | dict(arm.hyperparameters)
     for name in OWN_DEFAULTS:
         settings.pop(name, None)
     settings = with_schedules(arm, settings)
-    changed = changed_defaults(arm, "policy", algorithm.policy_aliases[policy])
+    changed = {} if ":" in named else changed_defaults(arm, "policy", algorithm.policy_aliases[policy])
     if policy_kwargs := changed | (settings.get("policy_kwargs") or {}):
         settings["policy_kwargs"] = _policy_kwargs(policy_kwargs)
     if settings.get("action_noise") is not None:
@@ -109,10 +120,18 @@ def build_model(arm: Arm, seed: int, env: VecEnv) -> BaseAlgorithm:
     return algorithm(policy, env, seed=seed, device=arm.device, **settings)
 
 
+def without_buffer(arm: Arm) -> Arm:
+    """The arm with a replay buffer of one row, if it has one: for a model that is not trained."""
+    if "buffer_size" not in signature(ALGORITHMS[arm.algorithm]).parameters:
+        return arm
+    return arm.model_copy(update={"hyperparameters": {**arm.hyperparameters, "buffer_size": 1}})
+
+
 def _policy_kwargs(data: Mapping[str, Any]) -> dict[str, Any]:
     kwargs = dict(data)
-    if isinstance(kwargs.get("activation_fn"), str):
-        kwargs["activation_fn"] = _ACTIVATIONS[kwargs["activation_fn"]]
+    for name in CLASSES_OF_POLICY:
+        if isinstance(value := kwargs.get(name), str):
+            kwargs[name] = _ACTIVATIONS.get(value) or load(value, f"policy_kwargs.{name}")
     return kwargs
 
 

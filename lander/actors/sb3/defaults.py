@@ -50,7 +50,17 @@ _PASSED_BY_ALGORITHM: Final = {"policy": frozenset({"use_sde"}), "policy of DDPG
 _ACTIVATIONS: Final = {"ReLU": "relu", "Tanh": "tanh", "ELU": "elu", "LeakyReLU": "leaky_relu", "SiLU": "silu", "GELU": "gelu"}
 
 
-OWN_DEFAULTS: Final[Defaults] = {"n_envs": 1, "normalize": False, "policy": "MlpPolicy"}
+OWN_DEFAULTS: Final[Defaults] = {
+    "n_envs": 1,
+    "normalize": False,
+    "policy": "MlpPolicy",
+    "wrappers": [],
+    "vec_wrappers": [],
+    "frame_stack": None,
+    "vec_env": "dummy",
+    "monitor_kwargs": {},
+    "callbacks": [],
+}
 """What our own hyperparameters are if nobody writes them: recorded under `lander`, like those of the library."""
 
 ZOO_RULE: Final = "progress * x"
@@ -66,8 +76,8 @@ def linear_rule(arm: Arm) -> str:
 def setting(arm: Arm, name: str) -> Any:
     """One of our own hyperparameters: as it was written, else as its default was recorded."""
     recorded = arm.defaults.get("lander", OWN_DEFAULTS)
-    default = recorded[name] if isinstance(recorded, Mapping) else OWN_DEFAULTS[name]
-    return arm.hyperparameters.get(name, default)
+    default = recorded.get(name, OWN_DEFAULTS[name]) if isinstance(recorded, Mapping) else OWN_DEFAULTS[name]
+    return arm.hyperparameters.get(name, default)  # one that is not recorded did not exist: what it is now means none
 
 
 def with_defaults(experiment: Experiment) -> Experiment:
@@ -79,7 +89,9 @@ def with_defaults(experiment: Experiment) -> Experiment:
 def defaults_of(arm: Arm) -> dict[str, object]:
     """The defaults of each object that is built from the arm, and under `lander` our own with the rule of schedules."""
     given = _PASSED_BY_ALGORITHM.get(f"policy of {arm.algorithm}", _PASSED_BY_ALGORITHM["policy"])
-    policy = {name: value for name, value in installed_defaults(_POLICIES[arm.algorithm]).items() if name not in given}
+    own_class = ":" in str(arm.hyperparameters.get("policy", ""))  # its constructor has its own defaults
+    of_policy = {} if own_class else installed_defaults(_POLICIES[arm.algorithm])
+    policy = {name: value for name, value in of_policy.items() if name not in given}
     own = {**OWN_DEFAULTS, "linear_schedule": ZOO_RULE}
     found = {"lander": own, "algorithm": installed_defaults(_ALGORITHMS[arm.algorithm]), "policy": policy}
     if arm.hyperparameters.get("normalize"):

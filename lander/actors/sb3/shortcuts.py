@@ -145,6 +145,8 @@ _GLOBAL_HOOKS: Final = (
 
 
 def _has_special_call(network: torch.nn.Module) -> bool:
+    if any(type(module).__call__ is not torch.nn.Module.__call__ for module in network.modules()):
+        return True  # a layer that does more than to forward when it is called
     special = (*_HOOKS, "forward", "_compiled_call_impl")
     return any(getattr(torch.nn.modules.module, name) for name in _GLOBAL_HOOKS) or any(
         vars(module).get(name) for module in network.modules() for name in special

@@ -9,7 +9,7 @@ file's name is the SHA-256 of its content, so damage is always detected.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -18,11 +18,13 @@ import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from lander.actors.environment.recording import Recording
+from lander.actors.state.callbacks_part import OwnCallbacks
 from lander.actors.state.construction_replay import Progress
 from lander.actors.state.environment_states import EnvironmentStates, Trials
 from lander.actors.state.replay_pages import ReplayPages
 from lander.actors.state.state_parts import STATE_PARTS
 from lander.actors.state.tree import StoredTree, Tree, digest, pack, unpack
+from lander.actors.state.vec_layers_part import unknown_state
 from lander.home.artifacts import read_artifact, write_artifact
 from lander.protocol.events import CheckpointCommitted, EvaluationFinished
 from lander.protocol.returns import mean_return
@@ -33,7 +35,7 @@ LIBRARY_VERSIONS: Final = {name: version(name) for name in ("torch", "stable-bas
 """The libraries on which a training's bits depend. Read once, in the zygote, because the lookup reads files."""
 
 
-_REQUIRED: Final = frozenset({"versions", "environments", "replay", *(part.name for part in STATE_PARTS)})
+_REQUIRED: Final = frozenset({"versions", "environments", "replay", *(part.name for part in STATE_PARTS if not part.optional)})
 NOT_IN_DIGEST: Final = ("versions", "evaluations", "restoring")
 """Parts of a checkpoint that are not state of the training: equal trainings may differ in them."""
 
@@ -51,6 +53,7 @@ class Training:
     seed: int
     trials: Trials | None = None
     replay_limit: int | None = None
+    callbacks: OwnCallbacks = field(default_factory=OwnCallbacks)
 
 
 class Checkpoints:
@@ -98,6 +101,11 @@ class Checkpoints:
         )
 
     @property
+    def ended_early(self) -> bool:
+        """Whether a callback has ended the training before its last step."""
+        return bool(self._training.callbacks.ended_by)
+
+    @property
     def _paged_bytes(self) -> int:
         """Total bytes of the pages written so far."""
         return self._environments.written_bytes + (0 if self._pages is None else self._pages.written_bytes)
@@ -125,11 +133,14 @@ class Checkpoints:
         if self._pages is not None:
             self._pages.restore(state["replay"])
         for part in STATE_PARTS:
-            part.restore(self._training.model, state[part.name])
+            if part.name in state:
+                part.restore(self._training.model, state[part.name])
         if new_episodes:
             self._environments.abandon(state["environments"])
         if problems or new_episodes:
             self._start_new_episodes()
+        problems += self._training.callbacks.restore(state.get("callbacks"), self._training.model.num_timesteps)
+        problems += [f"{name} is no plain data, so no checkpoint holds it" for name in unknown_state(self._training.model)]
         if state["versions"] != LIBRARY_VERSIONS:
             then, now = _format_versions(state["versions"]), _format_versions(LIBRARY_VERSIONS)
             problems.append(f"it was trained with {then}, and this is {now}")
@@ -156,8 +167,13 @@ class Checkpoints:
             "environments": environments,
             "restoring": restoring,
             "replay": replay,
-            **{part.name: part.capture(model) for part in STATE_PARTS},
         }
+        for part in STATE_PARTS:
+            tree = part.capture(model)
+            if tree is not None or not part.optional:
+                state[part.name] = tree
+        if (callbacks := self._training.callbacks.capture()) is not None:
+            state["callbacks"] = callbacks
         return state, pages, history
 
     def _start_new_episodes(self) -> None:

@@ -29,14 +29,20 @@ from lander.actors.state.generator_parts import (
 )
 from lander.actors.state.normalization_part import capture_normalization, restore_normalization
 from lander.actors.state.tree import StoredTree, Tree
+from lander.actors.state.vec_layers_part import capture_vec_layers, restore_vec_layers
 
 
 class StatePart(NamedTuple):
-    """One part of a model's state: `capture` returns it as a tree, `restore` writes such a tree back."""
+    """One part of a model's state: `capture` returns it as a tree, `restore` writes such a tree back.
+
+    One that is `optional` is in a checkpoint only where `capture` returns something: trainings without it have the digests of
+    versions that did not know it.
+    """
 
     name: str
     capture: Callable[[BaseAlgorithm], Tree]
     restore: Callable[[BaseAlgorithm, StoredTree], None]
+    optional: bool = False
 
 
 # ---------------------------------------------------------------------------------------------------- counters
@@ -230,6 +236,7 @@ STATE_PARTS: Final = (
     StatePart("numpy_generator", capture_numpy_generator, restore_numpy_generator),
     StatePart("torch_generator", capture_torch_generator, restore_torch_generator),
     StatePart("spaces", capture_spaces, restore_spaces),
+    StatePart("vec_layers", capture_vec_layers, restore_vec_layers, optional=True),
 )
 
 

@@ -55,7 +55,8 @@ def restore(
     `progress` is called while environments are played again from their construction.
     """
     problems = checkpoints.restore(continuation.state, new_episodes=continuation.new_episodes, progress=progress)
-    step, done = model.num_timesteps, model.num_timesteps >= model._total_timesteps
+    step = model.num_timesteps
+    done = step >= model._total_timesteps or (checkpoints.ended_early and not continuation.forked)
     if not continuation.forked:  # the best so far is another run's, which keeps it
         evaluations.restore(continuation.state, done=done)
     if done:

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import gymnasium
+from stable_baselines3.common.monitor import Monitor
 
+from lander.actors.environment.attributes import layers
 from lander.actors.environment.recording import OUT_OF_MEMORY, EnvironmentFailedError, ErrorAttributingWrapper
 from lander.actors.sb3.algorithms import build_single_environment
 from lander.actors.trainer.isolated_rng import seed_generators
@@ -51,17 +53,36 @@ def _play(policy: Policy, environment: gymnasium.Env[Any, Any], seed: int, heart
 def play_by_step(policy: Policy, environment: gymnasium.Env[Any, Any], seed: int) -> Iterator[EpisodeResult]:
     """Play one episode; yields the result so far after the reset and after each step.
 
-    The return is summed in float64, in the order of the steps.
+    The return is summed in float64, in the order of the steps. Where there are wrappers around a `Monitor`, its rewards and its
+    steps count, and an episode is over when it is for the `Monitor`: as `evaluate_policy` of Stable-Baselines3 has it.
     """
     seed_generators(seed)
+    monitor = next((each for each in layers(environment) if isinstance(each, Monitor)), None)
     observation, _ = environment.reset(seed=seed)
-    result, over = EpisodeResult(0.0, 0), False
+    policy.begin()
+    result = EpisodeResult(0.0, 0) if monitor is None else _counted(monitor, EpisodeResult(0.0, 0))
     yield result
-    while not over and result.length < MAX_EPISODE_STEPS:
+    for _ in range(MAX_EPISODE_STEPS):
         observation, reward, terminated, truncated, _ = environment.step(policy.act(observation))
-        result = EpisodeResult(result.episode_return + float(reward), result.length + 1)
-        over = bool(terminated or truncated)
+        if monitor is None:
+            result = EpisodeResult(result.episode_return + float(reward), result.length + 1)
+        else:
+            result = _counted(monitor, result)
         yield result
+        if terminated or truncated:
+            if monitor is None or monitor.needs_reset:
+                return
+            episode = monitor.rewards
+            observation, _ = environment.reset()
+            policy.begin()
+            if monitor.rewards is not episode:  # a wrapper has ended the episode, and not only a life in it
+                return
+
+
+def _counted(monitor: Any, before: EpisodeResult) -> EpisodeResult:
+    """The result so far by the rewards that the `Monitor` holds."""
+    rewards = monitor.rewards
+    return EpisodeResult(sum(rewards[before.length :], before.episode_return), len(rewards))
 
 
 def _build(arm: Arm) -> gymnasium.Env[Any, Any]:

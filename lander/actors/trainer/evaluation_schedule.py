@@ -95,7 +95,7 @@ class Evaluations:
         training = self._model.policy.training
         try:
             with generators_restored():
-                results = evaluate(Policy(self._model), self._arm, self._episodes, self._heartbeat)
+                results = evaluate(Policy(self._model, self._arm), self._arm, self._episodes, self._heartbeat)
         except EnvironmentFailedError as error:
             raise EnvironmentFailedError(f"{error} (eval_episodes: 0 trains without evaluations)") from error.__cause__
         finally:

@@ -1,6 +1,5 @@
 """A model's policy without exploration, from a model, a checkpoint or a file of weights; loading unpickles nothing."""
 
-from inspect import signature
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import IO, Any, Final
@@ -10,7 +9,9 @@ import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from lander.actors.sb3.algorithms import ALGORITHMS, build_environment, build_model
+from lander.actors.sb3.algorithms import build_environment, build_model, without_buffer
+from lander.actors.sb3.defaults import setting
+from lander.actors.sb3.policy_view import PolicyView
 from lander.actors.state.checkpoint import read_state
 from lander.actors.state.normalization_part import restore_statistics, statistics
 from lander.actors.state.state_parts import STATE_PARTS
@@ -31,11 +32,18 @@ class Policy:
     SB3's `predict` does.
     """
 
-    def __init__(self, model: BaseAlgorithm) -> None:
+    def __init__(self, model: BaseAlgorithm, arm: Arm) -> None:
         self._model = model
         self._normalize = model.get_vec_normalize_env()
         env: Any = model.env
         self._space = env.unwrapped.observation_space
+        layers = setting(arm, "vec_wrappers") or setting(arm, "frame_stack") is not None
+        self._view = PolicyView(arm, env.unwrapped, self._normalize) if layers else None
+
+    def begin(self) -> None:
+        """An episode begins: the next observation is its first one."""
+        if self._view is not None:
+            self._view.begin()
 
     @property
     def statistics(self) -> Tree:
@@ -46,6 +54,8 @@ class Policy:
     def act(self, observation: Any) -> Any:
         """The deterministic action of the policy, clipped to the bounds of the action space."""
         seen = _as_in_training(observation, self._space)
+        if self._view is not None:
+            return self._view.act(seen, lambda each: self._model.predict(each, deterministic=True)[0])
         if self._normalize is not None:
             seen = self._normalize.normalize_obs(seen)
         action, _ = self._model.predict(seen, deterministic=True)
@@ -81,7 +91,7 @@ def load_policy(arm: Arm, seed: int, checkpoint: CheckpointCommitted, home: Path
         _restore(model, state)
     except (KeyError, RuntimeError) as error:
         raise NotFoundError(f"{where} does not fit the networks that are built today: {' '.join(str(error).split())}") from None
-    return Policy(model)
+    return Policy(model, arm)
 
 
 def policy_of_weights(arm: Arm, seed: int, weights: IO[bytes], normalization: StoredTree) -> Policy:
@@ -110,12 +120,10 @@ def policy_of_weights(arm: Arm, seed: int, weights: IO[bytes], normalization: St
 
 def _untrained(arm: Arm, seed: int) -> BaseAlgorithm:
     """The run's model before training; on the CPU if there is no GPU here."""
-    changes: dict[str, Any] = {"device": arm.device if torch.cuda.is_available() else "cpu"}
-    if "buffer_size" in signature(ALGORITHMS[arm.algorithm]).parameters:
-        changes["hyperparameters"] = {**arm.hyperparameters, "buffer_size": 1}
+    device = arm.device if torch.cuda.is_available() else "cpu"
     env = build_environment(arm, seed)
     try:
-        return build_model(arm.model_copy(update=changes), seed, env)
+        return build_model(without_buffer(arm).model_copy(update={"device": device}), seed, env)
     finally:
         env.close()
 

@@ -53,7 +53,11 @@ class SupervisionCallback(BaseCallback):
         self._begun = False
         self._checked_updates = 0
         self._finished = False
+
+    @property
+    def was_finished(self) -> bool:
         """Whether training was complete at the restored checkpoint."""
+        return self._finished
 
     # ------------------------------------------------------------------------------------------------ at every step
 

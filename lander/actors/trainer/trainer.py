@@ -22,6 +22,7 @@ from lander.actors.environment.outside import outside
 from lander.actors.environment.recording import EnvironmentFailedError, RecordedEnvironment, Recording
 from lander.actors.sb3.algorithms import build_environment, build_model, build_monitored_environment, count_environments
 from lander.actors.sb3.shortcuts import apply_shortcuts
+from lander.actors.state.callbacks_part import OwnCallbacks
 from lander.actors.state.checkpoint import Checkpoints, Training
 from lander.actors.state.environment_states import Trials
 from lander.actors.trainer.best_model import BestModel
@@ -35,6 +36,7 @@ from lander.actors.trainer.exchange import Exchange, batch_steps
 from lander.actors.trainer.file_requests import Requests
 from lander.actors.trainer.finiteness import NonFiniteError, has_non_finite_parameters
 from lander.actors.trainer.mailbox import Connection, FencedError, Mailbox, connect
+from lander.actors.trainer.own_callbacks import build_callbacks, together
 from lander.actors.trainer.replay_progress import ReplayProgress
 from lander.actors.trainer.run_logger import RunLogger, learn_options
 from lander.actors.trainer.run_models import RunModels, Which
@@ -51,6 +53,7 @@ from lander.protocol.events import (
     WarningRaised,
 )
 from lander.protocol.experiment import RunKey
+from lander.protocol.named_code import named_code
 
 _DETAIL_CHARACTERS: Final = 4000
 
@@ -144,6 +147,7 @@ class TrainingSession:
         self._models = RunModels(home, RunKey.parse(order.run), delivery)
         self._home = home
         self._model: BaseAlgorithm | None = None
+        self._own_callbacks = OwnCallbacks()
         self._deterministic = False
 
     @property
@@ -165,11 +169,12 @@ class TrainingSession:
         self._model = build_model(arm, self._order.seed, env)
         if self._order.shortcuts:
             apply_shortcuts(self._model)
-        steps = batch_steps(env.action_space, recording.n_envs)
+        steps = batch_steps(env.unwrapped.action_space, recording.n_envs)
         mailbox = self._mailbox
         fresh = partial(build_monitored_environment, arm)
         trials = Trials(fresh, open_before, mailbox.heartbeat, self._warn, lambda: mailbox.stop_requested)
-        training = Training(self._model, recording, self._order.seed, trials, self._order.replay_limit)
+        self._own_callbacks = OwnCallbacks(build_callbacks(arm))
+        training = Training(self._model, recording, self._order.seed, trials, self._order.replay_limit, self._own_callbacks)
         checkpoints = Checkpoints(training, self._home)
         exchange = Exchange(self._mailbox, self._delivery, recording, steps)
         self._callback = self._build_callback(self._model, checkpoints, exchange)
@@ -213,7 +218,7 @@ class TrainingSession:
 
         Raises `OriginError` if a forked run has none and its origin is unusable: from timestep 0 it would be another run.
         """
-        if self._order.checkpoints and (notice := uncaptured_notice(self._order.code, self._order.arm.environment)):
+        if self._order.checkpoints and (notice := uncaptured_notice(self._order.code, *named_code(self._order.arm))):
             self._warn(notice)
         for checkpoint in self._order.checkpoints:
             try:
@@ -262,11 +267,14 @@ class TrainingSession:
         model, total = self._trained, self._order.arm.training_steps
         try:
             with contextlib.suppress(LeaveTrainingError):
-                model.learn(total, callback=self._callback, **learn_options(model))
+                model.learn(total, callback=together(self._callback, self._own_callbacks), **learn_options(model))
         finally:
             self._callback.exchange()
-        if self.step < total or not self._callback.finish():
+        ended_by = self._own_callbacks.ended_by
+        if (self.step < total and not ended_by) or not self._callback.finish():
             return TrainingEnded(epoch=self._order.epoch, cause="stopped", step=self.step)
+        if self.step < total and not self._callback.was_finished:
+            self._warn(f"the callback {ended_by} has ended the training at step {self.step:,} of {total:,}")
         write_when_disk_has_room(self._mailbox, partial(self._save, "final"), f"at step {self.step}")
         return TrainingEnded(epoch=self._order.epoch, cause="completed", step=self.step)
 

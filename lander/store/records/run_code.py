@@ -4,6 +4,7 @@ from lander.protocol.code import Code, uncaptured_notice
 from lander.protocol.events import CodeChanged, ExperimentSubmitted, TrainingStarted
 from lander.protocol.experiment import RunKey
 from lander.protocol.growth import GROWTH_KINDS, Growth, experiment_after
+from lander.protocol.named_code import named_code
 from lander.store.log.reader import Reader
 from lander.store.log.tombstones import tombstones
 
@@ -36,7 +37,7 @@ def code_of(reader: Reader, run: str) -> Code | None:
 def notice_of(reader: Reader, run: str) -> str:
     """That the code of a run's environment was not captured, in words; empty if it was."""
     key = RunKey.parse(run)
-    return uncaptured_notice(code_of(reader, run), reader.experiment(key.experiment).configuration(key).environment)
+    return uncaptured_notice(code_of(reader, run), *named_code(reader.experiment(key.experiment).configuration(key)))
 
 
 def archives(reader: Reader, without: str = "") -> dict[str, str]:

@@ -7,6 +7,7 @@ from functools import cache, partial
 from lander.protocol import events as e
 from lander.protocol.code import Code, needs_digest
 from lander.protocol.experiment import Arm, EvaluationEnvironment, Experiment, RunKey
+from lander.protocol.named_code import named_code
 from lander.supervisor.core.needs import Need
 from lander.supervisor.core.standing import ExperimentStanding, RunStanding
 
@@ -46,7 +47,7 @@ def _origin_bits(experiment: Experiment, seed: int, known: Mapping[str, RunStand
 
 def needs_of(code: Code | None, arm: Arm, common: EvaluationEnvironment | None) -> str:
     """What a host must have to train an arm on this code, as one digest."""
-    return needs_digest(code, arm.environment, *([] if common is None else [common.environment]))
+    return needs_digest(code, *named_code(arm, common))
 
 
 def _turns(experiment: Experiment, execution: e.Execution) -> list[RunKey]:

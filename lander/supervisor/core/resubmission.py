@@ -11,6 +11,7 @@ from lander.protocol.code import Code, lacking_module
 from lander.protocol.errors import ConfigurationError, ConflictError
 from lander.protocol.experiment import Arm, Experiment, Settings
 from lander.protocol.growth import Growth, with_recorded_defaults
+from lander.protocol.named_code import named_classes
 from lander.supervisor.core.annotation_commands import how_to_amend
 from lander.supervisor.core.standing import ExperimentStanding
 
@@ -69,10 +70,12 @@ def growth(known: ExperimentStanding, wanted: Experiment, execution: e.Execution
 
 
 def refuse_lacking_code(known: Code | None, now: Code | None, added: Sequence[Arm]) -> None:
-    """Raise `ConfigurationError` if the captured code does not have the environment of an added arm."""
+    """Raise `ConfigurationError` if the captured code does not have the environment or a class of an added arm."""
     for arm in added:
-        if lacking := lacking_module(known, now, arm.environment):
-            raise ConfigurationError(f"{arm.name}.environment: {lacking}; --new-code captures it for the runs that are added")
+        fields = {"environment": arm.environment, **{f"hyperparameters.{it.place}": it.name for it in named_classes(arm)}}
+        for field, name in fields.items():
+            if lacking := lacking_module(known, now, name):
+                raise ConfigurationError(f"{arm.name}.{field}: {lacking}; --new-code captures it for the runs that are added")
 
 
 def named(names: Sequence[str]) -> str:

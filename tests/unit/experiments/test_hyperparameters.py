@@ -5,6 +5,7 @@ import inspect
 import pytest
 from pydantic import ValidationError
 
+from lander.experiments.environment_settings import BESIDE_ENVIRONMENT
 from lander.experiments.hyperparameters import (
     ALGORITHMS,
     EXCLUDED,
@@ -15,7 +16,7 @@ from lander.experiments.hyperparameters import (
     validate_hyperparameters,
 )
 
-OURS = {"n_envs", "normalize"}
+OURS = {"n_envs", "normalize", *BESIDE_ENVIRONMENT}
 
 
 def _arguments(function):
@@ -135,9 +136,9 @@ def test_accepts_and_stores_plain_data_in_one_form(algorithm, given, stored):
         ("PPO", {"normalize": 1}, "normalize", "must be true, false, or a mapping of VecNormalize's arguments"),
         ("PPO", {"normalize": {"clip_obs": -1}}, "normalize.clip_obs", "must be a number above 0"),
         ("PPO", {"policy": "MlpPolcy"}, "policy", "did you mean MlpPolicy?"),
-        ("PPO", {"policy_kwargs": {"activation_fn": "ReLu6"}}, "policy_kwargs.activation_fn", "did you mean relu?"),
+        ("PPO", {"policy_kwargs": {"activation_fn": "tanhh"}}, "policy_kwargs.activation_fn", "did you mean tanh?"),
         ("PPO", {"policy_kwargs": {"net_arch": [0]}}, "policy_kwargs.net_arch", "found [0]; must be a list of"),
-        ("PPO", {"policy_kwargs": {"optimizer_class": "Adam"}}, "policy_kwargs.optimizer_class", "plain data"),
+        ("PPO", {"policy_kwargs": {"optimizer_class": "Adamm"}}, "policy_kwargs.optimizer_class", "did you mean Adam?"),
         ("SAC", {"policy_kwargs": {"net_arch": {"pi": [1]}}}, "policy_kwargs.net_arch", "{pi: [...], qf: [...]}"),
         ("SAC", {"replay_buffer_class": "x"}, "replay_buffer_class", "cannot be set here"),
         ("SAC", {"seed": 1}, "seed", "cannot be set here: seeds stand beside the hyperparameters"),

@@ -1,0 +1,85 @@
+"""The state of the callbacks that an experiment names, so that a resumed training calls them as if it had never been cut off.
+
+A callback hands out its state as plain data by `get_state()`, and takes it back by `set_state(state)`. Of a callback of
+Stable-Baselines3 itself, the plain attributes are the state. What any other one keeps is lost at a resume: that is not exact.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from stable_baselines3.common.callbacks import BaseCallback
+
+from lander.actors.environment.attributes import encode
+from lander.actors.environment.own_state import as_data, like
+from lander.actors.state.tree import StoredTree, Tree, pack
+
+_OF_THE_LIBRARY: Final = "stable_baselines3."
+_OF_EVERY_CALLBACK: Final = frozenset(
+    ("model", "n_calls", "num_timesteps", "verbose", "locals", "globals", "parent", "callback")
+)
+
+
+@dataclass
+class OwnCallbacks:
+    """The callbacks of one training in their order; `ended_by` names the one that has ended it before its last step."""
+
+    each: Sequence[BaseCallback] = ()
+    ended_by: str = ""
+
+    def capture(self) -> Tree:
+        """The state of all of them; None if there are none."""
+        if not self.each:
+            return None
+        return {"ended_by": self.ended_by, "each": [_capture(callback) for callback in self.each]}
+
+    def restore(self, tree: StoredTree | None, step: int) -> list[str]:
+        """Put back what `capture` returned; returns what could not be, in words."""
+        if not self.each:
+            return []
+        if tree is None or len(tree["each"]) != len(self.each):
+            return ["the checkpoint holds no state of its callbacks"]
+        self.ended_by = tree["ended_by"]
+        return [problem for each, state in zip(self.each, tree["each"], strict=True) for problem in _restore(each, state, step)]
+
+
+def _capture(callback: BaseCallback) -> Tree:
+    return {"class": _name(callback), "calls": callback.n_calls, "state": _state(callback)}
+
+
+def _restore(callback: BaseCallback, tree: StoredTree, step: int) -> Iterator[str]:
+    callback.n_calls, callback.num_timesteps = tree["calls"], step
+    state = tree["state"]
+    if state is None or tree["class"] != _name(callback):
+        yield f"the callback {_name(callback)} has no get_state and set_state with plain data, so what it kept is lost"
+    elif hands_out_state(callback):
+        callback.set_state(state["own"])  # type: ignore[attr-defined]  # as just seen
+    else:
+        for name, value in state["attributes"].items():
+            setattr(callback, name, like(getattr(callback, name, None), value))
+
+
+def _state(callback: BaseCallback) -> Tree:
+    if hands_out_state(callback):
+        return _if_plain({"own": callback.get_state()})  # type: ignore[attr-defined]  # as just seen
+    if not type(callback).__module__.startswith(_OF_THE_LIBRARY):
+        return None
+    own = ((name, value) for name, value in vars(callback).items() if name not in _OF_EVERY_CALLBACK)
+    return _if_plain({"attributes": {name: as_data(value) for name, value in own if encode(value) is not None}})
+
+
+def hands_out_state(callback: BaseCallback) -> bool:
+    """Whether the callback has both methods."""
+    return all(callable(getattr(callback, name, None)) for name in ("get_state", "set_state"))
+
+
+def _if_plain(state: dict[str, Any]) -> Tree:
+    try:
+        pack(state)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return state
+
+
+def _name(callback: BaseCallback) -> str:
+    return type(callback).__name__

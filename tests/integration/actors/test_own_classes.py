@@ -1,0 +1,231 @@
+"""Wrappers, policies, callbacks and layers of one's own: the bits of the plain program, also after a cut, or `inexact`."""
+
+import warnings
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from stable_baselines3 import PPO
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
+from stable_baselines3.common.vec_env import StackedObservations, VecFrameStack, VecNormalize
+
+from lander.actors.environment import attributes
+from lander.actors.sb3 import shortcuts
+from lander.actors.state import callbacks_part, checkpoint, environment_states, vec_layers_part
+from lander.actors.trainer.evaluation import evaluate
+from lander.actors.trainer.saved_policy import load_policy
+from lander.protocol.arrays import unpack
+from lander.protocol.events import EpisodeFinished, EvaluationFinished, TrainingStarted, WarningRaised
+from tests.support import own_classes
+from tests.support.in_process_training import CutError, InProcessTraining
+from tests.support.recorded import recorded_arm
+
+MODULE = "tests.support.own_classes"
+SMALL = {"n_steps": 32, "batch_size": 32, "n_epochs": 1}
+NETS = {"net_arch": [8]}
+
+
+def arm(steps=512, environment="CartPole-v1", **hyperparameters):
+    form = {"name": "baseline", "role": "baseline", "algorithm": "PPO", "seeds": [3], "training_steps": steps}
+    return recorded_arm(
+        form | {"environment": environment, "hyperparameters": SMALL | {"policy_kwargs": NETS} | hyperparameters}
+    )
+
+
+def whole_and_cut(wanted, home, *, cut, frequency=64, **how):
+    whole = InProcessTraining(wanted, home / "whole", frequency=frequency, **how)
+    whole.train()
+    interrupted = InProcessTraining(wanted, home / "cut", frequency=frequency, **how)
+    with pytest.raises(CutError):
+        interrupted.train(cut_after=cut)
+    interrupted.continue_()
+    return whole, interrupted
+
+
+def resumed(training):
+    return training.heard(TrainingStarted)[-1].resume
+
+
+def warned(training):
+    return [each.message for each in training.heard(WarningRaised) if "was not captured" not in each.message]
+
+
+def same(whole, cut):
+    return (whole.weights, whole.digests()) == (cut.weights, cut.digests())
+
+
+EVERYTHING = {
+    "n_envs": 2,
+    "wrappers": [{f"{MODULE}:Scaled": {"factor": 0.5}}, f"{MODULE}:Every"],
+    "vec_wrappers": [f"{MODULE}.Brightened"],
+    "normalize": {"norm_reward": False},
+    "frame_stack": 3,
+    "policy": f"{MODULE}:OwnPolicy",
+    "policy_kwargs": {
+        **NETS,
+        "features_extractor_class": f"{MODULE}:Halving",
+        "features_extractor_kwargs": {"size": 5},
+        "optimizer_class": "RMSpropTFLike",
+        "activation_fn": "Mish",
+    },
+    "callbacks": [{f"{MODULE}:Remembering": {"size": 0.01}}],
+}
+
+
+def plain_program(steps):
+    """What somebody writes who has only Stable-Baselines3."""
+    torch.set_num_threads(1)
+    env: Any = make_vec_env(
+        "CartPole-v1", 2, seed=3, wrapper_class=lambda each: own_classes.Every(own_classes.Scaled(each, factor=0.5))
+    )
+    env = VecFrameStack(VecNormalize(own_classes.Brightened(env), norm_reward=False), 3)
+    kwargs = {
+        **NETS,
+        "features_extractor_class": own_classes.Halving,
+        "features_extractor_kwargs": {"size": 5},
+        "optimizer_class": RMSpropTFLike,
+        "activation_fn": torch.nn.Mish,
+    }
+    model = PPO(own_classes.OwnPolicy, env, seed=3, device="cpu", policy_kwargs=kwargs, **SMALL)
+    model.learn(steps, callback=[own_classes.Remembering(0.01)])
+    return model
+
+
+def test_everything_at_once_has_the_bits_of_the_plain_program_also_after_a_cut(tmp_path):
+    whole, cut = whole_and_cut(arm(**EVERYTHING), tmp_path, cut=200, eval_frequency=128, eval_episodes=2)
+    plain = {name: tensor.numpy().tobytes() for name, tensor in plain_program(512).policy.state_dict().items()}
+    assert whole.weights == plain
+    assert (resumed(cut), same(whole, cut), warned(cut)) == ("exact", True, [])
+    evaluations = [[each.returns for each in training.heard(EvaluationFinished)][-2:] for training in (whole, cut)]
+    assert evaluations[0] == evaluations[1]
+
+
+def test_an_evaluation_sees_through_the_same_layers_as_evaluate_policy(tmp_path):
+    """Returns are those of the `Monitor`: a wrapper that changes rewards, or ends lives, changes no score."""
+    wrappers = [f"{MODULE}:Scaled", f"{MODULE}:Lives"]
+    wanted = arm(256, n_envs=2, wrappers=wrappers, normalize=True, frame_stack=2)
+    training = InProcessTraining(wanted, tmp_path, frequency=256)
+    training.train()
+    policy = load_policy(wanted, 3, training.lineage()[-1], tmp_path)
+    ours = [result.episode_return for result in evaluate(policy, wanted, 3)]
+    theirs = []
+    for seed in range(1_000_000_000, 1_000_000_003):
+        env: Any = make_vec_env("CartPole-v1", 1, wrapper_class=lambda each: own_classes.Lives(own_classes.Scaled(each)))
+        env = VecFrameStack(VecNormalize(env, training=False, norm_reward=False), 2)
+        env.venv.obs_rms = training.model.get_vec_normalize_env().obs_rms
+        env.seed(seed)
+        theirs += evaluate_policy(training.model, env, 1, return_episode_rewards=True, warn=False)[0]
+    assert ours == theirs
+    assert max(ours) > 7, "no life was lost"
+
+
+def test_recorded_is_what_the_wrapped_environment_receives_and_gives(tmp_path):
+    training = InProcessTraining(arm(64, wrappers=[{f"{MODULE}:Scaled": {"factor": 0.5}}, f"{MODULE}:Every"]), tmp_path)
+    training.train()
+    rewards = np.concatenate([unpack(batch.rewards).ravel() for batch in training.steps()])
+    assert len(rewards) == 64
+    assert set(rewards) <= {0.5, 1.0}
+    assert training.heard(EpisodeFinished)[0].episode_return == sum(rewards[: training.heard(EpisodeFinished)[0].length])
+
+
+# --- what a wrapper keeps ---------------------------------------------------------------------------------------------
+
+
+def test_a_count_in_a_slot_of_a_wrapper_is_found_and_played_again(tmp_path):
+    whole, cut = whole_and_cut(arm(wrappers=[f"{MODULE}:InASlot"]), tmp_path, cut=400)
+    assert (resumed(cut), same(whole, cut)) == ("exact", True)
+    assert "InASlot.episodes differs after a reset" in warned(cut)[0]
+
+
+def test_were_slots_not_compared_it_would_be_called_exact_with_other_bits(tmp_path, monkeypatch):
+    """The negative control."""
+    monkeypatch.setattr(attributes, "_slots", lambda value: [])
+    monkeypatch.setattr(environment_states, "STEPS_TO_NEXT_TRIAL", 10**6)
+    whole, cut = whole_and_cut(arm(wrappers=[f"{MODULE}:InASlot"]), tmp_path, cut=150)
+    assert (resumed(cut), same(whole, cut)) == ("exact", False)
+
+
+@pytest.mark.parametrize(("seed", "how"), [(5, "exact"), (None, "inexact")])
+def test_a_generator_that_only_c_holds_is_played_again_or_the_resume_is_inexact(tmp_path, seed, how):
+    """Seeded alike it comes back from the construction; seeded by the machine nothing brings it back."""
+    whole, cut = whole_and_cut(arm(wrappers=[{f"{MODULE}:NoisyInC": {"seed": seed}}]), tmp_path, cut=400)
+    assert (resumed(cut), same(whole, cut)) == (how, how == "exact")
+    assert "rewards differ" in warned(cut)[0]
+
+
+# --- what is around the vector environment ----------------------------------------------------------------------------
+
+
+def test_without_the_part_of_the_layers_a_resume_has_other_bits(tmp_path, monkeypatch):
+    """The negative control."""
+    parts = tuple(part for part in checkpoint.STATE_PARTS if part.name != "vec_layers")
+    monkeypatch.setattr(checkpoint, "STATE_PARTS", parts)
+    whole, cut = whole_and_cut(arm(frame_stack=3), tmp_path, cut=400)
+    assert whole.weights != cut.weights
+
+
+def test_a_layer_with_something_that_is_no_plain_data_makes_a_resume_inexact(tmp_path):
+    _, cut = whole_and_cut(arm(128, vec_wrappers=[f"{MODULE}:Unpackable"]), tmp_path, cut=100)
+    assert resumed(cut) == "inexact"
+    assert "Unpackable.going is no plain data, so no checkpoint holds it" in warned(cut)[-1]
+
+
+def test_stacked_frames_of_a_dict_are_put_back_by_key():
+    space = gymnasium.spaces.Dict({"place": gymnasium.spaces.Box(-1, 1, (2,))})
+    stack, fresh = (StackedObservations(1, 2, space) for _ in range(2))
+    stack.reset({"place": np.ones((1, 2), np.float32)})
+    kept = vec_layers_part._capture_stack(stack)
+    vec_layers_part._restore_stack(fresh, kept)
+    assert vec_layers_part._capture_stack(fresh)["place"].tolist() == kept["place"].tolist() == [[0, 0, 1, 1]]
+
+
+# --- callbacks --------------------------------------------------------------------------------------------------------
+
+
+def test_a_callback_without_a_state_makes_a_resume_inexact_and_is_named(tmp_path):
+    whole, cut = whole_and_cut(arm(callbacks=[f"{MODULE}:Nudging"]), tmp_path, cut=400)
+    assert (resumed(cut), same(whole, cut)) == ("inexact", False)
+    assert "the callback Nudging has no get_state and set_state with plain data" in warned(cut)[-1]
+
+
+def test_were_the_state_of_callbacks_not_put_back_the_bits_would_be_others(tmp_path, monkeypatch):
+    """The negative control."""
+    monkeypatch.setattr(callbacks_part, "_restore", lambda callback, tree, step: [])
+    whole, cut = whole_and_cut(arm(callbacks=[f"{MODULE}:Remembering"]), tmp_path, cut=400)
+    assert (resumed(cut), same(whole, cut)) == ("exact", False)
+
+
+def test_a_callback_may_end_the_training_which_then_is_complete_and_says_so(tmp_path):
+    training = InProcessTraining(arm(callbacks=[{f"{MODULE}:StopAt": {"step": 200}}]), tmp_path, frequency=64, eval_episodes=1)
+    training.train()
+    assert (training.ended.cause, training.ended.step) == ("completed", 200)
+    assert warned(training) == ["the callback StopAt has ended the training at step 200 of 512"]
+    assert training.heard(EvaluationFinished)[-1].step == 200
+    assert training.lineage()[-1].finished
+    training.continue_()  # killed before its last word was durable
+    assert (training.ended.cause, training.ended.step, len(warned(training))) == ("completed", 200, 1)
+
+
+# --- networks ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_layer_with_a_call_of_its_own_is_called_so():
+    policy = own_classes.OwnPolicy(
+        gymnasium.spaces.Box(-1, 1, (3,)), gymnasium.spaces.Discrete(2), lambda _: 1e-3, net_arch=[4]
+    )
+    given = torch.ones(1, 3)
+    torch.manual_seed(0)
+    before = policy(given)
+    shortcuts.skip_hook_lookup(policy)
+    torch.manual_seed(0)
+    assert [each.tolist() for each in policy(given)] == [each.tolist() for each in before]
+
+
+def test_wrappers_warn_of_nothing(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        InProcessTraining(arm(64, wrappers=["ClipRewardEnv", {"TimeLimit": {"max_episode_steps": 9}}]), tmp_path).train()

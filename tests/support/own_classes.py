@@ -1,0 +1,201 @@
+"""Wrappers, callbacks, policies and the like, as a user has them in a module."""
+
+import gymnasium
+import numpy as np
+import torch
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.common.vec_env import VecEnvWrapper
+
+
+class Scaled(gymnasium.Wrapper):
+    """Multiplies rewards."""
+
+    def __init__(self, env, factor=2.0):
+        super().__init__(env)
+        self.factor = factor
+
+    def step(self, action):
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        return observation, self.factor * float(reward), terminated, truncated, info
+
+
+class Every(gymnasium.Wrapper):
+    """Repeats an action; the reward is the sum."""
+
+    def __init__(self, env, times=2):
+        super().__init__(env)
+        self.times = times
+
+    def step(self, action):
+        total = 0.0
+        for _ in range(self.times):
+            observation, reward, terminated, truncated, info = self.env.step(action)
+            total += float(reward)
+            if terminated or truncated:
+                break
+        return observation, total, terminated, truncated, info
+
+
+class Lives(gymnasium.Wrapper):
+    """Ends an episode after some steps without a reset of what it wraps, as `EpisodicLifeEnv` does."""
+
+    def __init__(self, env, steps=7):
+        super().__init__(env)
+        self.steps, self.left, self.over = steps, steps, True
+        self.last = None
+
+    def step(self, action):
+        self.last, reward, terminated, truncated, info = self.env.step(action)
+        self.left -= 1
+        self.over = terminated or truncated
+        return self.last, reward, terminated or self.left <= 0, truncated, info
+
+    def reset(self, **how):
+        self.left = self.steps
+        if self.over:
+            self.over = False
+            self.last, info = self.env.reset(**how)
+            return self.last, info
+        return self.last, {}
+
+
+class _Bonus(gymnasium.Wrapper):
+    """Pays a bonus for the first episodes of its life."""
+
+    def reset(self, **how):
+        self.count()
+        return self.env.reset(**how)
+
+    def step(self, action):
+        observation, reward, *rest = self.env.step(action)
+        return observation, float(reward) + (10.0 if self.counted() <= 12 else 0.0), *rest
+
+
+class InASlot(_Bonus):
+    """Keeps its count where `vars()` shows nothing."""
+
+    __slots__ = ("episodes",)
+
+    def __init__(self, env):
+        super().__init__(env)
+        self.episodes = 0
+
+    def count(self):
+        self.episodes += 1
+
+    def counted(self):
+        return self.episodes
+
+
+class NoisyInC(gymnasium.Wrapper):
+    """Adds noise of a generator that only an iterator of C holds; seeded with `seed`, or with none by the machine."""
+
+    def __init__(self, env, seed=5):
+        super().__init__(env)
+        self._noise = iter(np.random.default_rng(seed).random, 2.0)
+
+    def step(self, action):
+        observation, reward, *rest = self.env.step(action)
+        return observation, float(reward) + next(self._noise), *rest
+
+
+class Brightened(VecEnvWrapper):
+    """Adds a little more to observations at each step, so it has a state."""
+
+    def __init__(self, venv, step=0.001):
+        super().__init__(venv)
+        self.step_size, self.added = step, 0.0
+
+    def reset(self):
+        return self.venv.reset() + np.float32(self.added)
+
+    def step_wait(self):
+        observations, rewards, dones, infos = self.venv.step_wait()
+        self.added = min(self.added + self.step_size, 0.1)
+        return observations + np.float32(self.added), rewards, dones, infos
+
+
+class Unpackable(Brightened):
+    """Keeps something that is no plain data."""
+
+    def __init__(self, venv):
+        super().__init__(venv)
+        self.going = iter(range(10**9))
+
+
+class Halving(BaseFeaturesExtractor):
+    """A features extractor."""
+
+    def __init__(self, observation_space, size=6):
+        super().__init__(observation_space, size)
+        self.net = torch.nn.Sequential(torch.nn.Linear(int(np.prod(observation_space.shape)), size), torch.nn.Mish())
+
+    def forward(self, observations):
+        return self.net(observations.flatten(1)) / 2
+
+
+class CalledOtherwise(torch.nn.Module):
+    """A layer that does not only forward when it is called."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.inner = torch.nn.Linear(size, size)
+
+    def __call__(self, given):
+        return super().__call__(given) + 1.0
+
+    def forward(self, given):
+        return self.inner(given)
+
+
+class OwnPolicy(ActorCriticPolicy):
+    """A policy with a layer of its own."""
+
+    def _build_mlp_extractor(self):
+        super()._build_mlp_extractor()
+        self.mlp_extractor.policy_net.append(CalledOtherwise(self.mlp_extractor.latent_dim_pi))
+
+
+class Nudging(BaseCallback):
+    """Changes a weight a little at each rollout, by how many it has seen."""
+
+    def __init__(self, size=1e-3):
+        super().__init__()
+        self.size, self.rollouts = size, 0
+
+    def _on_step(self):
+        return True
+
+    def _on_rollout_start(self):
+        self.rollouts += 1
+        with torch.no_grad():
+            next(self.model.policy.parameters()).add_(self.size * self.rollouts)
+
+
+class Remembering(Nudging):
+    """The same, and it hands out its state."""
+
+    def get_state(self):
+        return {"rollouts": self.rollouts}
+
+    def set_state(self, state):
+        self.rollouts = state["rollouts"]
+
+
+class StopAt(BaseCallback):
+    """Ends the training at a step."""
+
+    def __init__(self, step):
+        super().__init__()
+        self.step = step
+
+    def _on_step(self):
+        return self.num_timesteps < self.step
+
+    def get_state(self):
+        return None
+
+    def set_state(self, state):
+        pass
