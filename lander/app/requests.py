@@ -63,6 +63,7 @@ def request(
         "checkpoint_frequency": checkpoint_frequency,
         "eval_frequency": eval_frequency,
         "eval_episodes": eval_episodes,
+        "automatic_device": _automatic_device,
     }
     directory = Path(str(execution.get("directory") or Path.cwd()))
     files = options["files"] = beside(Path(what) if isinstance(what, str | Path) else None, directory)
@@ -83,6 +84,13 @@ def request(
     captured = capture(experiment, directed.directories)
     complete = experiment.model_copy(update={"code": captured.code})
     return checked(complete, directed, notices, source, archive=captured.archive, new_code=new_code)
+
+
+def _automatic_device() -> str:
+    """What `device: auto` is on this machine."""
+    from lander.actors.host.gpus import Gpus, torch_without_cuda
+
+    return "cuda" if Gpus().names and not torch_without_cuda() else "cpu"
 
 
 def checked(

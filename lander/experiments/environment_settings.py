@@ -4,12 +4,14 @@ They are hyperparameters, so that a variant inherits them and a report compares 
 variant with another algorithm inherits them, too.
 """
 
+from collections.abc import Iterator
 from typing import Annotated, Final
 
 from pydantic import Field, Strict
 
 from lander.experiments.allowed import Allowed, Type, one_of
 from lander.experiments.class_names import CALLBACKS, VEC_WRAPPERS, WRAPPERS, classes_type
+from lander.protocol.experiment import Experiment
 
 _STACK: Final = "a whole number of at least 1, or null for none"
 _KEYWORDS: Final = "a list of keys of the infos that an environment gives"
@@ -26,3 +28,15 @@ MONITOR_SETTINGS: Final[dict[str, Type]] = {
 }
 BESIDE_ENVIRONMENT: Final = (*WRAPPER_SETTINGS, "monitor_kwargs")
 """The names of all of them."""
+_ATARI: Final = ("ale_py:", "ALE/")
+
+
+def usual_otherwise(experiment: Experiment) -> Iterator[str]:
+    """A notice for each arm that learns Atari from raw pictures with a network for vectors."""
+    for arm in experiment.arms:
+        policy = arm.hyperparameters.get("policy", "MlpPolicy")
+        pictures = arm.environment.startswith(_ATARI) and "obs_type" not in arm.environment_kwargs
+        if pictures and policy == "MlpPolicy" and not arm.hyperparameters.get("wrappers"):
+            usual = "wrappers: [AtariWrapper], frame_stack: 4 and policy: CnnPolicy are usual"
+            flat = "MlpPolicy takes 100,800 numbers a picture there, which makes 12.9 M parameters"
+            yield f"{arm.name} plays {arm.environment} from raw pictures, and {flat}; {usual}"

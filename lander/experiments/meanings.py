@@ -18,7 +18,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "training_steps": "How many timesteps each run trains.",
     "seeds": "The seeds: each arm is trained once with each seed. A list, or text such as 0-4 or 1,7.",
     "seed": "One seed, in place of seeds.",
-    "device": "Where the networks are trained. cuda takes a GPU slot.",
+    "device": "Where the networks are trained. cuda takes a GPU slot; auto is cuda if this machine has a GPU.",
     "hyperparameters": "Constructor arguments of the algorithm in Stable-Baselines3, and n_envs and normalize.",
     "on_failure": "What happens to an experiment when a run fails: abort the other runs, retry the run, or skip it.",
     "max_retries": "How many failures of one run within retry_period are tried again.",

@@ -3,7 +3,7 @@
 Reading raises only `ConfigurationError`, whatever the file contains.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from lander.experiments.class_names import renamed_classes
+from lander.experiments.devices import record_devices
 from lander.experiments.environment_files import EnvironmentFiles, beside
+from lander.experiments.environment_settings import usual_otherwise
 from lander.experiments.file_formats import read_data
 from lander.experiments.overrides import adding_seeds, apply_override, refuse_empty_variants, set_in_every_arm
 from lander.experiments.problems import configuration_error, problem_lines
@@ -32,12 +34,14 @@ def read_experiment(
     eval_frequency: int | None = None,
     eval_episodes: int | None = None,
     files: EnvironmentFiles | None = None,
+    automatic_device: Callable[[], str] | None = None,
 ) -> tuple[Experiment, tuple[str, ...]]:
     """The experiment in a JSON, YAML or TOML file, and the notices for the user about it.
 
     `overrides` are `KEY=VALUE`: a key that begins with an arm's name changes that arm; any other key changes every arm. `seeds`
     such as `0-4` replace the seeds of every arm. `files` finds environments that are named by files (default: beside `path`,
-    then in the working directory). Raises `ConfigurationError`, one line per problem.
+    then in the working directory). `automatic_device` says what `device: auto` is. Raises `ConfigurationError`, one line per
+    problem.
     """
     source = str(path)
     try:
@@ -58,6 +62,7 @@ def read_experiment(
         eval_frequency=eval_frequency,
         eval_episodes=eval_episodes,
         files=files or beside(path, Path.cwd()),
+        automatic_device=automatic_device,
     )
 
 
@@ -74,6 +79,7 @@ def parse_experiment(
     rename_environments: bool = True,
     may_add_arms: bool = False,
     files: EnvironmentFiles | None = None,
+    automatic_device: Callable[[], str] | None = None,
 ) -> tuple[Experiment, tuple[str, ...]]:
     """The same as `read_experiment`, from the data of a file; `source` is the name of the data in errors.
 
@@ -101,7 +107,9 @@ def parse_experiment(
         written.top |= {key: value for key, value in options.items() if value is not None}
         normal, notices = written.resolve(rename_environments=rename_environments)
         _record_modules(written, normal, files or beside(None, Path.cwd()))
-        return ExperimentSpec.model_validate(normal, context={RESOLVED: True}).recorded(), notices
+        notices = (*notices, *dict.fromkeys(record_devices(normal, automatic_device)))
+        experiment = ExperimentSpec.model_validate(normal, context={RESOLVED: True}).recorded()
+        return experiment, (*notices, *usual_otherwise(experiment))
     except ValidationError as error:
         raise configuration_error(source, problem_lines(written, error)) from None
     except RecursionError:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
+from lander.experiments.devices import AUTO, NUMBERED
 from lander.experiments.environment_settings import MONITOR_SETTINGS, WRAPPER_SETTINGS
 from lander.experiments.hyperparameters import ALGORITHMS, Group
 from lander.experiments.meanings import MEANINGS
@@ -52,7 +53,7 @@ def experiment_schema() -> Schema:
             "type": "array",
             "items": [_listed_arm("baseline")],
             "additionalItems": _listed_arm("variant"),
-            "minItems": 2,
+            "minItems": 1,
             "maxItems": MAX_ARMS,
         },
     }
@@ -112,6 +113,7 @@ def _arm_settings() -> Schema:
     found |= {name: _type(type_) for name, type_ in WRAPPER_SETTINGS.items()}
     found["monitor_kwargs"] = _group(Group(MONITOR_SETTINGS))
     numbers = {**found["seeds"], "minItems": 1, "maxItems": MAX_SEEDS, "uniqueItems": True}
+    found["device"] = {"anyOf": [{"enum": ["cpu", "cuda", AUTO]}, {"type": "string", "pattern": f"^{NUMBERED}$"}]}
     found["seed"] = found["seeds"]["items"]
     found["seeds"] = {"anyOf": [numbers, {"type": "string", "pattern": _SEED_RANGE}]}
     found["hyperparameters"] = {"type": ["object", "null"]}  # its content depends on the algorithm
@@ -178,9 +180,8 @@ def _not_both_seeds() -> Schema:
 
 
 def _short_form() -> Schema:
-    named = {"required": ["variants"], "properties": {"variants": {"type": "object", "minProperties": 1}}}
     required = [_any_of(_has(name), {"required": ["baseline"], "properties": {"baseline": _has(name)}}) for name in _REQUIRED]
-    return {"allOf": [_any_of({"required": ["variant"]}, named), *required, *_without(*_TWO_CONFIGURATIONS, "arms")]}
+    return {"allOf": [*required, *_without(*_TWO_CONFIGURATIONS, "arms")]}
 
 
 def _two_configurations() -> Schema:

@@ -130,7 +130,7 @@ class ArmSpec(_Spec):
     environment_kwargs: PlainData = Field(default_factory=dict)
     training_steps: _AboveZero
     seeds: SeedsSpec = Field(description=f"1 to {MAX_SEEDS} seeds, such as [0, 1, 2]")
-    device: Annotated[Literal["cpu", "cuda"], Allowed("cpu or cuda")] = "cpu"
+    device: Annotated[Literal["cpu", "cuda"], Allowed("cpu, cuda, auto or cuda:N")] = "cpu"
     hosts: HostsSpec = HostsSpec()
     hyperparameters: dict[str, object] = Field(default_factory=dict)
 
@@ -226,8 +226,6 @@ class ExperimentSpec(_Spec):
         names = [arm.name for arm in arms]
         if [arm.role for arm in arms] != ["baseline", *["variant"] * (len(arms) - 1)]:
             raise refusal("the first arm, and no other, must be the baseline")
-        if len(arms) == 1:
-            raise refusal("missing; must name at least one variant to compare with the baseline")
         name, times = Counter(names).most_common(1)[0]
         if times > 1:
             raise refusal(f"found {times} arms called {name}; must have names that differ")

@@ -77,7 +77,7 @@ def _short(experiment: Experiment) -> dict[str, Any]:
     own = {name: value for name, value in baseline.items() if name not in common}
     changes = {arm.name: _change(baseline, settings) for arm, settings in zip(experiment.variants, variants, strict=True)}
     named = {"experiment_id": experiment.experiment_id, "hypothesis": experiment.hypothesis}
-    return {**named, **common, **top, "baseline": own, "variants": changes}
+    return {**named, **common, **top, "baseline": own, **({"variants": changes} if changes else {})}
 
 
 def _change(baseline: Mapping[str, Any], variant: Mapping[str, Any]) -> dict[str, Any]:
