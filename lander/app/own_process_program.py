@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lander.actors.environment.import_path import forget_captured
-from lander.actors.host.linux_process import die_with_parent
+from lander.actors.environment.parent_death import die_with_parent
 from lander.protocol.errors import LanderError
 from lander.store.log.reader import Reader
 

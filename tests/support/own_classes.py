@@ -101,6 +101,13 @@ class NoisyInC(gymnasium.Wrapper):
         return observation, float(reward) + next(self._noise), *rest
 
 
+class Failing(gymnasium.Wrapper):
+    """Fails at each step."""
+
+    def step(self, action):
+        raise RuntimeError("as it was told")
+
+
 class Brightened(VecEnvWrapper):
     """Adds a little more to observations at each step, so it has a state."""
 

@@ -6,7 +6,7 @@ so a recorded run has the same bits as an unrecorded one.
 """
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Self
 
 import gymnasium
@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 
 from lander.actors.environment import generators
+from lander.actors.environment.attributes import module_globals
 from lander.actors.environment.history import History, in_smallest_type
 from lander.protocol.arrays import pack
 from lander.protocol.events import EpisodeFinished, StepsRecorded
@@ -69,7 +70,7 @@ class RecordedEnvironment(ErrorAttributingWrapper):
 
     def __init__(self, env: gymnasium.Env[Any, Any], recording: "Recording") -> None:
         super().__init__(env, f"environment {len(recording.environments)}")
-        self._recording = recording
+        self.recording = recording
         self.index = recording.add(self)
         self.actions: list[Any] = []
         self.rewards: list[float] = []
@@ -112,11 +113,26 @@ class RecordedEnvironment(ErrorAttributingWrapper):
         if not self.resets:
             self.first_seed = seed
         self.resets += 1
-        if self._recording.history is not None:
-            self._recording.history.add_reset(self.index, len(self.rewards), seed)
+        if self.recording.history is not None:
+            self.recording.history.add_reset(self.index, len(self.rewards), seed)
         result = super().reset(seed=seed, options=options)
         self.observation = result[0]
         return result
+
+    def take_place(self, index: int) -> None:
+        """Be the environment with this index, in a process of its own that has no others and its own recording."""
+        history = None if self.recording.history is None else History()
+        self.recording = Recording(self.recording.n_envs, history)
+        self.recording.add(self)
+        self.index, self._name = index, f"environment {index}"
+
+    def do(self, act: Callable[..., Any], *arguments: Any) -> Any:
+        """What `act` returns for this environment; one in another process does it there."""
+        return act(self, *arguments)
+
+    def put_back_action_generator(self, packed: bytes) -> None:
+        """Set the generator of random actions."""
+        self.action_space._np_random = generators.unpack(packed)
 
     def replay(self, action: Any) -> bool:
         """Take a step that is already recorded, without recording it again; returns whether the episode has ended."""
@@ -139,8 +155,8 @@ class RecordedEnvironment(ErrorAttributingWrapper):
     def _finish_episode(self, *, terminated: bool, truncated: bool) -> None:
         self.endings.append((len(self.rewards) - 1, TERMINATED * terminated + TRUNCATED * truncated))
         end = self.steps + len(self.rewards)
-        n_envs = self._recording.n_envs
-        self._recording.episodes.append(
+        n_envs = self.recording.n_envs
+        self.recording.episodes.append(
             EpisodeFinished(
                 env=self.index,
                 first_step=self.episode_start * n_envs,
@@ -185,6 +201,10 @@ class Recording:
         episodes = [episode for episode in self.episodes if episode.last_step <= done]
         self.episodes = [episode for episode in self.episodes if episode.last_step > done]
         return [*steps, *episodes]
+
+    def module_globals(self) -> dict[str, bytes]:
+        """Digests of the globals of the environments' modules, which all environments of a process share."""
+        return module_globals(each.env for each in self.environments)
 
     def _steps(self) -> list[StepsRecorded]:
         environments = self.environments

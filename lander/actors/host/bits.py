@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from lander.actors.host.linux_process import die_with_parent
+from lander.actors.environment.parent_death import die_with_parent
 from lander.actors.host.one_thread import ONE_THREAD
 
 _ROLLOUT: Final = 200

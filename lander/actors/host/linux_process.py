@@ -1,7 +1,6 @@
-"""Linux facilities that Python does not wrap: a signal on the parent's death, memory, and the count of out-of-memory kills."""
+"""Linux facilities that Python does not wrap: memory, and the count of out-of-memory kills."""
 
 import contextlib
-import ctypes
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -10,21 +9,8 @@ from typing import Final
 
 from lander.actors.host.control_group import groups, mount, own_group
 
-_PR_SET_PDEATHSIG: Final = 1
 MB: Final = 1 << 20
 _PAGE_MB: Final = os.sysconf("SC_PAGE_SIZE") / MB
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def die_with_parent(parent: int) -> None:
-    """Have the kernel SIGKILL this process when its parent ends; `parent` is the expected parent's id.
-
-    Call it from the main thread. If the parent ended before the call took effect, this process exits here. Raises `OSError`.
-    """
-    if _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 def signal_name(number: int) -> str:

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from lander.actors.host.linux_process import die_with_parent
+from lander.actors.environment.parent_death import die_with_parent
 from lander.actors.host.orphans import adopt_orphans, end_children
 from lander.protocol.errors import ConfigurationError
 from lander.protocol.experiment import Experiment

@@ -25,9 +25,10 @@ from typing import Any, Final
 
 import msgpack
 
+from lander.actors.environment.parent_death import die_with_parent
 from lander.actors.host.control_group import ControlGroup
 from lander.actors.host.guard import MARK, Guard, end_group, end_marked, mark_of_trainer
-from lander.actors.host.linux_process import OomKills, die_with_parent, signal_name
+from lander.actors.host.linux_process import OomKills, signal_name
 from lander.actors.host.orphans import adopt_orphans, children
 from lander.actors.host.visible_gpus import environment_of
 from lander.protocol.commands import StartTrainer, TrainerOrder

@@ -61,14 +61,18 @@ def count_environments(arm: Arm) -> int:
     return int(setting(arm, "n_envs"))
 
 
-def build_environment(arm: Arm, seed: int, wrapper: Wrapper | None = None) -> VecEnv:
-    """The vector environment of a run; `wrapper` wraps each single environment, outside its `Monitor` and its wrappers."""
+def build_environment(arm: Arm, seed: int, wrapper: Wrapper | None = None, vector: type[Any] | None = None) -> VecEnv:
+    """The vector environment of a run; `wrapper` wraps each single environment, outside its `Monitor` and its wrappers.
+
+    `vector` is the class that steps them (default: `DummyVecEnv`).
+    """
     env: VecEnv = make_vec_env(
         arm.environment,
         n_envs=count_environments(arm),
         seed=seed,
         env_kwargs=_environment_kwargs(arm),
         monitor_kwargs=monitor_arguments(arm),
+        vec_env_cls=vector,
         wrapper_class=lambda each: wrapper(with_wrappers(arm, each)) if wrapper else with_wrappers(arm, each),
     )
     return with_vec_layers(arm, env)

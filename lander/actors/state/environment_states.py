@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 
 import gymnasium
 
-from lander.actors.environment.attributes import attributes, first_difference, module_globals
+from lander.actors.environment.attributes import attributes, first_difference
 from lander.actors.environment.history import History
 from lander.actors.environment.outside import Outside, declares_side_effects
 from lander.actors.environment.outside import outside as ways_out
@@ -40,10 +40,11 @@ _DECLARED: Final = "it says that it has side effects, so it is not played again"
 class Trials:
     """What the trials need: how to make a fresh environment, what this process had open before, and how to speak meanwhile.
 
-    While `stopping`, none is made: a stop waits for its checkpoint, and only so long.
+    While `stopping`, none is made: a stop waits for its checkpoint, and only so long. None is made of environments in processes
+    of their own (`fresh` is None): they are played again from their construction.
     """
 
-    fresh: Callable[[], gymnasium.Env[Any, Any]]
+    fresh: Callable[[], gymnasium.Env[Any, Any]] | None
     outside: Outside
     heartbeat: Callable[[], object] = lambda: None
     warn: Callable[[str], object] = lambda message: None
@@ -60,7 +61,8 @@ class EnvironmentStates:
         self._pages = HistoryPages(recording.n_envs, home)
         self._loaded: History | None = None
         self._way: Way = "construction"
-        self._why = "it was not tried out yet"
+        elsewhere = trials is not None and trials.fresh is None
+        self._why = "it has a process of its own, and is not tried out" if elsewhere else "it was not tried out yet"
         self._volatile: frozenset[str] = frozenset()
         self._globals_before = self._globals()
         self._next_trial: int | None = 0
@@ -76,7 +78,7 @@ class EnvironmentStates:
     def capture(self, step: int) -> tuple[Tree, Tree, tuple[str, ...]]:
         """The current episodes, how to restore the environments, and the names of the pages. Raises `OSError`."""
         environments = self._recording.environments
-        if self._next_trial is not None and step >= self._next_trial:
+        if self._next_trial is not None and step >= self._next_trial and self._may_try:
             self._try(max(environments, key=lambda each: each.resets), step)
         history, pages = self._capture_history()
         restoring: dict[str, Tree] = {
@@ -84,12 +86,12 @@ class EnvironmentStates:
             "why": self._why,
             "volatile": sorted(self._volatile),
             "next_trial": self._next_trial,
-            "attributes": _in_one_table([attributes(each.env) for each in environments]),
+            "attributes": _in_one_table([each.do(_attributes) for each in environments]),
             "globals": self._globals(),
             "own": [own_state_replay.capture(each) for each in environments] if self._way == "own state" else None,
             "history": history,
         }
-        return [environment_replay.capture(each) for each in environments], restoring, pages
+        return [each.do(environment_replay.capture) for each in environments], restoring, pages
 
     def _capture_history(self) -> tuple[Tree, tuple[str, ...]]:
         history = self._recording.history
@@ -117,7 +119,9 @@ class EnvironmentStates:
     # ------------------------------------------------------------------------------------------------ trials
 
     def _try(self, environment: RecordedEnvironment, step: int) -> None:
-        if self._trials is None or environment.resets < LEAST_RESETS or self._trials.stopping():
+        if self._trials is None:
+            return
+        if environment.resets < LEAST_RESETS or self._trials.stopping():
             return
         finding, way = self._finding(environment, self._trials)
         if finding.same is None and self._trials.stopping():
@@ -132,6 +136,10 @@ class EnvironmentStates:
         known = finding.same is False
         self._next_trial = None if known else max(4 * step, step + STEPS_TO_NEXT_TRIAL)
 
+    @property
+    def _may_try(self) -> bool:
+        return self._trials is not None and self._trials.fresh is not None
+
     def _finding(self, environment: RecordedEnvironment, trials: Trials) -> tuple[Finding, Way]:
         if declares_side_effects(environment):
             self._recording.history = None  # it would not be played again
@@ -141,6 +149,8 @@ class EnvironmentStates:
         own = by_own_state(environment)
         if changed := first_difference(self._globals_before, self._globals(), frozenset()):
             return Finding(False, f"{changed}, which is of its module, has changed since its construction"), "construction"
+        if trials.fresh is None:
+            return Finding(None, self._why), "construction"
         how = (trials.fresh, trials.heartbeat, trials.stopping)
         if own is not None and (finding := try_restore(environment, own, *how)).same:
             return finding, "own state"
@@ -183,7 +193,7 @@ class EnvironmentStates:
         self._way, self._why = restoring["way"], restoring["why"]
         self._volatile, self._next_trial = frozenset(restoring["volatile"]), restoring["next_trial"]
         environments = self._recording.environments
-        if any(map(declares_side_effects, environments)):
+        if any(each.do(declares_side_effects) for each in environments):
             return [f"environment 0: {_DECLARED}"]
         if self._way == "construction":
             problems = self._from_construction(episodes, history, progress)
@@ -213,14 +223,14 @@ class EnvironmentStates:
         return [
             f"environment {environment.index}: {problem}"
             for environment, tree in zip(self._recording.environments, episodes, strict=True)
-            if (problem := act(environment, tree)) is not None
+            if (problem := environment.do(act, tree)) is not None
         ]
 
     def _differing_attributes(self, table: StoredTree) -> list[str]:
         return [
             f"environment {environment.index}: {name} differs when it is played again"
             for environment, before in zip(self._recording.environments, _from_table(table), strict=True)
-            if (name := first_difference(before, attributes(environment.env), self._volatile)) is not None
+            if (name := first_difference(before, environment.do(_attributes), self._volatile)) is not None
         ]
 
     def _differing_globals(self, restoring: StoredTree) -> list[str]:
@@ -229,7 +239,7 @@ class EnvironmentStates:
         return [f"environment 0: {name}, which is of its module, differs when it is played again"] if name else []
 
     def _globals(self) -> dict[str, bytes]:
-        return module_globals(each.env for each in self._recording.environments)
+        return self._recording.module_globals()
 
     def abandon(self, episodes: StoredTree) -> None:
         """Count on from the checkpoint, without its episodes and without what was given to the environments before it."""
@@ -237,6 +247,10 @@ class EnvironmentStates:
         self._pages.forget()
         for environment, tree in zip(self._recording.environments, episodes, strict=True):
             environment.begin_at(tree["steps"], tree["steps"], 0.0)
+
+
+def _attributes(environment: RecordedEnvironment) -> dict[str, bytes]:
+    return attributes(environment.env)
 
 
 def _in_one_table(found: list[dict[str, bytes]]) -> Tree:

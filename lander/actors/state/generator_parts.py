@@ -8,6 +8,7 @@ import gymnasium
 import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.vec_env import SubprocVecEnv
 
 from lander.actors.environment import generators
 from lander.actors.state.tree import StoredTree, Tree
@@ -56,3 +57,8 @@ def capture_spaces(model: BaseAlgorithm) -> Tree:
 def restore_spaces(model: BaseAlgorithm, tree: StoredTree) -> None:
     for space, packed in zip(_spaces(model), tree, strict=True):
         space._np_random = generators.unpack(packed)
+    if model.env is not None and isinstance(
+        model.env.unwrapped, SubprocVecEnv
+    ):  # the spaces were copies of those of the workers
+        for place, packed in enumerate(tree[1:]):
+            model.env.unwrapped.env_method("put_back_action_generator", packed, indices=place)

@@ -20,7 +20,9 @@ from lander.actors.environment.history import History
 from lander.actors.environment.import_path import CodeError, make_importable
 from lander.actors.environment.outside import outside
 from lander.actors.environment.recording import EnvironmentFailedError, RecordedEnvironment, Recording
+from lander.actors.environment.separate_processes import RemoteRecording, SeparateEnvironments
 from lander.actors.sb3.algorithms import build_environment, build_model, build_monitored_environment, count_environments
+from lander.actors.sb3.defaults import setting
 from lander.actors.sb3.shortcuts import apply_shortcuts
 from lander.actors.state.callbacks_part import OwnCallbacks
 from lander.actors.state.checkpoint import Checkpoints, Training
@@ -164,14 +166,19 @@ class TrainingSession:
         self._deterministic = prepare(arm.device, self._order.gpu_share, self._warn)
         make_importable(self._home, self._order.code, self._order.directory)
         open_before = outside()
-        recording = Recording(count_environments(arm), History() if self._order.replay_limit != 0 else None)
-        env = build_environment(arm, self._order.seed, partial(RecordedEnvironment, recording=recording))
+        history = History() if self._order.replay_limit != 0 else None
+        separate = setting(arm, "vec_env") == "subproc"
+        recording = (RemoteRecording if separate else Recording)(count_environments(arm), history)
+        wrapper = partial(RecordedEnvironment, recording=recording)
+        env = build_environment(arm, self._order.seed, wrapper, SeparateEnvironments if separate else None)
+        if isinstance(recording, RemoteRecording):
+            recording.watch(env.unwrapped)
         self._model = build_model(arm, self._order.seed, env)
         if self._order.shortcuts:
             apply_shortcuts(self._model)
         steps = batch_steps(env.unwrapped.action_space, recording.n_envs)
         mailbox = self._mailbox
-        fresh = partial(build_monitored_environment, arm)
+        fresh = None if separate else partial(build_monitored_environment, arm)
         trials = Trials(fresh, open_before, mailbox.heartbeat, self._warn, lambda: mailbox.stop_requested)
         self._own_callbacks = OwnCallbacks(build_callbacks(arm))
         training = Training(self._model, recording, self._order.seed, trials, self._order.replay_limit, self._own_callbacks)

@@ -1,6 +1,10 @@
 """Wrappers, policies, callbacks and layers of one's own: the bits of the plain program, also after a cut, or `inexact`."""
 
+import os
+import select
+import signal
 import warnings
+from functools import partial
 from typing import Any
 
 import gymnasium
@@ -11,15 +15,17 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
-from stable_baselines3.common.vec_env import StackedObservations, VecFrameStack, VecNormalize
+from stable_baselines3.common.vec_env import StackedObservations, SubprocVecEnv, VecFrameStack, VecNormalize
 
-from lander.actors.environment import attributes
+from lander.actors.environment import attributes, separate_processes
+from lander.actors.environment.history import History
+from lander.actors.environment.recording import EnvironmentFailedError, RecordedEnvironment, Recording
 from lander.actors.sb3 import shortcuts
 from lander.actors.state import callbacks_part, checkpoint, environment_states, vec_layers_part
 from lander.actors.trainer.evaluation import evaluate
 from lander.actors.trainer.saved_policy import load_policy
 from lander.protocol.arrays import unpack
-from lander.protocol.events import EpisodeFinished, EvaluationFinished, TrainingStarted, WarningRaised
+from lander.protocol.events import EpisodeFinished, EvaluationFinished, StepsRecorded, TrainingStarted, WarningRaised
 from tests.support import own_classes
 from tests.support.in_process_training import CutError, InProcessTraining
 from tests.support.recorded import recorded_arm
@@ -208,6 +214,85 @@ def test_a_callback_may_end_the_training_which_then_is_complete_and_says_so(tmp_
     assert training.lineage()[-1].finished
     training.continue_()  # killed before its last word was durable
     assert (training.ended.cause, training.ended.step, len(warned(training))) == ("completed", 200, 1)
+
+
+# --- environments in processes of their own ---------------------------------------------------------------------------
+
+
+def test_environments_in_processes_of_their_own_have_the_same_bits_also_after_a_cut(tmp_path):
+    """Also with a wrapper that counts: they are played again from their construction, so no trial has to find that."""
+    settings = {"n_envs": 2, "wrappers": [f"{MODULE}:InASlot"]}
+    whole, cut = whole_and_cut(arm(vec_env="subproc", **settings), tmp_path, cut=200)
+    beside = InProcessTraining(arm(**settings), tmp_path / "beside", frequency=64)
+    beside.train()
+    assert same(whole, beside)
+    assert (resumed(cut), same(whole, cut)) == ("exact", True)
+    assert len({process.pid for process in whole.model.env.unwrapped.processes}) == 2
+    for kind in (StepsRecorded, EpisodeFinished):
+        assert whole.heard(kind)[0].model_dump() == beside.heard(kind)[0].model_dump()
+
+
+def test_they_have_the_bits_of_subproc_vec_env(tmp_path):
+    """That does not round rewards to 32 bits, so `VecNormalize` may get others than from `DummyVecEnv`."""
+    settings = {"n_envs": 2, "wrappers": [{f"{MODULE}:Scaled": {"factor": 0.3}}], "normalize": True}
+    ours = InProcessTraining(arm(256, vec_env="subproc", **settings), tmp_path)
+    ours.train()
+    torch.set_num_threads(1)
+    env: Any = make_vec_env(
+        "CartPole-v1",
+        2,
+        seed=3,
+        wrapper_class=partial(own_classes.Scaled, factor=0.3),
+        vec_env_cls=SubprocVecEnv,
+        vec_env_kwargs={"start_method": "fork"},
+    )
+    model = PPO("MlpPolicy", VecNormalize(env), seed=3, device="cpu", policy_kwargs=dict(NETS), **SMALL)
+    model.learn(256)
+    env.close()
+    assert ours.weights == {name: tensor.numpy().tobytes() for name, tensor in model.policy.state_dict().items()}
+
+
+def keep_no_history(environment, steps):
+    """In place of `_keep_history`, in a worker."""
+
+
+def test_without_the_resets_of_the_workers_a_resume_is_not_exact(tmp_path, monkeypatch):
+    """The negative control."""
+    monkeypatch.setattr(separate_processes, "_keep_history", keep_no_history)
+    monkeypatch.setattr(History, "add_reset", lambda *_: None)
+    _, cut = whole_and_cut(arm(n_envs=2, vec_env="subproc"), tmp_path, cut=200)
+    assert resumed(cut) == "inexact"
+
+
+def test_a_worker_that_fails_or_ends_is_a_failure_of_its_environment():
+    def fails() -> Any:
+        return RecordedEnvironment(own_classes.Failing(gymnasium.make("CartPole-v1")), Recording(2))
+
+    vector = separate_processes.SeparateEnvironments([fails, fails])
+    vector.reset()
+    with pytest.raises(EnvironmentFailedError, match=r"environment 0 failed in step\(\): RuntimeError: as it was told"):
+        vector.step(np.array([0, 1]))
+    vector.close()
+    vector = separate_processes.SeparateEnvironments([fails])
+    vector.processes[0].kill()
+    with pytest.raises(EnvironmentFailedError, match="has ended"):
+        vector.reset()
+    vector.close()
+
+
+def test_workers_die_with_their_trainer():
+    reading, writing = os.pipe()
+    trainer = os.fork()
+    if trainer == 0:
+        vector = separate_processes.SeparateEnvironments([lambda: gymnasium.make("CartPole-v1")] * 2)
+        os.write(writing, " ".join(str(process.pid) for process in vector.processes).encode())
+        signal.pause()
+    workers = [os.pidfd_open(int(pid)) for pid in os.read(reading, 100).split()]
+    os.kill(trainer, signal.SIGKILL)
+    os.waitpid(trainer, 0)
+    for worker in workers:  # a pidfd is readable when its process has ended
+        assert select.select([worker], [], [], 30)[0]
+        os.close(worker)
 
 
 # --- networks ---------------------------------------------------------------------------------------------------------
