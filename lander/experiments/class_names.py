@@ -18,8 +18,8 @@ from lander.protocol.refusals import did_you_mean, refusal, shown
 MAX_CLASSES: Final = 64
 _NAME: Final = r"[A-Za-z_][A-Za-z0-9_.-]*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
 _DOTTED: Final = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+"
+_IN_FILE: Final = r"[^\n]*[^/\n]\.py:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
 _MAX_LENGTH: Final = 200
-_ANY_NAME: Final = {"type": "string", "maxLength": _MAX_LENGTH}
 
 Names = Mapping[str, str]
 
@@ -67,16 +67,29 @@ ACTIVATIONS: Final[Names] = {
 def class_type(words: str, known: Names, *, plain_names: tuple[str, ...] = ()) -> Type:
     """The pydantic type of one class; `words` say what it is. `plain_names` are recorded as they are."""
     names = {**{name: name for name in plain_names}, **known}
-    schema = {**_ANY_NAME, "description": _must_be(words, names)}
+    schema = {**_name_schema(names), "description": _must_be(words, names)}
     return Annotated[str, PlainValidator(partial(_one, words, names)), WithJsonSchema(schema)]
 
 
 def classes_type(words: str, known: Names) -> Type:
     """The pydantic type of a list of classes, each a name or a mapping of one name to its arguments."""
-    entry: dict[str, Any] = {"anyOf": [_ANY_NAME, {"type": "object", "minProperties": 1, "maxProperties": 1}]}
-    several = {"type": "array", "items": entry, "maxItems": MAX_CLASSES}
-    schema = {"anyOf": [*entry["anyOf"], several, {"type": "null"}], "description": f"a list, each {_must_be(words, known)}"}
+    name = _name_schema(known)
+    arguments = {"type": ["object", "null"]}
+    mapping = {
+        "type": "object",
+        "propertyNames": name,
+        "additionalProperties": arguments,
+        "minProperties": 1,
+        "maxProperties": 1,
+    }
+    several = {"type": "array", "items": {"anyOf": [name, mapping]}, "maxItems": MAX_CLASSES}
+    schema = {"anyOf": [name, mapping, several, {"type": "null"}], "description": f"a list, each {_must_be(words, known)}"}
     return Annotated[list[dict[str, Any]], PlainValidator(partial(_several, words, known)), WithJsonSchema(schema)]
+
+
+def _name_schema(known: Names) -> dict[str, Any]:
+    named = {"type": "string", "pattern": f"^(?:{_NAME}|{_DOTTED}|{_IN_FILE})$", "maxLength": _MAX_LENGTH}
+    return {"anyOf": [{"enum": list(known)}, named]}
 
 
 def _must_be(words: str, known: Names) -> str:

@@ -7,18 +7,19 @@ variant with another algorithm inherits them, too.
 from collections.abc import Iterator
 from typing import Annotated, Final
 
-from pydantic import Field, Strict
+from pydantic import BeforeValidator, Field, Strict
 
-from lander.experiments.allowed import Allowed, Type, one_of
+from lander.experiments.allowed import Allowed, Type, integer_if_whole, one_of
 from lander.experiments.class_names import CALLBACKS, VEC_WRAPPERS, WRAPPERS, classes_type
 from lander.protocol.experiment import Experiment
 
 _STACK: Final = "a whole number of at least 1, or null for none"
 _KEYWORDS: Final = "a list of keys of the infos that an environment gives"
+_Frames = Annotated[int, Strict(), Field(ge=1, le=1000), BeforeValidator(integer_if_whole)]
 WRAPPER_SETTINGS: Final[dict[str, Type]] = {
     "wrappers": classes_type("a wrapper of environments", WRAPPERS),
     "vec_wrappers": classes_type("a wrapper of vector environments (VecEnvWrapper)", VEC_WRAPPERS),
-    "frame_stack": Annotated[Annotated[int, Strict(), Field(ge=1, le=1000)] | None, Allowed(_STACK)],
+    "frame_stack": Annotated[_Frames | None, Allowed(_STACK)],
     "vec_env": Annotated[str, one_of("dummy", "subproc")],
     "callbacks": classes_type("a callback (BaseCallback)", CALLBACKS),
 }

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lander.cli.main import main
+from lander.experiments.environment_settings import BESIDE_ENVIRONMENT
 from lander.experiments.hyperparameters import ALGORITHMS, accepted
 from lander.experiments.meanings import MEANINGS
 from lander.experiments.parsing import parse_experiment, read_experiment
@@ -100,7 +101,7 @@ def test_the_schema_is_a_schema():
 def test_every_setting_has_a_meaning_and_every_meaning_a_setting():
     spellings = {"baseline", "variants", "variant", "baseline_config", "variant_config", "seed"}
     settings = {*ExperimentSpec.model_fields, *ArmSpec.model_fields, *ResourceLimitsSpec.model_fields, *HostsSpec.model_fields}
-    assert MEANINGS.keys() == settings | spellings
+    assert MEANINGS.keys() == settings | spellings | {*BESIDE_ENVIRONMENT}
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -151,11 +152,29 @@ def test_every_spelling_is_valid(name):
     SCHEMA.validate(FILES[name])
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"variants": {}},
+        {"wrappers": "TimeLimit"},
+        {"wrappers": ["own:Wrapper", {"package.module.Other": {"size": 3}}, {"ClipReward": None}], "frame_stack": 4},
+        {"vec_env": "subproc", "monitor_kwargs": {"info_keywords": ["is_success"]}, "device": "cuda:1"},
+        {"hyperparameters": {"policy": "own:Policy", "policy_kwargs": {"optimizer_class": "torch.optim.AdamW"}}},
+    ],
+)
+def test_a_baseline_alone_and_classes_are_valid(more):
+    assert parses(SHORT | more)
+    SCHEMA.validate(SHORT | more)
+
+
 WRONG = [
     {},
     SHORT | {"algorithm": "PPOO"},
     SHORT | {"algorithms": "PPO"},
-    SHORT | {"variants": {}},
+    SHORT | {"wrappers": "no such name"},
+    SHORT | {"wrappers": [{"TimeLimit": {}, "ClipReward": {}}]},
+    SHORT | {"callbacks": [{"own:Callback": 3}]},
+    SHORT | {"frame_stack": 0},
     SHORT | {"variants": {"baseline": {}}},
     SHORT | {"variants": {"no spaces": {}}},
     SHORT | {"variants": {"a..b": {}}},
@@ -193,7 +212,6 @@ WRONG = [
     MIXED | {"baseline": {}},
     MIXED | {"variants": {"noise": {"algorithm": "TD3", "hyperparameters": {"action_noise": {"type": "normal"}}}}},
     {key: value for key, value in SEED.items() if key != "variant_config"},
-    LISTED | {"arms": LISTED["arms"][:1]},
     LISTED | {"arms": LISTED["arms"][::-1]},
     LISTED | {"variants": {"c": {}}},
     {key: value for key, value in LISTED.items() if key != "training_steps"},
