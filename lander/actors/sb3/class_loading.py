@@ -4,9 +4,15 @@ import contextlib
 import inspect
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
+from importlib.util import find_spec
+from typing import Any, Final
 
 from lander.protocol.refusals import did_you_mean, shown
+
+NEEDED: Final[Mapping[str, tuple[str, str]]] = {
+    "stable_baselines3.common.atari_wrappers": ("cv2", "pip install opencv-python-headless"),
+}
+"""Modules of which a class needs a package only when it is used, that package, and how to get it."""
 
 
 class ClassError(Exception):
@@ -20,6 +26,8 @@ class ClassError(Exception):
 def load(name: str, place: str) -> Any:
     """What `MODULE:CLASS` names; raises `ClassError` if it is not there, and what its module raises when it is imported."""
     module, _, path = name.partition(":")
+    if (needed := NEEDED.get(module)) and find_spec(needed[0]) is None:
+        raise ClassError(place, f"{name} needs {needed[0]}, which is not installed: {needed[1]}")
     try:
         found: Any = import_module(module)
     except ModuleNotFoundError as error:
