@@ -3,6 +3,7 @@
 Reading raises only `ConfigurationError`, whatever the file contains.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from functools import partial
@@ -140,7 +141,8 @@ def _module_of(written: WrittenExperiment, place: Location, files: EnvironmentFi
     try:
         return files.recorded(name)
     except ValueError as error:
-        raise ValueError(f"{written.where((*place, *setting.split('.')))}: {error}") from None
+        steps = (int(step) if step.isdigit() else step for step in re.findall(r"[^.\[\]]+", setting))
+        raise ValueError(f"{written.where((*place, *steps))}: {error}") from None
 
 
 def _set_seeds(written: WrittenExperiment, seeds: str) -> None:

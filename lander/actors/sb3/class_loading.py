@@ -9,10 +9,12 @@ from typing import Any, Final
 
 from lander.protocol.refusals import did_you_mean, shown
 
+_OPENCV: Final = ("cv2", "pip install opencv-python-headless")
 NEEDED: Final[Mapping[str, tuple[str, str]]] = {
-    "stable_baselines3.common.atari_wrappers": ("cv2", "pip install opencv-python-headless"),
+    "stable_baselines3.common.atari_wrappers:AtariWrapper": _OPENCV,
+    "stable_baselines3.common.atari_wrappers:WarpFrame": _OPENCV,
 }
-"""Modules of which a class needs a package only when it is used, that package, and how to get it."""
+"""Classes that need a package only when they are used, that package, and how to get it."""
 
 
 class ClassError(Exception):
@@ -26,7 +28,7 @@ class ClassError(Exception):
 def load(name: str, place: str) -> Any:
     """What `MODULE:CLASS` names; raises `ClassError` if it is not there, and what its module raises when it is imported."""
     module, _, path = name.partition(":")
-    if (needed := NEEDED.get(module)) and find_spec(needed[0]) is None:
+    if (needed := NEEDED.get(name)) and find_spec(needed[0]) is None:
         raise ClassError(place, f"{name} needs {needed[0]}, which is not installed: {needed[1]}")
     try:
         found: Any = import_module(module)

@@ -75,6 +75,9 @@ def _of_missing_runs(inputs: CaveatInputs) -> Iterator[str]:
     if missing:
         are = "is" if len(missing) == 1 else "are"
         yield f"{len(missing)} of {len(inputs.runs)} runs did not complete and {are} left out: {_named(missing)}"
+    early = [run for run in inputs.completed if run.run["step"] < run.run["total_steps"]]
+    if early:
+        yield f"a callback ended the training of these before their last step: {_named(early)}"
     silent = [run for run in inputs.completed if run.final(inputs.measure) is None]
     if silent:
         yield f"no return is known of {_named(silent)}: it finished no episode, or its returns are not numbers"
@@ -146,7 +149,10 @@ def _of_seeds(inputs: CaveatInputs) -> Iterator[str]:
     if not counts:
         return
     fewest = min(counts.values())
-    if fewest == 1:
+    if len(inputs.arms) == 1:
+        if fewest < FEW_SEEDS:
+            yield f"{fewest} seed{'s are' if fewest > 1 else ' is'} few: the next ones may return much more or less"
+    elif fewest == 1:
         yield "one seed says nothing about spread: a difference may well be chance"
     elif fewest < FEW_SEEDS:
         never = f"there is no verdict from fewer than {FEWEST_SEEDS}, and " if fewest < FEWEST_SEEDS else ""

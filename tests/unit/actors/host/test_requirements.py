@@ -9,6 +9,7 @@ from gymnasium import spaces
 
 from lander.actors.host import requirements as module
 from lander.actors.host.requirements import build_everything, check
+from lander.actors.sb3 import class_loading
 from lander.protocol.errors import ConfigurationError
 from tests.support.recorded import recorded
 
@@ -132,6 +133,60 @@ def test_a_file_that_an_argument_names_is_a_fault_of_the_arguments(tmp_path, mon
         ConfigurationError, match=r"^file.yaml: environment_kwargs: cannot be built: FileNotFoundError: .*, line 2\)$"
     ):
         check(wanted, "file.yaml")
+
+
+OWN = "tests.support.own_classes"
+REFUSED = {
+    "wrappers[0]: found 'tests.support.own_classes:Scald'; tests.support.own_classes has no Scald; did you mean Scaled?": {
+        "wrappers": [f"{OWN}:Scald"]
+    },
+    "wrappers[0]: found 'tests.support.nothing:Scaled'; there is no module tests.support.nothing here": {
+        "wrappers": ["tests.support.nothing:Scaled"]
+    },
+    "wrappers[1]: tests.support.own_classes:Scaled takes other arguments: got an unexpected keyword argument 'factr'; it has"
+    " factor": {"wrappers": ["ClipRewardEnv", {f"{OWN}:Scaled": {"factr": 2}}]},
+    "wrappers[0]: gymnasium.wrappers:TimeLimit takes other arguments: missing a required argument: 'max_episode_steps'": {
+        "wrappers": ["TimeLimit"]
+    },
+    "wrappers[0]: builtins:repr gives a str; must be a wrapper of environments": {"wrappers": ["builtins:repr"]},
+    "vec_wrappers[0]: stable_baselines3.common.vec_env:VecExtractDictObs cannot be built: AssertionError": {
+        "vec_wrappers": [{"VecExtractDictObs": {"key": "place"}}]
+    },
+    "policy: found 'CnnPolicy'; must be MlpPolicy, since Still-image-v0 shows Box(3888,)": {
+        "wrappers": ["FlattenObservation"],
+        "policy": "CnnPolicy",
+    },
+    "policy: found 'tests.support.own_classes:Other'": {"policy": f"{OWN}:Other"},
+    "policy_kwargs.optimizer_class: found 'torch.optim:Adm'; torch.optim has no Adm; did you mean Adam?": {
+        "policy_kwargs": {"optimizer_class": "torch.optim:Adm"}
+    },
+    "callbacks[0]: tests.support.own_classes:StopAt takes other arguments: missing a required argument: 'step'": {
+        "callbacks": [f"{OWN}:StopAt"]
+    },
+    "callbacks[0]: collections:OrderedDict gives a OrderedDict; must be a BaseCallback": {
+        "callbacks": ["collections:OrderedDict"]
+    },
+}
+
+
+@pytest.mark.parametrize("words", REFUSED)
+def test_a_class_that_cannot_be_used_is_refused_in_one_line(words):
+    wanted = experiment("Still-image-v0", "PPO", {"hyperparameters": REFUSED[words]})
+    with pytest.raises(ConfigurationError) as refused:
+        check(wanted, "file.yaml")
+    assert str(refused.value).startswith(f"file.yaml: hyperparameters.{words}")
+    assert "\n" not in str(refused.value)
+
+
+def test_a_frame_stack_of_what_cannot_be_stacked_is_refused():
+    with pytest.raises(ConfigurationError, match=r"^file.yaml: hyperparameters.frame_stack: cannot be built: "):
+        check(experiment("Taxi-v4", "PPO", {"hyperparameters": {"frame_stack": 4}}), "file.yaml")
+
+
+def test_what_the_wrappers_of_atari_need_is_said(monkeypatch):
+    monkeypatch.setattr(class_loading, "find_spec", lambda name: None)
+    with pytest.raises(ConfigurationError, match=r"AtariWrapper needs cv2, which is not installed: pip install opencv"):
+        check(experiment("Still-image-v0", "PPO", {"hyperparameters": {"wrappers": ["AtariWrapper"]}}), "file.yaml")
 
 
 def test_a_problem_of_one_arm_bears_its_name():
