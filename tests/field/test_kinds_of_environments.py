@@ -33,9 +33,9 @@ KINDS: dict[str, tuple[str, str, int, dict[str, Any]]] = {
     "mujoco-4": ("SAC", "HalfCheetah-v4", 1200, OFF_POLICY),
     "mujoco-5": ("PPO", "Hopper-v5", 3000, {**SMALL, "normalize": True}),
     "minigrid": ("PPO", "minigrid:MiniGrid-Empty-5x5-v0", 3000, {**SMALL, "wrappers": ["minigrid.wrappers.FlatObsWrapper"]}),
-    "highway": ("DQN", "highway_env:highway-fast-v0", 900, OFF_POLICY),
-    "highway-dict": ("SAC", "highway_env:parking-v0", 600, {**OFF_POLICY, **DICT, **SUCCESS}),
-    "robotics": ("SAC", "gymnasium_robotics:FetchReach-v4", 600, {**OFF_POLICY, **DICT}),
+    "highway": ("DQN", "highway_env:highway-fast-v0", 240, {**OFF_POLICY, "learning_starts": 50}),
+    "highway-dict": ("SAC", "highway_env:parking-v0", 240, {**OFF_POLICY, **DICT, **SUCCESS, "learning_starts": 50}),
+    "robotics": ("SAC", "gymnasium_robotics:PointMaze_UMaze-v3", 1200, {**OFF_POLICY, **DICT}),
 }  # fmt: skip
 
 

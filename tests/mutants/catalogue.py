@@ -332,6 +332,88 @@ MUTANTS = (
         ("tests/integration/actors/test_established_exactness.py::test_bipedal_walker_comes_back_bit_for_bit",),
     ),
     Mutant(
+        "an attribute hidden in a slot of a wrapper",
+        "lander/actors/environment/attributes.py",
+        "    own = {**own, **dict(_slots(layer))}\n",
+        "    own = {**own}\n",
+        ("tests/integration/actors/test_own_classes.py::test_a_count_in_a_slot_of_a_wrapper_is_found_and_played_again",),
+    ),
+    Mutant(
+        "a generator hidden in C",
+        "lander/actors/state/forgetting.py",
+        '    if problem := other.get("problem") or _first_step_that_differs(live, other):\n',
+        "    if problem := None:\n",
+        (
+            "tests/integration/actors/test_own_classes.py::test_a_generator_that_only_c_holds_is_played_again_or_the_resume_is_inexact",
+        ),
+    ),
+    Mutant(
+        "stacked frames in no checkpoint",
+        "lander/actors/state/state_parts.py",
+        '    StatePart("vec_layers", capture_vec_layers, restore_vec_layers, optional=True),\n',
+        "",
+        (
+            "tests/integration/actors/test_own_classes.py::test_everything_at_once_has_the_bits_of_the_plain_program_also_after_a_cut",
+        ),
+    ),
+    Mutant(
+        "a layer that cannot be put back taken for exact",
+        "lander/actors/state/vec_layers_part.py",
+        "        if encode(value) is None and",
+        "        if False and",
+        (
+            "tests/integration/actors/test_own_classes.py::test_a_layer_with_something_that_is_no_plain_data_makes_a_resume_inexact",
+        ),
+    ),
+    Mutant(
+        "a callback without a state taken for exact",
+        "lander/actors/state/callbacks_part.py",
+        '    if state is None or tree["class"] != _name(callback):\n        yield',
+        '    if state is None:\n        return\n    if tree["class"] != _name(callback):\n        yield',
+        ("tests/integration/actors/test_own_classes.py::test_a_callback_without_a_state_makes_a_resume_inexact_and_is_named",),
+    ),
+    Mutant(
+        "calls of a callback that are not put back",
+        "lander/actors/state/callbacks_part.py",
+        '        callback.set_state(state["own"])',
+        "        callback.get_state()",
+        (
+            "tests/integration/actors/test_own_classes.py::test_everything_at_once_has_the_bits_of_the_plain_program_also_after_a_cut",
+        ),
+    ),
+    Mutant(
+        "a training that a callback has ended goes on",
+        "lander/actors/trainer/continuation.py",
+        "done = step >= model._total_timesteps or (checkpoints.ended_early and not continuation.forked)",
+        "done = step >= model._total_timesteps",
+        (
+            "tests/integration/actors/test_own_classes.py::test_a_callback_may_end_the_training_which_then_is_complete_and_says_so",
+        ),
+    ),
+    Mutant(
+        "a lost life taken for the end of an episode",
+        "lander/actors/trainer/evaluation.py",
+        "            if monitor is None or monitor.needs_reset:\n",
+        "            if True:\n",
+        ("tests/integration/actors/test_own_classes.py::test_an_evaluation_sees_through_the_same_layers_as_evaluate_policy",),
+    ),
+    Mutant(
+        "frames of one episode shown in the next",
+        "lander/actors/sb3/policy_view.py",
+        "        self._begins = True\n\n    def act",
+        "        pass\n\n    def act",
+        ("tests/integration/actors/test_own_classes.py::test_an_evaluation_sees_through_the_same_layers_as_evaluate_policy",),
+    ),
+    Mutant(
+        "resets in workers that no checkpoint knows",
+        "lander/actors/environment/separate_processes.py",
+        "                self._history.resets += found.resets\n",
+        "                pass\n",
+        (
+            "tests/integration/actors/test_own_classes.py::test_environments_in_processes_of_their_own_have_the_same_bits_also_after_a_cut",
+        ),
+    ),
+    Mutant(
         "a construction without the resets since",
         "lander/actors/state/construction_replay.py",
         "        environment.reset(seed=resets.popleft().argument)\n",
@@ -1800,8 +1882,8 @@ MUTANTS = (
     Mutant(
         "an environment is named by its file in the record, too",
         "lander/experiments/parsing.py",
-        'settings["environment"] = files.recorded(name)',
-        "files.recorded(name)",
+        'settings["environment"] = _module_of(written, place, files, "environment", name)',
+        '_module_of(written, place, files, "environment", name)',
         ("tests/unit/experiments/test_environment_files.py",),
     ),
     Mutant(

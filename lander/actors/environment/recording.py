@@ -132,7 +132,7 @@ class RecordedEnvironment(ErrorAttributingWrapper):
 
     def put_back_action_generator(self, packed: bytes) -> None:
         """Set the generator of random actions."""
-        self.action_space._np_random = generators.unpack(packed)
+        self.action_space._np_random = generators.unpack(packed) if packed else None  # type: ignore[assignment]  # it has none at first
 
     def replay(self, action: Any) -> bool:
         """Take a step that is already recorded, without recording it again; returns whether the episode has ended."""

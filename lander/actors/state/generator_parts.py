@@ -51,12 +51,13 @@ def _spaces(model: BaseAlgorithm) -> Iterator[gymnasium.Space[Any]]:
 
 
 def capture_spaces(model: BaseAlgorithm) -> Tree:
-    return [generators.pack(space.np_random) for space in _spaces(model)]
+    """A space that nobody has seeded, because a reset has replaced it, has no generator before somebody draws from it."""
+    return [generators.pack(space._np_random) for space in _spaces(model)]
 
 
 def restore_spaces(model: BaseAlgorithm, tree: StoredTree) -> None:
     for space, packed in zip(_spaces(model), tree, strict=True):
-        space._np_random = generators.unpack(packed)
+        space._np_random = generators.unpack(packed) if packed else None  # type: ignore[assignment]  # it has none at first
     if model.env is not None and isinstance(
         model.env.unwrapped, SubprocVecEnv
     ):  # the spaces were copies of those of the workers

@@ -19,10 +19,8 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from lander.actors.environment.history import History
 from lander.actors.environment.import_path import CodeError, make_importable
 from lander.actors.environment.outside import outside
-from lander.actors.environment.recording import EnvironmentFailedError, RecordedEnvironment, Recording
-from lander.actors.environment.separate_processes import RemoteRecording, SeparateEnvironments
-from lander.actors.sb3.algorithms import build_environment, build_model, build_monitored_environment, count_environments
-from lander.actors.sb3.defaults import setting
+from lander.actors.environment.recording import EnvironmentFailedError
+from lander.actors.sb3.algorithms import build_model, build_monitored_environment, count_environments
 from lander.actors.sb3.shortcuts import apply_shortcuts
 from lander.actors.state.callbacks_part import OwnCallbacks
 from lander.actors.state.checkpoint import Checkpoints, Training
@@ -39,6 +37,7 @@ from lander.actors.trainer.file_requests import Requests
 from lander.actors.trainer.finiteness import NonFiniteError, has_non_finite_parameters
 from lander.actors.trainer.mailbox import Connection, FencedError, Mailbox, connect
 from lander.actors.trainer.own_callbacks import build_callbacks, together
+from lander.actors.trainer.recorded_environments import build_recorded, is_separate
 from lander.actors.trainer.replay_progress import ReplayProgress
 from lander.actors.trainer.run_logger import RunLogger, learn_options
 from lander.actors.trainer.run_models import RunModels, Which
@@ -167,18 +166,13 @@ class TrainingSession:
         make_importable(self._home, self._order.code, self._order.directory)
         open_before = outside()
         history = History() if self._order.replay_limit != 0 else None
-        separate = setting(arm, "vec_env") == "subproc"
-        recording = (RemoteRecording if separate else Recording)(count_environments(arm), history)
-        wrapper = partial(RecordedEnvironment, recording=recording)
-        env = build_environment(arm, self._order.seed, wrapper, SeparateEnvironments if separate else None)
-        if isinstance(recording, RemoteRecording):
-            recording.watch(env.unwrapped)
+        env, recording = build_recorded(arm, self._order.seed, history)
         self._model = build_model(arm, self._order.seed, env)
         if self._order.shortcuts:
             apply_shortcuts(self._model)
         steps = batch_steps(env.unwrapped.action_space, recording.n_envs)
         mailbox = self._mailbox
-        fresh = None if separate else partial(build_monitored_environment, arm)
+        fresh = None if is_separate(arm) else partial(build_monitored_environment, arm)
         trials = Trials(fresh, open_before, mailbox.heartbeat, self._warn, lambda: mailbox.stop_requested)
         self._own_callbacks = OwnCallbacks(build_callbacks(arm))
         training = Training(self._model, recording, self._order.seed, trials, self._order.replay_limit, self._own_callbacks)
