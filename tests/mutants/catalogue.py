@@ -2496,7 +2496,6 @@ MUTANTS = (
         ("tests/unit/store/records/test_waiting.py",),
     ),
     Mutant(
-<<<<<<< HEAD
         "what was live is shown as live though no supervisor is running",
         "lander/store/projections/status.py",
         '_phase(reader, row) if look.supervised or row["state"] not in LIVE else UNSUPERVISED',
@@ -2523,7 +2522,8 @@ MUTANTS = (
         "                await self.size(_PROBE)\n",
         "                pass\n",
         ("tests/unit/transfer/test_object_store.py",),
-=======
+    ),
+    Mutant(
         "what an environment drew from the generators of its process is exported as what the training saw",
         "lander/app/export/minari.py",
         "if _seen(result).drew_from_shared_generators:",
@@ -2557,6 +2557,5 @@ MUTANTS = (
         "if package not in _KNOWN:",
         "if False:",
         ("tests/unit/app/export/test_hub_folder.py",),
->>>>>>> 30690f2 (Say what the exports to Minari and the Hub do, and guard it)
     ),
 )
