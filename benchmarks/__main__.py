@@ -12,6 +12,7 @@ from benchmarks.row import Row, measured
 
 SCRIPTS = (
     "training_speed",
+    "field_speed",
     "trainer_start",
     "ingest",
     "log_size",
@@ -53,7 +54,7 @@ def as_markdown(rows: list[Row]) -> str:
         "|---|---|---|---|---|---|",
     ]
     for row in rows:
-        mark = "holds" if row.holds else "**does not hold**"
+        mark = row.mark if row.holds is not False else "**does not hold**"
         lines.append(f"| {row.what} | {row.ours} | {row.against} | {row.value} | {row.promised} | {mark} |")
     return "\n".join(lines) + "\n"
 
@@ -69,7 +70,7 @@ def main() -> int:
                 rows.append(row)
     if not sys.argv[1:]:
         RESULTS.write_text(as_markdown(rows), "utf-8")
-    return 0 if all(row.holds for row in rows) else 1
+    return 0 if all(row.holds is not False for row in rows) else 1
 
 
 if __name__ == "__main__":

@@ -7,19 +7,28 @@ from importlib import import_module
 
 @dataclass(frozen=True)
 class Row:
-    """One measured claim; `holds` compares `value` with what was promised."""
+    """One measured claim; `holds` compares `value` with what was promised, None: it was not measured."""
 
     what: str
     ours: str
     against: str
     value: str
     promised: str
-    holds: bool
+    holds: bool | None
 
     def __str__(self) -> str:
-        mark = "holds" if self.holds else "DOES NOT HOLD"
         sides = f"ours {self.ours} · against {self.against}"
-        return f"{self.what}\n    {sides}\n    {self.value} (promised {self.promised}): {mark}"
+        return f"{self.what}\n    {sides}\n    {self.value} (promised {self.promised}): {self.mark}"
+
+    @property
+    def mark(self) -> str:
+        """Whether it holds, in words."""
+        return "not measured" if self.holds is None else "holds" if self.holds else "DOES NOT HOLD"
+
+
+def not_measured(what: str, promised: str, reason: str) -> Row:
+    """The row of a claim that cannot be measured here."""
+    return Row(what, "–", "–", reason, promised, None)
 
 
 def measured(name: str) -> list[Row]:

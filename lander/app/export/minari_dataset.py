@@ -10,6 +10,7 @@ import minari
 from gymnasium.envs.registration import EnvSpec
 from minari.data_collector import EpisodeBuffer
 from minari.dataset.minari_storage import MinariStorage
+from stable_baselines3.common.monitor import Monitor
 
 from lander.actors.environment.recording import TERMINATED, TRUNCATED
 from lander.actors.trainer.playback import as_given
@@ -63,7 +64,7 @@ class DatasetWriter:
             directory,
             observation_space=seen.observation_space,
             action_space=seen.action_space,
-            env_spec=_specification(seen),
+            env_spec=specification_of(seen),
             **{_LOSSLESS: False},
         )
 
@@ -125,13 +126,16 @@ class DatasetWriter:
         self._waiting, self._waiting_bytes = [], 0
 
 
-def _specification(seen: gymnasium.Env[Any, Any]) -> EnvSpec | None:
+def specification_of(seen: gymnasium.Env[Any, Any]) -> EnvSpec | None:
     """What `gymnasium.make` needs to build the environment; None if that is not known, or is no plain text."""
     built = seen.env if isinstance(seen, SeenEnvironment) else seen
     if built.spec is None:
         return None
     without = {name: value for name, value in built.spec.kwargs.items() if name != "render_mode"}
-    specification = replace(built.spec, kwargs=without)
+    layers = tuple(layer for layer in built.spec.additional_wrappers if layer.name != Monitor.__name__)  # which changes nothing
+    if any(layer.kwargs is None for layer in layers):
+        return None
+    specification = replace(built.spec, kwargs=without, additional_wrappers=layers)
     try:
         specification.to_json()
     except (TypeError, ValueError):

@@ -12,6 +12,7 @@ from lander.app.replay_subject import arm_of
 from lander.cli.main import main
 from lander.protocol import events as e
 from lander.protocol.arrays import pack, unpack
+from lander.protocol.wire import encode_event
 from lander.store.log.reader import Reader
 from lander.store.records.episodes import episodes_by_number, recorded_episodes
 from lander.store.records.run_record import Record
@@ -310,3 +311,12 @@ def test_every_episode_of_a_run_whose_trainers_were_killed_is_played_once_more(l
     for run in wanted.runs:
         assert len(starts(live_home, run.id)) > 1
         assert main(["replay", run.id, "--episode", "all", "--check", "--home", str(live_home.home)]) == 0
+
+
+@pytest.mark.parametrize("environment", ["ImageWalk", "DiscreteWalk"])
+def test_a_step_takes_as_few_bytes_of_log_where_pictures_are_seen(tmp_path, environment):
+    """An action of one byte, a reward of eight, an ending; a picture would take 1,296 bytes."""
+    words = train(tmp_path, experiment(f"tests.support.random_walks:{environment}-v0", training_steps=512))
+    steps = [word for word in words if isinstance(word, e.StepsRecorded)]
+    assert sum(word.last_step - word.first_step for word in steps) == 512
+    assert sum(len(encode_event(word)) for word in steps) <= 12 * 512
