@@ -33,15 +33,25 @@ def test_the_card_is_one_of_an_agent_with_a_result(folder):
 
 
 def test_the_card_has_the_metadata_that_huggingface_sb3_makes(folder):
-    from huggingface_hub.repocard import metadata_load
-    from huggingface_sb3.push_to_hub import generate_metadata
+    """As `huggingface_sb3.push_to_hub` calls the Hub's library."""
+    from huggingface_hub import ModelCardData
+    from huggingface_hub.repocard import metadata_eval_result, metadata_load
 
     results = json.loads((folder / "results.json").read_text())
-    theirs = generate_metadata("PPO", "CartPole-v1", results["mean_reward"], results["std_reward"])
-    ours = metadata_load(folder / "README.md")
-    assert ours["model-index"] == theirs["model-index"]
-    assert set(ours) == set(theirs)
-    assert set(theirs["tags"]) < set(ours["tags"])
+    value = f"{results['mean_reward']:.2f} +/- {results['std_reward']:.2f}"
+    kind, reward, environment = "reinforcement-learning", "mean_reward", "CartPole-v1"
+    theirs = metadata_eval_result(
+        model_pretty_name="PPO",
+        task_pretty_name=kind,
+        task_id=kind,
+        metrics_pretty_name=reward,
+        metrics_id=reward,
+        metrics_value=value,
+        dataset_pretty_name=environment,
+        dataset_id=environment,
+    )
+    (ours,) = metadata_load(folder / "README.md")["model-index"]
+    assert ModelCardData(**{"model-index": [ours]}).to_dict() == ModelCardData(**theirs).to_dict()
 
 
 def test_the_model_is_called_and_loaded_as_huggingface_sb3_does(folder, tmp_path, monkeypatch):
@@ -56,4 +66,5 @@ def test_the_model_is_called_and_loaded_as_huggingface_sb3_does(folder, tmp_path
     shutil.copytree(folder, cached / "snapshots" / commit)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setenv("TRUST_REMOTE_CODE", "True")
     assert PPO.load(load_from_hub("user/agent", name)).num_timesteps == 256

@@ -13,9 +13,9 @@ from lander.actors.sb3.algorithms import build_environment, build_model, without
 from lander.actors.sb3.defaults import setting
 from lander.actors.sb3.policy_view import PolicyView
 from lander.actors.state.checkpoint import read_state
-from lander.actors.state.normalization_part import restore_statistics, statistics
+from lander.actors.state.normalization_part import restore_statistics
 from lander.actors.state.state_parts import STATE_PARTS
-from lander.actors.state.tree import StoredTree, Tree
+from lander.actors.state.tree import StoredTree
 from lander.protocol.errors import NotFoundError, UsageError
 from lander.protocol.events import CheckpointCommitted
 from lander.protocol.experiment import Arm
@@ -45,12 +45,6 @@ class Policy:
         if self._view is not None:
             self._view.begin()
 
-    @property
-    def statistics(self) -> Tree:
-        """The statistics that normalize observations, as a tree of arrays; None without normalization."""
-        normalize = self._normalize
-        return statistics(normalize.obs_rms) if normalize is not None and normalize.norm_obs else None
-
     def act(self, observation: Any) -> Any:
         """The deterministic action of the policy, clipped to the bounds of the action space."""
         seen = _as_in_training(observation, self._space)
@@ -76,12 +70,7 @@ def load_policy(arm: Arm, seed: int, checkpoint: CheckpointCommitted, home: Path
     and `UsageError` if the run's environment or model cannot be built here.
     """
     where = f"the checkpoint at step {checkpoint.step}"
-    try:
-        state = read_state(home, checkpoint)
-    except FileNotFoundError as error:
-        raise NotFoundError(f"{where} is gone ({error.filename}): lander-ctl gc deletes what no run needs") from None
-    except ValueError as error:
-        raise NotFoundError(f"{where} cannot be used: {error}") from None
+    state = _state(checkpoint, home)
     torch.set_num_threads(1)
     try:
         model = _untrained(arm, seed)
@@ -94,8 +83,27 @@ def load_policy(arm: Arm, seed: int, checkpoint: CheckpointCommitted, home: Path
     return Policy(model, arm)
 
 
+def load_statistics(checkpoint: CheckpointCommitted, home: Path) -> StoredTree:
+    """The statistics that normalize observations at a checkpoint, as a tree of arrays; None if nothing does.
+
+    Raises `NotFoundError` as `load_policy` does.
+    """
+    normalization = _state(checkpoint, home)["normalization"]
+    return normalization and normalization["observations"]
+
+
+def _state(checkpoint: CheckpointCommitted, home: Path) -> StoredTree:
+    where = f"the checkpoint at step {checkpoint.step}"
+    try:
+        return read_state(home, checkpoint)
+    except FileNotFoundError as error:
+        raise NotFoundError(f"{where} is gone ({error.filename}): lander-ctl gc deletes what no run needs") from None
+    except ValueError as error:
+        raise NotFoundError(f"{where} cannot be used: {error}") from None
+
+
 def policy_of_weights(arm: Arm, seed: int, weights: IO[bytes], normalization: StoredTree) -> Policy:
-    """The policy with these weights, `policy.pth` of a model's zip, and these statistics, as `Policy.statistics` gives them.
+    """The policy with these weights, `policy.pth` of a model's zip, and these statistics, as `load_statistics` gives them.
 
     Raises `UsageError` if they do not fit, or if the weights would have to be unpickled.
     """

@@ -13,12 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from lander.app.chosen_policies import Saved, checkpoint_of_model, load
+from lander.actors.trainer.saved_policy import load_statistics
+from lander.app.chosen_policies import Saved, checkpoint_of_model
 from lander.app.evaluating import evaluated
 from lander.app.export.hub_folder import ABOUT, About, as_plain
 from lander.app.export.model_card import Agent, Recorded, model_card, spread
 from lander.app.films import film_first
-from lander.app.replay_subject import arm_of
 from lander.home.layout import statistics_path
 from lander.home.regular_file import sha256_of
 from lander.protocol.errors import LanderError, NotFoundError
@@ -143,7 +143,10 @@ def _statistics(reader: Reader, run: str, model: _Model) -> dict[str, Any]:
     """The statistics that normalize the observations of the model's policy; empty for none."""
     if model.event.statistics is None:
         return {}
-    return as_plain(load(reader.home, run, arm_of(reader, run), model.checkpoint).statistics)
+    try:
+        return as_plain(load_statistics(model.checkpoint, reader.home))
+    except NotFoundError as error:
+        raise NotFoundError(f"{run}: {error}") from error
 
 
 def _recorded(reader: Reader, run: ExportedRun) -> Recorded:

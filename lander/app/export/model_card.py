@@ -142,7 +142,10 @@ def _usage(agent: Agent) -> Iterator[str]:
         ]
     yield fenced("\n".join(lines) + "\n", "python")
     yield ""
-    yield "This unpickles a part of the model. `lander-ctl evaluate FOLDER` plays it again without unpickling anything."
+    yield (
+        "This unpickles a part of the model, for which `load_from_hub` wants `TRUST_REMOTE_CODE=True` in the environment."
+        " `lander-ctl evaluate FOLDER` plays it again without unpickling anything."
+    )
 
 
 def _configuration(arm: Arm) -> str:
