@@ -123,7 +123,7 @@ def policy_of_weights(arm: Arm, seed: int, weights: IO[bytes], normalization: St
             restore_statistics(normalize.obs_rms, normalization)
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise UsageError(f"its weights do not fit its configuration: {' '.join(str(error).split())}") from error
-    return Policy(model)
+    return Policy(model, arm)
 
 
 def _untrained(arm: Arm, seed: int) -> BaseAlgorithm:
