@@ -1964,7 +1964,7 @@ MUTANTS = (
     Mutant(
         "what goes to a terminal is cut within words",
         "lander/cli/terminal.py",
-        "{_in_lines(shown, columns(sys.stderr)) if err else shown}",
+        "{_in_lines(in_home(shown), columns(sys.stderr)) if err else shown}",
         "{shown}",
         ("tests/integration/cli/test_screens.py::test_an_error_is_broken_between_words_where_the_window_ends",),
     ),

@@ -236,7 +236,7 @@ def test_of_an_arm_with_other_content_it_is_said_that_another_name_adds_it():
     driver = DecisionDriver()
     driver.submit()
     known = experiment()
-    other = known.variants[0].model_copy(update={"hyperparameters": {"gamma": 0.25}})
+    other = known.variants[0].model_copy(update={"hyperparameters": {"gamma": 0.25}, "defaulted": ()})
     driver.submit(known.model_copy(update={"arms": (known.baseline, other)}))
     way_on = "give what is changed another name, as an arm beside the old one, or another --experiment-id"
     assert driver.last.answer.detail.endswith(f"seeds and arms added; {way_on}")
