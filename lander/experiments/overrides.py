@@ -11,7 +11,8 @@ from typing import Final
 from lander.experiments.elsewhere import elsewhere
 from lander.experiments.environment_settings import BESIDE_ENVIRONMENT
 from lander.experiments.file_formats import parse_yaml
-from lander.experiments.hyperparameters import ALGORITHMS, accepted
+from lander.experiments.hyperparameter_tables import ALGORITHMS
+from lander.experiments.hyperparameters import accepted
 from lander.experiments.specification import EXPERIMENT_KEYS
 from lander.experiments.spellings import ARM_KEYS, WrittenArm, WrittenExperiment, has_path
 from lander.protocol.refusals import did_you_mean, shown

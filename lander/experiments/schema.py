@@ -13,8 +13,9 @@ from pydantic import TypeAdapter
 
 from lander.experiments.devices import AUTO, NUMBERED
 from lander.experiments.environment_settings import MONITOR_SETTINGS, WRAPPER_SETTINGS
-from lander.experiments.hyperparameters import ALGORITHMS, Group
+from lander.experiments.hyperparameter_tables import ALGORITHMS
 from lander.experiments.meanings import MEANINGS
+from lander.experiments.setting_types import Group
 from lander.experiments.specification import EXPERIMENT_KEYS, ArmSpec, ExperimentSpec
 from lander.experiments.spellings import ARM_KEYS, MAX_ARMS
 from lander.protocol.experiment import MAX_SEEDS, Origin

@@ -26,7 +26,8 @@ from pydantic_core import InitErrorDetails
 from lander.experiments.allowed import Allowed, checked_by, integer_if_whole, one_of
 from lander.experiments.environment_files import FILE_NAME, names_a_file
 from lander.experiments.fork_rules import fork_problems
-from lander.experiments.hyperparameters import ALGORITHMS, validate_hyperparameters
+from lander.experiments.hyperparameter_tables import ALGORITHMS
+from lander.experiments.hyperparameters import accepted, validate_hyperparameters
 from lander.experiments.seeds import SeedsSpec
 from lander.experiments.spellings import resolve
 from lander.protocol.digests import digest
@@ -151,7 +152,7 @@ class ArmSpec(_Spec):
     def scheduled(self) -> tuple[str, ...]:
         """The settings that are functions of training progress, so a change of `training_steps` changes their values."""
         linear = [f"{key}={value}" for key, value in self.hyperparameters.items() if str(value).startswith("lin_")]
-        return (*linear, "exploration_fraction") if self.algorithm == "DQN" else tuple(linear)
+        return (*linear, "exploration_fraction") if "exploration_fraction" in accepted(self.algorithm) else tuple(linear)
 
     def recorded(self) -> dict[str, Any]:
         """The arm as it is recorded; its wishes for hosts are recorded as a setting of the experiment, which may change."""

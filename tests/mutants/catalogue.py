@@ -17,6 +17,11 @@ class Mutant(NamedTuple):
         return source.count(self.before) == 1
 
 
+RESUMED = (
+    "tests/integration/actors/test_exact_resume.py::test_a_training_cut_off_and_continued_has_the_bits_of_one_that_was_not"
+)
+"""Cut off and continued, for the case in brackets."""
+
 MUTANTS = (
     Mutant(
         "acknowledge before commit",
@@ -519,6 +524,20 @@ MUTANTS = (
         "for checkpoint in (*kept[run], *found.inherited))",
         "for checkpoint in kept[run])",
         ("tests/unit/app/test_forking.py::test_what_was_forked_from_is_never_collected",),
+    ),
+    Mutant(
+        "an exploration rate that begins again",
+        "lander/actors/state/state_parts.py",
+        'if hasattr(explorer, "exploration_schedule"):',
+        "if False:",
+        (f"{RESUMED}[qrdqn]",),
+    ),
+    Mutant(
+        "another sb3-contrib not noticed",
+        "lander/actors/state/library_versions.py",
+        "return LIBRARY_VERSIONS | _of_algorithm(type(model))",
+        "return LIBRARY_VERSIONS",
+        ("tests/unit/actors/state/test_library_versions.py",),
     ),
     Mutant(
         "the origin's entropy coefficient put in place of the fork's",

@@ -14,7 +14,8 @@ from lander.cli.command_names import COMMANDS
 from lander.cli.main import cli
 from lander.cli.options import CommandSettings
 from lander.experiments.file_formats import parse_yaml
-from lander.experiments.hyperparameters import ALGORITHMS, accepted
+from lander.experiments.hyperparameter_tables import ALGORITHMS
+from lander.experiments.hyperparameters import accepted
 from lander.experiments.meanings import MEANINGS
 from lander.experiments.parsing import parse_experiment, read_experiment
 from lander.protocol.commands import COMMAND_TYPES

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from lander.cli.main import main
 from lander.experiments.environment_settings import BESIDE_ENVIRONMENT
-from lander.experiments.hyperparameters import ALGORITHMS, accepted
+from lander.experiments.hyperparameter_tables import ALGORITHMS
+from lander.experiments.hyperparameters import accepted
 from lander.experiments.meanings import MEANINGS
 from lander.experiments.parsing import parse_experiment, read_experiment
 from lander.experiments.schema import experiment_schema

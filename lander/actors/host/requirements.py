@@ -10,40 +10,33 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import gymnasium
 from gymnasium import spaces
 
 from lander.actors.environment.import_path import CodeError, make_importable
-from lander.actors.host.environment_problems import Problem, build_problem, constructor_arguments, one_line
+from lander.actors.host.algorithm_problems import (
+    Space,
+    action_problems,
+    mask_problems,
+    observation_problems,
+    package_problems,
+    short,
+)
+from lander.actors.host.environment_problems import Problem, build_problem, one_line
 from lander.actors.host.gpus import Gpus, torch_without_cuda
 from lander.actors.host.visible_gpus import VISIBLE
 from lander.actors.sb3.defaults import setting
 from lander.protocol.errors import ConfigurationError
 from lander.protocol.experiment import Arm, EvaluationEnvironment, Experiment, HostWishes
 from lander.protocol.named_code import named_classes, named_code
-from lander.protocol.refusals import shown
 from lander.protocol.text import uncoloured
 
 Announce = Callable[[str, str], object]
 """Called with the name of an arm and the field of it that is looked at next."""
-Space = spaces.Space[Any]
 Spaces = tuple[Space, Space]
 """An observation space and an action space."""
-
-_ANY_ACTIONS: Final = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
-ACTIONS: Final[Mapping[str, tuple[type[Space], ...]]] = {
-    "A2C": _ANY_ACTIONS,
-    "DDPG": (spaces.Box,),
-    "DQN": (spaces.Discrete,),
-    "PPO": _ANY_ACTIONS,
-    "SAC": (spaces.Box,),
-    "TD3": (spaces.Box,),
-}
-"""The action spaces of each algorithm (`supported_action_spaces` in Stable-Baselines3's constructors)."""
-OBSERVATIONS: Final = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
-"""The observation spaces that SB3's `preprocess_obs` accepts, alone or as the values of one Dict."""
 
 
 def _to_nobody(arm: str, what: str) -> None:
@@ -77,7 +70,8 @@ def check(
     problems: dict[str, list[Problem]] = {}
     for arm in experiment.arms:
         announce(arm.name, "environment")
-        problems[arm.name] = [*_device_problems(arm, experiment.wishes(arm.name)), *_problems(arm)]
+        device = _device_problems(arm, experiment.wishes(arm.name))
+        problems[arm.name] = [*package_problems(arm)] or [*device, *_problems(arm)]
     _raise_problems(source, problems)
     if experiment.origin is not None:
         _raise_problems(source, {arm.name: list(_changed_spaces(experiment.baseline, arm)) for arm in experiment.arms})
@@ -144,7 +138,8 @@ def _problems(arm: Arm) -> Iterator[Problem]:
     except Exception as error:
         yield build_problem(arm, error)
         return
-    found = [*_observation_problems(arm, observations), *_action_problems(arm, actions)]
+    found = [*observation_problems(arm, observations), *action_problems(arm, actions)]
+    found += [] if found else mask_problems(arm)
     yield from found
     if not found and any(True for _ in named_classes(arm)):  # of a class, nothing is known but what it does
         yield from _building_problems(arm)
@@ -202,7 +197,7 @@ def _changed_spaces(baseline: Arm, arm: Arm) -> Iterator[Problem]:
         return
     for old, new, what in zip(_spaces(baseline), _spaces(arm), ("shows", "takes"), strict=True):
         if old != new:
-            found = f"with these, {arm.environment} {what} {_short(new)}, and where it was forked {_short(old)}"
+            found = f"with these, {arm.environment} {what} {short(new)}, and where it was forked {short(old)}"
             yield "environment_kwargs", f"{found}; the policy would not fit"
 
 
@@ -216,8 +211,10 @@ def _evaluation_problems(arms: Sequence[Arm], common: EvaluationEnvironment) -> 
         return
     for arm in arms:
         trained = _spaces(arm)
+        for field, sentence in mask_problems(arm.evaluated_in(common)):
+            yield f"evaluation_environment.{field}", sentence
         if not _shows_alike(trained[0], played[0]) or trained[1] != played[1]:
-            found, own = (f"{_short(each[0])} and takes {_short(each[1])}" for each in (played, trained))
+            found, own = (f"{short(each[0])} and takes {short(each[1])}" for each in (played, trained))
             words = f"{common.environment} shows {found}, and {arm.name} is trained in {arm.environment}, which shows {own}"
             yield "evaluation_environment", f"{words}; its policy would not fit"
 
@@ -240,48 +237,6 @@ def _no_cuda() -> str:
     return f"the torch installed here ({installed}) was built without CUDA" if installed else ""
 
 
-# --- the spaces -------------------------------------------------------------------------------------------------------
-
-
-def _observation_problems(arm: Arm, space: Space) -> Iterator[Problem]:
-    policy = str(setting(arm, "policy"))
-    parts = list(space.spaces.values()) if isinstance(space, spaces.Dict) else [space]
-    if not all(isinstance(part, OBSERVATIONS) for part in parts):
-        kinds = ", ".join(kind.__name__ for kind in OBSERVATIONS)
-        yield "environment", f"{arm.environment} shows {_short(space)}; Stable-Baselines3 takes {kinds} or one Dict of them"
-    elif isinstance(space, spaces.Dict) != (policy == "MultiInputPolicy"):
-        wanted = "MultiInputPolicy" if policy != "MultiInputPolicy" else "MlpPolicy or CnnPolicy"
-        yield (
-            "hyperparameters.policy",
-            f"found {shown(policy)}; must be {wanted}, since {arm.environment} shows {_short(space)}",
-        )
-    elif policy == "CnnPolicy" and not _is_image(space):
-        yield "hyperparameters.policy", f"found 'CnnPolicy'; must be MlpPolicy, since {arm.environment} shows {_short(space)}"
-
-
-def _is_image(space: Space) -> bool:
-    return isinstance(space, spaces.Box) and len(space.shape) == 3 and space.dtype == "uint8"
-
-
-def _action_problems(arm: Arm, space: Space) -> Iterator[Problem]:
-    able = [name for name, kinds in ACTIONS.items() if isinstance(space, kinds)]
-    if not able:
-        yield "environment", f"{arm.environment} takes {_short(space)} actions, which no algorithm here can give"
-    elif arm.algorithm not in able:
-        wanted = f"must be one of {', '.join(able)} for the {_short(space)} actions of {arm.environment}"
-        yield "algorithm", f"found {shown(arm.algorithm)}; {wanted}{_other_actions(arm)}"
-    elif isinstance(space, spaces.Box) and not space.is_bounded():
-        yield "environment", f"{arm.environment} takes {_short(space)} actions without bounds; Stable-Baselines3 needs bounds"
-
-
-def _other_actions(arm: Arm) -> str:
-    """The hint for environments that offer both discrete and continuous actions by an argument `continuous`."""
-    if "continuous" not in constructor_arguments(arm.environment):
-        return ""
-    continuous = not arm.environment_kwargs.get("continuous", False)
-    return f", or set environment_kwargs.continuous: {str(continuous).lower()}"
-
-
 # --- building ---------------------------------------------------------------------------------------------------------
 
 
@@ -299,15 +254,8 @@ def _build(arm: Arm, announce: Announce) -> Built:
             env.close()
     return Built(
         arm=arm.name,
-        observations=_short(env.observation_space),
-        actions=_short(env.action_space),
+        observations=short(env.observation_space),
+        actions=short(env.action_space),
         parameters=sum(parameter.numel() for parameter in model.policy.parameters()),
         warnings=tuple(dict.fromkeys(" ".join(uncoloured(str(each.message)).split()) for each in raised)),
     )
-
-
-def _short(space: Space) -> str:
-    """A space without its bounds, which can be very long."""
-    if isinstance(space, spaces.Dict):
-        return f"Dict({', '.join(space.spaces)})"
-    return f"Box{space.shape}" if isinstance(space, spaces.Box) else str(space)

@@ -13,26 +13,17 @@ from typing import Any, Final
 import gymnasium
 import numpy as np
 import torch
-from stable_baselines3 import A2C, DDPG, DQN, PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.noise import ActionNoise, NormalActionNoise, OrnsteinUhlenbeckActionNoise
 from stable_baselines3.common.vec_env import VecEnv
 
+from lander.actors.sb3.algorithm_table import algorithm_of
 from lander.actors.sb3.class_loading import load
 from lander.actors.sb3.defaults import OWN_DEFAULTS, changed_defaults, setting
 from lander.actors.sb3.environment_layers import is_wrapped, monitor_arguments, monitored, with_vec_layers, with_wrappers
 from lander.actors.sb3.schedules import with_schedules
 from lander.protocol.experiment import Arm
-
-ALGORITHMS: Final[Mapping[str, type[BaseAlgorithm]]] = {
-    "A2C": A2C,
-    "DDPG": DDPG,
-    "DQN": DQN,
-    "PPO": PPO,
-    "SAC": SAC,
-    "TD3": TD3,
-}
 
 SAME_WITHOUT_RENDERING: Final = frozenset({"LunarLander-v3"})
 """Environments that give the same bits with and without a render mode.
@@ -106,9 +97,15 @@ def _environment_kwargs(arm: Arm) -> dict[str, Any]:
     return {**rendering, **arm.environment_kwargs}
 
 
+def algorithm_class(arm: Arm) -> type[BaseAlgorithm]:
+    """The class of an arm's algorithm; imports its package."""
+    found: type[BaseAlgorithm] = load(algorithm_of(arm).place, "algorithm")
+    return found
+
+
 def build_model(arm: Arm, seed: int, env: VecEnv) -> BaseAlgorithm:
     """The untrained model of a run; raises what Stable-Baselines3 raises for settings it rejects."""
-    algorithm, named = ALGORITHMS[arm.algorithm], str(setting(arm, "policy"))
+    algorithm, named = algorithm_class(arm), str(setting(arm, "policy"))
     policy: Any = load(named, "policy") if ":" in named else named
     settings: dict[str, Any] = changed_defaults(arm, "algorithm", algorithm) | dict(arm.hyperparameters)
     for name in OWN_DEFAULTS:
@@ -126,7 +123,7 @@ def build_model(arm: Arm, seed: int, env: VecEnv) -> BaseAlgorithm:
 
 def without_buffer(arm: Arm) -> Arm:
     """The arm with a replay buffer of one row, if it has one: for a model that is not trained."""
-    if "buffer_size" not in signature(ALGORITHMS[arm.algorithm]).parameters:
+    if "buffer_size" not in signature(algorithm_class(arm)).parameters:
         return arm
     return arm.model_copy(update={"hyperparameters": {**arm.hyperparameters, "buffer_size": 1}})
 

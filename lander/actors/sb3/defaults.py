@@ -1,4 +1,4 @@
-"""The defaults of the installed Stable-Baselines3 for what a configuration does not set, read from its source.
+"""The defaults of the installed algorithm for what a configuration does not set, read from the source of its package.
 
 An experiment records them when it is submitted, so that a later version with other defaults trains the same model. They are
 read with `ast`, because an import would make every submission wait for torch. Only plain data can be recorded. Defaults that
@@ -13,36 +13,17 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+from lander.actors.sb3.algorithm_table import Place, algorithm_of
 from lander.protocol.experiment import Arm, Experiment
 from lander.protocol.plain import plain
 
 Defaults = Mapping[str, object]
 
 
-class _Constructor(NamedTuple):
-    """The place of a constructor: a file of Stable-Baselines3, and a class in it."""
-
-    file: str
-    name: str
-
-
-_ALGORITHMS: Final = {
-    name: _Constructor(f"{name.lower()}/{name.lower()}.py", name) for name in ("A2C", "DDPG", "DQN", "PPO", "SAC", "TD3")
-}
-_ACTOR_CRITIC: Final = _Constructor("common/policies.py", "ActorCriticPolicy")
-_TD3_POLICY: Final = _Constructor("td3/policies.py", "TD3Policy")
-_POLICIES: Final = {
-    "A2C": _ACTOR_CRITIC,
-    "DDPG": _TD3_POLICY,
-    "DQN": _Constructor("dqn/policies.py", "DQNPolicy"),
-    "PPO": _ACTOR_CRITIC,
-    "SAC": _Constructor("sac/policies.py", "SACPolicy"),
-    "TD3": _TD3_POLICY,
-}
-_NORMALIZE: Final = _Constructor("common/vec_env/vec_normalize.py", "VecNormalize")
-_NOISE: Final = _Constructor("common/noise.py", "OrnsteinUhlenbeckActionNoise")
+_NORMALIZE: Final = "stable_baselines3.common.vec_env.vec_normalize:VecNormalize"
+_NOISE: Final = "stable_baselines3.common.noise:OrnsteinUhlenbeckActionNoise"
 _NOT_RECORDED: Final = frozenset({"seed", "device", "verbose", "tensorboard_log", "training", "_init_setup_model"})
 """Arguments that are recorded elsewhere, or that change no result."""
 _PASSED_BY_ALGORITHM: Final = {"policy": frozenset({"use_sde"}), "policy of DDPG": frozenset({"use_sde", "n_critics"})}
@@ -61,7 +42,7 @@ OWN_DEFAULTS: Final[Defaults] = {
     "monitor_kwargs": {},
     "callbacks": [],
 }
-"""What our own hyperparameters are if nobody writes them: recorded under `lander`, like those of the library."""
+"""What our own hyperparameters are if nobody writes them, but for algorithms with policies of their own."""
 
 ZOO_RULE: Final = "progress * x"
 """The rule of `lin_x` schedules in new experiments, recorded under `lander`: it decides how their values are rounded."""
@@ -73,11 +54,19 @@ def linear_rule(arm: Arm) -> str:
     return str(recorded.get("linear_schedule", "")) if isinstance(recorded, Mapping) else ""
 
 
+def own_defaults(arm: Arm) -> Defaults:
+    """What our own hyperparameters are if nobody writes them: recorded under `lander`, like those of the library."""
+    return {**OWN_DEFAULTS, "policy": next(iter(algorithm_of(arm).policies))}
+
+
 def setting(arm: Arm, name: str) -> Any:
     """One of our own hyperparameters: as it was written, else as its default was recorded."""
-    recorded = arm.defaults.get("lander", OWN_DEFAULTS)
-    default = recorded.get(name, OWN_DEFAULTS[name]) if isinstance(recorded, Mapping) else OWN_DEFAULTS[name]
-    return arm.hyperparameters.get(name, default)  # one that is not recorded did not exist: what it is now means none
+    if name in arm.hyperparameters:
+        return arm.hyperparameters[name]
+    recorded = arm.defaults.get("lander")
+    if isinstance(recorded, Mapping) and name in recorded:
+        return recorded[name]
+    return own_defaults(arm)[name]  # one that is not recorded did not exist: what it is now means none
 
 
 def with_defaults(experiment: Experiment) -> Experiment:
@@ -88,17 +77,22 @@ def with_defaults(experiment: Experiment) -> Experiment:
 
 def defaults_of(arm: Arm) -> dict[str, object]:
     """The defaults of each object that is built from the arm, and under `lander` our own with the rule of schedules."""
-    given = _PASSED_BY_ALGORITHM.get(f"policy of {arm.algorithm}", _PASSED_BY_ALGORITHM["policy"])
-    own_class = ":" in str(arm.hyperparameters.get("policy", ""))  # its constructor has its own defaults
-    of_policy = {} if own_class else installed_defaults(_POLICIES[arm.algorithm])
-    policy = {name: value for name, value in of_policy.items() if name not in given}
-    own = {**OWN_DEFAULTS, "linear_schedule": ZOO_RULE}
-    found = {"lander": own, "algorithm": installed_defaults(_ALGORITHMS[arm.algorithm]), "policy": policy}
+    own = {**own_defaults(arm), "linear_schedule": ZOO_RULE}
+    of_algorithm = installed_defaults(algorithm_of(arm).place)
+    found = {"lander": own, "algorithm": of_algorithm, "policy": _policy_defaults(arm)}
     if arm.hyperparameters.get("normalize"):
         found["normalize"] = installed_defaults(_NORMALIZE)
     if arm.hyperparameters.get("action_noise"):
         found["action_noise"] = installed_defaults(_NOISE)
     return {name: dict(values) for name, values in found.items()}
+
+
+def _policy_defaults(arm: Arm) -> Defaults:
+    given = _PASSED_BY_ALGORITHM.get(f"policy of {arm.algorithm}", _PASSED_BY_ALGORITHM["policy"])
+    place = algorithm_of(arm).policies.get(str(setting(arm, "policy")))
+    if place is None:
+        return {}  # a class of somebody's own: its constructor has its own defaults
+    return {name: value for name, value in installed_defaults(place).items() if name not in given}
 
 
 def changed_defaults(arm: Arm, part: str, function: Callable[..., object]) -> dict[str, Any]:
@@ -125,19 +119,23 @@ def _as_recorded(default: object) -> object:
 
 
 @cache
-def installed_defaults(constructor: _Constructor) -> Defaults:
-    """The plain-data defaults of a constructor, by argument; raises `ModuleNotFoundError` without Stable-Baselines3."""
-    tree = ast.parse((_package() / constructor.file).read_text("utf-8"))
+def installed_defaults(place: Place) -> Defaults:
+    """The plain-data defaults of a class's constructor, by argument; raises `ModuleNotFoundError` without its package."""
+    module, _, name = place.partition(":")
+    tree = ast.parse(_source(module).read_text("utf-8"))
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
-    methods = {node.name: node for node in classes[constructor.name].body if isinstance(node, ast.FunctionDef)}
+    methods = {node.name: node for node in classes[name].body if isinstance(node, ast.FunctionDef)}
     return {name: value for name, value in _defaults(methods["__init__"].args) if name not in _NOT_RECORDED}
 
 
-def _package() -> Path:
-    found = find_spec("stable_baselines3")
+def _source(module: str) -> Path:
+    """The file of a module, found without importing its package."""
+    package, *inner = module.split(".")
+    found = find_spec(package)
     if found is None or found.origin is None:
-        raise ModuleNotFoundError("stable-baselines3 is not installed")
-    return Path(found.origin).parent
+        raise ModuleNotFoundError(f"{package} is not installed", name=package)
+    path = Path(found.origin).parent.joinpath(*inner)
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
 def _defaults(arguments: ast.arguments) -> Iterator[tuple[str, object]]:

@@ -18,7 +18,7 @@ from lander.protocol.experiment import Arm
 Schedule = Callable[[float], float]
 """From the training progress that remains, 1 at the start and 0 at the end, to the value."""
 PREFIX: Final = "lin_"
-SCHEDULED: Final = ("learning_rate", "clip_range", "clip_range_vf")
+SCHEDULED: Final = ("learning_rate", "clip_range", "clip_range_vf", "delta_std")
 """The hyperparameters that may be schedules."""
 
 

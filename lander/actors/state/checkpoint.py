@@ -10,7 +10,6 @@ file's name is the SHA-256 of its content, so damage is always detected.
 
 import time
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +20,7 @@ from lander.actors.environment.recording import Recording
 from lander.actors.state.callbacks_part import OwnCallbacks
 from lander.actors.state.construction_replay import Progress
 from lander.actors.state.environment_states import EnvironmentStates, Trials
+from lander.actors.state.library_versions import versions_of
 from lander.actors.state.replay_pages import ReplayPages
 from lander.actors.state.state_parts import STATE_PARTS
 from lander.actors.state.tree import StoredTree, Tree, digest, pack, unpack
@@ -31,10 +31,6 @@ from lander.protocol.returns import mean_return
 
 FORMAT_VERSION: Final = 1
 """The version of the tree's format; a checkpoint of another version is not used."""
-LIBRARY_VERSIONS: Final = {name: version(name) for name in ("torch", "stable-baselines3", "gymnasium", "numpy")}
-"""The libraries on which a training's bits depend. Read once, in the zygote, because the lookup reads files."""
-
-
 _REQUIRED: Final = frozenset({"versions", "environments", "replay", *(part.name for part in STATE_PARTS if not part.optional)})
 NOT_IN_DIGEST: Final = ("versions", "evaluations", "restoring")
 """Parts of a checkpoint that are not state of the training: equal trainings may differ in them."""
@@ -141,8 +137,8 @@ class Checkpoints:
             self._start_new_episodes()
         problems += self._training.callbacks.restore(state.get("callbacks"), self._training.model.num_timesteps)
         problems += [f"{name} is no plain data, so no checkpoint holds it" for name in unknown_state(self._training.model)]
-        if state["versions"] != LIBRARY_VERSIONS:
-            then, now = _format_versions(state["versions"]), _format_versions(LIBRARY_VERSIONS)
+        if state["versions"] != (versions := versions_of(self._training.model)):
+            then, now = _format_versions(state["versions"]), _format_versions(versions)
             problems.append(f"it was trained with {then}, and this is {now}")
         return tuple(problems)
 
@@ -161,7 +157,7 @@ class Checkpoints:
         environments, restoring, history = self._environments.capture(model.num_timesteps)
         state: dict[str, Tree] = {
             "version": FORMAT_VERSION,
-            "versions": LIBRARY_VERSIONS,
+            "versions": versions_of(model),
             "episodes": episodes,
             "evaluations": evaluations,
             "environments": environments,

@@ -1,7 +1,7 @@
 """The state of a training besides its environments and its replay buffer, as parts that can be captured and restored.
 
 Everything is restored *in place*: several objects of Stable-Baselines3 hold the same noise, policy and optimizer, so a new
-object would leave the old one in use. The parts were found by reading the code of SB3's six algorithms. A test omits each part
+object would leave the old one in use. The parts were found by reading the code of each algorithm. A test omits each part
 in turn and checks that the bits then differ.
 """
 
@@ -12,7 +12,6 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-from stable_baselines3 import DQN
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.distributions import StateDependentNoiseDistribution
 from stable_baselines3.common.noise import ActionNoise, OrnsteinUhlenbeckActionNoise, VectorizedActionNoise
@@ -60,8 +59,9 @@ def _restore_counters(model: BaseAlgorithm, tree: StoredTree) -> None:
     model._num_timesteps_at_start = model.num_timesteps  # SB3 computes `time/fps` from it, for this attempt
     # Schedules depend on the fraction of training done, so recompute: the total may be longer than in the earlier attempt.
     model._update_current_progress_remaining(model.num_timesteps, model._total_timesteps)
-    if isinstance(model, DQN):
-        model.exploration_rate = model.exploration_schedule(model._current_progress_remaining)
+    explorer: Any = model
+    if hasattr(explorer, "exploration_schedule"):
+        explorer.exploration_rate = explorer.exploration_schedule(model._current_progress_remaining)
 
 
 # ---------------------------------------------------------------------------------------------------- networks

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from lander.actors.state import checkpoint as checkpoint_module
-from lander.actors.state import state_parts
+from lander.actors.state import library_versions, state_parts
 from lander.actors.state.environment_states import EnvironmentStates
 from lander.actors.state.replay_pages import ReplayPages
 from lander.actors.trainer import disk_patience
@@ -397,7 +397,7 @@ def test_other_versions_of_the_libraries_are_no_exact_continuation(tmp_path, mon
     cut = training_of("ppo", tmp_path)
     with pytest.raises(CutError):
         cut.train(cut_after=800)
-    monkeypatch.setattr(checkpoint_module, "LIBRARY_VERSIONS", dict.fromkeys(checkpoint_module.LIBRARY_VERSIONS, "99"))
+    monkeypatch.setattr(library_versions, "LIBRARY_VERSIONS", dict.fromkeys(library_versions.LIBRARY_VERSIONS, "99"))
     cut.continue_()
     assert cut.heard(TrainingStarted)[-1].resume == "inexact"
     assert "torch 99" in cut.heard(WarningRaised)[0].message

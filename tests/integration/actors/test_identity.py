@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sb3_contrib import QRDQN, TQC, TRPO, CrossQ
 from stable_baselines3 import A2C, DDPG, DQN, PPO, SAC, TD3
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.noise import NormalActionNoise, OrnsteinUhlenbeckActionNoise
@@ -74,6 +75,24 @@ CASES: dict[str, tuple[type, str, dict[str, Any], int, dict[str, Any], dict[str,
         300,
         {**OFF_POLICY, "action_noise": {"type": "ornstein_uhlenbeck", "sigma": 0.2}, "train_freq": [1, "episode"]},
         {"action_noise": OrnsteinUhlenbeckActionNoise(np.zeros(2), np.full(2, 0.2)), "train_freq": (1, "episode")},
+    ),
+    "tqc": (TQC, "Pendulum-v1", {}, 240, {**OFF_POLICY, "policy_kwargs": {"net_arch": [32], "n_quantiles": 5}}, {}),
+    "trpo": (TRPO, "CartPole-v1", {}, 600, {"n_envs": 2, "n_steps": 64, "n_critic_updates": 3}, {}),
+    "qrdqn": (
+        QRDQN,
+        "CartPole-v1",
+        {},
+        400,
+        {**OFF_POLICY, "exploration_fraction": 0.9, "target_update_interval": 50},
+        {},
+    ),
+    "crossq": (
+        CrossQ,
+        "Pendulum-v1",
+        {},
+        240,
+        {**OFF_POLICY, "policy_kwargs": {"net_arch": [32], "renorm_warmup_steps": 60}},
+        {},
     ),
 }
 

@@ -13,7 +13,8 @@ import pytest
 from lander.app.forking import fork_request
 from lander.app.requests import recorded
 from lander.experiments.fork_rules import UNFIT
-from lander.experiments.hyperparameters import ALGORITHMS, accepted
+from lander.experiments.hyperparameter_tables import ALGORITHMS
+from lander.experiments.hyperparameters import accepted
 from lander.experiments.parsing import parse_experiment
 from lander.experiments.writing import as_written
 from lander.home.layout import artifact_path

@@ -5,7 +5,8 @@ import pytest
 
 from lander.experiments import elsewhere as table
 from lander.experiments.elsewhere import elsewhere
-from lander.experiments.hyperparameters import ALGORITHMS, accepted
+from lander.experiments.hyperparameter_tables import ALGORITHMS
+from lander.experiments.hyperparameters import accepted
 from lander.experiments.specification import EXPERIMENT_KEYS
 from lander.experiments.spellings import ARM_KEYS
 

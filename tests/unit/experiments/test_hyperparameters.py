@@ -1,26 +1,26 @@
-"""The tables against Stable-Baselines3's own signatures, and what they refuse."""
+"""The tables against the algorithms' own signatures, and what they refuse."""
 
 import inspect
 
 import pytest
 from pydantic import ValidationError
 
+from lander.actors.sb3 import algorithm_table
+from lander.actors.sb3.class_loading import load
 from lander.experiments.environment_settings import BESIDE_ENVIRONMENT
-from lander.experiments.hyperparameters import (
-    ALGORITHMS,
-    EXCLUDED,
-    EXCLUDED_POLICY_KWARGS,
-    MAX_INTEGER,
-    accepted,
-    plain,
-    validate_hyperparameters,
-)
+from lander.experiments.hyperparameter_tables import ALGORITHMS, EXCLUDED, EXCLUDED_POLICY_KWARGS
+from lander.experiments.hyperparameters import accepted, validate_hyperparameters
+from lander.protocol.plain import MAX_INTEGER, plain
 
 OURS = {"n_envs", "normalize", *BESIDE_ENVIRONMENT}
 
 
 def _arguments(function):
     return set(inspect.signature(function).parameters) - {"self"}
+
+
+def algorithm_class(name):
+    return load(algorithm_table.ALGORITHMS[name].place, "algorithm")
 
 
 def _problems(algorithm, given):
@@ -33,25 +33,29 @@ def _problems(algorithm, given):
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_every_argument_of_sb3_is_listed_or_excluded_and_nothing_else_is(algorithm):
-    import stable_baselines3
-
-    arguments = _arguments(getattr(stable_baselines3, algorithm).__init__)
+def test_every_argument_of_the_algorithm_is_listed_or_excluded_and_nothing_else_is(algorithm):
+    arguments = _arguments(algorithm_class(algorithm).__init__)
     listed = set(accepted(algorithm))
     assert listed - OURS - arguments == set()
     assert arguments - listed == arguments & EXCLUDED.keys()
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_every_argument_of_the_policy_is_listed_or_excluded_and_nothing_else_is(algorithm):
-    import stable_baselines3
-
-    policy = getattr(stable_baselines3, algorithm).policy_aliases["MlpPolicy"]
-    given_by_the_algorithm = {"observation_space", "action_space", "lr_schedule"}
-    arguments = _arguments(policy.__init__) - given_by_the_algorithm
+def test_every_argument_of_the_policies_is_listed_or_excluded_and_nothing_else_is(algorithm):
+    given_by_the_algorithm = {"self", "observation_space", "action_space", "lr_schedule"}
+    policies = [policy.__init__ for policy in algorithm_class(algorithm).policy_aliases.values()]
+    arguments = {name for each in policies for name in inspect.signature(each).parameters} - given_by_the_algorithm
     listed = set(accepted(algorithm, ("policy_kwargs",)))
     assert listed - arguments == set()
     assert arguments - listed == arguments & EXCLUDED_POLICY_KWARGS.keys()
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_the_names_of_the_policies_are_the_librarys(algorithm):
+    row, theirs = algorithm_table.ALGORITHMS[algorithm], algorithm_class(algorithm).policy_aliases
+    assert row.policies.keys() == theirs.keys()
+    for name in theirs:
+        assert validate_hyperparameters(algorithm, {"policy": name}) == {"policy": name}
 
 
 def test_normalize_takes_the_arguments_of_vecnormalize():
@@ -71,9 +75,7 @@ def test_action_noise_takes_the_arguments_of_the_noises():
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_the_defaults_of_sb3_are_allowed(algorithm):
-    import stable_baselines3
-
-    parameters = inspect.signature(getattr(stable_baselines3, algorithm).__init__).parameters
+    parameters = inspect.signature(algorithm_class(algorithm).__init__).parameters
     not_given_as_null = {"policy_kwargs", "replay_buffer_kwargs", "action_noise"}
     defaults = {
         name: parameters[name].default

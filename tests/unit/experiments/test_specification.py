@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from lander.experiments.hyperparameters import ALGORITHMS
+from lander.experiments.hyperparameter_tables import ALGORITHMS
 from lander.experiments.spellings import resolve
 from lander.experiments.writing import as_written, experiment_file
 from lander.protocol.digests import content, digest

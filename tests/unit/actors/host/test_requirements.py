@@ -1,6 +1,7 @@
 """The check before anything starts: what is installed here decides, and each problem is one line."""
 
 import sys
+from importlib.util import find_spec
 
 import gymnasium
 import numpy as np
@@ -10,6 +11,7 @@ from gymnasium import spaces
 from lander.actors.host import requirements as module
 from lander.actors.host.requirements import build_everything, check
 from lander.actors.sb3 import class_loading
+from lander.actors.sb3 import algorithm_table
 from lander.protocol.errors import ConfigurationError
 from tests.support.recorded import recorded
 
@@ -57,16 +59,19 @@ WRONG = {
     ("Still-tuple-v0",): "environment: Still-tuple-v0 shows Tuple(Discrete(2), Discrete(2)); Stable-Baselines3 takes",
     ("Still-tuple-actions-v0",): "environment: Still-tuple-actions-v0 takes Tuple(Discrete(2), Discrete(2)) actions, which no",
     ("Still-unbounded-v0",): "environment: Still-unbounded-v0 takes Box(2,) actions without bounds",
-    ("Still-image-v0", "DQN"): "algorithm: found 'DQN'; must be one of A2C, PPO for the MultiDiscrete([2 3]) actions",
+    ("Still-image-v0", "DQN"): "algorithm: found 'DQN'; must be one of A2C, MaskablePPO, PPO, RecurrentPPO, TRPO for the"
+    " MultiDiscrete([2 3]) actions",
     (
         "LunarLander-v3",
         "SAC",
-    ): "algorithm: found 'SAC'; must be one of A2C, DQN, PPO for the Discrete(4) actions of LunarLander-v3,"
+    ): "algorithm: found 'SAC'; must be one of A2C, ARS, DQN, MaskablePPO, PPO, QRDQN, RecurrentPPO, TRPO for the Discrete(4)"
+    " actions of LunarLander-v3,"
     " or set environment_kwargs.continuous: true",
     ("LunarLander-v7",): "environment: found 'LunarLander-v7', which Gymnasium does not have; did you mean LunarLander-v3",
     ("Nothing-like-this",): "environment: found 'Nothing-like-this', which Gymnasium does not have; write MODULE:ENV_ID",
     ("ALE/Pong-v5",): "environment: found 'ALE/Pong-v5'; Atari games are another package's: pip install ale-py, and write"
     " ale_py:ALE/Pong-v5",
+    ("Still-dict-v0", "ARS"): "algorithm: found 'ARS'; it has no policy for Dict(a, b), which Still-dict-v0 shows",
     ("json:Nothing-v0",): "environment: found 'json:Nothing-v0': NameNotFound: ",
 }
 
@@ -79,6 +84,15 @@ def test_what_cannot_run_here_is_refused_in_one_line(arguments):
     assert str(refused.value).startswith(f"file.yaml: {WRONG[arguments]}")
 
 
+@pytest.mark.parametrize("algorithm", ["TQC", "RecurrentPPO"])
+def test_an_algorithm_whose_package_is_not_installed_is_refused_with_how_to_install_it(monkeypatch, algorithm):
+    monkeypatch.setattr(algorithm_table, "find_spec", lambda name: None if name == "sb3_contrib" else find_spec(name))
+    with pytest.raises(ConfigurationError) as refused:
+        check(experiment("Pendulum-v1", algorithm), "file.yaml")
+    how = 'its package sb3_contrib is not installed here: pip install "lander-ctl[contrib]"'
+    assert str(refused.value) == f"file.yaml: algorithm: found '{algorithm}'; {how}"
+
+
 @pytest.mark.parametrize(
     ("environment", "algorithm", "policy"),
     [
@@ -87,6 +101,7 @@ def test_what_cannot_run_here_is_refused_in_one_line(arguments):
         ("CartPole-v1", "DQN", "MlpPolicy"),
         ("Pendulum-v1", "TD3", "MlpPolicy"),
         ("LunarLander-v3", "A2C", "MlpPolicy"),
+        ("Still-image-v0", "RecurrentPPO", "CnnLstmPolicy"),
     ],
 )
 def test_what_can_run_here_is_built(environment, algorithm, policy):

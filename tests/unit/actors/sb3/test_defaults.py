@@ -11,28 +11,18 @@ import torch
 from stable_baselines3.common.noise import OrnsteinUhlenbeckActionNoise
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.vec_env import VecNormalize
-from stable_baselines3.dqn.policies import DQNPolicy
-from stable_baselines3.sac.policies import SACPolicy
-from stable_baselines3.td3.policies import TD3Policy
 
 from lander.actors.sb3 import defaults
-from lander.actors.sb3.algorithms import build_environment, build_model
+from lander.actors.sb3.algorithm_table import ALGORITHMS
+from lander.actors.sb3.algorithms import algorithm_class, build_environment, build_model
 from lander.protocol import legacy_defaults
 from tests.support.recorded import recorded_arm
 
-POLICIES = {
-    "A2C": ActorCriticPolicy,
-    "PPO": ActorCriticPolicy,
-    "DQN": DQNPolicy,
-    "SAC": SACPolicy,
-    "TD3": TD3Policy,
-    "DDPG": TD3Policy,
-}
 PLAIN = (bool, int, float, str, tuple, type(None))
 
 
 def arm(algorithm="PPO", **hyperparameters):
-    environment = "CartPole-v1" if algorithm in ("PPO", "A2C", "DQN") else "Pendulum-v1"
+    environment = "CartPole-v1" if "Discrete" in ALGORITHMS[algorithm].actions else "Pendulum-v1"
     form = {"name": "baseline", "role": "baseline", "algorithm": algorithm, "environment": environment, "seeds": [0]}
     return recorded_arm(form | {"training_steps": 1, "hyperparameters": hyperparameters})
 
@@ -44,15 +34,26 @@ def signature(function):
     return {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
 
 
-@pytest.mark.parametrize("algorithm", POLICIES)
-def test_the_source_says_what_the_library_says(algorithm):
-    found = defaults.defaults_of(arm(algorithm))
-    assert found["algorithm"] == signature(getattr(stable_baselines3, algorithm))
-    policy = {name: value for name, value in found["policy"].items() if name != "activation_fn"}
-    theirs = signature(POLICIES[algorithm])
-    assert policy == {name: theirs[name] for name in policy}
-    activation = inspect.signature(POLICIES[algorithm]).parameters["activation_fn"].default
-    assert found["policy"]["activation_fn"] == activation.__name__.lower()
+@pytest.mark.parametrize(
+    ("algorithm", "policy"), [(algorithm, policy) for algorithm, row in ALGORITHMS.items() for policy in row.policies]
+)
+def test_the_source_says_what_the_library_says(algorithm, policy):
+    found = defaults.defaults_of(arm(algorithm, policy=policy))
+    library = algorithm_class(arm(algorithm))
+    assert found["algorithm"] == signature(library)
+    constructor = library.policy_aliases[policy]
+    recorded = {name: value for name, value in found["policy"].items() if name != "activation_fn"}
+    theirs = signature(constructor)
+    assert recorded == {name: theirs[name] for name in recorded}
+    activation = inspect.signature(constructor).parameters.get("activation_fn")
+    assert found["policy"].get("activation_fn") == (activation and activation.default.__name__.lower())
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_the_default_policy_is_the_first(algorithm):
+    policy = defaults.defaults_of(arm(algorithm))["lander"]["policy"]
+    assert policy == defaults.setting(arm(algorithm), "policy") == next(iter(ALGORITHMS[algorithm].policies))
+    assert policy == "MlpPolicy" or algorithm == "RecurrentPPO"
 
 
 def test_what_is_built_only_if_it_is_asked_for_is_recorded_only_then():
@@ -63,7 +64,7 @@ def test_what_is_built_only_if_it_is_asked_for_is_recorded_only_then():
 
 
 @pytest.mark.skipif(not version("stable-baselines3").startswith("2.9."), reason="the frozen defaults are those of 2.9")
-@pytest.mark.parametrize("algorithm", POLICIES)
+@pytest.mark.parametrize("algorithm", legacy_defaults.ALGORITHMS)
 def test_old_logs_were_trained_with_the_defaults_that_are_frozen(algorithm):
     found = defaults.defaults_of(arm(algorithm))
     assert legacy_defaults.ALGORITHMS[algorithm] == found["algorithm"]

@@ -1,0 +1,103 @@
+"""What an algorithm needs of its environment, and of the machine: spaces that fit, masks, and its package."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from gymnasium import spaces
+
+from lander.actors.host.environment_problems import Problem, constructor_arguments
+from lander.actors.sb3.algorithm_table import ALGORITHMS, EXTRAS, algorithm_of
+from lander.actors.sb3.defaults import setting
+from lander.protocol.experiment import Arm
+from lander.protocol.refusals import shown
+
+Space = spaces.Space[Any]
+ACTIONS: Final[Mapping[str, tuple[type[Space], ...]]] = {
+    name: tuple(getattr(spaces, each) for each in row.actions) for name, row in ALGORITHMS.items()
+}
+"""The action spaces of each algorithm."""
+OBSERVATIONS: Final = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
+"""The observation spaces that SB3's `preprocess_obs` accepts, alone or as the values of one Dict."""
+
+MASKS: Final = "action_masks"
+"""The method of an environment that sb3-contrib asks which actions are valid."""
+
+
+def package_problems(arm: Arm) -> Iterator[Problem]:
+    """Whether the package of the algorithm is installed; imports nothing."""
+    algorithm = algorithm_of(arm)
+    if not algorithm.is_installed:
+        extra = EXTRAS.get(algorithm.package)
+        install = f': pip install "lander-ctl[{extra}]"' if extra else ""
+        yield "algorithm", f"found {shown(arm.algorithm)}; its package {algorithm.package} is not installed here{install}"
+
+
+def mask_problems(arm: Arm) -> Iterator[Problem]:
+    """Whether the environment says which actions are valid, if the algorithm asks; raises what its constructor raises."""
+    if not algorithm_of(arm).masks:
+        return
+    from lander.actors.sb3.algorithms import build_single_environment
+
+    env = build_single_environment(arm)
+    if not env.has_wrapper_attr(MASKS):
+        asks = f"{arm.environment} has no method {MASKS}() that says which actions are valid"
+        yield "algorithm", f"found {shown(arm.algorithm)}; {asks}; give it one, or a wrapper that has one"
+    env.close()
+
+
+def observation_problems(arm: Arm, space: Space) -> Iterator[Problem]:
+    """Whether the algorithm and the policy take such observations; a policy of somebody's own says so itself."""
+    policy = str(setting(arm, "policy"))
+    parts = list(space.spaces.values()) if isinstance(space, spaces.Dict) else [space]
+    if not all(isinstance(part, OBSERVATIONS) for part in parts):
+        kinds = ", ".join(kind.__name__ for kind in OBSERVATIONS)
+        yield "environment", f"{arm.environment} shows {short(space)}; Stable-Baselines3 takes {kinds} or one Dict of them"
+    elif ":" in policy:
+        return
+    elif not (fitting := [name for name in algorithm_of(arm).policies if _fits(name, space)]):
+        yield "algorithm", f"found {shown(arm.algorithm)}; it has no policy for {short(space)}, which {arm.environment} shows"
+    elif policy not in fitting:
+        wanted = " or ".join(fitting)
+        yield (
+            "hyperparameters.policy",
+            f"found {shown(policy)}; must be {wanted}, since {arm.environment} shows {short(space)}",
+        )
+
+
+def _fits(policy: str, space: Space) -> bool:
+    """Whether a policy of this name takes such observations."""
+    if isinstance(space, spaces.Dict) or policy.startswith("MultiInput"):
+        return isinstance(space, spaces.Dict) and policy.startswith("MultiInput")
+    return not policy.startswith("Cnn") or _is_image(space)
+
+
+def _is_image(space: Space) -> bool:
+    return isinstance(space, spaces.Box) and len(space.shape) == 3 and space.dtype == "uint8"
+
+
+def action_problems(arm: Arm, space: Space) -> Iterator[Problem]:
+    """Whether the algorithm gives such actions."""
+    here = {arm.algorithm, *(name for name, row in ALGORITHMS.items() if row.is_installed)}
+    able = [name for name, kinds in ACTIONS.items() if isinstance(space, kinds) and name in here]
+    if not able:
+        yield "environment", f"{arm.environment} takes {short(space)} actions, which no algorithm here can give"
+    elif arm.algorithm not in able:
+        wanted = f"must be one of {', '.join(able)} for the {short(space)} actions of {arm.environment}"
+        yield "algorithm", f"found {shown(arm.algorithm)}; {wanted}{_other_actions(arm)}"
+    elif isinstance(space, spaces.Box) and not space.is_bounded():
+        yield "environment", f"{arm.environment} takes {short(space)} actions without bounds; Stable-Baselines3 needs bounds"
+
+
+def _other_actions(arm: Arm) -> str:
+    """The hint for environments that offer both discrete and continuous actions by an argument `continuous`."""
+    if "continuous" not in constructor_arguments(arm.environment):
+        return ""
+    continuous = not arm.environment_kwargs.get("continuous", False)
+    return f", or set environment_kwargs.continuous: {str(continuous).lower()}"
+
+
+def short(space: Space) -> str:
+    """A space without its bounds, which can be very long."""
+    if isinstance(space, spaces.Dict):
+        return f"Dict({', '.join(space.spaces)})"
+    return f"Box{space.shape}" if isinstance(space, spaces.Box) else str(space)
