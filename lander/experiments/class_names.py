@@ -50,6 +50,7 @@ CALLBACKS: Final[Names] = _of(
     "CheckpointCallback LogEveryNTimesteps StopTrainingOnMaxEpisodes StopTrainingOnNoModelImprovement",
 )
 EXTRACTORS: Final[Names] = _of("stable_baselines3.common.torch_layers", "CombinedExtractor FlattenExtractor NatureCNN")
+BUFFERS: Final[Names] = _of("stable_baselines3.her.her_replay_buffer", "HerReplayBuffer")
 OPTIMIZERS: Final[Names] = {
     **_of("torch.optim", "Adadelta Adagrad Adam AdamW Adamax NAdam RAdam RMSprop SGD"),
     **_of("stable_baselines3.common.sb2_compat.rmsprop_tf_like", "RMSpropTFLike"),

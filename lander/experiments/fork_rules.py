@@ -17,7 +17,7 @@ _OPTIMIZER: Final = "the optimizer goes on as it is in the checkpoint"
 _LAYERS: Final = "the checkpoint holds the episodes of environments with the layers that they had"
 UNFIT: Final[Mapping[str, str]] = {
     **dict.fromkeys(("policy", "policy_kwargs", "use_sde"), _NETWORKS),
-    **dict.fromkeys(("buffer_size", "optimize_memory_usage", "replay_buffer_kwargs"), _BUFFER),
+    **dict.fromkeys(("buffer_size", "optimize_memory_usage", "replay_buffer_class", "replay_buffer_kwargs"), _BUFFER),
     **dict.fromkeys(("use_rms_prop", "rms_prop_eps"), _OPTIMIZER),
     **dict.fromkeys(("wrappers", "vec_wrappers", "frame_stack", "monitor_kwargs"), _LAYERS),
     "vec_env": "what the checkpoint holds of the environments was captured where they were",

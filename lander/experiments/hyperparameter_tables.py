@@ -10,7 +10,7 @@ from typing import Annotated, Final
 from pydantic import Strict
 
 from lander.experiments.allowed import Allowed, Type
-from lander.experiments.class_names import EXTRACTORS, OPTIMIZERS, class_type
+from lander.experiments.class_names import BUFFERS, EXTRACTORS, OPTIMIZERS, class_type
 from lander.experiments.environment_settings import MONITOR_SETTINGS, WRAPPER_SETTINGS
 from lander.experiments.setting_types import (
     ACTIVATION,
@@ -19,9 +19,11 @@ from lander.experiments.setting_types import (
     ENT_COEF,
     FRACTION,
     FREQUENCY,
+    GOALS,
     KEYS,
     LAYERS,
     MEAN,
+    NO_INFOS,
     NOISE,
     NOT_NEGATIVE,
     NUMBER,
@@ -47,7 +49,6 @@ EXCLUDED: Mapping[str, str] = {
     "device": "the device stands beside the hyperparameters, as device",
     "verbose": "output is ours to make",
     "tensorboard_log": "metrics are recorded in the event log",
-    "replay_buffer_class": _NOT_DATA,
     "rollout_buffer_class": _NOT_DATA,
     "rollout_buffer_kwargs": "the rollout buffer takes all it needs from the other hyperparameters",
     "_init_setup_model": "it is internal to Stable-Baselines3",
@@ -109,11 +110,15 @@ _CLIPPED = (
     | {"clip_range": SCHEDULE, "clip_range_vf": SCHEDULE_OR_NULL, "target_kl": POSITIVE_OR_NULL}
 )
 
+_BUFFER = class_type("a replay buffer", BUFFERS)
+GOAL_SETTINGS = {"n_sampled_goal": COUNT, "goal_selection_strategy": GOALS, "copy_info_dict": NO_INFOS}
+"""The arguments of `HerReplayBuffer` alone."""
+_BUFFER_KWARGS = Group({"handle_timeout_termination": SWITCH} | GOAL_SETTINGS)
 _OFF_POLICY = (
     _LEARNING
     | _all(COUNT, "buffer_size batch_size n_steps")
     | {"learning_starts": at_least(0), "gradient_steps": at_least(-1), "train_freq": FREQUENCY}
-    | {"optimize_memory_usage": SWITCH, "replay_buffer_kwargs": Group({"handle_timeout_termination": SWITCH})}
+    | {"optimize_memory_usage": SWITCH, "replay_buffer_class": _BUFFER, "replay_buffer_kwargs": _BUFFER_KWARGS}
 )
 _TARGETS = {"tau": FRACTION}
 _DEEP_Q = (

@@ -1,13 +1,14 @@
 """The types that the tables of hyperparameters are made of, and a mapping of settings as such a type."""
 
 import math
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, WithJsonSchema
 
-from lander.experiments.allowed import Allowed, Type, integer_if_whole, one_of
+from lander.experiments.allowed import Allowed, Type, checked_by, integer_if_whole, one_of
 from lander.experiments.class_names import ACTIVATIONS, class_type
 from lander.protocol.plain import MAX_INTEGER, plain
 
@@ -77,7 +78,9 @@ VALUE_NETS = Annotated[_Layers | _ActorAndValue | None, Allowed(_NET_ARCH_WORDS 
 Q_NETS = Annotated[_Layers | _ActorAndQ | None, Allowed(_NET_ARCH_WORDS + ", or {pi: [...], qf: [...]}")]
 ACTIVATION = class_type("an activation function", ACTIVATIONS)
 NOISE = Annotated[str, one_of("normal", "ornstein_uhlenbeck")]
+_NO_INFOS = "false: infos can hold anything, and a checkpoint holds plain data only"
 GOALS = Annotated[str, one_of("future", "final", "episode")]
+NO_INFOS = Annotated[Annotated[bool, Strict(), AfterValidator(checked_by(operator.not_))], Allowed(_NO_INFOS)]
 
 
 @dataclass(frozen=True, eq=False)

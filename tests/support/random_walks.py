@@ -65,6 +65,36 @@ class MultiDiscreteWalk(_RandomWalk):
         return np.array([self.place], np.float32)
 
 
+class MaskedWalk(MultiDiscreteWalk):
+    """Allows the steps that do not lead too far away."""
+
+    action_space: spaces.Space[Any] = spaces.Discrete(3)
+
+    def action_masks(self) -> Any:
+        return np.array([self.place > -2, True, self.place < 2])
+
+
+class GoalWalk(_RandomWalk):
+    """A walk to a goal."""
+
+    action_space: spaces.Space[Any] = spaces.Box(-1, 1, (1,), np.float32)
+    observation_space = spaces.Dict(
+        {key: spaces.Box(-np.inf, np.inf, (1,), np.float32) for key in ("observation", "achieved_goal", "desired_goal")}
+    )
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.place += float(action[0]) + 0.1 * float(self.np_random.normal())
+        reward = float(self.compute_reward(np.float32([self.place]), np.float32([3.0]), {}))
+        return self.see(), reward, abs(self.place) > 6.0, False, {}
+
+    def see(self) -> Any:
+        place = np.array([self.place], np.float32)
+        return {"observation": np.sin(place), "achieved_goal": place, "desired_goal": np.full(1, 3.0, np.float32)}
+
+    def compute_reward(self, achieved: Any, desired: Any, info: Any) -> Any:
+        return -(np.abs(achieved - desired)[..., 0] > 0.5).astype(np.float32)
+
+
 class UnrepeatableWalk(MultiDiscreteWalk):
     """Counts all the episodes ever played in this process, so that none can be played again."""
 
@@ -146,6 +176,8 @@ gymnasium.register("DictWalk-v0", DictWalk, max_episode_steps=40)
 gymnasium.register("DiscreteWalk-v0", DiscreteWalk, max_episode_steps=40)
 gymnasium.register("ImageWalk-v0", ImageWalk, max_episode_steps=40)
 gymnasium.register("MultiDiscreteWalk-v0", MultiDiscreteWalk, max_episode_steps=40)
+gymnasium.register("MaskedWalk-v0", MaskedWalk, max_episode_steps=40)
+gymnasium.register("GoalWalk-v0", GoalWalk, max_episode_steps=30)
 gymnasium.register("UnrepeatableWalk-v0", UnrepeatableWalk, max_episode_steps=40)
 gymnasium.register("OwnGeneratorWalk-v0", OwnGeneratorWalk, max_episode_steps=40)
 gymnasium.register("HiddenRewardWalk-v0", HiddenRewardWalk, max_episode_steps=40)

@@ -1,5 +1,6 @@
 """What an algorithm needs of its environment, and of the machine: spaces that fit, masks, and its package."""
 
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -7,7 +8,7 @@ from gymnasium import spaces
 
 from lander.actors.host.environment_problems import Problem, constructor_arguments
 from lander.actors.sb3.algorithm_table import ALGORITHMS, EXTRAS, algorithm_of
-from lander.actors.sb3.defaults import setting
+from lander.actors.sb3.defaults import GOAL_BUFFER, setting
 from lander.protocol.experiment import Arm
 from lander.protocol.refusals import shown
 
@@ -21,6 +22,9 @@ OBSERVATIONS: Final = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces
 
 MASKS: Final = "action_masks"
 """The method of an environment that sb3-contrib asks which actions are valid."""
+REWARD: Final = "compute_reward"
+"""The method of an environment with which hindsight experience replay computes rewards for other goals."""
+GOAL_KEYS: Final = ("observation", "achieved_goal", "desired_goal")
 
 
 def package_problems(arm: Arm) -> Iterator[Problem]:
@@ -32,17 +36,32 @@ def package_problems(arm: Arm) -> Iterator[Problem]:
         yield "algorithm", f"found {shown(arm.algorithm)}; its package {algorithm.package} is not installed here{install}"
 
 
-def mask_problems(arm: Arm) -> Iterator[Problem]:
-    """Whether the environment says which actions are valid, if the algorithm asks; raises what its constructor raises."""
-    if not algorithm_of(arm).masks:
+def method_problems(arm: Arm, observations: Space) -> Iterator[Problem]:
+    """What the environment lacks that the algorithm asks of it; raises what its constructor raises."""
+    goals = _replays_goals(arm)
+    if not (algorithm_of(arm).masks or goals):
         return
     from lander.actors.sb3.algorithms import build_single_environment
 
-    env = build_single_environment(arm)
-    if not env.has_wrapper_attr(MASKS):
-        asks = f"{arm.environment} has no method {MASKS}() that says which actions are valid"
-        yield "algorithm", f"found {shown(arm.algorithm)}; {asks}; give it one, or a wrapper that has one"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the run's log will show the same warnings
+        env = build_single_environment(arm)
+    if algorithm_of(arm).masks and not env.has_wrapper_attr(MASKS):
+        lacks = f"{arm.environment} has no method {MASKS}() that says which actions are valid"
+        yield "algorithm", f"found {shown(arm.algorithm)}; {lacks}; give it one, or a wrapper that has one"
+    if goals and not (_shows_goals(observations) and env.has_wrapper_attr(REWARD)):
+        needs = f"needs an environment that shows a Dict of {', '.join(GOAL_KEYS)} and has a method {REWARD}()"
+        yield "hyperparameters.replay_buffer_class", f"found HerReplayBuffer; it {needs}; {arm.environment} does not"
     env.close()
+
+
+def _replays_goals(arm: Arm) -> bool:
+    """Whether the replay buffer of the arm is one of goals."""
+    return arm.hyperparameters.get("replay_buffer_class") == GOAL_BUFFER
+
+
+def _shows_goals(space: Space) -> bool:
+    return isinstance(space, spaces.Dict) and set(GOAL_KEYS) <= space.spaces.keys()
 
 
 def observation_problems(arm: Arm, space: Space) -> Iterator[Problem]:

@@ -19,7 +19,7 @@ from lander.actors.environment.import_path import CodeError, make_importable
 from lander.actors.host.algorithm_problems import (
     Space,
     action_problems,
-    mask_problems,
+    method_problems,
     observation_problems,
     package_problems,
     short,
@@ -139,7 +139,7 @@ def _problems(arm: Arm) -> Iterator[Problem]:
         yield build_problem(arm, error)
         return
     found = [*observation_problems(arm, observations), *action_problems(arm, actions)]
-    found += [] if found else mask_problems(arm)
+    found += [] if found else method_problems(arm, observations)
     yield from found
     if not found and any(True for _ in named_classes(arm)):  # of a class, nothing is known but what it does
         yield from _building_problems(arm)
@@ -211,8 +211,8 @@ def _evaluation_problems(arms: Sequence[Arm], common: EvaluationEnvironment) -> 
         return
     for arm in arms:
         trained = _spaces(arm)
-        for field, sentence in mask_problems(arm.evaluated_in(common)):
-            yield f"evaluation_environment.{field}", sentence
+        for _, sentence in method_problems(arm.evaluated_in(common), played[0]):
+            yield "evaluation_environment", sentence
         if not _shows_alike(trained[0], played[0]) or trained[1] != played[1]:
             found, own = (f"{short(each[0])} and takes {short(each[1])}" for each in (played, trained))
             words = f"{common.environment} shows {found}, and {arm.name} is trained in {arm.environment}, which shows {own}"

@@ -22,8 +22,6 @@ class Algorithm(NamedTuple):
     """The names of the action spaces of Gymnasium that it can give (`supported_action_spaces` in its constructor)."""
     policies: Mapping[str, Place]
     """Its policies, the default first, each with the class whose constructor says the defaults of `policy_kwargs`."""
-    goals: bool = False
-    """Whether it has a replay buffer, which may be one of goals."""
     masks: bool = False
     """Whether the environment must say which actions are valid."""
 
@@ -57,12 +55,10 @@ ALGORITHMS: Final[Mapping[str, Algorithm]] = {
     "A2C": Algorithm("stable_baselines3.a2c.a2c:A2C", _ANY, _ACTOR_CRITIC),
     "ARS": Algorithm("sb3_contrib.ars.ars:ARS", ("Box", "Discrete"), _ARS),
     "CrossQ": Algorithm(
-        "sb3_contrib.crossq.crossq:CrossQ", _BOX, _policies("sb3_contrib.crossq.policies:CrossQPolicy", "MlpPolicy"), goals=True
+        "sb3_contrib.crossq.crossq:CrossQ", _BOX, _policies("sb3_contrib.crossq.policies:CrossQPolicy", "MlpPolicy")
     ),
-    "DDPG": Algorithm("stable_baselines3.ddpg.ddpg:DDPG", _BOX, _TD3, goals=True),
-    "DQN": Algorithm(
-        "stable_baselines3.dqn.dqn:DQN", _DISCRETE, _policies("stable_baselines3.dqn.policies:DQNPolicy"), goals=True
-    ),
+    "DDPG": Algorithm("stable_baselines3.ddpg.ddpg:DDPG", _BOX, _TD3),
+    "DQN": Algorithm("stable_baselines3.dqn.dqn:DQN", _DISCRETE, _policies("stable_baselines3.dqn.policies:DQNPolicy")),
     "MaskablePPO": Algorithm(
         "sb3_contrib.ppo_mask.ppo_mask:MaskablePPO",
         _CHOICES,
@@ -70,17 +66,15 @@ ALGORITHMS: Final[Mapping[str, Algorithm]] = {
         masks=True,
     ),
     "PPO": Algorithm("stable_baselines3.ppo.ppo:PPO", _ANY, _ACTOR_CRITIC),
-    "QRDQN": Algorithm(
-        "sb3_contrib.qrdqn.qrdqn:QRDQN", _DISCRETE, _policies("sb3_contrib.qrdqn.policies:QRDQNPolicy"), goals=True
-    ),
+    "QRDQN": Algorithm("sb3_contrib.qrdqn.qrdqn:QRDQN", _DISCRETE, _policies("sb3_contrib.qrdqn.policies:QRDQNPolicy")),
     "RecurrentPPO": Algorithm(
         "sb3_contrib.ppo_recurrent.ppo_recurrent:RecurrentPPO",
         _ANY,
         _policies("sb3_contrib.common.recurrent.policies:RecurrentActorCriticPolicy", _LSTM),
     ),
-    "SAC": Algorithm("stable_baselines3.sac.sac:SAC", _BOX, _policies("stable_baselines3.sac.policies:SACPolicy"), goals=True),
-    "TD3": Algorithm("stable_baselines3.td3.td3:TD3", _BOX, _TD3, goals=True),
-    "TQC": Algorithm("sb3_contrib.tqc.tqc:TQC", _BOX, _policies("sb3_contrib.tqc.policies:TQCPolicy"), goals=True),
+    "SAC": Algorithm("stable_baselines3.sac.sac:SAC", _BOX, _policies("stable_baselines3.sac.policies:SACPolicy")),
+    "TD3": Algorithm("stable_baselines3.td3.td3:TD3", _BOX, _TD3),
+    "TQC": Algorithm("sb3_contrib.tqc.tqc:TQC", _BOX, _policies("sb3_contrib.tqc.policies:TQCPolicy")),
     "TRPO": Algorithm("sb3_contrib.trpo.trpo:TRPO", _ANY, _ACTOR_CRITIC),
 }
 

@@ -19,6 +19,7 @@ from stable_baselines3.common.noise import ActionNoise, NormalActionNoise, Ornst
 from stable_baselines3.common.vec_env import VecEnv
 
 from lander.actors.sb3.algorithm_table import algorithm_of
+from lander.actors.sb3.boundaries import with_boundary
 from lander.actors.sb3.class_loading import load
 from lander.actors.sb3.defaults import OWN_DEFAULTS, changed_defaults, setting
 from lander.actors.sb3.environment_layers import is_wrapped, monitor_arguments, monitored, with_vec_layers, with_wrappers
@@ -116,9 +117,11 @@ def build_model(arm: Arm, seed: int, env: VecEnv) -> BaseAlgorithm:
         settings["policy_kwargs"] = _policy_kwargs(policy_kwargs)
     if settings.get("action_noise") is not None:
         settings["action_noise"] = _action_noise(arm, settings["action_noise"], env)
+    if settings.get("replay_buffer_class") is not None:
+        settings |= _replay_buffer(arm, settings)
     if isinstance(settings.get("train_freq"), list | tuple):
         settings["train_freq"] = tuple(settings["train_freq"])
-    return algorithm(policy, env, seed=seed, device=arm.device, **settings)
+    return with_boundary(algorithm(policy, env, seed=seed, device=arm.device, **settings))
 
 
 def without_buffer(arm: Arm) -> Arm:
@@ -134,6 +137,13 @@ def _policy_kwargs(data: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(value := kwargs.get(name), str):
             kwargs[name] = _ACTIVATIONS.get(value) or load(value, f"policy_kwargs.{name}")
     return kwargs
+
+
+def _replay_buffer(arm: Arm, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The class of a replay buffer, and its arguments."""
+    kind = load(settings["replay_buffer_class"], "replay_buffer_class")
+    given = changed_defaults(arm, "replay_buffer", kind) | (settings.get("replay_buffer_kwargs") or {})
+    return {"replay_buffer_class": kind, "replay_buffer_kwargs": given or None}
 
 
 def _action_noise(arm: Arm, data: Mapping[str, Any], env: VecEnv) -> ActionNoise:

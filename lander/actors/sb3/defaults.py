@@ -24,6 +24,9 @@ Defaults = Mapping[str, object]
 
 _NORMALIZE: Final = "stable_baselines3.common.vec_env.vec_normalize:VecNormalize"
 _NOISE: Final = "stable_baselines3.common.noise:OrnsteinUhlenbeckActionNoise"
+GOAL_BUFFER: Final = "stable_baselines3.her.her_replay_buffer:HerReplayBuffer"
+_PASSED_TO_BUFFER: Final = frozenset({"n_envs", "optimize_memory_usage"})
+"""Arguments of a replay buffer that the algorithm always passes."""
 _NOT_RECORDED: Final = frozenset({"seed", "device", "verbose", "tensorboard_log", "training", "_init_setup_model"})
 """Arguments that are recorded elsewhere, or that change no result."""
 _PASSED_BY_ALGORITHM: Final = {"policy": frozenset({"use_sde"}), "policy of DDPG": frozenset({"use_sde", "n_critics"})}
@@ -84,6 +87,8 @@ def defaults_of(arm: Arm) -> dict[str, object]:
         found["normalize"] = installed_defaults(_NORMALIZE)
     if arm.hyperparameters.get("action_noise"):
         found["action_noise"] = installed_defaults(_NOISE)
+    if arm.hyperparameters.get("replay_buffer_class") == GOAL_BUFFER:
+        found["replay_buffer"] = _without(installed_defaults(GOAL_BUFFER), _PASSED_TO_BUFFER)
     return {name: dict(values) for name, values in found.items()}
 
 
@@ -92,7 +97,11 @@ def _policy_defaults(arm: Arm) -> Defaults:
     place = algorithm_of(arm).policies.get(str(setting(arm, "policy")))
     if place is None:
         return {}  # a class of somebody's own: its constructor has its own defaults
-    return {name: value for name, value in installed_defaults(place).items() if name not in given}
+    return _without(installed_defaults(place), given)
+
+
+def _without(found: Defaults, names: frozenset[str]) -> Defaults:
+    return {name: value for name, value in found.items() if name not in names}
 
 
 def changed_defaults(arm: Arm, part: str, function: Callable[..., object]) -> dict[str, Any]:

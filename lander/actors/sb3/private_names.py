@@ -21,6 +21,12 @@ PRIVATE_NAMES: Final[Mapping[str, str]] = {
     "_last_obs": "what the next action answers: part of a checkpoint, and set anew where new episodes begin",
     "_last_original_obs": "the same before normalisation, which off-policy algorithms put into their replay buffer",
     "_last_episode_starts": "which environments have just begun: part of a checkpoint, and set anew where new episodes begin",
+    # Stable-Baselines3: HerReplayBuffer
+    "_current_ep_start": "where the current episodes began: part of a checkpoint",
+    # sb3-contrib: RecurrentPPO
+    "_last_lstm_states": "what a recurrent policy remembers: part of a checkpoint",
+    # sb3-contrib: ARS
+    "_do_one_update": "before it ARS can be interrupted: its candidates are drawn in it",
     # gymnasium: Space
     "_np_random": "the generator of a space or an environment, which is put back; `np_random` of a space cannot be set",
     # gymnasium: Env and Wrapper; what decides nothing is not compared when an environment was restored

@@ -21,10 +21,16 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from lander.actors.state.state_parts import optimizers
 
+PROVEN: Final = frozenset({"stable_baselines3", "sb3_contrib"})
+"""The packages of the algorithms that the tests of identity train."""
+
 
 def apply_shortcuts(model: BaseAlgorithm) -> None:
-    """Apply all shortcuts to a model; call it after the model is built and before `learn`. Does nothing off the CPU."""
-    if model.device.type != "cpu":
+    """Apply all shortcuts to a model; call it after the model is built and before `learn`.
+
+    Does nothing off the CPU, nor to algorithms of other packages than those for which it is shown that the bits are the same.
+    """
+    if model.device.type != "cpu" or type(model).__module__.partition(".")[0] not in PROVEN:
         return
     for module in model.policy.modules():
         cache_attributes(module)
@@ -33,7 +39,7 @@ def apply_shortcuts(model: BaseAlgorithm) -> None:
         cache_parameters(network)
     if isinstance(model, OnPolicyAlgorithm):
         gather_log_prob(model.policy.action_dist)
-        if not model.use_sde:
+        if not model.use_sde and not hasattr(model, "_last_lstm_states"):
             act_in_inference_mode(model.policy)
     for _, optimizer in optimizers(model):
         use_foreach_adam(optimizer)
@@ -202,7 +208,7 @@ def act_in_inference_mode(policy: torch.nn.Module) -> None:
     """Choose actions in inference mode: SB3 uses `no_grad`, which still tracks the versions of tensors.
 
     Training calls `evaluate_actions`, which is unchanged. Not for generalised state-dependent exploration, whose noise
-    outlives the call, and not if there are hooks, which may keep tensors.
+    outlives the call, not for recurrent policies, whose state does, and not if there are hooks, which may keep tensors.
     """
     if not _has_special_call(policy):
         _override_methods(policy, __call__=torch.inference_mode()(type(policy).forward))

@@ -135,6 +135,7 @@ class Checkpoints:
             self._environments.abandon(state["environments"])
         if problems or new_episodes:
             self._start_new_episodes()
+        problems += [] if self._pages is None else self._pages.problems()
         problems += self._training.callbacks.restore(state.get("callbacks"), self._training.model.num_timesteps)
         problems += [f"{name} is no plain data, so no checkpoint holds it" for name in unknown_state(self._training.model)]
         if state["versions"] != (versions := versions_of(self._training.model)):

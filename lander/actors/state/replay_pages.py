@@ -13,12 +13,16 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.buffers import DictReplayBuffer, NStepReplayBuffer, ReplayBuffer
+from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
 
+from lander.actors.state import her_episodes
 from lander.actors.state.tree import StoredTree, Tree, digest, pack, unpack
 from lander.home.artifacts import read_artifact, write_artifact
 from lander.home.layout import artifact_path
 
+_KNOWN: Final = (ReplayBuffer, DictReplayBuffer, NStepReplayBuffer, HerReplayBuffer)
+"""The buffers of which everything is captured."""
 MAX_PAGES: Final = 256
 MIN_PAGE_ROWS: Final = 1024
 
@@ -56,6 +60,8 @@ class ReplayPages:
             "newest": self._rows(*newest),
             "ahead": self._rows(added, added + 1) if self._buffer.optimize_memory_usage else None,
         }
+        if isinstance(self._buffer, HerReplayBuffer):
+            tree["episodes"] = her_episodes.capture(self._buffer)
         return tree, tuple(page.sha256 for page in pages)
 
     def load(self, tree: StoredTree, pages: tuple[str, ...]) -> None:
@@ -82,9 +88,19 @@ class ReplayPages:
         """Set the buffer's position, which makes the loaded rows valid."""
         self._buffer.pos = tree["added"] % self._size
         self._buffer.full = tree["added"] >= self._size
+        if isinstance(self._buffer, HerReplayBuffer):
+            her_episodes.restore(self._buffer, tree["episodes"])
+
+    def problems(self) -> list[str]:
+        """Why a restored buffer may not be the one that was captured."""
+        kind = type(self._buffer)
+        return [] if kind in _KNOWN else [f"{kind.__name__} may hold more than the rows of a replay buffer"]
 
     def cut_episodes(self) -> None:
         """Mark the newest row as the end of an episode: n-step returns must not continue into the next row."""
+        if isinstance(self._buffer, HerReplayBuffer):
+            her_episodes.end(self._buffer)
+            return
         newest = (self._buffer.pos - 1) % self._size
         ended = self._buffer.timeouts if self._buffer.handle_timeout_termination else self._buffer.dones
         ended[newest] = 1.0
@@ -131,7 +147,10 @@ class ReplayPages:
 
     def _arrays(self) -> Iterator[tuple[str, npt.NDArray[Any]]]:
         """Every array with one row per step, by name; for dictionary observations `observations.<key>`."""
+        apart = her_episodes.ARRAYS if isinstance(self._buffer, HerReplayBuffer) else ()
         for name, value in vars(self._buffer).items():
+            if name in apart:
+                continue
             for key, array in value.items() if isinstance(value, dict) else [("", value)]:
                 if isinstance(array, np.ndarray) and array.shape[:2] == (self._size, self._buffer.n_envs):
                     yield f"{name}.{key}" if key else name, array

@@ -138,6 +138,29 @@ def _restore_noise_matrices(model: BaseAlgorithm, tree: StoredTree) -> None:
         distribution.exploration_matrices = _tensor(many).to(model.device)
 
 
+def _capture_hidden_states(model: BaseAlgorithm) -> Tree:
+    """What the LSTMs of a recurrent policy carry from one step to the next, of actor and critic; None for other policies."""
+    states = getattr(model, "_last_lstm_states", None)
+    return None if states is None else [[_array(each) for each in network] for network in states]
+
+
+def _restore_hidden_states(model: BaseAlgorithm, tree: StoredTree) -> None:
+    recurrent: Any = model
+    kind = type(recurrent._last_lstm_states)
+    recurrent._last_lstm_states = kind(*(tuple(_tensor(each).to(model.device) for each in network) for network in tree))
+
+
+def _capture_weights(model: BaseAlgorithm) -> Tree:
+    """The weights that ARS moves: one vector beside the policy, which has the same numbers."""
+    weights = getattr(model, "weights", None)
+    return _array(weights) if isinstance(weights, torch.Tensor) else None
+
+
+def _restore_weights(model: BaseAlgorithm, tree: StoredTree) -> None:
+    searching: Any = model
+    searching.weights = _tensor(tree).to(model.device)
+
+
 # ---------------------------------------------------------------------------------------------------- observations
 
 _OBSERVATIONS: Final = ("_last_obs", "_last_original_obs", "_last_episode_starts")
@@ -227,6 +250,8 @@ STATE_PARTS: Final = (
     StatePart("optimizers", _capture_optimizers, _restore_optimizers),
     StatePart("variables", _capture_variables, _restore_variables),
     StatePart("noise_matrices", _capture_noise_matrices, _restore_noise_matrices),
+    StatePart("weights", _capture_weights, _restore_weights, optional=True),
+    StatePart("hidden_states", _capture_hidden_states, _restore_hidden_states, optional=True),
     StatePart("observations", _capture_observations, _restore_observations),
     StatePart("episode_infos", _capture_episode_infos, _restore_episode_infos),
     StatePart("metrics", _capture_metrics, _restore_metrics),

@@ -59,11 +59,12 @@ def play_by_step(policy: Policy, environment: gymnasium.Env[Any, Any], seed: int
     seed_generators(seed)
     monitor = next((each for each in layers(environment) if isinstance(each, Monitor)), None)
     observation, _ = environment.reset(seed=seed)
-    policy.begin()
+    player = policy.player(environment)
+    player.begin()
     result = EpisodeResult(0.0, 0) if monitor is None else _counted(monitor, EpisodeResult(0.0, 0))
     yield result
     for _ in range(MAX_EPISODE_STEPS):
-        observation, reward, terminated, truncated, _ = environment.step(policy.act(observation))
+        observation, reward, terminated, truncated, _ = environment.step(player.act(observation))
         if monitor is None:
             result = EpisodeResult(result.episode_return + float(reward), result.length + 1)
         else:
@@ -74,7 +75,7 @@ def play_by_step(policy: Policy, environment: gymnasium.Env[Any, Any], seed: int
                 return
             episode = monitor.rewards
             observation, _ = environment.reset()
-            policy.begin()
+            player.begin()
             if monitor.rewards is not episode:  # a wrapper has ended the episode, and not only a life in it
                 return
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
+from lander.actors.sb3.algorithm_table import algorithm_of
 from lander.actors.sb3.algorithms import build_environment, build_model, without_buffer
 from lander.actors.sb3.defaults import setting
 from lander.actors.sb3.policy_view import PolicyView
@@ -26,22 +27,38 @@ _POLICY_PARTS: Final = ("policy", "normalization")
 
 
 class Policy:
-    """A model's policy for a single environment: from its observation to its action.
+    """A model's policy for single environments.
 
     Changes neither the statistics of `VecNormalize` nor any random generator. Leaves the networks in evaluation mode, as
     SB3's `predict` does.
     """
 
     def __init__(self, model: BaseAlgorithm, arm: Arm) -> None:
-        self._model = model
-        self._normalize = model.get_vec_normalize_env()
-        env: Any = model.env
+        self.model = model
+        self.arm = arm
+
+    def player(self, environment: gymnasium.Env[Any, Any]) -> "Player":
+        """Plays in one environment; several may play at the same time, each in its own."""
+        return Player(self, environment)
+
+
+class Player:
+    """A policy in one environment: from its observation to its action, with what the policy remembers of the episode."""
+
+    def __init__(self, policy: Policy, environment: gymnasium.Env[Any, Any]) -> None:
+        arm, self._model = policy.arm, policy.model
+        self._normalize = self._model.get_vec_normalize_env()
+        env: Any = self._model.env
         self._space = env.unwrapped.observation_space
         layers = setting(arm, "vec_wrappers") or setting(arm, "frame_stack") is not None
         self._view = PolicyView(arm, env.unwrapped, self._normalize) if layers else None
+        self._masks = environment.get_wrapper_attr("action_masks") if algorithm_of(arm).masks else None
+        self._state: Any = None
+        """The hidden state of a recurrent policy; None at the start of an episode, and for others."""
 
     def begin(self) -> None:
         """An episode begins: the next observation is its first one."""
+        self._state = None
         if self._view is not None:
             self._view.begin()
 
@@ -49,11 +66,15 @@ class Policy:
         """The deterministic action of the policy, clipped to the bounds of the action space."""
         seen = _as_in_training(observation, self._space)
         if self._view is not None:
-            return self._view.act(seen, lambda each: self._model.predict(each, deterministic=True)[0])
+            return self._view.act(seen, self._choose)
         if self._normalize is not None:
             seen = self._normalize.normalize_obs(seen)
-        action, _ = self._model.predict(seen, deterministic=True)
-        return action[()]  # a 0-dimensional array becomes a scalar, as `DummyVecEnv` passes it
+        return self._choose(seen)[()]  # a 0-dimensional array becomes a scalar, as `DummyVecEnv` passes it
+
+    def _choose(self, seen: Any) -> Any:
+        masks = {} if self._masks is None else {"action_masks": self._masks()}
+        action, self._state = self._model.predict(seen, state=self._state, deterministic=True, **masks)
+        return action
 
 
 def _as_in_training(observation: Any, space: gymnasium.Space[Any]) -> Any:

@@ -1,7 +1,7 @@
 """What supervision adds to `learn`: exchanges with the supervisor, and checkpoints and evaluations at rollout boundaries.
 
-A *boundary* is where Stable-Baselines3 calls `on_rollout_start`: no rollout is half collected, no update half done. Only there
-can a training be interrupted and continued with the same bits.
+A *boundary* is where Stable-Baselines3 calls `on_rollout_start` (for ARS see `boundaries.py`): no rollout is half collected, no
+update half done. Only there can a training be interrupted and continued with the same bits.
 """
 
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from functools import partial
 from stable_baselines3.common.callbacks import BaseCallback
 
 from lander.actors.environment.recording import EnvironmentFailedError
+from lander.actors.sb3.boundaries import has_own_boundary
 from lander.actors.trainer.best_model import BestModel
 from lander.actors.trainer.checkpointing import Checkpointing
 from lander.actors.trainer.continuation import Restored
@@ -73,6 +74,11 @@ class SupervisionCallback(BaseCallback):
     # ------------------------------------------------------------------------------------------------ at boundaries
 
     def _on_rollout_start(self) -> None:
+        if not has_own_boundary(self.model):
+            self.at_boundary()
+
+    def at_boundary(self) -> None:
+        """Do what is due; the first time, restore the checkpoint to continue from."""
         if not self._begun:
             self._begin()
             return

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from lander.actors.state import checkpoint as checkpoint_module
-from lander.actors.state import library_versions, state_parts
+from lander.actors.state import her_episodes, library_versions, state_parts
 from lander.actors.state.environment_states import EnvironmentStates
 from lander.actors.state.replay_pages import ReplayPages
 from lander.actors.trainer import disk_patience
@@ -85,6 +85,14 @@ MORE: dict[str, tuple[str, str, dict[str, Any], int, dict[str, Any]]] = {
     ),
     "draws-from-python": ("PPO", "tests.support.random_walks:GlobalRandomWalk-v0", {}, 384, SMALL_PPO),
     "a2c-logs": ("A2C", "CartPole-v1", {}, 1100, {"use_rms_prop": False, "normalize_advantage": True}),
+}
+
+
+WALKS = "tests.support.random_walks"
+HER = {"policy": "MultiInputPolicy", "replay_buffer_class": "HerReplayBuffer", "learning_starts": 80, "buffer_size": 250}
+MORE |= {
+    "her-2-envs": ("SAC", f"{WALKS}:GoalWalk-v0", {}, 600, {**OFF_POLICY, **HER, "train_freq": 16, "n_envs": 2}),
+    "her-many-pages": ("TQC", f"{WALKS}:GoalWalk-v0", {}, 3200, {**OFF_POLICY, **HER, "buffer_size": 2500, "train_freq": 64}),
 }
 
 
@@ -174,8 +182,16 @@ def differences(whole: InProcessTraining, cut: InProcessTraining) -> set[str]:
 
 
 VARIATIONS = {
-    *("ppo-3-envs-normalize-lin", "ppo-3-envs-normalize-lin-of-old", "sac-2-envs-normalize", "td3-noise", "ddpg-noise"),
-    *("wind", "time-limit", "dict-off-policy", "multi-discrete", "ppo-sde", "sac-sde", "dqn-memory"),
+    *(
+        "ars",
+        "trpo",
+        "ppo-3-envs-normalize-lin",
+        "ppo-3-envs-normalize-lin-of-old",
+        "sac-2-envs-normalize",
+        "td3-noise",
+        "ddpg-noise",
+    ),
+    *("wind", "time-limit", "dict-off-policy", "multi-discrete", "ppo-sde", "sac-sde", "dqn-memory", "her-many-pages"),
 }
 """Of whose state the other cases hold every kind; `make chaos` has these, too."""
 
@@ -203,6 +219,8 @@ NEEDED = {
     "metrics": "ppo",
     "python_generator": "draws-from-python",
     "noise_matrices": "ppo-sde-once-a-rollout",
+    "hidden_states": "recurrent-ppo",
+    "weights": "ars-linear",
     "observations": "ppo",
     "normalization": "ppo-4-envs-normalize-lin",
     "action_noise": "td3-4-envs-noise",
@@ -246,6 +264,17 @@ def test_the_replay_buffer_is_needed(tmp_path, monkeypatch, never_cut):
     whole = never_cut("dqn")
     monkeypatch.setattr(ReplayPages, "_write_rows", lambda *_: None)
     assert "weights" in differences(whole, cut_and_continued("dqn", tmp_path / "cut"))
+
+
+def test_the_episodes_of_a_buffer_of_goals_are_needed(tmp_path, monkeypatch, never_cut):
+    whole = never_cut("her-2-envs")
+    restore = her_episodes.restore
+
+    def restore_less(buffer: Any, tree: Any) -> None:
+        restore(buffer, tree | {"current": 0})
+
+    monkeypatch.setattr(her_episodes, "restore", restore_less)
+    assert "weights" in differences(whole, cut_and_continued("her-2-envs", tmp_path / "cut"))
 
 
 def test_the_environments_are_needed(tmp_path, monkeypatch, never_cut):

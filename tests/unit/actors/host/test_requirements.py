@@ -17,6 +17,7 @@ from tests.support.recorded import recorded
 
 SPACES = {
     "dict": (spaces.Dict({"a": spaces.Box(0, 1, (2,)), "b": spaces.Discrete(3)}), spaces.Discrete(2)),
+    "dict-box": (spaces.Dict({"a": spaces.Box(0, 1, (2,))}), spaces.Box(-1, 1, (1,))),
     "nested": (spaces.Dict({"a": spaces.Dict({"b": spaces.Discrete(3)})}), spaces.Discrete(2)),
     "tuple": (spaces.Tuple([spaces.Discrete(2), spaces.Discrete(2)]), spaces.Discrete(2)),
     "tuple-actions": (spaces.Box(0, 1, (2,)), spaces.Tuple([spaces.Discrete(2), spaces.Discrete(2)])),
@@ -72,6 +73,7 @@ WRONG = {
     ("ALE/Pong-v5",): "environment: found 'ALE/Pong-v5'; Atari games are another package's: pip install ale-py, and write"
     " ale_py:ALE/Pong-v5",
     ("Still-dict-v0", "ARS"): "algorithm: found 'ARS'; it has no policy for Dict(a, b), which Still-dict-v0 shows",
+    ("CartPole-v1", "MaskablePPO"): "algorithm: found 'MaskablePPO'; CartPole-v1 has no method action_masks() that says which",
     ("json:Nothing-v0",): "environment: found 'json:Nothing-v0': NameNotFound: ",
 }
 
@@ -118,6 +120,17 @@ def test_arguments_of_the_environment_are_tried():
         check(experiment("Still-image-v0", "PPO", {"environment_kwargs": {"sped": 2}}), "file.yaml")
     with pytest.raises(ConfigurationError, match=r"file.yaml: environment_kwargs: cannot be built: ZeroDivisionError"):
         check(experiment("Still-image-v0", "PPO", {"environment_kwargs": {"speed": 0}}), "file.yaml")
+
+
+@pytest.mark.parametrize("environment", ["Pendulum-v1", "Still-dict-box-v0"])
+def test_hindsight_without_goals_is_refused(environment):
+    settings = {"replay_buffer_class": "HerReplayBuffer"}
+    settings |= {"policy": "MultiInputPolicy"} if "dict" in environment else {}
+    with pytest.raises(ConfigurationError) as refused:
+        check(experiment(environment, "SAC", {"hyperparameters": settings}), "file.yaml")
+    needs = "it needs an environment that shows a Dict of observation, achieved_goal, desired_goal and has a method"
+    assert str(refused.value).startswith(f"file.yaml: hyperparameters.replay_buffer_class: found HerReplayBuffer; {needs}")
+    assert len(str(refused.value).splitlines()) == 1
 
 
 LINE_1, LINE_2 = (rf"\(.*faulty.py, line {line}\)" for line in (1, 2))
