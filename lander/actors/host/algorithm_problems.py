@@ -38,7 +38,7 @@ def package_problems(arm: Arm) -> Iterator[Problem]:
 
 def method_problems(arm: Arm, observations: Space) -> Iterator[Problem]:
     """What the environment lacks that the algorithm asks of it; raises what its constructor raises."""
-    goals = _replays_goals(arm)
+    goals = replays_goals(arm)
     if not (algorithm_of(arm).masks or goals):
         return
     from lander.actors.sb3.algorithms import build_single_environment
@@ -55,7 +55,7 @@ def method_problems(arm: Arm, observations: Space) -> Iterator[Problem]:
     env.close()
 
 
-def _replays_goals(arm: Arm) -> bool:
+def replays_goals(arm: Arm) -> bool:
     """Whether the replay buffer of the arm is one of goals."""
     return arm.hyperparameters.get("replay_buffer_class") == GOAL_BUFFER
 

@@ -26,6 +26,7 @@ from lander.actors.host.algorithm_problems import (
 )
 from lander.actors.host.environment_problems import Problem, build_problem, one_line
 from lander.actors.host.gpus import Gpus, torch_without_cuda
+from lander.actors.host.replay_memory import memory_problems
 from lander.actors.host.visible_gpus import VISIBLE
 from lander.actors.sb3.defaults import setting
 from lander.protocol.errors import ConfigurationError
@@ -71,7 +72,7 @@ def check(
     for arm in experiment.arms:
         announce(arm.name, "environment")
         device = _device_problems(arm, experiment.wishes(arm.name))
-        problems[arm.name] = [*package_problems(arm)] or [*device, *_problems(arm)]
+        problems[arm.name] = [*package_problems(arm)] or [*device, *_problems(arm, experiment)]
     _raise_problems(source, problems)
     if experiment.origin is not None:
         _raise_problems(source, {arm.name: list(_changed_spaces(experiment.baseline, arm)) for arm in experiment.arms})
@@ -132,7 +133,7 @@ def _device_problems(arm: Arm, wishes: HostWishes) -> Iterator[Problem]:
         yield "device", f"found 'cuda'; {reason}; must be cpu here, or hosts: {{gpu: true}} waits for a worker that has one"
 
 
-def _problems(arm: Arm) -> Iterator[Problem]:
+def _problems(arm: Arm, experiment: Experiment) -> Iterator[Problem]:
     try:
         observations, actions = _spaces(arm)
     except Exception as error:
@@ -140,6 +141,8 @@ def _problems(arm: Arm) -> Iterator[Problem]:
         return
     found = [*observation_problems(arm, observations), *action_problems(arm, actions)]
     found += [] if found else method_problems(arm, observations)
+    anywhere = experiment.wishes(arm.name) == HostWishes()
+    found += memory_problems(arm, observations, actions, experiment.resource_limits.memory_mb, here=anywhere)
     yield from found
     if not found and any(True for _ in named_classes(arm)):  # of a class, nothing is known but what it does
         yield from _building_problems(arm)

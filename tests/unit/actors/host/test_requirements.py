@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+from lander.actors.host import replay_memory
 from lander.actors.host import requirements as module
 from lander.actors.host.requirements import build_everything, check
 from lander.actors.sb3 import class_loading
 from lander.actors.sb3 import algorithm_table
 from lander.protocol.errors import ConfigurationError
+from lander.protocol.experiment import ResourceLimits
 from tests.support.recorded import recorded
 
 SPACES = {
@@ -22,6 +24,7 @@ SPACES = {
     "tuple": (spaces.Tuple([spaces.Discrete(2), spaces.Discrete(2)]), spaces.Discrete(2)),
     "tuple-actions": (spaces.Box(0, 1, (2,)), spaces.Tuple([spaces.Discrete(2), spaces.Discrete(2)])),
     "unbounded": (spaces.Box(0, 1, (2,)), spaces.Box(-np.inf, np.inf, (2,))),
+    "image-discrete": (spaces.Box(0, 255, (36, 36, 3), np.uint8), spaces.Discrete(2)),
     "image": (spaces.Box(0, 255, (36, 36, 3), np.uint8), spaces.MultiDiscrete([2, 3])),
 }
 
@@ -131,6 +134,34 @@ def test_hindsight_without_goals_is_refused(environment):
     needs = "it needs an environment that shows a Dict of observation, achieved_goal, desired_goal and has a method"
     assert str(refused.value).startswith(f"file.yaml: hyperparameters.replay_buffer_class: found HerReplayBuffer; {needs}")
     assert len(str(refused.value).splitlines()) == 1
+
+
+def test_a_replay_buffer_that_does_not_fit_into_memory_is_refused(monkeypatch):
+    monkeypatch.setattr(replay_memory, "usable_memory_mb", lambda _: 1000.0)
+    settings = {"hyperparameters": {"policy": "CnnPolicy"}, "training_steps": 200_000}
+    with pytest.raises(ConfigurationError) as refused:
+        check(experiment("Still-image-discrete-v0", "QRDQN", settings, training_steps=200_000), "file.yaml")
+    takes = "200,000 rows of Box(36, 36, 3) take 1,486 MB of memory, and this machine has 1,000 MB; must be at most 134,570"
+    assert str(refused.value) == f"file.yaml: hyperparameters.buffer_size: {takes}"
+    halved = settings["hyperparameters"] | {"optimize_memory_usage": True}
+    halved |= {"replay_buffer_kwargs": {"handle_timeout_termination": False}}
+    check(experiment("Still-image-discrete-v0", "QRDQN", settings | {"hyperparameters": halved}), "file.yaml")
+
+
+def test_what_a_run_does_not_fill_takes_no_memory(monkeypatch):
+    monkeypatch.setattr(replay_memory, "usable_memory_mb", lambda _: 1.0)
+    check(experiment("Still-image-discrete-v0", "DQN", {"hyperparameters": {"policy": "CnnPolicy"}}), "file.yaml")
+    check(experiment("CartPole-v1", "PPO", {"training_steps": 10**9}), "file.yaml")
+
+
+def test_a_worker_with_more_memory_may_be_waited_for_but_a_limit_is_one(monkeypatch):
+    monkeypatch.setattr(replay_memory, "usable_memory_mb", lambda _: 1.0)
+    settings = {"hyperparameters": {"policy": "CnnPolicy"}, "training_steps": 10_000, "hosts": {"labels": ["large"]}}
+    wanted = experiment("Still-image-discrete-v0", "DQN", settings)
+    check(wanted, "file.yaml")
+    limited = wanted.model_copy(update={"resource_limits": ResourceLimits(memory_mb=50.0)})
+    with pytest.raises(ConfigurationError, match=r"and resource_limits.memory_mb allows 50 MB; must be at most"):
+        check(limited, "file.yaml")
 
 
 LINE_1, LINE_2 = (rf"\(.*faulty.py, line {line}\)" for line in (1, 2))
