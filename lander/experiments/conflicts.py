@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lander.experiments.class_names import BUFFERS
-from lander.experiments.hyperparameter_tables import ALGORITHMS, GOAL_SETTINGS
+from lander.experiments.hyperparameter_tables import GOAL_SETTINGS
+from lander.experiments.plug_ins import group_of
 
 Conflict = tuple[tuple[str, ...], str]
 """A location among the hyperparameters, and what is wrong there."""
@@ -24,15 +25,13 @@ def conflicts(algorithm: str, given: Settings) -> Iterator[Conflict]:
 
 def _of_rollouts(algorithm: str, given: Settings) -> Iterator[Conflict]:
     n_envs = given.get("n_envs", 1)
-    if "gae_lambda" in ALGORITHMS[algorithm].settings and given.get("normalize_advantage", algorithm != "A2C"):
+    if "gae_lambda" in group_of(algorithm).settings and given.get("normalize_advantage", algorithm != "A2C"):
         if given.get("n_steps", 0) * n_envs == 1:
             yield ("n_steps",), "found 1 with n_envs 1; must be above 1 together when advantages are normalized"
         if given.get("batch_size") == 1:
             yield ("batch_size",), "found 1; must be at least 2 when advantages are normalized"
     if isinstance(given.get("train_freq"), list) and given["train_freq"][1] == "episode" and n_envs > 1:
         yield ("train_freq",), f"found a number of episodes with n_envs {n_envs}; must be steps, or n_envs 1"
-    if algorithm == "ARS" and n_envs > 1:
-        yield ("n_envs",), f"found {n_envs}; must be 1: ARS counts other steps than several environments take"
 
 
 def _of_replay(given: Settings) -> Iterator[Conflict]:

@@ -22,6 +22,7 @@ UNFIT: Final[Mapping[str, str]] = {
     **dict.fromkeys(("wrappers", "vec_wrappers", "frame_stack", "monitor_kwargs"), _LAYERS),
     "vec_env": "what the checkpoint holds of the environments was captured where they were",
     "callbacks": "the checkpoint holds the state of as many callbacks as there were",
+    "zero_policy": "it says where a training begins",
     "n_envs": "the checkpoint holds the episodes of as many environments as there were",
 }
 """The hyperparameters that cannot change at a checkpoint, and why."""

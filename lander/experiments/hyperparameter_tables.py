@@ -27,6 +27,7 @@ from lander.experiments.setting_types import (
     NOISE,
     NOT_NEGATIVE,
     NUMBER,
+    ONE,
     PLAIN,
     PLAIN_OR_NULL,
     POSITIVE,
@@ -95,6 +96,8 @@ def _policy_kwargs(net_arch: Type, more: Mapping[str, Type]) -> dict[str, Type]:
 
 _CRITICS = {"n_critics": COUNT, "share_features_extractor": SWITCH}
 _SDE = {"use_sde": SWITCH, "sde_sample_freq": at_least(-1)}
+SHARED: Mapping[str, Type] = {**_OURS, "policy": class_type("a policy", {}, plain_names=("MlpPolicy",))}
+"""What every algorithm has in common: ours, and the policy."""
 _WINDOW = {"stats_window_size": COUNT}
 _LEARNING = (
     dict(_OURS) | _policies("MlpPolicy", "CnnPolicy", "MultiInputPolicy") | {"learning_rate": SCHEDULE, "gamma": FRACTION}
@@ -177,7 +180,7 @@ _ROWS: Mapping[str, Mapping[str, Type]] = {
     | _policies("MlpLstmPolicy", "CnnLstmPolicy", "MultiInputLstmPolicy")
     | _policy_kwargs(VALUE_NETS, _ACTOR_CRITIC_SDE | _RECURRENT),
     "MaskablePPO": _CLIPPED | _policy_kwargs(VALUE_NETS, _ACTOR_CRITIC),
-    "ARS": {**_OURS}
+    "ARS": {**_OURS, "n_envs": ONE}
     | _WINDOW
     | _policies("MlpPolicy", "LinearPolicy")
     | {"n_delta": COUNT, "n_top": COUNT_OR_NULL, "n_eval_episodes": COUNT}

@@ -13,13 +13,14 @@ from pydantic_core import InitErrorDetails
 from lander.experiments.allowed import Type
 from lander.experiments.conflicts import conflicts
 from lander.experiments.hyperparameter_tables import ALGORITHMS
+from lander.experiments.plug_ins import PLAIN_VALUE, group_of, plug_ins
 from lander.experiments.setting_types import Group
 from lander.protocol.refusals import refusal
 
 
 def accepted(algorithm: str, path: Sequence[str] = ()) -> tuple[str, ...]:
     """The names that an algorithm accepts, at the top or in the mapping at `path`; empty if there is no such mapping."""
-    group: object = ALGORITHMS.get(algorithm)
+    group: object = ALGORITHMS.get(algorithm) or (group_of(algorithm) if algorithm in plug_ins() else None)
     for name in path:
         group = group.settings.get(name) if isinstance(group, Group) else None
     return tuple(group.settings) if isinstance(group, Group) else ()
@@ -28,9 +29,9 @@ def accepted(algorithm: str, path: Sequence[str] = ()) -> tuple[str, ...]:
 def validate_hyperparameters(algorithm: str, mapping: Mapping[str, object]) -> dict[str, object]:
     """`mapping` as plain data in one normal form, with the given values and no defaults.
 
-    `algorithm` is a key of `ALGORITHMS`. Raises `pydantic.ValidationError`, located at the invalid settings.
+    `algorithm` is a key of `ALGORITHMS`, or a plug-in. Raises `pydantic.ValidationError`, located at the invalid settings.
     """
-    settings = cast(dict[str, Any], _validated(ALGORITHMS[algorithm], mapping))
+    settings = cast(dict[str, Any], _validated(group_of(algorithm), mapping))
     found = [
         InitErrorDetails(type=refusal(sentence), loc=path, input=settings) for path, sentence in conflicts(algorithm, settings)
     ]
@@ -41,8 +42,15 @@ def validate_hyperparameters(algorithm: str, mapping: Mapping[str, object]) -> d
 
 def _validated(group: Group, value: object) -> object:
     if isinstance(value, Mapping):
-        return _model(group).model_validate(dict(value)).model_dump(mode="json", exclude_unset=True)
+        known = {
+            name: each for name, each in value.items() if not group.open or name in group.settings or name in group.refused
+        }
+        others = _OTHERS.validate_python({name: each for name, each in value.items() if name not in known})
+        return _model(group).model_validate(known).model_dump(mode="json", exclude_unset=True) | others
     return _alternative(group).validate_python(value)
+
+
+_OTHERS = TypeAdapter(dict[str, PLAIN_VALUE])
 
 
 @cache

@@ -26,8 +26,8 @@ from pydantic_core import InitErrorDetails
 from lander.experiments.allowed import Allowed, checked_by, integer_if_whole, one_of
 from lander.experiments.environment_files import FILE_NAME, names_a_file
 from lander.experiments.fork_rules import fork_problems
-from lander.experiments.hyperparameter_tables import ALGORITHMS
 from lander.experiments.hyperparameters import accepted, validate_hyperparameters
+from lander.experiments.plug_ins import ALGORITHM_NAME, class_of
 from lander.experiments.seeds import SeedsSpec
 from lander.experiments.spellings import resolve
 from lander.protocol.digests import digest
@@ -126,7 +126,7 @@ class ArmSpec(_Spec):
 
     name: _Identifier
     role: Annotated[Literal["baseline", "variant"], one_of("baseline", "variant")]
-    algorithm: Annotated[str, one_of(*ALGORITHMS)]
+    algorithm: ALGORITHM_NAME
     environment: _EnvironmentName
     environment_kwargs: PlainData = Field(default_factory=dict)
     training_steps: _AboveZero
@@ -157,7 +157,8 @@ class ArmSpec(_Spec):
     def recorded(self) -> dict[str, Any]:
         """The arm as it is recorded; its wishes for hosts are recorded as a setting of the experiment, which may change."""
         unsaid = tuple(name for name in self.defaulted if name != "hosts")
-        return self.model_dump(exclude={"hosts"}) | {"scheduled": self.scheduled, "defaulted": unsaid}
+        more = {"scheduled": self.scheduled, "defaulted": unsaid, "algorithm_class": class_of(self.algorithm)}
+        return self.model_dump(exclude={"hosts"}) | more
 
 
 class ResourceLimitsSpec(_Spec):

@@ -13,7 +13,7 @@ from lander.protocol.text import printable
 
 NESTED: Final = ("hyperparameters", "environment_kwargs", "hosts")
 _ONLY_IF_SET: Final = ("evaluation_environment", "compare_budgets", "other_hardware", "exclusive")
-_RECORDED_ONLY: Final = {"defaults", "scheduled", "defaulted"}
+_RECORDED_ONLY: Final = {"defaults", "scheduled", "defaulted", "algorithm_class"}
 
 
 def as_written(experiment: Experiment) -> dict[str, Any]:

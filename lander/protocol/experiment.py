@@ -24,6 +24,7 @@ EVALUATION_SEED: Final = 1_000_000_000
 """The seed of an evaluation's first episode; each next episode adds 1. It is far from the seeds a training is likely to use."""
 
 IDENTIFIER: Final = r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+CLASS_NAME: Final = r"[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_.]*"
 ENVIRONMENT_NAME: Final = r"[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,199}"
 
 
@@ -105,6 +106,8 @@ class Arm(Model):
     defaults: PlainData = Field(default_factory=dict)
     scheduled: tuple[str, ...] = ()
     defaulted: tuple[str, ...] = ()
+    algorithm_class: Annotated[str, Field(max_length=200, pattern=f"^({CLASS_NAME})?$")] = ""
+    """The class of an algorithm that an installed package added; empty for those of lander-ctl's own table."""
 
     def evaluated_in(self, common: EvaluationEnvironment | None) -> Self:
         """The arm with this environment in place of its own, for its evaluation; unchanged for None."""

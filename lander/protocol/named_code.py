@@ -55,4 +55,4 @@ def named_code(arm: Arm, common: EvaluationEnvironment | None = None) -> tuple[s
     """The environment of an arm, that of its evaluations, and its classes that are of none of the libraries."""
     environments = (arm.environment, *([] if common is None else [common.environment]))
     others = (each.name for each in named_classes(arm) if each.name.partition(":")[0].partition(".")[0] not in _LIBRARIES)
-    return (*environments, *dict.fromkeys(others))
+    return (*environments, *dict.fromkeys(others), *filter(None, [arm.algorithm_class]))

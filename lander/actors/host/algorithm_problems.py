@@ -71,7 +71,7 @@ def observation_problems(arm: Arm, space: Space) -> Iterator[Problem]:
     if not all(isinstance(part, OBSERVATIONS) for part in parts):
         kinds = ", ".join(kind.__name__ for kind in OBSERVATIONS)
         yield "environment", f"{arm.environment} shows {short(space)}; Stable-Baselines3 takes {kinds} or one Dict of them"
-    elif ":" in policy:
+    elif ":" in policy or arm.algorithm_class:
         return
     elif not (fitting := [name for name in algorithm_of(arm).policies if _fits(name, space)]):
         yield "algorithm", f"found {shown(arm.algorithm)}; it has no policy for {short(space)}, which {arm.environment} shows"
@@ -96,6 +96,8 @@ def _is_image(space: Space) -> bool:
 
 def action_problems(arm: Arm, space: Space) -> Iterator[Problem]:
     """Whether the algorithm gives such actions."""
+    if arm.algorithm_class:
+        return
     here = {arm.algorithm, *(name for name, row in ALGORITHMS.items() if row.is_installed)}
     able = [name for name, kinds in ACTIONS.items() if isinstance(space, kinds) and name in here]
     if not able:

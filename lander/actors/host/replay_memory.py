@@ -11,8 +11,7 @@ from gymnasium import spaces
 from lander.actors.host.algorithm_problems import Space, replays_goals, short
 from lander.actors.host.environment_problems import Problem
 from lander.actors.host.machine_limits import usable_memory_mb
-from lander.actors.sb3.algorithm_table import algorithm_of
-from lander.actors.sb3.defaults import installed_defaults
+from lander.actors.sb3.defaults import algorithm_defaults
 from lander.protocol.experiment import Arm
 
 _MB: Final = 1 << 20
@@ -42,7 +41,7 @@ def memory_problems(arm: Arm, observations: Space, actions: Space, limit_mb: flo
 
 def _rows(arm: Arm) -> int:
     """How many rows a run fills; the rest of a buffer takes no memory. 0 without a replay buffer."""
-    default = installed_defaults(algorithm_of(arm).place).get("buffer_size", 0)
+    default = algorithm_defaults(arm).get("buffer_size", 0)
     return min(int(str(arm.hyperparameters.get("buffer_size", default))), arm.training_steps)
 
 

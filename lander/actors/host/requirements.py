@@ -144,7 +144,9 @@ def _problems(arm: Arm, experiment: Experiment) -> Iterator[Problem]:
     anywhere = experiment.wishes(arm.name) == HostWishes()
     found += memory_problems(arm, observations, actions, experiment.resource_limits.memory_mb, here=anywhere)
     yield from found
-    if not found and any(True for _ in named_classes(arm)):  # of a class, nothing is known but what it does
+    if not found and (
+        arm.algorithm_class or any(True for _ in named_classes(arm))
+    ):  # of a class, nothing is known but what it does
         yield from _building_problems(arm)
 
 

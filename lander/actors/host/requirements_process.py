@@ -50,7 +50,7 @@ def build_everything(
 
 def _is_gymnasiums_own(experiment: Experiment) -> bool:
     """Whether every environment is one that Gymnasium has; a name that nobody knows runs no code, and counts as one."""
-    if any(True for arm in experiment.arms for _ in named_classes(arm)):
+    if any(arm.algorithm_class or any(True for _ in named_classes(arm)) for arm in experiment.arms):
         return False
     common = experiment.evaluation_environment
     names = {arm.environment for arm in experiment.arms} | ({common.environment} if common else set())

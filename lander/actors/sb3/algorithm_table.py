@@ -28,7 +28,7 @@ class Algorithm(NamedTuple):
     @property
     def package(self) -> str:
         """The top-level package that its class is in."""
-        return self.place.partition(".")[0]
+        return self.place.partition(":")[0].partition(".")[0]
 
     @property
     def is_installed(self) -> bool:
@@ -83,5 +83,5 @@ EXTRAS: Final[Mapping[str, str]] = {"sb3_contrib": "contrib"}
 
 
 def algorithm_of(arm: Arm) -> Algorithm:
-    """The row of an arm's algorithm."""
-    return ALGORITHMS[arm.algorithm]
+    """The row of an arm's algorithm. Of one that a package adds, only its class is known, which knows its policies."""
+    return Algorithm(arm.algorithm_class, _ANY, {}) if arm.algorithm_class else ALGORITHMS[arm.algorithm]

@@ -112,7 +112,7 @@ def build_model(arm: Arm, seed: int, env: VecEnv) -> BaseAlgorithm:
     for name in OWN_DEFAULTS:
         settings.pop(name, None)
     settings = with_schedules(arm, settings)
-    changed = {} if ":" in named else changed_defaults(arm, "policy", algorithm.policy_aliases[policy])
+    changed = {} if ":" in named or arm.algorithm_class else changed_defaults(arm, "policy", algorithm.policy_aliases[policy])
     if policy_kwargs := changed | (settings.get("policy_kwargs") or {}):
         settings["policy_kwargs"] = _policy_kwargs(policy_kwargs)
     if settings.get("action_noise") is not None:

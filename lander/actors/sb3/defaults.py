@@ -59,7 +59,7 @@ def linear_rule(arm: Arm) -> str:
 
 def own_defaults(arm: Arm) -> Defaults:
     """What our own hyperparameters are if nobody writes them: recorded under `lander`, like those of the library."""
-    return {**OWN_DEFAULTS, "policy": next(iter(algorithm_of(arm).policies))}
+    return {**OWN_DEFAULTS, "policy": next(iter(algorithm_of(arm).policies), OWN_DEFAULTS["policy"])}
 
 
 def setting(arm: Arm, name: str) -> Any:
@@ -81,7 +81,7 @@ def with_defaults(experiment: Experiment) -> Experiment:
 def defaults_of(arm: Arm) -> dict[str, object]:
     """The defaults of each object that is built from the arm, and under `lander` our own with the rule of schedules."""
     own = {**own_defaults(arm), "linear_schedule": ZOO_RULE}
-    of_algorithm = installed_defaults(algorithm_of(arm).place)
+    of_algorithm = algorithm_defaults(arm)
     found = {"lander": own, "algorithm": of_algorithm, "policy": _policy_defaults(arm)}
     if arm.hyperparameters.get("normalize"):
         found["normalize"] = installed_defaults(_NORMALIZE)
@@ -90,6 +90,16 @@ def defaults_of(arm: Arm) -> dict[str, object]:
     if arm.hyperparameters.get("replay_buffer_class") == GOAL_BUFFER:
         found["replay_buffer"] = _without(installed_defaults(GOAL_BUFFER), _PASSED_TO_BUFFER)
     return {name: dict(values) for name, values in found.items()}
+
+
+def algorithm_defaults(arm: Arm) -> Defaults:
+    """The defaults of the algorithm; of one that a package adds none, where its constructor is in another file."""
+    try:
+        return installed_defaults(algorithm_of(arm).place)
+    except (KeyError, OSError):
+        if not arm.algorithm_class:
+            raise
+        return {}
 
 
 def _policy_defaults(arm: Arm) -> Defaults:
@@ -143,6 +153,8 @@ def _source(module: str) -> Path:
     found = find_spec(package)
     if found is None or found.origin is None:
         raise ModuleNotFoundError(f"{package} is not installed", name=package)
+    if not inner:
+        return Path(found.origin)
     path = Path(found.origin).parent.joinpath(*inner)
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 

@@ -19,18 +19,16 @@ from stable_baselines3.common.distributions import CategoricalDistribution
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import DummyVecEnv
 
+from lander.actors.state.plug_in_part import is_plug_in
 from lander.actors.state.state_parts import optimizers
-
-PROVEN: Final = frozenset({"stable_baselines3", "sb3_contrib"})
-"""The packages of the algorithms that the tests of identity train."""
 
 
 def apply_shortcuts(model: BaseAlgorithm) -> None:
     """Apply all shortcuts to a model; call it after the model is built and before `learn`.
 
-    Does nothing off the CPU, nor to algorithms of other packages than those for which it is shown that the bits are the same.
+    Does nothing off the CPU, nor to algorithms that other packages add: of those it is not shown that the bits are the same.
     """
-    if model.device.type != "cpu" or type(model).__module__.partition(".")[0] not in PROVEN:
+    if model.device.type != "cpu" or is_plug_in(model):
         return
     for module in model.policy.modules():
         cache_attributes(module)

@@ -17,6 +17,7 @@ import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from lander.actors.environment.recording import Recording
+from lander.actors.state import plug_in_part
 from lander.actors.state.callbacks_part import OwnCallbacks
 from lander.actors.state.construction_replay import Progress
 from lander.actors.state.environment_states import EnvironmentStates, Trials
@@ -111,6 +112,7 @@ class Checkpoints:
 
         Also reads all pages: a missing one must show before training starts, while an earlier checkpoint can still be used.
         """
+        plug_in_part.refuse_unknown_networks(self._training.model)
         state = read_state(self._home, checkpoint)
         if self._pages is not None:
             self._pages.load(state["replay"], checkpoint.pages)
@@ -136,6 +138,7 @@ class Checkpoints:
         if problems or new_episodes:
             self._start_new_episodes()
         problems += [] if self._pages is None else self._pages.problems()
+        problems += plug_in_part.problems(self._training.model)
         problems += self._training.callbacks.restore(state.get("callbacks"), self._training.model.num_timesteps)
         problems += [f"{name} is no plain data, so no checkpoint holds it" for name in unknown_state(self._training.model)]
         if state["versions"] != (versions := versions_of(self._training.model)):

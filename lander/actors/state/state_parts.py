@@ -27,6 +27,7 @@ from lander.actors.state.generator_parts import (
     restore_torch_generator,
 )
 from lander.actors.state.normalization_part import capture_normalization, restore_normalization
+from lander.actors.state.plug_in_part import capture_own_state, restore_own_state
 from lander.actors.state.tree import StoredTree, Tree
 from lander.actors.state.vec_layers_part import capture_vec_layers, restore_vec_layers
 
@@ -261,6 +262,7 @@ STATE_PARTS: Final = (
     StatePart("numpy_generator", capture_numpy_generator, restore_numpy_generator),
     StatePart("torch_generator", capture_torch_generator, restore_torch_generator),
     StatePart("spaces", capture_spaces, restore_spaces),
+    StatePart("own_state", capture_own_state, restore_own_state, optional=True),
     StatePart("vec_layers", capture_vec_layers, restore_vec_layers, optional=True),
 )
 

@@ -79,6 +79,17 @@ FITTING = {
     "TD3": "action_noise batch_size gamma gradient_steps learning_rate learning_starts n_steps policy_delay stats_window_size"
     " target_noise_clip target_policy_noise tau train_freq",
     "DDPG": "action_noise batch_size gamma gradient_steps learning_rate learning_starts n_steps tau train_freq",
+    "TRPO": "batch_size cg_damping cg_max_steps gae_lambda gamma learning_rate line_search_max_iter"
+    " line_search_shrinking_factor n_critic_updates n_steps normalize_advantage sde_sample_freq stats_window_size"
+    " sub_sampling_factor target_kl",
+    "ARS": "alive_bonus_offset delta_std learning_rate n_delta n_eval_episodes n_top stats_window_size",
+}
+FITTING |= {
+    "TQC": FITTING["SAC"] + " top_quantiles_to_drop_per_net",
+    "CrossQ": FITTING["SAC"] + " policy_delay",
+    "QRDQN": FITTING["DQN"],
+    "RecurrentPPO": FITTING["PPO"],
+    "MaskablePPO": FITTING["PPO"],
 }
 
 

@@ -76,7 +76,7 @@ def test_action_noise_takes_the_arguments_of_the_noises():
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_the_defaults_of_sb3_are_allowed(algorithm):
     parameters = inspect.signature(algorithm_class(algorithm).__init__).parameters
-    not_given_as_null = {"policy_kwargs", "replay_buffer_kwargs", "action_noise"}
+    not_given_as_null = {"policy_kwargs", "replay_buffer_class", "replay_buffer_kwargs", "action_noise"}
     defaults = {
         name: parameters[name].default
         for name in accepted(algorithm)
