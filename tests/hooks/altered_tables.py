@@ -3,6 +3,7 @@
 import pytest
 
 from lander.experiments import hyperparameters, spellings
+from lander.experiments.hyperparameter_tables import ALGORITHMS
 from lander.experiments.specification import ArmSpec, ExperimentSpec
 
 FIELDS = {
@@ -19,8 +20,8 @@ FIELDS = {
 
 TABLES = (
     spellings.SUCCESSORS,
-    hyperparameters.ALGORITHMS,
-    *(group.settings for group in hyperparameters.ALGORITHMS.values()),
+    ALGORITHMS,
+    *(group.settings for group in ALGORITHMS.values()),
 )
 BEFORE = [dict(table) for table in TABLES]
 
@@ -28,10 +29,10 @@ BEFORE = [dict(table) for table in TABLES]
 def alter(patch: pytest.MonkeyPatch) -> None:
     """A successor more, hyperparameters and an algorithm fewer, other defaults of everything that may be left unsaid."""
     spellings.SUCCESSORS["CartPole-v1"] = spellings.Successor("Acrobot-v1", {})
-    for group in hyperparameters.ALGORITHMS.values():
+    for group in ALGORITHMS.values():
         for name in ("n_steps", "policy_kwargs"):
-            del group.settings[name]
-    del hyperparameters.ALGORITHMS["DQN"]
+            group.settings.pop(name, None)
+    del ALGORITHMS["DQN"]
     for spec, defaults in FIELDS.items():
         for name, value in defaults.items():
             patch.setattr(spec.model_fields[name], "default", value)

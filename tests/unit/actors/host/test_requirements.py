@@ -11,8 +11,7 @@ from gymnasium import spaces
 from lander.actors.host import replay_memory
 from lander.actors.host import requirements as module
 from lander.actors.host.requirements import build_everything, check
-from lander.actors.sb3 import class_loading
-from lander.actors.sb3 import algorithm_table
+from lander.actors.sb3 import algorithm_table, class_loading
 from lander.protocol.errors import ConfigurationError
 from lander.protocol.experiment import ResourceLimits
 from tests.support.recorded import recorded
