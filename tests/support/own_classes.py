@@ -1,5 +1,9 @@
 """Wrappers, callbacks, policies and the like, as a user has them in a module."""
 
+import random
+import tempfile
+from pathlib import Path
+
 import gymnasium
 import numpy as np
 import torch
@@ -99,6 +103,23 @@ class NoisyInC(gymnasium.Wrapper):
     def step(self, action):
         observation, reward, *rest = self.env.step(action)
         return observation, float(reward) + next(self._noise), *rest
+
+
+class Respaced(gymnasium.Wrapper):
+    """Has another action space after each reset, which nobody seeds, and draws from it, as highway-env does."""
+
+    def reset(self, **how):
+        self.action_space = gymnasium.spaces.Discrete(2)
+        observation, info = self.env.reset(**how)
+        return observation, info | {"drawn": self.action_space.sample()}
+
+
+class Temporary(gymnasium.Wrapper):
+    """Keeps the name of a file for a model, as environments of MuJoCo do."""
+
+    def __init__(self, env):
+        super().__init__(env)
+        self.file = str(Path(tempfile.gettempdir()) / f"{random.random()}.xml")
 
 
 class Failing(gymnasium.Wrapper):

@@ -12,6 +12,7 @@ import logging
 import marshal
 import random
 import sys
+import tempfile
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -124,6 +125,11 @@ def _source_modules(environments: Iterable[gymnasium.Env[Any, Any]]) -> list[Mod
     return [sys.modules[name] for name in names if name in sys.modules and name.partition(".")[0] not in _WITHOUT_GLOBALS]
 
 
+def _is_temporary(value: object) -> bool:
+    """Whether this is the path of a temporary file: its name is drawn anew by each process, and decides nothing."""
+    return isinstance(value, str) and value.startswith(f"{tempfile.gettempdir()}/")
+
+
 def _is_place_of(module: ModuleType, value: object) -> bool:
     """Whether this is the path of the module's code: it changes where a home is moved, and decides nothing."""
     file = getattr(module, "__file__", None)
@@ -164,7 +170,7 @@ class _Encoding:
         if self._items > MAX_ITEMS:
             raise _NotPlainError
         if type(value) in _BUILT_IN:
-            yield _built_in(value)
+            yield b"a temporary file;" if _is_temporary(value) else _built_in(value)
             return
         if isinstance(value, _SCALARS):
             yield f"{type(value).__name__} {value!r};".encode("utf-8", "surrogatepass")

@@ -70,6 +70,7 @@ class RecordedEnvironment(ErrorAttributingWrapper):
 
     def __init__(self, env: gymnasium.Env[Any, Any], recording: "Recording") -> None:
         super().__init__(env, f"environment {len(recording.environments)}")
+        self.action_space = env.action_space  # the one that was seeded, also where a reset gives the environment another
         self.recording = recording
         self.index = recording.add(self)
         self.actions: list[Any] = []
@@ -132,7 +133,7 @@ class RecordedEnvironment(ErrorAttributingWrapper):
 
     def put_back_action_generator(self, packed: bytes) -> None:
         """Set the generator of random actions."""
-        self.action_space._np_random = generators.unpack(packed) if packed else None  # type: ignore[assignment]  # it has none at first
+        self.action_space._np_random = generators.unpack(packed)
 
     def replay(self, action: Any) -> bool:
         """Take a step that is already recorded, without recording it again; returns whether the episode has ended."""

@@ -44,20 +44,19 @@ def restore_torch_generator(model: BaseAlgorithm, tree: StoredTree) -> None:
 
 
 def _spaces(model: BaseAlgorithm) -> Iterator[gymnasium.Space[Any]]:
-    """Every action space with a generator for random actions: the model's and each environment's."""
+    """Every action space that was seeded for random actions: the model's and each environment's."""
     yield model.action_space
     if model.env is not None:
         yield from model.env.get_attr("action_space")
 
 
 def capture_spaces(model: BaseAlgorithm) -> Tree:
-    """A space that nobody has seeded, because a reset has replaced it, has no generator before somebody draws from it."""
-    return [generators.pack(space._np_random) for space in _spaces(model)]
+    return [generators.pack(space.np_random) for space in _spaces(model)]
 
 
 def restore_spaces(model: BaseAlgorithm, tree: StoredTree) -> None:
     for space, packed in zip(_spaces(model), tree, strict=True):
-        space._np_random = generators.unpack(packed) if packed else None  # type: ignore[assignment]  # it has none at first
+        space._np_random = generators.unpack(packed)
     if model.env is not None and isinstance(
         model.env.unwrapped, SubprocVecEnv
     ):  # the spaces were copies of those of the workers

@@ -334,6 +334,9 @@ def played_in(environment: gymnasium.Env[Any, Any], monkeypatch: pytest.MonkeyPa
 class Idle:
     """A policy that has one idea."""
 
+    def begin(self) -> None:
+        pass
+
     def act(self, observation: Any) -> Any:
         return np.int64(0)
 

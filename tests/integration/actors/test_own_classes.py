@@ -163,6 +163,17 @@ def test_a_generator_that_only_c_holds_is_played_again_or_the_resume_is_inexact(
     assert "rewards differ" in warned(cut)[0]
 
 
+def test_a_space_that_a_reset_makes_and_nobody_seeds_is_no_state(tmp_path):
+    whole, cut = whole_and_cut(arm(192, wrappers=[f"{MODULE}:Respaced"]), tmp_path, cut=150)
+    assert (resumed(cut), same(whole, cut)) == ("exact", True)
+
+
+def test_the_name_of_a_temporary_file_is_no_state():
+    first, second = (attributes.attributes(own_classes.Temporary(gymnasium.make("CartPole-v1"))) for _ in range(2))
+    assert first == second
+    assert "Temporary.file" in first
+
+
 # --- what is around the vector environment ----------------------------------------------------------------------------
 
 
