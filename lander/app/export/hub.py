@@ -66,9 +66,8 @@ def model_file(algorithm: str, environment: str) -> str:
 
 def _write(reader: Reader, run: ExportedRun, folder: Path, at: Which) -> None:
     model = _model(reader, run.key.id, at)
-    experiment = reader.experiment(run.key.experiment)
-    evaluated_arm = experiment.evaluation(run.key)
-    name = model_file(run.arm.algorithm, evaluated_arm.environment)
+    environment = reader.experiment(run.key.experiment).evaluation(run.key).environment
+    name = model_file(run.arm.algorithm, environment)
     folder.mkdir(parents=True)
     shutil.copyfile(model.file, folder / name)
     _unpack(folder, name)
@@ -76,26 +75,13 @@ def _write(reader: Reader, run: ExportedRun, folder: Path, at: Which) -> None:
         shutil.copyfile(statistics_path(model.file), folder / "vec_normalize.pkl")
     with warnings.catch_warnings(action="ignore"):  # the run's log already has these warnings
         evaluation, when = _evaluation(reader, run.key.id, model.checkpoint)
-        statistics = _statistics(reader, run.key.id, model)
     _write_json(folder / "results.json", _results(evaluation, when))
-    about = About(
-        format=1,
-        run=run.key.id,
-        seed=run.key.seed,
-        step=model.event.step,
-        which=at,
-        model=name,
-        sha256=model.event.sha256,
-        arm=run.arm,
-        evaluation_environment=experiment.evaluation_environment,
-        evaluation_episodes=len(evaluation.returns),
-        normalization=statistics,
-    )
+    about = _about(reader, run, model, name, len(evaluation.returns))
     (folder / ABOUT).write_text(about.model_dump_json(indent=2) + "\n", "utf-8")
     agent = Agent(
         run=run.key,
         arm=run.arm,
-        environment=evaluated_arm.environment,
+        environment=environment,
         which=at,
         step=model.event.step,
         interruptions=_interruptions(run),
@@ -107,6 +93,22 @@ def _write(reader: Reader, run: ExportedRun, folder: Path, at: Which) -> None:
         without_film=_film(reader, run.key.id, evaluation, folder),
     )
     (folder / "README.md").write_text(model_card(agent), "utf-8")
+
+
+def _about(reader: Reader, run: ExportedRun, model: _Model, name: str, episodes: int) -> About:
+    return About(
+        format=1,
+        run=run.key.id,
+        seed=run.key.seed,
+        step=model.event.step,
+        which=model.event.which,
+        model=name,
+        sha256=model.event.sha256,
+        arm=run.arm,
+        evaluation_environment=reader.experiment(run.key.experiment).evaluation_environment,
+        evaluation_episodes=episodes,
+        normalization=_statistics(reader, run.key.id, model),
+    )
 
 
 # --- what the record has ----------------------------------------------------------------------------------------------
