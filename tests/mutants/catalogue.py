@@ -419,6 +419,13 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "returns behind other wrappers compared",
+        "lander/reports/analysis/comparability.py",
+        'if measure == "training" and _wrappers(arm)',
+        'if measure == "" and _wrappers(arm)',
+        ("tests/unit/reports/analysis/test_comparability.py",),
+    ),
+    Mutant(
         "a construction without the resets since",
         "lander/actors/state/construction_replay.py",
         "        environment.reset(seed=resets.popleft().argument)\n",

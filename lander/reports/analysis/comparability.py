@@ -36,11 +36,18 @@ def obstacle(
     common = experiment.evaluation_environment is not None and measure == "evaluation"
     if not common and environment_of(arm) != environment_of(baseline):
         return "environments"
+    if measure == "training" and _wrappers(arm) != _wrappers(baseline):  # the returns of training are those behind them
+        return "environments"
     if not (common and _is_installed(experiment.evaluation_environment)) and _on_other_code(arm, baseline, code):
         return "code"
     if arm.training_steps != baseline.training_steps and not experiment.compare_budgets:
         return "budgets"
     return None
+
+
+def _wrappers(arm: Arm) -> object:
+    """The wrappers in whose rewards an arm trains; those of the environment itself count in an evaluation."""
+    return arm.hyperparameters.get("wrappers") or []
 
 
 def _is_installed(environment: EvaluationEnvironment | None) -> bool:
