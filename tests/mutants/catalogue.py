@@ -407,7 +407,9 @@ MUTANTS = (
         "lander/actors/sb3/policy_view.py",
         "        self._begins = True\n\n    def act",
         "        pass\n\n    def act",
-        ("tests/integration/actors/test_own_classes.py::test_an_evaluation_sees_through_the_same_layers_as_evaluate_policy",),
+        (
+            "tests/integration/actors/test_own_classes.py::test_the_first_observation_of_an_episode_is_seen_without_frames_of_the_one_before",
+        ),
     ),
     Mutant(
         "resets in workers that no checkpoint knows",

@@ -21,6 +21,7 @@ from lander.actors.environment import attributes, separate_processes
 from lander.actors.environment.history import History
 from lander.actors.environment.recording import EnvironmentFailedError, RecordedEnvironment, Recording
 from lander.actors.sb3 import shortcuts
+from lander.actors.sb3.policy_view import PolicyView
 from lander.actors.state import callbacks_part, checkpoint, environment_states, vec_layers_part
 from lander.actors.trainer.evaluation import evaluate
 from lander.actors.trainer.saved_policy import load_policy
@@ -127,6 +128,16 @@ def test_an_evaluation_sees_through_the_same_layers_as_evaluate_policy(tmp_path)
         theirs += evaluate_policy(training.model, env, 1, return_episode_rewards=True, warn=False)[0]
     assert ours == theirs
     assert max(ours) > 7, "no life was lost"
+
+
+def test_the_first_observation_of_an_episode_is_seen_without_frames_of_the_one_before():
+    view = PolicyView(arm(frame_stack=2), make_vec_env("CartPole-v1", 1), None)
+    seen = []
+    for number, begins in enumerate([False, False, True], 1):
+        if begins:
+            view.begin()
+        view.act(np.full(4, number, np.float32), lambda each: seen.append(each[0, ::4].tolist()) or np.array([0]))
+    assert seen == [[0, 1], [1, 2], [0, 3]]
 
 
 def test_recorded_is_what_the_wrapped_environment_receives_and_gives(tmp_path):
