@@ -414,8 +414,8 @@ MUTANTS = (
     Mutant(
         "resets in workers that no checkpoint knows",
         "lander/actors/environment/separate_processes.py",
-        "                self._history.resets += found.resets\n",
-        "                pass\n",
+        "            self._history.resets += sorted(resets, key=lambda reset: (reset.steps, reset.env))\n",
+        "            del resets\n",
         (
             "tests/integration/actors/test_own_classes.py::test_environments_in_processes_of_their_own_have_the_same_bits_also_after_a_cut",
         ),

@@ -237,13 +237,16 @@ class RemoteRecording(Recording):
         return super().drain()
 
     def fetch(self) -> None:
-        """Have what the workers recorded in the lists here."""
-        for environment in self.environments:
-            found: Fetched = environment.do(_fetch)
+        """Have what the workers recorded in the lists here, in the order in which one process would have recorded it."""
+        each: list[Fetched] = [environment.do(_fetch) for environment in self.environments]
+        for environment, found in zip(self.environments, each, strict=True):
             environment.add(found)  # type: ignore[attr-defined]  # one of a worker
-            self.episodes += found.episodes
-            if self._history is not None:
-                self._history.resets += found.resets
+        self.episodes += sorted(
+            (episode for found in each for episode in found.episodes), key=lambda it: (it.last_step, it.env)
+        )
+        if self._history is not None:
+            resets = (reset for found in each for reset in found.resets)
+            self._history.resets += sorted(resets, key=lambda reset: (reset.steps, reset.env))
 
     def module_globals(self) -> dict[str, bytes]:
         """The globals of every worker, which has modules of its own."""

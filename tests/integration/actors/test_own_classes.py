@@ -23,10 +23,11 @@ from lander.actors.environment.recording import EnvironmentFailedError, Recorded
 from lander.actors.sb3 import shortcuts
 from lander.actors.sb3.policy_view import PolicyView
 from lander.actors.state import callbacks_part, checkpoint, environment_states, vec_layers_part
+from lander.actors.state.checkpoint import read_state
 from lander.actors.trainer.evaluation import evaluate
 from lander.actors.trainer.saved_policy import load_policy
 from lander.protocol.arrays import unpack
-from lander.protocol.events import EpisodeFinished, EvaluationFinished, StepsRecorded, TrainingStarted, WarningRaised
+from lander.protocol.events import EpisodeFinished, EvaluationFinished, TrainingStarted, WarningRaised
 from tests.support import own_classes
 from tests.support.in_process_training import CutError, InProcessTraining
 from tests.support.recorded import recorded_arm
@@ -250,8 +251,11 @@ def test_environments_in_processes_of_their_own_have_the_same_bits_also_after_a_
     assert same(whole, beside)
     assert (resumed(cut), same(whole, cut)) == ("exact", True)
     assert len({process.pid for process in whole.model.env.unwrapped.processes}) == 2
-    for kind in (StepsRecorded, EpisodeFinished):
-        assert whole.heard(kind)[0].model_dump() == beside.heard(kind)[0].model_dump()
+    assert [episode.model_dump() for episode in whole.heard(EpisodeFinished)] == [
+        episode.model_dump() for episode in beside.heard(EpisodeFinished)
+    ]
+    of = [read_state(each.home, each.lineage()[-1])["restoring"]["history"]["resets"].tolist() for each in (whole, beside)]
+    assert of[0] == of[1]
 
 
 def test_they_have_the_bits_of_subproc_vec_env(tmp_path):
