@@ -66,9 +66,14 @@ class MultiDiscreteWalk(_RandomWalk):
 
 
 class MaskedWalk(MultiDiscreteWalk):
-    """Allows the steps that do not lead too far away."""
+    """Allows the steps that do not lead too far away, and takes no other."""
 
     action_space: spaces.Space[Any] = spaces.Discrete(3)
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        if not self.action_masks()[action]:
+            raise ValueError(f"{action} is no valid action at {self.place}")
+        return super().step(action)
 
     def action_masks(self) -> Any:
         return np.array([self.place > -2, True, self.place < 2])

@@ -23,6 +23,7 @@ from typing import Any, Final
 
 import gymnasium
 import msgpack
+import numpy as np
 
 from lander.actors.environment.attributes import attributes, first_difference, module_globals
 from lander.actors.environment.outside import Confinement
@@ -130,13 +131,20 @@ def _go_on(environment: RecordedEnvironment, lengths: list[int] | None = None) -
         steps, until, over = 0, time.monotonic() + LEG_SECONDS, False
         most = LEG_STEPS if lengths is None else lengths[leg]
         while not over and steps < most and (lengths is not None or time.monotonic() < until):
-            observation, reward, terminated, truncated, _ = environment.env.step(space.sample())
+            observation, reward, terminated, truncated, _ = environment.env.step(_sample(environment, space))
             steps, over = steps + 1, bool(terminated or truncated)
             told["observation"].append(_digest(observation))
             told["reward"] += struct.pack("d", float(reward))
             told["ending"] += bytes([bool(terminated), bool(truncated)])
         told["lengths"].append(steps)
     return told | {"attributes": attributes(environment.env) | module_globals([environment.env])}
+
+
+def _sample(environment: RecordedEnvironment, space: gymnasium.Space[Any]) -> Any:
+    """A random action, and a valid one where the environment has a mask of them: it may raise for others."""
+    if isinstance(space, gymnasium.spaces.Discrete) and environment.has_wrapper_attr("action_masks"):
+        return space.sample(mask=np.asarray(environment.get_wrapper_attr("action_masks")(), np.int8))
+    return space.sample()
 
 
 def _digest(observation: Any) -> str:

@@ -168,3 +168,13 @@ def test_a_damaged_page_is_refused(tmp_path):
     path.unlink()
     with pytest.raises(FileNotFoundError):
         ReplayPages(buffer(40), tmp_path).load(tree, names)
+
+
+def test_a_buffer_of_somebody_elses_is_not_taken_for_restored():
+    class Prioritized(ReplayBuffer):
+        """It may hold priorities."""
+
+    assert ReplayPages(buffer(8), None).problems() == []
+    assert ReplayPages(Prioritized(8, SEEN, DONE), None).problems() == [
+        "Prioritized may hold more than the rows of a replay buffer"
+    ]
