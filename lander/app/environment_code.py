@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeVar
 from pydantic import ValidationError
 
 from lander.actors.environment.installed_packages import packages_of
+from lander.actors.sb3.algorithm_table import EXTRAS, algorithm_of
 from lander.experiments.source_files import find_source
 from lander.home.artifacts import write_artifact
 from lander.home.captured_code import pack_files
@@ -41,6 +42,7 @@ def capture(experiment: Experiment, directories: Sequence[str]) -> Captured:
     Runs none of it. Raises `ConfigurationError` if it cannot be read, or is too much.
     """
     named = [name for arm in experiment.arms for name in named_code(arm, experiment.evaluation_environment)]
+    named += [algorithm.place for algorithm in map(algorithm_of, experiment.arms) if algorithm.package in EXTRAS]
     source = find_source([*named, *(task.environment for task in experiment.tasks)], *directories)
     archive = _packed(source.files)
     try:

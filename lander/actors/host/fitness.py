@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from lander.actors.environment.installed_packages import named_packages
+from lander.actors.sb3.algorithm_table import algorithm_of
 from lander.home.captured_code import unpacked
 from lander.protocol.code import Code, Package, lacking_packages
 from lander.protocol.commands import TrainerOrder
@@ -85,6 +86,8 @@ def _no_room(words: str) -> Unfit:
 
 def _missing_modules(order: TrainerOrder) -> Iterator[str]:
     """The modules of the run's environments that were not captured and cannot be found here."""
+    if not algorithm_of(order.arm).is_installed and not order.arm.algorithm_class:
+        yield algorithm_of(order.arm).package
     captured = () if order.code is None or order.code.archive is None else order.code.modules
     for name in named_code(order.arm, order.evaluation_environment):
         module = name.partition(":")[0].partition(".")[0]

@@ -10,6 +10,7 @@ import pytest
 from lander.actors.environment.installed_packages import packages_of
 from lander.actors.host import fitness
 from lander.actors.host.fitness import Fitness
+from lander.actors.sb3 import algorithm_table
 from lander.home.artifacts import write_artifact
 from lander.home.captured_code import pack
 from lander.protocol.code import Code
@@ -107,3 +108,11 @@ async def test_whatever_goes_wrong_while_it_looks_ends_no_agent(tmp_path, monkey
     monkeypatch.setattr(fitness, "named_packages", broken)
     found = await lacks(tmp_path, order(Code(packages=HERE)))
     assert found == ("packages", "cannot find out what is installed there: KeyError('Name')")
+
+
+async def test_a_machine_without_the_package_of_the_algorithm_says_which(tmp_path, monkeypatch):
+    monkeypatch.setattr(algorithm_table, "find_spec", lambda _: None)
+    wanted = order()
+    arm = wanted.arm.model_copy(update={"algorithm": "TQC"})
+    lack, words = await lacks(tmp_path, wanted.model_copy(update={"arm": arm}))
+    assert (lack, words.split(",")[0]) == ("module", "has no module sb3_contrib")
