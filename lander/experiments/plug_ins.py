@@ -41,7 +41,7 @@ def group_of(algorithm: str) -> Group:
 
 
 def _known(value: object) -> object:
-    if value in ALGORITHMS or (isinstance(value, str) and value in plug_ins()):
+    if isinstance(value, str) and (value in ALGORITHMS or value in plug_ins()):
         return value
     names = (*ALGORITHMS, *plug_ins())
     raise refusal(f"found {shown(value)}; must be one of {', '.join(names)}{did_you_mean(value, names)}")

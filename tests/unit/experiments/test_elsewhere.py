@@ -23,7 +23,7 @@ def test_the_refusal_of_a_wrapper_or_a_callback_names_the_way_that_exists(name, 
 
 
 def test_nothing_that_we_have_is_elsewhere_and_all_that_is_named_exists():
-    assert not OURS & table._WORDS.keys()
+    assert OURS & table._WORDS.keys() == {"n_eval_episodes"}  # ARS has a hyperparameter of this name
     for words in table._WORDS.values():
         for word in words.replace("hyperparameters.", "").split():
             name = word.strip(":;,.").partition(".")[0]

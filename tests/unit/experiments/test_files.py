@@ -13,12 +13,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lander.experiments.file_formats import MAX_FILE_BYTES
+from lander.experiments.hyperparameter_tables import ALGORITHMS
 from lander.experiments.parsing import parse_experiment, read_experiment
 from lander.experiments.writing import as_written
 from lander.protocol.digests import digest
 from lander.protocol.errors import ConfigurationError
 from tests.support.recorded import recorded
 
+ALGORITHM = f"one of {', '.join(ALGORITHMS)}"
 EXAMPLES = Path(__file__).parents[3] / "examples"
 SHORT = {
     "environment": "LunarLander-v3",
@@ -215,8 +217,8 @@ def changed(**changes):
         (changed(hyperparameters={"training_steps": 4}), "hyperparameters.training_steps: unknown hyperparameter of PPO; it stands beside the hyperparameters, as training_steps"),
         (changed(hyperparameters={"n_timesteps": 4}), "hyperparameters.n_timesteps: unknown hyperparameter of PPO; write training_steps"),
         (changed(max_episode_steps=4), "max_episode_steps: unknown key; write environment_kwargs.max_episode_steps"),
-        (changed(algorithm="PP0"), "algorithm: found 'PP0'; must be one of PPO, A2C, DQN, SAC, TD3, DDPG; did you mean PPO?"),
-        (changed(algorithm="ppo"), "algorithm: found 'ppo'; must be one of PPO, A2C, DQN, SAC, TD3, DDPG; did you mean PPO?"),
+        (changed(algorithm="PP0"), f"algorithm: found 'PP0'; must be {ALGORITHM}; did you mean PPO?"),
+        (changed(algorithm="ppo"), f"algorithm: found 'ppo'; must be {ALGORITHM}; did you mean PPO?"),
         (changed(device="gpu"), "device: found 'gpu'; must be cpu, cuda, auto or cuda:N"),
         (changed(on_failure="rerty"), "on_failure: found 'rerty'; must be one of abort, retry, skip; did you mean retry?"),
         (changed(environment=3), "environment: found 3; must be the name of a Gymnasium environment, such as LunarLander-v3, or MODULE:ENV_ID or FILE.py:ENV_ID for yours"),
@@ -245,7 +247,7 @@ def changed(**changes):
         (changed(experiment_id="a/b"), "experiment_id: found 'a/b'; must be 1 to 64 letters, digits, '.', '_' or '-', no '..', beginning with a letter or digit"),
         (changed(experiment_id=".."), "experiment_id: found '..'; must be 1 to 64 letters, digits, '.', '_' or '-', no '..', beginning with a letter or digit"),
         (changed(baseline_config={}), "baseline: does not go together with baseline_config; use one of the two"),
-        ({**SEED, "baseline_config": {**SEED["baseline_config"], "algorithm": "TD4"}}, "baseline_config.algorithm: found 'TD4'; must be one of PPO, A2C, DQN, SAC, TD3, DDPG; did you mean TD3?"),
+        ({**SEED, "baseline_config": {**SEED["baseline_config"], "algorithm": "TD4"}}, f"baseline_config.algorithm: found 'TD4'; must be {ALGORITHM}; did you mean TD3?"),
         ({key: SEED[key] for key in SEED if key != "variant_config"}, "variant_config: missing; must be a complete configuration"),
         ({key: SHORT[key] for key in SHORT if key != "seeds"}, "seeds: missing; must be 1 to 10000 seeds, such as [0, 1, 2]"),
         ({**NORMAL, "arms": [{**NORMAL["arms"][0], "role": "base"}, *NORMAL["arms"][1:]]}, "arms[0].role: found 'base'; must be one of baseline, variant; did you mean baseline?"),
