@@ -50,8 +50,9 @@ def request(
     eval_frequency: int | None = None,
     eval_episodes: int | None = None,
     new_code: bool = False,
+    source: str = "experiment",
 ) -> Request:
-    """Read an experiment (a file, or data) and check it against what is installed on this machine.
+    """Read an experiment (a file, or data called `source`) and check it against what is installed on this machine.
 
     `execution` holds the settings that were given; others get their defaults. Starts nothing and writes nothing. Raises
     `ConfigurationError`, one line per problem.
@@ -71,7 +72,6 @@ def request(
         source = str(what)
         experiment, notices = read_experiment(Path(what), **options)
     else:
-        source = "experiment"
         data = what.model_dump(mode="json", exclude_unset=True) if isinstance(what, ExperimentSpec) else what
         experiment, notices = parse_experiment(data, source=source, **options)
     refuse_unknown(experiment, source, files.directories)

@@ -7,6 +7,7 @@ COMMANDS: Final = {
     "submit": "lander.cli.commands.submit",
     "validate": "lander.cli.commands.validate",
     "schema": "lander.cli.commands.schema",
+    "import": "lander.cli.commands.import_",
     "status": "lander.cli.commands.status",
     "list": "lander.cli.commands.list",
     "wait": "lander.cli.commands.wait",

@@ -86,6 +86,13 @@ def at_option(**attributes: Any) -> Callable[[F], F]:
 _EXPERIMENT_OPTIONS: Final = (
     click.argument("words", nargs=-1, metavar="FILE|EXPERIMENT [KEY=VALUE]..."),
     click.option("--config", metavar="FILE", help="The FILE, as an option."),
+    click.option(
+        "--zoo",
+        nargs=2,
+        metavar="ALGORITHM ENVIRONMENT",
+        help="An entry of RL Baselines3 Zoo's hyperparameters in place of a FILE, trained with seed 0 if no --seeds are given."
+        " ALGORITHM may be a file of yours, such as tuned/ppo.yml.",
+    ),
     click.option("--experiment-id", metavar="ID", help="Give the experiment of the FILE this id."),
     click.option(
         "--training-steps", type=click.IntRange(min=1), metavar="N", help="Train every run up to N steps: training_steps=N."
@@ -158,6 +165,7 @@ def experiment_options(function: F) -> F:
 def request_from(
     words: tuple[str, ...],
     config: str | None,
+    zoo: tuple[str, str] | None,
     mode: str | None,
     max_workers: int | None,
     no_monitoring: bool,
@@ -172,10 +180,16 @@ def request_from(
     """
     from lander.app.requests import recorded, request, request_by_name
 
-    name, overrides = _name_and_overrides(words, config, experiment_id)
+    if zoo is not None and config is not None:
+        raise click.UsageError("--zoo does not go together with --config; use one of the two", click.get_current_context())
+    name, overrides = (None, words) if zoo else _name_and_overrides(words, config, experiment_id)
     overrides = with_training_steps(overrides, training_steps)
     reading["execution"] = given_execution(mode, max_workers, no_monitoring, no_shortcuts)
-    if config is not None:
+    if zoo is not None:
+        from lander.app.zoo import experiment_of
+
+        found = request(experiment_of(*zoo), overrides, experiment_id=experiment_id, source=f"--zoo {' '.join(zoo)}", **reading)
+    elif config is not None:
         found = request(Path(config), overrides, experiment_id=experiment_id, **reading)
     elif name is not None:
         found = request_by_name(name, _home(), overrides, experiment_id=experiment_id, warn=warn, **reading)

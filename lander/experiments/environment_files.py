@@ -25,14 +25,14 @@ class EnvironmentFiles:
     """The files by which the environments of one experiment are named, looked for in `places`, the first one first."""
 
     def __init__(self, *places: Path) -> None:
-        self._places = tuple(dict.fromkeys(place.absolute() for place in places))
+        self.places = tuple(dict.fromkeys(place.absolute() for place in places))
         self._files: dict[str, Path] = {}
         self._roots: dict[Path, None] = {}
 
     @property
     def directories(self) -> tuple[str, ...]:
         """Where the modules of the experiment are looked for: first where files were named, then the places."""
-        return tuple(map(str, dict.fromkeys((*self._roots, *self._places))))
+        return tuple(map(str, dict.fromkeys((*self._roots, *self.places))))
 
     @property
     def names_any(self) -> bool:
@@ -64,7 +64,7 @@ class EnvironmentFiles:
         return f"{module}:{environment}"
 
     def _found(self, path: str, name: str) -> Path:
-        candidates = [place / Path(path).expanduser() for place in self._places]
+        candidates = [place / Path(path).expanduser() for place in self.places]
         found = next((file for file in candidates if file.is_file()), None)
         if found is None:
             places = " or ".join(dict.fromkeys(str(file.parent.resolve()) for file in candidates))

@@ -19,10 +19,11 @@ SUFFIXES: Final = (".json", ".yaml", ".yml", ".toml")
 
 def read_data(path: Path) -> object:
     """The data in a file; raises `OSError`, `RecursionError`, or `ValueError` with the problem and its line."""
-    return _parser(path)(_text(path))
+    return _parser(path)(read_text(path))
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """The text of a file of at most `MAX_FILE_BYTES`; raises `OSError`, or `ValueError` with the problem."""
     if not path.exists():
         raise ValueError("no such file")
     if not path.is_file():

@@ -14,7 +14,7 @@ from lander.experiments.file_formats import parse_yaml
 from lander.experiments.hyperparameter_tables import ALGORITHMS
 from lander.experiments.hyperparameters import accepted
 from lander.experiments.specification import EXPERIMENT_KEYS
-from lander.experiments.spellings import ARM_KEYS, WrittenArm, WrittenExperiment, has_path
+from lander.experiments.spellings import ARM_KEYS, WrittenArm, WrittenExperiment, has_path, mapping
 from lander.protocol.refusals import did_you_mean, shown
 
 VARIANTS: Final = "variants"
@@ -138,12 +138,20 @@ def _set_in_arm(written: WrittenExperiment, arm: WrittenArm, path: list[str], va
 def set_in_every_arm(written: WrittenExperiment, path: list[str], value: object) -> None:
     """Set the value at `path` in every arm, and remove earlier values of it."""
     for arm in written.arms:
+        _adopt_from_entry(written, arm, path)
         if len(path) > 2 and has_path(arm.settings, path[:2]):
             _put(arm.settings, path, value)
         else:
             _clear(arm.settings, path)
     _clear(written.shared, path)
     _put(written.shared, path, value)
+
+
+def _adopt_from_entry(written: WrittenExperiment, arm: WrittenArm, path: list[str]) -> None:
+    """Have the arm say itself what its entry of the zoo says beside the value at `path`, since nothing written keeps it."""
+    if len(path) > 2 and not written.is_written(arm, path[:2]) and has_path(settings := written.settings(arm), path[:2]):
+        outer, inner, *_ = path
+        _put(arm.settings, [outer, inner], deepcopy(mapping(settings[outer], outer)[inner]))
 
 
 def _put(settings: dict[str, object], path: list[str], value: object) -> None:

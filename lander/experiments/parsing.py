@@ -21,6 +21,7 @@ from lander.experiments.overrides import adding_seeds, apply_override, refuse_em
 from lander.experiments.problems import configuration_error, problem_lines
 from lander.experiments.specification import RESOLVED, ExperimentSpec
 from lander.experiments.spellings import COMMON, Location, WrittenExperiment
+from lander.experiments.zoo.files import ZooFiles
 from lander.protocol.experiment import Experiment
 from lander.protocol.refusals import shown
 
@@ -97,7 +98,8 @@ def parse_experiment(
         "eval_episodes": eval_episodes,
     }
     try:
-        written = WrittenExperiment.of(deepcopy(dict(data)))
+        files = files or beside(None, Path.cwd())
+        written = WrittenExperiment.of(deepcopy(dict(data)), ZooFiles(*files.places))
         if may_add_arms:
             written.name_arms()
         for override in overrides:
@@ -107,7 +109,7 @@ def parse_experiment(
             _set_seeds(written, seeds)
         written.top |= {key: value for key, value in options.items() if value is not None}
         normal, notices = written.resolve(rename_environments=rename_environments)
-        _record_modules(written, normal, files or beside(None, Path.cwd()))
+        _record_modules(written, normal, files)
         notices = (*notices, *dict.fromkeys(record_devices(normal, automatic_device)))
         experiment = ExperimentSpec.model_validate(normal, context={RESOLVED: True}).recorded()
         return experiment, (*notices, *usual_otherwise(experiment))

@@ -17,7 +17,8 @@ from lander.experiments.hyperparameter_tables import ALGORITHMS
 from lander.experiments.meanings import MEANINGS
 from lander.experiments.setting_types import Group
 from lander.experiments.specification import EXPERIMENT_KEYS, ArmSpec, ExperimentSpec
-from lander.experiments.spellings import ARM_KEYS, MAX_ARMS
+from lander.experiments.spellings import ARM_KEYS, MAX_ARMS, ZOO
+from lander.experiments.zoo.files import KEYS as ZOO_KEYS
 from lander.protocol.experiment import MAX_SEEDS, Origin
 from lander.protocol.plain import MAX_INTEGER
 
@@ -122,6 +123,8 @@ def _arm_settings() -> Schema:
     wishes = found["hosts"]["properties"]
     found["hosts"]["properties"] = {name: _described(name, schema) for name, schema in wishes.items()}
     found["hosts"]["type"] = ["object", "null"]
+    text = {"type": "string", "minLength": 1}
+    found[ZOO] = {"type": "object", "properties": dict.fromkeys(ZOO_KEYS, text), "additionalProperties": False}
     return found
 
 
@@ -200,10 +203,10 @@ def _any_of(*choices: Schema) -> Schema:
 
 
 def _has(name: str) -> Schema:
-    """The setting is given; `seed` counts as `seeds`."""
+    """The setting is given; `seed` counts as `seeds`, and an entry of the zoo gives all but these."""
     if name == "seeds":
         return {"type": "object", "anyOf": [{"required": ["seeds"]}, {"required": ["seed"]}]}
-    return {"type": "object", "required": [name]}
+    return {"type": "object", "anyOf": [{"required": [name]}, {"required": [ZOO]}]}
 
 
 def _without(*names: str) -> Iterator[Schema]:

@@ -5,11 +5,12 @@ where a variant lists only its differences. The third is two complete configurat
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Final, NamedTuple, Self
 
 from lander.experiments.environment_settings import BESIDE_ENVIRONMENT
+from lander.experiments.zoo.files import ZooEntry, ZooFiles
 from lander.protocol.refusals import shown
 
 MAX_ARMS: Final = 1_000
@@ -24,8 +25,13 @@ ARM_KEYS: Final[tuple[str, ...]] = (
     "hyperparameters",
     "seed",
     *BESIDE_ENVIRONMENT,
+    "zoo",
 )
 """The settings of an arm; at the top level of a file they apply to all arms."""
+ZOO: Final = "zoo"
+"""An entry of RL Baselines3 Zoo, from which an arm takes what nothing else says."""
+_NESTED: Final = ("hyperparameters", "environment_kwargs", "hosts", ZOO)
+_OF_AN_ENTRY: Final = frozenset({"algorithm", "environment", "environment_kwargs", "hyperparameters"})
 COMMON: Final = "evaluation_environment"
 """The common environment of all evaluations: a name, or a mapping of `environment` and `environment_kwargs`."""
 _INSIDE: Final = "hyperparameters"
@@ -88,7 +94,7 @@ class WrittenExperiment:
 
     An arm inherits from the top level in every spelling, and in the short form a variant also inherits from the baseline. A
     variant with another algorithm does not inherit the baseline's hyperparameters, because they belong to the baseline's
-    algorithm.
+    algorithm. A variant with an entry of the zoo of its own takes from it what it would inherit from the baseline otherwise.
     """
 
     top: dict[str, object]
@@ -96,10 +102,11 @@ class WrittenExperiment:
     arms: list[WrittenArm]
     short: bool
     beside: frozenset[str] = frozenset()
+    zoo: ZooFiles = field(default_factory=ZooFiles)
 
     @classmethod
-    def of(cls, data: Mapping[str, object]) -> Self:
-        """Read any spelling; raises as `resolve` does."""
+    def of(cls, data: Mapping[str, object], zoo: ZooFiles | None = None) -> Self:
+        """Read any spelling, with the files in which entries of the zoo are looked for; raises as `resolve` does."""
         rest = {key: value for key, value in data.items() if (key, value) != ("experiment_id", None)}
         spellings = [found for spelling in SPELLINGS if (found := [key for key in spelling if key in rest])]
         if len(spellings) > 1:
@@ -111,13 +118,15 @@ class WrittenExperiment:
         beside = _settle(shared, "")
         if COMMON in rest:
             rest[COMMON] = _as_mapping(rest[COMMON])
-        return cls(rest, shared, arms, short, beside)
+        return cls(rest, shared, arms, short, beside, zoo or ZooFiles())
 
     def resolve(self, *, rename_environments: bool = True) -> tuple[dict[str, object], tuple[str, ...]]:
         """The normal form, not yet validated, and the notices."""
         complete = [{**arm.identity, **self.settings(arm)} for arm in self.arms]
         renamed = complete if rename_environments else ()  # what is recorded is named as it was then
-        notices = dict.fromkeys(notice for arm in renamed for notice in _replace_environment(arm))
+        entries = [entry for arm in self.arms if (entry := self.entry(arm))]
+        notices = dict.fromkeys(notice for entry in entries for notice in entry.notices)
+        notices |= dict.fromkeys(notice for arm in renamed for notice in _replace_environment(arm))
         top = dict(self.top)
         if COMMON in top:
             common = top[COMMON] = _as_mapping(top[COMMON])
@@ -136,8 +145,18 @@ class WrittenExperiment:
             arm.prefix = f"{arm.name}." if arm.settings.get("role") == "baseline" else f"variants.{arm.name}."
 
     def settings(self, arm: WrittenArm) -> dict[str, object]:
-        """All settings of the arm, own and inherited."""
-        return _merge(self._layers(arm))
+        """All settings of the arm: its own, inherited ones, and those of its entry of the zoo."""
+        written = _merge(self._layers(arm))
+        written.pop(ZOO, None)
+        entry = self.entry(arm)
+        return written if entry is None else _merge([("", _fitting(entry.settings, written)), ("", written)])
+
+    def entry(self, arm: WrittenArm) -> ZooEntry | None:
+        """The entry of the zoo that the arm names or inherits; raises `ValueError` for one that cannot be read."""
+        layers = self._layers(arm)
+        written = _merge(layers).get(ZOO)
+        where = next((prefix for prefix, settings in reversed(layers) if ZOO in settings), "")
+        return None if written is None else self.zoo.entry(written, f"{where}{ZOO}")
 
     def where(self, location: Location) -> str:
         """The place in the user's data of the value at `location` in the normal form."""
@@ -153,7 +172,13 @@ class WrittenExperiment:
                     return f"{prefix}seed"
                 if has_path(settings, names[:length]):
                     return prefix + dotted(path[1:] if self._is_beside(prefix, path) else path)
+        if (entry := self.entry(arm)) is not None and has_path(entry.settings, names[:2]):
+            return f"{dotted(path)} (from {entry.place(names[min(1, len(names) - 1)])})"
         return dotted(path) if self.short else arm.prefix + dotted(path)
+
+    def is_written(self, arm: WrittenArm, path: Location) -> bool:
+        """Whether the arm has its value at `path` from what the user wrote, and not from an entry of the zoo."""
+        return any(has_path(settings, path) for _, settings in self._layers(arm))
 
     def _is_beside(self, prefix: str, path: Location) -> bool:
         """Whether a hyperparameter was written beside the environment."""
@@ -165,10 +190,11 @@ class WrittenExperiment:
         layers = [("", self.shared), (arm.prefix, arm.settings)]
         baseline = self.arms[0]
         if (self.short or arm.added) and arm is not baseline:
-            theirs = baseline.settings.get("algorithm", self.shared.get("algorithm"))
             inherited = {k: v for k, v in baseline.settings.items() if k not in ("name", "role")}
-            if arm.settings.get("algorithm", theirs) != theirs and isinstance(given := inherited.get(_INSIDE), Mapping):
-                inherited[_INSIDE] = {name: value for name, value in given.items() if name in BESIDE_ENVIRONMENT}
+            if ZOO in arm.settings:
+                inherited = {k: v for k, v in inherited.items() if k not in _OF_AN_ENTRY}
+            elif "algorithm" in arm.settings and arm.settings["algorithm"] != self.settings(baseline).get("algorithm"):
+                inherited = _of_any_algorithm(inherited)
             layers.insert(1, (baseline.prefix, inherited))
         return layers
 
@@ -236,13 +262,28 @@ def _merge(layers: list[tuple[str, dict[str, object]]]) -> dict[str, object]:
         if "seed" in settings and "seeds" in settings:
             raise ValueError(f"{prefix}seed: does not go together with seeds; use one or the other")
         for key, value in settings.items():
-            if key in ("hyperparameters", "environment_kwargs", "hosts"):
+            if key in _NESTED:
                 merged[key] = {**mapping(merged.get(key), key), **mapping(value, prefix + key)}
             elif key == "seed":
                 merged["seeds"] = [value]
             else:
                 merged[key] = value
     return merged
+
+
+def _fitting(entry: Mapping[str, object], written: Mapping[str, object]) -> dict[str, object]:
+    """Of the settings of an entry, those that are meant for the algorithm and the environment that are written."""
+    other = {name for name in ("algorithm", "environment") if written.get(name, entry[name]) != entry[name]}
+    fitting = {key: value for key, value in entry.items() if "environment" not in other or key != "environment_kwargs"}
+    return _of_any_algorithm(fitting) if "algorithm" in other else fitting
+
+
+def _of_any_algorithm(settings: Mapping[str, object]) -> dict[str, object]:
+    """The settings without the hyperparameters that belong to their algorithm."""
+    given = settings.get(_INSIDE)
+    if not isinstance(given, Mapping):
+        return dict(settings)
+    return {**settings, _INSIDE: {name: value for name, value in given.items() if name in BESIDE_ENVIRONMENT}}
 
 
 def _replace_environment(arm: dict[str, object]) -> Iterator[str]:
