@@ -8,10 +8,12 @@ ZOO := .venv-zoo
 ZOO_INSTALLED := $(ZOO)/.installed
 RAY := .venv-ray
 RAY_INSTALLED := $(RAY)/.installed
+FIELD := .venv-field
+FIELD_INSTALLED := $(FIELD)/.installed
 STORES := .venv-stores
 STORES_INSTALLED := $(STORES)/.installed
 
-.PHONY: demo test coverage check docs format bench chaos hosts engines stores gpu mutants versions browser clean help
+.PHONY: demo test coverage check docs format bench chaos hosts engines stores field gpu mutants versions browser clean help
 
 help:
 	@echo "make demo    train two arms with two seeds each on LunarLander-v3 and print the verdict (under 3 minutes)"
@@ -27,6 +29,7 @@ help:
 	@echo "make engines start workers by real engines: sshd, Slurm and Ray, and kill what they run on (needs root; about 8 minutes)"
 	@echo "make gpu     train on this machine's GPU: pinned, exact, resumed, out of memory, shared (skipped where there is none)"
 	@echo "make stores  send files through real servers of object stores, cut uploads and stop the servers (about 2 minutes)"
+	@echo "make field   train entries of RL Baselines3 Zoo with it and with lander-ctl, and compare the bits (about half an hour)"
 	@echo "make mutants sow known defects in copies of the source, and see each of them caught (about 5 minutes)"
 	@echo "make versions train with the oldest versions of the libraries that are allowed, and with the newest (about 10 minutes)"
 	@echo "make browser install Chromium with apt where there is none, for the test that opens a report (needs root)"
@@ -74,6 +77,9 @@ gpu: $(INSTALLED)
 stores: $(INSTALLED) $(STORES_INSTALLED)
 	$(BIN)/pytest -m stores
 
+field: $(FIELD_INSTALLED)
+	$(FIELD)/bin/pytest -m field
+
 mutants: $(INSTALLED)
 	$(BIN)/python -m tests.mutants
 
@@ -114,6 +120,16 @@ $(ZOO_INSTALLED): constraints.txt
 	$(ZOO)/bin/pip install --quiet --disable-pip-version-check --constraint $(ZOO)/constraints.txt rl_zoo3 'gymnasium[box2d]'
 	touch $@
 
+# RL Baselines3 Zoo with the environments that it has tuned, and lander-ctl beside them. What decides bits is the same as in .venv.
+$(FIELD_INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(FIELD)
+	grep -iE '^(torch|stable_baselines3|gymnasium|box2d|numpy|pytest[a-z-]*)==' constraints.txt > $(FIELD)/constraints.txt
+	$(FIELD)/bin/pip install --quiet --disable-pip-version-check --constraint $(FIELD)/constraints.txt torch
+	$(FIELD)/bin/pip install --quiet --disable-pip-version-check --constraint $(FIELD)/constraints.txt --editable . \
+	    rl_zoo3 sb3-contrib 'gymnasium[mujoco]' ale-py minigrid highway-env gymnasium-robotics pybullet_envs_gymnasium \
+	    minari huggingface_sb3 hypothesis pytest pytest-asyncio pytest-timeout pytest-xdist
+	touch $@
+
 # Ray in an environment of its own: it needs no library of ours, and ours need none of its.
 $(RAY_INSTALLED): Makefile
 	$(PYTHON) -m venv $(RAY)
@@ -127,4 +143,4 @@ $(STORES_INSTALLED): Makefile
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(ZOO) $(RAY) $(STORES) .venv-oldest .venv-newest build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) $(ZOO) $(FIELD) $(RAY) $(STORES) .venv-oldest .venv-newest build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -9,7 +9,7 @@ from typing import Any, Final
 from lander.experiments.file_formats import parse_yaml
 from lander.experiments.parsing import parse_experiment
 from lander.experiments.problems import configuration_error
-from lander.experiments.zoo.files import ZooEntry, find_entry
+from lander.experiments.zoo.files import ZooEntry, find_entry, installed_directory
 from lander.experiments.zoo.names import file_stem
 from lander.protocol.errors import ConfigurationError
 
@@ -28,15 +28,22 @@ def experiment_of(algorithm: str, environment: str) -> dict[str, Any]:
 def experiment_file_of(path: Path, environment: str, algorithm: str | None = None) -> tuple[str, tuple[str, ...]]:
     """The text of an experiment file with one entry of a file of the zoo, and the notices about it.
 
-    `algorithm` is needed where the file is not called by its name. Raises `ConfigurationError` for an entry that cannot be had.
+    A file that is not there may be one of the installed zoo. `algorithm` is needed where the file is not called by its name.
+    Raises `ConfigurationError` for an entry that cannot be had.
     """
     try:
-        entry = find_entry(path, file_stem(algorithm or path.stem), environment)
+        entry = find_entry(_installed_if_missing(path), file_stem(algorithm or path.stem), environment)
     except ValueError as error:
         raise configuration_error("import", [str(error)]) from None
     text = "\n".join(_lines(entry)) + "\n"
     _, notices = parse_experiment(parse_yaml(text), source=str(path))  # what is wrong with its values is said here
     return text, (*entry.notices, *notices)
+
+
+def _installed_if_missing(path: Path) -> Path:
+    directory = None if path.exists() or path.name != str(path) else installed_directory()
+    installed = directory and directory / path.name
+    return installed if installed and installed.is_file() else path
 
 
 def _lines(entry: ZooEntry) -> Iterator[str]:

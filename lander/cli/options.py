@@ -91,7 +91,7 @@ _EXPERIMENT_OPTIONS: Final = (
         nargs=2,
         metavar="ALGORITHM ENVIRONMENT",
         help="An entry of RL Baselines3 Zoo's hyperparameters in place of a FILE, trained with seed 0 if no --seeds are given."
-        " ALGORITHM may be a file of yours, such as tuned/ppo.yml.",
+        " ALGORITHM may be a file of yours: tuned/ppo.yml.",
     ),
     click.option("--experiment-id", metavar="ID", help="Give the experiment of the FILE this id."),
     click.option(

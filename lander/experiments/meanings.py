@@ -20,8 +20,8 @@ MEANINGS: Final[Mapping[str, str]] = {
     "seed": "One seed, in place of seeds.",
     "device": "Where the networks are trained. cuda takes a GPU slot; auto is cuda if this machine has a GPU.",
     "hyperparameters": "Constructor arguments of the algorithm in Stable-Baselines3, and n_envs and normalize.",
-    "zoo": "An entry of RL Baselines3 Zoo's hyperparameter files, as {algorithm: ppo, environment: LunarLander-v3}, and file for one"
-    " of yours. The arm takes from it what nothing else says.",
+    "zoo": "An entry of RL Baselines3 Zoo's hyperparameter files, as {algorithm: ppo, environment: LunarLander-v3}, with file"
+    " for one of yours. The arm takes from it what nothing else says.",
     "on_failure": "What happens to an experiment when a run fails: abort the other runs, retry the run, or skip it.",
     "max_retries": "How many failures of one run within retry_period are tried again.",
     "retry_period": "The seconds of the run's attempts in which more than max_retries failures are too many.",

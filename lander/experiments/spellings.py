@@ -173,7 +173,7 @@ class WrittenExperiment:
                 if has_path(settings, names[:length]):
                     return prefix + dotted(path[1:] if self._is_beside(prefix, path) else path)
         if (entry := self.entry(arm)) is not None and has_path(entry.settings, names[:2]):
-            return f"{dotted(path)} (from {entry.place(names[min(1, len(names) - 1)])})"
+            return f"{dotted(path)} (from {entry.place(str(names[min(1, len(names) - 1)]))})"
         return dotted(path) if self.short else arm.prefix + dotted(path)
 
     def is_written(self, arm: WrittenArm, path: Location) -> bool:

@@ -17,7 +17,8 @@ from lander.cli.terminal import show, show_sentence, warn
 def import_(file: Path, environment: str, algorithm: str | None, output: Path | None) -> int:
     """Write an entry of a hyperparameter file of RL Baselines3 Zoo as an experiment file.
 
-    ZOO.yml is read as it stands; an entry that cannot be expressed is refused with its line. Without an entry of its own, an Atari
+    ZOO.yml is read as it stands, or is a file of the installed rl_zoo3 if there is none here. An entry that cannot be expressed
+    is refused with its line. Without an entry of its own, an Atari
     game gets the entry atari, and any other environment the entry default, as in the zoo. No file is replaced.
 
     \b

@@ -1,6 +1,6 @@
 """From an entry of the zoo to the settings of an arm, as the zoo itself would read it.
 
-What the zoo makes of each key is in its `rl_zoo3/exp_manager.py`; a key that is not here is a constructor argument of the algorithm.
+What the zoo makes of each key is in its `rl_zoo3/exp_manager.py`; any other key is a constructor argument of the algorithm.
 """
 
 import math
@@ -17,7 +17,14 @@ Settings = dict[str, object]
 
 SCHEDULED: Final = ("learning_rate", "clip_range", "clip_range_vf", "delta_std")
 """The keys whose text the zoo takes for a linear schedule."""
-_EVALUATED: Final = ("policy_kwargs", "replay_buffer_class", "replay_buffer_kwargs", "normalize", "monitor_kwargs", "env_kwargs")
+_EVALUATED: Final = (
+    "policy_kwargs",
+    "replay_buffer_class",
+    "replay_buffer_kwargs",
+    "normalize",
+    "monitor_kwargs",
+    "env_kwargs",
+)
 """The keys whose text the zoo evaluates."""
 _RENAMED: Final[Mapping[str, str]] = {
     "env_wrapper": "wrappers",
@@ -26,9 +33,18 @@ _RENAMED: Final[Mapping[str, str]] = {
 }
 _OF_HER: Final = ("goal_selection_strategy", "n_sampled_goal")
 _IGNORED_OF_HER: Final = ("model_class", "online_sampling", "max_episode_length")
-"""Keys of `her.yml` that today's HER replay no longer has: it always samples online, and asks the environment for the length."""
-_CLASS_SETTINGS: Final = ("activation_fn", "optimizer_class", "features_extractor_class")
-_ACTIVATIONS: Final = {"ReLU": "relu", "Tanh": "tanh", "ELU": "elu", "LeakyReLU": "leaky_relu", "SiLU": "silu", "GELU": "gelu"}
+"""Keys of `her.yml` that HER replay no longer has: it always samples online, and asks the environment for the length."""
+_ACTIVATIONS: Final[Mapping[str, str]] = {
+    f"torch.nn:{theirs}": ours
+    for theirs, ours in (
+        ("ReLU", "relu"),
+        ("Tanh", "tanh"),
+        ("ELU", "elu"),
+        ("LeakyReLU", "leaky_relu"),
+        ("SiLU", "silu"),
+        ("GELU", "gelu"),
+    )
+}
 _NOISES: Final = {"normal": "normal", "ornstein-uhlenbeck": "ornstein_uhlenbeck"}
 
 
@@ -161,18 +177,12 @@ def _policy(value: object, _: Entry) -> object:
 
 def _policy_kwargs(value: object, _: Entry) -> object:
     kwargs = dict(_mapping(value))
-    for name in _CLASS_SETTINGS:
-        if isinstance(named := kwargs.get(name), str):
-            kwargs[name] = _short(named) if name == "activation_fn" else named
+    if isinstance(named := kwargs.get("activation_fn"), str):
+        kwargs["activation_fn"] = _ACTIVATIONS.get(named, named)
     architecture = kwargs.get("net_arch")
     if isinstance(architecture, list) and len(architecture) == 1 and isinstance(architecture[0], Mapping):
         kwargs["net_arch"] = architecture[0]  # an older spelling, which Stable-Baselines3 reads like this, too
     return kwargs
-
-
-def _short(activation: str) -> str:
-    module, _, name = activation.rpartition(":")
-    return _ACTIVATIONS.get(name, activation) if module in ("torch.nn", "") else activation
 
 
 def _replay_buffer_class(value: object, _: Entry) -> object:
@@ -211,4 +221,3 @@ _SPECIAL: Final[Mapping[str, Callable[[object, Entry], object]]] = {
 def _her_replay(entry: Entry) -> Settings:
     kwargs = {key: entry[key].value for key in _OF_HER if key in entry}
     return {"replay_buffer_class": "HerReplayBuffer", **({"replay_buffer_kwargs": kwargs} if kwargs else {})}
-

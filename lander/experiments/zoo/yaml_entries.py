@@ -1,7 +1,7 @@
 """The entries of a hyperparameter file of the zoo: plain data, each setting with its line.
 
-The zoo reads YAML 1.1 with anchors, aliases, `<<` and tags such as `!!float`, which an experiment file may not have. The file is
-not trusted: it is composed into nodes, in which an alias is no copy, and what is expanded from them is bounded.
+The zoo reads YAML 1.1 with anchors, aliases, `<<` and tags such as `!!float`, which an experiment file may not have. The file
+is not trusted: it is composed into nodes, in which an alias is no copy, and what is expanded from them is bounded.
 """
 
 from collections.abc import Iterator, Mapping
@@ -35,18 +35,15 @@ def parse_entries(text: str) -> dict[str, Entry]:
     """The entries of a file by their names; raises `ValueError` that names the line, or `RecursionError`."""
     import yaml
 
-    loader = yaml.SafeLoader(text)
     try:
-        root = loader.get_single_node()
-        return _Reading(loader).entries(root)
+        loader = yaml.SafeLoader(text)
+        return _Reading(loader).entries(loader.get_single_node())
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"line {mark.line + 1}: " if mark else ""
         raise ValueError(f"{place}not valid YAML: {error.problem}") from None
     except (yaml.YAMLError, OverflowError) as error:
         raise ValueError(f"not valid YAML: {' '.join(str(error).split())}") from None
-    finally:
-        loader.dispose()
 
 
 class _Reading:
