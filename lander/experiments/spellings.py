@@ -7,9 +7,10 @@ where a variant lists only its differences. The third is two complete configurat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
-from typing import Final, NamedTuple, Self
+from typing import Final, Self
 
 from lander.experiments.environment_settings import BESIDE_ENVIRONMENT
+from lander.experiments.successors import SUCCESSORS
 from lander.experiments.zoo.files import ZooEntry, ZooFiles
 from lander.protocol.refusals import shown
 
@@ -37,23 +38,6 @@ COMMON: Final = "evaluation_environment"
 _INSIDE: Final = "hyperparameters"
 SPELLINGS: Final = (("arms",), ("baseline_config", "variant_config"), ("baseline", "variants", "variant"))
 
-
-class Successor(NamedTuple):
-    """The environment that replaces one with an outdated name, and why."""
-
-    environment: str
-    environment_kwargs: dict[str, object]
-    reason: str = "no longer exists in Gymnasium"
-
-
-_CONTINUOUS: Final[dict[str, object]] = {"continuous": True}
-SUCCESSORS: Final[Mapping[str, Successor]] = {
-    "LunarLander-v2": Successor("LunarLander-v3", {}),
-    "LunarLanderContinuous-v2": Successor("LunarLander-v3", _CONTINUOUS),
-    "LunarLanderContinuous-v3": Successor("LunarLander-v3", _CONTINUOUS, "is another name for it"),
-    "BipedalWalker-v2": Successor("BipedalWalker-v3", {}),
-    "BipedalWalkerHardcore-v2": Successor("BipedalWalkerHardcore-v3", {}),
-}
 
 Location = Sequence[str | int]
 
@@ -124,8 +108,7 @@ class WrittenExperiment:
         """The normal form, not yet validated, and the notices."""
         complete = [{**arm.identity, **self.settings(arm)} for arm in self.arms]
         renamed = complete if rename_environments else ()  # what is recorded is named as it was then
-        entries = [entry for arm in self.arms if (entry := self.entry(arm))]
-        notices = dict.fromkeys(notice for entry in entries for notice in entry.notices)
+        notices = dict.fromkeys(notice for arm in self.arms if (entry := self.entry(arm)) for notice in entry.notices)
         notices |= dict.fromkeys(notice for arm in renamed for notice in _replace_environment(arm))
         top = dict(self.top)
         if COMMON in top:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lander.experiments import hyperparameters, spellings
+from lander.experiments import hyperparameters, successors
 from lander.experiments.hyperparameter_tables import ALGORITHMS
 from lander.experiments.specification import ArmSpec, ExperimentSpec
 
@@ -19,7 +19,7 @@ FIELDS = {
 
 
 TABLES = (
-    spellings.SUCCESSORS,
+    successors.SUCCESSORS,
     ALGORITHMS,
     *(group.settings for group in ALGORITHMS.values()),
 )
@@ -28,7 +28,7 @@ BEFORE = [dict(table) for table in TABLES]
 
 def alter(patch: pytest.MonkeyPatch) -> None:
     """A successor more, hyperparameters and an algorithm fewer, other defaults of everything that may be left unsaid."""
-    spellings.SUCCESSORS["CartPole-v1"] = spellings.Successor("Acrobot-v1", {})
+    successors.SUCCESSORS["CartPole-v1"] = successors.Successor("Acrobot-v1", {})
     for group in ALGORITHMS.values():
         for name in ("n_steps", "policy_kwargs"):
             group.settings.pop(name, None)

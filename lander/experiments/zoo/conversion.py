@@ -7,7 +7,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from lander.experiments.hyperparameters import EXCLUDED, accepted
+from lander.experiments.hyperparameter_tables import EXCLUDED
+from lander.experiments.hyperparameters import accepted
 from lander.experiments.zoo.expressions import class_name, parse_expression
 from lander.experiments.zoo.names import HER, algorithm_named, with_module
 from lander.experiments.zoo.yaml_entries import Entry
