@@ -133,7 +133,7 @@ def test_every_experiment_in_the_documents_can_be_read(page, body):
     if data is None:
         assert body.startswith("# yaml-language-server")
     elif "environment" in data:
-        assert parse_experiment(parse_yaml(body), source=page.name)[0].variants
+        assert parse_experiment(parse_yaml(body), source=page.name)[0].arms
     else:
         assert data.keys() <= MEANINGS.keys()
 
