@@ -1,12 +1,13 @@
 """`lander-ctl run --zoo` ends with the bits of `rl_zoo3.train`: same entry, seed, length and changes on both sides."""
 
+import json
+
 import pytest
 
-from tests.field.cases import CLASSIC_AND_BOX2D, Case
+from tests.field.cases import CASES, Case
 from tests.field.zoo_program import differing, policy_of, train_with_the_zoo
 
 pytestmark = [pytest.mark.field, pytest.mark.timeout(600)]
-CASES = CLASSIC_AND_BOX2D
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -30,11 +31,5 @@ def test_the_zoos_deterministic_evaluation_changes_no_bit(field_home, tmp_path):
 
 
 def ours_of(home, case: Case):
-    changes = [f"hyperparameters.{name}={_written(value)}" for name, value in case.shortened.items()]
+    changes = [f"hyperparameters.{name}={json.dumps(value)}" for name, value in case.shortened.items()]
     return home.train(case.name, "--zoo", case.algorithm, case.environment, f"training_steps={case.steps}", *changes)
-
-
-def _written(value):
-    import json
-
-    return json.dumps(value)
