@@ -2642,4 +2642,25 @@ MUTANTS = (
         "if False:",
         ("tests/unit/app/export/test_hub_folder.py",),
     ),
+    Mutant(
+        "the zoo's discount factor kept from VecNormalize",
+        "lander/experiments/zoo/conversion.py",
+        '        arguments["gamma"] = entry["gamma"].value\n',
+        "        pass\n",
+        ("tests/unit/experiments/zoo/test_conversion.py", "tests/integration/actors/test_zoo_bits.py"),
+    ),
+    Mutant(
+        "a file of the zoo expanded without a bound",
+        "lander/experiments/zoo/yaml_entries.py",
+        "if self._visited > MAX_NODES:",
+        "if self._visited < 0:",
+        ("tests/unit/experiments/zoo/test_yaml_entries.py",),
+    ),
+    Mutant(
+        "Python in a file of the zoo evaluated",
+        "lander/experiments/zoo/expressions.py",
+        'return _data(ast.parse(text.strip(), mode="eval").body, 0)',
+        "return eval(text)",
+        ("tests/unit/experiments/zoo/test_expressions.py",),
+    ),
 )

@@ -32,6 +32,7 @@ def run(settings: CommandSettings, /, **options: Any) -> int:
     Examples:
       lander-ctl run examples/demo.yaml
       lander-ctl run examples/demo.yaml training_steps=10_000 variants.fast.hyperparameters.learning_rate=1e-2 --seeds 0-4
+      lander-ctl run --zoo ppo LunarLander-v3 training_steps=100_000
       lander-ctl run demo
       lander-ctl run demo training_steps=100_000
       lander-ctl run demo --seeds +5
