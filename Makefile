@@ -120,14 +120,14 @@ $(ZOO_INSTALLED): constraints.txt
 	$(ZOO)/bin/pip install --quiet --disable-pip-version-check --constraint $(ZOO)/constraints.txt rl_zoo3 'gymnasium[box2d]'
 	touch $@
 
-# RL Baselines3 Zoo with the environments that it has tuned, and lander-ctl beside them. What decides bits is the same as in .venv.
+# RL Baselines3 Zoo with the environments that it has tuned, beside lander-ctl. What decides bits is the same as in .venv; the zoo
+# needs an older python-dateutil, and with it other versions of what depends on it.
 $(FIELD_INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(FIELD)
-	grep -iE '^(torch|stable_baselines3|gymnasium|box2d|numpy|pytest[a-z-]*)==' constraints.txt > $(FIELD)/constraints.txt
+	grep -viE '^(python-dateutil|pytz|prompt_toolkit)==' constraints.txt > $(FIELD)/constraints.txt
 	$(FIELD)/bin/pip install --quiet --disable-pip-version-check --constraint $(FIELD)/constraints.txt torch
-	$(FIELD)/bin/pip install --quiet --disable-pip-version-check --constraint $(FIELD)/constraints.txt --editable . \
-	    rl_zoo3 sb3-contrib 'gymnasium[mujoco]' ale-py minigrid highway-env gymnasium-robotics pybullet_envs_gymnasium \
-	    minari huggingface_sb3 hypothesis pytest pytest-asyncio pytest-timeout pytest-xdist
+	$(FIELD)/bin/pip install --quiet --disable-pip-version-check --constraint $(FIELD)/constraints.txt --editable '.[dev]' \
+	    rl_zoo3 'gymnasium[mujoco]' ale-py minigrid highway-env gymnasium-robotics pybullet_envs_gymnasium
 	touch $@
 
 # Ray in an environment of its own: it needs no library of ours, and ours need none of its.
