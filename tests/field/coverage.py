@@ -1,7 +1,7 @@
 """Of every entry of the installed zoo: whether it is read, built and trained here, and if not, why.
 
 `python -m tests.field.coverage`, with the names of algorithms for some of them. An entry is shortened before it trains 500
-steps: a rollout has at most 512 of them, learning starts after 100, and a replay buffer holds 2 000. The generic entries train
+steps: a rollout has at most 512 of them; learning starts after 300, in batches of 32 from a buffer of 2 000. The generic entries train
 in an environment of their kind: `default` in CartPole-v1 or Pendulum-v1, `atari` in Pong. The entries of an algorithm are the
 arms of one experiment.
 """
@@ -86,7 +86,7 @@ def shortened(settings: Mapping[str, Any]) -> dict[str, Any]:
     given = settings["hyperparameters"]
     changes: dict[str, Any] = {}
     if settings["algorithm"] in OFF_POLICY:
-        changes = {"learning_starts": 100, "buffer_size": 2000}
+        changes = {"learning_starts": 300, "buffer_size": 2000, "batch_size": 32}
     elif settings["algorithm"] in BY_ROLLOUTS:
         n_envs = int(given.get("n_envs", 1))
         n_steps = min(int(given.get("n_steps", 2048)), max(1, ROLLOUT // n_envs))
