@@ -1,9 +1,9 @@
 """Of every entry of the installed zoo: whether it is read, built and trained here, and if not, why.
 
 `python -m tests.field.coverage`, with the names of algorithms for some of them. An entry is shortened before it trains 500
-steps: a rollout has at most 512 of them; learning starts after 300, in batches of 32 from a buffer of 2 000. The generic entries train
-in an environment of their kind: `default` in CartPole-v1 or Pendulum-v1, `atari` in Pong. The entries of an algorithm are the
-arms of one experiment.
+steps: a rollout has at most 512 of them; learning starts after 300, in batches of 32 from a buffer of 2 000. The generic
+entries train in an environment of their kind: `default` in CartPole-v1 or Pendulum-v1, `atari` in Pong. The entries of an
+algorithm are the arms of one experiment.
 """
 
 import csv
