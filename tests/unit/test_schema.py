@@ -100,7 +100,7 @@ def test_the_schema_is_a_schema():
 
 
 def test_every_setting_has_a_meaning_and_every_meaning_a_setting():
-    spellings = {"baseline", "variants", "variant", "baseline_config", "variant_config", "seed"}
+    spellings = {"baseline", "variants", "variant", "baseline_config", "variant_config", "seed", "zoo"}
     settings = {*ExperimentSpec.model_fields, *ArmSpec.model_fields, *ResourceLimitsSpec.model_fields, *HostsSpec.model_fields}
     assert MEANINGS.keys() == settings | spellings | {*BESIDE_ENVIRONMENT}
 
