@@ -11,7 +11,7 @@ from lander.experiments.hyperparameter_tables import EXCLUDED
 from lander.experiments.hyperparameters import accepted
 from lander.experiments.zoo.expressions import class_name, parse_expression
 from lander.experiments.zoo.names import HER, algorithm_named, with_module
-from lander.experiments.zoo.yaml_entries import Entry
+from lander.experiments.zoo.yaml_entries import Entry, Written
 from lander.protocol.refusals import did_you_mean, shown
 
 Settings = dict[str, object]
@@ -46,6 +46,7 @@ _ACTIVATIONS: Final[Mapping[str, str]] = {
         ("GELU", "gelu"),
     )
 }
+_NOTHING: Final = Written(None, 0)
 _NOISES: Final = {"normal": "normal", "ornstein-uhlenbeck": "ornstein_uhlenbeck"}
 
 
@@ -220,5 +221,7 @@ _SPECIAL: Final[Mapping[str, Callable[[object, Entry], object]]] = {
 
 
 def _her_replay(entry: Entry) -> Settings:
+    """What today's HER needs: its buffer, and a policy that sees goals, which HER's own wrapper hid at the time of the file."""
     kwargs = {key: entry[key].value for key in _OF_HER if key in entry}
-    return {"replay_buffer_class": "HerReplayBuffer", **({"replay_buffer_kwargs": kwargs} if kwargs else {})}
+    named: Settings = {"policy": "MultiInputPolicy"} if entry.get("policy", _NOTHING).value == "MlpPolicy" else {}
+    return {"replay_buffer_class": "HerReplayBuffer", **({"replay_buffer_kwargs": kwargs} if kwargs else {}), **named}

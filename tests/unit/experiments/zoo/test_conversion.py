@@ -114,6 +114,17 @@ def test_the_entry_of_an_environment_is_chosen_as_the_zoo_chooses_it(tmp_path):
         find_entry(path, "ppo", "CartPole-v0")
 
 
+def test_an_entry_of_her_becomes_a_replay_buffer_of_its_algorithm(settings):
+    lines = ("model_class: 'tqc'", "goal_selection_strategy: 'future'", "n_sampled_goal: 4", "online_sampling: True")
+    found = settings("her", *lines)
+    assert found["algorithm"] == "TQC"
+    assert found["hyperparameters"] == {
+        "policy": "MultiInputPolicy",
+        "replay_buffer_class": "HerReplayBuffer",
+        "replay_buffer_kwargs": {"goal_selection_strategy": "future", "n_sampled_goal": 4},
+    }
+
+
 def test_names():
     assert [algorithm_named(name) for name in ("ppo", "PPO", "ppo_lstm", "RecurrentPPO", "x")] == ["PPO"] * 2 + [
         "RecurrentPPO"
