@@ -55,7 +55,7 @@ class DatasetWriter:
     def __init__(self, directory: Path, dataset: str, seen: gymnasium.Env[Any, Any]) -> None:
         self._written = 0
         self._dataset = dataset
-        self._action_space = seen.action_space
+        self._actions_as = seen.action_space
         self._waiting: list[tuple[EpisodeBuffer, dict[str, Any]]] = []
         self._waiting_bytes = 0
         self._infos_left_out: set[str] = set()
@@ -81,7 +81,7 @@ class DatasetWriter:
         buffer = EpisodeBuffer(
             seed=finished.reset_seed,
             observations=stacked(seen.observations),
-            actions=as_given(episode.actions).astype(self._action_space.dtype, copy=False),
+            actions=as_given(episode.actions).astype(self._actions_as.dtype, copy=False),
             rewards=episode.rewards,
             terminations=(episode.endings & TERMINATED).astype(bool),
             truncations=(episode.endings & TRUNCATED).astype(bool),

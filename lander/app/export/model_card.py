@@ -51,11 +51,11 @@ def model_card(agent: Agent) -> str:
     """The whole file."""
     import yaml
 
-    head = yaml.safe_dump(_metadata(agent), sort_keys=False, allow_unicode=True)
+    head = yaml.safe_dump(_front_matter(agent), sort_keys=False, allow_unicode=True)
     return f"---\n{head}---\n\n" + "\n".join(_lines(agent)) + "\n"
 
 
-def _metadata(agent: Agent) -> dict[str, Any]:
+def _front_matter(agent: Agent) -> dict[str, Any]:
     """The metadata of `huggingface_sb3`, which the Hub shows and searches."""
     evaluation = agent.evaluation
     metric = {

@@ -240,7 +240,7 @@ def experiments(draw):
             "training_steps": draw(st.integers(1, 10**9)),
             "seeds": draw(SEEDS),
             "hyperparameters": draw(
-                st.fixed_dictionaries({}, optional={"gamma": st.floats(0, 1), "n_envs": st.integers(1, 64)})
+                st.fixed_dictionaries({}, optional={"learning_rate": st.floats(1e-9, 1), "normalize": st.booleans()})
             ),
         }
         for place, name in enumerate(names)
