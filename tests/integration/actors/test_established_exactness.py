@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lander.actors.environment import attributes
+from lander.actors.environment import attributes, recording
 from lander.actors.state import environment_states, forgetting, history_pages
 from lander.actors.state.checkpoint import read_state
 from lander.actors.state.tree import pack
@@ -150,7 +150,7 @@ def test_what_a_module_keeps_besides_is_named(tmp_path, n_envs):
 def test_were_globals_not_compared_it_would_be_called_exact_with_other_bits(tmp_path, monkeypatch):
     """The negative control."""
     monkeypatch.setattr(forgetting, "module_globals", lambda environments: {})
-    monkeypatch.setattr(environment_states, "module_globals", lambda environments: {})
+    monkeypatch.setattr(recording, "module_globals", lambda environments: {})
     monkeypatch.setattr(environment_states, "STEPS_TO_NEXT_TRIAL", 10**6)
     whole, cut = cut_between_processes("GlobalBonus", tmp_path, 1, cut_after=120)
     assert (resumed(cut), same(whole, cut), way(cut)) == ("exact", False, "episode")
