@@ -127,7 +127,7 @@ $(FIELD_INSTALLED): pyproject.toml constraints.txt
 	grep -viE '^(python-dateutil|pytz|prompt_toolkit)==' constraints.txt > $(FIELD)/constraints.txt
 	$(FIELD)/bin/pip install --quiet --disable-pip-version-check --constraint $(FIELD)/constraints.txt torch
 	$(FIELD)/bin/pip install --quiet --disable-pip-version-check --constraint $(FIELD)/constraints.txt --editable '.[dev]' \
-	    rl_zoo3 'gymnasium[mujoco]' ale-py minigrid highway-env gymnasium-robotics pybullet_envs_gymnasium
+	    rl_zoo3 'gymnasium[mujoco]' ale-py opencv-python-headless minigrid highway-env gymnasium-robotics pybullet_envs_gymnasium
 	touch $@
 
 # Ray in an environment of its own: it needs no library of ours, and ours need none of its.
