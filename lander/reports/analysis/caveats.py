@@ -75,7 +75,7 @@ def _of_missing_runs(inputs: CaveatInputs) -> Iterator[str]:
     if missing:
         are = "is" if len(missing) == 1 else "are"
         yield f"{len(missing)} of {len(inputs.runs)} runs did not complete and {are} left out: {_named(missing)}"
-    early = [run for run in inputs.completed if run.run["step"] < run.run["total_steps"]]
+    early = [run for run in inputs.completed if run.run["step"] < run.run["total_steps"] and _has_callbacks(inputs, run)]
     if early:
         yield f"a callback ended the training of these before their last step: {_named(early)}"
     silent = [run for run in inputs.completed if run.final(inputs.measure) is None]
@@ -87,6 +87,11 @@ def _of_missing_runs(inputs: CaveatInputs) -> Iterator[str]:
         yield f"these went on on a machine that computes other bits, and are not what an undisturbed run is: {_named(moved)}"
     if inexact:
         yield f"after an interruption, these could not go on bit by bit, and began a new episode instead: {_named(inexact)}"
+
+
+def _has_callbacks(inputs: CaveatInputs, run: RunHistory) -> bool:
+    """Whether the run's arm has callbacks, which may end its training."""
+    return bool(inputs.wanted.arm(run.run["arm"]).hyperparameters.get("callbacks"))
 
 
 def _of_comparability(inputs: CaveatInputs) -> Iterator[str]:

@@ -334,6 +334,9 @@ def played_in(environment: gymnasium.Env[Any, Any], monkeypatch: pytest.MonkeyPa
 class Idle:
     """A policy that has one idea."""
 
+    def player(self, environment: Any) -> "Idle":
+        return self
+
     def begin(self) -> None:
         pass
 

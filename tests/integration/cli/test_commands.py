@@ -98,7 +98,7 @@ WRONG = {
     ("environment=CartPol-v1",): "environment: found 'CartPol-v1', which Gymnasium does not have; did you mean CartPole-v1",
     ("environment=nowhere:Env-v0",): "environment: found 'nowhere:Env-v0'; there is no module nowhere in ",
     ("environment_kwargs.gravity=1",): "environment_kwargs.gravity: unknown argument of CartPole-v1",
-    ("environment=Pendulum-v1", "algorithm=DQN", "hyperparameters={}"): "algorithm: found 'DQN'; must be one of A2C, DDPG, PPO",
+    ("environment=Pendulum-v1", "algorithm=DQN", "hyperparameters={}"): "algorithm: found 'DQN'; must be one of A2C, ARS, ",
     ("fast.hyperparameters.policy=CnnPolicy",): "fast.hyperparameters.policy: found 'CnnPolicy'; must be MlpPolicy",
     ("--seeds", "1-x"): "seeds: found '1-x'",
     ("--experiment-id", "a/b"): "experiment_id: found 'a/b'",

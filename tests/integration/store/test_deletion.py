@@ -239,8 +239,8 @@ def test_a_dry_run_says_what_would_go_and_changes_nothing(home, capsys):
     assert rest == [
         "  stays: that it was tried, as 1 variant on CartPole-v1 (v: undecided)",
         "  stays: 1 file that other experiments need",
-        f"  stays: 1 file of the last hour; lander-ctl gc --delete --home {home} collects them later",
-        f"  lander-ctl delete e7 --yes --home {home} does it; it cannot be undone",
+        f"  stays: 1 file of the last hour; lander-ctl gc --home {home} --delete collects them later",
+        f"  lander-ctl delete --home {home} e7 --yes does it; it cannot be undone",
     ]
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
@@ -264,7 +264,8 @@ def test_after_a_crash_it_is_deleted_only_once_the_trainers_are_gone(home, capsy
         agent.stdout.readline()
         for options in ((), ("--yes",)):
             assert lander(home, "delete", "left", *options) == 2
-            said = "lander-ctl: left: still trains, though no supervisor is running; lander-ctl down ends that\n"
+            down = f"lander-ctl down --home {home}"
+            said = f"lander-ctl: left: still trains, though no supervisor is running; {down} ends that\n"
             assert capsys.readouterr().err == said
         agent.kill()
     assert lander(home, "delete", "left", "--yes") == 0
@@ -275,8 +276,8 @@ def test_a_hint_names_the_home_only_where_the_command_line_did(home, capsys, mon
     monkeypatch.setenv("LANDER_HOME", str(home))
     for words, hint in (
         (["delete", "e7"], "lander-ctl delete e7 --yes does it"),
-        (["delete", "e7", "--home", str(home)], f"lander-ctl delete e7 --yes --home {home} does it"),
-        (["--home", str(home), "delete", "e7"], f"lander-ctl delete e7 --yes --home {home} does it"),
+        (["delete", "e7", "--home", str(home)], f"lander-ctl delete --home {home} e7 --yes does it"),
+        (["--home", str(home), "delete", "e7"], f"lander-ctl delete --home {home} e7 --yes does it"),
     ):
         assert main(words) == 0
         assert hint in capsys.readouterr().out
@@ -286,7 +287,7 @@ REFUSED = {
     "e4": (2, "e4: its fork e5 cannot do without it; delete that first"),
     "e44": (3, "e44: no such experiment; did you mean e4?"),
     "e1": (3, "e1: was deleted on "),
-    "e0/v": (2, "e0/v: only a whole experiment can be deleted; lander-ctl delete e0 is about all its runs"),
+    "e0/v": (2, "e0/v: only a whole experiment can be deleted; lander-ctl delete "),
 }
 
 

@@ -98,7 +98,10 @@ class Supervision(RuleBasedStateMachine):
         self.loop.run_until_complete(append())
 
     def tell(self, message, meanwhile=None):
-        """Decide, record, check; `meanwhile`, a trainer's word is recorded between the decision and its commit."""
+        """Decide, record, check; `meanwhile`, a trainer's word is recorded between the decision and its commit.
+
+        What that word makes possible, such as where a run may go on, is used by the next decision.
+        """
         self.timers.observe(self.state, self.now, wall := self.now + self.clock_error)
         log = list(self.store.events)
         decision = core.decide(self.state, message, wall, self.timers, self.leaving)
@@ -117,7 +120,7 @@ class Supervision(RuleBasedStateMachine):
         assert not {*self.timers.silence.suspects, *self.timers.room.lacking}.intersection(started)
         if self.leaving:
             assert not started
-        elif not isinstance(decision.answer, c.Refused):  # a refusal changes nothing, and so fills no slot, either
+        elif meanwhile is None and not isinstance(decision.answer, c.Refused):  # a refusal changes nothing, and fills no slot
             no_slot_is_idle_without_need(self.state, self.timers)
         self.timers.observe(self.state, self.now, wall)
         return decision
