@@ -76,14 +76,16 @@ class Receiving:
         for sha256, size in files:
             if len(source.wanted) < MAX_WANTED:
                 source.wanted[sha256] = size
+        source.reachable = True  # as it has just said something
         self.pump()
 
     def arrived(self, name: str, chunk: Chunk) -> bool:
         """Take a piece; False if it was not asked for."""
         source = self._source(name)
-        request = source.requests.pop((chunk.sha256, chunk.offset), None)
-        if request is None or request.length != len(chunk.data):
+        request = source.requests.get((chunk.sha256, chunk.offset))
+        if request is None or request.length != len(chunk.data):  # also the answer to a request that is void by now
             return False
+        del source.requests[chunk.sha256, chunk.offset]
         source.window.arrived(request.length, request.at, elapsed(), self._fair_window())
         incoming = self._files.get(chunk.sha256)
         if incoming is not None and incoming.source is source and incoming.expected == chunk.offset:

@@ -15,7 +15,8 @@ from lander.protocol.gpu_errors import says_cuda_out_of_memory
 
 WORKSPACE: Final = "CUBLAS_WORKSPACE_CONFIG"
 """With `:4096:8` or `:16:8` cuBLAS gives the same bits each time (its documentation, "Results reproducibility")."""
-_NO_FIXED_ORDER: Final = "does not have a deterministic implementation"
+_NO_FIXED_ORDER: Final = ("does not have a deterministic implementation", "defaults to a non-deterministic algorithm")
+"""What PyTorch warns of: in general, and of the ways that it has for attention."""
 
 
 class NoGpuError(OSError):
@@ -54,7 +55,7 @@ def _tell_of_other_bits(warn: Callable[[str], None]) -> None:
     show = warnings.showwarning
 
     def tell(message: Warning | str, *rest: Any, **named: Any) -> None:
-        if _NO_FIXED_ORDER in (words := str(message)):
+        if any(each in (words := str(message)) for each in _NO_FIXED_ORDER):
             operation = words.partition(" ")[0]
             warn(f"{operation} computes other bits on this GPU each time: the run is not bit-exact, nor is a resume of it")
         else:

@@ -6,6 +6,7 @@ So nobody waits for a message, and neither a trainer nor an agent that is killed
 
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,8 @@ class Requests:
         """Ask the agent; returns the file that is gone when it has done that."""
         self._made += 1
         self._directory.mkdir(exist_ok=True)
-        file = self._directory / f"{os.getpid()}-{self._made}.json"
+        # With the time, since a process may have the number of one whose request still waits.
+        file = self._directory / f"{time.time_ns()}-{os.getpid()}-{self._made}.json"
         files = {sha256: str(path) for sha256, path in (send or {}).items()}
         with unfinished(file) as written:
             written.write_text(json.dumps({"send": files, "fetch": list(fetch)}), "utf-8")

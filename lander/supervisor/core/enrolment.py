@@ -41,6 +41,8 @@ def enrol(decision: Decision, message: Enrolment) -> None:
     token = decision.state.tokens.get(message.token)
     if token is None:
         raise NotFoundError(f"token {message.token}: not known here any more; {_ANOTHER}")
+    if message.public_key in token.turned_away:
+        raise UsageError(f"token {message.token}: the host with this key was revoked; {_ANOTHER}")
     known = next((name for name, key in decision.state.host_keys.items() if key == message.public_key), None)
     name = known or _name_for(decision, message, token)
     if known is None:

@@ -60,7 +60,14 @@ def _host_enrolled(state: State, name: str, event: e.HostEnrolled) -> State:
 
 
 def _host_revoked(state: State, name: str, event: e.HostRevoked) -> State:
-    return forget_host(state, name)
+    """A token with uses left does not let the same key in again; another token does."""
+    key = state.host_keys.get(name)
+    turned_away = {
+        token: replace(each, turned_away=each.turned_away | {key})
+        for token, each in state.tokens.items()
+        if key is not None and name in each.enrolled
+    }
+    return forget_host(replace(state, tokens={**state.tokens, **turned_away}), name)
 
 
 def _token_issued(state: State, token: str, event: e.TokenIssued) -> State:

@@ -254,6 +254,8 @@ class TokenStanding:
     enrolled: tuple[str, ...] = ()
     """The hosts that it has enrolled."""
     revoked: bool = False
+    turned_away: frozenset[str] = frozenset()
+    """The public keys of its hosts that were revoked."""
 
     @property
     def several(self) -> bool:

@@ -112,6 +112,10 @@ def _continue(decision: Decision, known: ExperimentStanding, message: c.SubmitEx
         _check_recordable(name, e.ExperimentSubmitted.of(wanted, message.execution, message.manifest))
     extended = _extended(known.experiment, wanted)
     longer = {arm.name for arm, _ in extended}
+    if wanted.exclusive and not known.experiment.exclusive and any(run.live for run in decision.state.runs_of(name)):
+        raise ConflictError(
+            f"{name}: what trains was started without a lease, which exclusive runs need; lander-ctl pause {name} first"
+        )
     if any(run.live and run.arm.name in longer for run in decision.state.runs_of(name)):
         raise ConflictError(
             f"{name}: some of its runs are training; to extend it, wait until they have ended, or lander-ctl pause {name} first"

@@ -232,6 +232,17 @@ def test_the_same_id_with_other_content_is_refused_and_says_in_what_it_differs(f
     assert (driver.state, driver.last.events, driver.last.effects) == (before, [], [])
 
 
+def test_what_trains_without_a_lease_does_not_become_exclusive():
+    """Its host would be given up while it may still act."""
+    driver = DecisionDriver()
+    driver.join()
+    driver.submit()
+    driver.submit(exclusive=True)
+    assert driver.last.answer.error == "conflict"
+    assert "lander-ctl pause x first" in driver.last.answer.detail
+    assert not driver.state.experiments["x"].experiment.exclusive
+
+
 def test_of_an_arm_with_other_content_it_is_said_that_another_name_adds_it():
     driver = DecisionDriver()
     driver.submit()

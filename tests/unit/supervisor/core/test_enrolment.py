@@ -119,3 +119,15 @@ def test_a_host_of_which_an_event_cannot_be_read_has_no_key_any_more(driver):
     driver.enrol()
     driver.fold(e.Recorded(0, e.host_stream("gpu"), e.SUPERVISOR, 2, 0, e.Unreadable("HostRevoked", "unreadable")))
     assert driver.state.host_keys == {}
+
+
+def test_a_host_that_was_revoked_is_not_let_in_by_the_same_token_but_by_another(driver):
+    """A service that restarts its worker would undo the revocation."""
+    driver.issue(uses=3)
+    assert driver.enrol() == c.Accepted(subject="gpu")
+    driver.tell(c.RevokeHost(host="gpu", operator="me"))
+    assert driver.enrol().detail == f"token {TOKEN}: the host with this key was revoked; lander-ctl token makes another"
+    assert driver.enrol(OTHER) == c.Accepted(subject="gpu")
+    another = "f" * 16
+    driver.issue(another, name="back")
+    assert driver.enrol(token=another) == c.Accepted(subject="back")
