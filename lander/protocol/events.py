@@ -324,7 +324,7 @@ class AttemptEnded(Message):
     """The process has exited, because of `cause`; `signal` ended it, if set; `step` is its last timestep, if known.
 
     `seconds` is how long it ran, measured by a clock that nobody can set: by its host, or until its supervisor gave it up.
-    Older logs do not have it.
+    Older logs do not have it. `lease` is for how many seconds longer it may act all the same, out of reach; None: it does not.
     """
 
     kind: ClassVar[str] = "AttemptEnded"
@@ -335,6 +335,7 @@ class AttemptEnded(Message):
     step: Count | None = None
     detail: str = ""
     seconds: Seconds | None = None
+    lease: Seconds | None = None
 
     @property
     def named_cause(self) -> str:

@@ -80,10 +80,10 @@ class Receiving:
         self.pump()
 
     def arrived(self, name: str, chunk: Chunk) -> bool:
-        """Take a piece; False if it was not asked for."""
+        """Take a piece; False if it was not asked for, or is the late answer to a request that is void."""
         source = self._source(name)
         request = source.requests.get((chunk.sha256, chunk.offset))
-        if request is None or request.length != len(chunk.data):  # also the answer to a request that is void by now
+        if request is None or request.length != len(chunk.data):
             return False
         del source.requests[chunk.sha256, chunk.offset]
         source.window.arrived(request.length, request.at, elapsed(), self._fair_window())

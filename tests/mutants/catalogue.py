@@ -2282,8 +2282,10 @@ MUTANTS = (
     Mutant(
         "pieces are taken that were not asked for",
         "lander/transfer/receiving.py",
-        "        if request is None or request.length != len(chunk.data):\n            return False\n",
-        "        request = request or Request(len(chunk.data), elapsed())\n",
+        "        if request is None or request.length != len(chunk.data):\n            return False\n"
+        "        del source.requests[chunk.sha256, chunk.offset]\n",
+        "        request = request or Request(len(chunk.data), elapsed())\n"
+        "        source.requests.pop((chunk.sha256, chunk.offset), None)\n",
         ("tests/integration/transfer/test_refusals.py::test_a_flood_ends_with_its_sender_outside_and_the_others_go_on",),
     ),
     Mutant(
@@ -2662,5 +2664,33 @@ MUTANTS = (
         'return _data(ast.parse(text.strip(), mode="eval").body, 0)',
         "return eval(text)",
         ("tests/unit/experiments/zoo/test_expressions.py",),
+    ),
+    Mutant(
+        "a lease ends with what a person asks for a run",
+        "lander/supervisor/core/fold.py",
+        "until = max(not_before, state.runs[recorded.stream].leased_until)",
+        "until = not_before",
+        ("tests/unit/supervisor/core/test_decide_hosts.py",),
+    ),
+    Mutant(
+        "what trains without a lease becomes exclusive",
+        "lander/supervisor/core/submission.py",
+        "if wanted.exclusive and not known.experiment.exclusive and any",
+        "if False and any",
+        ("tests/unit/supervisor/core/test_decide_submission.py",),
+    ),
+    Mutant(
+        "a token lets a host in again that was revoked",
+        "lander/supervisor/core/enrolment.py",
+        "if message.public_key in token.turned_away:",
+        "if False:",
+        ("tests/unit/supervisor/core/test_enrolment.py",),
+    ),
+    Mutant(
+        "a source that could not be asked once is never asked again",
+        "lander/transfer/receiving.py",
+        "        source.reachable = True  # as it has just said something\n",
+        "",
+        ("tests/unit/transfer/test_receiving.py",),
     ),
 )

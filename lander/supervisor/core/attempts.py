@@ -63,8 +63,8 @@ def trainer_exited(decision: Decision, message: c.TrainerExited) -> None:
         attempt_over(decision, message.run, attempt_ended(attempt, message, ran))
 
 
-def attempt_over(decision: Decision, run: str, ended: e.AttemptEnded, delay: float = 0.0) -> None:
-    """Record an attempt's end and, in the same commit, the next state of its run; a retry waits `delay` seconds at least."""
+def attempt_over(decision: Decision, run: str, ended: e.AttemptEnded) -> None:
+    """Record an attempt's end and, in the same commit, the next state of its run."""
     attempt = decision.state.attempt(run, ended.epoch)
     stop_reason = attempt.stop_reason if attempt is not None else None
     decision.say(run, ended)
@@ -89,14 +89,14 @@ def attempt_over(decision: Decision, run: str, ended: e.AttemptEnded, delay: flo
         case _ if ended.cause in NO_FAILURE:  # a signal from outside: the machine may be shutting down, so wait before a retry
             decision.say(run, e.RunQueued(not_before=decision.now + BACKOFF_START, reason="a signal asked it to end"))
         case _:
-            _failed(decision, decision.state.runs[run], ended, delay)
+            _failed(decision, decision.state.runs[run], ended)
 
 
 def _on_limit(decision: Decision, run: str) -> str:
     return decision.state.experiments[decision.state.runs[run].experiment].experiment.on_limit
 
 
-def _failed(decision: Decision, run: RunStanding, ended: e.AttemptEnded, delay: float) -> None:
+def _failed(decision: Decision, run: RunStanding, ended: e.AttemptEnded) -> None:
     experiment = decision.state.experiments[run.experiment].experiment
     outcome = after_failure(experiment, run)
     cause = ended.named_cause
@@ -104,7 +104,7 @@ def _failed(decision: Decision, run: RunStanding, ended: e.AttemptEnded, delay: 
     match outcome.decision:
         case "retry":
             reason = f"{outcome.why} after {cause}"
-            decision.say(run.id, e.RunQueued(not_before=decision.now + max(outcome.delay, delay), reason=reason))
+            decision.say(run.id, e.RunQueued(not_before=decision.now + max(outcome.delay, ended.lease or 0.0), reason=reason))
         case "skip":
             decision.say(run.id, e.RunSkipped(cause=cause, detail=detail, why=outcome.why))
         case "fail" | "abort":

@@ -138,9 +138,16 @@ def _run_moved(state: State, recorded: e.Recorded, event: e.Event, **changes: An
 
 
 def _queued(state: State, recorded: e.Recorded, event: e.RunQueued) -> State:
-    # Both times are of one reading of the wall clock, so their difference is a duration whatever that clock said.
-    delay = max(0.0, event.not_before - seconds(recorded.at)) if event.not_before else 0.0
-    return _run_moved(state, recorded, event, not_before=event.not_before, delay=delay)
+    return _run_moved(state, recorded, event, **_delayed(state, recorded, event.not_before))
+
+
+def _delayed(state: State, recorded: e.Recorded, not_before: float) -> dict[str, float]:
+    """The delay of a run that is queued now: as long as is asked, and as an earlier attempt may still act.
+
+    All times are of one reading of the wall clock, so their difference is a duration whatever that clock said.
+    """
+    until = max(not_before, state.runs[recorded.stream].leased_until)
+    return {"not_before": until, "delay": max(0.0, until - seconds(recorded.at)) if until else 0.0}
 
 
 def _stopped(state: State, recorded: e.Recorded, event: e.RunStopped) -> State:
@@ -149,7 +156,7 @@ def _stopped(state: State, recorded: e.Recorded, event: e.RunStopped) -> State:
 
 def _resumed(state: State, recorded: e.Recorded, event: e.RunResumed) -> State:
     state = _change_attempt(state, recorded.stream, stop_reason="resumed")
-    return _run_moved(state, recorded, event, failures=(), not_before=0.0, delay=0.0, stop_reason=None)
+    return _run_moved(state, recorded, event, failures=(), stop_reason=None, **_delayed(state, recorded, 0.0))
 
 
 def _attempt_started(state: State, recorded: e.Recorded, event: e.AttemptStarted) -> State:
@@ -171,7 +178,10 @@ def _attempt_ended(state: State, recorded: e.Recorded, event: e.AttemptEnded) ->
         failures = (*failures, Failure(took, event.cause, event.step))
     limits = run.attempt.exceeded if run.attempt is not None and event.cause == "limit_exceeded" else ()
     exceeded = tuple(each.limit for each in limits)
-    return _run_moved(state, recorded, event, attempt=None, failures=failures, seconds=took, exceeded=exceeded)
+    until = run.leased_until if event.lease is None else seconds(recorded.at) + event.lease
+    return _run_moved(
+        state, recorded, event, attempt=None, failures=failures, seconds=took, exceeded=exceeded, leased_until=until
+    )
 
 
 def _duration(run: RunStanding, recorded: e.Recorded, event: e.AttemptEnded) -> float:

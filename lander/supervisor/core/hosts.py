@@ -88,12 +88,12 @@ def lose_attempts(decision: Decision, host: str, detail: str, *, heard: bool = F
     """
     for run, attempt in attempts_on(decision, host):
         exclusive = decision.state.experiments[run.experiment].experiment.exclusive
-        delay = decision.timers.silence.lease_seconds if heard and exclusive else 0.0
-        _lost(decision, run.id, attempt, f"host {host}: {detail}", delay)
+        lease = decision.timers.silence.lease_seconds if heard and exclusive else None
+        _lost(decision, run.id, attempt, f"host {host}: {detail}", lease)
 
 
-def _lost(decision: Decision, run: str, attempt: Attempt, detail: str, delay: float = 0.0) -> None:
-    attempt_over(decision, run, lost(attempt, detail, decision.timers.ran(run, attempt.epoch)), delay)
+def _lost(decision: Decision, run: str, attempt: Attempt, detail: str, lease: float | None = None) -> None:
+    attempt_over(decision, run, lost(attempt, detail, decision.timers.ran(run, attempt.epoch), lease))
 
 
 def attempts_on(decision: Decision, host: str) -> Iterator[tuple[RunStanding, Attempt]]:

@@ -89,10 +89,13 @@ def _cause(attempt: Attempt, exit_: TrainerExited) -> Cause:
     return "cuda_out_of_memory" if says_cuda_out_of_memory(exit_.log_tail) else "crashed"
 
 
-def lost(attempt: Attempt, detail: str, seconds: float) -> AttemptEnded:
-    """The end of an attempt whose host is lost or restarted, so that its exit is unknown; it was given up after `seconds`."""
+def lost(attempt: Attempt, detail: str, seconds: float, lease: float | None = None) -> AttemptEnded:
+    """The end of an attempt whose host is lost or restarted, so that its exit is unknown; it was given up after `seconds`.
+
+    With a `lease`, it may act for so many seconds more.
+    """
     cause: Cause = MEANINGS[attempt.stop_reason].cause if attempt.stop_reason is not None else "lost_contact"
-    return AttemptEnded(epoch=attempt.epoch, cause=cause, detail=detail, seconds=seconds)
+    return AttemptEnded(epoch=attempt.epoch, cause=cause, detail=detail, seconds=seconds, lease=lease)
 
 
 def not_begun(attempt: Attempt, detail: str) -> AttemptEnded:

@@ -101,6 +101,8 @@ class RunStanding:
     """When it may start by the wall clock (seconds since 1970)."""
     delay: float = 0.0
     """For how many seconds it waits while it is queued, from when it was queued."""
+    leased_until: float = 0.0
+    """Until when an attempt that is out of reach may still act, by the wall clock: nothing starts it before that."""
     attempt: Attempt | None = None
     stop_reason: str | None = None
     """Why it was stopped; None unless it is."""

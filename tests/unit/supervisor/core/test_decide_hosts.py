@@ -458,3 +458,33 @@ def test_an_exclusive_run_of_a_host_that_is_turned_away_waits_until_its_lease_is
     driver.now += 2.0
     driver.tell(Tick())
     assert sorted(driver.state.live) == sorted(there)
+
+
+def _person(command, **target):
+    return lambda driver: driver.tell(command(operator="me@here", **target))
+
+
+DRAIN, REVOKE = _person(c.DrainHost, host="far"), _person(c.RevokeHost, host="far")
+PAUSE, RESUME, RETRY = (_person(each, target="x") for each in (c.PauseTarget, c.ResumeTarget, c.RetryTarget))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [(DRAIN, REVOKE), (PAUSE, REVOKE, RESUME), (REVOKE, RETRY), (REVOKE, PAUSE, RESUME, RETRY)],
+    ids=["drain, revoke", "pause, revoke, resume", "revoke, retry", "revoke, pause, resume, retry"],
+)
+def test_nothing_that_is_asked_starts_an_exclusive_run_while_its_old_host_may_hold_a_lease(asked):
+    driver = DecisionDriver(cpus=2)
+    driver.fold(e.Recorded(0, "host:far", 0, 0, 1, e.HostEnrolled(public_key="k" * 40, token="t")))
+    driver.join(host="far")
+    driver.submit(seeds=[0, 1], exclusive=True)
+    here, there = ([f"x/{run}" for run, host in driver.hosts_of().items() if host == place] for place in (HOST, "far"))
+    driver.complete(*here)
+    for ask in asked:
+        ask(driver)
+    driver.now += LOST_SECONDS - LEASE_MARGIN_SECONDS - 1.0
+    driver.tell(Tick())
+    assert sorted(driver.state.live) == []
+    driver.now += 2.0
+    driver.tell(Tick())
+    assert sorted(driver.state.live) == sorted(there)
