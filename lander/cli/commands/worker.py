@@ -6,6 +6,7 @@ import click
 
 from lander.cli.options import CommandSettings, common
 from lander.cli.progress import doing
+from lander.cli.terminal import keep_home
 
 
 @click.command()
@@ -53,6 +54,7 @@ def worker(
     from lander.app.secret_files import read_token
 
     settings = context.find_object(CommandSettings) or CommandSettings()
+    keep_home(None)  # it is this worker's, and the commands in messages are for the supervisor's machine
     workers.check_head(head)
     wanted = workers.wanted_slots(slots)
     pipe = workers.check_pipe(leave_with)

@@ -8,6 +8,7 @@ from lander.supervisor.core.messages import Enrolment
 from lander.supervisor.core.standing import LOCAL_HOST, TokenStanding
 
 _ANOTHER = "lander-ctl token makes another"
+_OTHER_NAME = "lander-ctl token --name OTHER makes a token for another name"
 
 
 def issue_token(decision: Decision, message: c.IssueToken) -> None:
@@ -67,10 +68,10 @@ def _name_for(decision: Decision, message: Enrolment, token: TokenStanding) -> s
 
 def _refuse_taken(decision: Decision, name: str) -> None:
     if name == LOCAL_HOST:
-        raise ConflictError(f"{name}: is the name of the supervisor's own machine; choose another --name")
+        raise ConflictError(f"{name}: is the name of the supervisor's own machine; {_OTHER_NAME}")
     if name in decision.state.host_keys:
         raise ConflictError(
-            f"{name}: a host of this name is enrolled; lander-ctl hosts revoke {name} turns it away, or choose another --name"
+            f"{name}: a host of this name is enrolled; lander-ctl hosts revoke {name} turns it away, or {_OTHER_NAME}"
         )
 
 

@@ -126,7 +126,8 @@ REFUSED_TOKENS = {
     "for a name that is taken since": (
         for_a_name_that_is_taken_since,
         ConflictError,
-        "gpu: a host of this name is enrolled; lander-ctl hosts revoke gpu turns it away, or choose another --name",
+        "gpu: a host of this name is enrolled; lander-ctl hosts revoke gpu turns it away, or "
+        "lander-ctl token --name OTHER makes a token for another name",
     ),
 }
 
@@ -181,7 +182,7 @@ async def test_no_token_is_made_for_a_name_that_is_taken(supervised, name, words
     command = c.IssueToken(token="f" * 16, name=name, seconds=60.0, operator="me")
     with nothing_recorded(supervised):
         refused = await supervised.peer("client").ask(command)
-    assert (refused.error, words in refused.detail, "choose another --name" in refused.detail) == ("conflict", True, True)
+    assert (refused.error, words in refused.detail, "token --name OTHER makes" in refused.detail) == ("conflict", True, True)
 
 
 async def test_what_a_token_and_a_key_are_worth_is_the_same_after_the_supervisor_was_killed(supervised, tmp_path):

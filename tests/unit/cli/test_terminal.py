@@ -121,3 +121,11 @@ def test_a_command_in_a_message_is_about_the_home_that_was_given(another_home, m
     assert in_home(message) == shown
     keep_home(None)
     assert in_home(message) == message
+
+
+def test_the_home_of_a_worker_is_in_no_command_for_the_supervisors_machine(tmp_path, capsys):
+    token = tmp_path / "token"
+    token.touch(0o600)
+    assert main(["worker", "127.0.0.1:1", "--token-file", str(token), "--home", str(tmp_path / "other")]) == 2
+    assert "lander-ctl token" in (said := capsys.readouterr().err)
+    assert "--home" not in said
