@@ -21,6 +21,8 @@ from lander.protocol.events import ResourcesSampled
 from lander.protocol.wire import decode, encode
 
 SEND_SECONDS: Final = 1.0
+NOBODY_SECONDS: Final = 10.0
+"""After how long without a first connection that is said."""
 _EVENTS: Final = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_DISCONNECTED
 
 
@@ -39,6 +41,7 @@ class SupervisorLink:
         self._on_connected = on_connected
         self._on_refused = on_refused
         self._disconnected_since: float | None = elapsed()
+        self._waits_in_silence = settings.guest
         self._greeted_at = elapsed()
         self._round_trip: float | None = None
         self._socket = zmq.asyncio.Context.instance().socket(zmq.DEALER)
@@ -93,10 +96,14 @@ class SupervisorLink:
         if await self._monitor.poll(milliseconds):
             message = await recv_monitor_message(self._monitor)
             await self._changed(message["event"])
+        if self._waits_in_silence and self.disconnected_seconds > NOBODY_SECONDS:
+            self._waits_in_silence = False
+            self._log(f"no supervisor answers at {self._settings.endpoint}; this host joins when one does")
 
     async def _changed(self, event: int) -> None:
         if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
             self._disconnected_since = None
+            self._waits_in_silence = False
             await self._on_connected()
         elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH and self._settings.guest:
             self._on_refused()
