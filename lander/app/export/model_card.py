@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lander.actors.sb3.algorithm_table import algorithm_of
 from lander.experiments.writing import arm_as_written
 from lander.protocol.events import EvaluationFinished
 from lander.protocol.experiment import Arm, RunKey
@@ -127,10 +128,9 @@ def _beside(agent: Agent) -> Iterator[str]:
 
 
 def _usage(agent: Agent) -> Iterator[str]:
-    package = "stable_baselines3" if agent.arm.algorithm in ("A2C", "DDPG", "DQN", "PPO", "SAC", "TD3") else "sb3_contrib"
     lines = [
         "from huggingface_sb3 import load_from_hub",
-        f"from {package} import {agent.arm.algorithm}",
+        f"from {algorithm_of(agent.arm).package} import {agent.arm.algorithm}",
         "",
         f'model = {agent.arm.algorithm}.load(load_from_hub("USER/NAME", "{agent.file}"))',
     ]

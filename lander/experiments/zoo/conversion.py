@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from lander.experiments.class_names import ACTIVATIONS, KNOWN_ACTIVATIONS
 from lander.experiments.hyperparameter_tables import EXCLUDED
 from lander.experiments.hyperparameters import accepted
 from lander.experiments.zoo.expressions import class_name, parse_expression
@@ -36,15 +37,7 @@ _OF_HER: Final = ("goal_selection_strategy", "n_sampled_goal")
 _IGNORED_OF_HER: Final = ("model_class", "online_sampling", "max_episode_length")
 """Keys of `her.yml` that HER replay no longer has: it always samples online, and asks the environment for the length."""
 _ACTIVATIONS: Final[Mapping[str, str]] = {
-    f"torch.nn:{theirs}": ours
-    for theirs, ours in (
-        ("ReLU", "relu"),
-        ("Tanh", "tanh"),
-        ("ELU", "elu"),
-        ("LeakyReLU", "leaky_relu"),
-        ("SiLU", "silu"),
-        ("GELU", "gelu"),
-    )
+    f"torch.nn:{theirs}": ours for theirs, ours in ACTIVATIONS.items() if ours in KNOWN_ACTIVATIONS and theirs != ours
 }
 _NOTHING: Final = Written(None, 0)
 _NOISES: Final = {"normal": "normal", "ornstein-uhlenbeck": "ornstein_uhlenbeck"}
@@ -173,7 +166,7 @@ def _normalize(value: object, entry: Entry) -> object:
     return arguments or True
 
 
-def _policy(value: object, _: Entry) -> object:
+def _class(value: object, _: Entry) -> object:
     return class_name(value) if isinstance(value, str) and "." in value else value
 
 
@@ -185,10 +178,6 @@ def _policy_kwargs(value: object, _: Entry) -> object:
     if isinstance(architecture, list) and len(architecture) == 1 and isinstance(architecture[0], Mapping):
         kwargs["net_arch"] = architecture[0]  # an older spelling, which Stable-Baselines3 reads like this, too
     return kwargs
-
-
-def _replay_buffer_class(value: object, _: Entry) -> object:
-    return class_name(value) if isinstance(value, str) and "." in value else value
 
 
 def _train_freq(value: object, _: Entry) -> object:
@@ -212,9 +201,8 @@ def _with_arguments(each: object) -> object:
 
 _SPECIAL: Final[Mapping[str, Callable[[object, Entry], object]]] = {
     "normalize": _normalize,
-    "policy": _policy,
+    **dict.fromkeys(("policy", "replay_buffer_class"), _class),
     "policy_kwargs": _policy_kwargs,
-    "replay_buffer_class": _replay_buffer_class,
     "train_freq": _train_freq,
     **dict.fromkeys(_RENAMED, _wrapped),
 }
