@@ -51,6 +51,11 @@ def named_classes(arm: Arm) -> Iterator[NamedClass]:
             yield NamedClass(".".join(path), value, {})
 
 
+def names_classes(arm: Arm) -> bool:
+    """Whether the arm names a class, or its algorithm is of a package that adds it: of these only building them tells more."""
+    return bool(arm.algorithm_class) or any(True for _ in named_classes(arm))
+
+
 def named_code(arm: Arm, common: EvaluationEnvironment | None = None) -> tuple[str, ...]:
     """The environment of an arm, that of its evaluations, and its classes that are of none of the libraries."""
     environments = (arm.environment, *([] if common is None else [common.environment]))

@@ -31,7 +31,7 @@ from lander.actors.host.visible_gpus import VISIBLE
 from lander.actors.sb3.defaults import setting
 from lander.protocol.errors import ConfigurationError
 from lander.protocol.experiment import Arm, EvaluationEnvironment, Experiment, HostWishes
-from lander.protocol.named_code import named_classes, named_code
+from lander.protocol.named_code import named_code, names_classes
 from lander.protocol.text import uncoloured
 
 Announce = Callable[[str, str], object]
@@ -144,9 +144,7 @@ def _problems(arm: Arm, experiment: Experiment) -> Iterator[Problem]:
     anywhere = experiment.wishes(arm.name) == HostWishes()
     found += memory_problems(arm, observations, actions, experiment.resource_limits.memory_mb, here=anywhere)
     yield from found
-    if not found and (
-        arm.algorithm_class or any(True for _ in named_classes(arm))
-    ):  # of a class, nothing is known but what it does
+    if not found and names_classes(arm):
         yield from _building_problems(arm)
 
 

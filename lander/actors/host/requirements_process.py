@@ -14,7 +14,7 @@ from lander.actors.host.linux_process import available_memory_mb, signal_name
 from lander.protocol.error_text import error_line
 from lander.protocol.errors import ConfigurationError
 from lander.protocol.experiment import Experiment
-from lander.protocol.named_code import named_classes
+from lander.protocol.named_code import names_classes
 
 if TYPE_CHECKING:
     from lander.actors.host.requirements import Built
@@ -50,7 +50,7 @@ def build_everything(
 
 def _is_gymnasiums_own(experiment: Experiment) -> bool:
     """Whether every environment is one that Gymnasium has; a name that nobody knows runs no code, and counts as one."""
-    if any(arm.algorithm_class or any(True for _ in named_classes(arm)) for arm in experiment.arms):
+    if any(map(names_classes, experiment.arms)):
         return False
     common = experiment.evaluation_environment
     names = {arm.environment for arm in experiment.arms} | ({common.environment} if common else set())
