@@ -83,19 +83,23 @@ def read_about(folder: Path) -> About:
 def evaluated_folder(folder: Path, episodes: int | None) -> tuple[str, EvaluationFinished]:
     """Evaluate the policy in a folder, in so many episodes or as many as in its experiment; returns its run and the result.
 
-    Raises what `read_about` raises, `UsageError` if the policy cannot be built, and `LanderError` if its environment fails.
+    Raises what `read_about` and `evaluated` raise.
     """
     about = read_about(folder)
+    return about.run, evaluated(folder, about, episodes or about.evaluation_episodes)
+
+
+def evaluated(folder: Path, about: About, episodes: int) -> EvaluationFinished:
+    """Play the policy in a folder that is of `about`.
+
+    Raises `UsageError` if the policy cannot be built, and `LanderError` if its environment fails.
+    """
     with warnings.catch_warnings(action="ignore"):
         try:
-            results = evaluate(
-                _policy(folder, about),
-                about.arm.evaluated_in(about.evaluation_environment),
-                episodes or about.evaluation_episodes,
-            )
+            results = evaluate(_policy(folder, about), about.arm.evaluated_in(about.evaluation_environment), episodes)
         except EnvironmentFailedError as error:
             raise LanderError(f"{folder}: {error}") from error
-    return about.run, as_event(about.step, results)
+    return as_event(about.step, results)
 
 
 def _policy(folder: Path, about: About) -> Policy:

@@ -3,7 +3,8 @@
 import math
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -12,9 +13,10 @@ import click
 from lander.cli.options import CommandSettings, common
 from lander.cli.progress import Tell, doing
 from lander.cli.terminal import show, show_styled
+from lander.protocol.errors import UsageError
 
 if TYPE_CHECKING:
-    from lander.reports.analysis.findings import Findings
+    from lander.reports.analysis.findings import Findings, PublishedPolicy
     from lander.store.log.reader import Reader
 
 Form = Literal["text", "json", "md", "html", "csv"]
@@ -39,11 +41,24 @@ _COLOURS: Final = ("bright_blue", "bright_red", "green", "magenta", "yellow", "c
 @click.option(
     "--threshold", type=float, metavar="RETURN", help="Report the steps to this mean return.  [default: the baseline's]"
 )
+@click.option(
+    "--beside",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Play the policy of a folder that lander-ctl export --to hub wrote, and show its return; can be given several times.",
+)
 @click.option("--videos", is_flag=True, help="With html: film the best, median and worst evaluation episode of each arm.")
 @common()
 @click.pass_obj
 def report(
-    settings: CommandSettings, experiment: str, form: Form, output: Path | None, threshold: float | None, videos: bool
+    settings: CommandSettings,
+    experiment: str,
+    form: Form,
+    output: Path | None,
+    threshold: float | None,
+    beside: tuple[Path, ...],
+    videos: bool,
 ) -> int:
     """Report the findings of an EXPERIMENT.
 
@@ -58,26 +73,42 @@ def report(
       lander-ctl report demo
       lander-ctl report demo --format html --videos
       lander-ctl report demo --format md --output demo.md
+      lander-ctl report demo --beside results/experiments/old/exports/hub/fast-0
     """
     from lander.reports.analysis.comparison import findings
     from lander.store.log.reader import Reader
 
     _check(experiment, form, output, threshold, videos)
-    with Reader(settings.home) as reader, reader.snapshot():
-        with doing(f"comparing the arms of {experiment}", brief=True):
-            found = findings(reader, experiment, threshold=threshold)
-            text = _WORDS[form](reader, found) if form in _WORDS else None
-        if text is not None:
-            _output(text, output)
-        else:
-            _WRITERS[form](reader, found, output, videos)
+    if beside and form == "csv":
+        raise UsageError("--beside: does not go together with --format csv; its tables are of what was recorded")
+    with Reader(settings.home) as reader:
+        published = _published(reader, experiment, beside)
+        with reader.snapshot():
+            with doing(f"comparing the arms of {experiment}", brief=True):
+                found = replace(findings(reader, experiment, threshold=threshold), published=published)
+                text = _WORDS[form](reader, found) if form in _WORDS else None
+            if text is not None:
+                _output(text, output)
+            else:
+                _WRITERS[form](reader, found, output, videos)
     return 0
+
+
+def _published(reader: "Reader", experiment: str, folders: Sequence[Path]) -> "tuple[PublishedPolicy, ...]":
+    """The policies in these folders, each evaluated; without any, nothing that can play them is imported."""
+    if not folders:
+        return ()
+    from lander.app.published_policies import published_policy
+
+    found = []
+    for folder in folders:
+        with doing(f"evaluating {folder}"):
+            found.append(published_policy(reader, experiment, folder))
+    return tuple(found)
 
 
 def _check(experiment: str, form: str, output: Path | None, threshold: float | None, videos: bool) -> None:
     """Check the options before any work; raises `UsageError`."""
-    from lander.protocol.errors import UsageError
-
     if "/" in experiment:
         name = experiment.partition("/")[0]
         raise UsageError(f"{experiment}: a report is of a whole experiment; lander-ctl report {name} has all its runs")

@@ -132,6 +132,21 @@ class Contrast:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PublishedPolicy:
+    """A policy from a folder for the Hub, evaluated in the episodes in which the experiment's runs are; no verdict is on it.
+
+    `run` and `step` are what the folder says it is of. `spread` is the standard deviation over episodes, None of a single one.
+    """
+
+    folder: str
+    run: str
+    step: int
+    episodes: int
+    mean: float
+    spread: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Findings:
     """An experiment's current findings; arms in the order of the file, the baseline first; `caveats` limit their meaning.
 
@@ -140,6 +155,7 @@ class Findings:
     continues, None if the experiment is no fork. `code` are the versions of the environments' code that its runs trained on.
     `hypothesis` is the original; `amendments` are its later wordings.
     `other_tries` are those of other experiments of the home with the same baseline; no p-value is corrected for them.
+    `published` are policies of elsewhere that were asked for beside it.
     """
 
     experiment: str
@@ -158,6 +174,7 @@ class Findings:
     notes: tuple[Remark, ...] = ()
     tags: tuple[str, ...] = ()
     other_tries: OtherTries = NO_OTHER_TRIES
+    published: tuple[PublishedPolicy, ...] = ()
 
     @property
     def comparisons(self) -> tuple[Contrast, ...]:

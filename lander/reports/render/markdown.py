@@ -20,6 +20,7 @@ from lander.reports.render.summary import (
     manifest,
     notes,
     notice,
+    published,
     question,
     reached,
     steps_to,
@@ -58,6 +59,8 @@ def _lines(material: Material, pictures: Sequence[str], prefix: str) -> Iterator
         yield from _table(_headings(findings), map(_arm, findings.arms))
         yield from _table(_CONTRAST, map(_contrast, findings.comparisons))
         yield from (f"{_plain(' '.join(method(findings)))}", "")
+    for label, text in published(findings):
+        yield from (f"*{_plain(label)}:* {_plain(text)}", "")
     yield "## Runs"
     yield from _table(_RUN, (_run(run) for arm in findings.arms for run in arm.runs))
     if findings.notes or findings.tags:

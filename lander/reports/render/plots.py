@@ -174,7 +174,21 @@ def final_returns(material: Material) -> "Figure | None":
     findings = material.findings
     values = {arm.name: list(arm.returns.values()) for arm in findings.arms}
     counts = {arm.name: f"{len(arm.returns)} of {len(arm.runs)} runs" for arm in findings.arms}
-    return _strip(findings, counts, values, {arm.name: arm.iqm for arm in findings.arms}, FINAL_RETURN[findings.measure])
+    iqms = {arm.name: arm.iqm for arm in findings.arms}
+    drawn = _strip(findings, counts, values, iqms, FINAL_RETURN[findings.measure])
+    if drawn is not None and findings.measure == "evaluation":
+        _published(drawn, findings)
+    return drawn
+
+
+def _published(drawn: "Figure", findings: Findings) -> None:
+    """A line at the mean return of each published policy, over the rows of all arms."""
+    (axes,) = drawn.axes
+    for number, policy in enumerate(findings.published):
+        if (mean := usable_return(policy.mean)) is not None:
+            label = f"published policy {thousands(round(mean, 1))}"
+            axes.axvline(mean, color=QUIET, linewidth=1.2, linestyle=(0, (4, 2 + number)), zorder=1, label=label)
+    add_legend(drawn, axes)
 
 
 def steps_to_threshold(material: Material) -> "Figure | None":

@@ -91,6 +91,18 @@ def lineage(material: Material) -> str:
     return f"A fork: its runs go on from {', '.join(runs[:_MOST_SEEDS])}{rest}."
 
 
+def published(findings: Findings) -> Iterator[tuple[str, str]]:
+    """Each published policy beside the experiment: its folder, and what it returned."""
+    measured = "" if findings.measure == "evaluation" else ", without exploration; the returns of the arms are those of training"
+    for each in findings.published:
+        spread = "" if each.spread is None else f" ± {numbers.number(each.spread)}"
+        yield (
+            f"published policy {each.folder}",
+            f"returned {numbers.number(each.mean)}{spread} over {each.episodes:,} episodes{measured}"
+            f" ({each.run} at step {each.step:,}); no part of the verdict",
+        )
+
+
 def code(findings: Findings) -> Iterator[tuple[str, str]]:
     """The code of the environments, as a pair of label and text; nothing if all of it is installed packages'."""
     for version in findings.code:

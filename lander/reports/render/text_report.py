@@ -12,7 +12,7 @@ from lander.reports.analysis.findings import ArmFinding, Findings
 from lander.reports.render import numbers
 from lander.reports.render.answer import COLUMNS, NEXT, answer
 from lander.reports.render.command_words import parts
-from lander.reports.render.summary import amendments, code, notes, notice, reached, steps_to
+from lander.reports.render.summary import amendments, code, notes, notice, published, reached, steps_to
 from lander.reports.render.text_table import text_table
 from lander.reports.render.verdict import verdict
 
@@ -63,6 +63,8 @@ def _lines(findings: Findings, width: int | None, headed: bool) -> Iterator[str]
     if found is not None and found.rows:
         yield from ("", *_table([COLUMNS, *found.rows], width, _WORD_COLUMNS))
     yield from ("", *_table([headings(findings), *(row(arm) for arm in findings.arms)], width, [0]))
+    for label, text in published(findings):
+        yield from ("", *_in_lines(f"{label}: {text}", findings, width))
 
 
 def _notes(findings: Findings, width: int | None) -> Iterator[str]:

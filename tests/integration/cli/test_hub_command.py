@@ -92,6 +92,30 @@ def test_evaluate_plays_it_again_without_a_home_and_without_unpickling(home, fol
     assert evaluate(folder, tmp_path, capsys, "--at", "last")[0] == 2
 
 
+def test_a_report_shows_it_beside_the_arms_as_every_run_is_evaluated(home, folder, tmp_path, capsys):
+    final = recorded(home)[-1]
+    capsys.readouterr()
+    before = len(recorded(home))
+    assert main(["-q", "report", "hub", "--format", "json", "--beside", str(folder), "--home", str(home)]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["published"]
+    assert (found["folder"], found["run"], found["step"], found["episodes"]) == ("agent", RUN, 256, 3)
+    assert (found["mean"], found["spread"]) == (final.mean_return, float(np.std(final.returns, ddof=1)))
+    assert len(recorded(home)) == before
+    assert main(["-q", "report", "hub", "--format", "csv", "--beside", str(folder), "--home", str(home)]) == 2
+    assert main(["-q", "report", "hub", "--beside", str(tmp_path), "--home", str(home)]) == 3
+    assert "holds no model" in capsys.readouterr().err
+
+
+def test_a_report_refuses_a_policy_of_another_environment(home, folder, tmp_path, capsys):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    about = json.loads((copy / "lander.json").read_text())
+    about["arm"]["environment"] = "Acrobot-v1"
+    (copy / "lander.json").write_text(json.dumps(about))
+    assert main(["-q", "report", "hub", "--beside", str(copy), "--home", str(home)]) == 2
+    expected = "its policy plays Acrobot-v1, and hub CartPole-v1, so their returns cannot be compared\n"
+    assert capsys.readouterr().err.endswith(expected)
+
+
 def damaged(folder, tmp_path, weights):
     """A copy whose model has other weights, and says that it has."""
     copy = shutil.copytree(folder, tmp_path / "copy")

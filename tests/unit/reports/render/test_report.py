@@ -16,7 +16,7 @@ import yaml
 from lander.experiments.writing import experiment_file
 from lander.protocol import events as e
 from lander.reports.analysis.comparison import findings
-from lander.reports.analysis.findings import Estimate
+from lander.reports.analysis.findings import Estimate, PublishedPolicy
 from lander.reports.analysis.material import gather
 from lander.reports.render import numbers
 from lander.reports.render import page as pages
@@ -182,6 +182,39 @@ def test_a_mean_over_some_runs_says_over_how_many(material):
     assert cells["steps-to-threshold"]["text"] == "1,000(3 of 5 runs)"
     assert "1,000 (3 of 5 runs) |" in markdown(some)
     assert "1,000 (3 of 5 runs) " in as_text(some.findings)
+
+
+def beside(material, measure="evaluation"):
+    """The material with a published policy beside it, whose folder has a hostile name."""
+    policy = PublishedPolicy(folder=HOSTILE, run="old/fast/0", step=10_240, episodes=20, mean=-12.25, spread=3.5)
+    return replace(material, findings=replace(material.findings, published=(policy,), measure=measure))
+
+
+def test_a_published_policy_stands_beside_the_arms_and_changes_no_verdict(material, written):
+    with_one = beside(material)
+    sentence = "returned −12.2 ± 3.50 over 20 episodes (old/fast/0 at step 10,240); no part of the verdict"
+    assert sentence in as_text(with_one.findings)
+    assert sentence in markdown(with_one)
+    assert "<script>" not in markdown(with_one)
+    found = Elements(page(with_one, figures={})).found
+    assert [each["text"] for each in found if each.get("class") == "meta published"] == [
+        f"published policy {' '.join(HOSTILE.split())}: {sentence}"
+    ]
+    assert json.loads(as_json(with_one.findings))["published"][0]["mean"] == -12.25
+    assert json.loads(as_json(with_one.findings))["verdict"] == json.loads(as_json(material.findings))["verdict"]
+    assert "published policy" not in written
+
+
+def test_beside_returns_of_training_it_says_that_it_plays_without_exploration(material):
+    assert "without exploration; the returns of the arms are those of training" in as_text(beside(material, "training").findings)
+
+
+@pytest.mark.parametrize(("measure", "lines"), [("evaluation", 1), ("training", 0)])
+def test_its_line_is_drawn_only_where_returns_are_those_of_an_evaluation(material, measure, lines):
+    drawn = dict(plots(beside(material, measure)))["final-returns"]
+    (axes,) = drawn.axes
+    labelled = [line for line in axes.lines if line.get_label() == "published policy −12.2"]
+    assert [set(line.get_xdata()) for line in labelled] == [{-12.25}] * lines
 
 
 def test_only_what_differs_is_said_to_differ(elements):
