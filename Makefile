@@ -121,13 +121,14 @@ $(ZOO_INSTALLED): constraints.txt
 	touch $@
 
 # RL Baselines3 Zoo with the environments that it has tuned, beside lander-ctl. What decides bits is the same as in .venv; the zoo
-# needs an older python-dateutil, and with it other versions of what depends on it.
+# needs an older python-dateutil, and with it other versions of what depends on it. From MuJoCo 3.12 on, `mjJNT_SLIDE == int32(2)` is
+# false, and the Fetch environments of gymnasium-robotics 1.4.2 end in an AssertionError where they compare the type of a joint.
 $(FIELD_INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(FIELD)
 	grep -viE '^(python-dateutil|pytz|prompt_toolkit)==' constraints.txt > $(FIELD)/constraints.txt
 	$(FIELD)/bin/pip install --quiet --disable-pip-version-check --constraint $(FIELD)/constraints.txt torch
 	$(FIELD)/bin/pip install --quiet --disable-pip-version-check --constraint $(FIELD)/constraints.txt --editable '.[dev]' \
-	    rl_zoo3 'gymnasium[mujoco]' ale-py opencv-python-headless minigrid highway-env gymnasium-robotics pybullet_envs_gymnasium
+	    rl_zoo3 'gymnasium[mujoco]' 'mujoco<3.12' ale-py opencv-python-headless minigrid highway-env gymnasium-robotics pybullet_envs_gymnasium
 	touch $@
 
 # Ray in an environment of its own: it needs no library of ours, and ours need none of its.

@@ -1,4 +1,4 @@
-"""A published policy beside the findings of an experiment: that of a folder for the Hub, in the episodes of the experiment's runs."""
+"""A published policy beside the findings of an experiment: that of a folder for the Hub, in the episodes of its runs."""
 
 from pathlib import Path
 
@@ -22,8 +22,8 @@ def published_policy(reader: Reader, experiment: str, folder: Path) -> Published
     ours = wanted.baseline.evaluated_in(wanted.evaluation_environment)
     if environment_of(theirs) != environment_of(ours):
         raise UsageError(
-            f"{folder}: its policy plays {environment_in_words(theirs)}, and {experiment} {environment_in_words(ours)}, so their"
-            " returns cannot be compared"
+            f"{folder}: its policy plays {environment_in_words(theirs)}, and {experiment} {environment_in_words(ours)},"
+            " so their returns cannot be compared"
         )
     found = evaluated(folder, about, wanted.eval_episodes or about.evaluation_episodes)
     return PublishedPolicy(

@@ -93,12 +93,12 @@ def lineage(material: Material) -> str:
 
 def published(findings: Findings) -> Iterator[tuple[str, str]]:
     """Each published policy beside the experiment: its folder, and what it returned."""
-    measured = "" if findings.measure == "evaluation" else ", without exploration; the returns of the arms are those of training"
+    beside = "" if findings.measure == "evaluation" else ", without exploration; those of the arms are of training"
     for each in findings.published:
         spread = "" if each.spread is None else f" ± {numbers.number(each.spread)}"
         yield (
             f"published policy {each.folder}",
-            f"returned {numbers.number(each.mean)}{spread} over {each.episodes:,} episodes{measured}"
+            f"returned {numbers.number(each.mean)}{spread} over {each.episodes:,} episodes{beside}"
             f" ({each.run} at step {each.step:,}); no part of the verdict",
         )
 

@@ -206,7 +206,7 @@ def test_a_published_policy_stands_beside_the_arms_and_changes_no_verdict(materi
 
 
 def test_beside_returns_of_training_it_says_that_it_plays_without_exploration(material):
-    assert "without exploration; the returns of the arms are those of training" in as_text(beside(material, "training").findings)
+    assert "without exploration; those of the arms are of training" in as_text(beside(material, "training").findings)
 
 
 @pytest.mark.parametrize(("measure", "lines"), [("evaluation", 1), ("training", 0)])
