@@ -144,7 +144,7 @@ def _lander(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def _one_line(text: str) -> str:
     lines = [line for line in text.splitlines() if line.startswith("lander-ctl: ")] or text.strip().splitlines()
-    return lines[-1].removeprefix("lander-ctl: ")[:400] if lines else ""
+    return re.sub(r"^(lander-ctl: )?(\S+\.json: )?", "", lines[-1])[:400] if lines else ""
 
 
 def summary(rows: list[Row]) -> str:
