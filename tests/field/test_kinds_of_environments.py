@@ -22,6 +22,7 @@ OFF_POLICY = {
 }
 ATARI = {"wrappers": ["AtariWrapper"], "frame_stack": 4, "policy": "CnnPolicy"}
 DICT = {"policy": "MultiInputPolicy"}
+HINDSIGHT = {"replay_buffer_class": "HerReplayBuffer", "replay_buffer_kwargs": {"n_sampled_goal": 4}}
 SUCCESS = {"monitor_kwargs": {"info_keywords": ["is_success"]}}
 
 # name: algorithm, environment, timesteps, hyperparameters
@@ -36,6 +37,7 @@ KINDS: dict[str, tuple[str, str, int, dict[str, Any]]] = {
     "highway": ("DQN", "highway_env:highway-fast-v0", 240, {**OFF_POLICY, "learning_starts": 50}),
     "highway-dict": ("SAC", "highway_env:parking-v0", 240, {**OFF_POLICY, **DICT, **SUCCESS, "learning_starts": 50}),
     "robotics": ("SAC", "gymnasium_robotics:PointMaze_UMaze-v3", 1200, {**OFF_POLICY, **DICT}),
+    "robotics-her": ("SAC", "gymnasium_robotics:FetchReach-v4", 1200, {**OFF_POLICY, **DICT, **HINDSIGHT}),
 }  # fmt: skip
 
 
