@@ -1,6 +1,7 @@
 """A worker's first conversation with a supervisor on another machine: it shows its token, and is told what it is called."""
 
 import json
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -45,8 +46,10 @@ def remembered(home: Path) -> Enrolment | None:
 def enrol(endpoint: str, token: Token, home: Path, name: str) -> Enrolment:
     """Have the supervisor at `endpoint` take this worker's key; the same worker again keeps its name.
 
-    Raises the error that it refuses with, `NotFoundError` if nobody answers, and `UsageError` if the token is not known there.
+    Raises the error that it refuses with, `NotFoundError` if nobody answers or its name is not known to this machine, and
+    `UsageError` if the token is not known there.
     """
+    _check_name(endpoint)
     own = keys.load_or_create(home, KEY)
     with _conversation(endpoint, token) as ask:
         ask(Hello(release=versions.release(), oldest=versions.OLDEST, newest=versions.NEWEST))
@@ -55,6 +58,15 @@ def enrol(endpoint: str, token: Token, home: Path, name: str) -> Enrolment:
         file.write_text(json.dumps(asdict(enrolled)) + "\n", "utf-8")
         file.replace(home / _FILE)
     return enrolled
+
+
+def _check_name(endpoint: str) -> None:
+    """libzmq would look for an unknown name without end and without a word."""
+    host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
+    try:
+        socket.getaddrinfo(host, port, socket.AF_INET)
+    except OSError as error:
+        raise NotFoundError(f"{endpoint}: this machine knows no address of {host}: {error.strerror}") from error
 
 
 class _Ask:
@@ -71,14 +83,14 @@ class _Ask:
 
 @contextmanager
 def _conversation(endpoint: str, token: Token) -> Iterator[_Ask]:
-    with dealer(token.server_key, token.keys) as socket:
-        monitor = socket.get_monitor_socket(_OUTCOMES)
+    with dealer(token.server_key, token.keys) as supervisor:
+        monitor = supervisor.get_monitor_socket(_OUTCOMES)
         try:
-            socket.connect(endpoint)
+            supervisor.connect(endpoint)
             _shake_hands(monitor, endpoint)
-            yield _Ask(socket, endpoint)
+            yield _Ask(supervisor, endpoint)
         finally:
-            socket.disable_monitor()
+            supervisor.disable_monitor()
             monitor.close(linger=0)
 
 
@@ -88,4 +100,5 @@ def _shake_hands(monitor: "zmq.Socket[bytes]", endpoint: str) -> None:
         hint = "is the address right, and was lander-ctl up --listen given there?"
         raise NotFoundError(f"{endpoint}: no supervisor answers that made this token; {hint}")
     if recv_monitor_message(monitor)["event"] == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
-        raise UsageError(f"{endpoint}: the supervisor does not know this token; lander-ctl token makes one there")
+        port = "is this the port of lander-ctl up --listen, and not the next one, which is for files?"
+        raise UsageError(f"{endpoint}: does not know this token; lander-ctl token makes one there; {port}")

@@ -55,6 +55,13 @@ def as_json(home: Path) -> str:
     return json.dumps({"hosts": found, "launchers": [asdict(each) | {"ended": len(each.ended)} for each in known]})
 
 
+def workers(home: Path) -> list[str]:
+    """The workers of other machines that have joined and neither left nor were revoked; no engine has started them."""
+    with Reader(home) as reader:
+        gone = ("offline", "enrolled", "revoked")
+        return [host.name for host in hosts(reader) if host.name != LOCAL and host.state not in gone and not host.launcher]
+
+
 def _clock(reader: Reader, host: Host) -> ClockOffset | None:
     return host_clock(reader, host.name) if host.state in ("online", "drained") else None
 

@@ -20,6 +20,11 @@ class Issued:
     token: tokens.Token
     head: str
 
+    @property
+    def only_here(self) -> bool:
+        """Whether nothing but this machine can dial the head."""
+        return self.head.startswith("127.") or self.head.startswith("localhost:")
+
 
 def issue(home: Path, *, name: str, seconds: float, uses: int) -> Issued:
     """Have the home's supervisor accept a new token; raises `ConflictError` if it listens for no other machine."""

@@ -11,8 +11,9 @@ import re
 from collections.abc import AsyncGenerator, Awaitable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from lander.protocol.errors import LanderError, UsageError
 from lander.protocol.text import cut, named, one_line
@@ -156,7 +157,9 @@ def _opened(url: str, seconds: float) -> Any:
     from obstore.store import LocalStore, from_url
 
     if url.startswith("file:"):
-        return LocalStore.from_url(url, mkdir=True)
+        if not Path(unquote(urlsplit(url).path)).is_dir():
+            raise FileNotFoundError("there is no such directory; make it, or mount it, first")
+        return LocalStore.from_url(url)
     return from_url(
         url,
         client_options={

@@ -33,6 +33,7 @@ class Store(NamedTuple):
 
 @contextlib.contextmanager
 def directory(path):
+    (path / "store").mkdir(parents=True)
     yield Store(f"file://{path / 'store'}", {})
 
 

@@ -50,5 +50,9 @@ def token(settings: CommandSettings, name: str, ttl: float, uses: int, revoke: s
     issued = tokens.issue(settings.home, name=name, seconds=ttl, uses=uses)
     show(issued.token.text())
     command = f"lander-ctl worker {issued.head} --token-file FILE"
-    show(f"token {issued.token.id}; on the other machine: {command}", err=True)
+    where = "on this machine" if issued.only_here else "on the other machine"
+    show(f"token {issued.token.id}; {where}: {command}", err=True)
+    if issued.only_here:
+        how = "lander-ctl down, then lander-ctl up --listen 0.0.0.0:7411 --advertise HOST:7411"
+        show(f"no other machine can dial {issued.head}; to listen for them: {how}", err=True)
     return 0

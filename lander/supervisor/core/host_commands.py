@@ -40,6 +40,9 @@ def reopen_host(decision: Decision, message: c.ReopenHost) -> None:
 def revoke_host(decision: Decision, message: c.RevokeHost) -> None:
     """Accept its key no more; what trained there trains elsewhere."""
     name = message.host
+    if _was_revoked(decision, name):
+        decision.answer = c.Accepted(subject=name, detail="is turned away already")
+        return
     if name not in decision.state.host_keys:
         if name in decision.state.hosts:
             raise ConflictError(f"{name}: is the supervisor's own machine; lander-ctl hosts drain {name} gives it no more runs")
@@ -49,7 +52,15 @@ def revoke_host(decision: Decision, message: c.RevokeHost) -> None:
     decision.answer = c.Accepted(subject=name, detail="is turned away")
 
 
+def _was_revoked(decision: Decision, name: str) -> bool:
+    """Whether a token has let in a host of this name and turned it away since, and none is let in now."""
+    enrolled = any(token.turned_away and name in token.enrolled for token in decision.state.tokens.values())
+    return enrolled and name not in decision.state.host_keys
+
+
 def _joined(decision: Decision, name: str) -> str:
+    if _was_revoked(decision, name):
+        raise ConflictError(f"{name}: was revoked; with a new token it comes back: lander-ctl token --name {name}")
     if name not in decision.state.hosts:
         if name in decision.state.host_keys:
             raise NotFoundError(f"{name}: has not joined yet")

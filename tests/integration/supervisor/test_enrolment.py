@@ -122,7 +122,7 @@ REFUSED_TOKENS = {
         NotFoundError,
         "no supervisor answers that made this token; is the address",
     ),
-    "never issued": (never_issued, UsageError, "does not know this token; lander-ctl token makes one there"),
+    "never issued": (never_issued, UsageError, "does not know this token; lander-ctl token makes one there; is this the port"),
     "for a name that is taken since": (
         for_a_name_that_is_taken_since,
         ConflictError,

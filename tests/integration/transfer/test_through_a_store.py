@@ -25,6 +25,7 @@ def keys():
 
 @pytest.fixture
 def url(tmp_path):
+    (tmp_path / "store").mkdir()
     return f"file://{tmp_path / 'store'}"
 
 
@@ -85,7 +86,7 @@ async def test_what_the_home_has_is_not_put_and_many_small_files_arrive(tmp_path
 
 async def test_while_the_store_cannot_be_used_files_wait_and_say_so(tmp_path, keys, url):
     sha256, path = file_of(tmp_path / "there", SIZE)
-    (tmp_path / "store").write_text("no directory")
+    (tmp_path / "store").rename(tmp_path / "elsewhere")
     async with (
         serving(tmp_path / "home", keys, store=url) as server,
         worker(tmp_path / "w", server, keys["w1"], url) as transfer,
@@ -93,7 +94,7 @@ async def test_while_the_store_cannot_be_used_files_wait_and_say_so(tmp_path, ke
         sending = asyncio.create_task(transfer.send({sha256: path}))
         await until(lambda: transfer.problem)
         assert transfer.problem.startswith(f"a file waits: {url}: ")
-        (tmp_path / "store").unlink()
+        (tmp_path / "elsewhere").rename(tmp_path / "store")
         await asyncio.wait_for(sending, 30)
         assert transfer.problem == ""
         assert holds(server.home, [sha256])
@@ -101,6 +102,7 @@ async def test_while_the_store_cannot_be_used_files_wait_and_say_so(tmp_path, ke
 
 async def test_a_worker_and_a_home_that_reach_different_stores_say_so(tmp_path, keys, url):
     sha256, path = file_of(tmp_path / "there", 1000)
+    (tmp_path / "store-of-another").mkdir()
     other = url + "-of-another"
     async with (
         serving(tmp_path / "home", keys, store=url) as server,

@@ -51,6 +51,21 @@ def rows(home):
     return {host["name"]: (host["state"], host["launcher"]) for host in found["hosts"]}
 
 
+def test_up_says_which_workers_of_other_machines_it_does_not_listen_for(tmp_path, capsys):
+    write_log(
+        tmp_path,
+        batch_of(e.host_stream("gpu3"), e.HostEnrolled(public_key=new_keys().public, token="t" * 16), JOINED),
+        batch_of(e.host_stream("gpu4"), JOINED, e.HostLeft()),
+    )
+    try:
+        assert main(["--home", str(tmp_path), "up"]) == 0
+        assert main(["--home", str(tmp_path), "up"]) == 0
+    finally:
+        main(["--home", str(tmp_path), "down"])
+    said = "1 worker of other machines (gpu3) cannot connect, since it does not listen for them: lander-ctl down"
+    assert capsys.readouterr().out.count(said) == 2
+
+
 def test_a_worker_is_shown_with_its_launcher_and_the_local_host_as_set_aside(home):
     assert rows(home) == {"local": ("set aside", ""), "lab-3f2a-1-1": ("online", "lab")}
     assert "launcher" in host_table.as_text(home)

@@ -61,12 +61,28 @@ def test_the_library_is_not_imported_before_it_is_used():
 
 
 def test_a_store_is_proved_before_a_supervisor_uses_it(tmp_path):
-    (tmp_path / "home").mkdir(mode=0o700)
+    for name in ("home", "store"):
+        (tmp_path / name).mkdir(mode=0o700)
     prove_store(tmp_path / "home", f"file://{tmp_path / 'store'}")
     assert not [each for each in (tmp_path / "store").rglob("*") if each.is_file()]
     (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match=f"^--store file://{tmp_path / 'file'}: "):
-        prove_store(tmp_path / "home", f"file://{tmp_path / 'file'}")
+    for name in ("file", "missing"):  # a directory that is missing may not be mounted yet
+        with pytest.raises(UsageError, match=f"^--store file://{tmp_path / name}: "):
+            prove_store(tmp_path / "home", f"file://{tmp_path / name}")
+    assert not (tmp_path / "missing").exists()
+
+
+def test_without_a_key_it_is_said_which_variables_a_store_of_s3_takes_it_from(tmp_path, monkeypatch):
+    (tmp_path / "home").mkdir(mode=0o700)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(object_store, "RETRY_SECONDS", SECONDS)
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", f"http://127.0.0.1:{port}")
+    with pytest.raises(UsageError, match="AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set"):
+        prove_store(tmp_path / "home", "s3://bucket/x")
 
 
 # --- a store that says nothing ----------------------------------------------------------------------------------------

@@ -97,6 +97,16 @@ def test_what_is_no_host_is_refused_with_a_near_name(driver, command):
     assert refused == c.Refused(error="not-found", detail="fra: no such host; did you mean far?")
 
 
+def test_of_a_host_that_was_revoked_it_is_said_how_it_comes_back(driver):
+    driver.host(c.RevokeHost, "far")
+    assert driver.host(c.RevokeHost, "far") == c.Accepted(subject="far", detail="is turned away already")
+    for command in (c.DrainHost, c.ReopenHost):
+        refused = driver.host(command, "far")
+        assert refused == c.Refused(
+            error="conflict", detail="far: was revoked; with a new token it comes back: lander-ctl token --name far"
+        )
+
+
 def test_the_supervisors_own_machine_is_not_revoked(driver):
     assert "lander-ctl hosts drain local" in driver.host(c.RevokeHost, HOST).detail
 
