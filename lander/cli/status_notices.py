@@ -36,7 +36,7 @@ class StatusNotices:
             from lander.store.records.launchers import launchers
 
             lines += [f"lander-ctl: {each.remark}" for each in launchers(self._reader) if each.remark]
-        return lines + self._unfit_hosts(found)
+        return [in_home(line) for line in lines + self._unfit_hosts(found)]
 
     def ways_on(self, shown: "Screen") -> list[str]:
         """What has to be mended before runs that are shown go on; looked for anew only when others need it."""

@@ -31,7 +31,7 @@ def test_watch_says_that_nobody_carries_on_and_what_has_to_be_mended(tmp_path):
     queued_experiment(tmp_path)
     write_log(tmp_path, *attempt(1, ended=False), *attempt(1, run=OTHER, cause="environment_error"))
     write_log(tmp_path, batch_of(OTHER, e.RunFailed(cause="environment_error", detail="")))
-    with window(tmp_path, *LANDER, "status", "--watch") as terminal:
-        terminal.wait_for("no supervisor is running: this is how things stood; lander-ctl up carries on")
-        terminal.wait_for("once the environment of x/v/0 is mended, lander-ctl retry x/v/0 tries it again")
+    with window(tmp_path, *LANDER, "status", "--watch", "--home", tmp_path, columns=200) as terminal:
+        terminal.wait_for(f"no supervisor is running: this is how things stood; lander-ctl up --home {tmp_path} carries on")
+        terminal.wait_for(f"once the environment of x/v/0 is mended, lander-ctl retry --home {tmp_path} x/v/0 tries it again")
         assert "x: unsupervised (1 of 2), 1 failed" in terminal.text
