@@ -293,6 +293,7 @@ class AttemptStarted(Message):
 
     `bits` is the host's class; empty if the host was not compared with any other. `gpu` is the place of its GPU among those of
     the host, `gpu_id` its name for CUDA, `gpu_bits` its class; `gpu_share` is what the attempt may take of it, None for all.
+    `lease` is for how many seconds each of its leases is granted, None if it needs none; older logs do not have it.
     """
 
     kind: ClassVar[str] = "AttemptStarted"
@@ -304,6 +305,7 @@ class AttemptStarted(Message):
     gpu_id: ShortText = ""
     gpu_share: GpuShare | None = None
     gpu_bits: BitsClass = ""
+    lease: Seconds | None = None
 
 
 class StopRequested(Message):

@@ -171,7 +171,8 @@ class Supervisor:
             case c.Append():
                 await self._append(principal, key, command)
             case c.RenewLease():
-                self.gate.send(key, self._watching.lease(principal.name, command, self.state))
+                for answer in self._watching.leases(principal.name, command, self.state):
+                    self.gate.send(key, answer)
             case c.ReportOutput():
                 self._guests.take_output(principal.name, key, command, self.state)
             case c.TrainerExited() | c.CannotTrain() if not self._fence.holds(principal, command, self.state):

@@ -4,6 +4,7 @@ import time
 
 from lander.home.clock import elapsed
 from lander.protocol import commands as c
+from lander.supervisor.core.leases import granted_seconds
 from lander.supervisor.core.messages import EngineAnswered
 from lander.supervisor.core.state import State
 from lander.supervisor.core.timers import Timers
@@ -49,10 +50,29 @@ class Watching:
                 pass
         return host in state.hosts and not state.hosts[host].online and not isinstance(command, c.JoinHost)
 
-    def lease(self, host: str, question: c.RenewLease, state: State) -> c.LeaseRenewed:
-        """Which of a host's trainers may go on: those of current attempts, for less time than it takes to lose the host."""
-        current = tuple(each for each in question.trainers if _is_there(state, each, host))
-        return c.LeaseRenewed(number=question.number, trainers=current, seconds=self._timers.silence.lease_seconds)
+    def leases(self, host: str, question: c.RenewLease, state: State) -> list[c.LeaseRenewed]:
+        """Which of a host's trainers may go on: those of current attempts, each for as long as was recorded when it started.
+
+        There is an answer for each length, since those that an earlier supervisor has started may have another one.
+        """
+        granted: dict[float, list[c.TrainerKey]] = {}
+        for each in question.trainers:
+            if (seconds := self._granted(state, each, host)) is not None:
+                granted.setdefault(seconds, []).append(each)
+        return [
+            c.LeaseRenewed(number=question.number, trainers=tuple(trainers), seconds=seconds)
+            for seconds, trainers in granted.items()
+        ]
+
+    def _granted(self, state: State, trainer: c.TrainerKey, host: str) -> float | None:
+        """For how long a trainer may go on; None if it may not."""
+        attempt = state.attempt_on(host, trainer.run, trainer.epoch)
+        if attempt is None or not state.hosts[host].online:
+            return None
+        seconds = granted_seconds(state, self._timers, state.runs[trainer.run], attempt)
+        if seconds is None:  # its run is exclusive no more, and the trainer asks all the same
+            return self._timers.silence.lease_seconds
+        return seconds
 
     def jobs_seen(self, answer: EngineAnswered) -> None:
         """Note what an engine says of its jobs."""
@@ -65,7 +85,3 @@ class Watching:
     def progressed(self, run: str, epoch: int) -> None:
         """Note training events of an attempt."""
         self._watch.progressed(run, epoch, elapsed())
-
-
-def _is_there(state: State, trainer: c.TrainerKey, host: str) -> bool:
-    return state.attempt_on(host, trainer.run, trainer.epoch) is not None and state.hosts[host].online

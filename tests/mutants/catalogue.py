@@ -2521,7 +2521,7 @@ MUTANTS = (
     Mutant(
         "an exclusive run whose job is over goes on elsewhere while its lease lasts",
         "lander/supervisor/core/launchers.py",
-        ", heard=True)",
+        ", out_of_reach=True)",
         ")",
         ("tests/unit/supervisor/core/test_scaling.py",),
     ),
@@ -2692,5 +2692,19 @@ MUTANTS = (
         "        source.reachable = True  # as it has just said something\n",
         "",
         ("tests/unit/transfer/test_receiving.py",),
+    ),
+    Mutant(
+        "a lease is thought to be as long as this supervisor would grant it",
+        "lander/supervisor/core/leases.py",
+        "        return attempt.lease\n",
+        "        return timers.silence.lease_seconds\n",
+        ("tests/unit/supervisor/core/test_decide_hosts.py",),
+    ),
+    Mutant(
+        "a host is given up for a run that then waits until its lease is over",
+        "lander/supervisor/core/silent_hosts.py",
+        "any(not _may_act(state, timers, run) and can_go",
+        "any(can_go",
+        ("tests/unit/supervisor/core/test_decide_hosts.py",),
     ),
 )

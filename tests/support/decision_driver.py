@@ -6,6 +6,7 @@ from lander.protocol import events as e
 from lander.supervisor.core.decide import Decision, Drain, decide
 from lander.supervisor.core.effects import EndAttempt, StartAttempt
 from lander.supervisor.core.fold import evolve
+from lander.supervisor.core.silence import LOST_SECONDS
 from lander.supervisor.core.state import State
 from lander.supervisor.core.timers import Timers
 from tests.support.histories import HOST, checkpoint, experiment
@@ -43,9 +44,9 @@ class DecisionDriver:
         self.timers.observe(self.state, self.now, self.wall)
         return self.timers
 
-    def restart(self):
-        """Another supervisor takes over, and knows what the log says."""
-        self.timers = Timers()
+    def restart(self, lost_seconds=LOST_SECONDS):
+        """Another supervisor takes over, and knows what the log says; a host is lost after so many seconds of silence."""
+        self.timers = Timers(lost_seconds)
         self.look()
 
     def tell(self, message):

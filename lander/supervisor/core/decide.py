@@ -85,15 +85,17 @@ def _place_runs(decision: Decision) -> None:
             decision.say(run.experiment, e.ExperimentStarted())
         if other_bits and decision.state.experiments[run.experiment].experiment.other_hardware == "warn":
             decision.say(run.id, e.WarningRaised(message=on_other_hardware(decision.state, run, slot.host.name, other_bits)))
-        decision.say(run.id, _attempt_started(run, slot))
+        decision.say(run.id, _attempt_started(decision, run, slot))
         placed = decision.state.runs[run.id]
         if placed.attempt is not None:
             decision.start(placed, placed.attempt)
 
 
-def _attempt_started(run: RunStanding, slot: Slot) -> e.AttemptStarted:
+def _attempt_started(decision: Decision, run: RunStanding, slot: Slot) -> e.AttemptStarted:
     host, cpu, gpu, share = slot
-    started = e.AttemptStarted(epoch=run.epoch + 1, host=host.name, cpu=cpu, bits=host.bits)
+    exclusive = decision.state.experiments[run.experiment].experiment.exclusive
+    lease = decision.timers.silence.lease_seconds if exclusive else None
+    started = e.AttemptStarted(epoch=run.epoch + 1, host=host.name, cpu=cpu, bits=host.bits, lease=lease)
     if gpu is None:
         return started
     on_gpu = {"gpu": gpu.place, "gpu_id": gpu.id, "gpu_share": part_of(share), "gpu_bits": gpu.bits}

@@ -48,7 +48,7 @@ def revoke_host(decision: Decision, message: c.RevokeHost) -> None:
             raise ConflictError(f"{name}: is the supervisor's own machine; lander-ctl hosts drain {name} gives it no more runs")
         raise NotFoundError(f"{name}: no such host{did_you_mean(name, tuple(decision.state.host_keys))}")
     decision.say(e.host_stream(name), e.HostRevoked(operator=message.operator))
-    lose_attempts(decision, name, "was revoked", heard=True)
+    lose_attempts(decision, name, "was revoked", out_of_reach=True)
     decision.answer = c.Accepted(subject=name, detail="is turned away")
 
 

@@ -8,6 +8,7 @@ from lander.protocol import events as e
 from lander.supervisor.core.attempts import attempt_over
 from lander.supervisor.core.decision import Decision
 from lander.supervisor.core.effects import EndAttempt
+from lander.supervisor.core.leases import seconds_left
 from lander.supervisor.core.messages import HostGone
 from lander.supervisor.core.restart_policy import lost
 from lander.supervisor.core.standing import Attempt, HostStanding, RunStanding
@@ -72,23 +73,22 @@ def leave_host(decision: Decision, message: c.LeaveHost) -> None:
         lose_attempts(decision, message.name, "has left")
 
 
-def host_gone(decision: Decision, message: HostGone, *, heard: bool = False) -> None:
-    """Record that a host is lost, and with it every attempt there; `heard` as for `lose_attempts`."""
+def host_gone(decision: Decision, message: HostGone, *, out_of_reach: bool = False) -> None:
+    """Record that a host is lost, and with it every attempt there; `out_of_reach` as for `lose_attempts`."""
     host = decision.state.hosts.get(message.name)
     if host is None or not host.online:
         return
     decision.say(e.host_stream(message.name), e.HostLost(detail=message.detail))
-    lose_attempts(decision, message.name, message.detail, heard=heard)
+    lose_attempts(decision, message.name, message.detail, out_of_reach=out_of_reach)
 
 
-def lose_attempts(decision: Decision, host: str, detail: str, *, heard: bool = False) -> None:
+def lose_attempts(decision: Decision, host: str, detail: str, *, out_of_reach: bool = False) -> None:
     """Record that every attempt on a host is lost.
 
-    If the host was `heard` a moment ago, it may still hold a lease: an exclusive run waits until that is over.
+    One on a host that is `out_of_reach` may still hold a lease: an exclusive run waits until that is over.
     """
     for run, attempt in attempts_on(decision, host):
-        exclusive = decision.state.experiments[run.experiment].experiment.exclusive
-        lease = decision.timers.silence.lease_seconds if heard and exclusive else None
+        lease = seconds_left(decision.state, decision.timers, run, attempt) if out_of_reach else None
         _lost(decision, run.id, attempt, f"host {host}: {detail}", lease)
 
 

@@ -112,7 +112,7 @@ def _is_over(decision: Decision, job: JobStanding, seen: SeenJob | None) -> bool
 def _job_over(decision: Decision, launcher: str, name: str, seen: SeenJob | None) -> None:
     detail = seen.detail if seen is not None else ""
     # Slurm also says so of a node that it cannot reach: the worker there may live, and hold its leases.
-    host_gone(decision, HostGone(name, f"its job is over{detail and f': {detail}'}"), heard=True)
+    host_gone(decision, HostGone(name, f"its job is over{detail and f': {detail}'}"), out_of_reach=True)
     job = decision.state.launchers[launcher].jobs[name]
     failed = job.failed if job.given_back else not job.trained
     said = detail or ("its job ended before it had a run" if failed else "")

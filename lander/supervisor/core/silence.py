@@ -42,6 +42,10 @@ class Silence:
             self.suspects -= {host}
             self.overdue -= {host}
 
+    def seconds(self, host: str, now: float) -> float:
+        """For how long a host has been silent; 0 if it is not watched."""
+        return max(0.0, now - self._heard.get(host, now))
+
     def skip(self, seconds: float, now: float) -> None:
         """Do not count the last `seconds`: nothing could be received."""
         self._heard = {host: min(now, at + seconds) for host, at in self._heard.items()}

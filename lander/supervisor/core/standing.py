@@ -42,13 +42,15 @@ class Attempt:
     exceeded: tuple[e.ResourceLimitExceeded, ...] = ()
     key_revoked: bool = False
     """Whether its trainer is heard no more."""
+    lease: float | None = None
+    """For how many seconds each of its leases is granted; None: it needs none, or an older log does not say it."""
 
     @classmethod
     def of(cls, event: e.AttemptStarted, at: float) -> "Attempt":
         """The attempt that an event has started. Of its GPU, older logs have the number alone."""
         bits = class_key(event.bits, event.host, event.gpu_bits)
         gpu = ("", 0) if event.gpu is None else (event.gpu_id or str(event.gpu), event.gpu_share or WHOLE)
-        return cls(event.epoch, event.host, event.cpu, event.gpu, at, bits, *gpu)
+        return cls(event.epoch, event.host, event.cpu, event.gpu, at, bits, *gpu, lease=event.lease)
 
 
 @dataclass(frozen=True, slots=True)

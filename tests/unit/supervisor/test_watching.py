@@ -6,7 +6,7 @@ import pytest
 
 from lander.protocol import commands as c
 from lander.protocol import events as e
-from lander.supervisor.core.silence import LOST_SECONDS
+from lander.supervisor.core.silence import LEASE_MARGIN_SECONDS, LOST_SECONDS
 from lander.supervisor.watching import Watching
 from tests.support.decision_driver import DecisionDriver
 from tests.support.histories import HOST
@@ -49,3 +49,17 @@ def test_of_the_trainers_of_another_host_a_host_can_say_nothing():
     assert watching.alarms(driver.state, recording_stopped=False) == []
     watching.heard(HOST, driver.state, c.ReportResources(sample=sample))
     assert [alarm.run for alarm in watching.alarms(driver.state, recording_stopped=False)] == [A]
+
+
+def test_a_lease_is_as_long_as_was_recorded_when_its_trainer_was_started():
+    driver, watching = DecisionDriver(cpus=1), Watching(30.0)
+    driver.submit(exclusive=True, seeds=[0])
+    driver.restart(30.0)
+    driver.join(pid=1, cpus=2)
+    watching.timers(driver.state)
+    assert sorted(driver.state.live) == [A, B]
+    question = c.RenewLease(number=3, trainers=tuple(c.TrainerKey(run=run, epoch=1) for run in (A, B, "x/v/9")))
+    assert [(each.number, each.seconds, each.trainers) for each in watching.leases(HOST, question, driver.state)] == [
+        (3, LOST_SECONDS - LEASE_MARGIN_SECONDS, question.trainers[:1]),
+        (3, 30.0 - LEASE_MARGIN_SECONDS, question.trainers[1:2]),
+    ]

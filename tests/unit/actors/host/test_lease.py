@@ -43,6 +43,14 @@ def test_an_answer_to_an_older_question_shortens_nothing_and_one_to_none_is_noth
     assert not lease.holds(KEY, 150.0)
 
 
+def test_there_may_be_an_answer_for_each_length(lease):
+    lease.need(OTHER)
+    question = lease.ask(0.0)
+    lease.renewed(LeaseRenewed(number=question.number, trainers=(KEY,), seconds=100.0))
+    lease.renewed(LeaseRenewed(number=question.number, trainers=(OTHER,), seconds=10.0))
+    assert (lease.holds(KEY, 99.0), lease.holds(OTHER, 9.0), lease.holds(OTHER, 10.0)) == (True, True, False)
+
+
 def test_what_the_supervisor_leaves_out_is_not_renewed(lease):
     lease.need(OTHER)
     lease.renewed(answer(lease.ask(0.0), KEY))

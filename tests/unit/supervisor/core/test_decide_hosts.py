@@ -6,7 +6,7 @@ from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.supervisor.core.decide import HostGone, HostSilent, Tick
 from lander.supervisor.core.restart_policy import INFRASTRUCTURE_RETRIES, STOP_GRACE
-from lander.supervisor.core.silence import LEASE_MARGIN_SECONDS, LOST_SECONDS, SUSPECT_SECONDS
+from lander.supervisor.core.silence import LOST_SECONDS, SUSPECT_SECONDS
 from tests.support.decision_driver import DecisionDriver
 from tests.support.histories import HOST
 
@@ -452,7 +452,7 @@ def test_an_exclusive_run_of_a_host_that_is_turned_away_waits_until_its_lease_is
     here, there = ([f"x/{run}" for run, host in driver.hosts_of().items() if host == place] for place in (HOST, "far"))
     driver.tell(c.RevokeHost(host="far", operator="me@here"))
     driver.complete(*here)
-    driver.now += LOST_SECONDS - LEASE_MARGIN_SECONDS - 1.0
+    driver.now += LOST_SECONDS - 1.0
     driver.tell(Tick())
     assert sorted(driver.state.live) == ([] if exclusive else sorted(there))
     driver.now += 2.0
@@ -482,9 +482,81 @@ def test_nothing_that_is_asked_starts_an_exclusive_run_while_its_old_host_may_ho
     driver.complete(*here)
     for ask in asked:
         ask(driver)
-    driver.now += LOST_SECONDS - LEASE_MARGIN_SECONDS - 1.0
+    driver.now += LOST_SECONDS - 1.0
     driver.tell(Tick())
     assert sorted(driver.state.live) == []
     driver.now += 2.0
     driver.tell(Tick())
     assert sorted(driver.state.live) == sorted(there)
+
+
+SOONER = 30.0
+"""After so many seconds a host is lost for a supervisor that takes over from one for which it was `LOST_SECONDS`."""
+
+
+def _taken_over(**form):
+    """A supervisor that gives hosts up sooner than the one before it, and a run that this one started on a host now silent."""
+    driver = DecisionDriver(cpus=1)
+    driver.join(pid=7, cpus=2, host="far")
+    driver.submit(seeds=[0], **form)
+    driver.restart(SOONER)
+    driver.join(pid=1, cpus=4)
+    driver.hear(HOST, seconds=SOONER + 1.0)
+    return driver, [run.id for run, attempt in driver.state.attempts() if attempt.host == "far"]
+
+
+def test_a_host_with_an_exclusive_run_is_lost_when_the_lease_is_over_that_an_earlier_supervisor_has_granted():
+    driver, (run,) = _taken_over(exclusive=True)
+    assert driver.tell(HostSilent("far")).events == []
+    driver.hear(HOST, seconds=LOST_SECONDS - SOONER - 2.0)
+    assert driver.tell(HostSilent("far")).events == []
+    driver.hear(HOST, seconds=2.0)
+    driver.tell(HostSilent("far"))
+    assert driver.said("AttemptEnded")[0].lease is None
+    driver.now += 1.0
+    driver.tell(Tick())
+    assert driver.run(run).attempt.host == HOST
+
+
+def test_a_host_whose_runs_are_not_exclusive_is_lost_as_soon_as_the_supervisor_was_told():
+    driver, (run,) = _taken_over()
+    driver.tell(HostSilent("far"))
+    driver.now += 1.0
+    driver.tell(Tick())
+    assert driver.run(run).attempt.host == HOST
+
+
+def test_with_its_host_an_exclusive_run_is_lost_for_the_sake_of_others_and_waits_until_its_lease_is_over():
+    driver, (run,) = _taken_over(exclusive=True)
+    driver.hear(HOST, "far")
+    driver.tell(c.DrainHost(host=HOST, operator="me@here"))
+    driver.submit(name="y", seeds=[0])
+    driver.tell(c.ReopenHost(host=HOST, operator="me@here"))
+    driver.hear(HOST, seconds=SOONER + 1.0)
+    plain = [one.id for one, attempt in driver.state.attempts() if attempt.host == "far" and one.id != run]
+    driver.tell(HostSilent("far"))
+    driver.now += 1.0
+    driver.tell(Tick())
+    assert {driver.run(one).attempt.host for one in plain} == {HOST}
+    driver.now += LOST_SECONDS - SOONER - 3.0
+    driver.tell(Tick())
+    assert driver.run(run).attempt is None
+    driver.now += 2.0
+    driver.tell(Tick())
+    assert driver.run(run).attempt.host == HOST
+
+
+def test_a_lease_of_which_an_older_log_does_not_say_the_length_is_taken_for_one_of_the_usual_length():
+    driver = DecisionDriver(cpus=2)
+    driver.submit(exclusive=True)
+    for run, attempt in list(driver.state.attempts()):
+        older = e.AttemptStarted(epoch=attempt.epoch + 1, host=HOST, cpu=attempt.cpu)
+        driver.fold(e.Recorded(0, run.id, 0, 0, 1, e.AttemptEnded(epoch=attempt.epoch, cause="crashed", seconds=1.0)))
+        driver.fold(e.Recorded(0, run.id, 0, 0, 1, e.RunQueued()))
+        driver.fold(e.Recorded(0, run.id, 0, 0, 1, older))
+    driver.restart(SOONER)
+    driver.join(pid=7, host="other")
+    driver.hear("other", seconds=SOONER + 1.0)
+    assert driver.tell(HostSilent(HOST)).events == []
+    driver.hear("other", seconds=LOST_SECONDS - SOONER)
+    assert driver.tell(HostSilent(HOST)).events != []

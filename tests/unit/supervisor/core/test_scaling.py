@@ -464,8 +464,7 @@ def test_an_exclusive_run_whose_job_is_said_to_be_over_waits_until_the_lease_of_
     there = sorted(run for run, host in lab.hosts_of().items() if host == lost)
     lab.hear(other, seconds=10.0)
     lab.end(lost, detail="NODE_FAIL")
-    lease = lab.timers.silence.lease_seconds
-    lab.hear(other, seconds=lease - 1.0)
+    lab.hear(other, seconds=lab.timers.silence.lost_seconds - 10.0 - 1.0)
     lab.tell(Tick())
     assert not set(there) & set(lab.hosts_of())
     lab.hear(other, seconds=2.0)
