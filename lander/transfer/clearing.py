@@ -58,6 +58,10 @@ class Clearing:
         self._first_seen = {name: self._first_seen.get(name, now) for name in unknown}
         return [name for name, seen in self._first_seen.items() if now - seen >= KEPT_SECONDS]
 
+    async def watch(self) -> None:
+        """Return never; raises what has ended a part of the work unforeseen."""
+        await self._tasks.watch()
+
     async def _delete(self, names: list[str]) -> None:
         for name in names:
             try:

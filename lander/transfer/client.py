@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from lander.home.keys import KeyPair
 from lander.home.partial_artifact import has_artifact
 from lander.home.regular_file import open_regular
 from lander.protocol.errors import LanderError, WireError
+from lander.protocol.text import one_line
 from lander.protocol.transfer import (
     MAX_FILES,
     Absent,
@@ -40,6 +42,7 @@ from lander.transfer.object_store import ObjectStore
 from lander.transfer.receiving import Receiving
 from lander.transfer.sending import Sending
 
+LOG: Final = logging.getLogger(__name__)
 REPEAT_SECONDS: Final = 5.0
 """After this time without a word from the home, it is told again what is offered and asked for."""
 _STILL_THERE: Final = Have(sha256s=())
@@ -56,6 +59,10 @@ class AbsentError(LanderError):
     """The home does not have a file, or what it has is not what its name says. `file` is its SHA-256."""
 
 
+class BrokenTransferError(ConnectionError):
+    """A call has ended because what carries the files has; the next call begins anew."""
+
+
 @dataclass(slots=True, eq=False)
 class _Awaited:
     """A file that calls wait for; `done` has what is wrong with it, or nothing."""
@@ -68,6 +75,8 @@ class _Awaited:
 
 class Transfer:
     """One connection to the home's server. Its calls may be made at the same time, in one event loop.
+
+    Any of them may raise `OSError`, such as `BrokenTransferError`: it is of use to make the call again.
 
     `home` is this machine's own, into whose `artifacts` files are fetched; `pair` is this host's key pair.
     `store` is the URL of the object store that the home uses; empty: it uses none.
@@ -85,7 +94,7 @@ class Transfer:
         self._offered: set[str] = set()
         self._asked: set[str] = set()
         self._heard = 0.0
-        self._tasks: list[asyncio.Task[None]] = []
+        self._running: asyncio.Task[str] | None = None
 
     _context: zmq.Context[Any]
     _mail: Mail
@@ -104,38 +113,33 @@ class Transfer:
 
         Raises `RefusedFileError` for the first that cannot be sent; the others may or may not be there by then.
         """
-        self._open()
+        running = self._open()
         sizes = await asyncio.to_thread(lambda: {sha256: _size(sha256, path) for sha256, path in files.items()})
         for sha256, size in sizes.items():
             self._outgoing.setdefault(sha256, _Awaited(files[sha256], size))
-        for sha256, problem in (await self._wait(self._outgoing, sizes)).items():
+        for sha256, problem in (await self._wait(running, self._outgoing, sizes)).items():
             raise RefusedFileError(f"{files[sha256]}, for {sha256}: {problem}", file=sha256)
 
     async def fetch(self, sha256s: Sequence[str]) -> None:
         """Return when all these files are in this home's `artifacts`, whole and durable; raises `AbsentError`."""
-        self._open()
+        running = self._open()
         missing = await asyncio.to_thread(lambda: [each for each in sha256s if not has_artifact(self._home, each)])
         for sha256 in missing:
             self._incoming.setdefault(sha256, _Awaited())
-        for sha256, problem in (await self._wait(self._incoming, missing)).items():
+        for sha256, problem in (await self._wait(running, self._incoming, missing)).items():
             raise AbsentError(f"{sha256}: {problem}", file=sha256)
 
     async def close(self) -> None:
-        """Close the connection. Calls under way do not return any more: cancel them."""
-        if not self._tasks:
-            return
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks.clear()
-        await self._depot.close()
-        await self._receiving.close()
-        self._mail.close()
-        self._context.destroy(linger=0)
+        """Close the connection. Calls under way raise `BrokenTransferError`."""
+        if self._running is not None:
+            await asyncio.sleep(0)  # a task that has not begun would not close what was opened for it
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
+            self._running = None
 
     # ------------------------------------------------------------------------------------------------ waiting
 
-    async def _wait(self, table: dict[str, _Awaited], names: Iterable[str]) -> dict[str, str]:
+    async def _wait(self, running: asyncio.Task[str], table: dict[str, _Awaited], names: Iterable[str]) -> dict[str, str]:
         """Wait until all of these are done, or one has a problem; returns the problems."""
         awaited = {name: table[name] for name in names}
         for each in awaited.values():
@@ -144,7 +148,10 @@ class Transfer:
             self._say_more()
             left = {each.done for each in awaited.values()}
             while left and not any(each.done.done() and each.done.result() for each in awaited.values()):
-                _, left = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
+                done, _ = await asyncio.wait({*left, running}, return_when=asyncio.FIRST_COMPLETED)
+                left -= done
+                if done == {running}:
+                    raise BrokenTransferError(f"files travel no more: {_reason(running)}")
             return {name: each.done.result() for name, each in awaited.items() if each.done.done() and each.done.result()}
         finally:
             for name, each in awaited.items():
@@ -171,18 +178,45 @@ class Transfer:
 
     # ------------------------------------------------------------------------------------------------ talking
 
-    def _open(self) -> None:
-        if self._tasks:
-            return
+    def _open(self) -> asyncio.Task[str]:
+        """Begin, unless that is done; returns what runs until it is closed, or breaks and says why."""
+        if self._running is not None and not self._running.done():
+            return self._running
         self._context = zmq.Context()
-        socket = self._context.socket(zmq.DEALER)
-        self._connect(socket)
-        self._mail = Mail(socket)
+        try:
+            socket = self._context.socket(zmq.DEALER)
+            self._connect(socket)
+            self._mail = Mail(socket)
+        except zmq.ZMQError as error:  # no descriptors are left for the moment
+            self._context.destroy(linger=0)
+            raise OSError(error.errno, error.strerror) from error
+        self._offered.clear()
+        self._asked.clear()
         self._receiving = Receiving(self._home, self._say, self._landed, self._refuse)
         self._sending = Sending(self._say, self._locate)
         store = ObjectStore(self._store, self._server_key)
         self._depot = Depot(self._home, store, self._say, self._locate, lambda each: self._landed(each, [_HOME]), self._delay)
-        self._tasks = [asyncio.create_task(each) for each in (self._receive(), self._sending.run(), self._repeat())]
+        self._running = asyncio.create_task(self._run())
+        return self._running
+
+    async def _run(self) -> str:
+        """Carry files until cancelled, or until a part of this ends; returns why."""
+        reason = ""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for work in (self._receive(), self._sending.run(), self._repeat()):
+                    tasks.create_task(work)
+                for part in (self._receiving, self._depot):
+                    tasks.create_task(part.watch())
+        except* Exception as errors:
+            LOG.error("files travel no more", exc_info=errors.exceptions[0])
+            reason = one_line(repr(errors.exceptions[0]))
+        finally:
+            await self._depot.close()
+            await self._receiving.close()
+            self._mail.close()
+            self._context.destroy(linger=0)
+        return reason
 
     def _connect(self, socket: zmq.Socket[Any]) -> None:
         prepare(socket, self._server_key, self._pair, MAX_MESSAGE)
@@ -285,6 +319,10 @@ class Transfer:
         """What the home sent is not the file."""
         self._mail.send(encode(RefuseFile(sha256=sha256, detail=detail)))
         self._done(self._incoming, sha256, detail)
+
+
+def _reason(running: asyncio.Task[str]) -> str:
+    return "the connection was closed" if running.cancelled() else running.result()
 
 
 def _size(sha256: str, path: Path) -> int:

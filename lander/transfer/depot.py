@@ -135,6 +135,10 @@ class Depot:
         """End what is under way; what has arrived of a file is kept."""
         await self._tasks.cancel()
 
+    async def watch(self) -> None:
+        """Return never; raises what has ended a part of the work unforeseen."""
+        await self._tasks.watch()
+
     async def _pause(self, sha256: str, names: Iterable[str], error: Exception) -> None:
         """Wait before the next try, and say why: for the whole store if it does not serve, and else for this file."""
         which = _STORE if isinstance(error, ObjectStoreError) else sha256

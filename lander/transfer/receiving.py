@@ -264,6 +264,10 @@ class Receiving:
         elif outcome is Outcome.MIXED:
             LOG.warning("%s: what there was of it was damaged; it is received from its beginning", sha256)
 
+    async def watch(self) -> None:
+        """Return never; raises what has ended a part of the work unforeseen."""
+        await self._tasks.watch()
+
     async def close(self) -> None:
         """Receive nothing more; what there is of each file is kept, and goes on from there."""
         self._closed = True

@@ -14,7 +14,7 @@ from lander.home.keys import KeyPair
 from lander.home.layout import artifact_path
 from lander.home.partial_artifact import has_artifact
 from lander.home.tasks import Tasks
-from lander.protocol.errors import LanderError, WireError
+from lander.protocol.errors import WireError
 from lander.protocol.model import Count, CurveKey, Model
 from lander.protocol.text import cut, one_line
 from lander.protocol.transfer import (
@@ -110,16 +110,18 @@ class TransferServer:
         return await self._door.open(self._settings.listen)
 
     async def run(self) -> None:
-        """Serve until cancelled; raises `LanderError` when no host can connect any more."""
+        """Serve until cancelled; raises `LanderError` when no host can connect any more, and what ends a part of it."""
         try:
             await self._serve()
-        except* LanderError as errors:
+        except* Exception as errors:
             raise errors.exceptions[0] from None
 
     async def _serve(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             for work in (self._receive(), self._sending.run(), self._check(), self._door.watch()):
                 tasks.create_task(work)
+            for part in (self._tasks, self._receiving, self._depot, self._clearing):
+                tasks.create_task(part.watch())
             if self._settings.store:
                 tasks.create_task(self._clearing.run())
 

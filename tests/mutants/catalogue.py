@@ -2707,4 +2707,32 @@ MUTANTS = (
         "any(can_go",
         ("tests/unit/supervisor/core/test_decide_hosts.py",),
     ),
+    Mutant(
+        "a worker does not see that what receives its files has ended",
+        "lander/transfer/client.py",
+        "                    tasks.create_task(part.watch())\n",
+        "                    pass\n",
+        ("tests/unit/transfer/test_client.py",),
+    ),
+    Mutant(
+        "the home does not see that what considers its hosts' files has ended",
+        "lander/transfer/serving.py",
+        "                tasks.create_task(part.watch())\n",
+        "                pass\n",
+        ("tests/integration/transfer/test_refusals.py::test_a_server_of_which_a_part_has_ended_ends_with_the_reason",),
+    ),
+    Mutant(
+        "a courier without descriptors ends its agent",
+        "lander/actors/host/courier.py",
+        "                except OSError as error:\n                    self._failed(_ALL, error)\n",
+        "                except LanderError as error:\n                    self._failed(_ALL, error)\n",
+        ("tests/unit/actors/host/test_courier.py",),
+    ),
+    Mutant(
+        "an error that may pass is final for a trainer's request",
+        "lander/actors/host/courier.py",
+        "    except LanderError as error:\n        request.refuse",
+        "    except (LanderError, OSError) as error:\n        request.refuse",
+        ("tests/unit/actors/host/test_courier.py",),
+    ),
 )

@@ -18,12 +18,17 @@ from lander.transfer.backoff import Backoff
 LOG: Final = logging.getLogger(__name__)
 LOOK_SECONDS: Final = 0.05
 SWEEP_SECONDS: Final = 600.0
+_ALL: Final = ""
+"""The name of the pauses of all requests: no file is called so."""
 KEPT_SECONDS: Final = 6 * 3600.0
 """How long a file stays on this machine that nobody has written or fetched again: the supervisor's machine has it."""
 
 
 class Transfer(Protocol):
-    """What carries files between two machines, by their SHA-256; both go on over any break of the connection."""
+    """What carries files between two machines, by their SHA-256; both go on over any break of the connection.
+
+    Both raise `OSError` for what may pass, so that it is of use to call again.
+    """
 
     @property
     def problem(self) -> str:
@@ -49,13 +54,16 @@ class Courier:
         self._transfer: Transfer | None = None
         self._under_way: dict[Path, asyncio.Task[None]] = {}
         self._backoff = Backoff()
+        self._problems: dict[str, str] = {}
+        """Why requests wait that could not be carried out, by the names of their files."""
         self._swept = 0.0
         file_requests.clear(home)
 
     @property
     def problem(self) -> str:
         """Why files wait; empty if none does, as far as is known."""
-        return "" if self._transfer is None else self._transfer.problem
+        of_transfer = "" if self._transfer is None else self._transfer.problem
+        return of_transfer or next(iter(self._problems.values()), "")
 
     async def connect(self, port: int, store: str = "") -> None:
         """Carry files to this port of the supervisor's machine from now on, or through an object store that it names."""
@@ -65,14 +73,24 @@ class Courier:
             self._transfer = self._connect(port, store)
 
     async def run(self) -> None:
-        """Carry out requests until cancelled."""
+        """Carry out requests until cancelled; what cannot be done now is done later, as the disk and the descriptors are
+        needed by everything here.
+        """
         while True:
-            if self._transfer is not None:
-                for request in file_requests.waiting(self._home):
-                    if request.file not in self._under_way and not self._backoff.paused(request.file.name, elapsed()):
-                        self._begin(request, self._transfer)
-                self._sweep()
+            if self._transfer is not None and not self._backoff.paused(_ALL, elapsed()):
+                try:
+                    self._look(self._transfer)
+                    self._sweep()
+                except OSError as error:
+                    self._failed(_ALL, error)
+                else:
+                    self._succeeded(_ALL)
             await asyncio.sleep(LOOK_SECONDS)
+
+    def _look(self, transfer: Transfer) -> None:
+        for request in file_requests.waiting(self._home):
+            if request.file not in self._under_way and not self._backoff.paused(request.file.name, elapsed()):
+                self._begin(request, transfer)
 
     async def close(self) -> None:
         """End what is under way; a request that is not carried out is begun again, if there is a next time."""
@@ -91,11 +109,19 @@ class Courier:
     def _ended(self, file: Path, task: asyncio.Task[None]) -> None:
         if self._under_way.get(file) is task:
             del self._under_way[file]
-        if not task.cancelled() and (error := task.exception()) is not None:  # a full disk does not take a refusal
-            pause = self._backoff.failed(file.name, elapsed())
-            LOG.warning("%s: what has become of it cannot be written: %s; trying again in %.0f s", file, error, pause)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failed(file.name, error)
         else:
-            self._backoff.succeeded(file.name)
+            self._succeeded(file.name)
+
+    def _failed(self, name: str, error: BaseException) -> None:
+        pause = self._backoff.failed(name, elapsed())
+        self._problems[name] = str(error)
+        LOG.warning("%s: files cannot be carried: %s; trying again in %.0f s", name or self._home, error, pause)
+
+    def _succeeded(self, name: str) -> None:
+        self._backoff.succeeded(name)
+        self._problems.pop(name, None)
 
     def _sweep(self) -> None:
         """Delete what has long been carried over: the supervisor's machine keeps it, and gives it back when it is needed."""
@@ -113,10 +139,11 @@ class Courier:
 
 
 async def _carry_out(request: Request, transfer: Transfer) -> None:
+    """Raises `OSError` for what may pass: a full disk does not even take a refusal."""
     try:
         await transfer.send(request.send)
         await transfer.fetch(request.fetch)
-    except (LanderError, OSError) as error:
+    except LanderError as error:
         request.refuse(str(error))
     else:
         request.done()

@@ -10,7 +10,7 @@ import zmq
 from lander.home.layout import artifact_path
 from lander.protocol.errors import LanderError
 from lander.protocol.transfer import MAX_CHUNK, Absent, Ask, Chunk, Have, Offer, RefuseFile, Want, Welcome
-from lander.transfer.client import AbsentError, RefusedFileError
+from lander.transfer.client import AbsentError, RefusedFileError, Transfer
 from lander.transfer.serving import Settings, TransferServer
 from tests.support.peers import TIMEOUT_SECONDS, new_keys, until
 from tests.support.transfers import file_of, flip, hear, holds, partial_path, raw_peer, serving, transfer_of
@@ -166,4 +166,28 @@ async def test_a_server_that_answers_no_handshakes_any_more_ends(tmp_path):
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 await server.run()
     finally:
+        await server.close()
+
+
+async def test_a_server_of_which_a_part_has_ended_ends_with_the_reason(tmp_path, monkeypatch):
+    """Its supervisor starts another one; what was offered to this one would never arrive."""
+    pair, keys = new_keys(), new_keys()
+    settings = Settings(listen="127.0.0.1:0", public_key=pair.public, secret_key=pair.secret, hosts={"w1": keys.public})
+    server = TransferServer(tmp_path / "home", settings)
+
+    def broken(*_):
+        raise RuntimeError("cannot consider")
+
+    monkeypatch.setattr("lander.transfer.serving.has_artifact", broken)
+    transfer = Transfer(tmp_path / "w1", f"tcp://127.0.0.1:{await server.open()}", pair.public, keys)
+    sha256, path = file_of(tmp_path / "there", 100)
+    sending = asyncio.create_task(transfer.send({sha256: path}))
+    try:
+        with pytest.raises(RuntimeError, match="cannot consider"):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                await server.run()
+    finally:
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+        await transfer.close()
         await server.close()

@@ -1,13 +1,20 @@
 """The worker's side, to whom the home says what it likes."""
 
 import asyncio
+import errno
+import gc
 
 import pytest
+import zmq
 
 from lander.protocol.transfer import RefuseFile
-from lander.transfer.client import RefusedFileError, Transfer
+from lander.transfer import client
+from lander.transfer.client import BrokenTransferError, RefusedFileError, Transfer
+from lander.transfer.depot import Depot
+from lander.transfer.receiving import Receiving
+from lander.transfer.sending import Sending
 from tests.support.peers import new_keys, until
-from tests.support.transfers import file_of
+from tests.support.transfers import file_of, holds, serving, transfer_of
 
 
 @pytest.mark.parametrize("detail", ["", "is something else"])
@@ -23,3 +30,74 @@ async def test_a_file_that_is_refused_is_not_sent_whatever_is_said_of_it(tmp_pat
             await sending
     finally:
         await transfer.close()
+
+
+def break_once(monkeypatch, owner, name):
+    """Its next call raises what nobody has foreseen."""
+    whole = getattr(owner, name)
+
+    def broken(*_):
+        monkeypatch.setattr(owner, name, whole)
+        raise RuntimeError(f"{name} is broken")
+
+    monkeypatch.setattr(owner, name, broken)
+
+
+PARTS = [
+    *((Transfer, "_handle", "send"), (Sending, "_answer_next", "send"), (Receiving, "check", "send")),
+    *((Receiving, "_conclude", "fetch"), (Depot, "_put_whole", "send through a store")),
+]
+
+
+@pytest.mark.parametrize(("owner", "name", "call"), PARTS, ids=[name for _, name, _ in PARTS])
+async def test_whatever_part_breaks_its_calls_end_with_the_reason_and_the_next_one_begins_anew(
+    tmp_path, monkeypatch, caplog, owner, name, call
+):
+    keys = {each: new_keys() for each in ("w1", "w2")}
+    store = f"file://{tmp_path / 'store'}" if "store" in call else ""
+    sha256, path = file_of(tmp_path / "there", 70_000)
+    async with serving(tmp_path / "home", keys, store=store) as server:
+        if call == "fetch":
+            async with transfer_of(tmp_path / "w2", server, keys["w2"]) as other:
+                await other.send({sha256: path})
+        transfer = Transfer(tmp_path / "w1", server.endpoint, server.keys.public, keys["w1"], store)
+        if name == "check":  # in its own time, however fast the files travel
+            monkeypatch.setattr(Sending, "asked", lambda *_: True)
+        break_once(monkeypatch, owner, name)
+        carry = (lambda: transfer.fetch([sha256])) if call == "fetch" else lambda: transfer.send({sha256: path})
+        try:
+            with pytest.raises(BrokenTransferError, match=f"{name} is broken"):
+                await asyncio.wait_for(carry(), 30)
+            assert "files travel no more" in caplog.text
+            monkeypatch.undo()
+            await asyncio.wait_for(carry(), 30)
+            assert holds(tmp_path / "w1" if call == "fetch" else server.home, [sha256])
+        finally:
+            await transfer.close()
+            gc.collect()
+
+
+async def test_who_waits_when_it_is_closed_is_told_so(tmp_path):
+    sha256, path = file_of(tmp_path, 100)
+    transfer = Transfer(tmp_path / "w1", "tcp://127.0.0.1:9", new_keys().public, new_keys())
+    sending = asyncio.create_task(transfer.send({sha256: path}))
+    await until(lambda: sha256 in transfer._outgoing)
+    await transfer.close()
+    with pytest.raises(BrokenTransferError, match="was closed"):
+        await sending
+
+
+async def test_without_a_descriptor_for_its_socket_a_call_can_be_made_again(tmp_path, monkeypatch):
+    sha256, path = file_of(tmp_path / "there", 100)
+    keys = new_keys()
+
+    def no_descriptors(*_):
+        raise zmq.ZMQError(errno.EMFILE)
+
+    async with serving(tmp_path / "home", {"w1": keys}) as server, transfer_of(tmp_path / "w1", server, keys) as transfer:
+        monkeypatch.setattr(client, "prepare", no_descriptors)
+        with pytest.raises(OSError, match="Too many open files"):
+            await transfer.send({sha256: path})
+        monkeypatch.undo()
+        await transfer.send({sha256: path})
+        assert holds(server.home, [sha256])

@@ -1,7 +1,11 @@
 """The courier carries out requests; one whose end cannot be written is not carried out again at once."""
 
 import asyncio
+import contextlib
 import errno
+import resource
+
+import pytest
 
 from lander.actors.host import courier
 from lander.actors.host.courier import Courier
@@ -49,7 +53,7 @@ async def test_where_a_refusal_cannot_be_written_the_request_waits_before_it_is_
     try:
         await until(lambda: len(looks) > 30)
         assert transfer.sent == 1
-        assert f"{request}: what has become of it cannot be written" in caplog.text
+        assert f"{request.name}: files cannot be carried: [Errno 28] No space left on device" in caplog.text
         monkeypatch.setattr(file_requests, "unfinished", write)
         now[0] = 2.0
         await until(lambda: not request.exists())
@@ -59,3 +63,75 @@ async def test_where_a_refusal_cannot_be_written_the_request_waits_before_it_is_
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)
         await served.close()
+
+
+class Failing(Refusing):
+    """A transfer that fails once, in a way that may pass."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+
+    async def send(self, files):
+        self.sent += 1
+        if self.sent == 1:
+            raise self.error
+
+    async def fetch(self, sha256s):
+        pass
+
+
+@contextlib.asynccontextmanager
+async def at_work(courier_):
+    """A courier that carries out requests, and does not end."""
+    await courier_.connect(1)
+    working = asyncio.create_task(courier_.run())
+    try:
+        yield
+        assert not working.done()
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+        await courier_.close()
+
+
+@pytest.fixture
+def now(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(courier, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(courier, "elapsed", lambda: now[0])
+    return now
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), ConnectionError("is broken"), ValueError("?")])
+async def test_what_may_pass_is_said_and_tried_again_and_refused_to_nobody(tmp_path, now, caplog, error):
+    transfer = Failing(error)
+    served = Courier(tmp_path, lambda port, store: transfer)
+    request = Requests(tmp_path).ask(send={"0" * 64: tmp_path / "model"})
+    async with at_work(served):
+        await until(lambda: served.problem == str(error))
+        assert f"{request.name}: files cannot be carried: {error}; trying again in 1 s" in caplog.text
+        assert request.exists()
+        now[0] = 1.5
+        await until(lambda: not request.exists())
+        assert (transfer.sent, refusal(request), served.problem) == (2, None, "")
+
+
+async def test_a_courier_without_descriptors_goes_on_when_there_are_some(tmp_path, now, caplog):
+    transfer = Failing(None)
+    transfer.sent = 1
+    served = Courier(tmp_path, lambda port, store: transfer)
+    Requests(tmp_path).ask(send={"0" * 64: tmp_path / "model"})
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    async with at_work(served):
+        await until(lambda: transfer.sent == 2)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+        try:
+            await until(lambda: "Too many open files" in served.problem)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        assert f"{tmp_path}: files cannot be carried: [Errno 24]" in caplog.text
+        request = Requests(tmp_path).ask(send={"1" * 64: tmp_path / "model"})
+        now[0] = 1.5
+        await until(lambda: not request.exists())
+        assert (transfer.sent, served.problem) == (3, "")
