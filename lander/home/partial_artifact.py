@@ -13,22 +13,32 @@ from typing import Final
 
 from lander.home.durable_files import make_directory, publish
 from lander.home.layout import artifact_path
-from lander.home.regular_file import open_regular
+from lander.home.regular_file import EndsBeforeError, is_not_there, open_regular
 
 _READ_BYTES: Final = 1 << 20
 
 
 def has_artifact(home: Path, sha256: str, size: int | None = None) -> bool:
-    """Whether the file is there, with this size; `gc` keeps it for a while, as if it had just been written."""
+    """Whether the file is there, with this size; `gc` keeps it for a while, as if it had just been written.
+
+    Raises `OSError` if that cannot be found out now.
+    """
+    return artifact_size(home, sha256, size) is not None
+
+
+def artifact_size(home: Path, sha256: str, size: int | None = None) -> int | None:
+    """The size of a file that is there, as for `has_artifact`; else None."""
     path = artifact_path(home, sha256)
     try:
         found = path.lstat()
         if not stat.S_ISREG(found.st_mode) or size not in (None, found.st_size):
-            return False
+            return None
         os.utime(path)
-    except OSError:
-        return False
-    return True
+    except OSError as error:
+        if is_not_there(error) or isinstance(error, PermissionError):  # one that is not ours is written anew
+            return None
+        raise
+    return found.st_size
 
 
 class PartialArtifact:
@@ -94,9 +104,9 @@ class PartialArtifact:
 
 
 def read_piece(path: Path, offset: int, length: int) -> bytes:
-    """A piece of a regular file; raises `OSError` if it cannot be read, or ends before that."""
+    """A piece of a regular file; raises `OSError` if it cannot be read, such as `EndsBeforeError`."""
     with open_regular(path) as file:
         data = os.pread(file.fileno(), length, offset)
     if len(data) != length:
-        raise OSError(errno.EIO, f"ends before byte {offset + length}", str(path))
+        raise EndsBeforeError(f"{path} ends before byte {offset + length}")
     return data

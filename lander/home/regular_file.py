@@ -3,6 +3,7 @@
 A FIFO waits for a writer for ever, a device may have no end, and what a symbolic link leads to can change without the home.
 """
 
+import errno
 import hashlib
 import os
 import stat
@@ -22,6 +23,18 @@ _KINDS: Final = (
 
 class NotRegularError(OSError):
     """A path does not lead to a regular file; the text says to what it leads."""
+
+
+class EndsBeforeError(OSError):
+    """A file is shorter than it should be."""
+
+
+_IN_PATH: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
+
+
+def is_not_there(error: OSError) -> bool:
+    """Whether a file is not there, or not what it should be. Any other error may pass: say, no descriptors are left."""
+    return isinstance(error, NotRegularError | EndsBeforeError) or error.errno in _IN_PATH
 
 
 def open_regular(path: Path) -> BufferedReader:

@@ -93,7 +93,7 @@ class Stored(Message):
 
 
 class Delayed(Message):
-    """The sender cannot put this file into the object store, or get it from there, and tries again; `detail` says why."""
+    """The sender cannot read this file, or put it into the object store or get it from there now; `detail` says why."""
 
     kind: ClassVar[str] = "Delayed"
     sha256: Digest

@@ -16,7 +16,7 @@ from lander.home.clock import elapsed
 from lander.home.dialling import prepare
 from lander.home.keys import KeyPair
 from lander.home.partial_artifact import has_artifact
-from lander.home.regular_file import open_regular
+from lander.home.regular_file import is_not_there, open_regular
 from lander.protocol.errors import LanderError, WireError
 from lander.protocol.text import one_line
 from lander.protocol.transfer import (
@@ -52,7 +52,7 @@ _HOME: Final = "home"
 
 
 class RefusedFileError(LanderError):
-    """A file cannot be sent: it is not what its name says, or cannot be read. `file` is its SHA-256."""
+    """A file cannot be sent: it is not there, or not what its name says. `file` is its SHA-256."""
 
 
 class AbsentError(LanderError):
@@ -104,7 +104,7 @@ class Transfer:
 
     @property
     def problem(self) -> str:
-        """Why files wait for the object store; empty if none does."""
+        """Why files wait that cannot be read, or for the object store; empty if none does."""
         waiting = f"{len(self._delays)} files wait" if len(self._delays) > 1 else "a file waits"
         return f"{waiting}: {next(iter(self._delays.values()))}" if self._delays else ""
 
@@ -193,7 +193,7 @@ class Transfer:
         self._offered.clear()
         self._asked.clear()
         self._receiving = Receiving(self._home, self._say, self._landed, self._refuse)
-        self._sending = Sending(self._say, self._locate)
+        self._sending = Sending(self._say, self._locate, lambda _, sha256, why: self._delay(sha256, why))
         store = ObjectStore(self._store, self._server_key)
         self._depot = Depot(self._home, store, self._say, self._locate, lambda each: self._landed(each, [_HOME]), self._delay)
         self._running = asyncio.create_task(self._run())
@@ -330,4 +330,6 @@ def _size(sha256: str, path: Path) -> int:
         with open_regular(path) as file:
             return os.fstat(file.fileno()).st_size
     except OSError as error:
-        raise RefusedFileError(f"{path}, for {sha256}: cannot be read: {error}", file=sha256) from error
+        if is_not_there(error):
+            raise RefusedFileError(f"{path}, for {sha256}: cannot be read: {error}", file=sha256) from error
+        raise

@@ -15,7 +15,7 @@ from typing import Final
 
 from lander.home.clock import elapsed
 from lander.home.partial_artifact import PartialArtifact, has_artifact
-from lander.home.regular_file import open_regular, sha256_of
+from lander.home.regular_file import is_not_there, open_regular, sha256_of
 from lander.home.tasks import Tasks
 from lander.protocol.errors import LanderError
 from lander.protocol.transfer import Absent, Ask, Delayed, Have, Stored, TransferMessage
@@ -189,7 +189,9 @@ class Depot:
             found = await asyncio.to_thread(sha256_of, path)
             file = open_regular(path)
         except OSError as error:
-            return Absent(sha256=sha256, detail=f"cannot be read: {error}")
+            if is_not_there(error):
+                return Absent(sha256=sha256, detail=f"cannot be read: {error}")
+            raise
         with file:
             size = os.fstat(file.fileno()).st_size
             if found != sha256:

@@ -2,17 +2,17 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import zmq
 
 from lander.home.clock import elapsed
 from lander.home.keys import KeyPair
 from lander.home.layout import artifact_path
-from lander.home.partial_artifact import has_artifact
+from lander.home.partial_artifact import artifact_size, has_artifact
 from lander.home.tasks import Tasks
 from lander.protocol.errors import WireError
 from lander.protocol.model import Count, CurveKey, Model
@@ -21,6 +21,7 @@ from lander.protocol.transfer import (
     Absent,
     Ask,
     Chunk,
+    Delayed,
     Have,
     Offer,
     RefuseFile,
@@ -40,6 +41,7 @@ from lander.transfer.sending import Sending
 from lander.transfer.unasked import BARRED_SECONDS, Unasked
 from lander.transfer.window import Bucket
 
+T = TypeVar("T")
 LOG: Final = logging.getLogger(__name__)
 CHECK_SECONDS: Final = 1.0
 QUIET_SECONDS: Final = 2.0
@@ -80,7 +82,7 @@ class TransferServer:
         rate = Bucket(settings.rate, (settings.rate or 0) * BURST_SECONDS)
         self._door = Door(KeyPair(settings.public_key, settings.secret_key), lambda key: self._name(key) is not None)
         self._receiving = Receiving(home, self._send, self._landed, self._refuse_file, rate)
-        self._sending = Sending(self._send, lambda sha256: artifact_path(home, sha256), rate)
+        self._sending = Sending(self._send, lambda sha256: artifact_path(home, sha256), self._delayed, rate)
         store = ObjectStore(settings.store, settings.public_key)
         self._depot = Depot(
             home, store, self._send, partial(artifact_path, home), lambda sha256: self._clearing.release(sha256)
@@ -194,10 +196,21 @@ class TransferServer:
         if self._name(key) is None:
             self._door.end(frames)
 
+    async def _found(self, name: str, sha256s: Sequence[str], look: Callable[[], T]) -> T | None:
+        """What a look at the disk finds for a host; None if that is not possible now: the host then says all again."""
+        try:
+            return await asyncio.to_thread(look)
+        except OSError as error:
+            LOG.warning("what %s offers or asks for cannot be looked at: %s; it says so again", name, error)
+            for sha256 in sha256s[:1]:
+                self._send(name, Delayed(sha256=sha256, detail=str(error)))
+            return None
+
     async def _consider(self, name: str, files: tuple[tuple[str, int], ...]) -> None:
         """Say which of the offered files are here, and ask for the others."""
-        here = await asyncio.to_thread(lambda: [sha256 for sha256, size in files if has_artifact(self._home, sha256, size)])
-        if name in self._heard:
+        offered = [sha256 for sha256, _ in files]
+        here = await self._found(name, offered, lambda: [each for each, size in files if has_artifact(self._home, each, size)])
+        if here is not None and name in self._heard:
             if here:
                 self._send(name, Have(sha256s=tuple(here)))
             missing = [each for each in files if each[0] not in here]
@@ -207,7 +220,9 @@ class TransferServer:
                 self._receiving.offered(name, missing)
 
     async def _offer(self, name: str, sha256s: tuple[str, ...], replace: bool) -> None:
-        sizes = await asyncio.to_thread(lambda: {sha256: _size(self._home, sha256) for sha256 in sha256s})
+        sizes = await self._found(name, sha256s, lambda: {each: artifact_size(self._home, each) for each in sha256s})
+        if sizes is None:
+            return
         found = tuple((sha256, size) for sha256, size in sizes.items() if size is not None)
         if self._settings.store:
             self._depot.asked(name, dict(found), replace=replace)
@@ -228,6 +243,10 @@ class TransferServer:
         LOG.warning("%s from %s: %s", sha256, name, detail)
         self._send(name, RefuseFile(sha256=sha256, detail=detail))
 
+    def _delayed(self, name: str, sha256: str, why: str) -> None:
+        if why:
+            self._send(name, Delayed(sha256=sha256, detail=why))
+
     def _complain(self, what: str) -> None:
         """Log a refusal, unless another was logged within the last second."""
         if elapsed() - self._logged_at >= 1.0:
@@ -242,8 +261,3 @@ class TransferServer:
                 silence = elapsed() - heard
                 if silence > SILENT_SECONDS or (silence > QUIET_SECONDS and not self._send(name, Have(sha256s=()))):
                     self._forget(name)
-
-
-def _size(home: Path, sha256: str) -> int | None:
-    """The size of an artifact that is here; None for none."""
-    return artifact_path(home, sha256).stat().st_size if has_artifact(home, sha256) else None

@@ -2735,4 +2735,11 @@ MUTANTS = (
         "    except (LanderError, OSError) as error:\n        request.refuse",
         ("tests/unit/actors/host/test_courier.py",),
     ),
+    Mutant(
+        "a file that cannot be read for a moment is absent for good",
+        "lander/home/regular_file.py",
+        "    return isinstance(error, NotRegularError | EndsBeforeError) or error.errno in _IN_PATH\n",
+        "    return True\n",
+        ("tests/unit/transfer/test_sending.py",),
+    ),
 )

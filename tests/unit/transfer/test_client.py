@@ -7,12 +7,15 @@ import gc
 import pytest
 import zmq
 
+from lander.home.artifacts import write_artifact
 from lander.protocol.transfer import RefuseFile
-from lander.transfer import client
+from lander.transfer import client, depot
+from lander.transfer import serving as server_module
 from lander.transfer.client import BrokenTransferError, RefusedFileError, Transfer
 from lander.transfer.depot import Depot
 from lander.transfer.receiving import Receiving
 from lander.transfer.sending import Sending
+from lander.transfer.serving import Settings, TransferServer
 from tests.support.peers import new_keys, until
 from tests.support.transfers import file_of, holds, serving, transfer_of
 
@@ -101,3 +104,71 @@ async def test_without_a_descriptor_for_its_socket_a_call_can_be_made_again(tmp_
         monkeypatch.undo()
         await transfer.send({sha256: path})
         assert holds(server.home, [sha256])
+
+
+def fail_once(monkeypatch, owner, name):
+    """Its next call finds no descriptor."""
+    whole = getattr(owner, name)
+
+    def failing(*_):
+        monkeypatch.setattr(owner, name, whole)
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(owner, name, failing)
+
+
+async def test_a_file_whose_size_cannot_be_read_now_is_not_refused(tmp_path, monkeypatch):
+    sha256, path = file_of(tmp_path, 100)
+    transfer = Transfer(tmp_path / "w1", "tcp://127.0.0.1:9", new_keys().public, new_keys())
+    fail_once(monkeypatch, client, "open_regular")
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            await transfer.send({sha256: path})
+        with pytest.raises(RefusedFileError, match="cannot be read"):
+            await transfer.send({sha256: tmp_path})
+    finally:
+        await transfer.close()
+
+
+@pytest.mark.parametrize("name", ["sha256_of", "open_regular"])
+async def test_a_file_that_cannot_be_put_into_the_store_now_is_put_later(tmp_path, monkeypatch, name):
+    keys, store = new_keys(), f"file://{tmp_path / 'store'}"
+    sha256, path = file_of(tmp_path / "there", 70_000)
+    async with serving(tmp_path / "home", {"w1": keys}, store=store) as server:
+        transfer = Transfer(tmp_path / "w1", server.endpoint, server.keys.public, keys, store)
+        fail_once(monkeypatch, depot, name)
+        sending = asyncio.create_task(transfer.send({sha256: path}))
+        try:
+            await until(lambda: "Too many open files" in transfer.problem)
+            await asyncio.wait_for(sending, 30)
+            assert holds(server.home, [sha256])
+        finally:
+            await transfer.close()
+            await asyncio.gather(sending, return_exceptions=True)
+
+
+@pytest.mark.parametrize("call", ["send", "fetch"])
+async def test_a_home_that_cannot_look_for_a_file_now_does_not_say_that_it_lacks_it(tmp_path, monkeypatch, call):
+    pair, keys = new_keys(), new_keys()
+    sha256, path = file_of(tmp_path / "there", 100)
+    home = tmp_path / "home"
+    home.mkdir()
+    if call == "fetch":
+        write_artifact(home, path.read_bytes())
+    settings = Settings(listen="127.0.0.1:0", public_key=pair.public, secret_key=pair.secret, hosts={"w1": keys.public})
+    server = TransferServer(home, settings)
+    monkeypatch.setattr(client, "REPEAT_SECONDS", 0.1)
+    fail_once(monkeypatch, server_module, "artifact_size" if call == "fetch" else "has_artifact")
+    transfer = Transfer(tmp_path / "w1", f"tcp://127.0.0.1:{await server.open()}", pair.public, keys)
+    running = asyncio.create_task(server.run())
+    carrying = asyncio.create_task(transfer.fetch([sha256]) if call == "fetch" else transfer.send({sha256: path}))
+    try:
+        await until(lambda: "the supervisor's machine: [Errno 24] Too many open files" in transfer.problem)
+        await asyncio.wait_for(carrying, 30)
+        assert holds(tmp_path / "w1" if call == "fetch" else home, [sha256])
+        assert transfer.problem == ""
+    finally:
+        await transfer.close()
+        running.cancel()
+        await asyncio.gather(running, carrying, return_exceptions=True)
+        await server.close()
