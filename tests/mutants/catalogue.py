@@ -2742,4 +2742,11 @@ MUTANTS = (
         "    return True\n",
         ("tests/unit/transfer/test_sending.py",),
     ),
+    Mutant(
+        "every request is read at every look",
+        "lander/actors/trainer/file_requests.py",
+        "        self._known = {each: self._known[each] for each in there if each in self._known}\n",
+        "        self._known = {}\n",
+        ("tests/unit/actors/trainer/test_file_requests.py",),
+    ),
 )

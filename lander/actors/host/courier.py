@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from lander.actors.trainer import file_requests
-from lander.actors.trainer.file_requests import Request
+from lander.actors.trainer.file_requests import Request, Waiting
 from lander.home.clock import elapsed
 from lander.home.layout import ARTIFACTS
 from lander.protocol.errors import LanderError
@@ -58,6 +58,7 @@ class Courier:
         """Why requests wait that could not be carried out, by the names of their files."""
         self._swept = 0.0
         file_requests.clear(home)
+        self._waiting = Waiting(home)
 
     @property
     def problem(self) -> str:
@@ -88,7 +89,7 @@ class Courier:
             await asyncio.sleep(LOOK_SECONDS)
 
     def _look(self, transfer: Transfer) -> None:
-        for request in file_requests.waiting(self._home):
+        for request in self._waiting.look():
             if request.file not in self._under_way and not self._backoff.paused(request.file.name, elapsed()):
                 self._begin(request, transfer)
 
@@ -129,7 +130,7 @@ class Courier:
         if now - self._swept < SWEEP_SECONDS:
             return
         self._swept = now
-        wanted = {name for request in file_requests.waiting(self._home) for name in (*request.send, *request.fetch)}
+        wanted = {name for request in self._waiting.look() for name in (*request.send, *request.fetch)}
         oldest = time.time() - KEPT_SECONDS  # a file's age is by the wall clock; one that jumps costs a transfer
         for file in (self._home / ARTIFACTS).glob("??/*"):
             if file.name not in wanted:

@@ -6,8 +6,9 @@ So nobody waits for a message, and neither a trainer nor an agent that is killed
 
 import json
 import os
+import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,7 @@ from typing import Final
 from lander.home.durable_files import unfinished
 
 _DIRECTORY: Final = "requests"
+_NAME: Final = re.compile(r"\d+-\d+-\d+\.json")
 _REFUSED: Final = ".refused"
 _REASON_CHARACTERS: Final = 500
 
@@ -70,15 +72,42 @@ def refusal(file: Path) -> str | None:
     return reason
 
 
-def waiting(home: Path) -> Iterator[Request]:
-    """The requests of all trainers that are not carried out, in the order in which they were made."""
-    for file in sorted((home / _DIRECTORY).glob("[0-9]*.json"), key=_age):
+class Waiting:
+    """The requests of all trainers of a host that are not carried out. A request does not change, so each is read once."""
+
+    def __init__(self, home: Path) -> None:
+        self._directory = home / _DIRECTORY
+        self._known: dict[tuple[str, int], Request] = {}
+        """By name and inode."""
+
+    def look(self) -> list[Request]:
+        """Those that wait now, in the order in which they were made; raises `OSError` if that cannot be found out."""
+        there = sorted(self._there(), key=lambda each: _age(each[0]))
+        self._known = {each: self._known[each] for each in there if each in self._known}
+        for each in there:
+            if each not in self._known and (request := _read(self._directory / each[0])) is not None:
+                self._known[each] = request
+        return [self._known[each] for each in there if each in self._known]
+
+    def _there(self) -> list[tuple[str, int]]:
+        try:
+            with os.scandir(self._directory) as found:
+                return [(each.name, each.inode()) for each in found if _NAME.fullmatch(each.name)]
+        except FileNotFoundError:
+            return []
+
+
+def _read(file: Path) -> Request | None:
+    """The request in a file; None if it is gone by now."""
+    try:
         asked = json.loads(file.read_text("utf-8"))
-        yield Request(file, {sha256: Path(path) for sha256, path in asked["send"].items()}, tuple(asked["fetch"]))
+    except FileNotFoundError:
+        return None
+    return Request(file, {sha256: Path(path) for sha256, path in asked["send"].items()}, tuple(asked["fetch"]))
 
 
-def _age(file: Path) -> tuple[int, ...]:
-    return tuple(map(int, file.stem.split("-")))
+def _age(name: str) -> tuple[int, ...]:
+    return tuple(map(int, name.removesuffix(".json").split("-")))
 
 
 def clear(home: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from lander.actors.host import courier
 from lander.actors.host.courier import Courier
 from lander.actors.trainer import file_requests
-from lander.actors.trainer.file_requests import Requests, refusal
+from lander.actors.trainer.file_requests import Requests, Waiting, refusal
 from lander.protocol.errors import LanderError
 from tests.support.peers import until
 
@@ -33,18 +33,18 @@ class Refusing:
 
 async def test_where_a_refusal_cannot_be_written_the_request_waits_before_it_is_repeated(tmp_path, monkeypatch, caplog):
     looks, now, transfer = [], [0.0], Refusing()
-    write, waiting = file_requests.unfinished, file_requests.waiting
+    write, waiting = file_requests.unfinished, Waiting.look
 
     def no_room(path):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    def look(home):
-        looks.append(home)
-        return waiting(home)
+    def look(requests):
+        looks.append(requests)
+        return waiting(requests)
 
     monkeypatch.setattr(courier, "LOOK_SECONDS", 0.0)
     monkeypatch.setattr(courier, "elapsed", lambda: now[0])
-    monkeypatch.setattr(file_requests, "waiting", look)
+    monkeypatch.setattr(Waiting, "look", look)
     served = Courier(tmp_path, lambda port, store: transfer)
     request = Requests(tmp_path).ask(send={"0" * 64: tmp_path / "model"})
     monkeypatch.setattr(file_requests, "unfinished", no_room)

@@ -11,8 +11,7 @@ from lander.actors.host import leases as leases_module
 from lander.actors.host.beginnings import Beginnings
 from lander.actors.host.fitness import Unfit
 from lander.actors.host.leases import Leases
-from lander.actors.trainer import file_requests
-from lander.actors.trainer.file_requests import Requests
+from lander.actors.trainer.file_requests import Requests, Waiting
 from lander.protocol.commands import CannotTrain, LeaseRenewed, TrainerKey
 
 KEY = TrainerKey(run="e/a/0", epoch=1)
@@ -133,7 +132,7 @@ async def test_the_code_is_here_before_the_machine_is_looked_at(tmp_path, monkey
     host.beginnings.order(order(archive=ARCHIVE))
     await settle()
     assert (looked, host.keys) == ([], [])
-    (request,) = file_requests.waiting(tmp_path)
+    (request,) = Waiting(tmp_path).look()
     assert request.fetch == (ARCHIVE,)
     request.done()
     await settle()

@@ -7,7 +7,7 @@ import pytest
 from lander.actors.trainer import delivery as delivery_module
 from lander.actors.trainer import file_requests
 from lander.actors.trainer.delivery import Delivery, UndeliveredError
-from lander.actors.trainer.file_requests import Requests
+from lander.actors.trainer.file_requests import Requests, Waiting
 from lander.home.artifacts import write_artifact
 from lander.home.layout import artifact_path
 from lander.protocol.events import CheckpointCommitted, ModelSaved, WarningRaised
@@ -50,7 +50,7 @@ def model(which="final"):
 
 
 def carry_out(home, *, but=()):
-    for request in list(file_requests.waiting(home)):
+    for request in Waiting(home).look():
         if not set(request.send) & set(but):
             request.done()
 
@@ -69,7 +69,7 @@ def test_a_checkpoint_is_said_when_its_files_have_arrived(tmp_path, travelling, 
     travelling.say_checkpoint(saved)
     travelling.settle()
     assert mailbox.said == []
-    (request,) = file_requests.waiting(tmp_path)
+    (request,) = Waiting(tmp_path).look()
     assert request.send == {saved.sha256: artifact_path(tmp_path, saved.sha256)}
     carry_out(tmp_path)
     travelling.settle()
@@ -91,14 +91,14 @@ def test_a_later_one_that_arrives_first_waits_for_the_earlier_one(tmp_path, trav
 def test_a_page_is_sent_once_and_again_where_it_was_refused(tmp_path, travelling, mailbox):
     page = write_artifact(tmp_path, b"page")
     travelling.say_checkpoint(checkpoint(tmp_path, 1, page))
-    (request,) = file_requests.waiting(tmp_path)
+    (request,) = Waiting(tmp_path).look()
     request.refuse("damaged")
     travelling.settle()
     assert [type(event) for event in mailbox.said] == [WarningRaised]
     assert "CheckpointCommitted is not recorded, since its file cannot be sent: damaged" in mailbox.said[0].message
     for step, sent in ((2, True), (3, False)):
         travelling.say_checkpoint(checkpoint(tmp_path, step, page))
-        (request,) = file_requests.waiting(tmp_path)
+        (request,) = Waiting(tmp_path).look()
         assert (page in request.send) is sent
         request.done()
         travelling.settle()
@@ -107,11 +107,11 @@ def test_a_page_is_sent_once_and_again_where_it_was_refused(tmp_path, travelling
 
 def test_a_final_model_that_cannot_be_sent_is_no_end(tmp_path, travelling):
     travelling.say(model("best"), {NAME: tmp_path / "m.zip"})
-    for request in file_requests.waiting(tmp_path):
+    for request in Waiting(tmp_path).look():
         request.refuse("damaged")
     travelling.finish()
     travelling.say(model("final"), {NAME: tmp_path / "m.zip"})
-    for request in file_requests.waiting(tmp_path):
+    for request in Waiting(tmp_path).look():
         request.refuse("damaged")
     with pytest.raises(UndeliveredError, match="damaged"):
         travelling.finish()
@@ -142,7 +142,7 @@ def test_what_is_here_is_not_fetched_and_what_is_nowhere_is_missing(tmp_path, tr
     travelling.fetch([here])
 
     def bring():
-        for request in file_requests.waiting(tmp_path):
+        for request in Waiting(tmp_path).look():
             assert list(request.fetch) == [NAME]
             request.refuse(f"{NAME} is not there")
 
@@ -150,7 +150,7 @@ def test_what_is_here_is_not_fetched_and_what_is_nowhere_is_missing(tmp_path, tr
     with pytest.raises(FileNotFoundError, match="is not there"):
         travelling.fetch([here, NAME])
     travelling.say_checkpoint(checkpoint(tmp_path, 1, here))
-    (request,) = file_requests.waiting(tmp_path)
+    (request,) = Waiting(tmp_path).look()
     assert here not in request.send
 
 
@@ -166,7 +166,7 @@ def test_a_request_is_seen_whole_or_not_at_all(tmp_path):
     thread.start()
     seen = 0
     while not stop.is_set() or seen < 200:
-        for request in file_requests.waiting(tmp_path):
+        for request in Waiting(tmp_path).look():
             assert len(request.fetch) == 50
             request.done()
             seen += 1
@@ -178,4 +178,4 @@ def test_what_dead_trainers_asked_is_forgotten(tmp_path):
     file_requests.clear(tmp_path)
     Requests(tmp_path).ask(fetch=[NAME])
     file_requests.clear(tmp_path)
-    assert list(file_requests.waiting(tmp_path)) == []
+    assert Waiting(tmp_path).look() == []
