@@ -84,11 +84,17 @@ def cores_of(usable: int, present: int, quota: float | None) -> Diagnosis:
 
 def gpus(bits: ComputedBits | None) -> Diagnosis:
     """The GPUs that NVML finds, and whether torch was built for CUDA; None if that could not be found out."""
-    return gpus_of(Gpus().names, bits, _DRIVER.exists())
+    found = Gpus()
+    return gpus_of(found.names, bits, _DRIVER.exists(), found.missing)
 
 
-def gpus_of(names: Sequence[str], bits: ComputedBits | None, driver: bool) -> Diagnosis:
-    """Without a GPU everything works but `device: cuda`."""
+def gpus_of(names: Sequence[str], bits: ComputedBits | None, driver: bool, missing: Sequence[str] = ()) -> Diagnosis:
+    """Without a GPU everything works but `device: cuda`; `missing` are those that cannot be used, each with the reason."""
+    if missing:
+        others = f"{len(names)} others are offered" if len(names) != 1 else "one other is offered"
+        return Diagnosis(
+            "gpu", "warning", f"{'; '.join(missing)}; {others}", "nvidia-smi says more; a restart may bring it back"
+        )
     if not names and driver:
         return Diagnosis(
             "gpu", "warning", "the NVIDIA driver is loaded, but NVML finds no GPU", "nvidia-smi says more; device: cpu works"

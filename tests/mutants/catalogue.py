@@ -2749,4 +2749,11 @@ MUTANTS = (
         "        self._known = {}\n",
         ("tests/unit/actors/trainer/test_file_requests.py",),
     ),
+    Mutant(
+        "a GPU that has fallen off the bus takes the others with it",
+        "lander/actors/host/gpus.py",
+        "        except self._nvml.NVMLError as error:\n            return Card",
+        "        except ZeroDivisionError as error:\n            return Card",
+        ("tests/unit/actors/host/test_gpus.py",),
+    ),
 )

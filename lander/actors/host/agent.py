@@ -114,6 +114,8 @@ class HostAgent:
 
     def _begin(self) -> None:
         """Connect, and do all that this host does while it is there."""
+        for missing in self._gpus.missing:
+            _log(f"{missing}: it is not offered; nvidia-smi says more")
         self._link.open()
         for work in (self._listen(), self._watch_connection(), self._measure(), self._exits.repeat()):
             self._spawn(work)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from lander.actors.host.visible_gpus import VISIBLE, Card, Gpu, amd, visible
 from lander.protocol.events import GpuDevice
+from lander.protocol.text import one_line
 
 MB: Final = 1 << 20
 _DRIVER: Final = tuple(map(Path, ("/dev/nvidiactl", "/proc/driver/nvidia/version", "/dev/dxg")))
@@ -39,6 +40,8 @@ class Gpus:
         environment = os.environ if environment is None else environment
         self._nvml = nvml
         self.driver = ""
+        self.missing: tuple[str, ...] = ()
+        """Those that the driver lists and that cannot be used, each with the reason."""
         found: tuple[Gpu, ...] = ()
         try:
             if nvml is not None or any(path.exists() for path in _DRIVER):
@@ -55,9 +58,18 @@ class Gpus:
         self._nvml.nvmlInit()
         self.driver = str(self._nvml.nvmlSystemGetDriverVersion())
         count = self._nvml.nvmlDeviceGetCount()
-        return [self._card(self._nvml.nvmlDeviceGetHandleByIndex(index)) for index in range(count)]
+        cards = [self._card(place) for place in range(count)]
+        self.missing = tuple(f"{card.whole.name}: {card.problem}" for card in cards if card.problem)
+        return cards
 
-    def _card(self, handle: Any) -> Card:
+    def _card(self, place: int) -> Card:
+        """The GPU at a place of the driver's list; one that has fallen off the bus takes none of the others with it."""
+        try:
+            return self._read_card(self._nvml.nvmlDeviceGetHandleByIndex(place))
+        except self._nvml.NVMLError as error:
+            return Card(Gpu("", f"GPU {place}"), problem=one_line(str(error)))
+
+    def _read_card(self, handle: Any) -> Card:
         try:
             mig, _ = self._nvml.nvmlDeviceGetMigMode(handle)
         except self._nvml.NVMLError:  # the GPU has no MIG

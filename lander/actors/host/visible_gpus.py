@@ -21,15 +21,21 @@ class Gpu(NamedTuple):
 
 
 class Card(NamedTuple):
-    """A GPU as the driver lists it, and its instances if MIG is on: then CUDA knows nothing else of it."""
+    """A GPU as the driver lists it, and its instances if MIG is on: then CUDA knows nothing else of it.
+
+    `problem` says why one cannot be used that the driver lists all the same, as it has fallen off the bus; its id is not known.
+    """
 
     whole: Gpu
     mig: bool = False
     instances: tuple[Gpu, ...] = ()
+    problem: str = ""
 
     @property
     def offered(self) -> tuple[Gpu, ...]:
         """What runs can be given of it."""
+        if self.problem:
+            return ()
         return self.instances if self.mig else (self.whole,)
 
 
@@ -37,7 +43,8 @@ def visible(cards: Sequence[Card], wanted: str | None) -> tuple[Gpu, ...]:
     """The GPUs of a list like `0,1` or `GPU-8932f937,MIG-7c0a…`, each once; all of them if there is no list.
 
     As CUDA reads it: a number is a place in the driver's list, a UUID may be cut short, and the list ends at the first word
-    that names no GPU. Of a card with MIG on, its number or UUID is the first instance.
+    that names no GPU. Of a card with MIG on, its number or UUID is the first instance. A word that may name a card with a
+    problem is passed over, since what the list names behind it was granted, too.
     """
     if wanted is None:
         return tuple(gpu for card in cards for gpu in card.offered)
@@ -46,15 +53,25 @@ def visible(cards: Sequence[Card], wanted: str | None) -> tuple[Gpu, ...]:
 
 def _until_unknown(cards: Sequence[Card], wanted: str) -> Iterator[Gpu]:
     for word in wanted.split(","):
-        if (found := _named(cards, word.strip())) is None:
+        if (found := _named(cards, word.strip())) is not None:
+            yield found
+        elif not _may_have_a_problem(cards, word.strip()):
             return
-        yield found
+
+
+def _may_have_a_problem(cards: Sequence[Card], word: str) -> bool:
+    if _is_number(word):
+        return any(card.problem for card in cards[int(word) : int(word) + 1])
+    return word.startswith(("MIG-", "GPU-")) and any(card.problem for card in cards)
+
+
+def _is_number(word: str) -> bool:
+    return word.isascii() and word.isdigit() and len(word) < 10
 
 
 def _named(cards: Sequence[Card], word: str) -> Gpu | None:
-    if word.isascii() and word.isdigit():
-        found = cards[int(word) : int(word) + 1] if len(word) < 10 else []
-        return next((gpu for card in found for gpu in card.offered[:1]), None)
+    if _is_number(word):
+        return next((gpu for card in cards[int(word) : int(word) + 1] for gpu in card.offered[:1]), None)
     if word.startswith("MIG-"):
         return _only([gpu for card in cards for gpu in card.instances if gpu.id.startswith(word)])
     if word.startswith("GPU-"):

@@ -334,3 +334,8 @@ def test_what_is_only_slow_is_a_warning(tmp_path, monkeypatch):
     assert "were not computed: it took more than 60 seconds" in found["bits"].detail
     assert "less busy" in found["bits"].advice
     assert home_checks.speed_of([9.0] * 20).level == "warning"
+
+
+def test_a_gpu_that_is_missing_is_said_though_others_are_there():
+    found = machine_checks.gpus_of(["A100"], WITH_CUDA, True, ("GPU 1: GPU is lost",))
+    assert (found.level, found.detail) == ("warning", "GPU 1: GPU is lost; one other is offered")

@@ -14,6 +14,8 @@ from lander.protocol.commands import TrainerKey
 A, B, C = Gpu("GPU-aa11", "H200"), Gpu("GPU-aa22", "H200"), Gpu("GPU-cc33", "A100")
 FIRST, SECOND = Gpu("MIG-1f", "A100 MIG 1g.5gb"), Gpu("MIG-2f", "A100 MIG 2g.10gb")
 PLAIN = [Card(A), Card(B)]
+LOST = Card(Gpu("", "GPU 0"), problem="GPU is lost")
+WITH_LOST = [LOST, Card(A), Card(B)]
 WITH_MIG = [Card(A), Card(C, True, (FIRST, SECOND))]
 
 
@@ -86,6 +88,14 @@ NVML = SimpleNamespace(
         (WITH_MIG, "GPU-cc33,0", (FIRST, A)),
         (WITH_MIG, "MIG-3f", ()),
         ([Card(C, True)], None, ()),
+        (WITH_LOST, None, (A, B)),
+        (WITH_LOST, "0,2", (B,)),
+        (WITH_LOST, "1", (A,)),
+        (WITH_LOST, "0", ()),
+        (WITH_LOST, "GPU-gone,GPU-aa22", (B,)),
+        (WITH_LOST, "MIG-gone,1", (A,)),
+        (WITH_LOST, "1,7,2", (A,)),
+        (WITH_LOST, "1,NoDevFiles,2", (A,)),
     ],
 )
 def test_a_list_of_gpus_is_read_as_cuda_reads_it(cards, wanted, found):
@@ -149,3 +159,17 @@ def test_a_sample_says_what_a_trainer_has_of_the_memory_of_its_gpu(tmp_path):
         (None, None),
     ]
     assert sample.gpu_percent[0] == 42.0
+
+
+@pytest.mark.parametrize("asked", ["nvmlDeviceGetHandleByIndex", "nvmlDeviceGetUUID", "nvmlDeviceGetName"])
+def test_a_gpu_that_has_fallen_off_the_bus_takes_none_of_the_others_with_it(asked):
+    answer = getattr(NVML, asked)
+
+    def lost(of):
+        refused(of, 0, "a")
+        return answer(of)
+
+    found = Gpus(None, SimpleNamespace(**vars(NVML) | {asked: lost}), {})
+    assert [each.id for each in found.devices()] == ["MIG-b1"]
+    assert found.missing == ("GPU 0: not supported",)
+    assert Gpus(None, NVML, {}).missing == ()
