@@ -221,9 +221,10 @@ class Gate:
             while queue:
                 self._router.send_multipart([route, queue[0]], zmq.NOBLOCK)
                 queue.popleft()
-                self._unanswered[key] -= 1
+                if key in self._unanswered:
+                    self._unanswered[key] -= 1
             del self._unsent[key]
-            if _CONNECTION in key and self._unanswered[key] <= 0:  # a next request brings its route with it
+            if self._unanswered.get(key, 1) <= 0:  # a next request brings its route with it
                 self.forget(key)
         except zmq.Again:  # its queue is full; no signal of libzmq's tells reliably when it is no more
             asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._readable.set)

@@ -47,11 +47,16 @@ class _Engine:
     launcher: Launcher
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     last: dict[EngineEffect, float] = field(default_factory=dict)
-    """When each call was last over, except orders: none of them is made twice. Infinite while it is under way."""
+    """When each call of late was over, except orders: none of them is made twice. Infinite while it is under way."""
     unmade: set[str] = field(default_factory=set)
     """The orders whose turn has not come."""
     absent: bool = False
     """Its command is not installed on this machine, as the last call has shown."""
+
+    def forget_calls(self, seconds: float) -> None:
+        """Remember only the calls that were over so many seconds ago at most: each job that ends has one of its own."""
+        since = elapsed() - seconds
+        self.last = {effect: over for effect, over in self.last.items() if over > since}
 
 
 class Launching:
@@ -88,7 +93,8 @@ class Launching:
             return
         if not isinstance(effect, LaunchWorkers):
             seconds = standing.spec.poll_seconds if self._settle_by is None else LEAVE_POLL_SECONDS
-            if elapsed() - engine.last.get(effect, float("-inf")) < seconds:
+            engine.forget_calls(seconds)
+            if effect in engine.last:
                 return
             engine.last[effect] = float("inf")
         else:

@@ -2756,4 +2756,27 @@ MUTANTS = (
         "        except ZeroDivisionError as error:\n            return Card",
         ("tests/unit/actors/host/test_gpus.py",),
     ),
+    Mutant(
+        "every call to an engine is remembered for ever",
+        "lander/supervisor/launching.py",
+        "            engine.forget_calls(seconds)\n            if effect in engine.last:\n",
+        '            if elapsed() - engine.last.get(effect, float("-inf")) < seconds:\n',
+        ("tests/unit/supervisor/test_launching.py",),
+    ),
+    Mutant(
+        "answers to hosts are counted for ever",
+        "lander/supervisor/gate.py",
+        "                if key in self._unanswered:\n                    self._unanswered[key] -= 1\n",
+        "                self._unanswered[key] -= 1\n",
+        (
+            "tests/integration/supervisor/test_gate_messages.py::test_nothing_is_kept_of_requests_that_are_answered_nor_counted_of_those_who_stay",
+        ),
+    ),
+    Mutant(
+        "the jobs that are over are copied at each event",
+        "lander/store/records/launchers.py",
+        "            return replace(record, jobs=left, detail=said)\n",
+        "            return replace(record, jobs=left, ended=record.ended | {job}, detail=said)\n",
+        ("tests/unit/store/records/test_launchers.py",),
+    ),
 )

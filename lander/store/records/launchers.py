@@ -56,14 +56,21 @@ class LauncherRecord:
 def launchers(reader: Reader) -> list[LauncherRecord]:
     """Every launcher that was ever in use, in that order."""
     found: dict[str, LauncherRecord] = {}
+    over: dict[str, set[str]] = {}  # beside the records, as a copy of so many for each event would take ever longer
     for stream, kind, body in reader.connection.execute(_EVENTS):
-        name = stream.partition(":")[2]
-        found[name] = _after(found.get(name) or LauncherRecord(name=name), read_event(kind, body))
+        name, event = stream.partition(":")[2], read_event(kind, body)
+        found[name] = _after(found.get(name) or LauncherRecord(name=name), event)
+        if isinstance(event, e.WorkerJobEnded):
+            over.setdefault(name, set()).add(event.job)
     hosts = {name.partition(":")[2] for (name,) in reader.connection.execute(_HOSTS)} if found else set()
-    return [replace(each, starting=len(each.jobs.keys() - hosts)) for each in found.values()]
+    return [
+        replace(each, starting=len(each.jobs.keys() - hosts), ended=frozenset(over.get(name, ())))
+        for name, each in found.items()
+    ]
 
 
 def _after(record: LauncherRecord, event: Any) -> LauncherRecord:
+    """The record after an event, but for the jobs that are over."""
     match event:
         case e.LauncherConfigured(engine=engine, max_workers=most):
             return replace(record, engine=engine, max_workers=most, detail="", given_up=False, retired=False)
@@ -78,7 +85,7 @@ def _after(record: LauncherRecord, event: Any) -> LauncherRecord:
         case e.WorkerJobEnded(job=job, detail=detail, failed=failed):
             left = {name: id for name, id in record.jobs.items() if name != job}
             said = detail if failed else record.detail
-            return replace(record, jobs=left, ended=record.ended | {job}, detail=said)
+            return replace(record, jobs=left, detail=said)
         case e.EngineReported(waiting=waiting, detail=detail):
             return replace(record, waiting=waiting, detail=detail)
         case _:

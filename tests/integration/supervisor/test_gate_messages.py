@@ -173,6 +173,15 @@ async def test_a_client_that_asks_twice_in_one_breath_is_answered_twice(gate_fix
         assert await peer.hear() == c.Accepted(subject="Ping")
 
 
+async def test_nothing_is_kept_of_requests_that_are_answered_nor_counted_of_those_who_stay(gate_fixture, connect_peer):
+    for _ in range(20):
+        assert await connect_peer("client").ask(c.Ping()) == c.Accepted(subject="Ping")
+    sample = ResourcesSampled(cpu_percent=1.0, memory_percent=1.0, memory_mb=1.0, disk_free_mb=1.0)
+    assert await connect_peer("host").ask(c.ReportResources(sample=sample)) == c.Accepted(subject="ReportResources")
+    gate = gate_fixture.gate
+    assert (gate._unanswered, gate._unsent, list(gate._routes)) == ({}, {}, [KEYS["host"].public])
+
+
 # --- ports ------------------------------------------------------------------------------------------------------------
 
 

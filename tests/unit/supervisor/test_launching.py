@@ -7,7 +7,7 @@ import pytest
 
 from lander.protocol import events as e
 from lander.supervisor import launching
-from lander.supervisor.core.effects import AskEngine, LaunchWorkers
+from lander.supervisor.core.effects import AskEngine, CancelWorker, LaunchWorkers
 from lander.supervisor.core.launcher_standing import LauncherStanding
 from lander.supervisor.core.state import State
 from lander.supervisor.launchers.launcher import Room
@@ -36,6 +36,9 @@ class Slow:
     async def launch(self, number, command):
         self.asked.append("launch")
         return command.names(number)
+
+    async def cancel(self, id):
+        self.asked.append(id)
 
     def room(self):
         return Room()
@@ -81,4 +84,33 @@ async def test_a_supervisor_that_leaves_waits_for_no_engine_whose_command_is_not
     calls.carry_out(AskEngine(launcher="lab"), state)
     await until(lambda: bool(told) and not calls._tasks)
     assert calls.settled(state) != waits
+    await calls.close()
+
+
+async def test_of_the_jobs_that_were_ended_only_those_of_late_are_remembered(tmp_path, monkeypatch):
+    slow, now = Slow(), [0.0]
+    monkeypatch.setattr(launching.engines, "launcher", lambda *how: slow)
+    monkeypatch.setattr(launching, "elapsed", lambda: now[0])
+    calls = Launching(tmp_path, new_keys(), print)
+    for job in range(300):
+        for _ in range(2):
+            calls.carry_out(CancelWorker(launcher="lab", job=f"lab-{job}", id=str(job)), STATE)
+        await until(lambda: not calls._tasks)
+        now[0] += SPEC.poll_seconds / 10
+        assert len(calls._engines["lab"].last) <= 12
+    assert slow.asked == [str(job) for job in range(300)]
+    await calls.close()
+
+
+async def test_a_call_that_is_under_way_is_not_made_again_however_long_it_takes(tmp_path, monkeypatch):
+    slow, now, told = Slow(), [0.0], []
+    monkeypatch.setattr(launching.engines, "launcher", lambda *how: slow)
+    monkeypatch.setattr(launching, "elapsed", lambda: now[0])
+    calls = Launching(tmp_path, new_keys(), told.append)
+    for _ in range(5):
+        calls.carry_out(AskEngine(launcher="lab"), STATE)
+        now[0] += 100.0
+    slow.answers.set()
+    await until(lambda: not calls._tasks)
+    assert slow.asked == ["alive"]
     await calls.close()
