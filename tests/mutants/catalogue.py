@@ -2779,4 +2779,18 @@ MUTANTS = (
         "            return replace(record, jobs=left, ended=record.ended | {job}, detail=said)\n",
         ("tests/unit/store/records/test_launchers.py",),
     ),
+    Mutant(
+        "attention on a GPU is computed by the flash kernel, which has no fixed order",
+        "lander/actors/trainer/cuda.py",
+        "    torch.backends.cuda.enable_flash_sdp(False)\n",
+        "",
+        ("tests/unit/actors/trainer/test_cuda.py",),
+    ),
+    Mutant(
+        "attention on a GPU is computed by cuDNN, which has no fixed order",
+        "lander/actors/trainer/cuda.py",
+        "    torch.backends.cuda.enable_cudnn_sdp(False)\n",
+        "",
+        ("tests/unit/actors/trainer/test_cuda.py",),
+    ),
 )

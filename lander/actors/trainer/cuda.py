@@ -1,7 +1,7 @@
 """What a trainer on a GPU does before it builds its model, and how it knows that the memory of a GPU was not enough.
 
 The program that a run is compared with does the same: `torch.use_deterministic_algorithms(True)`, with the environment variable
-`CUBLAS_WORKSPACE_CONFIG=:4096:8`. Without them a GPU may add up in another order each time.
+`CUBLAS_WORKSPACE_CONFIG=:4096:8` and without the fused kernels for attention. Else a GPU may add up in another order each time.
 """
 
 import os
@@ -16,7 +16,7 @@ from lander.protocol.gpu_errors import says_cuda_out_of_memory
 WORKSPACE: Final = "CUBLAS_WORKSPACE_CONFIG"
 """With `:4096:8` or `:16:8` cuBLAS gives the same bits each time (its documentation, "Results reproducibility")."""
 _NO_FIXED_ORDER: Final = ("does not have a deterministic implementation", "defaults to a non-deterministic algorithm")
-"""What PyTorch warns of: in general, and of the ways that it has for attention."""
+"""What PyTorch warns of: in general, and of the kernels for attention, which a policy may switch on again."""
 
 
 class NoGpuError(OSError):
@@ -45,10 +45,22 @@ def prepare(device: str, share: int | None, warn: Callable[[str], None]) -> bool
         )
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cudnn.benchmark = False
+    _compute_attention_in_order()
     _tell_of_other_bits(warn)
     if share is not None:
         torch.cuda.set_per_process_memory_fraction(share / 100, 0)
     return True
+
+
+def _compute_attention_in_order() -> None:
+    """Have attention computed by matrix products alone.
+
+    The fused kernels have a fixed order only without `warn_only`, where PyTorch refuses what has none: else flash and
+    memory-efficient attention warn, and cuDNN's does not even do that (ATen's `attention_backward.cu` and `sdp_utils.cpp`).
+    """
+    torch.backends.cuda.enable_flash_sdp(False)
+    torch.backends.cuda.enable_mem_efficient_sdp(False)
+    torch.backends.cuda.enable_cudnn_sdp(False)
 
 
 def _tell_of_other_bits(warn: Callable[[str], None]) -> None:

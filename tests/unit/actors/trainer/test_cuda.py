@@ -11,6 +11,12 @@ from lander.actors.trainer.cuda import NoGpuError, is_cuda_out_of_memory, prepar
 IN_A_SUBPROCESS = """Traceback (most recent call last):
   File "worker.py", line 3, in work
 torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has a total capacity of 139.72 GiB"""
+FUSED_ATTENTION = (
+    (torch.backends.cuda.flash_sdp_enabled, torch.backends.cuda.enable_flash_sdp),
+    (torch.backends.cuda.mem_efficient_sdp_enabled, torch.backends.cuda.enable_mem_efficient_sdp),
+    (torch.backends.cuda.cudnn_sdp_enabled, torch.backends.cuda.enable_cudnn_sdp),
+)
+"""The kernels for attention that have no fixed order with `warn_only`."""
 
 
 @pytest.fixture
@@ -23,8 +29,11 @@ def a_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", lambda *bound: bounds.append(bound))
     monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
     monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    kernels = [(enable, enabled()) for enabled, enable in FUSED_ATTENTION]
     yield bounds
     torch.use_deterministic_algorithms(False)
+    for enable, before in kernels:
+        enable(before)
 
 
 def test_on_a_gpu_the_same_bits_are_computed_each_time_within_its_share(a_gpu):
@@ -43,6 +52,13 @@ def test_a_whole_gpu_is_not_bounded(a_gpu):
 def test_on_the_cpu_nothing_is_changed(a_gpu):
     assert not prepare("cpu", None, print)
     assert not torch.are_deterministic_algorithms_enabled()
+    assert all(enabled() for enabled, _ in FUSED_ATTENTION)
+
+
+def test_attention_is_computed_by_no_kernel_that_has_no_fixed_order(a_gpu):
+    prepare("cuda", None, print)
+    assert [enabled() for enabled, _ in FUSED_ATTENTION] == [False] * 3
+    assert torch.backends.cuda.math_sdp_enabled()
 
 
 def test_a_gpu_that_cannot_be_used_is_an_error_and_no_reason_to_train_on_the_cpu(a_gpu, monkeypatch):
