@@ -57,6 +57,7 @@ async def test_whatever_part_breaks_its_calls_end_with_the_reason_and_the_next_o
     tmp_path, monkeypatch, caplog, owner, name, call
 ):
     keys = {each: new_keys() for each in ("w1", "w2")}
+    (tmp_path / "store").mkdir()
     store = f"file://{tmp_path / 'store'}" if "store" in call else ""
     sha256, path = file_of(tmp_path / "there", 70_000)
     async with serving(tmp_path / "home", keys, store=store) as server:
@@ -132,6 +133,7 @@ async def test_a_file_whose_size_cannot_be_read_now_is_not_refused(tmp_path, mon
 
 @pytest.mark.parametrize("name", ["sha256_of", "open_regular"])
 async def test_a_file_that_cannot_be_put_into_the_store_now_is_put_later(tmp_path, monkeypatch, name):
+    (tmp_path / "store").mkdir()
     keys, store = new_keys(), f"file://{tmp_path / 'store'}"
     sha256, path = file_of(tmp_path / "there", 70_000)
     async with serving(tmp_path / "home", {"w1": keys}, store=store) as server:
