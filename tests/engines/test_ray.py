@@ -1,5 +1,6 @@
 """Ray itself, on three nodes, as an engine: `make engines`."""
 
+import asyncio
 import contextlib
 import dataclasses
 import os
@@ -56,6 +57,27 @@ async def test_a_worker_that_fails_is_said_with_its_own_error(stubs):
     job = await stubs.reached(1, "ended")
     assert job is None or job.detail == "error: this worker cannot start"
     assert (await stubs.job(1)) is None, "it is told of once"
+
+
+async def test_a_worker_that_has_left_makes_room_for_the_next_at_once_and_its_end_is_said_all_the_same(stubs):
+    await stubs.launcher.launch(3, stubs.command)
+    await stubs.started(1, 2, 3)
+    await stubs.launcher.cancel(stubs.name(2))
+    await stubs.launcher.cancel(stubs.name(2))
+    await stubs.left(2, "left with its launcher")
+    after = Stubs(stubs.launcher, dataclasses.replace(stubs.command, batch=f"{stubs.command.batch}-after"))
+    await asyncio.sleep(1.0)  # its process is still there when it has said its last word
+    await after.launcher.launch(1, after.command)
+    await after.started(1)
+    found = await stubs.launcher.alive()
+    assert {name: found[name].state for name in (stubs.name(2), after.name(1))} == {
+        stubs.name(2): "ended",
+        after.name(1): "running",
+    }
+    for name in (stubs.name(1), stubs.name(3), after.name(1)):
+        await stubs.launcher.cancel(name)
+    for index in (1, 2, 3):
+        await stubs.reached(index, "ended")
 
 
 async def test_a_cluster_that_does_not_answer_is_said_in_the_words_of_ray(cluster):

@@ -2339,8 +2339,15 @@ MUTANTS = (
     Mutant(
         "more workers than are allowed",
         "lander/supervisor/core/scaling.py",
-        "min(wanted, standing.most_workers - len(standing.jobs))",
+        "min(wanted, standing.free)",
         "min(wanted, standing.most_workers)",
+        ("tests/unit/supervisor/core/test_scaling.py",),
+    ),
+    Mutant(
+        "a worker that was of no use makes room for the next one at once",
+        "lander/supervisor/core/launcher_standing.py",
+        "return self.left and not self.is_failure",
+        "return self.left",
         ("tests/unit/supervisor/core/test_scaling.py",),
     ),
     Mutant(

@@ -49,11 +49,16 @@ def _host_joined(state: State, recorded: e.Recorded, event: e.HostJoined) -> Sta
 
 
 def _worker_joined(state: State, standing: LauncherStanding, host: str, event: e.HostJoined) -> State:
-    if standing.jobs[host].joined:
-        return state
-    standing = _with_job(standing, host, joined=True)
+    before = standing.jobs[host]
+    standing = _with_job(standing, host, joined=True, left=False)
+    if before.joined:
+        return _put(state, standing) if before.left else state
     with_gpu, classes = standing.with_gpu or bool(event.gpus), standing.classes | {event.bits}
     return _put(state, replace(standing, joined=standing.joined + 1, with_gpu=with_gpu, classes=classes))
+
+
+def _worker_left(state: State, standing: LauncherStanding, recorded: e.Recorded, event: e.HostLeft) -> State:
+    return _put(state, _with_job(standing, recorded.stream.partition(":")[2], left=True))
 
 
 def _worker_unfit(state: State, standing: LauncherStanding, recorded: e.Recorded, event: e.HostUnfit) -> State:
@@ -167,6 +172,7 @@ def _of_workers(
 
 OF_HOSTS: Final[Mapping[type[e.Event | e.Unreadable], Callable[[State, e.Recorded, Any], State]]] = {
     e.HostJoined: _host_joined,
+    e.HostLeft: _of_workers(_worker_left),
     e.HostUnfit: _of_workers(_worker_unfit),
 }
 """What events of hosts mean for launchers besides what they mean for the hosts."""

@@ -27,6 +27,21 @@ class JobStanding:
     given_back: bool = False
     failed: bool = False
     """It was given back since it was of no use."""
+    left: bool = False
+    """Its worker has said that it leaves, and has not joined again."""
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether it is of no use if it ends now."""
+        return self.failed if self.given_back else not self.trained
+
+    @property
+    def vacated(self) -> bool:
+        """Whether another job may take its place before its engine says that it is over.
+
+        It may not if it was of no use: the next one may be of none either, so the delay after a failure comes first.
+        """
+        return self.left and not self.is_failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +103,13 @@ class LauncherStanding:
     @property
     def active(self) -> int:
         """The number of jobs that are to stay."""
-        return sum(not job.given_back for job in self.jobs.values())
+        return sum(not (job.given_back or job.vacated) for job in self.jobs.values())
+
+    @property
+    def free(self) -> int:
+        """How many jobs it may have more. In an engine with a number of places, each job has one until it is over."""
+        allowed = self.spec.max_workers - sum(not job.vacated for job in self.jobs.values())
+        return allowed if self.most is None else min(allowed, self.most - len(self.jobs))
 
     @property
     def most_workers(self) -> int:

@@ -114,9 +114,8 @@ def _job_over(decision: Decision, launcher: str, name: str, seen: SeenJob | None
     # Slurm also says so of a node that it cannot reach: the worker there may live, and hold its leases.
     host_gone(decision, HostGone(name, f"its job is over{detail and f': {detail}'}"), out_of_reach=True)
     job = decision.state.launchers[launcher].jobs[name]
-    failed = job.failed if job.given_back else not job.trained
-    said = detail or ("its job ended before it had a run" if failed else "")
-    decision.say(e.launcher_stream(launcher), e.WorkerJobEnded(job=name, detail=said, failed=failed))
+    said = detail or ("its job ended before it had a run" if job.is_failure else "")
+    decision.say(e.launcher_stream(launcher), e.WorkerJobEnded(job=name, detail=said, failed=job.is_failure))
 
 
 def _end_strangers(decision: Decision, message: EngineAnswered, before: LauncherStanding) -> bool:

@@ -1,7 +1,8 @@
 """How many workers an engine is to have: as many as queued runs can use, and none for long that has no run.
 
-A job counts from its order until it is known to be over, so there are never more of them than `max_workers`. An order is
-recorded with the names of its jobs before the engine is asked, so that a job is found again whatever happens.
+A job counts from its order until its worker has left or its engine says that it is over, so there are never more workers than
+`max_workers`. An order is recorded with the names of its jobs before the engine is asked, so that a job is found again whatever
+happens.
 """
 
 import hashlib
@@ -39,7 +40,7 @@ def order_workers(decision: Decision) -> None:
         wanted = max(
             ceil(demand.number(standing) / standing.worker_slots) - coming, standing.spec.min_workers - standing.active
         )
-        number = min(wanted, standing.most_workers - len(standing.jobs))
+        number = min(wanted, standing.free)
         if number > 0 and _may_order(standing, decision.timers):
             _order(decision, standing, number)
             coming += number

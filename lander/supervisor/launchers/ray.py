@@ -22,17 +22,26 @@ class Ray:
         self._prefix = prefix
         (self._address,) = options.get("address", (AUTO,))
         (self._python,) = options.get("python", (sys.executable,))
+        self._over: Mapping[str, Job] = {}
+        """The jobs that are over, until `alive` has said so."""
 
     async def launch(self, number: int, command: WorkerCommand) -> tuple[str, ...]:
-        """Create an actor for each job; Ray starts each as soon as a node has room for it."""
+        """Create an actor for each job; Ray starts each as soon as a node has room for it.
+
+        The place of an actor whose worker has ended becomes free now: it has stayed to say how that ended.
+        """
         names = command.names(number)
-        jobs = {name: {"arguments": command.arguments(name), "log": f"{command.home}/{name}.log"} for name in names}
-        await self._ask("launch", jobs=jobs, token=command.token, cpus=command.slots or 1)
+        wanted = {name: {"arguments": command.arguments(name), "log": f"{command.home}/{name}.log"} for name in names}
+        cpus = command.slots or 1
+        over = await self._ask("launch", prefix=self._prefix, jobs=wanted, token=command.token, cpus=cpus)
+        self._over = {**self._over, **jobs(over)}
         return names
 
     async def alive(self) -> Mapping[str, Job]:
         """Every actor of ours that Ray lists; one that ended is told of once, with the last error of its worker."""
-        return jobs(await self._ask("alive", prefix=self._prefix))
+        found = jobs(await self._ask("alive", prefix=self._prefix))
+        over, self._over = self._over, {}
+        return {**over, **found}
 
     def room(self) -> Room:
         """No bound is known."""

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,8 @@ class Pilot:
     """The actor: one worker. It is sent to its node by value, so it uses nothing but the standard library."""
 
     def __init__(self, arguments: Sequence[str], token: str, log: str) -> None:
-        reading, self._pipe = os.pipe()
+        reading, writing = os.pipe()
+        self._pipe: int | None = writing
         self._log = Path.home() / log
         self._ended, self._error = False, ""
         worker = []
@@ -71,9 +72,10 @@ class Pilot:
         return self._ended, self._last_words() if self._ended else ""
 
     def leave(self) -> None:
-        """Have the worker leave in good order."""
-        with contextlib.suppress(OSError):
-            os.close(self._pipe)
+        """Have the worker leave in good order. Asked again, it does nothing: the descriptor may be another file's by then."""
+        pipe, self._pipe = self._pipe, None
+        if pipe is not None:
+            os.close(pipe)
 
     def _last_words(self) -> str:
         if self._error:
@@ -84,16 +86,25 @@ class Pilot:
 
 
 def launch(ray: Any, request: Mapping[str, Any]) -> object:
-    """Create the actors, each on a node of its own while there are as many with room."""
+    """Create the actors, each on a node of its own while there are as many with room. Those that ended make room for them.
+
+    Returns what `alive` does, of those that ended.
+    """
+    before = _names(ray, request["prefix"])
     options = {"num_cpus": request["cpus"], "max_restarts": 0, "lifetime": "detached", "scheduling_strategy": "SPREAD"}
     for name, job in request["jobs"].items():
         ray.remote(Pilot).options(name=name, **options).remote(job["arguments"], request["token"], job["log"])
-    return None
+    return {name: said for name, said in _look(ray, before).items() if said[0] == "ended"}
 
 
 def alive(ray: Any, request: Mapping[str, Any]) -> object:
-    """The state of every actor of the prefix, and the last words of its worker. Those that ended are asked once, and let go."""
-    actors = {name: ray.get_actor(name) for name in _names(ray, request["prefix"])}
+    """The state of every actor of the prefix, and the last words of its worker."""
+    return _look(ray, _names(ray, request["prefix"]))
+
+
+def _look(ray: Any, names: Sequence[str]) -> Mapping[str, tuple[str, str]]:
+    """The state of these actors. Those that ended are asked once, and let go."""
+    actors = dict(_actors(ray, names))
     answers = {actor.state.remote(): name for name, actor in actors.items()}
     ray.wait(list(answers), num_returns=max(1, len(answers)), timeout=ANSWER_SECONDS) if answers else None
     found = {name: _answer(ray, answer) for answer, name in answers.items()}
@@ -101,6 +112,12 @@ def alive(ray: Any, request: Mapping[str, Any]) -> object:
         if state == "ended":
             ray.kill(actors[name])
     return found
+
+
+def _actors(ray: Any, names: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    for name in names:
+        with contextlib.suppress(ValueError):  # it has ended since its name was listed
+            yield name, ray.get_actor(name)
 
 
 def _names(ray: Any, prefix: str) -> list[str]:

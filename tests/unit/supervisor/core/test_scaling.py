@@ -10,7 +10,7 @@ from lander.supervisor.core.decide import decide
 from lander.supervisor.core.effects import AskEngine, CancelWorker
 from lander.supervisor.core.launcher_standing import FIRST_DELAY, MAX_DELAY, MAX_FAILURES
 from lander.supervisor.core.launchers import MISSING_SECONDS, RESOLVE_SECONDS
-from lander.supervisor.core.messages import EngineAnswered, EngineSilent, Launched, LaunchRefused, SeenJob, Tick
+from lander.supervisor.core.messages import EngineAnswered, EngineSilent, HostGone, Launched, LaunchRefused, SeenJob, Tick
 from lander.supervisor.core.scaling import JOIN_SECONDS, TOKEN_SECONDS
 from lander.supervisor.core.timers import Timers
 from tests.support.launcher_lab import IDLE, Lab
@@ -396,6 +396,100 @@ def test_a_worker_without_a_run_is_drained_and_then_given_back():
     assert not set(names) & lab.state.hosts.keys()
 
 
+def given_back(lab):
+    """A worker that has trained, whose job is given back; its engine was asked a moment before."""
+    lab.submit(seeds=(0,), mode="sequential")
+    (name,) = lab.launch()
+    lab.enrol(name)
+    for run in ("x/baseline/0", "x/v/0"):
+        lab.train(run)
+        lab.complete(run)
+    lab.check(IDLE)
+    assert lab.cancels() == [name]
+    return name
+
+
+def test_a_worker_that_was_given_back_makes_room_when_it_has_left_whatever_its_engine_still_shows():
+    lab = Lab(max_workers=1)
+    name = given_back(lab)
+    lab.submit(name="y", seeds=(0,))
+    assert not lab.orders(), "it is there"
+    lab.leave_host(name)
+    (order,) = lab.orders()
+    assert order.number == 1
+    (after,) = lab.launch(order)
+    lab.answer()
+    assert lab.cancels() == []
+    assert set(lab.standing.jobs) == {name, after}
+    lab.check(1.0)
+    assert lab.cancels() == [name], "it is ended again, and not the next one"
+    assert not lab.orders()
+    lab.end(name)
+    assert set(lab.standing.jobs) == {after}
+    assert not lab.standing.failures
+
+
+def test_a_worker_that_leaves_by_itself_makes_room_if_it_has_trained():
+    lab = Lab(max_workers=1, min_workers=1)
+    (name,) = lab.launch()
+    lab.enrol(name)
+    lab.leave_host(name)
+    assert not lab.orders(), "the next one may be of no use either, and its engine may say why"
+    lab = Lab(max_workers=1, min_workers=1)
+    lab.submit(seeds=(0,))
+    (name,) = lab.launch(lab.ordered[0])
+    lab.enrol(name)
+    lab.leave_host(name)
+    assert [order.number for order in lab.orders()] == [1]
+
+
+def test_a_worker_that_was_of_no_use_makes_no_room_before_its_engine_says_so():
+    lab = Lab(max_workers=1, min_workers=1)
+    (name,) = lab.launch()
+    lab.enrol(name)
+    lab.configure(max_workers=1)
+    lab.check(IDLE)
+    lab.submit(seeds=(0,), hosts={"labels": ["a100"]})
+    lab.configure(max_workers=1, labels=("a100",))
+    lab.leave_host(name)
+    assert not lab.orders()
+    lab.end(name)
+    assert not lab.orders(), "the delay after a failure"
+    lab.check(FIRST_DELAY)
+    assert lab.orders()
+
+
+def test_a_worker_that_has_left_and_joins_again_is_counted_again():
+    lab = Lab(max_workers=1)
+    name = given_back(lab)
+    lab.leave_host(name)
+    assert lab.standing.free == 1
+    lab.enrol(name)
+    assert lab.standing.free == 0
+    assert lab.check(1.0).effects
+    assert lab.cancels() == [name]
+
+
+def test_a_worker_that_is_only_lost_makes_no_room_before_its_engine_says_so():
+    lab = Lab(max_workers=1)
+    name = given_back(lab)
+    lab.tell(HostGone(name, "silent for 120 s"))
+    lab.submit(name="y", seeds=(0,))
+    assert not lab.orders()
+
+
+def test_in_an_engine_with_a_number_of_places_a_job_has_one_until_it_is_over():
+    lab = Lab(max_workers=1)
+    name = given_back(lab)
+    lab.answer(most=1)
+    lab.leave_host(name)
+    lab.submit(name="y", seeds=(0,))
+    assert not lab.orders()
+    del lab.jobs[name]
+    lab.tell(EngineAnswered("lab", {}, 1))
+    assert lab.orders()
+
+
 def test_min_workers_stay():
     lab = Lab()
     names = trained(lab)
@@ -508,6 +602,8 @@ class Engine(RuleBasedStateMachine):
         self.lab = Lab(max_workers=3)
         self.open_orders = []
         self.real = {}
+        self.ending = set()
+        """The jobs whose workers have left, and which the engine shows as running for a while."""
         self.experiments = 0
 
     def notice(self):
@@ -544,10 +640,10 @@ class Engine(RuleBasedStateMachine):
             self.real |= {f"{order.batch}-{index}": "running" for index in range(1, order.number + 1)}
         self.lab.restart()
 
-    @precondition(lambda self: self.real)
+    @precondition(lambda self: self.real.keys() - self.ending)
     @rule(data=st.data())
     def a_worker_joins(self, data):
-        name = data.draw(st.sampled_from(sorted(self.real)))
+        name = data.draw(st.sampled_from(sorted(self.real.keys() - self.ending)))
         if name in self.lab.standing.jobs and self.lab.standing.jobs[name].id:
             self.lab.enrol(name)
             self.notice()
@@ -567,13 +663,33 @@ class Engine(RuleBasedStateMachine):
         if name in self.lab.state.hosts:
             self.lab.leave_host(name)
             self.notice()
+        self.is_over(name)
+
+    @precondition(lambda self: self.real.keys() & self.lab.state.hosts.keys())
+    @rule(data=st.data())
+    def a_worker_leaves_and_its_job_takes_longer(self, data):
+        name = data.draw(st.sampled_from(sorted(self.real.keys() & self.lab.state.hosts.keys())))
+        self.ending.add(name)
+        self.lab.leave_host(name)
+        self.notice()
+
+    @precondition(lambda self: self.ending)
+    @rule()
+    def what_has_left_is_over(self):
+        for name in sorted(self.ending):
+            self.is_over(name)
+
+    def is_over(self, name):
         del self.real[name]
+        self.ending.discard(name)
 
     @rule(seconds=st.sampled_from([0.0, 1.0, 31.0, 61.0, IDLE, 601.0]))
     def time_passes_and_the_engine_is_asked(self, seconds):
         self.lab.hear(*self.lab.state.hosts, seconds=seconds)
         self.lab.check()
         asked = AskEngine(launcher="lab") in self.lab.last.effects
+        reasons = {event.reason for event in self.lab.said("WorkerGivenBack")}
+        assert "there are to be fewer workers" not in reasons, "one that has left counted"
         self.notice()
         self.obey()
         if asked and not self.open_orders:  # the calls to an engine are made one after the other
@@ -586,13 +702,18 @@ class Engine(RuleBasedStateMachine):
     def obey(self):
         """What is cancelled ends, and its worker leaves."""
         for name in self.lab.cancels():
-            if self.real.pop(name, None) and name in self.lab.state.hosts:
-                self.lab.leave_host(name)
-                self.notice()
+            if name in self.real.keys() - self.ending:
+                if name in self.lab.state.hosts:
+                    self.lab.leave_host(name)
+                    self.notice()
+                self.is_over(name)
 
     @invariant()
-    def never_more_jobs_than_allowed(self):
-        assert len(self.lab.standing.jobs) <= 3
+    def never_more_workers_than_allowed(self):
+        """What has left does not count, though its engine shows it; what has left and was of no use does."""
+        vacated = {job.name for job in self.lab.standing.jobs.values() if job.vacated}
+        assert len(self.lab.standing.jobs.keys() - vacated) <= 3
+        assert not vacated & (self.real.keys() - self.ending), "its worker is there"
 
     @invariant()
     def every_job_that_is_there_is_recorded_or_will_be_ended(self):
@@ -625,6 +746,8 @@ class Engine(RuleBasedStateMachine):
         self.open_orders = []
         for run in list(self.lab.state.live):
             self.lab.exit(run, cause="stopped")
+        for name in sorted(self.ending):
+            self.is_over(name)
         for _ in range(4):
             self.time_passes_and_the_engine_is_asked(seconds=IDLE)
         assert not self.real
