@@ -125,16 +125,17 @@ def _other_bits(found: Sequence[Host]) -> Iterator[str]:
 
 def _state(host: Host) -> str:
     """Its state; one that is to be there and has said nothing for a while is silent."""
+    seconds = time.time() - host.at / 1_000_000
     if host.state == "enrolled":
-        return "enrolled, never joined"
-    is_silent = host.state in ("online", "drained") and time.time() - host.at / 1_000_000 > SILENT_SECONDS
+        return "enrolled, never joined" if seconds > JOIN_SECONDS else "enrolled, measuring"
+    is_silent = host.state in ("online", "drained") and seconds > SILENT_SECONDS
     return f"{host.state}, silent" if is_silent else host.state
 
 
 def _offset(clock: ClockOffset | None) -> str:
     if clock is None:
         return ""
-    if abs(clock.seconds) < _SHOWN_OFFSET:
+    if abs(clock.seconds) - (clock.uncertainty or 0.0) < _SHOWN_OFFSET:
         return "0s"
     return f"{'+' if clock.seconds > 0 else '-'}{span(abs(clock.seconds))}"
 

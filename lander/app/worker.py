@@ -107,7 +107,8 @@ def lock_cores(possible: Sequence[int], usable: int, wanted: int | None) -> Mapp
     cores.release(held)
     others = cores.holders(core for core in possible if core not in held)
     raise ConflictError(
-        f"{len(held)} of {wanted or usable} cores are free; other workers on this machine offer the rest: {others}"
+        f"{len(held)} of {wanted or usable} cores are free; other workers on this machine offer the rest: {others};"
+        " start those with fewer --slots, or this one with LANDER_SHARE_CORES=1"
     )
 
 

@@ -54,7 +54,8 @@ def up(settings: CommandSettings, listen: str, advertise: str, lost_after: str |
     found = client.running(settings.home)
     whose = f" (process {found.pid})" if found is not None else ""
     if found is not None and found.listen:
-        whose += f", listens on {found.listen} for workers"
+        dialled = f", who dial {found.advertise}" if found.advertise not in ("", found.listen) else ""
+        whose += f", listens on {found.listen} for workers{dialled}"
         whose += f", their files go through {found.object_store}" if found.object_store else ""
     show_sentence(f"{settings.home}: supervisor {'started' if started else 'already running'}{whose}{detail and f'; {detail}'}")
     if found is not None and not found.listen:
@@ -85,15 +86,18 @@ def down(settings: CommandSettings) -> int:
     Example:
       lander-ctl down
     """
-    from lander.app import service
+    from lander.app import client, service
     from lander.home.lock import is_full
 
+    found = client.running(settings.home)
+    again = f" --listen {found.listen}" if found is not None and found.listen else ""
+    again += f" --advertise {found.advertise}" if again and found is not None and found.advertise else ""
     full = is_full(settings.home)
     with doing(f"ending what runs in {settings.home}; runs that train write a checkpoint first", brief=True):
         was_running = service.shut_down(settings.home)
     left = sum(open_runs for open_runs, _, _ in _unfinished(settings).values())
     unfinished = f"{left} unfinished run{'s' if left != 1 else ''}"
-    rest = f"; lander-ctl up carries on with {unfinished}" if left else ""
+    rest = f"; lander-ctl up{again} carries on with {unfinished}" if left else ""
     lost = "; the disk is full, so what was not recorded will be trained again" if full and was_running else ""
     show_sentence(f"{settings.home}: " + (f"supervisor stopped{lost}{rest}" if was_running else "no supervisor is running"))
     return 0

@@ -77,7 +77,8 @@ def _after(record: LauncherRecord, event: Any) -> LauncherRecord:
         case e.LauncherRetired():
             return replace(record, retired=True, detail="", waiting=0)
         case e.WorkersLaunched(names=names, ids=ids):
-            return replace(record, jobs={**record.jobs, **dict(zip(names, ids, strict=True))})
+            jobs = {**record.jobs, **dict(zip(names, ids, strict=True))}
+            return replace(record, jobs=jobs, ended=record.ended.difference(names))  # older logs have a name more than once
         case e.LaunchFailed(detail=detail):
             return replace(record, detail=detail)
         case e.LauncherGivenUp():

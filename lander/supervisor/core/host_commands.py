@@ -34,7 +34,12 @@ def reopen_host(decision: Decision, message: c.ReopenHost) -> None:
     name = _joined(decision, message.host)
     if decision.state.hosts[name].drained:
         decision.say(e.host_stream(name), e.HostReopened(operator=message.operator))
-    decision.answer = c.Accepted(subject=name, detail="is given runs")
+    in_use = [launcher for launcher, standing in decision.state.launchers.items() if standing.in_use]
+    if name == LOCAL and in_use:
+        ends = "after lander-ctl down, only a launcher of lander.toml starts them again"
+        decision.answer = c.Accepted(subject=name, detail=f"is set aside while {', '.join(in_use)} starts the workers; {ends}")
+    else:
+        decision.answer = c.Accepted(subject=name, detail="is given runs")
 
 
 def revoke_host(decision: Decision, message: c.RevokeHost) -> None:

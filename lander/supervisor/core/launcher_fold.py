@@ -76,7 +76,7 @@ def forget(state: State, stream: str) -> State | None:
 
 def _configured(state: State, recorded: e.Recorded, event: e.LauncherConfigured) -> State:
     name = recorded.stream.removeprefix(_LAUNCHER)
-    before = state.launchers.get(name) or LauncherStanding(name, event)
+    before = state.launchers.get(name) or LauncherStanding(name, event, state.orders.get(name, 0))
     fresh = LauncherStanding(
         name, event, before.batches, before.jobs, before.token, most=before.most if before.one_machine else None
     )
@@ -142,8 +142,10 @@ def _put(state: State, standing: LauncherStanding) -> State:
 
 
 def _without(state: State, name: str) -> State:
+    """The number of its orders is kept: the next job of this name would be taken for the one that is over."""
     left = {other: each for other, each in state.launchers.items() if other != name}
-    return reoffer_local(replace(state, launchers=left))
+    orders = {**state.orders, name: state.launchers[name].batches} if name in state.launchers else state.orders
+    return reoffer_local(replace(state, launchers=left, orders=orders))
 
 
 def _of_known(

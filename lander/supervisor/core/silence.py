@@ -1,7 +1,7 @@
 """The silence of hosts, in two stages: nothing is placed on a host that is suspect, and a host is lost only much later.
 
-Pure: the shell passes in the time, of a clock that nobody can set, in seconds. Silence is recorded nowhere: a supervisor that
-starts has heard all hosts just now.
+Pure: the shell passes in the time, of a clock that nobody can set, in seconds. Silence is recorded nowhere: for a supervisor that
+starts, the silence of all hosts begins, and each is suspect until it is heard. It may have gone, or find no way here any more.
 """
 
 from collections.abc import Iterable
@@ -28,15 +28,22 @@ class Silence:
         self._heard: dict[str, float] = {}
         self.suspects: frozenset[str] = frozenset()
         self.overdue: frozenset[str] = frozenset()
+        self._watches = False
+        self._known: set[str] = set()
+        """The hosts that were heard, or have joined, since the supervisor started."""
 
     def watch(self, hosts: Iterable[str], now: float) -> None:
-        """Watch these hosts and no others; one that is new counts as heard now."""
-        self._heard = {host: self._heard.get(host, now) for host in hosts}
-        self.suspects &= self._heard.keys()
+        """Watch these hosts and no others; one that is new counts as heard now, but those of the first call are suspect."""
+        before, self._heard = self._heard, {host: self._heard.get(host, now) for host in hosts}
+        if self._watches:
+            self._known |= self._heard.keys() - before.keys()
+        self._watches = True
+        self.suspects = self.suspects & self._heard.keys() | self._heard.keys() - self._known
         self.overdue &= self._heard.keys()
 
     def heard(self, host: str, now: float) -> None:
         """Note a message from a host. One that is not watched is not known to be online, and has to join first."""
+        self._known.add(host)
         if host in self._heard:
             self._heard[host] = now
             self.suspects -= {host}
@@ -52,5 +59,6 @@ class Silence:
 
     def look(self, now: float) -> None:
         """Find out which hosts have been silent for too long."""
-        self.suspects = frozenset(host for host, at in self._heard.items() if now - at > SUSPECT_SECONDS)
-        self.overdue = frozenset(host for host in self.suspects if now - self._heard[host] > self.lost_seconds)
+        silent = frozenset(host for host, at in self._heard.items() if now - at > SUSPECT_SECONDS)
+        self.suspects = silent | self._heard.keys() - self._known
+        self.overdue = frozenset(host for host in silent if now - self._heard[host] > self.lost_seconds)

@@ -22,6 +22,8 @@ class State:
     tokens: Mapping[str, TokenStanding] = field(default_factory=dict)
     launchers: Mapping[str, LauncherStanding] = field(default_factory=dict)
     """The engines that start workers, and those that have still some to give back."""
+    orders: Mapping[str, int] = field(default_factory=dict)
+    """How many orders each launcher has had that is not in use any more: the next ones have higher numbers."""
     under_way: tuple[str, ...] = ()
     """The experiments that have not ended, in the order in which they get slots."""
     slots: Slots = field(default_factory=Slots)

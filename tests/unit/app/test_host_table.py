@@ -100,12 +100,24 @@ def test_a_worker_that_has_not_joined_yet_starts(home):
     assert host_table.as_text(home).splitlines()[-1] == "launcher lab: 1 worker starts"
 
 
+def test_a_worker_is_shown_though_an_older_log_has_had_a_job_of_its_name(home):
+    name = "lab-3f2a-1-1"
+    write_log(
+        home,
+        batch_of(LAB, e.WorkerJobEnded(job=name, detail="", failed=False)),
+        batch_of(LAB, e.WorkersLaunched(batch="lab-3f2a-1", names=(name,), ids=("gpu1/3",))),
+        batch_of(e.host_stream(name), JOINED),
+    )
+    assert rows(home)[name] == ("online", "lab")
+
+
 @pytest.mark.parametrize("minutes", [1, 300])
 def test_a_host_that_has_never_joined_is_shown_as_that_and_is_gone_once_it_is_revoked(tmp_path, minutes):
     stream, at = e.host_stream("stranger"), round((time.time() - 60 * minutes) * 1e6)
     write_log(tmp_path, batch_of(stream, e.HostEnrolled(public_key=new_keys().public, token="t"), at=at))
     assert rows(tmp_path) == {"stranger": ("enrolled", "")}
-    table, *said = host_table.as_text(tmp_path).partition("stranger  enrolled, never joined")[2].splitlines()
+    state = "enrolled, measuring" if minutes == 1 else "enrolled, never joined"
+    table, *said = host_table.as_text(tmp_path).partition(f"stranger  {state}")[2].splitlines()
     assert table.endswith(" ago")
     way_out = "start its worker again, or remove it with lander-ctl hosts revoke stranger"
     assert said == [f"stranger: used its token 5h ago and has never joined; {way_out}"] * (minutes > 10)

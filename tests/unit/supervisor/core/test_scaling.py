@@ -59,6 +59,15 @@ def test_no_number_of_an_order_is_given_twice():
     lab.now += MAX_DELAY
     lab.check()
     assert lab.orders()[0].batch == "lab-3f2a-2"
+    names = lab.launch()
+    lab.leave()
+    lab.end(*names)
+    assert not lab.state.launchers, "it is not in use any more"
+    lab.leaving = False
+    lab.configure()
+    lab.now += MAX_DELAY
+    lab.check()
+    assert [order.batch for order in lab.ordered] == ["lab-3f2a-1", "lab-3f2a-2", "lab-3f2a-3"]
 
 
 def test_an_execution_in_sequence_needs_one_worker():

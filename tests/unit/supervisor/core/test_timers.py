@@ -7,6 +7,7 @@ from lander.supervisor.core.decide import Tick
 from lander.supervisor.core.fold import fold
 from lander.supervisor.core.state import State
 from tests.support.decision_driver import DecisionDriver
+from tests.support.histories import HOST
 
 A = "x/baseline/0"
 DAY = 86_400.0
@@ -40,7 +41,7 @@ def test_after_a_restart_it_waits_for_what_is_left_and_never_longer_than_the_del
     driver.clock_error = error
     driver.restart()
     assert driver.timers.next_end() == (pytest.approx(left * delay, abs=1e-4) if left else None)
-    driver.now += left * delay + 1e-4
+    driver.hear(HOST, seconds=left * delay + 1e-4)
     driver.tell(Tick())
     assert driver.run(A).epoch == 2
 

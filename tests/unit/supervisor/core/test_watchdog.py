@@ -7,7 +7,7 @@ from lander.supervisor.core.decide import HostGone, HostSilent, LimitReached, St
 from lander.supervisor.core.silence import LOST_SECONDS, SUSPECT_SECONDS
 from lander.supervisor.core.watchdog import CPU_SECONDS, MAX_CHECK_INTERVAL, Watch
 from tests.support.decision_driver import DecisionDriver
-from tests.support.histories import HOST
+from tests.support.histories import HOST, experiment
 
 A, B = "x/baseline/0", "x/v/0"
 
@@ -250,8 +250,26 @@ def test_time_in_which_a_host_could_not_be_heard_is_not_counted_as_silence(recor
     assert suspect_after(control) == 2, "as if nothing had been in between"
 
 
-def test_a_new_supervisor_has_heard_all_hosts_just_now():
-    post = Post()
+def test_for_a_new_supervisor_the_silence_of_all_hosts_begins_and_each_is_suspect_until_it_is_heard():
+    post = Post(stall_timeout=9999)
     hostless(post, LOST_SECONDS + 500)
     post.driver.restart()
+    silence = post.driver.timers.silence
+    assert (silence.suspects, silence.overdue) == ({HOST}, frozenset())
+    hostless(post, LOST_SECONDS)
+    assert (silence.suspects, silence.overdue) == ({HOST}, frozenset())
+    silence.heard(HOST, post.driver.now)
+    assert silence.suspects == frozenset()
     assert suspect_after(post) == SUSPECT_SECONDS + 1
+
+
+def test_a_new_supervisor_starts_nothing_on_a_host_that_it_has_not_heard():
+    driver = DecisionDriver()
+    driver.restart()
+    driver.submit(seeds=[0])
+    assert not driver.hosts_of(), "it may have gone, or have no way here any more"
+    driver.join(host="new")
+    assert set(driver.hosts_of().values()) == {"new"}, "one that joins is heard"
+    driver.hear(HOST, "new")
+    driver.submit(experiment("y", seeds=[0]))
+    assert HOST in driver.hosts_of().values()
