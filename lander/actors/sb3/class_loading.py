@@ -28,6 +28,8 @@ class ClassError(Exception):
 def load(name: str, place: str) -> Any:
     """What `MODULE:CLASS` names; raises `ClassError` if it is not there, and what its module raises when it is imported."""
     module, _, path = name.partition(":")
+    if not path:
+        raise ClassError(place, f"found {shown(name)}; must be MODULE:CLASS")
     if (needed := NEEDED.get(name)) and find_spec(needed[0]) is None:
         raise ClassError(place, f"{name} needs {needed[0]}, which is not installed: {needed[1]}")
     try:

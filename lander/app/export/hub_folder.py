@@ -1,12 +1,12 @@
 """The folder of an agent, as `export --to hub` writes it, read back: what it is of, its policy, and a new evaluation of it.
 
-A folder may come from anywhere. So nothing in it is unpickled, and it can name no code but that of well-known packages.
+A folder may come from anywhere. So nothing in it is unpickled, and it can name no code but what is well known
+(`folder_code.py`). Its files may be links, as in the cache of the Hub's own library.
 """
 
-import re
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -16,26 +16,21 @@ from pydantic import Field, ValidationError
 from lander.actors.environment.recording import EnvironmentFailedError
 from lander.actors.trainer.evaluation import as_event, evaluate
 from lander.actors.trainer.saved_policy import Policy, policy_of_weights
-from lander.home.regular_file import sha256_of
+from lander.app.export.folder_code import foreign_code, unsuitable_classes
+from lander.experiments.hyperparameter_tables import ALGORITHMS
+from lander.experiments.hyperparameters import validate_hyperparameters
+from lander.home.regular_file import open_regular, sha256_of
 from lander.protocol.errors import LanderError, NotFoundError, UsageError
 from lander.protocol.events import EvaluationFinished
 from lander.protocol.experiment import MAX_EVAL_EPISODES, Arm, EvaluationEnvironment, Seed
 from lander.protocol.model import Count, Digest, Model, ShortText
 from lander.protocol.plain import PlainData
+from lander.protocol.refusals import shown
 
 ABOUT: Final = "lander.json"
 WEIGHTS: Final = "policy.pth"
 _MOST_BYTES: Final = 64 << 20
 _MOST_WEIGHTS: Final = 4 << 30
-_CODE: Final = re.compile(r"(?P<package>[^\s:.]*)[^\s:]*:[^\s:]+")
-_DOTTED: Final = re.compile(r"(?P<package>[A-Za-z_]\w*)(?:\.[A-Za-z_]\w*)+")
-_KNOWN: Final = frozenset(
-    (
-        *("ale_py", "gymnasium", "gymnasium_robotics", "highway_env", "minigrid", "pybullet_envs_gymnasium"),
-        *("rl_zoo3", "sb3_contrib", "shimmy", "stable_baselines3", "torch"),
-    )
-)
-"""Packages whose environments and classes a folder may name."""
 
 
 class About(Model):
@@ -62,8 +57,9 @@ def read_about(folder: Path) -> About:
     """What a folder is of; raises `NotFoundError` if it is no such folder, and `UsageError` if that cannot be used."""
     file = folder / ABOUT
     try:
-        size = file.stat().st_size
-        about = About.model_validate_json(file.read_bytes()) if size <= _MOST_BYTES else None
+        with open_regular(file.resolve()) as opened:
+            content = opened.read(_MOST_BYTES + 1)
+        about = About.model_validate_json(content) if len(content) <= _MOST_BYTES else None
     except FileNotFoundError:
         if any(folder.glob("*.zip")):
             raise UsageError(
@@ -72,10 +68,9 @@ def read_about(folder: Path) -> About:
             ) from None
         raise NotFoundError(f"{folder}: holds no model; lander-ctl export EXPERIMENT --to hub writes such folders") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        raise UsageError(f"{file}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise UsageError(f"{file}: {_first_problem(error)}") from None
     if about is None:
-        raise UsageError(f"{file}: has {size:,} bytes; must be at most {_MOST_BYTES:,}")
+        raise UsageError(f"{file}: has more than {_MOST_BYTES:,} bytes, which no such file has")
     _refuse_code(file, about)
     return about
 
@@ -103,9 +98,10 @@ def evaluated(folder: Path, about: About, episodes: int) -> EvaluationFinished:
 
 
 def _policy(folder: Path, about: About) -> Policy:
+    _refuse_settings(folder / ABOUT, about)
     model = folder / about.model
     try:
-        if sha256_of(model) != about.sha256:
+        if sha256_of(model.resolve()) != about.sha256:
             raise UsageError(f"{model}: is not the model that {ABOUT} describes; was it changed?")
         with zipfile.ZipFile(model) as archive:
             if archive.getinfo(WEIGHTS).file_size > _MOST_WEIGHTS:
@@ -143,26 +139,33 @@ def as_arrays(plain: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-# --- code that a folder names -----------------------------------------------------------------------------------------
+# --- what a folder names ----------------------------------------------------------------------------------------------
 
 
 def _refuse_code(file: Path, about: About) -> None:
-    arms = (about.arm, about.arm.evaluated_in(about.evaluation_environment))
-    environments = [value for arm in arms for value in (arm.environment, arm.environment_kwargs)]
-    for package, named in (*named_code(environments), *named_code(about.arm.hyperparameters, dotted=True)):
-        if package not in _KNOWN:
+    for arm in (about.arm, about.arm.evaluated_in(about.evaluation_environment)):
+        for name in foreign_code(arm):
             raise UsageError(
-                f"{file}: names {named}, and a folder runs no code but that of well-known packages; evaluate {about.run}"
-                " with the home it was trained in"
+                f"{file}: names {name}, and a folder runs no code but that of well-known packages; {_at_home(about)}"
             )
 
 
-def named_code(value: Any, *, dotted: bool = False) -> Iterator[tuple[str, str]]:
-    """Every `module:Name` in plain data, each after its package; with `dotted`, every `module.Name`, too."""
-    if isinstance(value, Mapping):
-        yield from named_code([*value, *value.values()], dotted=dotted)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from named_code(inner, dotted=dotted)
-    elif isinstance(value, str) and (found := _CODE.fullmatch(value) or (dotted and _DOTTED.fullmatch(value))):
-        yield found["package"], value
+def _refuse_settings(file: Path, about: About) -> None:
+    """Raise `UsageError` for what no experiment file could have had in its place: nothing else has checked it."""
+    if about.arm.algorithm not in ALGORITHMS:
+        raise UsageError(f"{file}: arm.algorithm: found {shown(about.arm.algorithm)}; must be one of {', '.join(ALGORITHMS)}")
+    try:
+        validate_hyperparameters(about.arm.algorithm, about.arm.hyperparameters)
+    except ValidationError as error:
+        raise UsageError(f"{file}: arm.hyperparameters.{_first_problem(error)}") from None
+    for name in unsuitable_classes(about.arm):
+        raise UsageError(f"{file}: names {name}, which is not among the classes that a folder may name; {_at_home(about)}")
+
+
+def _at_home(about: About) -> str:
+    return f"evaluate {about.run} with the home it was trained in"
+
+
+def _first_problem(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
