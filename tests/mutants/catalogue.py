@@ -364,8 +364,8 @@ MUTANTS = (
     Mutant(
         "a layer that cannot be put back taken for exact",
         "lander/actors/state/vec_layers_part.py",
-        "        if encode(value) is None and",
-        "        if False and",
+        '        for name in state.get("lost", ())',
+        "        for name in ()",
         (
             "tests/integration/actors/test_own_classes.py::test_a_layer_with_something_that_is_no_plain_data_makes_a_resume_inexact",
         ),
@@ -373,9 +373,23 @@ MUTANTS = (
     Mutant(
         "a callback without a state taken for exact",
         "lander/actors/state/callbacks_part.py",
-        '    if state is None or tree["class"] != _name(callback):\n        yield',
-        '    if state is None:\n        return\n    if tree["class"] != _name(callback):\n        yield',
+        "    elif state is None:\n        yield",
+        "    elif state is None:\n        return\n        yield",
         ("tests/integration/actors/test_own_classes.py::test_a_callback_without_a_state_makes_a_resume_inexact_and_is_named",),
+    ),
+    Mutant(
+        "what would come back as another taken for what was stored",
+        "lander/actors/state/plain_attributes.py",
+        "if before is None or encode(_value(as_stored(tree))) != before:",
+        "if as_stored(tree) is before:",
+        ("tests/integration/actors/test_own_classes.py::test_what_a_layer_keeps_comes_back_as_it_was_or_is_named",),
+    ),
+    Mutant(
+        "a fork that ends where its origin was ended",
+        "lander/actors/trainer/continuation.py",
+        "        checkpoints.go_on()",
+        "        pass",
+        ("tests/integration/actors/test_own_classes.py::test_a_fork_goes_on_where_a_callback_has_ended_its_origin",),
     ),
     Mutant(
         "calls of a callback that are not put back",
@@ -579,8 +593,8 @@ MUTANTS = (
     Mutant(
         "a plug-in resumed as if its state were known",
         "lander/actors/state/plug_in_part.py",
-        "    if not is_plug_in(model) or _says_its_state(model):\n",
-        "    if True:\n",
+        "    if not is_plug_in(model):\n        return []\n    if _says",
+        "    if True:\n        return []\n    if _says",
         ("tests/integration/actors/test_plug_ins.py",),
     ),
     Mutant(
@@ -2646,9 +2660,16 @@ MUTANTS = (
     ),
     Mutant(
         "a folder may name any code",
-        "lander/app/export/hub_folder.py",
-        "if package not in _KNOWN:",
+        "lander/app/export/folder_code.py",
+        "if package not in WELL_KNOWN:",
         "if False:",
+        ("tests/unit/app/export/test_hub_folder.py",),
+    ),
+    Mutant(
+        "a folder may call anything in a well-known package",
+        "lander/app/export/hub_folder.py",
+        "    for name in unsuitable_classes(about.arm):",
+        "    for name in ():",
         ("tests/unit/app/export/test_hub_folder.py",),
     ),
     Mutant(

@@ -2,6 +2,7 @@
 
 import random
 import tempfile
+from collections import defaultdict, deque
 from pathlib import Path
 
 import gymnasium
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env import VecEnvWrapper
 
@@ -153,6 +155,46 @@ class Unpackable(Brightened):
         self.going = iter(range(10**9))
 
 
+class Keeping(Brightened):
+    """Keeps something from its first step on; the names of what it may be are those of `KEPT`."""
+
+    def __init__(self, venv, what):
+        super().__init__(venv)
+        self.what, self.kept = what, None
+
+    def step_wait(self):
+        if self.kept is None:
+            self.kept = KEPT[self.what]()
+        return super().step_wait()
+
+
+KEPT = {
+    "plain": lambda: {"a": [1, 2.5], "b": "text"},
+    "array": lambda: np.arange(3, dtype=np.float32),
+    "deque": lambda: deque([1, 2], maxlen=3),
+    "pair": lambda: (1, 2),
+    "number": lambda: np.float32(0.1),
+    "by number": lambda: {0: 1},
+    "pair in a mapping": lambda: {"a": (1, 2)},
+    "set": lambda: {1, 2},
+    "generator": lambda: np.random.default_rng(0),
+    "counts": lambda: defaultdict(int, {0: 1}),
+    "means": lambda: RunningMeanStd(shape=(2,)),
+    "text array": lambda: np.array(["a"]),
+    "large number": lambda: 2**70,
+}
+
+
+class HandingOut(Keeping):
+    """Hands that out as its state."""
+
+    def get_state(self):
+        return {"kept": self.kept}
+
+    def set_state(self, state):
+        self.kept = state["kept"]
+
+
 class Halving(BaseFeaturesExtractor):
     """A features extractor."""
 
@@ -227,3 +269,28 @@ class StopAt(BaseCallback):
 
     def set_state(self, state):
         pass
+
+
+class StopOnce(BaseCallback):
+    """Ends the training after some steps, once."""
+
+    def __init__(self, steps=100):
+        super().__init__()
+        self.steps, self.ended = steps, False
+
+    def _on_step(self):
+        ends, self.ended = not self.ended and self.num_timesteps >= self.steps, self.num_timesteps >= self.steps
+        return not ends
+
+    def get_state(self):
+        return {"ended": self.ended}
+
+    def set_state(self, state):
+        self.ended = state["ended"]
+
+
+class ByNumber(StopOnce):
+    """Hands out what no file of ours can hold."""
+
+    def get_state(self):
+        return {0: self.ended}

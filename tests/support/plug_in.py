@@ -26,10 +26,16 @@ class Remembering(Drifting):
 
     def set_state(self, state):
         self.updates = state["updates"]
+
+
+class ByNumber(Remembering):
+    def get_state(self):
+        return {0: self.updates}
 '''
 ENTRY_POINTS = """[lander.algorithms]
 Drifting = drifting_algorithms:Drifting
 Remembering = drifting_algorithms:Remembering
+ByNumber = drifting_algorithms:ByNumber
 PPO = drifting_algorithms:Drifting
 """
 

@@ -6,13 +6,12 @@ Stable-Baselines3 itself, the plain attributes are the state. What any other one
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from stable_baselines3.common.callbacks import BaseCallback
 
-from lander.actors.environment.attributes import encode
-from lander.actors.environment.own_state import as_data, like
-from lander.actors.state.tree import StoredTree, Tree, pack
+from lander.actors.state.plain_attributes import capture_attributes, restore_attributes
+from lander.actors.state.tree import StoredTree, Tree, as_stored
 
 _OF_THE_LIBRARY: Final = "stable_baselines3."
 _OF_EVERY_CALLBACK: Final = frozenset(
@@ -26,6 +25,10 @@ class OwnCallbacks:
 
     each: Sequence[BaseCallback] = ()
     ended_by: str = ""
+
+    def go_on(self) -> None:
+        """Have the training go on, though a callback has ended it: it is now another one, which was forked from there."""
+        self.ended_by = ""
 
     def capture(self) -> Tree:
         """The state of all of them; None if there are none."""
@@ -50,35 +53,32 @@ def _capture(callback: BaseCallback) -> Tree:
 def _restore(callback: BaseCallback, tree: StoredTree, step: int) -> Iterator[str]:
     callback.n_calls, callback.num_timesteps = tree["calls"], step
     state = tree["state"]
-    if state is None or tree["class"] != _name(callback):
+    if tree["class"] != _name(callback):
+        yield f"the checkpoint holds the state of the callback {tree['class']} in the place of {_name(callback)}"
+    elif state is None:
         yield f"the callback {_name(callback)} has no get_state and set_state with plain data, so what it kept is lost"
-    elif hands_out_state(callback):
-        callback.set_state(state["own"])  # type: ignore[attr-defined]  # as just seen
+    elif "own" in state:
+        callback.set_state(state["own"])  # type: ignore[attr-defined]  # it had a get_state, too
     else:
-        for name, value in state["attributes"].items():
-            setattr(callback, name, like(getattr(callback, name, None), value))
+        restore_attributes(callback, state)
+        for name in state.get("lost", ()):
+            yield f"{_name(callback)}.{name} is no plain data, so no checkpoint holds it"
 
 
 def _state(callback: BaseCallback) -> Tree:
     if hands_out_state(callback):
-        return _if_plain({"own": callback.get_state()})  # type: ignore[attr-defined]  # as just seen
+        try:
+            return {"own": as_stored(callback.get_state())}  # type: ignore[attr-defined]  # as just seen
+        except ValueError:
+            return None
     if not type(callback).__module__.startswith(_OF_THE_LIBRARY):
         return None
-    own = ((name, value) for name, value in vars(callback).items() if name not in _OF_EVERY_CALLBACK)
-    return _if_plain({"attributes": {name: as_data(value) for name, value in own if encode(value) is not None}})
+    return capture_attributes((name, value) for name, value in vars(callback).items() if name not in _OF_EVERY_CALLBACK)
 
 
 def hands_out_state(callback: BaseCallback) -> bool:
     """Whether the callback has both methods."""
     return all(callable(getattr(callback, name, None)) for name in ("get_state", "set_state"))
-
-
-def _if_plain(state: dict[str, Any]) -> Tree:
-    try:
-        pack(state)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return state
 
 
 def _name(callback: BaseCallback) -> str:

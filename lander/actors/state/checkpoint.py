@@ -25,7 +25,7 @@ from lander.actors.state.library_versions import versions_of
 from lander.actors.state.replay_pages import ReplayPages
 from lander.actors.state.state_parts import STATE_PARTS
 from lander.actors.state.tree import StoredTree, Tree, digest, pack, unpack
-from lander.actors.state.vec_layers_part import unknown_state
+from lander.actors.state.vec_layers_part import lost_state
 from lander.home.artifacts import read_artifact, write_artifact
 from lander.protocol.events import CheckpointCommitted, EvaluationFinished
 from lander.protocol.returns import mean_return
@@ -102,6 +102,10 @@ class Checkpoints:
         """Whether a callback has ended the training before its last step."""
         return bool(self._training.callbacks.ended_by)
 
+    def go_on(self) -> None:
+        """Have a training go on that a callback has ended: it was forked from there."""
+        self._training.callbacks.go_on()
+
     @property
     def _paged_bytes(self) -> int:
         """Total bytes of the pages written so far."""
@@ -138,9 +142,10 @@ class Checkpoints:
         if problems or new_episodes:
             self._start_new_episodes()
         problems += [] if self._pages is None else self._pages.problems()
-        problems += plug_in_part.problems(self._training.model)
+        problems += plug_in_part.problems(self._training.model, state.get("own_state"))
         problems += self._training.callbacks.restore(state.get("callbacks"), self._training.model.num_timesteps)
-        problems += [f"{name} is no plain data, so no checkpoint holds it" for name in unknown_state(self._training.model)]
+        lost = lost_state(self._training.model, state.get("vec_layers"))
+        problems += [f"{name} is no plain data, so no checkpoint holds it" for name in lost]
         if state["versions"] != (versions := versions_of(self._training.model)):
             then, now = _format_versions(state["versions"]), _format_versions(versions)
             problems.append(f"it was trained with {then}, and this is {now}")

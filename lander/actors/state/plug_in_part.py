@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from lander.actors.state.tree import StoredTree, Tree
+from lander.actors.state.tree import StoredTree, Tree, as_stored
 
 _KNOWN: Final = frozenset({"stable_baselines3", "sb3_contrib"})
 """The packages whose algorithms were read for what their state is, and are trained by the tests."""
@@ -20,9 +20,14 @@ def is_plug_in(model: BaseAlgorithm) -> bool:
 
 
 def capture_own_state(model: BaseAlgorithm) -> Tree:
-    """What a plug-in says of its state; None if it says nothing, and for the algorithms of the table."""
+    """What a plug-in says of its state; None if that is nothing or no plain data, and for the algorithms of the table."""
     own: Any = model
-    state: Tree = own.get_state() if is_plug_in(model) and _says_its_state(model) else None
+    if not is_plug_in(model) or not _says_its_state(model):
+        return None
+    try:
+        state: Tree = as_stored(own.get_state())
+    except ValueError:
+        return None
     return state
 
 
@@ -32,10 +37,12 @@ def restore_own_state(model: BaseAlgorithm, tree: StoredTree) -> None:
     own.set_state(tree)
 
 
-def problems(model: BaseAlgorithm) -> list[str]:
-    """Why a restored plug-in may not be as it was."""
-    if not is_plug_in(model) or _says_its_state(model):
+def problems(model: BaseAlgorithm, tree: StoredTree | None) -> list[str]:
+    """Why a plug-in that was restored with this state, if there was one, may not be as it was."""
+    if not is_plug_in(model):
         return []
+    if _says_its_state(model):
+        return [] if tree is not None else [f"get_state() of {type(model).__name__} returned no plain data"]
     return [f"{type(model).__name__} has no get_state() and set_state(), so it may hold more than a checkpoint does"]
 
 

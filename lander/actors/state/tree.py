@@ -41,6 +41,16 @@ def unpack(content: bytes) -> StoredTree:
         raise ValueError(f"not a state tree: {error}") from error
 
 
+def as_stored(tree: Tree) -> StoredTree:
+    """The tree as it will be read back; raises `ValueError` if it holds anything that is no plain data."""
+    try:
+        return unpack(pack(tree))
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise ValueError(f"no plain data: {error}") from error
+
+
 def digest(tree: Tree) -> str:
     """SHA-256 over everything in the tree, independent of how a file stores it: equal digests, equal trees."""
     skeleton, arrays = _take_apart(tree)

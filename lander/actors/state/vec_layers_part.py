@@ -6,24 +6,24 @@ from typing import Any, Final
 import gymnasium
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.vec_env import VecEnvWrapper, VecFrameStack, VecNormalize, VecTransposeImage
+from stable_baselines3.common.vec_env import VecEnvWrapper, VecFrameStack, VecMonitor, VecTransposeImage
 
-from lander.actors.environment.attributes import encode
-from lander.actors.environment.own_state import as_data, like
-from lander.actors.state.tree import StoredTree, Tree
+from lander.actors.state.plain_attributes import capture_attributes, restore_attributes
+from lander.actors.state.tree import StoredTree, Tree, as_stored
 
-_WITHOUT_STATE: Final = (VecNormalize, VecTransposeImage)
-"""Of the first, a part of its own is the state; the second has none."""
 _OF_WRAPPERS: Final = frozenset(
     ("venv", "class_attributes", "num_envs", "render_mode", "reset_infos", "metadata", "_seeds", "_options")
 )
 """What every `VecEnvWrapper` has."""
+_OF_THIS_ATTEMPT: Final = frozenset(("t_start", "results_writer"))
+"""What a `VecMonitor` tells the time by and writes to: it differs between equal trainings, and decides nothing."""
 
 
 def _layers(model: BaseAlgorithm) -> Iterator[VecEnvWrapper]:
+    """The layers with a state, the outermost first; that of the model's own `VecNormalize` is another part."""
     layer: Any = model.env
     while isinstance(layer, VecEnvWrapper):
-        if not isinstance(layer, _WITHOUT_STATE):
+        if layer is not model.get_vec_normalize_env() and not isinstance(layer, VecTransposeImage):
             yield layer
         layer = layer.venv
 
@@ -41,31 +41,37 @@ def restore_vec_layers(model: BaseAlgorithm, tree: StoredTree) -> None:
         elif "own" in state:
             layer.set_state(state["own"])
         else:
-            for name, value in state["attributes"].items():
-                setattr(layer, name, like(getattr(layer, name, None), value))
+            restore_attributes(layer, state)
 
 
-def unknown_state(model: BaseAlgorithm) -> list[str]:
-    """The attributes of layers that no checkpoint can hold, `Class.attribute`; what they keep is lost at a resume."""
+def lost_state(model: BaseAlgorithm, tree: StoredTree | None) -> list[str]:
+    """What the layers had when this was captured and no checkpoint can hold, `Class.attribute`."""
+    if tree is None:
+        return []
     return [
         f"{type(layer).__name__}.{name}"
-        for layer in _layers(model)
-        if not isinstance(layer, VecFrameStack) and not _hands_out(layer)
-        for name, value in _own_attributes(layer)
-        if encode(value) is None and not isinstance(value, gymnasium.Space)
+        for layer, state in zip(_layers(model), tree, strict=True)
+        if not isinstance(layer, VecFrameStack)
+        for name in state.get("lost", ())
     ]
 
 
 def _capture(layer: VecEnvWrapper) -> Tree:
     if isinstance(layer, VecFrameStack):
         return _capture_stack(layer.stacked_obs)
-    if _hands_out(layer):
-        return {"own": layer.get_state()}
-    return {"attributes": {name: as_data(value) for name, value in _own_attributes(layer) if encode(value) is not None}}
+    if not _hands_out(layer):
+        return capture_attributes(_own_attributes(layer))
+    own: Any = layer
+    try:
+        return {"own": as_stored(own.get_state())}
+    except ValueError:
+        return {"attributes": {}, "lost": ["get_state()"]}
 
 
 def _own_attributes(layer: VecEnvWrapper) -> Iterator[tuple[str, Any]]:
-    return ((name, value) for name, value in vars(layer).items() if name not in _OF_WRAPPERS)
+    apart = _OF_WRAPPERS | _OF_THIS_ATTEMPT if isinstance(layer, VecMonitor) else _OF_WRAPPERS
+    found = ((name, value) for name, value in vars(layer).items() if name not in apart)
+    return ((name, value) for name, value in found if not isinstance(value, gymnasium.Space))
 
 
 def _hands_out(layer: VecEnvWrapper) -> bool:

@@ -203,6 +203,40 @@ def test_a_layer_with_something_that_is_no_plain_data_makes_a_resume_inexact(tmp
     assert "Unpackable.going is no plain data, so no checkpoint holds it" in warned(cut)[-1]
 
 
+COMES_BACK = own_classes.KEPT.keys() - {"counts", "means", "text array", "large number"}
+
+
+@pytest.mark.parametrize("what", own_classes.KEPT)
+def test_what_a_layer_keeps_comes_back_as_it_was_or_is_named(tmp_path, what):
+    """It is kept only since the first step: a layer that was just built has nothing yet by which it could be noticed."""
+    _, cut = whole_and_cut(arm(128, vec_wrappers=[{f"{MODULE}:Keeping": {"what": what}}]), tmp_path, cut=100)
+    wanted = own_classes.KEPT[what]()
+    assert resumed(cut) == ("exact" if what in COMES_BACK else "inexact")
+    if what in COMES_BACK:
+        assert (type(cut.model.env.kept), attributes.encode(cut.model.env.kept)) == (type(wanted), attributes.encode(wanted))
+    else:
+        assert "Keeping.kept is no plain data, so no checkpoint holds it" in warned(cut)[-1]
+
+
+def test_a_layer_that_hands_out_what_is_no_plain_data_is_named(tmp_path):
+    _, cut = whole_and_cut(arm(128, vec_wrappers=[{f"{MODULE}:HandingOut": {"what": "by number"}}]), tmp_path, cut=100)
+    assert resumed(cut) == "inexact"
+    assert "HandingOut.get_state() is no plain data" in warned(cut)[-1]
+
+
+@pytest.mark.filterwarnings("ignore:The environment is already wrapped:UserWarning")
+def test_the_clock_of_a_monitor_of_the_vector_is_no_state(tmp_path):
+    whole, cut = whole_and_cut(arm(vec_wrappers=["VecMonitor"], n_envs=2), tmp_path, cut=200)
+    assert (resumed(cut), same(whole, cut)) == ("exact", True)
+
+
+def test_a_second_normalization_is_not_taken_for_the_one_whose_statistics_a_checkpoint_holds(tmp_path):
+    inner = "stable_baselines3.common.vec_env:VecNormalize"
+    _, cut = whole_and_cut(arm(vec_wrappers=[inner], normalize=True), tmp_path, cut=400)
+    assert resumed(cut) == "inexact"
+    assert any("VecNormalize.obs_rms is no plain data" in each for each in warned(cut))
+
+
 def test_stacked_frames_of_a_dict_are_put_back_by_key():
     space = gymnasium.spaces.Dict({"place": gymnasium.spaces.Box(-1, 1, (2,))})
     stack, fresh = (StackedObservations(1, 2, space) for _ in range(2))
@@ -237,6 +271,22 @@ def test_a_callback_may_end_the_training_which_then_is_complete_and_says_so(tmp_
     assert training.lineage()[-1].finished
     training.continue_()  # killed before its last word was durable
     assert (training.ended.cause, training.ended.step, len(warned(training))) == ("completed", 200, 1)
+
+
+def test_a_fork_goes_on_where_a_callback_has_ended_its_origin(tmp_path):
+    origin = InProcessTraining(arm(callbacks=[f"{MODULE}:StopOnce"]), tmp_path, frequency=64)
+    origin.train()
+    assert origin.ended.step == 100
+    fork = InProcessTraining(origin.arm, tmp_path, frequency=64)
+    fork.train(origin=origin.lineage()[-1])
+    assert (fork.ended.cause, fork.ended.step >= 512) == ("completed", True)
+    assert warned(fork) == []
+
+
+def test_a_state_of_a_callback_that_could_not_be_read_back_is_lost_and_the_checkpoint_is_not(tmp_path):
+    _, cut = whole_and_cut(arm(callbacks=[{f"{MODULE}:ByNumber": {"steps": 1000}}]), tmp_path, cut=400)
+    assert (resumed(cut), cut.heard(TrainingStarted)[-1].from_step) == ("inexact", 384)
+    assert "the callback ByNumber has no get_state and set_state with plain data" in warned(cut)[-1]
 
 
 # --- environments in processes of their own ---------------------------------------------------------------------------

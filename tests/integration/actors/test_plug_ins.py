@@ -54,19 +54,19 @@ def test_a_log_trains_by_itself_where_the_name_is_gone(monkeypatch):
 
 
 def test_it_takes_no_name_of_ours():
-    assert plug_ins.plug_ins().keys() == {"Drifting", "Remembering"}
+    assert plug_ins.plug_ins().keys() == {"Drifting", "Remembering", "ByNumber"}
 
 
 def test_what_it_does_not_take_is_refused_before_anything_starts():
     with pytest.raises(ConfigurationError, match=r"^file.yaml: hyperparameters: cannot be built: .*drif\b"):
         check(experiment("Drifting", drif=1), "file.yaml")
-    with pytest.raises(ValueError, match=r"must be one of PPO, .*, Drifting, Remembering; did you mean Drifting"):
+    with pytest.raises(ValueError, match=r"must be one of PPO, .*, Drifting, Remembering, ByNumber; did you mean Drifting"):
         experiment("Driftin")
     with pytest.raises(ValueError, match="cannot be set here: seeds stand beside"):
         experiment("Drifting", seed=1)
 
 
-@pytest.mark.parametrize(("algorithm", "how"), [("Remembering", "exact"), ("Drifting", "inexact")])
+@pytest.mark.parametrize(("algorithm", "how"), [("Remembering", "exact"), ("Drifting", "inexact"), ("ByNumber", "inexact")])
 def test_it_is_resumed_as_exactly_as_it_says(tmp_path, algorithm, how):
     arm = experiment(algorithm).baseline
     whole, cut = (InProcessTraining(arm, tmp_path / name, frequency=64) for name in ("whole", "cut"))
@@ -77,7 +77,8 @@ def test_it_is_resumed_as_exactly_as_it_says(tmp_path, algorithm, how):
     assert [start.resume for start in cut.heard(TrainingStarted)] == ["fresh", how]
     assert (cut.weights == whole.weights) == (how == "exact")
     said = [warning.message for warning in cut.heard(WarningRaised)]
-    assert any("Drifting has no get_state() and set_state()" in each for each in said) == (how == "inexact")
+    assert any("Drifting has no get_state() and set_state()" in each for each in said) == (algorithm == "Drifting")
+    assert any("get_state() of ByNumber returned no plain data" in each for each in said) == (algorithm == "ByNumber")
 
 
 def test_commands_that_need_no_plug_in_look_for_none():
