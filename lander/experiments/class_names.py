@@ -46,8 +46,7 @@ VEC_WRAPPERS: Final[Names] = _of(
     "stable_baselines3.common.vec_env", "VecCheckNan VecExtractDictObs VecFrameStack VecMonitor VecTransposeImage"
 )
 CALLBACKS: Final[Names] = _of(
-    "stable_baselines3.common.callbacks",
-    "CheckpointCallback LogEveryNTimesteps StopTrainingOnMaxEpisodes StopTrainingOnNoModelImprovement",
+    "stable_baselines3.common.callbacks", "CheckpointCallback LogEveryNTimesteps StopTrainingOnMaxEpisodes"
 )
 EXTRACTORS: Final[Names] = _of("stable_baselines3.common.torch_layers", "CombinedExtractor FlattenExtractor NatureCNN")
 BUFFERS: Final[Names] = _of("stable_baselines3.her.her_replay_buffer", "HerReplayBuffer")

@@ -1,18 +1,17 @@
 """What an algorithm needs of its environment, and of the machine: spaces that fit, masks, and its package."""
 
-import warnings
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from gymnasium import spaces
 
+from lander.actors.host.environment_facts import MASKS, REWARD, Facts, Space
 from lander.actors.host.environment_problems import Problem, constructor_arguments
 from lander.actors.sb3.algorithm_table import ALGORITHMS, EXTRAS, algorithm_of
 from lander.actors.sb3.defaults import GOAL_BUFFER, setting
 from lander.protocol.experiment import Arm
 from lander.protocol.refusals import shown
 
-Space = spaces.Space[Any]
 ACTIONS: Final[Mapping[str, tuple[type[Space], ...]]] = {
     name: tuple(getattr(spaces, each) for each in row.actions) for name, row in ALGORITHMS.items()
 }
@@ -20,10 +19,6 @@ ACTIONS: Final[Mapping[str, tuple[type[Space], ...]]] = {
 OBSERVATIONS: Final = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
 """The observation spaces that SB3's `preprocess_obs` accepts, alone or as the values of one Dict."""
 
-MASKS: Final = "action_masks"
-"""The method of an environment that sb3-contrib asks which actions are valid."""
-REWARD: Final = "compute_reward"
-"""The method of an environment with which hindsight experience replay computes rewards for other goals."""
 GOAL_KEYS: Final = ("observation", "achieved_goal", "desired_goal")
 
 
@@ -36,23 +31,14 @@ def package_problems(arm: Arm) -> Iterator[Problem]:
         yield "algorithm", f"found {shown(arm.algorithm)}; its package {algorithm.package} is not installed here{install}"
 
 
-def method_problems(arm: Arm, observations: Space) -> Iterator[Problem]:
-    """What the environment lacks that the algorithm asks of it; raises what its constructor raises."""
-    goals = replays_goals(arm)
-    if not (algorithm_of(arm).masks or goals):
-        return
-    from lander.actors.sb3.algorithms import build_single_environment
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the run's log will show the same warnings
-        env = build_single_environment(arm)
-    if algorithm_of(arm).masks and not env.has_wrapper_attr(MASKS):
+def method_problems(arm: Arm, environment: Facts) -> Iterator[Problem]:
+    """What the environment lacks that the algorithm asks of it."""
+    if algorithm_of(arm).masks and MASKS not in environment.methods:
         lacks = f"{arm.environment} has no method {MASKS}() that says which actions are valid"
         yield "algorithm", f"found {shown(arm.algorithm)}; {lacks}; give it one, or a wrapper that has one"
-    if goals and not (_shows_goals(observations) and env.has_wrapper_attr(REWARD)):
+    if replays_goals(arm) and not (_shows_goals(environment.observations) and REWARD in environment.methods):
         needs = f"needs an environment that shows a Dict of {', '.join(GOAL_KEYS)} and has a method {REWARD}()"
         yield "hyperparameters.replay_buffer_class", f"found HerReplayBuffer; it {needs}; {arm.environment} does not"
-    env.close()
 
 
 def replays_goals(arm: Arm) -> bool:

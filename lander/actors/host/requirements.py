@@ -10,25 +10,22 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import gymnasium
 from gymnasium import spaces
 
 from lander.actors.environment.import_path import CodeError, make_importable
 from lander.actors.host.algorithm_problems import (
-    Space,
     action_problems,
     method_problems,
     observation_problems,
     package_problems,
     short,
 )
+from lander.actors.host.environment_facts import EnvironmentFacts, Space
 from lander.actors.host.environment_problems import Problem, build_problem, one_line
 from lander.actors.host.gpus import Gpus, torch_without_cuda
 from lander.actors.host.replay_memory import memory_problems
 from lander.actors.host.visible_gpus import VISIBLE
-from lander.actors.sb3.defaults import setting
 from lander.protocol.errors import ConfigurationError
 from lander.protocol.experiment import Arm, EvaluationEnvironment, Experiment, HostWishes
 from lander.protocol.named_code import named_code, names_classes
@@ -36,8 +33,6 @@ from lander.protocol.text import uncoloured
 
 Announce = Callable[[str, str], object]
 """Called with the name of an arm and the field of it that is looked at next."""
-Spaces = tuple[Space, Space]
-"""An observation space and an action space."""
 
 
 def _to_nobody(arm: str, what: str) -> None:
@@ -69,16 +64,18 @@ def check(
     """
     _make_modules_importable(experiment, source, directories, home)
     problems: dict[str, list[Problem]] = {}
+    facts = EnvironmentFacts()
     for arm in experiment.arms:
         announce(arm.name, "environment")
         device = _device_problems(arm, experiment.wishes(arm.name))
-        problems[arm.name] = [*package_problems(arm)] or [*device, *_problems(arm, experiment)]
+        problems[arm.name] = [*package_problems(arm)] or [*device, *_problems(arm, experiment, facts)]
     _raise_problems(source, problems)
     if experiment.origin is not None:
-        _raise_problems(source, {arm.name: list(_changed_spaces(experiment.baseline, arm)) for arm in experiment.arms})
+        _raise_problems(source, {arm.name: list(_changed_spaces(experiment.baseline, arm, facts)) for arm in experiment.arms})
     if experiment.evaluation_environment is not None:
         announce(experiment.baseline.name, "evaluation_environment")
-        _raise_problems(source, {"": list(_evaluation_problems(experiment.arms, experiment.evaluation_environment))})
+        unfit = _evaluation_problems(experiment.arms, experiment.evaluation_environment, facts)
+        _raise_problems(source, {"": list(unfit)})
 
 
 def _make_modules_importable(experiment: Experiment, source: str, directories: Sequence[str], home: Path | None) -> None:
@@ -133,16 +130,16 @@ def _device_problems(arm: Arm, wishes: HostWishes) -> Iterator[Problem]:
         yield "device", f"found 'cuda'; {reason}; must be cpu here, or hosts: {{gpu: true}} waits for a worker that has one"
 
 
-def _problems(arm: Arm, experiment: Experiment) -> Iterator[Problem]:
+def _problems(arm: Arm, experiment: Experiment, facts: EnvironmentFacts) -> Iterator[Problem]:
     try:
-        observations, actions = _spaces(arm)
+        environment = facts.of(arm)
     except Exception as error:
         yield build_problem(arm, error)
         return
-    found = [*observation_problems(arm, observations), *action_problems(arm, actions)]
-    found += [] if found else method_problems(arm, observations)
+    found = [*observation_problems(arm, environment.observations), *action_problems(arm, environment.actions)]
+    found += [] if found else method_problems(arm, environment)
     anywhere = experiment.wishes(arm.name) == HostWishes()
-    found += memory_problems(arm, observations, actions, experiment.resource_limits.memory_mb, here=anywhere)
+    found += memory_problems(arm, environment, experiment.resource_limits.memory_mb, here=anywhere)
     yield from found
     if not found and names_classes(arm):
         yield from _building_problems(arm)
@@ -167,57 +164,31 @@ def _model_problem(error: Exception) -> Problem:
     return "hyperparameters", f"cannot be built: {one_line(error)}"
 
 
-def _spaces(arm: Arm) -> Spaces:
-    """The spaces of an arm's environment in its layers; raises what its constructor raises, and `ClassError`."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the run's log will show the same warnings
-        arguments: dict[str, Any] = arm.environment_kwargs
-        env = gymnasium.make(arm.environment, **arguments)
-        seen = _in_layers(arm, env) if _has_layers(arm) else env
-        with contextlib.suppress(Exception):
-            env.close()
-    return seen.observation_space, seen.action_space
-
-
-def _has_layers(arm: Arm) -> bool:
-    return any(setting(arm, name) for name in ("wrappers", "vec_wrappers", "frame_stack"))
-
-
-def _in_layers(arm: Arm, env: gymnasium.Env[Any, Any]) -> Any:
-    """The environment in its wrappers, and a vector of it in the layers around that."""
-    from stable_baselines3.common.vec_env import DummyVecEnv
-
-    from lander.actors.sb3.environment_layers import monitored, with_vec_layers
-
-    wrapped = monitored(arm, env)
-    not_normalized = arm.model_copy(update={"hyperparameters": {**arm.hyperparameters, "normalize": False}})
-    return with_vec_layers(not_normalized, DummyVecEnv([lambda: wrapped]))
-
-
-def _changed_spaces(baseline: Arm, arm: Arm) -> Iterator[Problem]:
+def _changed_spaces(baseline: Arm, arm: Arm, facts: EnvironmentFacts) -> Iterator[Problem]:
     """Spaces of a fork's arm that differ from those of the policy it continues with."""
     if arm.environment_kwargs == baseline.environment_kwargs:
         return
-    for old, new, what in zip(_spaces(baseline), _spaces(arm), ("shows", "takes"), strict=True):
+    before, now = facts.of(baseline), facts.of(arm)
+    for old, new, what in ((before.observations, now.observations, "shows"), (before.actions, now.actions, "takes")):
         if old != new:
             found = f"with these, {arm.environment} {what} {short(new)}, and where it was forked {short(old)}"
             yield "environment_kwargs", f"{found}; the policy would not fit"
 
 
-def _evaluation_problems(arms: Sequence[Arm], common: EvaluationEnvironment) -> Iterator[Problem]:
+def _evaluation_problems(arms: Sequence[Arm], common: EvaluationEnvironment, facts: EnvironmentFacts) -> Iterator[Problem]:
     """Why the policies of these arms cannot be evaluated in the common environment."""
     try:
-        played = _spaces(arms[0].evaluated_in(common))
+        played = facts.of(arms[0].evaluated_in(common))
     except Exception as error:
         field, sentence = build_problem(arms[0].evaluated_in(common), error)
         yield field.replace("environment", "evaluation_environment.environment", 1), sentence
         return
     for arm in arms:
-        trained = _spaces(arm)
-        for _, sentence in method_problems(arm.evaluated_in(common), played[0]):
+        trained = facts.of(arm)
+        for _, sentence in method_problems(arm.evaluated_in(common), played):
             yield "evaluation_environment", sentence
-        if not _shows_alike(trained[0], played[0]) or trained[1] != played[1]:
-            found, own = (f"{short(each[0])} and takes {short(each[1])}" for each in (played, trained))
+        if not _shows_alike(trained.observations, played.observations) or trained.actions != played.actions:
+            found, own = (f"{short(each.observations)} and takes {short(each.actions)}" for each in (played, trained))
             words = f"{common.environment} shows {found}, and {arm.name} is trained in {arm.environment}, which shows {own}"
             yield "evaluation_environment", f"{words}; its policy would not fit"
 

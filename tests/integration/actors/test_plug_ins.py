@@ -60,6 +60,9 @@ def test_it_takes_no_name_of_ours():
 def test_what_it_does_not_take_is_refused_before_anything_starts():
     with pytest.raises(ConfigurationError, match=r"^file.yaml: hyperparameters: cannot be built: .*drif\b"):
         check(experiment("Drifting", drif=1), "file.yaml")
+    for size in ("many", 1e6):  # the name of a setting of ours, whose values a plug-in may have otherwise
+        with pytest.raises(ConfigurationError, match=r"^file.yaml: hyperparameters: cannot be built: .*buffer_size"):
+            check(experiment("Drifting", buffer_size=size), "file.yaml")
     with pytest.raises(ValueError, match=r"must be one of PPO, .*, Drifting, Remembering, ByNumber; did you mean Drifting"):
         experiment("Driftin")
     with pytest.raises(ValueError, match="cannot be set here: seeds stand beside"):

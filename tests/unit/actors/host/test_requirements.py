@@ -10,6 +10,7 @@ from gymnasium import spaces
 
 from lander.actors.host import replay_memory
 from lander.actors.host import requirements as module
+from lander.actors.host.environment_facts import EnvironmentFacts
 from lander.actors.host.requirements import build_everything, check
 from lander.actors.sb3 import algorithm_table, class_loading
 from lander.protocol.errors import ConfigurationError
@@ -38,6 +39,13 @@ class Still(gymnasium.Env):
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
         return self.observation_space.sample(), {}
+
+
+class Masked(Still):
+    """One that says which actions are valid."""
+
+    def action_masks(self):
+        return np.ones(2, bool)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -221,6 +229,9 @@ REFUSED = {
     "callbacks[0]: tests.support.own_classes:StopAt takes other arguments: missing a required argument: 'step'": {
         "callbacks": [f"{OWN}:StopAt"]
     },
+    "callbacks[0]: stable_baselines3.common.callbacks:StopTrainingOnRewardThreshold asks an EvalCallback around it": {
+        "callbacks": [{"stable_baselines3.common.callbacks:StopTrainingOnRewardThreshold": {"reward_threshold": 1}}]
+    },
     "callbacks[0]: collections:OrderedDict gives a OrderedDict; must be a BaseCallback": {
         "callbacks": ["collections:OrderedDict"]
     },
@@ -234,6 +245,28 @@ def test_a_class_that_cannot_be_used_is_refused_in_one_line(words):
         check(wanted, "file.yaml")
     assert str(refused.value).startswith(f"file.yaml: hyperparameters.{words}")
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "hyperparameters"),
+    [("MaskablePPO", {}), ("MaskablePPO", {"wrappers": ["FlattenObservation"]}), ("PPO", {"frame_stack": 2})],
+)
+def test_an_environment_is_built_once_for_all_arms_that_have_it(algorithm, hyperparameters):
+    built = []
+
+    def make():
+        built.append(1)
+        return Masked("image-discrete")
+
+    gymnasium.register("Counted-v0", entry_point=make)
+    try:
+        wanted = experiment("Counted-v0", algorithm, {"hyperparameters": hyperparameters | {"n_steps": 32}}, training_steps=200)
+        facts = EnvironmentFacts()
+        assert [list(module._problems(arm, wanted, facts)) for arm in wanted.arms] == [[], []]
+    finally:
+        del gymnasium.registry["Counted-v0"]
+    # one for the facts; what names classes is then built as a whole for each arm
+    assert len(built) == (1 if "wrappers" not in hyperparameters else 3)
 
 
 def test_a_frame_stack_of_what_cannot_be_stacked_is_refused():
