@@ -16,7 +16,8 @@ import click
 
 # Everything of lander that the reference shows comes from here.
 from lander.cli.main import INTERRUPTED, cli
-from lander.experiments.schema import experiment_schema
+from lander.experiments.environment_settings import BESIDE_ENVIRONMENT
+from lander.experiments.schema import whole_schema
 from lander.protocol import commands, errors, events, lifecycle, states
 from lander.protocol.model import Message, Model
 from lander.store.projections import headline, status
@@ -167,7 +168,7 @@ Schema = Mapping[str, Any]
 
 def experiment_page() -> str:
     """Every setting of an experiment file, and what each algorithm accepts."""
-    schema = experiment_schema()
+    schema = whole_schema()
     settings, definitions = schema["properties"], schema["definitions"]
     arm = definitions["arm"]["properties"]
     own = [name for name in settings if name not in arm and "$ref" not in str(settings[name]) and name != "arms"]
@@ -190,8 +191,9 @@ def experiment_page() -> str:
         "## hosts",
         _settings(arm["hosts"]["properties"], arm["hosts"]["properties"]),
         "## Hyperparameters",
-        "They are the constructor arguments of Stable-Baselines3, and their defaults are those of Stable-Baselines3. Two are "
-        "not arguments: `n_envs` is the number of environments (default 1), and `normalize` puts a VecNormalize around them. "
+        "They are the constructor arguments of Stable-Baselines3 and sb3-contrib, with the defaults that those have. Not "
+        "arguments are `n_envs`, the number of environments (default 1), `normalize`, which puts a VecNormalize around them, "
+        "and what may also stand beside `environment`: " + ", ".join(map(_code, BESIDE_ENVIRONMENT)) + ". "
         "`lin_3e-4` is a schedule, as in RL Baselines3 Zoo: `progress * 3e-4`, where the remaining progress falls from 1 to 0 "
         "over the training.",
     ]

@@ -15,6 +15,7 @@ from lander.experiments.devices import AUTO, NUMBERED
 from lander.experiments.environment_settings import MONITOR_SETTINGS, WRAPPER_SETTINGS
 from lander.experiments.hyperparameter_tables import ALGORITHMS
 from lander.experiments.meanings import MEANINGS
+from lander.experiments.schema_sharing import shared
 from lander.experiments.setting_types import Group
 from lander.experiments.specification import EXPERIMENT_KEYS, ArmSpec, ExperimentSpec
 from lander.experiments.spellings import ARM_KEYS, MAX_ARMS, ZOO
@@ -37,7 +38,12 @@ _SEED_RANGE: Final = "^ *[0-9]{1,10} *(- *[0-9]{1,10} *)?(, *[0-9]{1,10} *(- *[0
 
 
 def experiment_schema() -> Schema:
-    """The schema of every file that `lander-ctl run` accepts, as plain data."""
+    """The schema of every file that `lander-ctl run` accepts, as plain data; what is in it several times is a reference."""
+    return shared(whole_schema())
+
+
+def whole_schema() -> Schema:
+    """The same without references to types of settings."""
     settings = _arm_settings()
     arm = {"$ref": "#/definitions/arm"}
     spellings: Schema = {

@@ -16,7 +16,8 @@ from lander.experiments.hyperparameter_tables import ALGORITHMS
 from lander.experiments.hyperparameters import accepted
 from lander.experiments.meanings import MEANINGS
 from lander.experiments.parsing import parse_experiment, read_experiment
-from lander.experiments.schema import experiment_schema
+from lander.experiments.schema import experiment_schema, whole_schema
+from lander.experiments.schema_sharing import LEAST
 from lander.experiments.specification import ArmSpec, ExperimentSpec, HostsSpec, ResourceLimitsSpec
 from lander.protocol.errors import ConfigurationError
 
@@ -107,10 +108,33 @@ def test_every_setting_has_a_meaning_and_every_meaning_a_setting():
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_every_hyperparameter_stands_in_the_schema(algorithm):
-    written = experiment_schema()["definitions"][algorithm]["properties"]
+    written = whole_schema()["definitions"][algorithm]["properties"]
     assert list(written) == list(accepted(algorithm))
+    assert list(experiment_schema()["definitions"][algorithm]["properties"]) == list(written), "an editor completes these"
     assert list(written["policy_kwargs"]["properties"]) == list(accepted(algorithm, ("policy_kwargs",)))
     assert all("description" in setting or "properties" in setting for setting in written.values())
+
+
+def resolved(part, definitions):
+    """The schema with what each reference stands for in its place."""
+    if isinstance(part, list):
+        return [resolved(each, definitions) for each in part]
+    if not isinstance(part, dict):
+        return part
+    name = part.get("$ref", "").removeprefix("#/definitions/")
+    if name and name not in ("arm", *ALGORITHMS):
+        return resolved(definitions[name], definitions)
+    return {key: resolved(value, definitions) for key, value in part.items()}
+
+
+def test_what_stands_several_times_stands_once_and_means_the_same():
+    schema, whole = experiment_schema(), whole_schema()
+    own = {name: each for name, each in schema["definitions"].items() if name in ("arm", *ALGORITHMS)}
+    assert resolved({**schema, "definitions": own}, schema["definitions"]) == whole
+    settings = [each["properties"] for name, each in own.items() if name != "arm"]
+    long = [json.dumps(value) for group in settings for value in group.values() if len(json.dumps(value)) >= LEAST]
+    assert len(long) == len(set(long))
+    assert len(COMMITTED.read_bytes()) < 200_000
 
 
 @pytest.mark.parametrize("example", [each for each in EXAMPLES if each.suffix == ".yaml"], ids=lambda path: path.name)
