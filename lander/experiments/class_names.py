@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 from pydantic import PlainValidator, WithJsonSchema
 
 from lander.experiments.allowed import Type
+from lander.protocol import recorded_names
 from lander.protocol.named_code import LISTS, SINGLE
 from lander.protocol.plain import is_text, plain
 from lander.protocol.refusals import did_you_mean, refusal, shown
@@ -54,13 +55,10 @@ OPTIMIZERS: Final[Names] = {
     **_of("torch.optim", "Adadelta Adagrad Adam AdamW Adamax NAdam RAdam RMSprop SGD"),
     **_of("stable_baselines3.common.sb2_compat.rmsprop_tf_like", "RMSpropTFLike"),
 }
-KNOWN_ACTIVATIONS: Final = ("relu", "tanh", "elu", "leaky_relu", "silu", "gelu")
-"""Recorded by these names."""
 ACTIVATIONS: Final[Names] = {
-    **{name: name.lower() for name in ("ReLU", "Tanh", "ELU", "SiLU", "GELU")},
-    "LeakyReLU": "leaky_relu",
+    **recorded_names.ACTIVATIONS,
     **_of("torch.nn", "CELU Hardswish Hardtanh Mish PReLU ReLU6 SELU Sigmoid Softplus Softsign"),
-    **{name: name for name in KNOWN_ACTIVATIONS},
+    **{name: name for name in recorded_names.ACTIVATIONS.values()},
 }
 
 

@@ -25,6 +25,7 @@ from lander.actors.sb3.defaults import OWN_DEFAULTS, changed_defaults, setting
 from lander.actors.sb3.environment_layers import is_wrapped, monitor_arguments, monitored, with_vec_layers, with_wrappers
 from lander.actors.sb3.schedules import with_schedules
 from lander.protocol.experiment import Arm
+from lander.protocol.recorded_names import ACTIVATIONS
 
 SAME_WITHOUT_RENDERING: Final = frozenset({"LunarLander-v3"})
 """Environments that give the same bits with and without a render mode.
@@ -33,14 +34,8 @@ SAME_WITHOUT_RENDERING: Final = frozenset({"LunarLander-v3"})
 cost more than the rest of a step. A test compares both ways.
 """
 
-_ACTIVATIONS: Final[Mapping[str, type[torch.nn.Module]]] = {
-    "relu": torch.nn.ReLU,
-    "tanh": torch.nn.Tanh,
-    "elu": torch.nn.ELU,
-    "leaky_relu": torch.nn.LeakyReLU,
-    "silu": torch.nn.SiLU,
-    "gelu": torch.nn.GELU,
-}
+_ACTIVATIONS: Final[Mapping[str, type[torch.nn.Module]]] = {ours: getattr(torch.nn, name) for name, ours in ACTIVATIONS.items()}
+"""The class of each activation function that is recorded by a name of ours."""
 
 CLASSES_OF_POLICY: Final = ("features_extractor_class", "optimizer_class", "activation_fn")
 """The arguments of a policy that are classes."""

@@ -18,6 +18,7 @@ from typing import Any, Final
 from lander.actors.sb3.algorithm_table import Place, algorithm_of
 from lander.protocol.experiment import Arm, Experiment
 from lander.protocol.plain import plain
+from lander.protocol.recorded_names import ACTIVATIONS
 
 Defaults = Mapping[str, object]
 
@@ -31,7 +32,6 @@ _NOT_RECORDED: Final = frozenset({"seed", "device", "verbose", "tensorboard_log"
 """Arguments that are recorded elsewhere, or that change no result."""
 _PASSED_BY_ALGORITHM: Final = {"policy": frozenset({"use_sde"}), "policy of DDPG": frozenset({"use_sde", "n_critics"})}
 """Arguments of a policy that its algorithm always passes, so that their defaults have no effect."""
-_ACTIVATIONS: Final = {"ReLU": "relu", "Tanh": "tanh", "ELU": "elu", "LeakyReLU": "leaky_relu", "SiLU": "silu", "GELU": "gelu"}
 
 
 OWN_DEFAULTS: Final[Defaults] = {
@@ -133,7 +133,7 @@ def changed_defaults(arm: Arm, part: str, function: Callable[..., object]) -> di
 def _as_recorded(default: object) -> object:
     """A default of a signature as it would be recorded; one that cannot be is equal to nothing that is."""
     if isinstance(default, type):
-        return _ACTIVATIONS.get(default.__name__, default)
+        return ACTIVATIONS.get(default.__name__, default)
     return list(default) if isinstance(default, tuple) else default
 
 
@@ -167,8 +167,8 @@ def _defaults(arguments: ast.arguments) -> Iterator[tuple[str, object]]:
     ]
     for argument, default in pairs:
         if isinstance(default, ast.Attribute):
-            if default.attr in _ACTIVATIONS:
-                yield argument.arg, _ACTIVATIONS[default.attr]
+            if default.attr in ACTIVATIONS:
+                yield argument.arg, ACTIVATIONS[default.attr]
             continue
         with contextlib.suppress(Exception):  # a default that is no literal, or no plain data, cannot be recorded
             yield argument.arg, plain(ast.literal_eval(default))

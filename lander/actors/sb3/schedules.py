@@ -8,25 +8,23 @@ one of RL Baselines3 Zoo, `progress * x`. Experiments that recorded no rule were
 from collections.abc import Callable, Mapping
 from functools import partial
 from operator import mul
-from typing import Any, Final
+from typing import Any
 
 from stable_baselines3.common.utils import LinearSchedule
 
 from lander.actors.sb3.defaults import ZOO_RULE, linear_rule
 from lander.protocol.experiment import Arm
+from lander.protocol.recorded_names import LINEAR, SCHEDULED
 
 Schedule = Callable[[float], float]
 """From the training progress that remains, 1 at the start and 0 at the end, to the value."""
-PREFIX: Final = "lin_"
-SCHEDULED: Final = ("learning_rate", "clip_range", "clip_range_vf", "delta_std")
-"""The hyperparameters that may be schedules."""
 
 
 def with_schedules(arm: Arm, settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of an algorithm, with a function for each `lin_x`; raises `ValueError` for a rule of a later version."""
     written = {name: settings[name] for name in SCHEDULED if isinstance(settings.get(name), str)}
     rule = linear_rule(arm)
-    return {**settings, **{name: _linear(rule, float(text.removeprefix(PREFIX))) for name, text in written.items()}}
+    return {**settings, **{name: _linear(rule, float(text.removeprefix(LINEAR))) for name, text in written.items()}}
 
 
 def _linear(rule: str, start: float) -> Schedule:

@@ -7,18 +7,16 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from lander.experiments.class_names import ACTIVATIONS, KNOWN_ACTIVATIONS
 from lander.experiments.hyperparameter_tables import EXCLUDED
 from lander.experiments.hyperparameters import accepted
 from lander.experiments.zoo.expressions import class_name, parse_expression
 from lander.experiments.zoo.names import HER, algorithm_named, with_module
 from lander.experiments.zoo.yaml_entries import Entry, Written
+from lander.protocol.recorded_names import ACTIVATIONS, LINEAR, SCHEDULED
 from lander.protocol.refusals import did_you_mean, shown
 
 Settings = dict[str, object]
 
-SCHEDULED: Final = ("learning_rate", "clip_range", "clip_range_vf", "delta_std")
-"""The keys whose text the zoo takes for a linear schedule."""
 _EVALUATED: Final = (
     "policy_kwargs",
     "replay_buffer_class",
@@ -36,9 +34,7 @@ _RENAMED: Final[Mapping[str, str]] = {
 _OF_HER: Final = ("goal_selection_strategy", "n_sampled_goal")
 _IGNORED_OF_HER: Final = ("model_class", "online_sampling", "max_episode_length")
 """Keys of `her.yml` that HER replay no longer has: it always samples online, and asks the environment for the length."""
-_ACTIVATIONS: Final[Mapping[str, str]] = {
-    f"torch.nn:{theirs}": ours for theirs, ours in ACTIVATIONS.items() if ours in KNOWN_ACTIVATIONS and theirs != ours
-}
+_ACTIVATIONS: Final[Mapping[str, str]] = {f"torch.nn:{theirs}": ours for theirs, ours in ACTIVATIONS.items()}
 _NOTHING: Final = Written(None, 0)
 _NOISES: Final = {"normal": "normal", "ornstein-uhlenbeck": "ornstein_uhlenbeck"}
 
@@ -127,9 +123,9 @@ def _schedule(value: object) -> object:
     if not isinstance(value, str):
         return value
     name, underscore, number = value.partition("_")
-    if name != "lin" or not underscore:
+    if f"{name}{underscore}" != LINEAR:
         raise ValueError(f"found {shown(value)}; must be a number, or a linear schedule such as lin_3e-4")
-    return f"lin_{number}"
+    return f"{LINEAR}{number}"
 
 
 def _noise(entry: Entry) -> Settings:
