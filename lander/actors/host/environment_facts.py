@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 import gymnasium
 from gymnasium import spaces
 
+from lander.actors.environment.mujoco_warnings import print_warnings_of_mujoco
 from lander.actors.sb3.defaults import setting
 from lander.protocol.experiment import Arm
 
@@ -44,6 +45,7 @@ class EnvironmentFacts:
 def _look_at(arm: Arm) -> Facts:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the run's log will show the same warnings
+        print_warnings_of_mujoco(arm.environment)
         arguments: dict[str, Any] = arm.environment_kwargs
         env = seen = gymnasium.make(arm.environment, **arguments)
         if any(setting(arm, name) for name in _LAYERS):

@@ -18,6 +18,7 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.noise import ActionNoise, NormalActionNoise, OrnsteinUhlenbeckActionNoise
 from stable_baselines3.common.vec_env import VecEnv
 
+from lander.actors.environment.mujoco_warnings import print_warnings_of_mujoco
 from lander.actors.sb3.algorithm_table import algorithm_of
 from lander.actors.sb3.boundaries import with_boundary
 from lander.actors.sb3.class_loading import load
@@ -53,6 +54,7 @@ def build_environment(arm: Arm, seed: int, wrapper: Wrapper | None = None, vecto
 
     `vector` is the class that steps them (default: `DummyVecEnv`).
     """
+    print_warnings_of_mujoco(arm.environment)
     env: VecEnv = make_vec_env(
         arm.environment,
         n_envs=count_environments(arm),
@@ -75,6 +77,7 @@ def build_single_environment(arm: Arm) -> gymnasium.Env[Any, Any]:
 
 def _innermost(arm: Arm) -> gymnasium.Env[Any, Any]:
     given = _environment_kwargs(arm)
+    print_warnings_of_mujoco(arm.environment)
     try:
         return gymnasium.make(arm.environment, **{"render_mode": "rgb_array", **given})
     except TypeError:
