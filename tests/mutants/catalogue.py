@@ -378,6 +378,13 @@ MUTANTS = (
         ("tests/integration/actors/test_own_classes.py::test_a_callback_without_a_state_makes_a_resume_inexact_and_is_named",),
     ),
     Mutant(
+        "a count in a network taken for state that a checkpoint holds",
+        "lander/actors/state/own_modules.py",
+        "if then.get(name) != now.get(name)]",
+        "if False]",
+        ("tests/integration/actors/test_own_classes.py",),
+    ),
+    Mutant(
         "what would come back as another taken for what was stored",
         "lander/actors/state/plain_attributes.py",
         "if before is None or encode(_value(as_stored(tree))) != before:",

@@ -206,6 +206,18 @@ class Halving(BaseFeaturesExtractor):
         return self.net(observations.flatten(1)) / 2
 
 
+class Tiring(Halving):
+    """A features extractor that counts its calls, and gives less with each."""
+
+    def __init__(self, observation_space, size=6):
+        super().__init__(observation_space, size)
+        self.calls = 0
+
+    def forward(self, observations):
+        self.calls += 1
+        return super().forward(observations) / (1 + self.calls / 100)
+
+
 class CalledOtherwise(torch.nn.Module):
     """A layer that does not only forward when it is called."""
 

@@ -22,6 +22,7 @@ from lander.actors.state.callbacks_part import OwnCallbacks
 from lander.actors.state.construction_replay import Progress
 from lander.actors.state.environment_states import EnvironmentStates, Trials
 from lander.actors.state.library_versions import versions_of
+from lander.actors.state.own_modules import capture_own_modules, changed_attributes
 from lander.actors.state.replay_pages import ReplayPages
 from lander.actors.state.state_parts import STATE_PARTS
 from lander.actors.state.tree import StoredTree, Tree, digest, pack, unpack
@@ -33,7 +34,7 @@ from lander.protocol.returns import mean_return
 FORMAT_VERSION: Final = 1
 """The version of the tree's format; a checkpoint of another version is not used."""
 _REQUIRED: Final = frozenset({"versions", "environments", "replay", *(part.name for part in STATE_PARTS if not part.optional)})
-NOT_IN_DIGEST: Final = ("versions", "evaluations", "restoring")
+NOT_IN_DIGEST: Final = ("versions", "evaluations", "restoring", "own_modules")
 """Parts of a checkpoint that are not state of the training: equal trainings may differ in them."""
 
 
@@ -142,6 +143,7 @@ class Checkpoints:
         if problems or new_episodes:
             self._start_new_episodes()
         problems += [] if self._pages is None else self._pages.problems()
+        problems += changed_attributes(self._training.model, state.get("own_modules"))
         problems += plug_in_part.problems(self._training.model, state.get("own_state"))
         problems += self._training.callbacks.restore(state.get("callbacks"), self._training.model.num_timesteps)
         lost = lost_state(self._training.model, state.get("vec_layers"))
@@ -177,6 +179,8 @@ class Checkpoints:
             tree = part.capture(model)
             if tree is not None or not part.optional:
                 state[part.name] = tree
+        if (modules := capture_own_modules(model)) is not None:
+            state["own_modules"] = modules
         if (callbacks := self._training.callbacks.capture()) is not None:
             state["callbacks"] = callbacks
         return state, pages, history

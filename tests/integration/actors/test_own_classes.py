@@ -386,6 +386,22 @@ def test_a_layer_with_a_call_of_its_own_is_called_so():
     assert [each.tolist() for each in policy(given)] == [each.tolist() for each in before]
 
 
+TIRING = {"policy_kwargs": NETS | {"features_extractor_class": f"{MODULE}:Tiring"}}
+
+
+def test_what_a_network_keeps_besides_its_parameters_makes_a_resume_inexact_and_is_named(tmp_path):
+    whole, cut = whole_and_cut(arm(192, **TIRING), tmp_path, cut=150)
+    assert (resumed(cut), same(whole, cut)) == ("inexact", False)
+    assert any("features_extractor.calls of the policy is in no state dict" in each for each in warned(cut))
+
+
+def test_were_the_networks_of_own_classes_not_looked_at_it_would_be_called_exact(tmp_path, monkeypatch):
+    """The negative control."""
+    monkeypatch.setattr(checkpoint, "changed_attributes", lambda model, tree: [])
+    whole, cut = whole_and_cut(arm(192, **TIRING), tmp_path, cut=150)
+    assert (resumed(cut), same(whole, cut)) == ("exact", False)
+
+
 def test_wrappers_warn_of_nothing(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
