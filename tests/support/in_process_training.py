@@ -72,7 +72,19 @@ class InProcessTraining:
         """One attempt, as a trainer makes it; raises `CutError` after so many calls of the callback."""
         torch.set_num_threads(1)
         self.stop_requested = False
-        order = TrainerOrder(
+        order = self.order(checkpoints=checkpoints, origin=origin, new_episodes=new_episodes, other_bits=other_bits)
+        mailbox: Any = self  # all that is asked of one
+        session: Any = TrainingSession(order, mailbox, Delivery(self.home, mailbox, None), self.home)
+        session.build()
+        self.model = session._trained
+        if cut_after is not None:
+            _cut(session._callback, cut_after)
+        self.ended = session.run()
+        self.weights = {name: tensor.numpy().tobytes() for name, tensor in session._trained.policy.state_dict().items()}
+
+    def order(self, **how: Any) -> TrainerOrder:
+        """What the trainer of the next attempt is told."""
+        return TrainerOrder(
             run="in-process/baseline/3",
             epoch=1 + len(self.heard(TrainingStarted)),
             arm=self.arm,
@@ -83,21 +95,10 @@ class InProcessTraining:
             eval_episodes=self.eval_episodes,
             evaluation_environment=self.evaluation_environment,
             replay_limit=self.replay_limit,
-            checkpoints=checkpoints,
-            origin=origin,
-            new_episodes=new_episodes,
-            other_bits=other_bits,
             monitoring=True,
             shortcuts=True,
+            **how,
         )
-        mailbox: Any = self  # all that is asked of one
-        session: Any = TrainingSession(order, mailbox, Delivery(self.home, mailbox, None), self.home)
-        session.build()
-        self.model = session._trained
-        if cut_after is not None:
-            _cut(session._callback, cut_after)
-        self.ended = session.run()
-        self.weights = {name: tensor.numpy().tobytes() for name, tensor in session._trained.policy.state_dict().items()}
 
     def continue_(self, **how: Any) -> None:
         """Another attempt, from the last checkpoints."""

@@ -131,6 +131,13 @@ class Failing(gymnasium.Wrapper):
         raise RuntimeError("as it was told")
 
 
+class Unreachable(gymnasium.Wrapper):
+    """Cannot reach what it needs, now."""
+
+    def __init__(self, env):
+        raise ConnectionRefusedError("nobody listens")
+
+
 class Brightened(VecEnvWrapper):
     """Adds a little more to observations at each step, so it has a state."""
 

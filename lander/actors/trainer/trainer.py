@@ -21,6 +21,7 @@ from lander.actors.environment.import_path import CodeError, make_importable
 from lander.actors.environment.outside import outside
 from lander.actors.environment.recording import EnvironmentFailedError
 from lander.actors.sb3.algorithms import build_model, build_monitored_environment, count_environments
+from lander.actors.sb3.class_loading import ClassError
 from lander.actors.sb3.shortcuts import apply_shortcuts
 from lander.actors.state.callbacks_part import OwnCallbacks
 from lander.actors.state.checkpoint import Checkpoints, Training
@@ -103,6 +104,8 @@ def _attempt(order: TrainerOrder, mailbox: Mailbox, delivery: Delivery, home: Pa
         except (OriginError, CodeError) as error:
             return TrainingEnded(epoch=order.epoch, cause="config_error", step=0, detail=str(error))
         except Exception as error:
+            if isinstance(error, ClassError) and isinstance(error.__cause__, MemoryError | OSError):
+                raise error.__cause__ from error  # of a wrapper or callback, as of the environment itself
             if is_cuda_out_of_memory(error):
                 raise
             # An earlier attempt could build it, so the configuration is right, and another attempt may succeed.

@@ -87,7 +87,7 @@ def _value(key: str, value: object) -> object:
 
 
 def _steps(value: object) -> int:
-    if isinstance(value, int | float) and math.isfinite(value):
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
         return int(value)  # as the zoo does
     raise ValueError(f"found {shown(value)}; must be a whole number above 0")
 
@@ -167,6 +167,8 @@ def _class(value: object, _: Entry) -> object:
 
 
 def _policy_kwargs(value: object, _: Entry) -> object:
+    if value is None:
+        return None
     kwargs = dict(_mapping(value))
     if isinstance(named := kwargs.get("activation_fn"), str):
         kwargs["activation_fn"] = _ACTIVATIONS.get(named, named)

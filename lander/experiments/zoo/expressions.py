@@ -5,6 +5,8 @@ The zoo evaluates such text. Here it is only parsed: literals, lists, `dict(...)
 """
 
 import ast
+import re
+import warnings
 from collections.abc import Mapping
 from typing import Final
 
@@ -19,6 +21,7 @@ CLASSES: Final[Mapping[str, str]] = {
     "HerReplayBuffer": "HerReplayBuffer",
 }
 """The classes that the zoo imports by name, as an experiment file names them."""
+_DOTTED: Final = r"[^\W\d]\w*(\.\w+)*"
 _ALLOWED: Final = "must be literals, lists, dict(...) and names of classes"
 
 
@@ -27,7 +30,8 @@ def parse_expression(text: str) -> object:
     if len(text) > MAX_LENGTH:
         raise ValueError(f"found {len(text):,} characters of Python; must be at most {MAX_LENGTH:,}")
     try:
-        return _data(ast.parse(text.strip(), mode="eval").body, 0)
+        with warnings.catch_warnings(action="ignore"):  # of an escape that is none: the zoo takes it, too
+            return _data(ast.parse(text.strip(), mode="eval").body, 0)
     except SyntaxError:
         raise ValueError(f"found {shown(text)}, which is no Python; {_ALLOWED}") from None
     except (RecursionError, MemoryError):
@@ -46,11 +50,16 @@ def _data(node: ast.expr, depth: int) -> object:
             return [_data(each, depth + 1) for each in items]
         case ast.Dict(keys=keys, values=values):
             return {_key(key): _data(value, depth + 1) for key, value in zip(keys, values, strict=True)}
-        case ast.Call(func=ast.Name(id="dict"), args=[], keywords=named) if all(each.arg for each in named):
+        case ast.Call(func=ast.Name(id="dict"), args=[], keywords=named) if _are_distinct(named):
             return {str(each.arg): _data(each.value, depth + 1) for each in named}
-        case ast.Name() | ast.Attribute():
-            return class_name(ast.unparse(node))
+        case ast.Name() | ast.Attribute() if re.fullmatch(_DOTTED, name := ast.unparse(node)):
+            return class_name(name)
     raise ValueError(f"found {shown(ast.unparse(node))}; {_ALLOWED}")
+
+
+def _are_distinct(named: list[ast.keyword]) -> bool:
+    """Whether all arguments have a name, each another one."""
+    return all(each.arg for each in named) and len({each.arg for each in named}) == len(named)
 
 
 def _key(node: ast.expr | None) -> str:

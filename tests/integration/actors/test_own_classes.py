@@ -24,6 +24,8 @@ from lander.actors.sb3 import shortcuts
 from lander.actors.sb3.policy_view import PolicyView
 from lander.actors.state import callbacks_part, checkpoint, environment_states, vec_layers_part
 from lander.actors.state.checkpoint import read_state
+from lander.actors.trainer import trainer
+from lander.actors.trainer.delivery import Delivery
 from lander.actors.trainer.evaluation import evaluate
 from lander.actors.trainer.saved_policy import load_policy
 from lander.protocol.arrays import unpack
@@ -148,6 +150,12 @@ def test_recorded_is_what_the_wrapped_environment_receives_and_gives(tmp_path):
     assert len(rewards) == 64
     assert set(rewards) <= {0.5, 1.0}
     assert training.heard(EpisodeFinished)[0].episode_return == sum(rewards[: training.heard(EpisodeFinished)[0].length])
+
+
+def test_what_a_wrapper_cannot_reach_now_may_be_there_at_the_next_attempt(tmp_path):
+    mailbox: Any = InProcessTraining(arm(64, wrappers=[f"{MODULE}:Unreachable"]), tmp_path)
+    ended = trainer._attempt(mailbox.order(), mailbox, Delivery(tmp_path, mailbox, None), tmp_path)
+    assert (ended.cause, "ConnectionRefusedError: nobody listens" in ended.detail) == ("crashed", True)
 
 
 # --- what a wrapper keeps ---------------------------------------------------------------------------------------------

@@ -16,7 +16,8 @@ def settings(tmp_path):
 
     def convert(algorithm, *lines, environment="CartPole-v1"):
         path = tmp_path / f"{algorithm}.yml"
-        written = ["n_timesteps: !!float 5e3", "policy: 'MlpPolicy'", *lines]
+        steps = [] if any(line.startswith("n_timesteps") for line in lines) else ["n_timesteps: !!float 5e3"]
+        written = [*steps, *(["policy: 'MlpPolicy'"] if steps else []), *lines]
         path.write_text("\n".join(["CartPole-v1:", *(f"  {line}" for line in written)]))
         return find_entry(path, algorithm, environment).settings
 
@@ -52,6 +53,7 @@ def test_the_settings_of_an_arm(settings):
             ["policy_kwargs: dict(net_arch=[dict(pi=[8], vf=[8])], activation_fn=nn.ReLU)"],
             {"policy_kwargs": {"net_arch": {"pi": [8], "vf": [8]}, "activation_fn": "relu"}},
         ),
+        ("ppo", ["policy_kwargs: null"], {"policy_kwargs": None}),
         (
             "td3",
             ["noise_type: 'normal'", "noise_std: 0.1"],
@@ -85,6 +87,7 @@ def test_each_key_becomes_what_the_zoo_makes_of_it(settings, algorithm, lines, e
         ("td3", ["noise_type: normal"], "line 4: noise_type: found without noise_std"),
         ("td3", ["noise_std: 0.1"], "line 4: noise_std: found without noise_type"),
         ("td3", ["noise_type: normal", "noise_std: lin_0.1"], "line 5: noise_std: found 'lin_0.1'; must be a number"),
+        ("ppo", ["n_timesteps: true"], "line 2: n_timesteps: found true; must be a whole number above 0"),
         ("sarsa", [], "found the algorithm 'sarsa'; must be one that lander-ctl trains"),
     ],
 )

@@ -35,10 +35,16 @@ def test_what_the_zoo_writes_becomes_plain_data(text, data):
     assert parse_expression(text) == data
 
 
+def test_an_escape_that_is_none_is_read_as_python_does_and_warned_of_by_nobody():
+    assert parse_expression(r"'\d'") == r"\d"
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "__import__('os').system('echo')",
+        "(1).real",
+        "dict(a=1, a=2)",
         "dict(a=open('/etc/passwd'))",
         "dict(**x)",
         "[x for x in y]",
