@@ -53,13 +53,17 @@ def _work(connection: Any, trainer_end: Any, build: Any, place: int, trainer: in
     """The whole life of a worker."""
     die_with_parent(trainer)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)
+        signal.signal(number, _leave_it_to_the_trainer)  # and not ignored, which programs that it starts would inherit
     try:
         _worker(connection, trainer_end, _Placed(build, place))  # type: ignore[arg-type]  # it asks for `var` alone
     except Exception as error:
         with contextlib.suppress(OSError, ValueError):
             connection.send(_Failed(str(error), traceback.format_exc()))
     os._exit(0)  # what the trainer has open is not this process's to close
+
+
+def _leave_it_to_the_trainer(*_: object) -> None:
+    """A stop of a whole job reaches workers, too; the trainer answers it with a checkpoint, for which it asks them."""
 
 
 class _Placed:

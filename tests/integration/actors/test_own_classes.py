@@ -364,6 +364,16 @@ def test_a_worker_that_fails_or_ends_is_a_failure_of_its_environment():
     vector.close()
 
 
+def test_a_stop_that_reaches_all_processes_leaves_the_workers_to_their_trainer():
+    vector = separate_processes.SeparateEnvironments([partial(gymnasium.make, "CartPole-v1")] * 2)
+    vector.reset()
+    for process in vector.processes:
+        os.kill(process.pid, signal.SIGTERM)
+        os.kill(process.pid, signal.SIGINT)
+    assert len(vector.step(np.array([0, 1]))[0]) == 2
+    vector.close()
+
+
 def test_workers_die_with_their_trainer():
     reading, writing = os.pipe()
     trainer = os.fork()
