@@ -52,7 +52,7 @@ _Every = Annotated[list[_Finite], Field(min_length=1)]
 _EveryNotNegative = Annotated[list[_NotNegative], Field(min_length=1)]
 
 COUNT = at_least(1)
-ONE = Annotated[_Count, Field(le=1), Allowed("1: ARS counts other steps than several environments take")]
+ONE = Annotated[_Count, Field(le=1), Allowed("1: with several environments, ARS counts more timesteps than they take")]
 COUNT_OR_NULL = Annotated[_Count | None, Allowed("a whole number of at least 1, or null")]
 SWITCH = Annotated[bool, Strict(), Allowed("true or false")]
 POSITIVE = Annotated[_Positive, Allowed("a number above 0")]

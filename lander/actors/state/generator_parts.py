@@ -57,8 +57,7 @@ def capture_spaces(model: BaseAlgorithm) -> Tree:
 def restore_spaces(model: BaseAlgorithm, tree: StoredTree) -> None:
     for space, packed in zip(_spaces(model), tree, strict=True):
         space._np_random = generators.unpack(packed)
-    if model.env is not None and isinstance(
-        model.env.unwrapped, SubprocVecEnv
-    ):  # the spaces were copies of those of the workers
+    vector = None if model.env is None else model.env.unwrapped
+    if isinstance(vector, SubprocVecEnv):  # the spaces were copies of those of its workers
         for place, packed in enumerate(tree[1:]):
-            model.env.unwrapped.env_method("put_back_action_generator", packed, indices=place)
+            vector.env_method("put_back_action_generator", packed, indices=place)
