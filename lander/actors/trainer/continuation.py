@@ -57,10 +57,10 @@ def restore(
     problems = checkpoints.restore(continuation.state, new_episodes=continuation.new_episodes, progress=progress)
     step = model.num_timesteps
     done = step >= model._total_timesteps or (checkpoints.ended_early and not continuation.forked)
-    if continuation.forked:
-        checkpoints.go_on()
-    else:  # the best so far is another run's, which keeps it
+    if not continuation.forked:  # the best so far is another run's, which keeps it
         evaluations.restore(continuation.state, done=done)
+    else:
+        checkpoints.go_on()
     if done:
         problems = ()  # no training follows that could differ
     elif continuation.finished:
