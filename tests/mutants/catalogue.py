@@ -382,7 +382,7 @@ MUTANTS = (
         "lander/actors/state/own_modules.py",
         "if then.get(name) != now.get(name)]",
         "if False]",
-        ("tests/integration/actors/test_own_classes.py",),
+        ("tests/unit/actors/state/test_own_modules.py",),
     ),
     Mutant(
         "what would come back as another taken for what was stored",
