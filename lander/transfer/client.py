@@ -43,6 +43,8 @@ from lander.transfer.receiving import Receiving
 from lander.transfer.sending import Sending
 
 LOG: Final = logging.getLogger(__name__)
+UNREACHED_SECONDS: Final = 20.0
+"""After this time without any word from the home, that is said; it says something every few seconds."""
 REPEAT_SECONDS: Final = 5.0
 """After this time without a word from the home, it is told again what is offered and asked for."""
 _STILL_THERE: Final = Have(sha256s=())
@@ -94,6 +96,7 @@ class Transfer:
         self._offered: set[str] = set()
         self._asked: set[str] = set()
         self._heard = 0.0
+        self._reached = 0.0
         self._running: asyncio.Task[str] | None = None
 
     _context: zmq.Context[Any]
@@ -104,9 +107,11 @@ class Transfer:
 
     @property
     def problem(self) -> str:
-        """Why files wait that cannot be read, or for the object store; empty if none does."""
-        waiting = f"{len(self._delays)} files wait" if len(self._delays) > 1 else "a file waits"
-        return f"{waiting}: {next(iter(self._delays.values()))}" if self._delays else ""
+        """Why files wait: the home or the object store cannot be reached, or they cannot be read; empty if none does."""
+        if (left := len(self._outgoing) + len(self._incoming)) and elapsed() - self._reached > UNREACHED_SECONDS:
+            where = self._endpoint.removeprefix("tcp://")
+            return f"{_waiting(left)}: {where}, the port for files, cannot be reached; is it open on the way there?"
+        return f"{_waiting(len(self._delays))}: {next(iter(self._delays.values()))}" if self._delays else ""
 
     async def send(self, files: Mapping[str, Path]) -> None:
         """Return when the home has all these files, by SHA-256, whole and durable.
@@ -142,6 +147,8 @@ class Transfer:
     async def _wait(self, running: asyncio.Task[str], table: dict[str, _Awaited], names: Iterable[str]) -> dict[str, str]:
         """Wait until all of these are done, or one has a problem; returns the problems."""
         awaited = {name: table[name] for name in names}
+        if not any(each.calls for waiting in (self._outgoing, self._incoming) for each in waiting.values()):
+            self._reached = elapsed()  # nothing was waited for, so nothing was expected of the home
         for each in awaited.values():
             each.calls += 1
         try:
@@ -241,6 +248,7 @@ class Transfer:
             for frames in await self._mail.receive():
                 with contextlib.suppress(WireError):  # its sender is authenticated: a newer one says what is not known here
                     message = decode_transfer(frames[-1].bytes)
+                    self._reached = elapsed()
                     if message != _STILL_THERE:
                         self._heard = elapsed()
                         self._handle(message)
@@ -319,6 +327,10 @@ class Transfer:
         """What the home sent is not the file."""
         self._mail.send(encode(RefuseFile(sha256=sha256, detail=detail)))
         self._done(self._incoming, sha256, detail)
+
+
+def _waiting(number: int) -> str:
+    return f"{number} files wait" if number > 1 else "a file waits"
 
 
 def _reason(running: asyncio.Task[str]) -> str:

@@ -238,7 +238,8 @@ class Depot:
             return
         there = await self._store.size(sha256)
         if there != size:
-            raise _UnfitError("is not there" if there is None else f"{there} bytes are there, of {size}")
+            unseen = "a file that was put there is not there; is it the same store on both machines?"
+            raise _UnfitError(f"{self._store.url}: {unseen}" if there is None else f"{there} bytes are there, of {size}")
         partial = await asyncio.to_thread(PartialArtifact, self._home, sha256)
         try:
             if partial.offset > size:

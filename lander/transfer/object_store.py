@@ -71,6 +71,11 @@ class ObjectStore:
         self._quick: Any = None
         """The same store for requests that carry no piece."""
 
+    @property
+    def url(self) -> str:
+        """Where the store is."""
+        return self._url
+
     async def put(self, name: str, file: IO[bytes], size: int) -> None:
         """Store what is read from a file as an object, in place of what was there."""
         with self._errors() as obstore:
@@ -146,6 +151,7 @@ class ObjectStore:
         except ImportError as error:
             raise ObjectStoreError(f"{self._url}: {_EXTRA}") from error
         try:
+            _check_directory(self._url)
             if self._opened is None:
                 self._opened, self._quick = (_opened(self._url, seconds) for seconds in (PIECE_SECONDS, ANSWER_SECONDS))
             yield obstore
@@ -153,12 +159,16 @@ class ObjectStore:
             raise ObjectStoreError(f"{self._url}: {_words(str(error))}") from error
 
 
+def _check_directory(url: str) -> None:
+    """A directory that is missing is not made: it is not mounted (any more), and would fill this machine's own disk."""
+    if url.startswith("file:") and not Path(unquote(urlsplit(url).path)).is_dir():
+        raise FileNotFoundError("there is no such directory; make it, or mount it, first")
+
+
 def _opened(url: str, seconds: float) -> Any:
     from obstore.store import LocalStore, from_url
 
     if url.startswith("file:"):
-        if not Path(unquote(urlsplit(url).path)).is_dir():
-            raise FileNotFoundError("there is no such directory; make it, or mount it, first")
         return LocalStore.from_url(url)
     return from_url(
         url,

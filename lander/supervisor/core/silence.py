@@ -1,7 +1,8 @@
 """The silence of hosts, in two stages: nothing is placed on a host that is suspect, and a host is lost only much later.
 
-Pure: the shell passes in the time, of a clock that nobody can set, in seconds. Silence is recorded nowhere: for a supervisor that
-starts, the silence of all hosts begins, and each is suspect until it is heard. It may have gone, or find no way here any more.
+Pure: the shell passes in the time, of a clock that nobody can set, in seconds. Silence is recorded nowhere: for a supervisor
+that starts, the silence of all hosts begins, and each is suspect until it is heard. It may have gone, or find no way here any
+more.
 """
 
 from collections.abc import Iterable

@@ -109,7 +109,8 @@ async def test_a_worker_and_a_home_that_reach_different_stores_say_so(tmp_path, 
         worker(tmp_path / "w", server, keys["w1"], other) as transfer,
     ):
         sending = asyncio.create_task(transfer.send({sha256: path}))
-        await until(lambda: transfer.problem == "a file waits: the supervisor's machine: is not there")
+        unseen = "a file that was put there is not there; is it the same store on both machines?"
+        await until(lambda: transfer.problem == f"a file waits: the supervisor's machine: {url}: {unseen}")
         sending.cancel()
 
 

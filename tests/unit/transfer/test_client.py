@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import gc
+import socket
 
 import pytest
 import zmq
@@ -17,7 +18,7 @@ from lander.transfer.receiving import Receiving
 from lander.transfer.sending import Sending
 from lander.transfer.serving import Settings, TransferServer
 from tests.support.peers import new_keys, until
-from tests.support.transfers import file_of, holds, serving, transfer_of
+from tests.support.transfers import ServerProcess, file_of, holds, serving, transfer_of
 
 
 @pytest.mark.parametrize("detail", ["", "is something else"])
@@ -33,6 +34,26 @@ async def test_a_file_that_is_refused_is_not_sent_whatever_is_said_of_it(tmp_pat
             await sending
     finally:
         await transfer.close()
+
+
+async def test_a_home_that_cannot_be_reached_is_said_as_long_as_files_wait(tmp_path, monkeypatch):
+    monkeypatch.setattr(client, "UNREACHED_SECONDS", 0.5)
+    sha256, path = file_of(tmp_path, 100)
+    keys = {"w1": new_keys()}
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    server = ServerProcess(tmp_path / "home", keys)
+    server.home.mkdir()
+    server.port = port
+    async with transfer_of(tmp_path / "w1", server, keys["w1"]) as transfer:
+        sending = asyncio.create_task(transfer.send({sha256: path}))
+        await until(lambda: transfer.problem)
+        where = f"127.0.0.1:{port}, the port for files, cannot be reached"
+        assert transfer.problem == f"a file waits: {where}; is it open on the way there?"
+        await server.start()
+        await asyncio.wait_for(sending, 30)
+        assert transfer.problem == ""
+    assert await server.end() == 0
 
 
 def break_once(monkeypatch, owner, name):

@@ -272,4 +272,4 @@ def test_a_new_supervisor_starts_nothing_on_a_host_that_it_has_not_heard():
     assert set(driver.hosts_of().values()) == {"new"}, "one that joins is heard"
     driver.hear(HOST, "new")
     driver.submit(experiment("y", seeds=[0]))
-    assert HOST in driver.hosts_of().values()
+    assert {attempt.host for run, attempt in driver.state.attempts() if run.experiment == "y"} == {HOST}
