@@ -13,7 +13,7 @@ from lander.app.client import connected, operator
 from lander.app.durations import span
 from lander.app.listing_text import age
 from lander.app.run_table import wrapped
-from lander.app.unfit_hosts import problems
+from lander.app.unfit_hosts import is_silent, problems
 from lander.protocol.commands import HOSTS, Accepted, DrainHost, ReopenHost, RevokeHost
 from lander.protocol.states import LOCAL
 from lander.protocol.text import one_line
@@ -26,8 +26,6 @@ from lander.store.records.launchers import launchers
 _VERBS: Final[Mapping[str, type[DrainHost | ReopenHost | RevokeHost]]] = dict(
     zip(("drain", "resume", "revoke"), HOSTS, strict=True)
 )
-SILENT_SECONDS: Final = 10.0
-"""A host that is there is heard every two seconds."""
 _HEADINGS: Final = (
     *("host", "state", "slots", "GPUs", "memory", "bits", "labels", "version", "clock", "trains", "last heard", "launcher"),
 )
@@ -125,11 +123,9 @@ def _other_bits(found: Sequence[Host]) -> Iterator[str]:
 
 def _state(host: Host) -> str:
     """Its state; one that is to be there and has said nothing for a while is silent."""
-    seconds = time.time() - host.at / 1_000_000
     if host.state == "enrolled":
-        return "enrolled, never joined" if seconds > JOIN_SECONDS else "enrolled, measuring"
-    is_silent = host.state in ("online", "drained") and seconds > SILENT_SECONDS
-    return f"{host.state}, silent" if is_silent else host.state
+        return "enrolled, never joined" if time.time() - host.at / 1_000_000 > JOIN_SECONDS else "enrolled, measuring"
+    return f"{host.state}, silent" if is_silent(host) else host.state
 
 
 def _offset(clock: ClockOffset | None) -> str:

@@ -1,8 +1,10 @@
-"""The words for hosts that cannot train: what each lacks, and which runs wait while it does."""
+"""The words for hosts that cannot train or are silent: what each lacks, and which runs wait while it does."""
 
+import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from lander.app.durations import span
 from lander.protocol.code import needs_digest
 from lander.protocol.disk import MIN_FREE_MB
 from lander.protocol.named_code import named_code
@@ -14,6 +16,19 @@ from lander.supervisor.core.standing import LOCAL_HOST
 if TYPE_CHECKING:
     from lander.store.log.reader import Reader
     from lander.store.projections.status import ExperimentStatus
+
+
+SILENT_SECONDS: Final = 10.0
+"""A host that is there is heard every two seconds."""
+
+
+def is_silent(host: Host) -> bool:
+    """Whether a host that is to be there has said nothing for a while."""
+    return host.state in ("online", "drained") and _silence(host) > SILENT_SECONDS
+
+
+def _silence(host: Host) -> float:
+    return time.time() - host.at / 1_000_000
 
 
 def problems(host: Host) -> Iterator[str]:
@@ -42,6 +57,15 @@ def why_files_wait(reader: "Reader", experiments: "list[ExperimentStatus]") -> l
     """Of the hosts that train these experiments, those whose files do not reach this machine, and why."""
     names = {run["host"] for each in experiments for run in each["runs"] if run["state"] in LIVE}
     return [f"{host.name}: {host.files_wait}" for host in hosts(reader) if host.files_wait and host.name in names]
+
+
+def why_silent(reader: "Reader", experiments: "list[ExperimentStatus]") -> list[str]:
+    """Of the hosts that train these experiments, those that are silent, and for how long."""
+    names = {run["host"] for each in experiments for run in each["runs"] if run["state"] in LIVE} - {LOCAL_HOST}
+    words = "silent for {}; what trains there is shown as it was last heard"
+    return [
+        f"{host.name}: {words.format(span(_silence(host)))}" for host in hosts(reader) if host.name in names and is_silent(host)
+    ]
 
 
 def why_queued(reader: "Reader", experiments: "list[ExperimentStatus]") -> list[str]:

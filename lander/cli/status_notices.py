@@ -57,10 +57,14 @@ class StatusNotices:
             return []
         if not self._is_there(_OTHER_HOSTS):
             return []
-        from lander.app.unfit_hosts import why_files_wait, why_queued
+        from lander.app.unfit_hosts import why_files_wait, why_queued, why_silent
+        from lander.home.lock import is_locked
 
         reader, experiments = self._reader, found["experiments"]
-        return [f"lander-ctl: {line}" for line in (*why_queued(reader, experiments), *why_files_wait(reader, experiments))]
+        lines = [*why_queued(reader, experiments), *why_files_wait(reader, experiments)]
+        if is_locked(self._settings.home):  # without a supervisor nothing is heard
+            lines += why_silent(reader, experiments)
+        return [f"lander-ctl: {line}" for line in lines]
 
     def _is_there(self, query: str) -> bool:
         return self._reader.connection.execute(query).fetchone() is not None

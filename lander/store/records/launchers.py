@@ -63,8 +63,8 @@ def launchers(reader: Reader) -> list[LauncherRecord]:
         if isinstance(event, e.WorkerJobEnded):
             over.setdefault(name, set()).add(event.job)
     hosts = {name.partition(":")[2] for (name,) in reader.connection.execute(_HOSTS)} if found else set()
-    return [
-        replace(each, starting=len(each.jobs.keys() - hosts), ended=frozenset(over.get(name, ())))
+    return [  # older logs have a name more than once: it is over only if no job has it now
+        replace(each, starting=len(each.jobs.keys() - hosts), ended=frozenset(over.get(name, ())) - each.jobs.keys())
         for name, each in found.items()
     ]
 
@@ -77,8 +77,7 @@ def _after(record: LauncherRecord, event: Any) -> LauncherRecord:
         case e.LauncherRetired():
             return replace(record, retired=True, detail="", waiting=0)
         case e.WorkersLaunched(names=names, ids=ids):
-            jobs = {**record.jobs, **dict(zip(names, ids, strict=True))}
-            return replace(record, jobs=jobs, ended=record.ended.difference(names))  # older logs have a name more than once
+            return replace(record, jobs={**record.jobs, **dict(zip(names, ids, strict=True))})
         case e.LaunchFailed(detail=detail):
             return replace(record, detail=detail)
         case e.LauncherGivenUp():

@@ -1,9 +1,11 @@
 """What the log says of hosts that cannot train, as `hosts` and `status` show it."""
 
+import time
+
 import pytest
 
 from lander.app.host_table import as_text
-from lander.app.unfit_hosts import why_queued
+from lander.app.unfit_hosts import why_queued, why_silent
 from lander.protocol import events as e
 from lander.protocol.code import needs_digest
 from lander.store.log.event_store import batch_of
@@ -88,3 +90,13 @@ def test_a_host_was_last_heard_when_it_last_reported_and_not_when_it_was_given_u
     write_log(home, batch_of(GPU3, sample, at=later), batch_of(GPU3, ended))
     with Reader(home) as reader:
         assert hosts(reader)[0].at == later
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(1, []), (75, ["gpu3: silent for 1m 15s"])])
+def test_of_a_host_that_is_silent_it_is_said_where_its_runs_are_shown(home, seconds, words):
+    at = round((time.time() - seconds) * 1e6)
+    write_log(home, batch_of(GPU3, e.HostJoined(pid=1, incarnation="i", cpus=(0,), gpus=(), memory_mb=1.0), at=at))
+    write_log(home, batch_of(RUN, e.AttemptStarted(epoch=1, host="gpu3", cpu=0)))
+    with Reader(home) as reader:
+        found = why_silent(reader, status(reader)["experiments"])
+    assert found == [f"{each}; what trains there is shown as it was last heard" for each in words]
