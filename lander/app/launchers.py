@@ -37,7 +37,7 @@ class Wanted:
         listen, advertise, *_ = self.listening
         if not advertise or client.running(home) is not None:
             return ""
-        how = "lander-ctl up --listen ADDRESS:PORT --advertise HOST:PORT before chooses others"
+        how = "to choose others, start it first with lander-ctl up --listen ADDRESS:PORT --advertise HOST:PORT"
         return f"the supervisor listens on {listen}, and workers dial {advertise}; {how}"
 
     def commands(self, home: Path) -> list[ConfigureLauncher]:
@@ -75,7 +75,7 @@ def _named(home: Path, on: str) -> tuple[str, LauncherSettings]:
     match engine:
         case "local" if not what:
             return engine, launcher_settings.checked({"engine": engine}, source)
-        case "ssh":
+        case "ssh" if what:
             hosts = tuple(what.split(","))
             return engine, launcher_settings.checked({"engine": engine, "hosts": hosts, "max_workers": len(hosts)}, source)
         case "slurm" if not what:
@@ -136,8 +136,8 @@ def have_them_used(home: Path, wanted: Wanted) -> str:
     found = client.running(home)
     if found is None or not _listens_for(found.listen, wanted):
         how = "lander-ctl down, then the same again, or lander-ctl up --listen ADDRESS:PORT --advertise HOST:PORT"
-        listens = f"listens on {found.listen}" if found is not None and found.listen else "listens"
-        raise ConflictError(f"{home}: its supervisor runs already and {listens} for no such worker; {how}")
+        listens = f"listens on {found.listen}" if found is not None and found.listen else "does not listen"
+        raise ConflictError(f"{home}: its supervisor runs already and {listens}, where such workers cannot connect; {how}")
     with client.connected(home) as asked:
         for command in wanted.commands(home):
             asked.ask(command)

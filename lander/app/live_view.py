@@ -40,9 +40,16 @@ _BAR: Final = (6, 24)
 """The least and the most characters of a progress bar."""
 
 
+def _no_notices(experiment: "ExperimentStatus") -> Sequence[str]:
+    return ()
+
+
 @contextmanager
-def live_view(quiet: bool = False) -> Iterator[Show]:
-    """A function that shows an experiment's status at each call: not at all, as a table, or as lines, as the output allows."""
+def live_view(quiet: bool = False, notices: "Callable[[ExperimentStatus], Sequence[str]]" = _no_notices) -> Iterator[Show]:
+    """A function that shows an experiment's status at each call: not at all, as a table, or as lines, as the output allows.
+
+    Below the status is what `notices` returns for it, as long as it has not ended.
+    """
     if quiet:
         yield lambda experiment: None
         return
@@ -50,10 +57,15 @@ def live_view(quiet: bool = False) -> Iterator[Show]:
 
     console = Console(highlight=False)
     if not sys.stdout.isatty() or console.is_dumb_terminal:  # rich takes a pipe for a terminal where FORCE_COLOR is set
-        yield Lines().show
+        yield Lines(notices).show
         return
+
+    def draw(experiment: "ExperimentStatus") -> None:
+        is_last = experiment["state"] not in UNDER_WAY
+        show([experiment], is_last, lambda shown: () if is_last else notices(experiment))
+
     with tables(console) as show:
-        yield lambda experiment: show([experiment], experiment["state"] not in UNDER_WAY)
+        yield draw
 
 
 # --- lines ------------------------------------------------------------------------------------------------------------
@@ -62,10 +74,12 @@ def live_view(quiet: bool = False) -> Iterator[Show]:
 class Lines:
     """Prints a line when a run or the experiment changes its state, and one about progress every `PLAIN_SECONDS`.
 
-    A run that had ended before the first call gets no line.
+    A run that had ended before the first call gets no line. A notice is printed on standard error, each time that it is new.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, notices: "Callable[[ExperimentStatus], Sequence[str]]" = _no_notices) -> None:
+        self._notices = notices
+        self._noticed: Sequence[str] = ()
         self._states: dict[str, str] = {}
         self._progress_at = time.monotonic()
 
@@ -76,6 +90,12 @@ class Lines:
         lines = list(self._changes(experiment))
         if lines:
             print(printable("\n".join(lines)), flush=True)
+        if experiment["state"] in UNDER_WAY:
+            noticed = self._notices(experiment)
+            for line in noticed:
+                if line not in self._noticed:
+                    print(printable(line), file=sys.stderr, flush=True)
+            self._noticed = noticed
 
     def _changes(self, experiment: "ExperimentStatus") -> Iterator[str]:
         state = experiment["state"]  # of a start, the line of the run tells

@@ -1,7 +1,7 @@
 """The words for hosts that cannot train or are silent: what each lacks, and which runs wait while it does."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from lander.app.durations import span
@@ -53,13 +53,13 @@ def _full(host: Host) -> str:
     return f"{host.name} has {host.disk_free_mb:.0f} MB free on its disk: no run begins there with less than {MIN_FREE_MB:.0f}"
 
 
-def why_files_wait(reader: "Reader", experiments: "list[ExperimentStatus]") -> list[str]:
+def why_files_wait(reader: "Reader", experiments: "Sequence[ExperimentStatus]") -> list[str]:
     """Of the hosts that train these experiments, those whose files do not reach this machine, and why."""
     names = {run["host"] for each in experiments for run in each["runs"] if run["state"] in LIVE}
     return [f"{host.name}: {host.files_wait}" for host in hosts(reader) if host.files_wait and host.name in names]
 
 
-def why_silent(reader: "Reader", experiments: "list[ExperimentStatus]") -> list[str]:
+def why_silent(reader: "Reader", experiments: "Sequence[ExperimentStatus]") -> list[str]:
     """Of the hosts that train these experiments, those that are silent, and for how long."""
     names = {run["host"] for each in experiments for run in each["runs"] if run["state"] in LIVE} - {LOCAL_HOST}
     words = "silent for {}; what trains there is shown as it was last heard"
@@ -68,7 +68,7 @@ def why_silent(reader: "Reader", experiments: "list[ExperimentStatus]") -> list[
     ]
 
 
-def why_queued(reader: "Reader", experiments: "list[ExperimentStatus]") -> list[str]:
+def why_queued(reader: "Reader", experiments: "Sequence[ExperimentStatus]") -> list[str]:
     """Of the hosts that are there, which cannot train a queued run of these experiments, and why."""
     queued = {each["id"]: [run["id"] for run in each["runs"] if run["state"] == "queued"] for each in experiments}
     queued = {name: runs for name, runs in queued.items() if runs}

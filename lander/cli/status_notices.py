@@ -1,5 +1,8 @@
 """What stands below a status: why it may be out of date, what hosts lack, and what has to be mended before runs go on."""
 
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from lander.cli.home_notices import home_notices
@@ -10,10 +13,11 @@ from lander.protocol.states import LIVE, LOCAL, RunState
 if TYPE_CHECKING:
     from lander.app.screen import Screen
     from lander.store.log.reader import Reader
-    from lander.store.projections.status import RunStatus, Status
+    from lander.store.projections.status import ExperimentStatus, RunStatus
 
 _MENDED_FIRST: Final = ("environment_error", "limit_exceeded")
 """Causes of an end that come again until a person has changed something."""
+LOOK_SECONDS: Final = 2.0
 _LAUNCHERS: Final = "SELECT 1 FROM streams WHERE name GLOB 'launcher:*' LIMIT 1"
 _OTHER_HOSTS: Final = "SELECT 1 FROM streams WHERE name GLOB 'host:*' AND name <> 'host:local' LIMIT 1"
 
@@ -28,7 +32,7 @@ class StatusNotices:
         self._ended: list[tuple[str, int, RunState]] = []
         self._ways_on: list[str] = []
 
-    def of_home(self, found: "Status") -> list[str]:
+    def of_home(self, found: "Sequence[ExperimentStatus]") -> list[str]:
         """Why the status may be out of date, what engines say, and which hosts cannot train or bring no files home."""
         is_under_way = bool(self._reader.under_way(self._target))
         lines = home_notices(self._settings, under_way=is_under_way)
@@ -49,9 +53,9 @@ class StatusNotices:
             self._ended = ended
         return self._ways_on
 
-    def _unfit_hosts(self, found: "Status") -> list[str]:
+    def _unfit_hosts(self, found: "Sequence[ExperimentStatus]") -> list[str]:
         """Looked for only where there are other hosts, for that takes time."""
-        runs = [run for each in found["experiments"] for run in each["runs"]]
+        runs = [run for each in found for run in each["runs"]]
         is_elsewhere = any(run["state"] in LIVE and run["host"] not in (None, LOCAL) for run in runs)
         if not is_elsewhere and not any(run["state"] == "queued" for run in runs):
             return []
@@ -60,14 +64,34 @@ class StatusNotices:
         from lander.app.unfit_hosts import why_files_wait, why_queued, why_silent
         from lander.home.lock import is_locked
 
-        reader, experiments = self._reader, found["experiments"]
-        lines = [*why_queued(reader, experiments), *why_files_wait(reader, experiments)]
+        lines = [*why_queued(self._reader, found), *why_files_wait(self._reader, found)]
         if is_locked(self._settings.home):  # without a supervisor nothing is heard
-            lines += why_silent(reader, experiments)
+            lines += why_silent(self._reader, found)
         return [f"lander-ctl: {line}" for line in lines]
 
     def _is_there(self, query: str) -> bool:
         return self._reader.connection.execute(query).fetchone() is not None
+
+
+@contextmanager
+def notices_while_followed(settings: CommandSettings, target: str) -> "Iterator[Callable[[ExperimentStatus], Sequence[str]]]":
+    """A function that returns the lines of the home for an experiment that is followed, looked for anew every two seconds."""
+    lines: list[str] = []
+    looked_at = float("-inf")
+    found: StatusNotices | None = None
+
+    def notices(experiment: "ExperimentStatus") -> Sequence[str]:
+        nonlocal found, lines, looked_at
+        if found is None:
+            from lander.store.log.reader import Reader
+
+            found = StatusNotices(opened.enter_context(Reader(settings.home)), settings, target)
+        if time.monotonic() - looked_at >= LOOK_SECONDS:
+            lines, looked_at = found.of_home([experiment]), time.monotonic()
+        return lines
+
+    with ExitStack() as opened:
+        yield notices
 
 
 def _is_mended_first(run: "RunStatus") -> bool:

@@ -269,6 +269,7 @@ class Supervisor:
             self._inbox.put_nowait((alarm, ""))
         if self.state.launchers and not full:
             self._notice(CheckLaunchers())
+        if self.state.launchers or self._leaving.begun:
             self._leave_if_idle()
         if self._watching.overdue(LOCAL_HOST):  # it waits for no slot elsewhere: its successor has the same ones
             self._local_host.end_agent(f"silent for {self._watching.lost_seconds:.0f} s")
@@ -287,10 +288,15 @@ class Supervisor:
 
     def _leave_if_idle(self) -> None:
         if self._leaving.begun:
-            if not self.state.live and (self._store.full or self._launching.settled(self.state)):
+            if self._nothing_ends_any_more() and (self._store.full or self._launching.settled(self.state)):
                 self._leaving.over.set()
         elif self._leaving.when_idle and self.state.idle and self._inbox.empty() and not self._erasing.busy:
             self._leaving.begin()
+
+    def _nothing_ends_any_more(self) -> bool:
+        """Whether nothing trains but on workers that are out of reach: these go on, and the next supervisor finds them."""
+        hosts = {attempt.host for _, attempt in self.state.attempts()}
+        return all(host != LOCAL_HOST and self._watching.out_of_reach(host) for host in hosts)
 
     def _ensure_local_host(self) -> None:
         known = self.state.hosts.get(LOCAL_HOST)

@@ -6,6 +6,7 @@ from lander.home.clock import elapsed
 from lander.protocol import commands as c
 from lander.supervisor.core.leases import granted_seconds
 from lander.supervisor.core.messages import EngineAnswered
+from lander.supervisor.core.silence import SUSPECT_SECONDS
 from lander.supervisor.core.state import State
 from lander.supervisor.core.timers import Timers
 from lander.supervisor.core.watchdog import Alarm, Watch
@@ -81,6 +82,10 @@ class Watching:
     def overdue(self, host: str) -> bool:
         """Whether a host has been silent for so long that it may be given up."""
         return host in self._timers.silence.overdue
+
+    def out_of_reach(self, host: str) -> bool:
+        """Whether a host has been silent for so long that nothing is to be expected of it now."""
+        return self._timers.silence.seconds(host, elapsed()) > SUSPECT_SECONDS
 
     def progressed(self, run: str, epoch: int) -> None:
         """Note training events of an attempt."""

@@ -2062,7 +2062,7 @@ MUTANTS = (
     Mutant(
         "a home without a supervisor is watched as if it trained",
         "lander/cli/commands/status.py",
-        'below = notices.of_home(found) if found["experiments"]',
+        'below = notices.of_home(found["experiments"]) if found["experiments"]',
         'below = [] if found["experiments"]',
         ("tests/integration/cli/test_screens.py::test_watch_says_that_nobody_carries_on_and_what_has_to_be_mended",),
     ),

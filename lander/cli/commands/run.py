@@ -8,6 +8,7 @@ import click
 
 from lander.cli.options import CommandSettings, common, experiment_options, launcher_options, launchers_from, request_from
 from lander.cli.progress import doing
+from lander.cli.status_notices import notices_while_followed
 from lander.cli.terminal import show, show_sentence, show_styled
 
 if TYPE_CHECKING:
@@ -60,7 +61,11 @@ def carry_out(wanted: "Request", settings: CommandSettings, on: "Wanted | None" 
     from lander.app.live_view import live_view
     from lander.store.projections.status import every_run_completed
 
-    with live_view(settings.quiet) as show_status, ExitStack() as starting:
+    with (
+        notices_while_followed(settings, wanted.experiment.experiment_id) as notices,
+        live_view(settings.quiet, notices) as show_status,
+        ExitStack() as starting,
+    ):
         starting.enter_context(doing(f"starting {wanted.experiment.experiment_id}", brief=True))
 
         def begun(standing: "ExperimentStatus") -> None:

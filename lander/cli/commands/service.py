@@ -1,10 +1,10 @@
 """`lander-ctl up` and `down`: start and stop the supervisor as a background service."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
+from lander.cli.home_notices import workers_shut_out
 from lander.cli.options import CommandSettings, common
 from lander.cli.progress import doing
 from lander.cli.terminal import show_sentence
@@ -39,7 +39,7 @@ def up(settings: CommandSettings, listen: str, advertise: str, lost_after: str |
       lander-ctl up --listen 0.0.0.0:7411 --advertise head.lab:7411
       lander-ctl up --listen 0.0.0.0:7411 --store s3://lab-bucket/lander
     """
-    from lander.app import client, host_table, launchers, service
+    from lander.app import client, launchers, service
     from lander.store.log.reader import Reader
 
     left = _unfinished(settings)
@@ -58,8 +58,8 @@ def up(settings: CommandSettings, listen: str, advertise: str, lost_after: str |
         whose += f", listens on {found.listen} for workers{dialled}"
         whose += f", their files go through {found.object_store}" if found.object_store else ""
     show_sentence(f"{settings.home}: supervisor {'started' if started else 'already running'}{whose}{detail and f'; {detail}'}")
-    if found is not None and not found.listen:
-        _name_workers_shut_out(settings.home, host_table.workers(settings.home))
+    if shut_out := workers_shut_out(settings.home):
+        show_sentence(f"{settings.home}: {shut_out}")
     with Reader(settings.home) as reader:
         for name in reader.quarantined():
             left.pop(name, None)
@@ -101,15 +101,6 @@ def down(settings: CommandSettings) -> int:
     lost = "; the disk is full, so what was not recorded will be trained again" if full and was_running else ""
     show_sentence(f"{settings.home}: " + (f"supervisor stopped{lost}{rest}" if was_running else "no supervisor is running"))
     return 0
-
-
-def _name_workers_shut_out(home: Path, names: list[str]) -> None:
-    from lander.protocol.text import cut
-
-    if names:
-        workers = f"{len(names)} worker{'s' if len(names) != 1 else ''} of other machines ({cut(', '.join(names), 60)})"
-        how = "lander-ctl down, then lander-ctl up --listen ADDRESS:PORT"
-        show_sentence(f"{home}: {workers} cannot connect, since it does not listen for them: {how}")
 
 
 def _lost_seconds(lost_after: str | None) -> str:

@@ -62,7 +62,7 @@ def status(
             shown, notices = _shown(found, target), StatusNotices(reader, settings, target)
             hint = [] if as_json or settings.quiet or shown.is_whole else [_OVERVIEW]
             ways_on = [] if as_json else notices.ways_on(shown)
-            for line in (*hint, *notices.of_home(found), *ways_on):
+            for line in (*hint, *notices.of_home(found["experiments"]), *ways_on):
                 show(line, err=True)
     return 0
 
@@ -221,7 +221,7 @@ def _watch_drawn(reader: "Reader", target: str | None, notices: StatusNotices) -
 
     with tables(Console(highlight=False)) as draw:
         for found, last in _looks(reader, target, FOLLOW_SECONDS):
-            below = notices.of_home(found) if found["experiments"] else [_nothing(reader)]
+            below = notices.of_home(found["experiments"]) if found["experiments"] else [_nothing(reader)]
             draw(found["experiments"], last, lambda shown, below=below: [*below, *notices.ways_on(shown)])
 
 
@@ -232,7 +232,7 @@ def _watch_plainly(reader: "Reader", target: str | None, notices: StatusNotices)
         shown = _shown(found, target)
         if found is not before:
             show(f"{_plain(shown) or _nothing(reader)}\n")
-        below = [*notices.of_home(found), *notices.ways_on(shown)]
+        below = [*notices.of_home(found["experiments"]), *notices.ways_on(shown)]
         for line in below if below != said else ():
             show(line, err=True)
         before, said = found, below

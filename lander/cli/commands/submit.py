@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lander.cli.home_notices import workers_shut_out
 from lander.cli.options import CommandSettings, common, experiment_options, launcher_options, launchers_from, request_from
 from lander.cli.progress import doing
 from lander.cli.terminal import show
@@ -49,5 +50,7 @@ def hand_over(wanted: "Request", settings: CommandSettings, on: "Wanted | None" 
         accepted, _ = conduct.submit(wanted, settings.home, on or NONE)
     if accepted.detail:
         show(f"lander-ctl: {accepted.subject}: {accepted.detail}", err=True)
+    if shut_out := workers_shut_out(settings.home):
+        show(f"lander-ctl: {shut_out}", err=True)
     show(accepted.subject)
     return 0

@@ -108,6 +108,24 @@ async def test_a_host_that_stays_silent_is_lost_once_there_is_room_elsewhere_and
     assert said(tmp_path, "other")[1:2] == [e.HostLost(detail="silent for 120 s")]
 
 
+async def test_a_supervisor_that_leaves_waits_for_no_worker_that_is_out_of_reach(tmp_path, monkeypatch):
+    """Killed, or cut off: it cannot say that its runs have ended, and the next supervisor waits for it as this one did."""
+    async with in_process_supervisor(tmp_path) as in_process:
+        other, supervisor = await with_another_host(in_process), in_process.supervisor
+        hours = Hours(monkeypatch, supervisor)
+        assert isinstance(await in_process.peer("client").ask(c.ShutDown()), c.Accepted)
+        assert {(await in_process.host.hear()).run for _ in X} == set(X)
+        for run in X:
+            await in_process.host.ask(c.TrainerExited(run=run, epoch=1, exit_code=0))
+        await hours.pass_by(SUSPECT_SECONDS, in_process.host)
+        assert not supervisor._leaving.over.is_set(), "the control: it waits for a worker that may say so any moment"
+        await hours.pass_by(STEP, in_process.host)
+        assert supervisor._leaving.over.is_set()
+        assert [supervisor.state.runs[run].epoch for run in Y] == [1, 1]
+        assert other is not None
+    assert [event.kind for event in said(tmp_path, "other")] == ["HostJoined"]
+
+
 async def test_a_frozen_agent_of_this_machine_is_ended_and_another_started(tmp_path, monkeypatch):
     """Its runs can go nowhere else, but its successor has the same slots."""
     monkeypatch.setattr(local_host, "RESTART_SECONDS", 0.0)

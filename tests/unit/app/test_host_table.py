@@ -11,6 +11,7 @@ from lander.cli.main import main
 from lander.home.lock import HomeLock
 from lander.protocol import events as e
 from lander.store.log.event_store import batch_of
+from tests.support.command_line import TINY, written
 from tests.support.peers import new_keys
 from tests.support.written_homes import write_log
 
@@ -51,7 +52,7 @@ def rows(home):
     return {host["name"]: (host["state"], host["launcher"]) for host in found["hosts"]}
 
 
-def test_up_says_which_workers_of_other_machines_it_does_not_listen_for(tmp_path, capsys):
+def test_it_is_said_which_workers_of_other_machines_the_supervisor_does_not_listen_for(tmp_path, capsys):
     write_log(
         tmp_path,
         batch_of(e.host_stream("gpu3"), e.HostEnrolled(public_key=new_keys().public, token="t" * 16), JOINED),
@@ -60,10 +61,14 @@ def test_up_says_which_workers_of_other_machines_it_does_not_listen_for(tmp_path
     try:
         assert main(["--home", str(tmp_path), "up"]) == 0
         assert main(["--home", str(tmp_path), "up"]) == 0
+        assert main(["--home", str(tmp_path), "hosts"]) == 0
+        file = written(tmp_path / "x.json", TINY)
+        assert main(["--home", str(tmp_path), "submit", str(file)]) == 0
     finally:
         main(["--home", str(tmp_path), "down"])
-    said = "1 worker of other machines (gpu3) cannot connect, since it does not listen for them: lander-ctl down"
-    assert capsys.readouterr().out.count(said) == 2
+    said = "1 worker of other machines (gpu3) cannot connect, since the supervisor does not listen for them: lander-ctl down"
+    found = capsys.readouterr()
+    assert (found.out.count(said), found.err.count(said)) == (2, 2)
 
 
 def test_a_worker_is_shown_with_its_launcher_and_the_local_host_as_set_aside(home):

@@ -279,6 +279,15 @@ def test_lines_tell_each_change_once(capsys):
     ]
 
 
+def test_lines_tell_each_notice_once_as_long_as_it_holds(capsys):
+    said = iter((["a"], ["a", "b"], ["b"], ["a"]))
+    lines = live_view.Lines(lambda experiment: next(said))
+    for _ in range(4):
+        lines.show(experiment(run(), state="queued"))
+    lines.show(experiment(run(state="completed", cause="completed", step=1000), state="completed"))
+    assert capsys.readouterr().err.splitlines() == ["a", "b", "a"]
+
+
 def test_lines_tell_nothing_of_what_had_ended_before(capsys):
     """As where seeds or an arm are added, or an experiment that has completed is run again."""
     done = [run(seed=seed, state="completed", cause="completed", step=1000) for seed in range(3)]
