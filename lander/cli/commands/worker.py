@@ -6,7 +6,7 @@ import click
 
 from lander.cli.options import CommandSettings, common
 from lander.cli.progress import doing
-from lander.cli.terminal import keep_home
+from lander.cli.terminal import keep_home, show
 
 
 @click.command()
@@ -66,4 +66,6 @@ def worker(
     token = read_token(token_file) if token_file else None
     with doing(f"looking for the supervisor at {head}", brief=True):
         enrolled = workers.prepare(here, token, shared)
+    if name and enrolled.name != name:
+        show(f"lander-ctl: this worker is called {enrolled.name}, as its token or its first start says", err=True)
     workers.become_agent(here, enrolled)

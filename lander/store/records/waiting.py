@@ -55,7 +55,8 @@ def waiting(reader: Reader, experiment: str) -> dict[str, str]:
     rows = reader.connection.execute(_RUNS, (experiment,)).fetchall()
     if not any(state == "queued" for _, state, *_ in rows):
         return {}
-    wanted, there = reader.experiment(experiment), [host for host in hosts(reader) if host.state == "online" and host.cpus]
+    wanted, known = reader.experiment(experiment), [host for host in hosts(reader) if host.cpus]
+    there, drained = ([host for host in known if host.state == state] for state in ("online", "drained"))
     standings = _origins(reader, wanted, [run for run, *_ in rows]) | dict(_standings(rows, attempts(reader, experiment)))
     found = {}
     for run, state, *_ in rows:
@@ -64,6 +65,9 @@ def waiting(reader: Reader, experiment: str) -> dict[str, str]:
         words = _words(wanted, RunKey.parse(run), standings, there)
         if expected is not None and (words or not there):
             words = words if _words(wanted, RunKey.parse(run), standings, [*there, expected]) else _LOCAL_TO_JOIN
+        elif drained and (words or not there) and not _words(wanted, RunKey.parse(run), standings, [*there, *drained]):
+            names = ", ".join(host.name for host in drained)
+            words = f"a host that is not drained: lander-ctl hosts resume gives {names} runs again"
         if words:
             found[run] = words
     return found

@@ -50,6 +50,16 @@ def test_a_run_waits_for_its_class_and_the_other_of_its_seed_with_it(tmp_path):
     assert told(tmp_path) == {}
 
 
+def test_where_a_drained_host_would_do_it_is_named(tmp_path):
+    queued_experiment(tmp_path)
+    drained = batch_of(e.host_stream("far"), e.HostDrained(operator="me"))
+    write_log(tmp_path, joined("local", ANOTHER, 2), joined("far"), *trained(), drained)
+    said = "a host that is not drained: lander-ctl hosts resume gives far runs again"
+    assert told(tmp_path) == {RUN: said, OTHER: said}
+    write_log(tmp_path, batch_of(e.host_stream("far"), e.HostReopened(operator="me")))
+    assert told(tmp_path) == {}
+
+
 def test_a_fork_waits_for_the_class_of_the_checkpoint_from_which_it_begins(tmp_path):
     queued_experiment(tmp_path)
     more = (joined("odd", ANOTHER), *trained(epoch=2, host="odd", bits=ANOTHER, from_step=10, step=20), gone("odd"))
