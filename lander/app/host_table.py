@@ -150,5 +150,11 @@ def _cells(host: Host, clock: ClockOffset | None) -> tuple[str, ...]:
         _offset(clock),
         ", ".join(host.runs[:3]) + (f" and {len(host.runs) - 3} more" if len(host.runs) > 3 else ""),
         heard,
-        host.launcher,
+        _launcher(host),
     )
+
+
+def _launcher(host: Host) -> str:
+    """The launcher, and what its engine says of where the worker is: the machine of ssh, the job of Slurm."""
+    where = host.job.removesuffix(host.name).rstrip("/")
+    return f"{host.launcher}: {where}" if where else host.launcher

@@ -3,6 +3,7 @@
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from pydantic import ValidationError
 
@@ -11,6 +12,10 @@ from lander.app.launchers import own_address
 from lander.home import address, keys, tokens
 from lander.protocol.commands import IssueToken, RevokeToken
 from lander.protocol.errors import ConflictError, UsageError
+from lander.store.log.reader import Reader
+from lander.store.records.issued_tokens import issued_tokens
+
+_SHOWN: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,14 @@ def revoke(home: Path, token: str) -> str:
     try:
         command = RevokeToken(token=token, operator=operator())
     except ValidationError as error:
-        raise UsageError(f"--revoke {token}: the id of a token is 16 hexadecimal digits") from error
+        raise UsageError(f"--revoke {token}: the id of a token is 16 hexadecimal digits{_known(home)}") from error
     with connected(home) as client:
         return client.ask(command).detail
+
+
+def _known(home: Path) -> str:
+    """The last tokens that people have made here, each with the name that it gives."""
+    with Reader(home) as reader:
+        found = issued_tokens(reader)[-_SHOWN:]
+    named = [f"{token} ({name or 'for any name'})" for token, name in found]
+    return f"; the last ones made here: {', '.join(named)}" if named else ""

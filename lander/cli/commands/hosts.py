@@ -17,9 +17,9 @@ def hosts(settings: CommandSettings, verb: str | None, name: str | None, as_json
     """Show the hosts; drain, resume or revoke one.
 
     drain: it is given no more runs, and what trains there writes a checkpoint and goes on elsewhere. resume: it is given runs
-    again. revoke: it is turned away for good; what trains there goes on elsewhere from its last checkpoint. The host on the
-    supervisor's own machine is called local; it is set aside while an engine starts the workers. Without a supervisor, the
-    hosts are shown as they were last recorded, and standard error says so.
+    again. revoke: its key is accepted no more, until a new token lets it in; what trains there goes on elsewhere from its last
+    checkpoint. The host on the supervisor's own machine is called local; it is set aside while an engine starts the workers.
+    Without a supervisor, the hosts are shown as they were last recorded, and standard error says so.
 
     \b
     Examples:

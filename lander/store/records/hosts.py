@@ -69,6 +69,8 @@ class Host:
     runs: tuple[str, ...] = ()
     launcher: str = ""
     """The launcher that started it."""
+    job: str = ""
+    """What the engine calls it: of ssh, the machine comes first."""
 
     @property
     def never_joined(self) -> bool:
@@ -99,14 +101,15 @@ def local_bits(reader: Reader) -> str:
 
 def _started_by(found: Mapping[str, Host], known: Sequence[LauncherRecord]) -> Iterator[Host]:
     """The hosts, each with its launcher, without those whose jobs are over; launchers in use set the local one aside."""
-    started = {job: each.name for each in known for job in each.jobs}
+    started = {name: (each.name, job) for each in known for name, job in each.jobs.items()}
     over = {job for each in known for job in each.ended}
     in_use = any(each.in_use for each in known)
     for name, host in found.items():
         if name == LOCAL and host.state == "online" and in_use:
             yield replace(host, state="set aside")
         elif name not in over:
-            yield replace(host, launcher=started.get(name, ""))
+            launcher, job = started.get(name, ("", ""))
+            yield replace(host, launcher=launcher, job=job)
 
 
 def _with_runs(reader: Reader, host: Host, runs: list[str]) -> Host:

@@ -105,6 +105,18 @@ def test_a_worker_that_has_not_joined_yet_starts(home):
     assert host_table.as_text(home).splitlines()[-1] == "launcher lab: 1 worker starts"
 
 
+def test_a_worker_is_shown_with_the_machine_that_its_engine_has_started_it_on(home):
+    name = "lab-3f2a-2-1"
+    write_log(
+        home,
+        batch_of(LAB, e.WorkersLaunched(batch="lab-3f2a-2", names=(name,), ids=(f"ada@gpu2/{name}",))),
+        batch_of(e.host_stream(name), JOINED),
+    )
+    (line,) = [line for line in host_table.as_text(home).splitlines() if name in line]
+    assert line.endswith("  lab: ada@gpu2")
+    assert {each["name"]: each["job"] for each in json.loads(host_table.as_json(home))["hosts"]}[name] == f"ada@gpu2/{name}"
+
+
 def test_a_worker_is_shown_though_an_older_log_has_had_a_job_of_its_name(home):
     name = "lab-3f2a-1-1"
     write_log(
