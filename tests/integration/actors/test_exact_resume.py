@@ -293,14 +293,17 @@ def test_the_environments_are_needed(tmp_path, monkeypatch, never_cut):
     assert "steps" in differences(whole, cut_and_continued("ppo", tmp_path / "cut"))
 
 
-def test_even_the_layout_of_an_image_in_memory_is_needed(tmp_path, monkeypatch, never_cut):
-    whole = never_cut("image")
-    monkeypatch.setattr(state_parts, "_from_strides", lambda tree: tree["values"])
+def test_even_the_layout_of_an_image_in_memory_comes_back(tmp_path, monkeypatch):
+    """Many processors round a convolution differently for another order of the channels; on one that does not, no bit tells."""
     cut = training_of("image", tmp_path / "cut")
     with pytest.raises(CutError):
         cut.train(cut_after=80)
+    image, restored = cut.model._last_obs, []
+    from_strides = state_parts._from_strides
+    monkeypatch.setattr(state_parts, "_from_strides", lambda tree: restored.append(from_strides(tree)) or restored[-1])
     cut.continue_()
-    assert "weights" in differences(whole, cut)
+    assert restored[0].shape == image.shape
+    assert restored[0].strides == image.strides != image.copy("C").strides
 
 
 @pytest.mark.parametrize(
