@@ -302,8 +302,8 @@ def test_even_the_layout_of_an_image_in_memory_comes_back(tmp_path, monkeypatch)
     from_strides = state_parts._from_strides
     monkeypatch.setattr(state_parts, "_from_strides", lambda tree: restored.append(from_strides(tree)) or restored[-1])
     cut.continue_()
-    assert restored[0].shape == image.shape
-    assert restored[0].strides == image.strides != image.copy("C").strides
+    (observation,) = [each for each in restored if each.shape == image.shape]
+    assert observation.strides == image.strides != image.copy("C").strides
 
 
 @pytest.mark.parametrize(
