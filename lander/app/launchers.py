@@ -83,8 +83,11 @@ def _named(home: Path, on: str) -> tuple[str, LauncherSettings]:
         case "ray" if what:
             return engine, launcher_settings.checked({"engine": engine, "address": what}, source)
         case _:
-            known = f"; {home / launcher_settings.FILE} has {', '.join(recorded)}" if recorded else ""
-            raise UsageError(f"{source}: no such launcher; there are {_WITHOUT_A_FILE}, and those of lander.toml{known}")
+            file = home / launcher_settings.FILE
+            known = f"has {', '.join(recorded) or 'none'}" if file.exists() else "does not exist"
+            raise UsageError(
+                f"{source}: no such launcher; there are {_WITHOUT_A_FILE}, and those of lander.toml; {file} {known}"
+            )
 
 
 def _command(name: str, settings: LauncherSettings, prefix: str) -> ConfigureLauncher:

@@ -7,15 +7,16 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from lander.app.client import connected, operator
+from lander.app.client import connected, operator, running
 from lander.app.launchers import own_address
 from lander.home import address, keys, tokens
 from lander.protocol.commands import IssueToken, RevokeToken
-from lander.protocol.errors import ConflictError, UsageError
+from lander.protocol.errors import ConflictError, NotFoundError, UsageError
 from lander.store.log.reader import Reader
 from lander.store.records.issued_tokens import issued_tokens
 
 _SHOWN: Final = 5
+_LISTEN: Final = "lander-ctl up --listen 0.0.0.0:7411 --advertise HOST:7411"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +40,12 @@ def issue(home: Path, *, name: str, seconds: float, uses: int) -> Issued:
         raise UsageError(
             f"--name {name}: a host's name is letters, digits, . _ -, at most 64, and begins with none of . _ -"
         ) from error
+    if running(home) is None:
+        raise NotFoundError(f"{home}: no supervisor is running; start one with {_LISTEN}")
     with connected(home) as client:
         here = address.read(home)
         if here is None or not here.listen:
-            how = "lander-ctl down, then lander-ctl up --listen 0.0.0.0:7411 --advertise HOST:7411"
-            raise ConflictError(f"{home}: its supervisor listens for no other machine; {how}")
+            raise ConflictError(f"{home}: its supervisor listens for no other machine; lander-ctl down, then {_LISTEN}")
         client.ask(command)
     return Issued(tokens.issued(keys.load(home, "supervisor"), command.token), here.advertise or dialled(here.listen))
 
