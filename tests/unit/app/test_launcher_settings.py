@@ -75,7 +75,7 @@ def test_on_names_an_engine_or_a_launcher_of_the_file(tmp_path):
         (("slurm:x", None), "--on slurm:x: no such launcher"),
         (("ray", None), "--on ray: no such launcher"),
         (("cloud", None), "--on cloud: no such launcher"),
-        (("ssh:", None), "--on ssh:: no such launcher; .*lander.toml, which has local"),
+        (("ssh:", None), "--on ssh:: no such launcher; .*/lander.toml has local"),
         (("ssh:a,", None), "--on ssh:a,.hosts.1"),
         ((None, 3), "--workers 3: of what?"),
     ):
