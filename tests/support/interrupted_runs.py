@@ -10,6 +10,8 @@ from tests.support.live_home import LiveHome
 from tests.support.processes import kill, living
 
 KILLS = 3
+SECONDS = 300.0
+"""Each kill costs a start and the way from the last checkpoint, of several runs on few cores."""
 
 
 def twin_of(wanted: Experiment) -> Experiment:
@@ -40,7 +42,7 @@ def kill_each(live_home: LiveHome, wanted: Experiment, seed: int = 0, kills: int
                     due.pop(0)
         return not any(moments.values())
 
-    live_home.wait(all_killed, f"{kills} kills to have landed on every run of {wanted.experiment_id}")
+    live_home.wait(all_killed, f"{kills} kills to have landed on every run of {wanted.experiment_id}", SECONDS)
 
 
 def _moments(draw: random.Random, total: int, kills: int) -> list[int]:

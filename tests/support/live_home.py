@@ -61,12 +61,12 @@ class LiveHome:
         self.wait(lambda: self.run(run)["state"] in states, f"{run} to be {states}")
         return self.run(run)
 
-    def wait(self, condition: Callable[[], bool], what: str) -> None:
+    def wait(self, condition: Callable[[], bool], what: str, seconds: float = TIMEOUT_SECONDS) -> None:
         began = time.monotonic()
         while not condition():
             waited = time.monotonic() - began
-            if waited > TIMEOUT_SECONDS:
-                raise AssertionError(f"waited {TIMEOUT_SECONDS:.0f} s for {what}; log:\n{self.log()}")
+            if waited > seconds:
+                raise AssertionError(f"waited {seconds:.0f} s for {what}; log:\n{self.log()}")
             time.sleep(0.02 if waited < 1.0 else 0.05)  # what takes long is looked at less often: a look costs milliseconds
 
     def status(self, name: str) -> ExperimentStatus:
