@@ -55,6 +55,7 @@ def test_a_lease_is_as_long_as_was_recorded_when_its_trainer_was_started():
     driver, watching = DecisionDriver(cpus=1), Watching(30.0)
     driver.submit(exclusive=True, seeds=[0])
     driver.restart(30.0)
+    driver.hear(HOST)
     driver.join(pid=1, cpus=2)
     watching.timers(driver.state)
     assert sorted(driver.state.live) == [A, B]
