@@ -3,7 +3,6 @@
 import json
 import shutil
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,8 +12,9 @@ from lander.app.client import connected, operator
 from lander.app.durations import span
 from lander.app.listing_text import age
 from lander.app.run_table import wrapped
-from lander.app.unfit_hosts import is_silent, problems
+from lander.app.unfit_hosts import is_silent, problems, silence
 from lander.protocol.commands import HOSTS, Accepted, DrainHost, ReopenHost, RevokeHost
+from lander.protocol.events import host_stream
 from lander.protocol.states import LOCAL
 from lander.protocol.text import one_line
 from lander.reports.render.text_table import text_table
@@ -26,6 +26,7 @@ from lander.store.records.launchers import launchers
 _VERBS: Final[Mapping[str, type[DrainHost | ReopenHost | RevokeHost]]] = dict(
     zip(("drain", "resume", "revoke"), HOSTS, strict=True)
 )
+_OTHER_HOSTS: Final = f"SELECT 1 FROM streams WHERE name GLOB 'host:*' AND name <> '{host_stream(LOCAL)}' LIMIT 1"
 _HEADINGS: Final = (
     *("host", "state", "slots", "GPUs", "memory", "bits", "labels", "version", "clock", "trains", "last heard", "launcher"),
 )
@@ -56,6 +57,8 @@ def as_json(home: Path) -> str:
 def workers(home: Path) -> list[str]:
     """The workers of other machines that have joined and neither left nor were revoked; no engine has started them."""
     with Reader(home) as reader:
+        if reader.connection.execute(_OTHER_HOSTS).fetchone() is None:  # as where one machine is all there is; asked often
+            return []
         gone = ("offline", "enrolled", "revoked")
         return [host.name for host in hosts(reader) if host.name != LOCAL and host.state not in gone and not host.launcher]
 
@@ -93,7 +96,7 @@ def as_text(home: Path) -> str:
 def _never_joined(found: Sequence[Host]) -> Iterator[str]:
     """Which hosts have used a token and are not to be expected any more, and how each is removed."""
     for host in found:
-        seconds = time.time() - host.at / 1_000_000
+        seconds = silence(host)
         if host.state == "enrolled" and not host.launcher and seconds > JOIN_SECONDS:
             removed = f"start its worker again, or remove it with lander-ctl hosts revoke {host.name}"
             yield f"{host.name}: used its token {age(seconds)} ago and has never joined; {removed}"
@@ -124,7 +127,7 @@ def _other_bits(found: Sequence[Host]) -> Iterator[str]:
 def _state(host: Host) -> str:
     """Its state; one that is to be there and has said nothing for a while is silent."""
     if host.state == "enrolled":
-        return "enrolled, never joined" if time.time() - host.at / 1_000_000 > JOIN_SECONDS else "enrolled, measuring"
+        return "enrolled, never joined" if silence(host) > JOIN_SECONDS else "enrolled, measuring"
     return f"{host.state}, silent" if is_silent(host) else host.state
 
 
@@ -137,7 +140,7 @@ def _offset(clock: ClockOffset | None) -> str:
 
 
 def _cells(host: Host, clock: ClockOffset | None) -> tuple[str, ...]:
-    heard = f"{age(time.time() - host.at / 1_000_000)} ago" if host.at else ""
+    heard = f"{age(silence(host))} ago" if host.at else ""
     return (
         host.name,
         _state(host),

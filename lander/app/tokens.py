@@ -16,7 +16,7 @@ from lander.store.log.reader import Reader
 from lander.store.records.issued_tokens import issued_tokens
 
 _SHOWN: Final = 5
-_LISTEN: Final = "lander-ctl up --listen 0.0.0.0:7411 --advertise HOST:7411"
+LISTEN: Final = "lander-ctl up --listen 0.0.0.0:7411 --advertise HOST:7411"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,11 @@ def issue(home: Path, *, name: str, seconds: float, uses: int) -> Issued:
             f"--name {name}: a host's name is letters, digits, . _ -, at most 64, and begins with none of . _ -"
         ) from error
     if running(home) is None:
-        raise NotFoundError(f"{home}: no supervisor is running; start one with {_LISTEN}")
+        raise NotFoundError(f"{home}: no supervisor is running; start one with {LISTEN}")
     with connected(home) as client:
         here = address.read(home)
         if here is None or not here.listen:
-            raise ConflictError(f"{home}: its supervisor listens for no other machine; lander-ctl down, then {_LISTEN}")
+            raise ConflictError(f"{home}: its supervisor listens for no other machine; lander-ctl down, then {LISTEN}")
         client.ask(command)
     return Issued(tokens.issued(keys.load(home, "supervisor"), command.token), here.advertise or dialled(here.listen))
 

@@ -24,10 +24,11 @@ SILENT_SECONDS: Final = 10.0
 
 def is_silent(host: Host) -> bool:
     """Whether a host that is to be there has said nothing for a while."""
-    return host.state in ("online", "drained") and _silence(host) > SILENT_SECONDS
+    return host.state in ("online", "drained") and silence(host) > SILENT_SECONDS
 
 
-def _silence(host: Host) -> float:
+def silence(host: Host) -> float:
+    """For how many seconds nothing was heard of a host."""
     return time.time() - host.at / 1_000_000
 
 
@@ -64,7 +65,7 @@ def why_silent(reader: "Reader", experiments: "Sequence[ExperimentStatus]") -> l
     names = {run["host"] for each in experiments for run in each["runs"] if run["state"] in LIVE} - {LOCAL_HOST}
     words = "silent for {}; what trains there is shown as it was last heard"
     return [
-        f"{host.name}: {words.format(span(_silence(host)))}" for host in hosts(reader) if host.name in names and is_silent(host)
+        f"{host.name}: {words.format(span(silence(host)))}" for host in hosts(reader) if host.name in names and is_silent(host)
     ]
 
 

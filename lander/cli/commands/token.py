@@ -53,6 +53,5 @@ def token(settings: CommandSettings, name: str, ttl: float, uses: int, revoke: s
     where = "on this machine" if issued.only_here else "on the other machine"
     show(f"token {issued.token.id}; {where}: {command}", err=True)
     if issued.only_here:
-        how = "lander-ctl down, then lander-ctl up --listen 0.0.0.0:7411 --advertise HOST:7411"
-        show(f"no other machine can dial {issued.head}; to listen for them: {how}", err=True)
+        show(f"no other machine can dial {issued.head}; to listen for them: lander-ctl down, then {tokens.LISTEN}", err=True)
     return 0
