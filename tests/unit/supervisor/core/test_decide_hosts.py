@@ -443,13 +443,19 @@ def test_what_an_exclusive_run_is_started_with_says_so():
     assert [effect.order.exclusive for effect in driver.last.effects] == [False, False]
 
 
-@pytest.mark.parametrize("exclusive", [True, False])
-def test_an_exclusive_run_of_a_host_that_is_turned_away_waits_until_its_lease_is_over(exclusive):
+def on_two_hosts(exclusive):
+    """A driver with four runs, and which of them train on its own host and which on another that can be turned away."""
     driver = DecisionDriver(cpus=2)
     driver.fold(e.Recorded(0, "host:far", 0, 0, 1, e.HostEnrolled(public_key="k" * 40, token="t")))
     driver.join(host="far")
     driver.submit(seeds=[0, 1], exclusive=exclusive)
     here, there = ([f"x/{run}" for run, host in driver.hosts_of().items() if host == place] for place in (HOST, "far"))
+    return driver, here, there
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+def test_an_exclusive_run_of_a_host_that_is_turned_away_waits_until_its_lease_is_over(exclusive):
+    driver, here, there = on_two_hosts(exclusive=exclusive)
     driver.tell(c.RevokeHost(host="far", operator="me@here"))
     driver.complete(*here)
     driver.now += LOST_SECONDS - 1.0
@@ -474,11 +480,7 @@ PAUSE, RESUME, RETRY = (_person(each, target="x") for each in (c.PauseTarget, c.
     ids=["drain, revoke", "pause, revoke, resume", "revoke, retry", "revoke, pause, resume, retry"],
 )
 def test_nothing_that_is_asked_starts_an_exclusive_run_while_its_old_host_may_hold_a_lease(asked):
-    driver = DecisionDriver(cpus=2)
-    driver.fold(e.Recorded(0, "host:far", 0, 0, 1, e.HostEnrolled(public_key="k" * 40, token="t")))
-    driver.join(host="far")
-    driver.submit(seeds=[0, 1], exclusive=True)
-    here, there = ([f"x/{run}" for run, host in driver.hosts_of().items() if host == place] for place in (HOST, "far"))
+    driver, here, there = on_two_hosts(exclusive=True)
     driver.complete(*here)
     for ask in asked:
         ask(driver)
