@@ -128,4 +128,4 @@ def measure() -> Iterator[Row]:
 
 
 if __name__ == "__main__":
-    show(lambda: list(measure()))
+    show(measure)

@@ -116,7 +116,7 @@ async def ingest(home: Path, sample: Sample) -> float:
         producer.join()
     serving.cancel()
     await asyncio.gather(serving, return_exceptions=True)
-    await supervisor.gate.close()
+    await supervisor.close()
     await store.close()
     seconds = max(end for _, end in spans) - min(begin for begin, _ in spans)
     return float(len(runs) * BATCHES * BATCH / seconds)

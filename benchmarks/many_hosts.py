@@ -5,8 +5,10 @@ keys of their own that say what agents and trainers say, and train nothing. Meas
 batches, what the supervisor takes of a core and of memory, and how long it takes until everybody is back after it was killed.
 """
 
+import heapq
 import os
 import random
+import select
 import signal
 import tempfile
 import time
@@ -42,6 +44,10 @@ SLOTS: Final = 64
 RUNS: Final = 1000
 TELL_SECONDS: Final = 0.5
 HEARTBEAT_SECONDS: Final = 2.0
+GREETING_SECONDS: Final = 1.0
+"""How often a host that is not answered greets again."""
+LOOK_SECONDS: Final = 0.1
+"""How often a stub looks whether something that it waits for has come."""
 MEASURED_SECONDS: Final = 30.0
 STEPS: Final = 256
 """Timesteps in one batch: 512 a second for each run."""
@@ -66,8 +72,18 @@ class Stub:
             return False
         return True
 
+    def read(self) -> None:
+        """Hear all that has come: the descriptor tells of a message once, and any call on the socket may consume that."""
+        with suppress(zmq.Again):
+            while True:
+                self.hear(decode(self.socket.recv(zmq.NOBLOCK)))
+
     def hear(self, command: c.Command) -> None:
         """React to one message."""
+
+    def wake(self) -> float:
+        """Say what is due; returns when to be woken again."""
+        raise NotImplementedError
 
 
 class HostStub(Stub):
@@ -76,24 +92,20 @@ class HostStub(Stub):
     def __init__(self, world: "World", name: str, keys: KeyPair) -> None:
         self.name, self.world = name, world
         self.trainers: dict[tuple[str, int], TrainerStub] = {}
-        self.greeted = 0.0
         self.beat_at = time.monotonic() + random.uniform(0.0, HEARTBEAT_SECONDS)  # agents do not measure at once, either
         self.joined = False
         super().__init__(world, keys)
 
-    def greet(self) -> None:
-        """What an agent says first at a connection; again and again until it is answered."""
+    def wake(self) -> float:
+        """Greet as an agent does at a connection, until it is answered; from then on send a measurement every two seconds."""
         now = time.monotonic()
-        if not self.joined and now - self.greeted > 1.0:
+        if not self.joined:
             hello = c.Hello(release=versions.release(), oldest=versions.OLDEST, newest=versions.NEWEST)
-            if self.say(hello):
-                self.greeted = now
-
-    def beat(self) -> None:
-        """A measurement, as an agent sends it."""
-        if time.monotonic() > self.beat_at:
+            return now + (GREETING_SECONDS if self.say(hello) else LOOK_SECONDS)
+        if now >= self.beat_at:
             self.beat_at += HEARTBEAT_SECONDS
             self.say(c.ReportResources(sample=SAMPLE))
+        return now + LOOK_SECONDS
 
     def hear(self, command: c.Command) -> None:
         match command:
@@ -125,11 +137,13 @@ class TrainerStub(Stub):
         self.unsaid.append((started.kind, 1, encode_event(started)))
         super().__init__(world, keys)
 
-    def tell(self) -> None:
-        """Every half a second a batch; one that is not acknowledged within two seconds is said again."""
+    def wake(self) -> float:
+        """Every half a second tell a batch; one that is not acknowledged within two seconds is said again."""
         now = time.monotonic()
-        if now < self.told or (self.sent and now - self.sent[-1][1] < 2.0):
-            return
+        if now < self.told:
+            return self.told
+        if self.sent and now - self.sent[-1][1] < 2.0:
+            return now + LOOK_SECONDS
         self.told = max(self.told + TELL_SECONDS, now)
         if not self.sent:
             self.unsaid.append(self.world.steps(self.step, self.epoch))
@@ -137,6 +151,7 @@ class TrainerStub(Stub):
         append = c.Append(run=self.run, epoch=self.epoch, first_seq=self.acknowledged + 1, events=tuple(self.unsaid))
         if self.say(append):
             self.sent.append((self.acknowledged + len(self.unsaid), time.monotonic()))
+        return self.told
 
     def hear(self, command: c.Command) -> None:
         if isinstance(command, c.Acknowledged) and self.sent:
@@ -148,15 +163,17 @@ class TrainerStub(Stub):
 
 
 class World:
-    """All stubs, on one poller."""
+    """All stubs, in one thread."""
 
     def __init__(self, connection: Connection) -> None:
         self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.context.set(zmq.MAX_SOCKETS, 4 * (HOSTS + RUNS))
         self.connection = connection
         self.latencies: list[float] = []
-        self._poller = zmq.Poller()
-        self._stubs: dict[Any, Stub] = {}
+        self._readable = select.epoll()
+        """Of the descriptors of the sockets, since `zmq.Poller` asks each of two thousand sockets at each call."""
+        self._stubs: dict[int, Stub] = {}
+        self._due: list[tuple[float, int, Stub]] = []
         self._columns: dict[str, Any] = {
             "actions": pack(np.zeros((STEPS, 1), np.int8)),
             "rewards": pack(np.ones((STEPS, 1))),
@@ -170,8 +187,9 @@ class World:
 
     def add(self, stub: Stub) -> None:
         """Listen to a stub, too."""
-        self._poller.register(stub.socket, zmq.POLLIN)
-        self._stubs[stub.socket] = stub
+        self._readable.register(stub.socket.FD, select.EPOLLIN)
+        self._stubs[stub.socket.FD] = stub
+        heapq.heappush(self._due, (0.0, len(self._stubs), stub))
 
     @property
     def hosts(self) -> list[HostStub]:
@@ -185,18 +203,13 @@ class World:
 
     def turn(self) -> None:
         """Hear and say what is due."""
-        for socket, _ in self._poller.poll(10):
-            stub = self._stubs[socket]
-            for _ in range(20):
-                try:
-                    stub.hear(decode(socket.recv(zmq.NOBLOCK)))
-                except zmq.Again:
-                    break
-        for host in self.hosts:
-            host.greet()
-            host.beat()
-        for trainer in self.trainers:
-            trainer.tell()
+        for descriptor, _ in self._readable.poll(0.01):
+            self._stubs[descriptor].read()
+        now = time.monotonic()
+        while self._due and self._due[0][0] <= now:  # to ask all of them each time would take the supervisor's processor
+            _, number, stub = self._due[0]
+            heapq.heapreplace(self._due, (stub.wake(), number, stub))
+            stub.read()
 
     def until(self, condition: Callable[[], bool], what: str) -> float:
         """Turn until the condition holds; returns the seconds that it took."""

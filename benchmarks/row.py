@@ -1,6 +1,6 @@
 """What every benchmark prints: a claim, both sides of it, their ratio, and whether it holds."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
@@ -36,8 +36,8 @@ def measured(name: str) -> list[Row]:
     return list(import_module(f"benchmarks.{name}").measure())
 
 
-def show(measure: Callable[[], Sequence[Row]]) -> None:
-    """Run one benchmark and print its rows; the `__main__` of every script."""
+def show(measure: Callable[[], Iterable[Row]]) -> None:
+    """Run one benchmark and print each row once it is measured; the `__main__` of every script."""
     for row in measure():
         print(row, flush=True)
 

@@ -1,6 +1,7 @@
 """Fixtures with their invariants: whoever gets a supervisor leaves no process behind and an unbroken log."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,9 @@ from tests.support.live_home import LiveHome, started
 
 progress.BRIEF_SECONDS = 3600.0  # what is said of slow work must not depend on how busy this machine is
 os.environ[SHARE] = "1"  # workers of tests that run at once stand for machines of their own
+for number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(number) is signal.SIG_IGN:  # a background job ignores them, and so would every program of a test
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 @pytest.fixture

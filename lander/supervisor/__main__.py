@@ -40,10 +40,13 @@ def raise_open_files() -> None:
 
 
 def tune_interpreter() -> None:
-    """Tune the interpreter for many small events and a writer thread; `benchmarks/ingest.py` measures the gain."""
+    """Tune the interpreter for many small events; `benchmarks/ingest.py` measures the gain.
+
+    The interval at which threads hand over the interpreter's lock stays as it is: with a shorter one, the writer thread and
+    this one wait for each other at each row (`benchmarks/many_hosts.py`).
+    """
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)  # reference counts free the events: there are no cycles to collect
-    sys.setswitchinterval(0.00001)  # the writer thread needs the GIL only briefly, and should not wait 5 ms for it
 
 
 async def serve(home: Path, listen: str = "", advertise: str = "", lost_seconds: str = "", object_store: str = "") -> None:

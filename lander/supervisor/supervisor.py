@@ -127,10 +127,12 @@ class Supervisor:
         work = {"receive": self._receive(), "decide": self._decide(), "clock": self._clock.run(), "erase": self._erasing.run()}
         work |= {"leave": self._leaving.wait(), "handshakes": self.gate.watch()}
         tasks = [asyncio.create_task(each, name=name) for name, each in work.items()]
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
         for task in done:
             task.result()
 
