@@ -35,13 +35,13 @@ class Case(NamedTuple):
 
 ATARI: Final[Mapping[str, Any]] = {"wrappers": ["AtariWrapper"], "frame_stack": 4}
 CASES: Final = (
-    Case("TQC", "Pendulum-v1", 2_000, {"learning_starts": 100, "buffer_size": 10_000}),
-    Case("QRDQN", "LunarLander-v3", 10_240, {"learning_starts": 1_000, "buffer_size": 20_000}),
-    Case("RecurrentPPO", "CartPole-v1", 4_096, {"n_steps": 128}, policy="MlpLstmPolicy", n_envs=8),
+    Case("TQC", "Pendulum-v1", 600, {"learning_starts": 100, "buffer_size": 10_000}),
+    Case("QRDQN", "LunarLander-v3", 4_096, {"learning_starts": 1_000, "buffer_size": 20_000}),
+    Case("RecurrentPPO", "CartPole-v1", 2_048, {"n_steps": 128}, policy="MlpLstmPolicy", n_envs=8),
     Case(
         "PPO",
         "PongNoFrameskip-v4",
-        4_096,
+        2_048,
         {"n_steps": 128, "batch_size": 256, "n_epochs": 4},
         policy="CnnPolicy",
         n_envs=8,

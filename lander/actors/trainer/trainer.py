@@ -36,6 +36,7 @@ from lander.actors.trainer.evaluation_schedule import Evaluations
 from lander.actors.trainer.exchange import Exchange, batch_steps
 from lander.actors.trainer.file_requests import Requests
 from lander.actors.trainer.finiteness import NonFiniteError, has_non_finite_parameters
+from lander.actors.trainer.freed_memory import keep_freed_memory
 from lander.actors.trainer.mailbox import Connection, FencedError, Mailbox, connect
 from lander.actors.trainer.own_callbacks import build_callbacks, together
 from lander.actors.trainer.recorded_environments import build_recorded, is_separate
@@ -172,6 +173,7 @@ class TrainingSession:
         env, recording = build_recorded(arm, self._order.seed, history)
         self._model = build_model(arm, self._order.seed, env)
         if self._order.shortcuts:
+            keep_freed_memory()
             apply_shortcuts(self._model)
         steps = batch_steps(env.unwrapped.action_space, recording.n_envs)
         mailbox = self._mailbox
