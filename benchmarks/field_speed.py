@@ -40,7 +40,7 @@ CASES: Final = (
     Case("RecurrentPPO", "CartPole-v1", 2_048, {"n_steps": 128}, policy="MlpLstmPolicy", n_envs=8),
     Case(
         "PPO",
-        "PongNoFrameskip-v4",
+        "ale_py:PongNoFrameskip-v4",
         2_048,
         {"n_steps": 128, "batch_size": 256, "n_epochs": 4},
         policy="CnnPolicy",
@@ -61,9 +61,6 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecFrameStack
 algorithm, environment, policy, steps, n_envs, hyperparameters, package, atari = json.loads(sys.argv[1])
 named = __import__(package)
-if atari:
-    import gymnasium
-    gymnasium.register_envs(named)
 env = make_vec_env(environment, n_envs=n_envs, seed=0, wrapper_class=AtariWrapper if atari else None)
 env = VecFrameStack(env, 4) if atari else env
 known = named if hasattr(named, algorithm) else stable_baselines3
