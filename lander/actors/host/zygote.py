@@ -231,7 +231,9 @@ def warm_up() -> None:
     from stable_baselines3.common.logger import Logger
 
     import lander.actors.trainer.trainer  # noqa: F401 - imported here so that every trainer has it
+    from lander.actors.sb3.postponed_compiler import postpone_compiler
 
+    postpone_compiler()
     small: Any = {"device": "cpu", "learning_starts": 2, "buffer_size": 16, "batch_size": 2}
     for model, steps in (
         (PPO("MlpPolicy", "LunarLander-v3", device="cpu", n_steps=64, batch_size=64, n_epochs=1), 64),

@@ -24,6 +24,7 @@ from lander.actors.sb3.boundaries import with_boundary
 from lander.actors.sb3.class_loading import load
 from lander.actors.sb3.defaults import OWN_DEFAULTS, changed_defaults, setting
 from lander.actors.sb3.environment_layers import is_wrapped, monitor_arguments, monitored, with_vec_layers, with_wrappers
+from lander.actors.sb3.postponed_compiler import postpone_compiler
 from lander.actors.sb3.schedules import with_schedules
 from lander.protocol.experiment import Arm
 from lander.protocol.recorded_names import ACTIVATIONS
@@ -104,6 +105,7 @@ def algorithm_class(arm: Arm) -> type[BaseAlgorithm]:
 
 def build_model(arm: Arm, seed: int, env: VecEnv) -> BaseAlgorithm:
     """The untrained model of a run; raises what Stable-Baselines3 raises for settings it rejects."""
+    postpone_compiler()
     algorithm, named = algorithm_class(arm), str(setting(arm, "policy"))
     policy: Any = load(named, "policy") if ":" in named else named
     settings: dict[str, Any] = changed_defaults(arm, "algorithm", algorithm) | dict(arm.hyperparameters)

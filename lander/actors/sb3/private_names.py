@@ -48,6 +48,8 @@ PRIVATE_NAMES: Final[Mapping[str, str]] = {
     "_global_backward_hooks": "shortcut: calls go directly while there is none",
     "_global_backward_pre_hooks": "shortcut: calls go directly while there is none",
     "_compiled_call_impl": "shortcut: a module that was compiled is left to be called so",
+    # torch: the package itself
+    "_dynamo": "the compiler, in whose place a small module stands until something compiles",
     # Stable-Baselines3: SubprocVecEnv and DummyVecEnv
     "_worker": "the loop of a worker, which a worker that records its environment runs, too",
     "_obs_from_buf": "shortcut: given a method that copies one array plainly",

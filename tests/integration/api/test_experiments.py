@@ -32,7 +32,7 @@ def test_run_gives_outcomes_and_the_verdict_and_leaves_nothing_running_and_no_fi
     monkeypatch.setenv("TMPDIR", str(elsewhere))
     result = lander.run(TINY, home=home, overrides=["training_steps=512"], seeds=range(2), progress=seen.append)
     assert LiveHome(home).processes() == []
-    assert [path.name for path in elsewhere.iterdir() if not path.name.startswith("torchinductor")] == []
+    assert list(elsewhere.iterdir()) == []
     assert result.completed
     assert (result.experiment_id, result.state, list(result.arms)) == ("tiny", "completed", ["baseline", "fast"])
     assert [run.id for run in result.runs] == ["tiny/baseline/0", "tiny/baseline/1", "tiny/fast/0", "tiny/fast/1"]
