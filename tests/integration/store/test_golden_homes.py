@@ -32,6 +32,14 @@ def undisturbed(shared_home, tmp_path_factory):
     return {run: Bits.of(shared_home.home, run) for run in RUNS}
 
 
+def left_behind(version, directory):
+    """The first checkpoint of each run in a home of that version; this is found out in another one than is tested."""
+    golden.unpack(version, directory)
+    asyncio.run(bring_up_to_date(directory))
+    with Reader(directory) as reader:
+        return {run: Record(reader, run).checkpoints()[0] for run in RUNS}
+
+
 async def bring_up_to_date(home):
     store = await SqliteEventStore.open(home / DATABASE)
     await store.close()
@@ -51,12 +59,16 @@ async def bring_up_to_date(home):
     ],
     ids="schema-{}".format,
 )
-def test_what_was_half_finished_ends_in_the_right_bits(version, altered, undisturbed, tmp_path, monkeypatch):
+def test_what_was_half_finished_ends_in_the_right_bits(version, altered, undisturbed, tmp_path, tmp_path_factory, monkeypatch):
     """Of the older schemas, `make test` leaves the run out that trains for five seconds; `make chaos` does not.
 
     That every log of those between is read as it was recorded, `tests/unit/store/test_golden_logs.py` shows.
     """
     runs = RUNS if version == NEWEST or not altered else RUNS[1:]
+    if version >= 3:
+        first = left_behind(version, tmp_path_factory.mktemp("left"))
+        if any(first[run].digest != undisturbed[run].digests.get(first[run].step) for run in runs):
+            pytest.skip("this machine computes other bits than the one that wrote the log")
     golden.unpack(version, tmp_path)
     if altered:
         hooks.install(monkeypatch, altered_tables="lander.supervisor", altered_defaults="lander.actors.host.zygote")
@@ -66,12 +78,7 @@ def test_what_was_half_finished_ends_in_the_right_bits(version, altered, undistu
         for run in RUNS:
             client.operate(live_home.home, "ResumeTarget" if run in runs else "StopTarget", run)
         live_home.wait_ended("half")
-        with Reader(live_home.home) as reader:
-            before = {run: {each.step: each.digest for each in Record(reader, run).checkpoints()} for run in runs}
         for run in runs:
-            first = min(before[run])
-            if version >= 3 and before[run][first] != undisturbed[run].digests.get(first):
-                pytest.skip("this machine computes other bits than the one that wrote the log")
             differences = Bits.of(live_home.home, run).differences(undisturbed[run])
             assert differences == (["evaluations"] if version == 2 else [])  # of which schema 2 knows nothing
             assert version < 3 or live_home.run(run)["resume"] == "exact"
