@@ -44,14 +44,17 @@ REPRESENTATIVE: list[Cell] = [("PPO", 4, True), ("SAC", 1, False)]
 """With a replay buffer and without, one environment and four, plain and normalized; `make chaos` has every cell."""
 
 
-def of_cells(name: str, cells: list[Cell], *, seed: int = 3, **rest: Any) -> Experiment:
-    """One experiment with an arm for each, without evaluations; a failed attempt is always followed by another."""
+def of_cells(name: str, cells: list[Cell], *, seed: int = 3, part: float = 1.0, **rest: Any) -> Experiment:
+    """One experiment with an arm for each, without evaluations; a failed attempt is always followed by another.
+
+    With `part`, each arm trains for that part of its timesteps.
+    """
     form = {"experiment_id": name, "max_retries": 1_000_000, "retry_period": 1, "checkpoint_frequency": 200, "eval_episodes": 0}
-    arms = [_arm(place, cell, seed) for place, cell in enumerate(cells)]
+    arms = [_arm(place, cell, seed, part) for place, cell in enumerate(cells)]
     return recorded(form | {"arms": arms} | rest)
 
 
-def _arm(place: int, cell: Cell, seed: int) -> dict[str, Any]:
+def _arm(place: int, cell: Cell, seed: int, part: float) -> dict[str, Any]:
     algorithm, n_envs, normalize = cell
     environment, timesteps, hyperparameters = ALGORITHMS[algorithm]
     if "train_freq" in hyperparameters:
@@ -61,7 +64,7 @@ def _arm(place: int, cell: Cell, seed: int) -> dict[str, Any]:
         "role": "variant" if place else "baseline",
         "algorithm": algorithm.partition("-")[0],
         "environment": environment,
-        "training_steps": timesteps if n_envs == 1 else timesteps * 2,
+        "training_steps": int(part * timesteps * (1 if n_envs == 1 else 2)),
         "seeds": [seed],
         "hyperparameters": hyperparameters | {"n_envs": n_envs, "normalize": normalize},
     }

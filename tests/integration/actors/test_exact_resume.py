@@ -190,6 +190,8 @@ VARIATIONS = {
         "sac-2-envs-normalize",
         "td3-noise",
         "ddpg-noise",
+        "tqc",
+        "her",
     ),
     *("wind", "time-limit", "dict-off-policy", "multi-discrete", "ppo-sde", "sac-sde", "dqn-memory", "her-many-pages"),
 }

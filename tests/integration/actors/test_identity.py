@@ -34,8 +34,8 @@ CASES: dict[str, tuple[type, str, dict[str, Any], int, dict[str, Any], dict[str,
         PPO,
         "LunarLander-v3",
         {},
-        2048,
-        {"n_envs": 4, "normalize": True, "n_steps": 128, "n_epochs": 3, "learning_rate": "lin_3e-4", "clip_range": "lin_0.2"},
+        1024,
+        {"n_envs": 4, "normalize": True, "n_steps": 64, "n_epochs": 3, "learning_rate": "lin_3e-4", "clip_range": "lin_0.2"},
         {"learning_rate": LinearSchedule(3e-4, 0.0, 1.0), "clip_range": LinearSchedule(0.2, 0.0, 1.0)},
     ),
     "ppo-3-envs-normalize-lin": (
@@ -86,7 +86,12 @@ CASES: dict[str, tuple[type, str, dict[str, Any], int, dict[str, Any], dict[str,
         "CartPole-v1",
         {},
         400,
-        {**OFF_POLICY, "exploration_fraction": 0.9, "target_update_interval": 50},
+        {
+            **OFF_POLICY,
+            "exploration_fraction": 0.9,
+            "target_update_interval": 50,
+            "policy_kwargs": {"net_arch": [32], "n_quantiles": 20},
+        },
         {},
     ),
     "crossq": (
@@ -152,7 +157,7 @@ def reference(name: str, seed: int) -> dict[str, torch.Tensor]:
 
 
 def as_experiment(name: str, **rest: Any) -> Experiment:
-    """The same, written as an experiment; its variant is short, since no plain program is compared with it."""
+    """The same, written as an experiment of a baseline alone."""
     algorithm, environment, environment_kwargs, timesteps, written, _ = CASES[name]
     form = {
         "experiment_id": f"identity-{name}",
@@ -162,9 +167,8 @@ def as_experiment(name: str, **rest: Any) -> Experiment:
         "training_steps": timesteps,
         "seeds": [3],
         "eval_frequency": timesteps // 3,
-        "eval_episodes": 2,
+        "eval_episodes": 1,
         "baseline": {"hyperparameters": written},
-        "variants": {"variant": {"training_steps": timesteps // 3, "hyperparameters": {"learning_rate": 1e-4}}},
     }
     experiment = recorded(form | rest)
     return experiment if name in OF_OLD else with_defaults(experiment)
@@ -183,7 +187,7 @@ REPEATED = ("ppo-3-envs-normalize-lin-of-old", "sac-2-envs-normalize", "ars")
 @pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.long) if name in REPEATED else name for name in CASES])
 def test_a_supervised_run_has_the_bits_of_the_plain_program(shared_home, name):
     ended = shared_home.carry_out(as_experiment(name))
-    assert [run["state"] for run in ended["runs"]] == ["completed", "completed"]
+    assert [run["state"] for run in ended["runs"]] == ["completed"]
     algorithm, environment = CASES[name][:2]
     env = make_vec_env(environment) if name == "her" else None  # Stable-Baselines3 loads such a model with its environment only
     ours = algorithm.load(shared_home.model(f"identity-{name}/baseline/3"), env, device="cpu").policy.state_dict()
@@ -205,9 +209,10 @@ def test_the_two_rules_of_linear_schedules_give_other_bits(monkeypatch):
 
 
 def test_one_after_the_other_gives_the_same_bits_as_side_by_side(shared_home):
-    shared_home.carry_out(as_experiment("ppo"), mode="parallel")
-    shared_home.carry_out(as_experiment("ppo", experiment_id="identity-ppo-sequential"), mode="sequential")
+    two = {"training_steps": 512, "variants": {"variant": {"hyperparameters": {"learning_rate": 1e-4}}}}
+    for mode in ("parallel", "sequential"):
+        shared_home.carry_out(as_experiment("ppo", experiment_id=f"identity-ppo-{mode}", **two), mode=mode)
     for arm in ("baseline", "variant"):
-        parallel = PPO.load(shared_home.model(f"identity-ppo/{arm}/3"), device="cpu").policy.state_dict()
+        parallel = PPO.load(shared_home.model(f"identity-ppo-parallel/{arm}/3"), device="cpu").policy.state_dict()
         sequential = PPO.load(shared_home.model(f"identity-ppo-sequential/{arm}/3"), device="cpu").policy.state_dict()
         assert differing(parallel, sequential) == []

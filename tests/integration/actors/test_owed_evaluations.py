@@ -360,16 +360,16 @@ def test_of_a_best_that_was_lost_with_later_steps_the_policy_of_now_takes_the_pl
 
 
 def test_killed_between_the_best_model_and_its_statistics_both_become_what_counts(tmp_path, monkeypatch):
-    """Best at 512, not at 1,024; the files of 1,536 were being written when it was killed, and nobody heard of that step."""
+    """Best at 256, not at 512; the files of 768 were being written when it was killed, and nobody heard of that step."""
     with_returns(monkeypatch, 1.0, 0.0, 2.0, math.nan, math.nan)
-    killed = training_of("ppo-4-envs-normalize-lin", tmp_path, frequency=512, eval_frequency=512)
+    killed = training_of("ppo-4-envs-normalize-lin", tmp_path)
     with cut_at(monkeypatch, saved_model_module, "publish", 3, before=False):
         killed.train()
-    lost(killed, 1536)
+    lost(killed, 768)
     killed.continue_()
     with (tmp_path / MODELS / "baseline-3-best-vecnormalize.pkl").open("rb") as written:
         statistics = pickle.load(written)  # which we have written ourselves, a moment ago
-    (kept,) = [unpack(read_artifact(killed.home, each.sha256)) for each in killed.lineage() if each.step == 1024]
+    (kept,) = [unpack(read_artifact(killed.home, each.sha256)) for each in killed.lineage() if each.step == 512]
     assert statistics.obs_rms.mean.tobytes() == kept["normalization"]["observations"]["mean"].tobytes()
     assert on_disk(killed) == as_the_log_says(killed)
 

@@ -31,7 +31,7 @@ def recorded(live_home, run):
 
 
 def test_killed_three_times_a_run_has_the_bits_of_its_undisturbed_twin(shared_home):
-    wanted = of_cells("killed-thrice", REPRESENTATIVE, eval_frequency=1000, eval_episodes=1)
+    wanted = of_cells("killed-thrice", REPRESENTATIVE, part=0.5, eval_frequency=500, eval_episodes=1)
     twin = submit_twins(shared_home, wanted)
     kill_each(shared_home, wanted)
     assert shared_home.wait_ended(wanted.experiment_id)["state"] == "completed"
