@@ -242,7 +242,7 @@ def projected(projections):
 
 
 @given(histories())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_both_stores_say_the_same_of_the_same_history(history):
     async def check():
         with tempfile.TemporaryDirectory() as directory:

@@ -109,7 +109,6 @@ def test_new_code_is_asked_for_and_named(project, shared_home):
     assert project.command("run", name, "--seeds", "+1", "--new-code", "--quiet")[0] == 0
     assert returns(shared_home, f"{name}/baseline/0") == {2.0}
     assert returns(shared_home, f"{name}/baseline/1") == {2000.0}
-    assert project.command("verify", f"{name}/baseline/1")[0] == 0
     with Reader(shared_home.home) as reader:
         found = code_by_run(reader, name)
     old, new = found[f"{name}/baseline/0"], found[f"{name}/baseline/1"]
@@ -179,7 +178,7 @@ def test_a_project_that_was_moved_goes_on(project, shared_home):
 
 
 def test_a_resumed_run_has_the_bits_of_an_undisturbed_one_although_the_file_was_edited(project, shared_home):
-    name, steps = project.name, 4096
+    name, steps = project.name, 2048
     form = {"training_steps": steps, "checkpoint_frequency": 256, "variants": {"fast": {}}}
     assert project.command("run", project.file(experiment_id=f"{name}-whole", **form), "--quiet")[0] == 0
     assert project.command("submit", project.file(**form))[0] == 0

@@ -174,7 +174,8 @@ def test_a_run_goes_on_with_other_bits_only_where_that_is_asked_for_and_then_all
         there.setenv("LANDER_TEST_CLOCK_ERROR", str(tmp_path / "clock error"))
         hooks.install(there, wrong_clock="lander.actors.host.agent")
         odd = start_worker(head, tmp_path / "w", "--token-file", str(token_file), "--labels", "odd,slow")
-    settings = {"training_steps": 6_400, "hosts": {"labels": ["odd"]}}
+    short = {"training_steps": 64, "hyperparameters": {"learning_rate": 1e-3}}  # it is the baseline that is moved
+    settings = {"training_steps": 6_400, "hosts": {"labels": ["odd"]}, "variants": {"variant": short}}
     try:
         head.submit(experiment("moved", PPO, **settings))
         assert "waiting for a host with the label odd" in cli("status", "moved", "--home", head.home)[1]

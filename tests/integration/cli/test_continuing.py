@@ -23,8 +23,8 @@ from tests.support.command_line import ENDLESS, TINY, start, written
 from tests.support.command_line import lander_here as lander
 from tests.support.live_home import LiveHome, experiment, started
 
-STEPS = 4096
-LONG = TINY | {"training_steps": STEPS, "checkpoint_frequency": 512}
+STEPS = 2048
+LONG = TINY | {"training_steps": STEPS, "checkpoint_frequency": 256}
 
 
 @pytest.fixture(autouse=True)
@@ -218,18 +218,18 @@ def test_verify_finds_what_was_not_so(whole, home):
         ).fetchall()
         for position, kind, body in rows:
             event = decode_event(kind, body)
-            if isinstance(event, StepsRecorded) and event.first_step <= 1500 < event.last_step:
+            if isinstance(event, StepsRecorded) and event.first_step <= 750 < event.last_step:
                 rewards = unpack(event.rewards).copy()
-                rewards[1500 - event.first_step, 0] = 0.5
+                rewards[750 - event.first_step, 0] = 0.5
                 forged = encode_event(event.model_copy(update={"rewards": pack(rewards)}))
                 copy.execute("UPDATE events SET body = ? WHERE position = ?", (forged, position))
-    code, output, errors = lander(home, "verify", "whole/fast/0", "--from", 1024, "--to", 2048, "-q")
+    code, output, errors = lander(home, "verify", "whole/fast/0", "--from", 512, "--to", 1024, "-q")
     assert (code, errors) == (1, "")
-    assert "step 1,501: reward 0.5 and 1.0" in output
+    assert "step 751: reward 0.5 and 1.0" in output
     assert lander(home, "check")[0] == 1
-    code, _, errors = lander(home, "verify", "whole/fast/0", "--from", 2000)
+    code, _, errors = lander(home, "verify", "whole/fast/0", "--from", 1000)
     assert (code, len(errors.splitlines())) == (2, 1)
-    assert "no checkpoint at step 2000; the nearest are at 1536, 2048, 2560" in errors
+    assert "no checkpoint at step 1000; the nearest are at 768, 1024, 1280" in errors
     assert lander(home, "verify", "whole/fast")[0] == 2
 
 
@@ -250,7 +250,7 @@ def test_runs_that_differ_are_told_where(whole):
     code, output, _ = lander(whole.home, "diff", "whole/baseline/0", "whole/fast/0")
     assert code == 1
     assert output.startswith("whole/baseline/0 and whole/fast/0 differ first at step ")
-    assert "checkpoint at step 512: weights " in output
+    assert "checkpoint at step 256: weights " in output
 
 
 def test_the_past_and_the_collection_of_a_real_home(whole, home):

@@ -170,7 +170,7 @@ def run(database, projections):
 
 
 @given(histories())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_every_projection_can_be_derived_again_from_the_log(history):
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "events.db"
