@@ -36,8 +36,8 @@ class _Trainer:
     ordered_at: float = field(default_factory=elapsed)
     pid: int | None = None
     pidfd: int | None = None
-    kill_when_forked: bool = False
-    """SIGKILL was due before the zygote had forked it, so it has to be killed as soon as it is."""
+    due: signal.Signals | None = None
+    """The signal that was due before the zygote had forked it: SIGTERM, or SIGKILL, which counts for more."""
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     lost: bool = False
     """It is ended for want of contact with the supervisor, which is no failure of its run."""
@@ -110,8 +110,8 @@ class Trainers:
     def _forked(self, key: TrainerKey, pid: int) -> None:
         trainer = self._trainers[key]
         trainer.pid, trainer.pidfd = pid, os.pidfd_open(pid)
-        if trainer.kill_when_forked:
-            self._signal(key, signal.SIGKILL)
+        if trainer.due is not None:
+            self._signal(key, trainer.due)
 
     # ------------------------------------------------------------------------------------------------ ends
 
@@ -171,7 +171,8 @@ class Trainers:
         if trainer is None:
             return
         if trainer.pid is None or trainer.pidfd is None:
-            trainer.kill_when_forked = trainer.kill_when_forked or number == signal.SIGKILL
+            if number != signal.SIGUSR1 and trainer.due != signal.SIGKILL:
+                trainer.due = number
             return
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(trainer.pidfd, number)

@@ -128,9 +128,11 @@ class Zygote:
         order = command.order
         oom_kills = self._oom_kills.so_far()
         parent = os.getpid()
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # the trainer takes it once it can stop at a boundary
         pid = os.fork()
         if pid == 0:
             self._become_trainer(command, Path(log), parent)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         self._guard.watch(pid)
         self._selector.register(os.pidfd_open(pid), selectors.EVENT_READ, _Child(order.run, order.epoch, pid, oom_kills))
         self._send("forked", order.run, order.epoch, pid)
@@ -250,8 +252,9 @@ def main() -> None:
     """`python -m lander.actors.host.zygote HOST_PID FD HOME CONNECTION`, as the host agent starts it."""
     host_pid, descriptor, home, connection = sys.argv[1:]
     die_with_parent(int(host_pid))
-    for number in (signal.SIGINT, signal.SIGTERM):  # they may go to the whole group; the agent lets the trainers finish
-        signal.signal(number, signal.SIG_IGN)
+    # Both may go to the whole group; the agent lets the trainers finish. What is ignored would be lost to a new trainer, too.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: None)
     adopt_orphans()
     mark, control_group = os.environ[MARK], _control_group(Path(home))
     guard = Guard(mark, control_group)  # while this process is small, and before the first trainer

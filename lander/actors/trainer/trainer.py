@@ -74,6 +74,7 @@ def train(command: StartTrainer, connection: Connection, home: Path) -> int:
         mailbox = Mailbox(socket, order.run, order.epoch, order.host)
         delivery = Delivery(home, mailbox, Requests(home) if connection.files_travel else None)
         signal.signal(signal.SIGTERM, lambda *_: setattr(mailbox, "stop_requested", True))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # one that came since the fork counts
         try:
             mailbox.say(_train(order, mailbox, delivery, home))
             mailbox.flush()

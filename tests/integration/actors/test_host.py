@@ -13,7 +13,9 @@ import pytest
 from lander.actors.environment.installed_packages import packages_of
 from lander.actors.host.zygote import PACKET_BYTES
 from lander.protocol import commands as c
+from lander.protocol import events as e
 from lander.protocol.code import MAX_MODULES, Code, Package
+from lander.protocol.wire import decode_event
 from tests.support.gate_fixture import KEYS
 from tests.support.histories import experiment
 from tests.support.peers import TIMEOUT_SECONDS
@@ -126,6 +128,23 @@ async def test_orders_larger_than_a_packet_are_carried_out_and_an_agent_told_to_
     assert {(exited.epoch, exited.signal) for exited in said} == {(1, "SIGKILL"), (2, "SIGKILL")}
     for epoch in (1, 2):
         agent.say(c.ExitNoted(run=A, epoch=epoch))
+    assert await agent.gone() == 0
+
+
+async def test_what_starts_while_its_agent_is_told_to_leave_stops_at_its_first_boundary(agent):
+    joined = await agent.hear(c.JoinHost)
+    agent.start(epoch=1)
+    while not joined.trainers:  # ordered, and yet to be forked: the zygote still imports
+        agent.say(c.Rejoin())
+        joined = await agent.hear(c.JoinHost)
+    agent.process.send_signal(signal.SIGTERM)
+    said = []
+    while not said or said[-1][0] != e.TrainingEnded.kind:
+        said += (await agent.hear(c.Append)).events
+    assert decode_event(said[-1][0], said[-1][2]).cause == "stopped"
+    agent.say(c.EndTrainer(run=A, epoch=1, grace=0.5))  # nobody acknowledges its last word here
+    await agent.hear(c.TrainerExited)
+    agent.say(c.ExitNoted(run=A, epoch=1))
     assert await agent.gone() == 0
 
 

@@ -1,5 +1,7 @@
 """What the trainers of a host report of their ends."""
 
+import os
+import signal
 from types import SimpleNamespace
 
 import pytest
@@ -40,3 +42,18 @@ async def test_a_trainer_without_a_lease_was_lost_and_did_not_crash(reports, los
     trainers._zygote.tell(("exited", KEY.run, KEY.epoch, None, "SIGKILL", False))
     assert [(exit_.signal, exit_.lost) for exit_ in reported] == [("SIGKILL", lost)]
     assert ("not heard from the supervisor" in reported[0].log_tail) == lost
+
+
+@pytest.mark.parametrize(
+    ("early", "arrives"),
+    [((), []), (("SIGTERM",), ["SIGTERM"]), (("SIGTERM", "SIGKILL"), ["SIGKILL"]), (("SIGKILL", "SIGTERM"), ["SIGKILL"])],
+)
+def test_what_was_due_before_a_trainer_was_forked_reaches_it(reports, early, arrives, monkeypatch):
+    trainers, _ = reports
+    for name in early:
+        trainers._signal(KEY, signal.Signals[name])
+    sent = []
+    monkeypatch.setattr(signal, "pidfd_send_signal", lambda pidfd, number: sent.append(number.name))
+    monkeypatch.setattr(trainers_module.os, "killpg", lambda pid, number: None)
+    trainers._zygote.tell(("forked", KEY.run, KEY.epoch, os.getpid()))
+    assert sent == arrives
