@@ -74,8 +74,8 @@ def counted(states: Iterable[str], order: Iterable[str] = SUMMARY_ORDER) -> str:
 def progress(experiment: "ExperimentStatus") -> str:
     """How much of an experiment is done, and about how long it takes to its end if that can be told."""
     runs = experiment["runs"]
-    steps, total = sum(min(run["step"], run["total_steps"]) for run in runs), sum(run["total_steps"] for run in runs)
-    percent = 100 * steps // max(1, total)
+    done = [run["total_steps"] if run["state"] == "completed" else min(run["step"], run["total_steps"]) for run in runs]
+    percent = 100 * sum(done) // max(1, sum(run["total_steps"] for run in runs))
     if any(run["state"] != "completed" for run in runs):
         percent = min(percent, 99)
     return f"{percent}%{_pace(runs)}"

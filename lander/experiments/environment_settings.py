@@ -1,4 +1,4 @@
-"""The settings that stand beside `environment`: what its environments are wrapped in, and the classes that training calls.
+"""The settings that stand beside `environment`: what its environments are wrapped in, and what may end a training on them.
 
 They are hyperparameters, so that a variant inherits them and a report compares them. They do not belong to an algorithm: a
 variant with another algorithm inherits them, too.
@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, Strict
 
 from lander.experiments.allowed import Allowed, Type, integer_if_whole, one_of
 from lander.experiments.class_names import CALLBACKS, VEC_WRAPPERS, WRAPPERS, classes_type
+from lander.protocol.ending_rules import SETTINGS
 from lander.protocol.experiment import Experiment
 
 _STACK: Final = "a whole number of at least 1, or null for none"
@@ -27,7 +28,7 @@ WRAPPER_SETTINGS: Final[dict[str, Type]] = {
 MONITOR_SETTINGS: Final[dict[str, Type]] = {
     "info_keywords": Annotated[list[Annotated[str, Strict()]], Allowed(_KEYWORDS)],
 }
-BESIDE_ENVIRONMENT: Final = (*WRAPPER_SETTINGS, "monitor_kwargs")
+BESIDE_ENVIRONMENT: Final = (*WRAPPER_SETTINGS, "monitor_kwargs", *SETTINGS)
 """The names of all of them."""
 _ATARI: Final = ("ale_py:", "ALE/")
 

@@ -11,6 +11,7 @@ from pydantic import Strict
 
 from lander.experiments.allowed import Allowed, Type
 from lander.experiments.class_names import BUFFERS, EXTRACTORS, OPTIMIZERS, class_type
+from lander.experiments.ending_settings import ENDING_SETTINGS
 from lander.experiments.environment_settings import MONITOR_SETTINGS, WRAPPER_SETTINGS
 from lander.experiments.setting_types import (
     ACTIVATION,
@@ -76,7 +77,7 @@ _ACTION_NOISE = Group(
     {"type": NOISE, "sigma": SIGMA, "mean": MEAN, "theta": NOT_NEGATIVE, "dt": POSITIVE},
     required=frozenset({"type", "sigma"}),
 )
-_OF_ENVIRONMENT = WRAPPER_SETTINGS | {"monitor_kwargs": Group(MONITOR_SETTINGS)}
+_OF_ENVIRONMENT = WRAPPER_SETTINGS | {"monitor_kwargs": Group(MONITOR_SETTINGS)} | ENDING_SETTINGS
 _OURS = {"n_envs": COUNT, "normalize": _NORMALIZE, **_OF_ENVIRONMENT}
 _CLASSES_OF_POLICY = {
     "features_extractor_class": class_type("a features extractor", EXTRACTORS),

@@ -59,6 +59,8 @@ def adding_seeds(written: WrittenExperiment, more: str) -> str:
 
 def _as_recorded(path: list[str], value: object) -> tuple[list[str], object]:
     """The place of a setting that has another when it is recorded."""
+    if path == ["budget", "steps"]:
+        return ["training_steps"], value
     if path[0] in BESIDE_ENVIRONMENT:
         return ["hyperparameters", *path], value
     return (["seeds"], [value]) if path == ["seed"] else (path, value)

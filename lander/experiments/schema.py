@@ -12,6 +12,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from lander.experiments.devices import AUTO, NUMBERED
+from lander.experiments.ending_settings import ENDING_SETTINGS
 from lander.experiments.environment_settings import MONITOR_SETTINGS, WRAPPER_SETTINGS
 from lander.experiments.hyperparameter_tables import ALGORITHMS
 from lander.experiments.meanings import MEANINGS
@@ -120,6 +121,7 @@ def _arm_settings() -> Schema:
     found = {name: _plain(ArmSpec, name) for name in ARM_KEYS if name in ArmSpec.model_fields}
     found |= {name: _type(type_) for name, type_ in WRAPPER_SETTINGS.items()}
     found["monitor_kwargs"] = _group(Group(MONITOR_SETTINGS))
+    found |= {name: _group(group) for name, group in ENDING_SETTINGS.items()}
     numbers = {**found["seeds"], "minItems": 1, "maxItems": MAX_SEEDS, "uniqueItems": True}
     found["device"] = {"anyOf": [{"enum": ["cpu", "cuda", AUTO]}, {"type": "string", "pattern": f"^{NUMBERED}$"}]}
     found["seed"] = found["seeds"]["items"]

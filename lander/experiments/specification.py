@@ -7,7 +7,7 @@ reading it later does not need this file.
 import re
 from collections import Counter
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -24,6 +24,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails
 
 from lander.experiments.allowed import Allowed, checked_by, integer_if_whole, one_of
+from lander.experiments.ending_settings import without_evaluations
 from lander.experiments.environment_files import FILE_NAME, names_a_file
 from lander.experiments.fork_rules import fork_problems
 from lander.experiments.hyperparameters import accepted, validate_hyperparameters
@@ -232,6 +233,17 @@ class ExperimentSpec(_Spec):
         if times > 1:
             raise refusal(f"found {times} arms called {name}; must have names that differ")
         return arms
+
+    @model_validator(mode="after")
+    def _rules_follow_what_is_logged(self) -> Self:
+        found = [
+            InitErrorDetails(type=refusal(words), loc=("arms", index, "hyperparameters", *place), input=None)
+            for index, arm in enumerate(self.arms)
+            for place, words in without_evaluations(arm.hyperparameters, self.eval_frequency, self.eval_episodes)
+        ]
+        if found:
+            raise ValidationError.from_exception_data("ExperimentSpec", found)
+        return self
 
     def recorded(self) -> Experiment:
         """The experiment to be recorded, with an id; raises `ValidationError` if a fork does not fit its origin."""

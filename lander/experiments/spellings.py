@@ -184,6 +184,7 @@ class WrittenExperiment:
 
 def _settle(settings: dict[str, object], prefix: str) -> frozenset[str]:
     """Put what is written beside the environment among the hyperparameters, where it is recorded; returns the names."""
+    _settle_budget(settings, prefix)
     beside = {key: settings.pop(key) for key in BESIDE_ENVIRONMENT if key in settings}
     if not beside:
         return frozenset()
@@ -192,6 +193,16 @@ def _settle(settings: dict[str, object], prefix: str) -> frozenset[str]:
         raise ValueError(f"{prefix}{key}: does not go together with {_INSIDE}.{key}; use one of the two")
     settings[_INSIDE] = inside | beside
     return frozenset(beside)
+
+
+def _settle_budget(settings: dict[str, object], prefix: str) -> None:
+    """Put the steps of a budget where they are recorded, as `training_steps`."""
+    budget = settings.get("budget")
+    if isinstance(budget, Mapping) and "steps" in budget:
+        if "training_steps" in settings:
+            raise ValueError(f"{prefix}budget.steps: does not go together with {prefix}training_steps; use one of the two")
+        settings["training_steps"] = budget["steps"]
+        settings["budget"] = {name: value for name, value in budget.items() if name != "steps"} or None
 
 
 def _refuse_too_many(arms: int, short: bool) -> None:

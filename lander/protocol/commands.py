@@ -382,7 +382,7 @@ class TrainerOrder(Model):
     `directory` if it has none. With `other_bits`, the checkpoints are of a host that computes other bits. An `exclusive` one
     trains only while its host holds a lease. On another machine than the supervisor's, `host` is its name, and `code` has the
     packages that must be installed there. `gpu_id` is what CUDA knows its GPU by, and `gpu_share` the hundredths of that one's
-    memory that it may take; None for all.
+    memory that it may take; None for all. Its earlier attempts took `seconds`.
     """
 
     run: str
@@ -408,6 +408,7 @@ class TrainerOrder(Model):
     new_episodes: bool = False
     exclusive: bool = False
     other_bits: bool = False
+    seconds: Seconds = 0.0
 
 
 class StartTrainer(Message):

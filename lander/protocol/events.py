@@ -18,6 +18,7 @@ from pydantic import Field, model_validator
 from lander.protocol.annotations import Remark, Tag
 from lander.protocol.code import Code
 from lander.protocol.digests import RULE, digest
+from lander.protocol.ending_rules import Rule
 from lander.protocol.experiment import Arm, EnvironmentName, Experiment, Identifier, Labels, Seeds, Settings, Steps
 from lander.protocol.model import BitsClass, Count, CurveKey, Digest, EndOfText, GpuShare, Message, Model, ShortText, Text
 from lander.protocol.plain import MAX_INTEGER, PlainData
@@ -483,6 +484,15 @@ class MetricsLogged(Message):
     values: dict[str, float]
 
 
+class EndDecided(Message):
+    """A rule of the experiment (`ending_rules.py`) ends the training at timestep `step`, before its last one, and `why`."""
+
+    kind: ClassVar[str] = "EndDecided"
+    step: Count
+    rule: Rule
+    why: Text
+
+
 class EvaluationStarted(Message):
     """The policy of timestep `step` is being evaluated, and training waits. `EvaluationFinished` has the result.
 
@@ -905,6 +915,7 @@ Event = Union[  # noqa: UP007 - get_args needs a Union it can take apart at run 
     StepsRecorded,
     EpisodeFinished,
     MetricsLogged,
+    EndDecided,
     EvaluationStarted,
     EvaluationFinished,
     CheckpointCommitted,
@@ -946,6 +957,7 @@ TRAINER_KINDS: Final = frozenset(
         StepsRecorded,
         EpisodeFinished,
         MetricsLogged,
+        EndDecided,
         EvaluationStarted,
         EvaluationFinished,
         CheckpointCommitted,

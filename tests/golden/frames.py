@@ -49,6 +49,7 @@ EVENTS = (
     e.EpisodeFinished(env=0, first_step=0, last_step=40, length=20, episode_return=20.0, truncated=True, reset_seed=3),
     e.EpisodeFinished(env=1, first_step=0, last_step=41, length=20, episode_return=20.0, reset_rng=b"state"),
     e.MetricsLogged(step=64, values={"rollout/ep_rew_mean": 20.0}),
+    e.EndDecided(step=64, rule="early_stopping", why="no improvement"),
     e.EvaluationStarted(step=64),
     e.EvaluationFinished(step=64, first_seed=10, returns=(9.0, 12.0), lengths=(9, 12), final=True, seconds=0.5),
     CHECKPOINT,
@@ -85,6 +86,7 @@ ORDER = c.TrainerOrder(
     new_episodes=True,
     exclusive=True,
     other_bits=True,
+    seconds=12.5,
 )
 HELLO = c.Hello(release=versions.release(), oldest=versions.OLDEST, newest=versions.NEWEST)
 ACCEPTED = c.Accepted(subject=str(versions.NEWEST), detail=versions.release(), under_way=True)

@@ -697,6 +697,36 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "patience that begins anew at a resume",
+        "lander/actors/state/callbacks_part.py",
+        '            self.watch.restore(tree["rules"])',
+        "            pass",
+        (
+            "tests/integration/actors/test_early_ends.py::test_cut_off_in_the_middle_of_its_patience_it_ends_where_it_would_have",
+        ),
+    ),
+    Mutant(
+        "rules that nobody asks",
+        "lander/actors/trainer/supervision_callback.py",
+        "        self._leave_if_a_rule_ends_it()\n        wanted",
+        "        wanted",
+        ("tests/integration/actors/test_early_ends.py::test_the_log_folded_again_decides_the_same",),
+    ),
+    Mutant(
+        "arms with other rules of ending compared",
+        "lander/reports/analysis/comparability.py",
+        '            return "endings"',
+        "            return None",
+        ("tests/unit/reports/analysis/test_comparison.py::test_no_decision_between_arms_that_cannot_be_compared",),
+    ),
+    Mutant(
+        "a trainer that is told to stop before it was forked is not told",
+        "lander/actors/host/trainers.py",
+        "                trainer.due = number",
+        "                trainer.due = trainer.due",
+        ("tests/unit/actors/host/test_trainers.py::test_what_was_due_before_a_trainer_was_forked_reaches_it",),
+    ),
+    Mutant(
         "groups of unequal size compared",
         "lander/reports/analysis/judgement.py",
         "list(returns.values())[:count]",
@@ -1072,8 +1102,8 @@ MUTANTS = (
     Mutant(
         "a verdict across budgets that nobody asked for",
         "lander/reports/analysis/comparability.py",
-        "and not experiment.compare_budgets:",
-        "and False:",
+        "    if not experiment.compare_budgets:\n",
+        "    if False:\n",
         ("tests/unit/reports/analysis/test_comparison.py",),
     ),
     Mutant(

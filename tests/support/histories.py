@@ -176,6 +176,9 @@ class _GrowingHistory:
             st.builds(checkpoint, small, episodes=st.integers(0, 3)),
             st.builds(e.ModelSaved, step=small, path=st.just("m.zip"), sha256=st.text("ab", max_size=3)),
             st.builds(e.ModelSaved, step=small, path=st.just("b.zip"), sha256=st.text("ab", max_size=3), which=st.just("best")),
+            st.builds(
+                e.EndDecided, step=small, rule=st.sampled_from(["early_stopping", "budget.hours"]), why=st.just("enough")
+            ),
             st.builds(e.EvaluationStarted, step=small),
             st.builds(e.EvaluationFinished, step=small, first_seed=small, returns=st.tuples(number), lengths=st.tuples(small)),
             st.builds(e.TrainingEnded, epoch=st.just(epoch), cause=st.just("completed"), step=small),

@@ -8,6 +8,7 @@ from zmq.utils import z85
 from lander.protocol import commands as c
 from lander.protocol import events as e
 from lander.protocol.code import Code, Package
+from lander.protocol.ending_rules import Rule
 from tests.support.recorded import recorded
 
 COUNTS = st.integers(0, 2**40) | st.sampled_from([0, 127, 128, 2**31, 2**63 - 1])
@@ -271,6 +272,7 @@ EVENTS = {
         reset_rng=BYTES,
     ),
     e.MetricsLogged: st.builds(e.MetricsLogged, step=COUNTS, values=st.dictionaries(TEXT, FLOATS, max_size=4)),
+    e.EndDecided: st.builds(e.EndDecided, step=COUNTS, rule=st.sampled_from(get_args(Rule)), why=TEXT),
     e.EvaluationStarted: st.builds(e.EvaluationStarted, step=COUNTS),
     e.EvaluationFinished: evaluations(),
     e.CheckpointCommitted: CHECKPOINTS,

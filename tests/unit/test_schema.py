@@ -134,7 +134,7 @@ def test_what_stands_several_times_stands_once_and_means_the_same():
     settings = [each["properties"] for name, each in own.items() if name != "arm"]
     long = [json.dumps(value) for group in settings for value in group.values() if len(json.dumps(value)) >= LEAST]
     assert len(long) == len(set(long))
-    assert len(COMMITTED.read_bytes()) < 200_000
+    assert len(COMMITTED.read_bytes()) < 210_000
 
 
 @pytest.mark.parametrize("example", [each for each in EXAMPLES if each.suffix == ".yaml"], ids=lambda path: path.name)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lander.actors.sb3.algorithm_table import Place, algorithm_of
+from lander.protocol.ending_rules import SETTINGS
 from lander.protocol.experiment import Arm, Experiment
 from lander.protocol.plain import plain
 from lander.protocol.recorded_names import ACTIVATIONS
@@ -44,6 +45,7 @@ OWN_DEFAULTS: Final[Defaults] = {
     "vec_env": "dummy",
     "monitor_kwargs": {},
     "callbacks": [],
+    **dict.fromkeys(SETTINGS),
 }
 """What our own hyperparameters are if nobody writes them, but for algorithms with policies of their own."""
 

@@ -4,14 +4,15 @@ A callback hands out its state as plain data by `get_state()`, and takes it back
 Stable-Baselines3 itself, the plain attributes are the state. What any other one keeps is lost at a resume: that is not exact.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from stable_baselines3.common.callbacks import BaseCallback
 
 from lander.actors.state.plain_attributes import capture_attributes, restore_attributes
 from lander.actors.state.tree import StoredTree, Tree, as_stored
+from lander.protocol.ending_rules import EndingRules, Watch
 
 _OF_THE_LIBRARY: Final = "stable_baselines3."
 _OF_EVERY_CALLBACK: Final = frozenset(
@@ -21,24 +22,33 @@ _OF_EVERY_CALLBACK: Final = frozenset(
 
 @dataclass
 class OwnCallbacks:
-    """The callbacks of one training in their order; `ended_by` names the one that has ended it before its last step."""
+    """The callbacks of one training in their order, and the rules that may end it; `ended_by` names what has ended it early."""
 
     each: Sequence[BaseCallback] = ()
     ended_by: str = ""
+    watch: Watch = field(default_factory=lambda: Watch(EndingRules()))
+
+    def see(self, values: Mapping[str, float]) -> None:
+        """Show the rules what was logged."""
+        self.watch.see(values)
 
     def go_on(self) -> None:
-        """Have the training go on, though a callback has ended it: it is now another one, which was forked from there."""
+        """Have the training go on, though something has ended it: it is now another one, which was forked from there."""
         self.ended_by = ""
+        self.watch = Watch(self.watch.rules)
 
     def capture(self) -> Tree:
         """The state of all of them; None if there are none."""
-        if not self.each:
+        rules = {"rules": self.watch.capture()} if self.watch.rules else {}
+        if not self.each and not rules:
             return None
-        return {"ended_by": self.ended_by, "each": [_capture(callback) for callback in self.each]}
+        return {"ended_by": self.ended_by, "each": [_capture(callback) for callback in self.each], **rules}
 
     def restore(self, tree: StoredTree | None, step: int) -> list[str]:
         """Put back what `capture` returned; returns what could not be, in words."""
-        if not self.each:
+        if tree is not None and self.watch.rules and "rules" in tree:
+            self.watch.restore(tree["rules"])
+        if not self.each and tree is None:
             return []
         if tree is None or len(tree["each"]) != len(self.each):
             return ["the checkpoint holds no state of its callbacks"]

@@ -32,6 +32,11 @@ class Exchange:
         self.next_call = 1
         """The callback's call at which the next exchange is due. Every other call only compares integers."""
 
+    @property
+    def finished_episodes(self) -> int:
+        """Episodes that have finished, over all attempts, whether they were put in the mailbox or not."""
+        return self.episodes + len(self._recording.episodes)
+
     def begin(self) -> None:
         """Start to measure the speed; called when training starts."""
         self._last_time = time.monotonic()

@@ -1,5 +1,6 @@
 """A logger for Stable-Baselines3 that writes to the mailbox and counts the iterations of the whole run."""
 
+from collections.abc import Callable, Mapping
 from inspect import signature
 from typing import Any, Final
 
@@ -20,8 +21,8 @@ class RunLogger(Logger):
     called with `log_interval=1` (`learn_options`), and this logger decides by the count of the whole run.
     """
 
-    def __init__(self, mailbox: Mailbox, model: BaseAlgorithm) -> None:
-        super().__init__(folder=None, output_formats=[_MetricsWriter(mailbox)])
+    def __init__(self, mailbox: Mailbox, model: BaseAlgorithm, see: Callable[[Mapping[str, float]], None]) -> None:
+        super().__init__(folder=None, output_formats=[_MetricsWriter(mailbox, see)])
         self._interval = signature(type(model).learn).parameters["log_interval"].default
         self._iterations_before = 0
 
@@ -45,15 +46,17 @@ def learn_options(model: BaseAlgorithm) -> dict[str, Any]:
 
 
 class _MetricsWriter(KVWriter):
-    """Puts each log in the mailbox as an event."""
+    """Puts each log in the mailbox as an event, and shows it to the rules that may end the training."""
 
-    def __init__(self, mailbox: Mailbox) -> None:
+    def __init__(self, mailbox: Mailbox, see: Callable[[Mapping[str, float]], None]) -> None:
         self._mailbox = mailbox
+        self._see = see
 
     def write(self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0) -> None:
         values = {name: float(value) for name, value in key_values.items() if isinstance(value, int | float)}
         values |= {name: value.item() for name, value in key_values.items() if _is_scalar(value)}
         self._mailbox.say(MetricsLogged(step=step, values=values))
+        self._see(values)
 
     def close(self) -> None:
         pass

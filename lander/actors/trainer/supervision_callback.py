@@ -15,6 +15,7 @@ from lander.actors.trainer.best_model import BestModel
 from lander.actors.trainer.checkpointing import Checkpointing
 from lander.actors.trainer.continuation import Restored
 from lander.actors.trainer.disk_patience import try_to_write
+from lander.actors.trainer.ending import Ending
 from lander.actors.trainer.evaluation import as_metrics
 from lander.actors.trainer.evaluation_schedule import Evaluations
 from lander.actors.trainer.exchange import Exchange
@@ -40,6 +41,7 @@ class SupervisionCallback(BaseCallback):
         checkpointing: Checkpointing,
         evaluations: Evaluations,
         best_model: BestModel,
+        ending: Ending,
         restore: Callable[[], Restored] | None,
         announce: Callable[[int, int, Resume], None],
     ) -> None:
@@ -49,6 +51,7 @@ class SupervisionCallback(BaseCallback):
         self._checkpointing = checkpointing
         self._evaluations = evaluations
         self._best_model = best_model
+        self._ending = ending
         self._restore = restore
         self._announce = announce
         self._begun = False
@@ -85,6 +88,7 @@ class SupervisionCallback(BaseCallback):
         if self.model._n_updates != self._checked_updates:
             self._check_finite()
         improved = self._evaluations.due(self.num_timesteps) and self._evaluate()
+        self._leave_if_a_rule_ends_it()
         wanted = self._mailbox.stop_requested or self._mailbox.checkpoint_requested
         if improved or wanted or self._checkpointing.due(self.num_timesteps):
             self._pause_at_boundary()
@@ -105,7 +109,13 @@ class SupervisionCallback(BaseCallback):
             raise LeaveTrainingError
         if self._evaluations.owed:
             self._evaluate()
+            self._leave_if_a_rule_ends_it()
             self._pause_at_boundary()
+
+    def _leave_if_a_rule_ends_it(self) -> None:
+        """Before this boundary's checkpoint is written: whatever continues from one has nothing left to decide there."""
+        if self._ending.decide(self.num_timesteps):
+            raise LeaveTrainingError
 
     def finish(self) -> bool:
         """After the last step: make the last evaluation, and the checkpoint that completes training.
@@ -135,7 +145,9 @@ class SupervisionCallback(BaseCallback):
             self._checkpoint(finished=final)
             raise
         self._mailbox.say(evaluation)
-        self._mailbox.say(MetricsLogged(step=evaluation.step, values=as_metrics(evaluation)))
+        metrics = as_metrics(evaluation)
+        self._mailbox.say(MetricsLogged(step=evaluation.step, values=metrics))
+        self._ending.see(metrics)
         self.exchange()
         return self._evaluations.update_best()
 

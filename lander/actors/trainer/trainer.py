@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import zmq
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -32,6 +32,7 @@ from lander.actors.trainer.continuation import Continuation, Restored, restore
 from lander.actors.trainer.cuda import is_cuda_out_of_memory, prepare
 from lander.actors.trainer.delivery import Delivery, UndeliveredError
 from lander.actors.trainer.disk_patience import write_when_disk_has_room
+from lander.actors.trainer.ending import Ending
 from lander.actors.trainer.evaluation_schedule import Evaluations
 from lander.actors.trainer.exchange import Exchange, batch_steps
 from lander.actors.trainer.file_requests import Requests
@@ -47,6 +48,7 @@ from lander.actors.trainer.saved_model import SavedModel
 from lander.actors.trainer.supervision_callback import LeaveTrainingError, SupervisionCallback
 from lander.protocol.code import uncaptured_notice
 from lander.protocol.commands import StartTrainer, TrainerOrder
+from lander.protocol.ending_rules import EndingRules, Rule, Watch
 from lander.protocol.events import (
     Cause,
     CheckpointCommitted,
@@ -180,7 +182,7 @@ class TrainingSession:
         mailbox = self._mailbox
         fresh = None if is_separate(arm) else partial(build_monitored_environment, arm)
         trials = Trials(fresh, open_before, mailbox.heartbeat, self._warn, lambda: mailbox.stop_requested)
-        self._own_callbacks = OwnCallbacks(build_callbacks(arm))
+        self._own_callbacks = OwnCallbacks(build_callbacks(arm), watch=Watch(EndingRules.of(arm.hyperparameters)))
         training = Training(self._model, recording, self._order.seed, trials, self._order.replay_limit, self._own_callbacks)
         checkpoints = Checkpoints(training, self._home)
         exchange = Exchange(self._mailbox, self._delivery, recording, steps)
@@ -189,7 +191,8 @@ class TrainingSession:
     def _build_callback(self, model: BaseAlgorithm, checkpoints: Checkpoints, exchange: Exchange) -> SupervisionCallback:
         """The callback with everything it uses, ready for this attempt."""
         order, mailbox = self._order, self._mailbox
-        logger = RunLogger(mailbox, model)
+        self._ending = Ending(self._own_callbacks, exchange, mailbox, order.seconds)
+        logger = RunLogger(mailbox, model, self._own_callbacks.see)
         model.set_logger(logger)
         evaluations = Evaluations(
             model,
@@ -205,6 +208,7 @@ class TrainingSession:
             Checkpointing(checkpoints, evaluations, mailbox, self._delivery.say_checkpoint, order.checkpoint_frequency),
             evaluations,
             BestModel(self._models.path("best"), partial(self._save, "best"), self._models.recover, evaluations),
+            self._ending,
             None if continuation is None else self._restore(continuation, model, checkpoints, evaluations, logger),
             self._announce,
         )
@@ -280,8 +284,10 @@ class TrainingSession:
         ended_by = self._own_callbacks.ended_by
         if (self.step < total and not ended_by) or not self._callback.finish():
             return TrainingEnded(epoch=self._order.epoch, cause="stopped", step=self.step)
-        if self.step < total and not self._callback.was_finished:
-            self._warn(f"the callback {ended_by} has ended the training at step {self.step:,} of {total:,}")
+        if not self._callback.was_finished:
+            self._ending.warn_of_silent_rules()
+            if self.step < total and ended_by not in get_args(Rule):
+                self._warn(f"the callback {ended_by} has ended the training at step {self.step:,} of {total:,}")
         write_when_disk_has_room(self._mailbox, partial(self._save, "final"), f"at step {self.step}")
         return TrainingEnded(epoch=self._order.epoch, cause="completed", step=self.step)
 

@@ -75,7 +75,8 @@ def _of_missing_runs(inputs: CaveatInputs) -> Iterator[str]:
     if missing:
         are = "is" if len(missing) == 1 else "are"
         yield f"{len(missing)} of {len(inputs.runs)} runs did not complete and {are} left out: {_named(missing)}"
-    early = [run for run in inputs.completed if run.run["step"] < run.run["total_steps"] and _has_callbacks(inputs, run)]
+    yield from _of_rules(inputs)
+    early = [run for run in inputs.completed if _ended_by_a_callback(inputs, run)]
     if early:
         yield f"a callback ended the training of these before their last step: {_named(early)}"
     silent = [run for run in inputs.completed if run.final(inputs.measure) is None]
@@ -89,9 +90,23 @@ def _of_missing_runs(inputs: CaveatInputs) -> Iterator[str]:
         yield f"after an interruption, these could not go on bit by bit, and began a new episode instead: {_named(inexact)}"
 
 
-def _has_callbacks(inputs: CaveatInputs, run: RunHistory) -> bool:
-    """Whether the run's arm has callbacks, which may end its training."""
-    return bool(inputs.wanted.arm(run.run["arm"]).hyperparameters.get("callbacks"))
+def _of_rules(inputs: CaveatInputs) -> Iterator[str]:
+    """Which rules have ended the training of which runs, and when."""
+    ended: dict[str, list[RunHistory]] = {}
+    for run in inputs.completed:
+        if run.end_decided is not None:
+            ended.setdefault(run.end_decided.rule, []).append(run)
+    for rule, runs in ended.items():
+        first, last = (bound(run.run["step"] for run in runs) for bound in (min, max))
+        names = [f"{run.run['arm']}/{run.run['seed']}" for run in runs]
+        when = f"at step {first:,}" if first == last else f"at steps {first:,} to {last:,}"
+        yield f"{rule} ended the training of {len(runs)} of {len(inputs.runs)} runs {when}: {_shortened(names)}"
+
+
+def _ended_by_a_callback(inputs: CaveatInputs, run: RunHistory) -> bool:
+    """Whether the training ended early, and the run's arm has callbacks, which may end it."""
+    early = run.run["step"] < run.run["total_steps"] and run.end_decided is None
+    return early and bool(inputs.wanted.arm(run.run["arm"]).hyperparameters.get("callbacks"))
 
 
 def _of_comparability(inputs: CaveatInputs) -> Iterator[str]:

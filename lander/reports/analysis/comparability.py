@@ -1,14 +1,16 @@
 """Whether an arm can be compared with the baseline at all: by what is recorded of both, whatever their runs returned.
 
 There is no verdict on an arm that is configured as the baseline is, on one whose returns come from another environment or from
-other code of it, nor on one with another budget of training steps, unless the experiment says that the budget is the question.
+other code of it, nor on one with another budget of training steps or other rules that end it early, unless the experiment says
+that the budget is the question. Nor is there one where a training was ended by the clock: the machine's speed decided then.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
 from lander.protocol.code import Code
+from lander.protocol.ending_rules import EndingRules
 from lander.protocol.experiment import Arm, EvaluationEnvironment, Experiment, RunKey
 from lander.protocol.resolved_settings import resolved
 from lander.reports.analysis.findings import Measure, Obstacle
@@ -22,11 +24,16 @@ def environment_of(arm: Arm) -> tuple[object, ...]:
 
 
 def obstacle(
-    experiment: Experiment, arm: Arm, measure: Measure, code: Mapping[str, Code | None] = MappingProxyType({})
+    experiment: Experiment,
+    arm: Arm,
+    measure: Measure,
+    code: Mapping[str, Code | None] = MappingProxyType({}),
+    by_the_clock: Collection[str] = (),
 ) -> Obstacle | None:
     """Why there is no verdict on a variant, if its final returns are of this measure; None if there can be one.
 
-    `code` is what each run that has such a return trained on.
+    `code` is what each run that has such a return trained on; `by_the_clock` are the arms with a run that a budget of hours
+    ended.
     """
     baseline = experiment.baseline
     if arm.name == baseline.name:
@@ -40,9 +47,12 @@ def obstacle(
         return "environments"
     if not (common and _is_installed(experiment.evaluation_environment)) and _on_other_code(arm, baseline, code):
         return "code"
-    if arm.training_steps != baseline.training_steps and not experiment.compare_budgets:
-        return "budgets"
-    return None
+    if not experiment.compare_budgets:
+        if arm.training_steps != baseline.training_steps:
+            return "budgets"
+        if EndingRules.of(arm.hyperparameters) != EndingRules.of(baseline.hyperparameters):
+            return "endings"
+    return "clock" if {arm.name, baseline.name} & set(by_the_clock) else None
 
 
 def _wrappers(arm: Arm) -> object:
@@ -92,6 +102,8 @@ _WORDS: Final[Mapping[Obstacle, str]] = {
     " has the policies of all arms evaluated in one (with eval_episodes above 0)",
     "code": "not trained on the same code of the environment as {baseline}",
     "budgets": "other training_steps than {baseline}; if they are the question, write compare_budgets: true",
+    "endings": "other rules that end a training early than {baseline}; if they are the question, write compare_budgets: true",
+    "clock": "the hours of the budget have ended runs of it or of {baseline}",
 }
 
 

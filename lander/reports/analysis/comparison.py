@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from math import fsum
 
+from lander.protocol.ending_rules import BY_THE_CLOCK
 from lander.protocol.experiment import Arm
 from lander.protocol.states import SETTLED
 from lander.reports.analysis import statistics
@@ -51,7 +52,8 @@ def _findings(reader: Reader, experiment: str, threshold: float | None) -> Findi
     each = [run_finding(run, measure, used_threshold) for run in runs]
     code = code_by_run(reader, experiment)
     with_returns = {run.run["id"]: code[run.run["id"]] for run in runs if run.completed}
-    obstacles = {arm.name: obstacle(wanted, arm, measure, with_returns) for arm in wanted.arms}
+    by_the_clock = {run.run["arm"] for run in runs if run.end_decided is not None and run.end_decided.rule == BY_THE_CLOCK}
+    obstacles = {arm.name: obstacle(wanted, arm, measure, with_returns, by_the_clock) for arm in wanted.arms}
     arms = [_arm(arm, [run for run in each if run.arm == arm.name], obstacles[arm.name]) for arm in wanted.arms]
     common, versions = wanted.evaluation_environment, code_versions(code)
     said, tries = remarks(reader, experiment), recorded_other_tries(reader, wanted)

@@ -16,7 +16,7 @@ Measure = Literal["evaluation", "training"]
 LEVEL: Final = 0.05
 """A decision needs a p-value below this."""
 Decision = Literal["supported", "refuted", "undecided"]
-Obstacle = Literal["identical", "environments", "code", "budgets"]
+Obstacle = Literal["identical", "environments", "code", "budgets", "endings", "clock"]
 """Why a variant cannot be compared with the baseline, whatever it returned."""
 Withheld = Obstacle | Literal["unfinished", "failures"]
 """Why there is no decision although the test may have one: the arms cannot be compared; with optional stopping, a test finds a

@@ -49,12 +49,20 @@ def gather(reader: Reader, findings: Findings) -> Material:
 
 
 def learning_curves(reader: Reader, findings: Findings) -> dict[str, Curve]:
-    """The learning curve of every run that finished an episode."""
+    """The learning curve of every run that finished an episode; those of an arm have the same steps."""
     found = {}
-    for run in (run for arm in findings.arms for run in arm.runs):
-        if episodes := episodes_with_past(reader, run.run):
-            found[run.run] = learning_curve(episodes, run.total_steps, until=run.step)
+    for arm in findings.arms:
+        for run in arm.runs:
+            if episodes := episodes_with_past(reader, run.run):
+                found[run.run] = learning_curve(episodes, _last_step(arm), until=run.step)
     return found
+
+
+def _last_step(arm: ArmFinding) -> int:
+    """Up to where the curves of an arm go: its last step, or where the last one of its runs has ended early."""
+    wanted = max(run.total_steps for run in arm.runs)
+    over = all(run.state == "completed" for run in arm.runs)
+    return min(wanted, max(run.step for run in arm.runs)) if over else wanted
 
 
 def bands(findings: Findings, curves: Mapping[str, Curve]) -> dict[str, Band]:

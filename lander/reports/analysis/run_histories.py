@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from lander.protocol.events import EvaluationFinished
+from lander.protocol.events import EndDecided, EvaluationFinished
 from lander.reports.analysis.curves import Progress
 from lander.reports.analysis.findings import Measure, RunFinding
 from lander.store.log.reader import Reader
@@ -33,10 +33,12 @@ class RunHistory:
     progress: Progress
     evaluations: tuple[EvaluationFinished, ...]
     cost: Cost | None
+    end_decided: EndDecided | None = None
+    """By which rule its training ended before its last step; None if by none."""
 
     @property
     def completed(self) -> bool:
-        """The run trained all its steps."""
+        """The run trained all its steps, or as many as the rules of its experiment wanted."""
         return self.run["state"] == "completed"
 
     @property
@@ -88,7 +90,9 @@ def _history(reader: Reader, run: RunStatus, cost_by_run: Mapping[str, Cost]) ->
     if run["id"] not in cost_by_run:
         return RunHistory(run, 0, Progress.of([]), (), None)
     record, progress = Record(reader, run["id"]), Progress.of(episodes_with_past(reader, run["id"]))
-    return RunHistory(run, record.lineage.beginning, progress, record.evaluations(), cost_by_run[run["id"]])
+    return RunHistory(
+        run, record.lineage.beginning, progress, record.evaluations(), cost_by_run[run["id"]], record.end_decided()
+    )
 
 
 def measure_of(runs: Sequence[RunHistory]) -> Measure:

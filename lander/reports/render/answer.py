@@ -154,6 +154,10 @@ def _notes(findings: Findings, found: _Found) -> Iterator[str]:
             yield f"not trained on the same code of the environment as {baseline.name}"
         case "budgets":
             yield f"{_budgets(arm, baseline)}: a difference may come from the budget alone"
+        case "endings":
+            yield f"other rules end its training early than that of {baseline.name}"
+        case "clock":
+            yield "the hours of the budget ended runs, so the speed of the machine decided how long they trained"
         case None:
             yield from _notes_of_comparable(findings, found)
     if arm.lost:
@@ -241,7 +245,9 @@ def _other_question(findings: Findings, arm: ArmFinding) -> Iterator[str]:
             )
         case "code":
             yield "a new experiment trains all arms on the same code of their environment."
-        case "budgets":
+        case "clock":
+            yield "a budget of steps or episodes, in a new experiment, is the same on every machine."
+        case "budgets" | "endings":
             yield "if the budget is the question, compare_budgets: true in the file of a new experiment says so."
         case "identical":
             yield f"change a setting of {arm.name}, or leave it out of a new experiment: it is configured as the baseline."

@@ -60,6 +60,16 @@ def _incomparable(findings: Findings, variant: ArmFinding, why: Obstacle, contra
             )
             yield from () if contrast is None else [f"For the record: {_finding(findings, contrast)}."]
             yield "If the budget is the question, compare_budgets: true in the file of a new experiment says so."
+        case "endings":
+            yield f"Undecided: {variant.name} has other rules that end its training early than {baseline.name} has."
+            yield from () if contrast is None else [f"For the record: {_finding(findings, contrast)}."]
+            yield "If that is the question, compare_budgets: true in the file of a new experiment says so."
+        case "clock":
+            yield (
+                f"Undecided: {variant.name} or {baseline.name} has runs that the hours of the budget ended, so the speed of the"
+                " machine decided how long they trained."
+            )
+            yield "A budget of steps or episodes, in a new experiment, is the same on every machine."
 
 
 def _common_evaluation(findings: Findings) -> str:

@@ -15,6 +15,7 @@ from lander.protocol.errors import StoreError
 from lander.protocol.events import (
     SUPERVISOR,
     CheckpointCommitted,
+    EndDecided,
     EpisodeFinished,
     EvaluationFinished,
     Event,
@@ -100,6 +101,11 @@ class Record:
         """The evaluations that count, in order, one for each step."""
         found = self._effective(self._consequential(EvaluationFinished.kind))
         return tuple({event.step: event for event in found if isinstance(event, EvaluationFinished)}.values())
+
+    def end_decided(self) -> EndDecided | None:
+        """The decision of a rule that ended the training early; None if none has."""
+        found = [each for each in self._effective(self._consequential(EndDecided.kind)) if isinstance(each, EndDecided)]
+        return found[-1] if found else None
 
     def models(self) -> tuple[ModelSaved, ...]:
         """The saved models that count, the last one for each path."""

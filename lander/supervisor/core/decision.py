@@ -70,6 +70,7 @@ class Decision:
             new_episodes=run.origin is not None and elsewhere,
             exclusive=standing.experiment.exclusive,
             other_bits=bool(run.continues_on) and not _goes_on_exactly(run, attempt),
+            seconds=run.seconds,
         )
         self.effects.append(StartAttempt(host=attempt.host, order=order))
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from lander.protocol import events as e
 from lander.protocol.code import Code, lacking_module
+from lander.protocol.ending_rules import OF_EVALUATIONS, EndingRules
 from lander.protocol.errors import ConfigurationError, ConflictError
 from lander.protocol.experiment import Arm, Experiment, Settings
 from lander.protocol.growth import Growth, with_recorded_defaults
@@ -39,6 +40,7 @@ def merged(standing: ExperimentStanding, asked: Experiment) -> Experiment:
     old_arms = [old.model_copy(update=_allowed_changes(old, new)) for old, new in _known_arms(known, wanted)]
     changed = {name: getattr(wanted, name) for name in CHANGEABLE}
     _refuse_differences(known.model_copy(update={**changed, "arms": (*old_arms, *added)}), wanted)
+    _refuse_other_evaluations(known, wanted)
     kept = [_union(old, new) for old, new in _known_arms(known, wanted)]
     new_arms = (_with_as_much_to_do(arm, asked_baseline, kept[0]) for arm in added)
     return wanted.model_copy(update={"arms": (*kept, *new_arms), "code": known.code})
@@ -82,6 +84,18 @@ def named(names: Sequence[str]) -> str:
     """Names for a sentence: only the first ones, and how many more there are."""
     more = f" and {len(names) - NAMED_DIFFERENCES} more" if len(names) > NAMED_DIFFERENCES else ""
     return f"{', '.join(names[:NAMED_DIFFERENCES])}{more}"
+
+
+def _refuse_other_evaluations(known: Experiment, wanted: Experiment) -> None:
+    """Evaluations change no bit of a run, unless a rule that ends the training follows them."""
+    for name in ("eval_frequency", "eval_episodes"):
+        for arm in known.arms if getattr(known, name) != getattr(wanted, name) else ():
+            for rule, metric in EndingRules.of(arm.hyperparameters).metrics.items():
+                if metric.startswith(OF_EVALUATIONS):
+                    raise ConflictError(
+                        f"{name}: cannot change, because {rule} of {arm.name} follows {metric}, so it decides when a run"
+                        " ends; a new experiment may have another"
+                    )
 
 
 # ---------------------------------------------------------------------------------------------------- arms

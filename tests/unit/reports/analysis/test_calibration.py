@@ -14,6 +14,7 @@ one of ten, in nine of ten. The tests run 2 000 experiments each, so shares have
 import numpy as np
 import pytest
 
+from lander.protocol.ending_rules import EndingRules, Watch
 from lander.reports.analysis import judgement, statistics
 from lander.reports.analysis.judgement import Sample, judge
 
@@ -205,3 +206,47 @@ def test_the_intervals_of_one_arm_hold_it_as_often_as_the_manual_says(returns, s
     print(f"{returns.__name__}, {seeds} seeds: {shares}")
     assert shares["mean"] > (0.95 if returns is normal else 0.88) - TOLERANCE
     assert shares["iqm"] > 0.78
+
+
+def ends(generator, rules, experiments, seeds=5, evaluations=30):
+    """The final returns of runs that the rules end on the metric that is judged: learning curves, measured with noise."""
+    learnt = 200 * (1 - np.exp(-np.arange(1, evaluations + 1) / 8)) + generator.normal(0, 20, (experiments, seeds, 1))
+    measured = learnt + generator.normal(0, 30, learnt.shape)
+
+    def final(curve):
+        watch = Watch(rules)
+        for value in curve:
+            watch.see({rules.metric: value, rules.threshold_metric: value})
+            if watch.ended(0, 0.0):
+                return value
+        return curve[-1]
+
+    return [[final(curve) for curve in runs] for runs in measured.tolist()]
+
+
+ENDINGS = {
+    "patience": EndingRules(patience=4, min_improvement=5.0),
+    "impatience": EndingRules(patience=1),
+    "threshold": EndingRules(threshold=220.0),
+}
+
+
+@pytest.mark.parametrize("rule", ENDINGS)
+@pytest.mark.parametrize("paired", [True, False])
+def test_equal_arms_that_one_rule_ends_on_what_is_judged_keep_their_rights(rule, paired):
+    generator = np.random.default_rng(6)
+    ours, theirs = (ends(generator, ENDINGS[rule], EXPERIMENTS) for _ in range(2))
+    judged = (judge([Sample(*each, paired)])[0].decision for each in zip(ours, theirs, strict=True))
+    share = sum(decision == "supported" for decision in judged) / EXPERIMENTS
+    print(f"ended by {rule}, {'paired' if paired else 'Welch'}: {share:.2%} supported")
+    assert share <= 0.05
+
+
+def test_a_rule_for_the_variant_alone_would_decide_too_often():
+    """Why there is no verdict where rules differ: whoever stops at a good moment looks better than who trains to the end."""
+    generator = np.random.default_rng(7)
+    ours, theirs = (ends(generator, rules, EXPERIMENTS) for rules in (ENDINGS["threshold"], EndingRules()))
+    judged = [judge([Sample(*each, True)])[0].decision for each in zip(ours, theirs, strict=True)]
+    share = judged.count("supported") / EXPERIMENTS
+    print(f"a threshold for the variant alone: {share:.2%} supported")
+    assert share > 0.1

@@ -285,6 +285,8 @@ INCOMPARABLE = [
     (REWARDED, CARTPOLE | BY_TRAINING, "environments"),
     (LONGER, {}, "budgets"),
     (LONGER, CARTPOLE, "budgets"),
+    ({"fast": {"early_stopping": {"patience": 9}}}, {}, "endings"),
+    ({"fast": {"budget": {"episodes": 9}}}, CARTPOLE, "endings"),
     ({"fast": {}}, {}, "identical"),
 ]
 """Variants with settings of the experiment, and why there is no verdict on them."""
@@ -293,6 +295,8 @@ COMPARABLE = [
     (ELSEWHERE, CARTPOLE),
     (REWARDED, CARTPOLE),
     (LONGER, {"compare_budgets": True}),
+    ({"fast": {"early_stopping": {"patience": 9}}}, {"compare_budgets": True}),
+    (FAST, {"early_stopping": {"patience": 9}}),
     (
         {"fast": {"environment_kwargs": {"sutton_barto_reward": True}, "training_steps": 2000}},
         CARTPOLE | {"compare_budgets": True},
@@ -338,6 +342,29 @@ def test_no_decision_between_runs_on_different_code(found, changed, common, deci
     assert (contrast.decision, contrast.withheld) == (decision, "code" if decision == "undecided" else None)
     if decision == "undecided":
         assert verdict(found.again())[0].startswith("Undecided: fast and baseline were not trained on the same code of their")
+
+
+def early(words, rule):
+    """The same runs, ended early by a rule."""
+    decided = e.EndDecided(step=1000, rule=rule, why="enough")
+    return {run: [decided, *said] for run, said in words.items()}
+
+
+def test_runs_that_a_rule_has_ended_count_as_any_other_and_are_told(found):
+    result = found(range(5), early(evaluations(**CLEAR), "early_stopping"), variants=FAST, early_stopping={"patience": 9})
+    (contrast,) = result.contrasts
+    assert (contrast.decision, contrast.withheld) == ("supported", None)
+    assert any(each.startswith("early_stopping ended the training of 10 of 10 runs at step ") for each in result.caveats)
+
+
+@pytest.mark.parametrize("arm", ["baseline", "fast"])
+def test_no_decision_where_the_clock_has_ended_a_run(found, arm):
+    words = evaluations(**CLEAR)
+    words |= early({f"{arm}/3": words[f"{arm}/3"]}, "budget.hours")
+    result = found(range(5), words, variants=FAST, budget={"hours": 1})
+    (contrast,) = result.contrasts
+    assert (contrast.decision, contrast.withheld) == ("undecided", "clock")
+    assert verdict(result)[0].startswith("Undecided: fast or baseline has runs that the hours of the budget ended")
 
 
 @pytest.mark.parametrize(("variants", "settings"), COMPARABLE)

@@ -3,6 +3,7 @@
 import pytest
 
 from lander.protocol.commands import Refused
+from lander.supervisor.core.decide import Tick
 from lander.supervisor.core.effects import StartAttempt
 from tests.support.decision_driver import DecisionDriver
 from tests.unit.supervisor.core.test_decide_submission import A, B, completed
@@ -53,3 +54,31 @@ def test_the_common_environment_of_evaluations_is_part_of_every_order():
     driver.submit()
     assert isinstance(driver.last.answer, Refused)
     assert "differs in evaluation_environment" in driver.last.answer.detail
+
+
+@pytest.mark.parametrize("change", [{"eval_frequency": 200}, {"eval_episodes": 7}])
+def test_evaluations_that_decide_when_a_run_ends_stay_as_they_are(change):
+    """They would change its bits; where the rule follows something else, or there is none, they may change."""
+    on_evaluations = {"early_stopping": {"metric": "eval/mean_reward", "patience": 3}}
+    how = {"eval_frequency": 100, "eval_episodes": 5}
+    driver = DecisionDriver()
+    driver.submit(**how, **on_evaluations)
+    driver.submit(**how | change, **on_evaluations)
+    (name,) = change
+    assert isinstance(driver.last.answer, Refused)
+    assert driver.last.answer.detail.startswith(f"{name}: cannot change, because early_stopping of baseline follows eval/")
+    other = DecisionDriver()
+    other.submit(**how, early_stopping={"patience": 3})
+    other.submit(**how | change, early_stopping={"patience": 3})
+    assert other.last.answer.detail == f"changed {name}"
+
+
+def test_the_next_attempt_is_told_how_long_the_earlier_ones_took():
+    """A budget of hours is of all attempts."""
+    driver = DecisionDriver()
+    driver.submit(budget={"hours": 1})
+    (first,) = [each.order for each in driver.last.effects if isinstance(each, StartAttempt) and each.order.run == A]
+    driver.exit(A, cause="stopped", seconds=70.0)
+    driver.tell(Tick())
+    assert first.seconds == 0.0
+    assert driver.run(A).seconds == 70.0
