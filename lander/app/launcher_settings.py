@@ -4,7 +4,7 @@ Each field is checked.
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -14,6 +14,7 @@ from lander.home.layout import SETTINGS
 from lander.home.settings import settings_of
 from lander.protocol.errors import ConfigurationError
 from lander.protocol.experiment import Identifier, Labels
+from lander.protocol.refusals import did_you_mean, shown
 from lander.protocol.text import named
 from lander.supervisor.launchers import placeholders
 from lander.transfer.object_store import check_url
@@ -136,6 +137,7 @@ class Ray(_Settings):
 
 
 LauncherSettings = Local | Ssh | Slurm | Ray | Command
+_BY_ENGINE: Final = {get_args(each.model_fields["engine"].annotation)[0]: each for each in get_args(LauncherSettings)}
 _ONE: Final[TypeAdapter[LauncherSettings]] = TypeAdapter(Annotated[LauncherSettings, Field(discriminator="engine")])
 
 
@@ -154,6 +156,12 @@ def _problem(source: str, engine: str, error: Any) -> str:
         return f"{source}.engine: missing; an engine is one of local, ssh, slurm, ray, command"
     if error["type"] == "union_tag_invalid":
         return f"{source}.engine: {named(engine)}: no such engine; there are local, ssh, slurm, ray, command"
+    if error["type"] == "extra_forbidden":
+        known = tuple(sorted(_BY_ENGINE[engine].model_fields))
+        hint = did_you_mean(error["loc"][-1], known) or f"; there are {', '.join(known)}"
+        return f"{source}.{place}: no such setting of {engine}{hint}"
+    if error["type"] == "tuple_type":
+        return f"{source}.{place}: found {shown(error['input'])}; must be a list"
     found = f"{named(str(error['input']))}: " if isinstance(error["input"], str | int | float) else ""
     said = error["msg"].removeprefix("Value error, ")
     return f"{source}.{place}: {found}{said[:1].lower()}{said[1:]}"

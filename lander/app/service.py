@@ -193,6 +193,9 @@ def stay(home: Path, listening: Listening = NO_OTHER_MACHINE) -> tuple[str, bool
     if listening.listen and not started and found is not None and found.listen != listening.listen:
         now = f"listens on {found.listen}" if found.listen else "listens for no other machine"
         raise ConflictError(f"{home}: its supervisor runs already and {now}; lander-ctl down first, then up --listen again")
+    if listening.advertise and not started and found is not None and found.advertise != listening.advertise:
+        now = f"workers dial {found.advertise or found.listen}"
+        raise ConflictError(f"{home}: its supervisor runs already and {now}; lander-ctl down first, then up --advertise again")
     if listening.store and not started and found is not None and found.object_store != listening.store:
         now = f"uses {found.object_store}" if found.object_store else "uses no object store"
         raise ConflictError(f"{home}: its supervisor runs already and {now}; lander-ctl down first, then up --store again")

@@ -38,7 +38,12 @@ def test_times_are_words_or_seconds_and_what_is_not_said_has_a_default(tmp_path)
     [
         ("[launchers.lab]\n", "launchers.lab.engine: missing"),
         ('[launchers.lab]\nengine = "pbs"\n', "launchers.lab.engine: pbs: no such engine"),
-        ('[launchers.lab]\nengine = "local"\nmax_worker = 2\n', "launchers.lab.max_worker: 2: extra inputs are not permitted"),
+        (
+            '[launchers.lab]\nengine = "local"\nmax_worker = 2\n',
+            "max_worker: no such setting of local; did you mean max_workers?",
+        ),
+        ('[launchers.lab]\nengine = "local"\nqueue = 2\n', "launchers.lab.queue: no such setting of local; there are engine, "),
+        ('[launchers.lab]\nengine = "ssh"\nhosts = "gpu1"\n', "launchers.lab.hosts: found 'gpu1'; must be a list"),
         ('[launchers.lab]\nengine = "local"\nwalltime = "soon"\n', "launchers.lab.walltime: soon: is no time such as 90s"),
         ('[launchers.lab]\nengine = "local"\npoll_seconds = inf\n', "launchers.lab.poll_seconds: inf: input should be"),
         ('[launchers.lab]\nengine = "local"\nslots = 1_000_000\n', "launchers.lab.slots: 1000000: input should be less"),
