@@ -17,10 +17,11 @@ from lander.app import client, service
 from lander.app.conduct import PERIOD
 from lander.app.interruption import Interruption
 from lander.home.layout import artifact_path
+from lander.protocol import ending_rules
 from lander.protocol import events as e
 from lander.protocol.error_text import in_one_line
 from lander.protocol.errors import LanderError, NotFoundError
-from lander.protocol.experiment import Experiment, ResourceLimits
+from lander.protocol.experiment import Arm, Experiment, ResourceLimits
 from lander.protocol.states import TERMINAL
 from lander.store.log.event_store import Batch, batch_of
 from lander.store.log.reader import DATABASE, Reader
@@ -54,8 +55,12 @@ def prepare(scratch: Path, source: Reader, run: str, section: Section) -> None:
 
 
 def _alone(experiment: Experiment, frequency: int) -> Experiment:
-    """The experiment with the same training, bit for bit, but without evaluations, limits and retries."""
+    """The experiment with the same training, bit for bit, but without evaluations, limits, retries and rules that end it early.
+
+    Rules change no bit before the end, which is known; they may follow evaluations, or a clock.
+    """
     changes = {
+        "arms": tuple(_without_rules(arm) for arm in experiment.arms),
         "checkpoint_frequency": frequency,
         "eval_episodes": 0,
         "resource_limits": ResourceLimits(),
@@ -63,6 +68,11 @@ def _alone(experiment: Experiment, frequency: int) -> Experiment:
         "max_retries": 0,
     }
     return experiment.model_copy(update=changes)
+
+
+def _without_rules(arm: Arm) -> Arm:
+    kept = {name: value for name, value in arm.hyperparameters.items() if name not in ending_rules.SETTINGS}
+    return arm.model_copy(update={"hyperparameters": kept})
 
 
 def _frequency(steps: list[int], section: Section) -> int:

@@ -3,15 +3,19 @@
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final
 
-from pydantic import Field, Strict
+from pydantic import AfterValidator, Field, Strict
 
-from lander.experiments.allowed import Allowed
+from lander.experiments.allowed import Allowed, checked_by
 from lander.experiments.setting_types import COUNT, NOT_NEGATIVE, NUMBER, Group
 from lander.protocol.ending_rules import OF_EVALUATIONS, EndingRules
 
-_METRIC: Final = "the name of a metric, such as rollout/ep_rew_mean or eval/mean_reward"
+_METRIC: Final = "the name of a metric, such as rollout/ep_rew_mean, but none of time/, which go by a clock"
 _METRIC_NAME = Annotated[
-    str, Strict(), Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./ -]*$"), Allowed(_METRIC)
+    str,
+    Strict(),
+    Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./ -]*$"),
+    AfterValidator(checked_by(lambda name: not name.startswith("time/"))),
+    Allowed(_METRIC),
 ]
 _NUMBER_OR_NULL = Annotated[
     Annotated[float, Strict(), Field(allow_inf_nan=False)] | None,

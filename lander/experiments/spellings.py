@@ -202,7 +202,10 @@ def _settle_budget(settings: dict[str, object], prefix: str) -> None:
         if "training_steps" in settings:
             raise ValueError(f"{prefix}budget.steps: does not go together with {prefix}training_steps; use one of the two")
         settings["training_steps"] = budget["steps"]
-        settings["budget"] = {name: value for name, value in budget.items() if name != "steps"} or None
+        if rest := {name: value for name, value in budget.items() if name != "steps"}:
+            settings["budget"] = rest
+        else:
+            del settings["budget"]  # an inherited one stays
 
 
 def _refuse_too_many(arms: int, short: bool) -> None:

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from lander.protocol.events import (
     CheckpointCommitted,
+    EndDecided,
     EpisodeFinished,
     EvaluationFinished,
     EvaluationStarted,
@@ -57,7 +58,7 @@ class Lineage:
         match event:
             case StepsRecorded() | EpisodeFinished():
                 return self.counts(epoch, event.last_step)
-            case MetricsLogged() | EvaluationStarted() | EvaluationFinished():
+            case MetricsLogged() | EndDecided() | EvaluationStarted() | EvaluationFinished():
                 return self.counts(epoch, event.step)
             case CheckpointCommitted() | ModelSaved() | TrainingEnded():
                 return self.counts(epoch, event.step)

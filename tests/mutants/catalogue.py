@@ -699,10 +699,26 @@ MUTANTS = (
     Mutant(
         "patience that begins anew at a resume",
         "lander/actors/state/callbacks_part.py",
-        '            self.watch.restore(tree["rules"])',
+        '            self.watch.restore(tree["seen"])',
         "            pass",
         (
             "tests/integration/actors/test_early_ends.py::test_cut_off_in_the_middle_of_its_patience_it_ends_where_it_would_have",
+        ),
+    ),
+    Mutant(
+        "a superseded attempt's decision to end counts",
+        "lander/protocol/lineage.py",
+        "MetricsLogged() | EndDecided() | EvaluationStarted()",
+        "MetricsLogged() | EvaluationStarted()",
+        ("tests/unit/store/records/test_lineage.py::test_a_rule_that_a_superseded_attempt_has_asked_decides_nothing",),
+    ),
+    Mutant(
+        "an evaluation after the last step decides in a longer training",
+        "lander/actors/trainer/supervision_callback.py",
+        "        if of_a_boundary:",
+        "        if True:",
+        (
+            "tests/integration/actors/test_early_ends.py::test_an_extended_training_ends_where_one_that_was_as_long_from_the_beginning_ends",
         ),
     ),
     Mutant(

@@ -8,6 +8,8 @@ import functools
 import importlib
 import sys
 from collections.abc import Callable
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, Final
 
@@ -20,6 +22,25 @@ def postpone_compiler() -> None:
     """Have `torch._dynamo` imported by the first use that needs it, if it was not imported yet."""
     if _NAME not in sys.modules:
         sys.modules[_NAME] = torch._dynamo = _Postponed(_NAME)
+        sys.meta_path.insert(0, _AlreadyImported())
+
+
+class _AlreadyImported(MetaPathFinder, Loader):
+    """Finds the modules of the compiler that are there.
+
+    The import of one of them asks the stand-in for its path, which imports the compiler and with it, as a rule, that module:
+    it would be made once more, and have settings of its own.
+    """
+
+    def find_spec(self, fullname: str, path: Any, target: ModuleType | None = None) -> ModuleSpec | None:
+        present = sys.modules.get(fullname) if fullname.startswith(f"{_NAME}.") else None
+        return None if present is None else ModuleSpec(fullname, self)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return sys.modules[spec.name]
+
+    def exec_module(self, module: ModuleType) -> None:
+        """It was, when it was imported."""
 
 
 class _Postponed(ModuleType):

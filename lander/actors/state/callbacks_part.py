@@ -6,13 +6,13 @@ Stable-Baselines3 itself, the plain attributes are the state. What any other one
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, get_args
 
 from stable_baselines3.common.callbacks import BaseCallback
 
 from lander.actors.state.plain_attributes import capture_attributes, restore_attributes
 from lander.actors.state.tree import StoredTree, Tree, as_stored
-from lander.protocol.ending_rules import EndingRules, Watch
+from lander.protocol.ending_rules import EndingRules, Rule, Watch
 
 _OF_THE_LIBRARY: Final = "stable_baselines3."
 _OF_EVERY_CALLBACK: Final = frozenset(
@@ -38,17 +38,27 @@ class OwnCallbacks:
         self.watch = Watch(self.watch.rules)
 
     def capture(self) -> Tree:
-        """The state of all of them; None if there are none."""
-        rules = {"rules": self.watch.capture()} if self.watch.rules else {}
-        if not self.each and not rules:
+        """The state of all callbacks; None if there are none."""
+        if not self.each:
             return None
-        return {"ended_by": self.ended_by, "each": [_capture(callback) for callback in self.each], **rules}
+        ended_by = "" if self.ended_by in get_args(Rule) else self.ended_by
+        return {"ended_by": ended_by, "each": [_capture(callback) for callback in self.each]}
+
+    def capture_rules(self) -> Tree:
+        """What the rules have seen, and which of them has ended the training; None if there are none."""
+        if not self.watch.rules:
+            return None
+        return {"ended_by": self.ended_by if self.ended_by in get_args(Rule) else "", "seen": self.watch.capture()}
+
+    def restore_rules(self, tree: StoredTree | None) -> None:
+        """Put back what `capture_rules` returned; call it after `restore`."""
+        if tree is not None and self.watch.rules:
+            self.watch.restore(tree["seen"])
+            self.ended_by = tree["ended_by"] or self.ended_by
 
     def restore(self, tree: StoredTree | None, step: int) -> list[str]:
         """Put back what `capture` returned; returns what could not be, in words."""
-        if tree is not None and self.watch.rules and "rules" in tree:
-            self.watch.restore(tree["rules"])
-        if not self.each and tree is None:
+        if not self.each:
             return []
         if tree is None or len(tree["each"]) != len(self.each):
             return ["the checkpoint holds no state of its callbacks"]

@@ -34,7 +34,7 @@ from lander.protocol.returns import mean_return
 FORMAT_VERSION: Final = 1
 """The version of the tree's format; a checkpoint of another version is not used."""
 _REQUIRED: Final = frozenset({"versions", "environments", "replay", *(part.name for part in STATE_PARTS if not part.optional)})
-NOT_IN_DIGEST: Final = ("versions", "evaluations", "restoring", "own_modules")
+NOT_IN_DIGEST: Final = ("versions", "evaluations", "restoring", "own_modules", "rules")
 """Parts of a checkpoint that are not state of the training: equal trainings may differ in them."""
 
 
@@ -100,11 +100,11 @@ class Checkpoints:
 
     @property
     def ended_early(self) -> bool:
-        """Whether a callback has ended the training before its last step."""
+        """Whether a callback or a rule has ended the training before its last step."""
         return bool(self._training.callbacks.ended_by)
 
     def go_on(self) -> None:
-        """Have a training go on that a callback has ended: it was forked from there."""
+        """Have a training go on that a callback or a rule has ended: it was forked from there."""
         self._training.callbacks.go_on()
 
     @property
@@ -146,6 +146,7 @@ class Checkpoints:
         problems += changed_attributes(self._training.model, state.get("own_modules"))
         problems += plug_in_part.problems(self._training.model, state.get("own_state"))
         problems += self._training.callbacks.restore(state.get("callbacks"), self._training.model.num_timesteps)
+        self._training.callbacks.restore_rules(state.get("rules"))
         lost = lost_state(self._training.model, state.get("vec_layers"))
         problems += [f"{name} is no plain data, so no checkpoint holds it" for name in lost]
         if state["versions"] != (versions := versions_of(self._training.model)):
@@ -183,6 +184,8 @@ class Checkpoints:
             state["own_modules"] = modules
         if (callbacks := self._training.callbacks.capture()) is not None:
             state["callbacks"] = callbacks
+        if (rules := self._training.callbacks.capture_rules()) is not None:
+            state["rules"] = rules
         return state, pages, history
 
     def _start_new_episodes(self) -> None:

@@ -17,6 +17,7 @@ class Ending:
         self._exchange = exchange
         self._mailbox = mailbox
         self._began = time.monotonic() - seconds
+        self._any = bool(callbacks.watch.rules)
 
     def see(self, values: Mapping[str, float]) -> None:
         """Show the rules what an evaluation has given."""
@@ -24,7 +25,7 @@ class Ending:
 
     def decide(self, step: int) -> bool:
         """Whether a rule ends the training at this boundary; says so then. Once it is decided, it is not decided again."""
-        if self._callbacks.ended_by or not self._callbacks.watch.rules:
+        if not self._any or self._callbacks.ended_by:
             return False
         hours = (time.monotonic() - self._began) / 3600
         ended = self._callbacks.watch.ended(self._exchange.finished_episodes, hours)

@@ -107,9 +107,11 @@ class SupervisionCallback(BaseCallback):
         try_to_write(self._mailbox, reconcile, f"the best model is not what it should be at step {step}")
         if restored.done or self._mailbox.stop_requested:
             raise LeaveTrainingError
-        if self._evaluations.owed:
+        owed = self._evaluations.owed
+        if owed:
             self._evaluate()
-            self._leave_if_a_rule_ends_it()
+        self._leave_if_a_rule_ends_it()  # what was the last step before an extension was no boundary then
+        if owed:
             self._pause_at_boundary()
 
     def _leave_if_a_rule_ends_it(self) -> None:
@@ -135,6 +137,7 @@ class SupervisionCallback(BaseCallback):
 
         If the evaluation is not finished, a checkpoint keeps the training so far, with the evaluation owed.
         """
+        of_a_boundary = self._evaluations.due(self.num_timesteps) or (self._evaluations.owed and not final)
         self._check_finite()
         self.exchange()
         self._mailbox.say(EvaluationStarted(step=self.num_timesteps))
@@ -147,7 +150,8 @@ class SupervisionCallback(BaseCallback):
         self._mailbox.say(evaluation)
         metrics = as_metrics(evaluation)
         self._mailbox.say(MetricsLogged(step=evaluation.step, values=metrics))
-        self._ending.see(metrics)
+        if of_a_boundary:  # one that is made only since the training ends decides nothing in a longer one
+            self._ending.see(metrics)
         self.exchange()
         return self._evaluations.update_best()
 

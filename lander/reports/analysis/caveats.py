@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from lander.protocol.ending_rules import RETURN_METRIC, EndingRules, Rule
 from lander.protocol.experiment import Arm, Experiment
 from lander.protocol.returns import RETURN_WINDOW
 from lander.protocol.states import in_words
@@ -92,7 +93,7 @@ def _of_missing_runs(inputs: CaveatInputs) -> Iterator[str]:
 
 def _of_rules(inputs: CaveatInputs) -> Iterator[str]:
     """Which rules have ended the training of which runs, and when."""
-    ended: dict[str, list[RunHistory]] = {}
+    ended: dict[Rule, list[RunHistory]] = {}
     for run in inputs.completed:
         if run.end_decided is not None:
             ended.setdefault(run.end_decided.rule, []).append(run)
@@ -100,6 +101,9 @@ def _of_rules(inputs: CaveatInputs) -> Iterator[str]:
         first, last = (bound(run.run["step"] for run in runs) for bound in (min, max))
         names = [f"{run.run['arm']}/{run.run['seed']}" for run in runs]
         when = f"at step {first:,}" if first == last else f"at steps {first:,} to {last:,}"
+        judged = "eval/mean_reward" if inputs.measure == "evaluation" else RETURN_METRIC
+        if any(EndingRules.of(inputs.wanted.arm(run.run["arm"]).hyperparameters).metrics.get(rule) == judged for run in runs):
+            yield f"{rule} follows what is judged: an arm whose returns vary more may seem better or worse by it"
         yield f"{rule} ended the training of {len(runs)} of {len(inputs.runs)} runs {when}: {_shortened(names)}"
 
 

@@ -105,6 +105,7 @@ def run_finding(history: RunHistory, measure: Measure, threshold: float | None) 
     """A run's finding, from its history."""
     run = history.run
     best, best_step = history.best(measure)
+    wanted = run["total_steps"] if history.end_decided is None else run["step"]
     wall, done = history.cost.wall_seconds if history.cost else None, run["step"] - history.began
     return RunFinding(
         run=run["id"],
@@ -120,7 +121,7 @@ def run_finding(history: RunHistory, measure: Measure, threshold: float | None) 
         final=history.final(measure) if history.completed else None,
         best=best,
         best_step=best_step,
-        area=history.progress.area(run["total_steps"], history.began) if history.completed else None,
+        area=history.progress.area(wanted, history.began) if history.completed else None,
         steps_to_threshold=None if threshold is None else history.progress.reaches(threshold, history.began),
         wall_seconds=wall,
         cpu_seconds=history.cost.cpu_seconds if history.cost else None,

@@ -124,6 +124,33 @@ def test_after_its_end_it_has_ended_and_trains_no_more(tmp_path):
     assert len(whole.heard(EndDecided)) == 1
 
 
+@pytest.mark.parametrize("patience", [2, 3, 4])
+def test_an_extended_training_ends_where_one_that_was_as_long_from_the_beginning_ends(patience, tmp_path):
+    """Its last evaluation counts only if the long one makes it, too: here every second rollout is evaluated."""
+    rule = {"early_stopping": {"metric": "eval/mean_reward", "patience": patience, "min_improvement": 500.0}}
+    whole = training(tmp_path / "whole", rule)
+    whole.train()
+    for rollouts in (3, 4, 5, 6):
+        extended = training(tmp_path / f"extended-{rollouts}", rule)
+        long, extended.arm = extended.arm, extended.arm.model_copy(update={"training_steps": rollouts * ROLLOUT})
+        extended.train()
+        if extended.heard(EndDecided):
+            continue
+        extended.arm = long
+        extended.continue_()
+        assert (extended.ended.step, extended.weights) == (whole.ended.step, whole.weights)
+
+
+def test_what_the_rules_have_seen_is_no_state_of_the_training(tmp_path):
+    """Up to the end, it has the digests of a training without rules: so it can be verified without them."""
+    early, full = training(tmp_path / "early", RULES["evaluations"]), training(tmp_path / "full", {})
+    early.train()
+    full.train()
+    shared = early.digests().keys() & full.digests().keys()
+    assert shared
+    assert {step: early.digests()[step] for step in shared} == {step: full.digests()[step] for step in shared}
+
+
 def test_a_fork_from_its_end_begins_with_patience_of_its_own(tmp_path):
     whole = training(tmp_path, RULES["patience"])
     whole.train()

@@ -176,6 +176,24 @@ def test_all_of_what_was_extended_can_be_verified(whole, tmp_path):
     assert second.startswith("longer-twice/fast/0: steps 257 to 384 come out the same once more: 128 steps")
 
 
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"early_stopping": {"metric": "eval/mean_reward", "patience": 2, "min_improvement": 400}, "eval_frequency": 64},
+        pytest.param({"budget": {"hours": 1e-4}}, marks=pytest.mark.long),  # of a clock that `verify` does not have
+    ],
+)
+def test_what_a_rule_has_ended_is_verified_up_to_its_end(whole, tmp_path, rules):
+    name = f"ended-{next(iter(rules)).replace('_', '-')}"
+    form = TINY | {"experiment_id": name, "checkpoint_frequency": 64, "training_steps": 10_000, "eval_episodes": 1} | rules
+    assert lander(whole.home, "run", written(tmp_path / "ended.json", form), "--quiet")[0] == 0
+    step = whole.run(f"{name}/fast/0")["step"]
+    assert 0 < step < 10_000
+    code, output, errors = lander(whole.home, "verify", f"{name}/fast/0", "-q")
+    assert (code, errors) == (0, "")
+    assert output.startswith(f"{name}/fast/0: steps 1 to {step:,} come out the same once more: {step:,} steps and ")
+
+
 UNREPEATABLE = """
 import gymnasium
 from gymnasium.envs.classic_control.cartpole import CartPoleEnv

@@ -44,6 +44,8 @@ def test_the_steps_of_a_budget_are_the_training_steps():
     experiment, _ = parse_experiment(rest | {"budget": {"steps": 500, "episodes": 5}}, source="file")
     assert experiment.baseline.training_steps == 500
     assert experiment.baseline.hyperparameters["budget"] == {"episodes": 5}
+    inherited = {"budget": {"episodes": 5}, "variants": {"v": {"budget": {"steps": 500}}}}
+    assert parsed(**inherited).arm("v").hyperparameters["budget"] == {"episodes": 5}
     assert parse_experiment(rest, source="file", overrides=["budget.steps=500"])[0].baseline.training_steps == 500
     assert "budget.steps: does not go together with training_steps" in refused(budget={"steps": 500})
 
@@ -57,6 +59,7 @@ def test_the_steps_of_a_budget_are_the_training_steps():
         ({"early_stopping": {"patience": 1, "min_improvement": -1}}, "early_stopping.min_improvement: found -1"),
         ({"early_stopping": {"patience": 1, "metric": "a\nb"}}, "early_stopping.metric: found"),
         ({"early_stopping": {"patience": 1, "patiense": 1}}, "patience"),
+        ({"convergence_threshold": {"metric": "time/time_elapsed", "value": 9}}, "none of time/, which go by a clock"),
         ({"convergence_threshold": "high"}, "convergence_threshold: found 'high'; must be a finite number"),
         ({"convergence_threshold": float("nan")}, "convergence_threshold: found nan"),
         ({"budget": {"hours": 0}}, "budget.hours: found 0; must be a number of hours above 0"),

@@ -65,3 +65,16 @@ def test_without_that_the_first_optimizer_imports_it(found):
 def test_the_weights_have_the_same_bits_before_and_after_it_is_there(found):
     plain, postponed = found["plain"], found["postponed"]
     assert (postponed["weights"], postponed["trained on"]) == (plain["weights"], plain["trained on"])
+
+
+def test_a_module_of_it_that_is_imported_first_is_the_one_that_it_uses():
+    program = """
+from lander.actors.sb3.postponed_compiler import postpone_compiler
+postpone_compiler()
+import torch._dynamo.config as config
+config.recompile_limit = 3
+import sys, torch
+print(config is sys.modules["torch._dynamo.config"] is torch._dynamo.config, torch._dynamo.config.recompile_limit)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=90, check=True)
+    assert done.stdout == "True 3\n"

@@ -153,3 +153,10 @@ def test_the_rule_in_sql_is_the_rule(from_step):
         for step in range(10):
             ((said,),) = database.execute(f"SELECT {superseded}", (step, from_step))
             assert bool(said) == (not still_counts(step, from_step))
+
+
+def test_a_rule_that_a_superseded_attempt_has_asked_decides_nothing():
+    lineage = Lineage([Start(1, 0), Start(2, 500)])
+    decided = e.EndDecided(step=1000, rule="early_stopping", why="enough")
+    assert not lineage.counts_event(1, decided)
+    assert lineage.counts_event(2, decided)
