@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, Strict
 
 from lander.experiments.allowed import Allowed, checked_by
 from lander.experiments.setting_types import COUNT, NOT_NEGATIVE, NUMBER, Group
-from lander.protocol.ending_rules import OF_EVALUATIONS, EndingRules
+from lander.protocol.ending_rules import EndingRules
 
 _METRIC: Final = "the name of a metric, such as rollout/ep_rew_mean, but none of time/, which go by a clock"
 _METRIC_NAME = Annotated[
@@ -40,7 +40,6 @@ def without_evaluations(
     """The rules that follow evaluations which are not made while it trains: the place of each, and what is wrong there."""
     if eval_frequency is not None and eval_episodes:
         return
-    for rule, metric in EndingRules.of(hyperparameters).metrics.items():
-        if metric.startswith(OF_EVALUATIONS):
-            lacking = "eval_episodes above 0" if eval_frequency is not None else "eval_frequency: N"
-            yield (rule, "metric"), f"found {metric}, which is known only where policies are evaluated as they train: {lacking}"
+    lacking = "eval_episodes above 0" if eval_frequency is not None else "eval_frequency: N"
+    for rule, metric in EndingRules.of(hyperparameters).on_evaluations.items():
+        yield (rule, "metric"), f"found {metric}, which is known only where policies are evaluated as they train: {lacking}"

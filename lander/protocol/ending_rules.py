@@ -15,7 +15,7 @@ SETTINGS: Final = ("early_stopping", "convergence_threshold", "budget")
 """The settings that are rules; null, where nothing is said, is none."""
 RETURN_METRIC: Final = "rollout/ep_rew_mean"
 """What a rule follows if it names no metric: the mean return of the last 100 episodes, as Stable-Baselines3 logs it."""
-OF_EVALUATIONS: Final = "eval/"
+_OF_EVALUATIONS: Final = "eval/"
 """How the metrics begin that only an evaluation gives."""
 
 
@@ -66,6 +66,11 @@ class EndingRules:
         """The metric that each rule follows, for those that follow one."""
         found: dict[Rule, str] = {"early_stopping": self.metric} if self.patience else {}
         return found if self.threshold is None else {**found, "convergence_threshold": self.threshold_metric}
+
+    @property
+    def on_evaluations(self) -> dict[Rule, str]:
+        """The rules that follow evaluations, with their metrics."""
+        return {rule: metric for rule, metric in self.metrics.items() if metric.startswith(_OF_EVALUATIONS)}
 
 
 class Watch:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from lander.protocol import events as e
 from lander.protocol.code import Code, lacking_module
-from lander.protocol.ending_rules import OF_EVALUATIONS, EndingRules
+from lander.protocol.ending_rules import EndingRules
 from lander.protocol.errors import ConfigurationError, ConflictError
 from lander.protocol.experiment import Arm, Experiment, Settings
 from lander.protocol.growth import Growth, with_recorded_defaults
@@ -90,12 +90,11 @@ def _refuse_other_evaluations(known: Experiment, wanted: Experiment) -> None:
     """Evaluations change no bit of a run, unless a rule that ends the training follows them."""
     for name in ("eval_frequency", "eval_episodes"):
         for arm in known.arms if getattr(known, name) != getattr(wanted, name) else ():
-            for rule, metric in EndingRules.of(arm.hyperparameters).metrics.items():
-                if metric.startswith(OF_EVALUATIONS):
-                    raise ConflictError(
-                        f"{name}: cannot change, because {rule} of {arm.name} follows {metric}, so it decides when a run"
-                        " ends; a new experiment may have another"
-                    )
+            for rule, metric in EndingRules.of(arm.hyperparameters).on_evaluations.items():
+                raise ConflictError(
+                    f"{name}: cannot change, because {rule} of {arm.name} follows {metric}, so it decides when a run ends;"
+                    " a new experiment may have another"
+                )
 
 
 # ---------------------------------------------------------------------------------------------------- arms
