@@ -6,13 +6,13 @@ Stable-Baselines3 itself, the plain attributes are the state. What any other one
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, get_args
+from typing import Final
 
 from stable_baselines3.common.callbacks import BaseCallback
 
 from lander.actors.state.plain_attributes import capture_attributes, restore_attributes
 from lander.actors.state.tree import StoredTree, Tree, as_stored
-from lander.protocol.ending_rules import EndingRules, Rule, Watch
+from lander.protocol.ending_rules import EndingRules, Watch
 
 _OF_THE_LIBRARY: Final = "stable_baselines3."
 _OF_EVERY_CALLBACK: Final = frozenset(
@@ -22,39 +22,47 @@ _OF_EVERY_CALLBACK: Final = frozenset(
 
 @dataclass
 class OwnCallbacks:
-    """The callbacks of one training in their order, and the rules that may end it; `ended_by` names what has ended it early."""
+    """The callbacks of one training in their order, and the rules that may end it.
+
+    `ended_by` and `ended_by_rule` name the callback or the rule that has ended it before its last step.
+    """
 
     each: Sequence[BaseCallback] = ()
     ended_by: str = ""
+    ended_by_rule: str = ""
     watch: Watch = field(default_factory=lambda: Watch(EndingRules()))
 
     def see(self, values: Mapping[str, float]) -> None:
         """Show the rules what was logged."""
         self.watch.see(values)
 
+    @property
+    def ended_early(self) -> bool:
+        """Whether one of them has ended the training."""
+        return bool(self.ended_by or self.ended_by_rule)
+
     def go_on(self) -> None:
         """Have the training go on, though something has ended it: it is now another one, which was forked from there."""
-        self.ended_by = ""
+        self.ended_by = self.ended_by_rule = ""
         self.watch = Watch(self.watch.rules)
 
     def capture(self) -> Tree:
         """The state of all callbacks; None if there are none."""
         if not self.each:
             return None
-        ended_by = "" if self.ended_by in get_args(Rule) else self.ended_by
-        return {"ended_by": ended_by, "each": [_capture(callback) for callback in self.each]}
+        return {"ended_by": self.ended_by, "each": [_capture(callback) for callback in self.each]}
 
     def capture_rules(self) -> Tree:
         """What the rules have seen, and which of them has ended the training; None if there are none."""
         if not self.watch.rules:
             return None
-        return {"ended_by": self.ended_by if self.ended_by in get_args(Rule) else "", "seen": self.watch.capture()}
+        return {"ended_by": self.ended_by_rule, "seen": self.watch.capture()}
 
     def restore_rules(self, tree: StoredTree | None) -> None:
-        """Put back what `capture_rules` returned; call it after `restore`."""
+        """Put back what `capture_rules` returned."""
         if tree is not None and self.watch.rules:
             self.watch.restore(tree["seen"])
-            self.ended_by = tree["ended_by"] or self.ended_by
+            self.ended_by_rule = tree["ended_by"]
 
     def restore(self, tree: StoredTree | None, step: int) -> list[str]:
         """Put back what `capture` returned; returns what could not be, in words."""

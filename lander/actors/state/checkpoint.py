@@ -101,7 +101,7 @@ class Checkpoints:
     @property
     def ended_early(self) -> bool:
         """Whether a callback or a rule has ended the training before its last step."""
-        return bool(self._training.callbacks.ended_by)
+        return self._training.callbacks.ended_early
 
     def go_on(self) -> None:
         """Have a training go on that a callback or a rule has ended: it was forked from there."""

@@ -25,13 +25,13 @@ class Ending:
 
     def decide(self, step: int) -> bool:
         """Whether a rule ends the training at this boundary; says so then. Once it is decided, it is not decided again."""
-        if not self._any or self._callbacks.ended_by:
+        if not self._any or self._callbacks.ended_early:
             return False
         hours = (time.monotonic() - self._began) / 3600
         ended = self._callbacks.watch.ended(self._exchange.finished_episodes, hours)
         if ended is None:
             return False
-        self._callbacks.ended_by = ended.rule
+        self._callbacks.ended_by_rule = ended.rule
         self._mailbox.say(EndDecided(step=step, rule=ended.rule, why=ended.why))
         return True
 

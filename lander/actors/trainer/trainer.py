@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Final, get_args
+from typing import Final
 
 import zmq
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -48,7 +48,7 @@ from lander.actors.trainer.saved_model import SavedModel
 from lander.actors.trainer.supervision_callback import LeaveTrainingError, SupervisionCallback
 from lander.protocol.code import uncaptured_notice
 from lander.protocol.commands import StartTrainer, TrainerOrder
-from lander.protocol.ending_rules import EndingRules, Rule, Watch
+from lander.protocol.ending_rules import EndingRules, Watch
 from lander.protocol.events import (
     Cause,
     CheckpointCommitted,
@@ -281,12 +281,11 @@ class TrainingSession:
                 model.learn(total, callback=together(self._callback, self._own_callbacks), **learn_options(model))
         finally:
             self._callback.exchange()
-        ended_by = self._own_callbacks.ended_by
-        if (self.step < total and not ended_by) or not self._callback.finish():
+        if (self.step < total and not self._own_callbacks.ended_early) or not self._callback.finish():
             return TrainingEnded(epoch=self._order.epoch, cause="stopped", step=self.step)
         if not self._callback.was_finished:
             self._ending.warn_of_silent_rules()
-            if self.step < total and ended_by not in get_args(Rule):
+            if self.step < total and (ended_by := self._own_callbacks.ended_by):
                 self._warn(f"the callback {ended_by} has ended the training at step {self.step:,} of {total:,}")
         write_when_disk_has_room(self._mailbox, partial(self._save, "final"), f"at step {self.step}")
         return TrainingEnded(epoch=self._order.epoch, cause="completed", step=self.step)
